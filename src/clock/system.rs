@@ -1,0 +1,87 @@
+//! The clocks of the machine.
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Clock, Reading};
+use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
+
+const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The clocks of the machine. Never fails: what the kernel does not tell counts as not known, and
+/// a clock of which nothing is known as not synchronised.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    boot_id: [u8; 16],
+}
+
+impl SystemClock {
+    /// The boot id can't change while this process lives, and is read once.
+    #[must_use]
+    pub fn new() -> SystemClock {
+        SystemClock { boot_id: boot_id().unwrap_or_default() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> SystemClock {
+        SystemClock::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn read(&self) -> Reading {
+        // The two that are compared with each other are read with nothing between them.
+        let wall = nanos(ClockId::CLOCK_REALTIME);
+        let boot = nanos(ClockId::CLOCK_BOOTTIME);
+        Reading {
+            wall: WallTime(wall.unwrap_or(0)),
+            boot: BootTime(boot.unwrap_or(0)),
+            boot_id: self.boot_id,
+            synchronised: wall.is_some() && boot.is_some() && synchronised(),
+        }
+    }
+}
+
+fn nanos(clock: ClockId) -> Option<i64> {
+    let time = clock_gettime(clock).ok()?;
+    time.tv_sec().checked_mul(NANOS_PER_SECOND)?.checked_add(time.tv_nsec())
+}
+
+fn synchronised() -> bool {
+    // SAFETY: all fields are integers (padding included), for which zeros are a value.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `state` lives through the call; with `modes` zero the call only reads.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    answer >= 0 && state.status & (libc::STA_UNSYNC | libc::STA_CLOCKERR) == 0
+}
+
+fn boot_id() -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string(BOOT_ID_PATH).ok()?;
+    uuid::Uuid::try_parse(text.trim()).ok().map(uuid::Uuid::into_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_run_at_the_same_rate_and_belong_to_one_boot() {
+        let clock = SystemClock::new();
+        let first = clock.read();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let second = clock.read();
+        assert_eq!(first.boot_id, second.boot_id);
+        assert_ne!(first.boot_id, [0; 16]);
+        let boot = second.boot.0 - first.boot.0;
+        let wall = second.wall.nanos_since(first.wall);
+        assert!(boot >= 20_000_000, "the boot clock stands still: {boot} ns");
+        assert!((wall - boot).abs() < NANOS_PER_SECOND, "wall {wall} ns, boot {boot} ns");
+    }
+
+    #[test]
+    fn the_wall_clock_is_the_one_that_the_standard_library_reads() {
+        let wall = SystemClock::new().read().wall;
+        let now = std::time::UNIX_EPOCH.elapsed().expect("a clock behind 1970");
+        assert!((now.as_nanos() as i64 - wall.0).abs() < NANOS_PER_SECOND);
+    }
+}

@@ -1,0 +1,388 @@
+//! Chunks into blocks: where each goes, what is written with it, what happens at a block's end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::block::BlockHeader;
+use super::chunk::{self, ChunkHeader, ChunkKind, Content, FIXED_BYTES, UNIT_BYTES};
+use super::core::{Core, Growing, OpenBlock, Undurable};
+use super::fact::Fact;
+use super::types::{ChunkPlace, ClipContents, Ending, Extent, NewChunk};
+use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
+
+/// Clips of fewer chunks get no table of their own: walking them costs as little.
+const TABLE_CHUNKS_MIN: usize = 12;
+/// A table in more pieces than this is not written: it is a cache, and the clip is very long.
+const TABLE_PIECES_MAX: usize = 4;
+/// Room at the end of a block that is left unused rather than filled with part of a chunk, in
+/// pages: below it the part's own header weighs too much.
+const REST_PAGES_MIN: u32 = 16;
+/// Attempts at finding space before a chunk is given up: each closes or evicts a clip.
+const SPACE_ATTEMPTS_MAX: usize = 64;
+
+/// Why a chunk is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotStored {
+    #[error("its clip has ended")]
+    ClipEnded,
+    #[error("everything on the ring is kept or growing")]
+    NoSpace,
+    #[error("a sample is larger than a block")]
+    TooLarge,
+    #[error("the device refused it")]
+    Device,
+}
+
+/// A chunk that was written: where, and what the next one names.
+struct Written {
+    first_page: u32,
+    end_page: u32,
+    first_chunk: u32,
+    chunks: u32,
+    seal: u32,
+    place: ChunkPlace,
+    digest: [u8; 32],
+}
+
+impl Core {
+    /// Writes a chunk behind the others of its clip; in parts where a block ends.
+    ///
+    /// # Errors
+    /// See [`NotStored`]; the clip has ended then, at the latest before this chunk.
+    pub fn append(&mut self, chunk: NewChunk) -> Result<(), NotStored> {
+        let clip = chunk.clip;
+        let mut rest = Some(chunk);
+        while let Some(chunk) = rest.take() {
+            match self.append_part(chunk) {
+                Ok(remaining) => rest = remaining,
+                Err(reason) => {
+                    if reason != NotStored::ClipEnded {
+                        self.end_clip(clip, Ending::DeviceError);
+                        self.state_mut().ended.insert(clip);
+                    }
+                    self.state_mut().counters.chunks_dropped += 1;
+                    return Err(reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes as much of a chunk as the block takes; answers the rest.
+    fn append_part(&mut self, chunk: NewChunk) -> Result<Option<NewChunk>, NotStored> {
+        let block_pages = self.superblock.geometry.block_pages();
+        let fresh = self.ensure_open(chunk.stream)?;
+        if self.state().ended.contains(&chunk.clip) {
+            return Err(NotStored::ClipEnded);
+        }
+        let Some(open) = self.open.get(&chunk.stream) else { return Err(NotStored::Device) };
+        let missing = missing_parameters(open, &chunk.parameters);
+        let sets: u32 = missing.iter().map(|set| chunk::page_count(0, 0, set.len())).sum();
+        let rest_pages = (block_pages - open.next_page).saturating_sub(sets);
+        let counts = (chunk.parameters.len(), chunk.table.len(), chunk.data.len());
+        if chunk::page_count(counts.0, counts.1, counts.2) <= rest_pages {
+            self.write_media(&chunk, &missing)?;
+            return Ok(None);
+        }
+        if rest_pages >= REST_PAGES_MIN
+            && let Some(data_bytes_max) = data_room(rest_pages, counts.0, counts.1)
+        {
+            match self.interpreter.split(chunk, data_bytes_max) {
+                Ok((first, second)) => {
+                    self.write_media(&first, &missing)?;
+                    return Ok(Some(second));
+                }
+                Err(whole) if fresh => {
+                    log::warn!("ring: {} bytes of one sample do not fit a block", whole.data.len());
+                    return Err(NotStored::TooLarge);
+                }
+                Err(whole) => {
+                    self.open.remove(&whole.stream);
+                    return Ok(Some(whole));
+                }
+            }
+        }
+        if fresh {
+            return Err(NotStored::TooLarge);
+        }
+        self.open.remove(&chunk.stream);
+        Ok(Some(chunk))
+    }
+
+    /// Sees to it that the stream has a block to go on in; answers whether nothing is in it yet.
+    fn ensure_open(&mut self, stream: StreamNumber) -> Result<bool, NotStored> {
+        if let Some(open) = self.open.get(&stream) {
+            return Ok(!open.begun);
+        }
+        for _ in 0..SPACE_ATTEMPTS_MAX {
+            if let Some((block, life)) = self.ready.pop_front() {
+                self.blocks_taken += 1;
+                let open = OpenBlock {
+                    block,
+                    life,
+                    next_page: 1,
+                    next_chunk: 0,
+                    seal: 0,
+                    parameters: HashMap::new(),
+                    begun: false,
+                };
+                self.open.insert(stream, open);
+                return Ok(true);
+            }
+            self.commit().map_err(|_| NotStored::Device)?;
+            if self.ready.is_empty() && self.state().space.oldest_evictable().is_none() {
+                self.end_oldest_growing()?;
+            }
+        }
+        Err(NotStored::NoSpace)
+    }
+
+    /// Nothing that is closed can go: the oldest growing clip is closed early, to go next.
+    fn end_oldest_growing(&mut self) -> Result<(), NotStored> {
+        let Some(&clip) = self.growing.keys().next() else { return Err(NotStored::NoSpace) };
+        log::warn!("ring: growing clip {clip} is closed early, the ring is full of growing clips");
+        self.end_clip(clip, Ending::Evicted);
+        self.state_mut().ended.insert(clip);
+        self.settle().map_err(|_| NotStored::Device)
+    }
+
+    fn write_media(&mut self, chunk: &NewChunk, missing: &[Arc<[u8]>]) -> Result<(), NotStored> {
+        let number = self.growing.get(&chunk.clip).map_or(0, |growing| growing.next_number);
+        let written = self.write_chunk(
+            (chunk.stream, chunk.clip, ChunkKind::Media, number),
+            (&chunk.parameters, missing),
+            (&chunk.table, &chunk.data),
+        )?;
+        let growing = self.growing.entry(chunk.clip).or_insert_with(|| Growing {
+            stream: chunk.stream,
+            extents: 0,
+            current: None,
+            durable: None,
+            next_number: 0,
+            contents: ClipContents::default(),
+        });
+        growing.next_number += 1;
+        let clip_chunks = growing.next_number;
+        growing.contents.push(written.place, &chunk.parameters, chunk.table.clone());
+        let left = extend(growing, &extent_of(&written, clip_chunks));
+        if let Some((ordinal, extent)) = left {
+            let (clip, stream) = (chunk.clip, chunk.stream);
+            self.undurable.push(Undurable::Extent { clip, stream, ordinal, extent });
+        }
+        self.undurable.push(Undurable::Chunk {
+            clip: chunk.clip,
+            stream: chunk.stream,
+            place: written.place,
+            parameters: chunk.parameters.clone(),
+            table: chunk.table.clone(),
+            digest: written.digest,
+        });
+        Ok(())
+    }
+
+    /// One write: the block's header if it is new, parameter sets that the block lacks, the chunk.
+    /// The block must have room for all of it.
+    fn write_chunk(
+        &mut self,
+        (stream, clip, kind, number_in_clip): (StreamNumber, ClipId, ChunkKind, u32),
+        (parameters, missing): (&[Arc<[u8]>], &[Arc<[u8]>]),
+        (table, data): (&[u8], &[u8]),
+    ) -> Result<Written, NotStored> {
+        let begin = self.open.get(&stream).is_some_and(|open| !open.begun);
+        let header = begin.then(|| self.block_header(stream)).flatten();
+        let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
+        let sets = missing.iter().map(|set| chunk::page_count(0, 0, set.len()));
+        let media_pages = chunk::page_count(parameters.len(), table.len(), data.len());
+        let head_pages = u32::from(header.is_some());
+        let mut pages = chunk::buffer_for(head_pages + sets.sum::<u32>() + media_pages);
+        if let Some(header) = &header {
+            pages[..header.len()].copy_from_slice(header);
+            open.seal = BlockHeader::seal(header);
+        }
+        let first = (open.next_page, open.next_chunk);
+        let base = open.next_page - head_pages;
+        let mut fixed = ChunkHeader {
+            kind: ChunkKind::Parameters,
+            ring_uuid: self.superblock.ring_uuid,
+            life: open.life,
+            clip,
+            stream,
+            number_in_clip,
+            number_in_block: open.next_chunk,
+            predecessor: open.seal,
+            epoch: self.epoch,
+            header_length: 0,
+            data_length: 0,
+            digest: [0; 32],
+            checksum: 0,
+        };
+        let (mut next_page, mut new_sets) = (open.next_page, Vec::new());
+        for set in missing {
+            let content = Content { parameter_pages: &[], table: &[], data: set };
+            new_sets.push((set.clone(), next_page));
+            chunk::encode(&mut fixed, &content, slot(&mut pages, next_page - base));
+            next_page += fixed.pages();
+            fixed.predecessor = fixed.checksum;
+            fixed.number_in_block += 1;
+        }
+        let known = open.parameters.iter().map(|(set, page)| (set, *page));
+        let all: HashMap<_, _> =
+            known.chain(new_sets.iter().map(|(set, page)| (set, *page))).collect();
+        let parameter_pages: Vec<u32> =
+            parameters.iter().map(|set| all.get(set).copied().unwrap_or(0)).collect();
+        fixed.kind = kind;
+        let content = Content { parameter_pages: &parameter_pages, table, data };
+        chunk::encode(&mut fixed, &content, slot(&mut pages, next_page - base));
+        let block = open.block;
+        let offset = self.superblock.geometry.page_start(block, base);
+        let place = ChunkPlace {
+            block,
+            life: fixed.life,
+            first_page: next_page,
+            header_length: fixed.header_length,
+            data_length: fixed.data_length,
+        };
+        if let Err(error) = self.write(offset, &pages) {
+            log::error!("ring: block {block} is not used any more: {error}");
+            self.open.remove(&stream);
+            self.record(Fact::Bad { block });
+            return Err(NotStored::Device);
+        }
+        let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
+        open.begun = true;
+        open.next_page = next_page + fixed.pages();
+        open.next_chunk = fixed.number_in_block + 1;
+        open.seal = fixed.checksum;
+        open.parameters.extend(new_sets);
+        Ok(Written {
+            first_page: first.0,
+            end_page: open.next_page,
+            first_chunk: first.1,
+            chunks: open.next_chunk - first.1,
+            seal: open.seal,
+            place,
+            digest: fixed.digest,
+        })
+    }
+
+    fn block_header(&self, stream: StreamNumber) -> Option<Vec<u8>> {
+        let open = self.open.get(&stream)?;
+        let (stream_uuid, name) = self.interpreter.describe(stream);
+        let header = BlockHeader {
+            ring_uuid: self.superblock.ring_uuid,
+            block: open.block,
+            origin_uuid: self.superblock.ring_uuid,
+            life: open.life,
+            stream,
+            stream_uuid,
+            name,
+            start: self.clock.read().wall,
+        };
+        Some(header.encode())
+    }
+
+    /// Ends a clip behind the chunks written so far. Nothing happens for one that has none.
+    pub fn end_clip(&mut self, clip: ClipId, ending: Ending) {
+        self.state_mut().ended.remove(&clip);
+        let Some(mut growing) = self.growing.remove(&clip) else { return };
+        let stream = growing.stream;
+        let table = match ending {
+            Ending::DeviceError => Vec::new(),
+            _ => self.write_table(clip, &growing),
+        };
+        let mut extents = growing.extents;
+        if let Some(extent) = growing.current.take() {
+            self.undurable.push(Undurable::Extent { clip, stream, ordinal: extents, extent });
+            extents += 1;
+        }
+        self.undurable.push(Undurable::End { clip, stream, ending, extents, table });
+    }
+
+    /// Writes the clip's table behind it. It is a cache: where it can't be written, there is none.
+    fn write_table(&mut self, clip: ClipId, growing: &Growing) -> Vec<Extent> {
+        let complete = growing.contents.chunks.len() == growing.next_number as usize;
+        if !complete || growing.contents.chunks.len() < TABLE_CHUNKS_MIN {
+            return Vec::new();
+        }
+        let bytes = growing.contents.encode();
+        let mut extents: Vec<Extent> = Vec::new();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            if extents.len() == TABLE_PIECES_MAX || self.ensure_open(growing.stream).is_err() {
+                return Vec::new();
+            }
+            let Some(open) = self.open.get(&growing.stream) else { return Vec::new() };
+            let rest_pages = self.superblock.geometry.block_pages() - open.next_page;
+            let whole = chunk::page_count(0, 0, rest.len()) <= rest_pages;
+            let room = data_room(rest_pages, 0, 0).filter(|_| rest_pages >= REST_PAGES_MIN);
+            let Some(room) = room.or(whole.then_some(rest.len())) else {
+                self.open.remove(&growing.stream);
+                continue;
+            };
+            let (piece, behind) = rest.split_at(if whole { rest.len() } else { room });
+            let key = (growing.stream, clip, ChunkKind::Table, extents.len() as u32);
+            let Ok(written) = self.write_chunk(key, (&[], &[]), (&[], piece)) else {
+                return Vec::new();
+            };
+            extents.push(extent_of(&written, 0));
+            rest = behind;
+        }
+        extents
+    }
+}
+
+fn missing_parameters(open: &OpenBlock, wanted: &[Arc<[u8]>]) -> Vec<Arc<[u8]>> {
+    let mut missing: Vec<Arc<[u8]>> = Vec::new();
+    for set in wanted {
+        if !open.parameters.contains_key(set) && !missing.contains(set) {
+            missing.push(set.clone());
+        }
+    }
+    missing
+}
+
+/// Bytes of samples that fit `pages` pages beside a header of at most this size.
+fn data_room(pages: u32, parameters: usize, table_length: usize) -> Option<usize> {
+    let bytes = pages as usize * PAGE_BYTES as usize;
+    let units = bytes.div_ceil(UNIT_BYTES as usize);
+    let header = FIXED_BYTES + 4 * parameters + table_length + 4 * units;
+    bytes.checked_sub(header).filter(|room| *room > 0)
+}
+
+fn slot(pages: &mut [u8], page: u32) -> &mut [u8] {
+    &mut pages[page as usize * PAGE_BYTES as usize..]
+}
+
+fn extent_of(written: &Written, clip_chunks: u32) -> Extent {
+    Extent {
+        block: written.place.block,
+        life: written.place.life,
+        first_page: written.first_page,
+        end_page: written.end_page,
+        first_chunk: written.first_chunk,
+        chunks: written.chunks,
+        clip_chunks,
+        seal: written.seal,
+    }
+}
+
+/// Adds a chunk to the clip's current extent, or begins another; answers the one that it left.
+fn extend(growing: &mut Growing, next: &Extent) -> Option<(u32, Extent)> {
+    match &mut growing.current {
+        Some(current)
+            if current.life == next.life
+                && current.first_chunk + current.chunks == next.first_chunk =>
+        {
+            current.end_page = next.end_page;
+            current.chunks += next.chunks;
+            current.seal = next.seal;
+            current.clip_chunks = next.clip_chunks;
+            None
+        }
+        current => {
+            let left = current.replace(*next)?;
+            growing.extents += 1;
+            Some((growing.extents - 1, left))
+        }
+    }
+}

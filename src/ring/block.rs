@@ -1,0 +1,105 @@
+//! The first page of a block: where it is, and whose samples it holds.
+//!
+//! The two parts are checksummed apart: *placement* belongs to this device, *content* would be
+//! the same on another.
+
+use super::layout::{fields, get, get_u32, get_u64, put};
+use crate::units::{BlockNumber, PAGE_BYTES, Sequence, StreamNumber, WallTime};
+
+const MAGIC_BYTES: [u8; 4] = *b"rlBK";
+
+/// Longest stream name that is kept in a block, in bytes; longer ones are cut.
+pub const NAME_BYTES_MAX: usize = 128;
+
+fields! {
+    MAGIC: 4,
+    PLACEMENT_CHECKSUM: 4,
+    RING_UUID: 16,
+    BLOCK: 4,
+    PLACEMENT_RESERVED: 484,
+    CONTENT_CHECKSUM: 4,
+    ORIGIN_UUID: 16,
+    LIFE: 8,
+    STREAM: 4,
+    START: 8,
+    STREAM_UUID: 16,
+    NAME: NAME_BYTES_MAX,
+}
+const PLACEMENT: std::ops::Range<usize> = RING_UUID.start..PLACEMENT_RESERVED.end;
+const CONTENT: std::ops::Range<usize> = CONTENT_CHECKSUM.end..PAGE_BYTES as usize;
+const _: () = assert!(END <= PAGE_BYTES as usize);
+
+/// The first page of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockHeader {
+    /// The ring on whose device it lies.
+    pub ring_uuid: [u8; 16],
+    /// Which block of it.
+    pub block: BlockNumber,
+    /// The ring that it was recorded to.
+    pub origin_uuid: [u8; 16],
+    /// Which life of the block.
+    pub life: Sequence,
+    /// Whose samples.
+    pub stream: StreamNumber,
+    /// The stream, under a number that other rings know.
+    pub stream_uuid: [u8; 16],
+    /// The stream's name at that time; at most [`NAME_BYTES_MAX`] bytes.
+    pub name: String,
+    /// When the life began.
+    pub start: WallTime,
+}
+
+impl BlockHeader {
+    /// The page.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut page = vec![0; PAGE_BYTES as usize];
+        put(&mut page, MAGIC, MAGIC_BYTES);
+        put(&mut page, RING_UUID, self.ring_uuid);
+        put(&mut page, BLOCK, self.block.0.to_le_bytes());
+        put(&mut page, ORIGIN_UUID, self.origin_uuid);
+        put(&mut page, LIFE, self.life.0.to_le_bytes());
+        put(&mut page, STREAM, self.stream.0.to_le_bytes());
+        put(&mut page, STREAM_UUID, self.stream_uuid);
+        put(&mut page, START, self.start.0.to_le_bytes());
+        let name = &self.name.as_bytes()[..self.name.floor_char_boundary(NAME_BYTES_MAX)];
+        page[NAME][..name.len()].copy_from_slice(name);
+        let placement = crc32c::crc32c(&page[PLACEMENT]);
+        put(&mut page, PLACEMENT_CHECKSUM, placement.to_le_bytes());
+        let content = crc32c::crc32c(&page[CONTENT]);
+        put(&mut page, CONTENT_CHECKSUM, content.to_le_bytes());
+        page
+    }
+
+    /// Reads a page; `None` where it is not the header of a block.
+    #[must_use]
+    pub fn decode(page: &[u8]) -> Option<BlockHeader> {
+        if page.len() < PAGE_BYTES as usize || page[MAGIC] != MAGIC_BYTES {
+            return None;
+        }
+        let page = &page[..PAGE_BYTES as usize];
+        if get_u32(page, PLACEMENT_CHECKSUM) != crc32c::crc32c(&page[PLACEMENT])
+            || get_u32(page, CONTENT_CHECKSUM) != crc32c::crc32c(&page[CONTENT])
+        {
+            return None;
+        }
+        let name = page[NAME].split(|byte| *byte == 0).next().unwrap_or_default();
+        Some(BlockHeader {
+            ring_uuid: get(page, RING_UUID),
+            block: BlockNumber(get_u32(page, BLOCK)),
+            origin_uuid: get(page, ORIGIN_UUID),
+            life: Sequence(get_u64(page, LIFE)),
+            stream: StreamNumber(get_u32(page, STREAM)),
+            stream_uuid: get(page, STREAM_UUID),
+            name: String::from_utf8_lossy(name).into_owned(),
+            start: WallTime(i64::from_le_bytes(get(page, START))),
+        })
+    }
+
+    /// What the first chunk of the block names as its predecessor.
+    #[must_use]
+    pub fn seal(page: &[u8]) -> u32 {
+        get_u32(page, CONTENT_CHECKSUM)
+    }
+}

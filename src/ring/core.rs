@@ -1,0 +1,516 @@
+//! What the writer does, one step after another: no thread, no queue, no time-out. A test can cut
+//! the power after each of its writes.
+//!
+//! Order of writes: chunks, then a flush, then the facts about them, which ride along with the
+//! next flush. A block's next life is reserved durably before it begins.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Sequences;
+use super::fact::Fact;
+use super::ledger::Ledger;
+use super::space::{self, Space};
+use super::superblock::Superblock;
+use super::types::{
+    ChunkPlace, ClipContents, ClipState, DurableChunk, Ending, Extent, Interpreter, News, Reason,
+};
+use crate::clock::Clock;
+use crate::device::{AlignedBuffer, Device};
+use crate::units::{BlockNumber, ClipId, DeviceOffset, Sequence, StreamNumber};
+
+/// Blocks reserved ahead at least.
+const RESERVED_MIN: usize = 2;
+/// Pages of a checkpoint that ride along with one flush: 4 MiB.
+const CHECKPOINT_PAGES: usize = 1024;
+/// Flushes that it takes at most until everything handed in is durable: chunks, facts, and what
+/// sealing the clips adds.
+const ROUNDS_MAX: usize = 8;
+
+/// What readers and the writer share. Locked for moments, never across I/O.
+pub(super) struct Shared {
+    /// The facts in force, and those that the next flush makes durable.
+    pub space: Space,
+    /// Chunks of growing clips that a flush covers.
+    pub growing: HashMap<ClipId, GrowingContents>,
+    /// Growing clips that the ring ended by itself; their recorders do not know yet.
+    pub ended: HashSet<ClipId>,
+    /// Counted for `status`.
+    pub counters: Counters,
+}
+
+/// The readable part of a growing clip.
+#[derive(Clone, Default)]
+pub(super) struct GrowingContents {
+    /// Whose.
+    pub stream: StreamNumber,
+    /// What a flush covers.
+    pub contents: ClipContents,
+}
+
+/// What the writer has done since the ring was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Writes to the device.
+    pub writes: u64,
+    /// Bytes in them.
+    pub write_bytes: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// Writes and flushes that failed.
+    pub errors: u64,
+    /// Clips evicted.
+    pub evicted: u64,
+    /// Chunks that could not be stored.
+    pub chunks_dropped: u64,
+}
+
+/// A block that a stream is writing into.
+pub(super) struct OpenBlock {
+    pub block: BlockNumber,
+    pub life: Sequence,
+    pub next_page: u32,
+    pub next_chunk: u32,
+    pub seal: u32,
+    /// Parameter sets that the block holds, and their first pages.
+    pub parameters: HashMap<Arc<[u8]>, u32>,
+    /// Whether its header is written.
+    pub begun: bool,
+}
+
+/// A clip that is being written.
+pub(super) struct Growing {
+    pub stream: StreamNumber,
+    /// Extents that are behind it.
+    pub extents: u32,
+    pub current: Option<Extent>,
+    /// What the last flush covered of it: ordinal and extent.
+    pub durable: Option<(u32, Extent)>,
+    pub next_number: u32,
+    pub contents: ClipContents,
+}
+
+/// What the next flush will cover, in order.
+pub(super) enum Undurable {
+    Chunk {
+        clip: ClipId,
+        stream: StreamNumber,
+        place: ChunkPlace,
+        parameters: Vec<Arc<[u8]>>,
+        table: Arc<[u8]>,
+        digest: [u8; 32],
+    },
+    Extent {
+        clip: ClipId,
+        stream: StreamNumber,
+        ordinal: u32,
+        extent: Extent,
+    },
+    End {
+        clip: ClipId,
+        stream: StreamNumber,
+        ending: Ending,
+        extents: u32,
+        table: Vec<Extent>,
+    },
+}
+
+/// The writer's state.
+pub(super) struct Core {
+    pub device: Arc<dyn Device>,
+    pub clock: Arc<dyn Clock>,
+    pub superblock: Superblock,
+    pub shared: Arc<RwLock<Shared>>,
+    pub interpreter: Box<dyn Interpreter>,
+    pub sequences: Arc<Sequences>,
+    /// Whether clips that leave have their samples zeroed first.
+    pub wipe: bool,
+    pub(super) ledger: Ledger,
+    pub(super) epoch: u64,
+    pub(super) open: BTreeMap<StreamNumber, OpenBlock>,
+    pub(super) growing: BTreeMap<ClipId, Growing>,
+    pub(super) ready: VecDeque<(BlockNumber, Sequence)>,
+    reserving: Vec<(BlockNumber, Sequence)>,
+    /// Facts for the next flush.
+    pending: Vec<Fact>,
+    /// Facts that are durable and not announced yet.
+    unannounced: Vec<Fact>,
+    pub(super) undurable: Vec<Undurable>,
+    pub(super) blocks_taken: usize,
+}
+
+/// What a [`Core`] is made of.
+pub(super) struct Parts {
+    pub device: Arc<dyn Device>,
+    pub clock: Arc<dyn Clock>,
+    pub superblock: Superblock,
+    pub interpreter: Box<dyn Interpreter>,
+    pub sequences: Arc<Sequences>,
+    pub ledger: Ledger,
+    pub epoch: u64,
+    pub space: Space,
+    pub wipe: bool,
+}
+
+impl Core {
+    /// A writer that goes on where the facts in force end.
+    pub fn new(parts: Parts) -> Core {
+        let shared = Shared {
+            space: parts.space,
+            growing: HashMap::new(),
+            ended: HashSet::new(),
+            counters: Counters::default(),
+        };
+        Core {
+            device: parts.device,
+            clock: parts.clock,
+            superblock: parts.superblock,
+            shared: Arc::new(RwLock::new(shared)),
+            interpreter: parts.interpreter,
+            sequences: parts.sequences,
+            wipe: parts.wipe,
+            ledger: parts.ledger,
+            epoch: parts.epoch,
+            open: BTreeMap::new(),
+            growing: BTreeMap::new(),
+            ready: VecDeque::new(),
+            reserving: Vec::new(),
+            pending: Vec::new(),
+            unannounced: Vec::new(),
+            undurable: Vec::new(),
+            blocks_taken: 0,
+        }
+    }
+
+    /// Goes on in the blocks that the facts in force call open.
+    pub fn adopt_open_blocks(&mut self) {
+        let fills: Vec<_> = self.state().space.open_blocks().collect();
+        for (stream, fill) in fills {
+            let open = OpenBlock {
+                block: fill.block,
+                life: fill.life,
+                next_page: fill.end_page,
+                next_chunk: fill.next_chunk,
+                seal: fill.seal,
+                parameters: HashMap::new(),
+                begun: true,
+            };
+            self.open.insert(stream, open);
+        }
+    }
+
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, Shared> {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, Shared> {
+        self.shared.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a fact true now and durable with the next flush.
+    pub fn record(&mut self, fact: Fact) {
+        let applied = self.state_mut().space.apply(&fact);
+        match applied {
+            Ok(()) => self.pending.push(fact),
+            Err(contradiction) => log::error!("ring: not recorded: {contradiction}"),
+        }
+    }
+
+    /// Sets the state of a closed clip; false where there is none, or it is being purged.
+    pub fn set_state(&mut self, clip: ClipId, state: ClipState) -> bool {
+        let settable = self.state().space.clip(clip).is_some_and(|record| {
+            matches!(
+                record.state,
+                Some(ClipState::Closed | ClipState::Kept { .. } | ClipState::Expiring { .. })
+            )
+        });
+        if settable {
+            self.record(Fact::State { clip, state });
+            self.interpreter.news(&News::StateSet { clip, state });
+        }
+        settable
+    }
+
+    /// Sets what is known of a stream.
+    pub fn set_stream(&mut self, stream: StreamNumber, fact: Arc<[u8]>) {
+        self.record(Fact::Stream { stream, fact: fact.clone() });
+        self.interpreter.news(&News::StreamSet { stream, fact });
+    }
+
+    /// The clip is gone, for the reason that its state tells, or else for `otherwise`.
+    pub fn forget(&mut self, clip: ClipId, otherwise: Reason) {
+        let fact = self.state().space.clip(clip).map(|r| space::gone(clip, r, otherwise));
+        if let Some(fact @ Fact::Gone { reason, .. }) = fact {
+            self.record(fact);
+            self.interpreter.news(&News::ClipGone { clip, reason });
+        }
+    }
+
+    /// Whether a flush would make anything durable.
+    pub fn is_dirty(&self) -> bool {
+        !self.pending.is_empty() || !self.undurable.is_empty() || self.ledger.is_checkpointing()
+    }
+
+    /// Writes the facts that are due and flushes: whatever was handed in before is durable then,
+    /// and the facts about it are due with the next flush.
+    ///
+    /// # Errors
+    /// What the device says. What the flush should have covered counts as not written.
+    pub fn commit(&mut self) -> io::Result<()> {
+        self.keep_facts_within_the_ledger();
+        self.reserve_ahead();
+        match self.flush_facts() {
+            Ok(()) => {
+                self.ready.extend(self.reserving.drain(..));
+                self.announce();
+                self.tell_what_is_durable();
+                Ok(())
+            }
+            Err(error) => {
+                log::error!("ring: nothing since the last flush is safe: {error}");
+                self.state_mut().counters.errors += 1;
+                self.ledger.flush_failed();
+                self.drop_undurable();
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits until nothing is due.
+    ///
+    /// # Errors
+    /// As [`Core::commit`].
+    pub fn settle(&mut self) -> io::Result<()> {
+        for _ in 0..ROUNDS_MAX {
+            self.commit()?;
+            if self.pending.is_empty() && self.undurable.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what still grows, and makes the end of the session durable.
+    ///
+    /// # Errors
+    /// As [`Core::commit`].
+    pub fn close(&mut self) -> io::Result<()> {
+        let growing: Vec<ClipId> = self.growing.keys().copied().collect();
+        for clip in growing {
+            self.end_clip(clip, Ending::Closed);
+        }
+        self.settle()?;
+        self.record(Fact::Clean);
+        self.flush_facts()
+    }
+
+    /// Begins a checkpoint now: the log has rotten pages, or came from a crash.
+    pub fn begin_checkpoint(&mut self) {
+        if !self.ledger.is_checkpointing() {
+            let facts = self.state().space.facts();
+            self.ledger.begin_checkpoint(&facts);
+        }
+    }
+
+    /// Makes the recorded facts durable, and whatever was written before.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn flush_facts(&mut self) -> io::Result<()> {
+        self.write_facts()?;
+        self.flush()?;
+        self.epoch += 1;
+        self.ledger.flushed();
+        self.unannounced.append(&mut self.pending);
+        Ok(())
+    }
+
+    fn write_facts(&mut self) -> io::Result<()> {
+        if self.ledger.is_urgent(self.pending.len()) {
+            self.begin_checkpoint();
+            self.ledger.advance_checkpoint(&*self.device, self.epoch, usize::MAX)?;
+            self.flush()?;
+            self.ledger.flushed();
+        }
+        self.ledger.append(&*self.device, self.epoch, &self.pending)?;
+        if self.ledger.wants_checkpoint() {
+            self.begin_checkpoint();
+        }
+        self.ledger.advance_checkpoint(&*self.device, self.epoch, CHECKPOINT_PAGES)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.state_mut().counters.flushes += 1;
+        self.device.flush()
+    }
+
+    pub(super) fn write(&mut self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        let written = self.device.write_at(offset, bytes);
+        let mut state = self.state_mut();
+        state.counters.writes += 1;
+        state.counters.write_bytes += bytes.len() as u64;
+        state.counters.errors += u64::from(written.is_err());
+        written
+    }
+
+    /// Reserves blocks for what two more flush intervals like the last one will take.
+    fn reserve_ahead(&mut self) {
+        let blocks = self.superblock.geometry.block_count as usize;
+        let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
+        self.blocks_taken = 0;
+        while self.ready.len() + self.reserving.len() < wanted {
+            let free = self.state().space.next_free();
+            if let Some(block) = free {
+                let life = self.sequences.next();
+                self.record(Fact::Reserved { block, life });
+                self.reserving.push((block, life));
+            } else if !self.evict_oldest() {
+                break;
+            }
+        }
+    }
+
+    /// Gives the oldest clip up that may go; false where there is none.
+    pub(super) fn evict_oldest(&mut self) -> bool {
+        let Some(clip) = self.state().space.oldest_evictable() else { return false };
+        let state = self.state().space.clip(clip).and_then(|record| record.state);
+        if self.wipe
+            && let Some(ClipState::Expiring { reason, .. }) = state
+            && let Err(error) = self.wipe_deleted(clip, reason)
+        {
+            log::error!("ring: evicted clip {clip} is not wiped: {error}");
+        }
+        log::debug!("ring: clip {clip} is evicted");
+        self.state_mut().counters.evicted += 1;
+        self.forget(clip, Reason::Evicted);
+        true
+    }
+
+    /// Somebody deleted the clip and was promised zeros. It is durably purging before the first
+    /// of them, and they are on the disk before the ledger forgets where they belong.
+    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<()> {
+        let state = ClipState::Purging { reason };
+        self.record(Fact::State { clip, state });
+        self.interpreter.news(&News::StateSet { clip, state });
+        self.flush_facts()?;
+        super::wipe::wipe(&*self.device, &self.superblock, &self.shared, clip)?;
+        self.flush()
+    }
+
+    /// A checkpoint has to fit its area beside the log: many short clips can be more than that.
+    fn keep_facts_within_the_ledger(&mut self) {
+        let mut evicted = 0;
+        while self.state().space.fact_bytes() > self.ledger.facts_bytes_max() {
+            if !self.evict_oldest() {
+                break;
+            }
+            evicted += 1;
+        }
+        if evicted > 0 {
+            log::warn!("ring: {evicted} oldest clips evicted: the ledger is full of short clips");
+        }
+    }
+
+    fn announce(&mut self) {
+        for fact in std::mem::take(&mut self.unannounced) {
+            let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
+            let used = self.state().space.clip(clip).map(space::ClipRecord::used);
+            self.state_mut().growing.remove(&clip);
+            // Evicted again before it was listed.
+            let Some(used) = used else { continue };
+            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
+        }
+    }
+
+    fn tell_what_is_durable(&mut self) {
+        let mut grown: Vec<ClipId> = Vec::new();
+        for item in std::mem::take(&mut self.undurable) {
+            match item {
+                Undurable::Chunk { clip, stream, place, parameters, table, digest } => {
+                    let chunk = DurableChunk {
+                        stream,
+                        parameters: &parameters,
+                        table: &table,
+                        digest: &digest,
+                    };
+                    self.interpreter.chunk_durable(clip, &chunk);
+                    let mut state = self.state_mut();
+                    let view = state.growing.entry(clip).or_default();
+                    view.stream = stream;
+                    view.contents.push(place, &parameters, table.clone());
+                    if grown.last() != Some(&clip) {
+                        grown.push(clip);
+                    }
+                }
+                Undurable::Extent { clip, stream, ordinal, extent } => {
+                    let growth = Arc::from(self.interpreter.growth(clip));
+                    self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
+                }
+                Undurable::End { clip, stream, ending, extents, table } => {
+                    self.seal(clip, stream, ending, extents, table);
+                }
+            }
+        }
+        for growing in self.growing.values_mut() {
+            growing.durable = growing.current.map(|extent| (growing.extents, extent));
+        }
+        for clip in grown {
+            self.interpreter.news(&News::Grown { clip });
+        }
+    }
+
+    pub(super) fn seal(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ending: Ending,
+        extents: u32,
+        table: Vec<Extent>,
+    ) {
+        match self.interpreter.seal(clip, stream, ending) {
+            Some(fact) => {
+                let fact = Arc::from(fact);
+                self.record(Fact::Clip { clip, stream, extents, table, fact });
+            }
+            None => {
+                log::warn!("ring: clip {clip} has nothing that can be shown; dropped");
+                self.record(Fact::Gone { clip, reason: Reason::Evicted });
+                self.state_mut().growing.remove(&clip);
+            }
+        }
+    }
+
+    /// A flush failed: what it should have covered counts as not written, and the clips that it
+    /// belonged to end where the last good flush left them.
+    fn drop_undurable(&mut self) {
+        let mut hit: Vec<(ClipId, StreamNumber)> = Vec::new();
+        let mut dropped = 0;
+        for item in std::mem::take(&mut self.undurable) {
+            let clip = match item {
+                Undurable::Chunk { clip, stream, .. } => {
+                    dropped += 1;
+                    (clip, stream)
+                }
+                Undurable::Extent { clip, stream, .. } | Undurable::End { clip, stream, .. } => {
+                    (clip, stream)
+                }
+            };
+            if !hit.contains(&clip) {
+                hit.push(clip);
+            }
+        }
+        self.state_mut().counters.chunks_dropped += dropped;
+        for (clip, stream) in hit {
+            self.open.remove(&stream);
+            let growing = self.growing.remove(&clip);
+            self.state_mut().ended.insert(clip);
+            let Some((ordinal, extent)) = growing.and_then(|growing| growing.durable) else {
+                continue;
+            };
+            self.undurable.push(Undurable::Extent { clip, stream, ordinal, extent });
+            let (ending, extents) = (Ending::DeviceError, ordinal + 1);
+            self.undurable.push(Undurable::End { clip, stream, ending, extents, table: vec![] });
+        }
+    }
+}

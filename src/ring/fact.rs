@@ -1,0 +1,415 @@
+//! Facts: the records of the ledger. Everything that can change, and everything that listing
+//! needs, is said here and nowhere else.
+
+use std::sync::Arc;
+
+use super::types::{ClipState, ClockFact, Extent, Reason};
+use crate::units::{
+    BlockNumber, BootTime, ClipId, Sequence, SessionNumber, StreamNumber, WallTime,
+};
+use crate::wire::{Decoder, Encoder, Malformed};
+
+/// Version of the encoding of facts.
+const VERSION: u8 = 1;
+/// Table extents of a clip: a table lies in two blocks where it does not fit the first.
+const TABLE_EXTENTS_MAX: usize = 8;
+
+/// A record of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The ring was opened for writing: durable before anything else of the session.
+    Session {
+        /// Which; one more than the last.
+        number: SessionNumber,
+        /// When.
+        clock: ClockFact,
+    },
+    /// The session ended in order: nothing lies in a block that no fact speaks of.
+    Clean,
+    /// All that is known of a stream.
+    Stream {
+        /// Which.
+        stream: StreamNumber,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// A block may begin its next life.
+    Reserved {
+        /// Which.
+        block: BlockNumber,
+        /// The life.
+        life: Sequence,
+    },
+    /// How far the block is filled that a stream goes on in.
+    Fill {
+        /// Whose.
+        stream: StreamNumber,
+        /// Which.
+        block: BlockNumber,
+        /// The life.
+        life: Sequence,
+        /// Page behind the last chunk.
+        end_page: u32,
+        /// Number of the next chunk.
+        next_chunk: u32,
+        /// Header checksum of the last chunk, or of the block's header where there is none.
+        seal: u32,
+    },
+    /// A clip has left a block, or has ended in it.
+    Extent {
+        /// Which clip.
+        clip: ClipId,
+        /// Whose.
+        stream: StreamNumber,
+        /// Counts from 0 in the clip.
+        ordinal: u32,
+        /// Where.
+        extent: Extent,
+        /// Sums over the clip so far, opaque here; empty once the clip is closed.
+        growth: Arc<[u8]>,
+    },
+    /// A clip is closed. Its extents have been said before.
+    Clip {
+        /// Which.
+        clip: ClipId,
+        /// Whose.
+        stream: StreamNumber,
+        /// How many extents it has.
+        extents: u32,
+        /// Where its table is; empty where it has none.
+        table: Vec<Extent>,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// A closed clip has got another state.
+    State {
+        /// Which.
+        clip: ClipId,
+        /// The state.
+        state: ClipState,
+    },
+    /// A clip is gone: its blocks may be reserved again once nothing else is in them.
+    Gone {
+        /// Which.
+        clip: ClipId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Something happened to a stream.
+    Observation {
+        /// To which.
+        stream: StreamNumber,
+        /// When it began.
+        from: WallTime,
+        /// When it was over.
+        to: WallTime,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// The device refused a write into this block: it is not used again.
+    Bad {
+        /// Which.
+        block: BlockNumber,
+    },
+    /// A stream does not go on in its block any more.
+    Left {
+        /// Which stream.
+        stream: StreamNumber,
+    },
+    /// The last fact of a checkpoint: what came before it in this area is all there was.
+    CheckpointEnd,
+}
+
+const SESSION: u8 = 1;
+const CLEAN: u8 = 2;
+const STREAM: u8 = 3;
+const RESERVED: u8 = 4;
+const FILL: u8 = 5;
+const EXTENT: u8 = 6;
+const CLIP: u8 = 7;
+const STATE: u8 = 8;
+const GONE: u8 = 9;
+const OBSERVATION: u8 = 10;
+const BAD: u8 = 11;
+const LEFT: u8 = 12;
+const CHECKPOINT_END: u8 = 13;
+
+/// A record as it stands in a page: kind, length, body.
+const RECORD_HEADER_BYTES: usize = 3;
+
+impl Fact {
+    /// Appends the fact as a record: kind (1 byte), length of the body (2 bytes), body.
+    pub fn append_to(&self, records: &mut Vec<u8>) {
+        let (kind, body) = self.encode();
+        records.push(kind);
+        records.extend((body.len() as u16).to_le_bytes());
+        records.extend(body);
+    }
+
+    /// Length of the record, in bytes.
+    #[must_use]
+    pub fn record_length(&self) -> usize {
+        RECORD_HEADER_BYTES + self.encode().1.len()
+    }
+
+    fn encode(&self) -> (u8, Vec<u8>) {
+        let mut to = Encoder::new(VERSION);
+        let kind = match self {
+            Fact::Session { number, clock } => {
+                to.u32(number.0);
+                to.i64(clock.wall.0);
+                to.i64(clock.boot.0);
+                to.raw(&clock.boot_id);
+                SESSION
+            }
+            Fact::Clean => CLEAN,
+            Fact::Stream { stream, fact } => {
+                to.u32(stream.0);
+                to.bytes(fact);
+                STREAM
+            }
+            Fact::Reserved { block, life } => {
+                to.u32(block.0);
+                to.u64(life.0);
+                RESERVED
+            }
+            Fact::Fill { stream, block, life, end_page, next_chunk, seal } => {
+                to.u32(stream.0);
+                to.u32(block.0);
+                to.u64(life.0);
+                for number in [end_page, next_chunk, seal] {
+                    to.u32(*number);
+                }
+                FILL
+            }
+            Fact::Extent { clip, stream, ordinal, extent, growth } => {
+                to.u64(clip.number());
+                to.u32(stream.0);
+                to.u32(*ordinal);
+                encode_extent(&mut to, extent);
+                to.bytes(growth);
+                EXTENT
+            }
+            Fact::Clip { clip, stream, extents, table, fact } => {
+                to.u64(clip.number());
+                to.u32(stream.0);
+                to.u32(*extents);
+                to.u64(table.len() as u64);
+                for extent in table {
+                    encode_extent(&mut to, extent);
+                }
+                to.bytes(fact);
+                CLIP
+            }
+            Fact::State { clip, state } => {
+                to.u64(clip.number());
+                encode_state(&mut to, state);
+                STATE
+            }
+            Fact::Gone { clip, reason } => {
+                to.u64(clip.number());
+                to.byte(reason_code(*reason));
+                GONE
+            }
+            Fact::Observation { stream, from, to: until, fact } => {
+                to.u32(stream.0);
+                to.i64(from.0);
+                to.i64(until.0);
+                to.bytes(fact);
+                OBSERVATION
+            }
+            Fact::Bad { block } => {
+                to.u32(block.0);
+                BAD
+            }
+            Fact::Left { stream } => {
+                to.u32(stream.0);
+                LEFT
+            }
+            Fact::CheckpointEnd => CHECKPOINT_END,
+        };
+        (kind, to.finish())
+    }
+
+    /// Reads the body of a record; `None` for a kind that this program does not know, which a
+    /// compatible later program may have written.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be.
+    pub fn decode(kind: u8, body: &[u8]) -> Result<Option<Fact>, Malformed> {
+        if kind == 0 || kind > CHECKPOINT_END {
+            return Ok(None);
+        }
+        let mut from = Decoder::new(body, VERSION, "fact")?;
+        let fact = decode_body(kind, &mut from)?;
+        from.finish("fact")?;
+        Ok(Some(fact))
+    }
+
+    /// Splits the records of a page. The iterator ends behind the first record that does not fit.
+    pub fn records(mut records: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+        std::iter::from_fn(move || {
+            let (&kind, rest) = records.split_first()?;
+            let length = usize::from(u16::from_le_bytes([*rest.first()?, *rest.get(1)?]));
+            let body = rest.get(2..2 + length)?;
+            records = &rest[2 + length..];
+            Some((kind, body))
+        })
+    }
+}
+
+fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malformed> {
+    Ok(match kind {
+        SESSION => Fact::Session {
+            number: SessionNumber(from.u32("session")?),
+            clock: ClockFact {
+                wall: WallTime(from.i64("wall time")?),
+                boot: BootTime(from.i64("boot time")?),
+                boot_id: from.array("boot id")?,
+            },
+        },
+        CLEAN => Fact::Clean,
+        STREAM => Fact::Stream { stream: stream(from)?, fact: opaque(from, "stream fact")? },
+        RESERVED => Fact::Reserved { block: block(from)?, life: life(from)? },
+        FILL => Fact::Fill {
+            stream: stream(from)?,
+            block: block(from)?,
+            life: life(from)?,
+            end_page: from.u32("end page")?,
+            next_chunk: from.u32("next chunk")?,
+            seal: from.u32("seal")?,
+        },
+        EXTENT => Fact::Extent {
+            clip: clip(from)?,
+            stream: stream(from)?,
+            ordinal: from.u32("extent ordinal")?,
+            extent: decode_extent(from)?,
+            growth: opaque(from, "growth")?,
+        },
+        CLIP => Fact::Clip {
+            clip: clip(from)?,
+            stream: stream(from)?,
+            extents: from.u32("extent count")?,
+            table: {
+                let count = from.count(7, "table extents")?;
+                if count > TABLE_EXTENTS_MAX {
+                    return Err(from.wrong("table extents", format!("{count} of them")));
+                }
+                (0..count).map(|_| decode_extent(from)).collect::<Result<_, _>>()?
+            },
+            fact: opaque(from, "clip fact")?,
+        },
+        STATE => Fact::State { clip: clip(from)?, state: decode_state(from)? },
+        GONE => Fact::Gone { clip: clip(from)?, reason: decode_reason(from)? },
+        OBSERVATION => Fact::Observation {
+            stream: stream(from)?,
+            from: WallTime(from.i64("beginning")?),
+            to: WallTime(from.i64("end")?),
+            fact: opaque(from, "observation")?,
+        },
+        BAD => Fact::Bad { block: block(from)? },
+        LEFT => Fact::Left { stream: stream(from)? },
+        _ => Fact::CheckpointEnd,
+    })
+}
+
+fn stream(from: &mut Decoder<'_>) -> Result<StreamNumber, Malformed> {
+    from.u32("stream").map(StreamNumber)
+}
+
+fn block(from: &mut Decoder<'_>) -> Result<BlockNumber, Malformed> {
+    from.u32("block").map(BlockNumber)
+}
+
+fn life(from: &mut Decoder<'_>) -> Result<Sequence, Malformed> {
+    from.u64("life of a block").map(Sequence)
+}
+
+fn clip(from: &mut Decoder<'_>) -> Result<ClipId, Malformed> {
+    from.u64("clip").map(|number| ClipId(Sequence(number)))
+}
+
+fn opaque(from: &mut Decoder<'_>, what: &'static str) -> Result<Arc<[u8]>, Malformed> {
+    from.bytes(what).map(Arc::from)
+}
+
+fn encode_extent(to: &mut Encoder, extent: &Extent) {
+    to.u32(extent.block.0);
+    to.u64(extent.life.0);
+    to.u32(extent.first_page);
+    to.u32(extent.end_page - extent.first_page);
+    to.u32(extent.first_chunk);
+    to.u32(extent.chunks);
+    to.u32(extent.clip_chunks);
+    to.u32(extent.seal);
+}
+
+fn decode_extent(from: &mut Decoder<'_>) -> Result<Extent, Malformed> {
+    let (block, life) = (block(from)?, life(from)?);
+    let first_page = from.u32("first page")?;
+    let pages = from.u32("pages")?;
+    let end_page = first_page
+        .checked_add(pages)
+        .ok_or_else(|| from.wrong("pages", format!("{pages} from {first_page} on")))?;
+    Ok(Extent {
+        block,
+        life,
+        first_page,
+        end_page,
+        first_chunk: from.u32("first chunk")?,
+        chunks: from.u32("chunk count")?,
+        clip_chunks: from.u32("chunks of the clip")?,
+        seal: from.u32("seal")?,
+    })
+}
+
+fn reason_code(reason: Reason) -> u8 {
+    match reason {
+        Reason::Deleted => 0,
+        Reason::Expired => 1,
+        Reason::Evicted => 2,
+    }
+}
+
+fn decode_reason(from: &mut Decoder<'_>) -> Result<Reason, Malformed> {
+    match from.byte("reason")? {
+        0 => Ok(Reason::Deleted),
+        1 => Ok(Reason::Expired),
+        2 => Ok(Reason::Evicted),
+        other => Err(from.wrong("reason", format!("{other}, expected 0 to 2"))),
+    }
+}
+
+fn encode_state(to: &mut Encoder, state: &ClipState) {
+    match state {
+        ClipState::Closed => to.byte(0),
+        ClipState::Kept { until: None } => to.byte(1),
+        ClipState::Kept { until: Some(until) } => {
+            to.byte(2);
+            to.i64(until.0);
+        }
+        ClipState::Expiring { until, reason } => {
+            to.byte(3);
+            to.i64(until.0);
+            to.byte(reason_code(*reason));
+        }
+        ClipState::Purging { reason } => {
+            to.byte(4);
+            to.byte(reason_code(*reason));
+        }
+    }
+}
+
+fn decode_state(from: &mut Decoder<'_>) -> Result<ClipState, Malformed> {
+    match from.byte("clip state")? {
+        0 => Ok(ClipState::Closed),
+        1 => Ok(ClipState::Kept { until: None }),
+        2 => Ok(ClipState::Kept { until: Some(WallTime(from.i64("kept until")?)) }),
+        3 => Ok(ClipState::Expiring {
+            until: WallTime(from.i64("expiring until")?),
+            reason: decode_reason(from)?,
+        }),
+        4 => Ok(ClipState::Purging { reason: decode_reason(from)? }),
+        other => Err(from.wrong("clip state", format!("{other}, expected 0 to 4"))),
+    }
+}

@@ -1,0 +1,73 @@
+//! Making a ring: superblocks, and a ledger with nothing in it.
+
+use super::RingError;
+use super::fact::Fact;
+use super::ledger::Ledger;
+use super::superblock::{Geometry, SUPERBLOCK_AREA, Superblock};
+use super::types::ClockFact;
+use crate::clock::Reading;
+use crate::device::{AlignedBuffer, Device};
+use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, SessionNumber};
+
+/// What a new ring is to be.
+#[derive(Clone, Debug)]
+pub struct FormatOptions {
+    /// Block size, in bytes; chosen by the length of the device where it is `None`.
+    pub block_length: Option<u64>,
+    /// A name for people.
+    pub label: String,
+    /// Random: this ring, and the machine.
+    pub ring_uuid: [u8; 16],
+    /// The machine that formats it.
+    pub node_uuid: [u8; 16],
+    /// Now.
+    pub now: Reading,
+}
+
+/// Makes a ring on a device. Whatever was there is gone.
+///
+/// # Errors
+/// The size does not suit, or the device failed; no valid superblock is left behind then.
+pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock, RingError> {
+    let geometry = Geometry::plan(device.length(), options.block_length)?;
+    let superblock = Superblock {
+        ring_uuid: options.ring_uuid,
+        node_uuid: options.node_uuid,
+        pool_uuid: options.ring_uuid,
+        created: options.now.wall,
+        label: options.label.clone(),
+        compat: 0,
+        ro_compat: 0,
+        incompat: 0,
+        geometry,
+    };
+    let clock =
+        ClockFact { wall: options.now.wall, boot: options.now.boot, boot_id: options.now.boot_id };
+    let facts =
+        [Fact::Session { number: SessionNumber(1), clock }, Fact::Clean, Fact::CheckpointEnd];
+    let written = || -> std::io::Result<()> {
+        // Marks of other file systems and partition tables, at both ends.
+        let blank = AlignedBuffer::zeroed(SUPERBLOCK_AREA.0 as usize);
+        device.write_at(DeviceOffset(0), &blank)?;
+        device.write_at(DeviceOffset(device.length().0 - SUPERBLOCK_AREA.0), &blank)?;
+        Ledger::create(device, &superblock, &facts)?;
+        device.flush()?;
+        let page = AlignedBuffer::from_bytes(&superblock.encode());
+        device.write_at(geometry.superblock_copy(), &page)?;
+        device.flush()?;
+        device.write_at(DeviceOffset(0), &page)?;
+        device.flush()
+    };
+    written().map_err(|source| RingError::Device { what: "formatting".into(), source })?;
+    Ok(superblock)
+}
+
+/// The part of a ring that is not blocks, in bytes: superblocks and ledger.
+#[must_use]
+pub fn overhead(geometry: &Geometry) -> ByteCount {
+    let blocks = u64::from(geometry.block_count) * geometry.block_length.0;
+    ByteCount(geometry.length.0 - blocks)
+}
+
+/// Length of a block's header, in bytes.
+pub const BLOCK_HEADER_BYTES: u64 = PAGE_BYTES;

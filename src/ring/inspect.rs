@@ -1,0 +1,215 @@
+//! Looking at a ring without opening it: nothing is written, also while a daemon records.
+
+use super::RingError;
+use super::block::BlockHeader;
+use super::chunk::{self, ChunkKind};
+use super::fact::Fact;
+use super::ledger::Findings;
+use super::recovery::{read_ledger, read_superblock};
+use super::space::{ClipRecord, Space};
+use super::superblock::Superblock;
+use super::walk::{self, ChunkAt, Walk};
+use crate::device::{self, Device};
+use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
+
+/// A ring as it stands on the device.
+pub struct Inspection<'a> {
+    device: &'a dyn Device,
+    /// What the ring is.
+    pub superblock: Superblock,
+    /// The first superblock is damaged.
+    pub superblock_from_copy: bool,
+    /// The ledger's facts, in their order.
+    pub facts: Vec<Fact>,
+    /// What the ledger said of itself.
+    pub findings: Findings,
+    space: Space,
+}
+
+/// What a block is in use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockUse {
+    /// Nothing refers to it.
+    Free,
+    /// Its next life may begin.
+    Reserved,
+    /// A stream goes on in it.
+    Open,
+    /// Clips are in it.
+    Filled,
+    /// The device refused a write.
+    Bad,
+}
+
+/// A block, from the facts and its header.
+#[derive(Clone, Debug)]
+pub struct BlockSummary {
+    /// Which.
+    pub block: BlockNumber,
+    /// What it is in use for.
+    pub used_for: BlockUse,
+    /// The life that the facts know.
+    pub life: Sequence,
+    /// How many facts refer to it.
+    pub holders: u32,
+    /// Its header, where it has one that is sound.
+    pub header: Option<BlockHeader>,
+}
+
+/// A chunk with what its checksums say.
+#[derive(Clone, Debug)]
+pub struct ChunkReport {
+    /// Its first page in the block.
+    pub page: u32,
+    /// What it holds.
+    pub kind: ChunkKind,
+    /// Its clip.
+    pub clip: ClipId,
+    /// Its stream.
+    pub stream: StreamNumber,
+    /// Its number in the clip.
+    pub number_in_clip: u32,
+    /// Opaque sample table.
+    pub table: Vec<u8>,
+    /// The samples.
+    pub data: Vec<u8>,
+    /// BLAKE3 that the header gives.
+    pub digest: [u8; 32],
+    /// Units of the samples whose checksum is wrong.
+    pub damaged_units: Vec<usize>,
+    /// Whether the digest is that of the samples.
+    pub digest_matches: bool,
+}
+
+impl<'a> Inspection<'a> {
+    /// Reads superblock and ledger.
+    ///
+    /// # Errors
+    /// See [`RingError`].
+    pub fn open(device: &'a dyn Device) -> Result<Inspection<'a>, RingError> {
+        let (superblock, superblock_from_copy) = read_superblock(device)?;
+        let (space, replay) = read_ledger(device, &superblock)?;
+        Ok(Inspection {
+            device,
+            superblock,
+            superblock_from_copy,
+            facts: replay.facts,
+            findings: replay.findings,
+            space,
+        })
+    }
+
+    /// All clips that the facts know, oldest first; those that grow have no state.
+    pub fn clips(&self) -> impl Iterator<Item = (ClipId, &ClipRecord)> {
+        self.space.clips()
+    }
+
+    /// All streams with their facts.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &[u8])> {
+        self.space.streams().map(|(stream, fact)| (stream, &**fact))
+    }
+
+    /// Observations, oldest first.
+    pub fn observations(&self) -> impl Iterator<Item = (StreamNumber, WallTime, WallTime, &[u8])> {
+        self.space.observations()
+    }
+
+    /// How full the ring is.
+    #[must_use]
+    pub fn usage(&self) -> super::Usage {
+        self.space.usage()
+    }
+
+    /// Whether the last session ended in order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.space.is_clean()
+    }
+
+    /// The last session.
+    #[must_use]
+    pub fn session(&self) -> crate::units::SessionNumber {
+        self.space.session()
+    }
+
+    /// A block, from the facts and its header.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn block(&self, block: BlockNumber) -> Result<BlockSummary, RingError> {
+        let header = walk::block_header(self.device, &self.superblock, block)
+            .map_err(|source| failed(block, source))?;
+        let open = self.space.open_blocks().any(|(_, fill)| fill.block == block);
+        let reserved = self.space.reserved().any(|(reserved, _)| reserved == block);
+        let holders = self.space.holders(block);
+        let used_for = match holders {
+            _ if self.space.is_bad(block) => BlockUse::Bad,
+            0 => BlockUse::Free,
+            _ if open => BlockUse::Open,
+            _ if reserved => BlockUse::Reserved,
+            _ => BlockUse::Filled,
+        };
+        Ok(BlockSummary {
+            block,
+            used_for,
+            life: self.space.life(block).unwrap_or_default(),
+            holders,
+            header: header.map(|(header, _)| header),
+        })
+    }
+
+    /// The chunks of a block's present life, with their checksums tried.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn chunks(&self, block: BlockNumber) -> Result<Vec<ChunkReport>, RingError> {
+        let fail = |source| failed(block, source);
+        let header = walk::block_header(self.device, &self.superblock, block).map_err(fail)?;
+        let Some((header, seal)) = header else { return Ok(Vec::new()) };
+        let mut walk = Walk {
+            device: self.device,
+            superblock: &self.superblock,
+            block,
+            life: header.life,
+            page: 1,
+            number: 0,
+            predecessor: Some(seal),
+        };
+        let mut reports = Vec::new();
+        while let Some(at) = walk.step().map_err(fail)? {
+            reports.push(self.report(block, at).map_err(fail)?);
+        }
+        Ok(reports)
+    }
+
+    fn report(&self, block: BlockNumber, at: ChunkAt) -> std::io::Result<ChunkReport> {
+        let fixed = &at.header.fixed;
+        let length = fixed.pages() as usize * PAGE_BYTES as usize;
+        let offset = self.superblock.geometry.page_start(block, at.page);
+        let bytes = device::read(self.device, offset, length)?;
+        let start = fixed.header_length as usize;
+        let data = bytes[start..start + fixed.data_length as usize].to_vec();
+        let units = data.chunks(chunk::UNIT_BYTES as usize).zip(&at.header.unit_checksums);
+        let damaged_units = units
+            .enumerate()
+            .filter(|(_, (unit, expected))| crc32c::crc32c(unit) != **expected)
+            .map(|(index, _)| index)
+            .collect();
+        Ok(ChunkReport {
+            page: at.page,
+            kind: fixed.kind,
+            clip: fixed.clip,
+            stream: fixed.stream,
+            number_in_clip: fixed.number_in_clip,
+            digest: fixed.digest,
+            damaged_units,
+            digest_matches: *blake3::hash(&data).as_bytes() == fixed.digest,
+            table: at.header.table,
+            data,
+        })
+    }
+}
+
+fn failed(block: BlockNumber, source: std::io::Error) -> RingError {
+    RingError::Device { what: format!("reading block {block}"), source }
+}

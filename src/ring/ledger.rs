@@ -1,0 +1,481 @@
+//! The ledger's two areas on the device: appended page by page, never rewritten in place.
+//!
+//! One area serves; it begins with a checkpoint (all facts in force), and grows. When it fills,
+//! a new checkpoint is written into the other area in pieces, beside the running log, and takes
+//! over once it is complete and flushed.
+
+use std::io;
+use std::ops::Range;
+
+use super::fact::Fact;
+use super::page::{self, PageHeader, RECORDS_BYTES_MAX, Slot};
+use super::superblock::{Geometry, Superblock};
+use crate::device::{AlignedBuffer, Device};
+use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
+
+/// Read and written at once, in pages: 1 MiB.
+const STRIDE_PAGES: usize = 256;
+
+/// A checkpoint begins when this part of the area is used, in percent: what is left must take the
+/// log until it is complete.
+const CHECKPOINT_AT_PERCENT: u32 = 60;
+
+/// All facts in force may take this part of an area, in percent; beyond it the oldest clips have
+/// to go, or the ledger could not turn.
+const FACTS_MAX_PERCENT: u64 = 40;
+
+/// Where the next page goes, in one filling of one area.
+#[derive(Clone, Debug)]
+struct Tail {
+    area: usize,
+    generation: u64,
+    next_page: u32,
+    previous: u32,
+}
+
+/// A checkpoint that is being written.
+#[derive(Debug)]
+struct Checkpoint {
+    tail: Tail,
+    /// Facts of the snapshot, encoded, a page's worth each; the first `written` are on the device.
+    records: Vec<Vec<u8>>,
+    written: usize,
+    /// Facts that have been logged since the snapshot was taken.
+    since: Vec<Fact>,
+}
+
+/// The ledger, open to append.
+#[derive(Debug)]
+pub struct Ledger {
+    ring_uuid: [u8; 16],
+    geometry: Geometry,
+    tail: Tail,
+    /// The highest generation that either area has seen: an abandoned checkpoint used one, too.
+    generation_max: u64,
+    checkpoint: Option<Checkpoint>,
+    /// Set by a checkpoint whose last page is written and waits for a flush.
+    complete: Option<Tail>,
+}
+
+/// The area is full: nothing was written. Cannot happen while checkpoints are taken in time.
+#[derive(Debug, thiserror::Error)]
+#[error("ledger area {area} is full: {pages} pages")]
+pub struct AreaFull {
+    area: usize,
+    pages: u32,
+}
+
+/// What was met while the ledger was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Pages read, and areas looked at.
+    pub pages_read: u32,
+    /// Pages that had been flushed and can't be read any more: (area, page).
+    pub rotten: Vec<(usize, u32)>,
+    /// Pages at the end that no flush had covered.
+    pub torn_tail: u32,
+    /// Facts that could not be made sense of.
+    pub unreadable_facts: u32,
+    /// The newest area had no complete checkpoint and the other one served.
+    pub fell_back: bool,
+}
+
+impl Findings {
+    /// Whether the ledger is as it was written.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.rotten.is_empty()
+            && self.torn_tail == 0
+            && self.unreadable_facts == 0
+            && !self.fell_back
+    }
+}
+
+/// The facts of a ledger in their order, and where it goes on.
+#[derive(Debug)]
+pub struct Replay {
+    /// In the order in which they were logged.
+    pub facts: Vec<Fact>,
+    /// The highest epoch of any page.
+    pub epoch: u64,
+    /// What was met.
+    pub findings: Findings,
+    /// The ledger, to append to.
+    pub ledger: Ledger,
+}
+
+/// Why a ledger can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The device failed.
+    #[error("reading ledger area {area}: {source}")]
+    Device {
+        /// Which area.
+        area: usize,
+        /// What the device said.
+        source: io::Error,
+    },
+    /// Neither area has a complete checkpoint.
+    #[error("no complete checkpoint in either ledger area")]
+    Lost,
+}
+
+/// Pages of one generation of an area, as they were found.
+struct Scan {
+    generation: u64,
+    strides: Vec<AlignedBuffer>,
+    accepted: Vec<u32>,
+    tail: Tail,
+    epoch: u64,
+    findings: Findings,
+}
+
+impl Ledger {
+    /// Writes the first checkpoint of a new ring, without a flush.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn create(device: &dyn Device, superblock: &Superblock, facts: &[Fact]) -> io::Result<()> {
+        let mut ledger = Ledger {
+            ring_uuid: superblock.ring_uuid,
+            geometry: superblock.geometry,
+            tail: Tail { area: 0, generation: 1, next_page: 0, previous: 0 },
+            generation_max: 1,
+            checkpoint: None,
+            complete: None,
+        };
+        let blank = AlignedBuffer::zeroed(STRIDE_PAGES * PAGE_BYTES as usize);
+        for area in 0..2 {
+            let start = superblock.geometry.ledger_start(area);
+            for at in (0..superblock.geometry.ledger_area.0).step_by(blank.len()) {
+                let left = (superblock.geometry.ledger_area.0 - at).min(blank.len() as u64);
+                if left == blank.len() as u64 {
+                    device.write_at(start + ByteCount(at), &blank)?;
+                } else {
+                    let rest = AlignedBuffer::zeroed(left as usize);
+                    device.write_at(start + ByteCount(at), &rest)?;
+                }
+            }
+        }
+        ledger.append(device, 0, facts)
+    }
+
+    /// Reads the ledger of a ring.
+    ///
+    /// # Errors
+    /// See [`LedgerError`]; what can be read is read, and the rest told in the findings.
+    pub fn replay(device: &dyn Device, superblock: &Superblock) -> Result<Replay, LedgerError> {
+        let mut areas = Vec::new();
+        let mut failure = None;
+        for area in 0..2 {
+            match scan(device, superblock, area) {
+                Ok(found) => areas.extend(found),
+                Err(source) => failure = Some(LedgerError::Device { area, source }),
+            }
+        }
+        areas.sort_by_key(|scan| std::cmp::Reverse(scan.generation));
+        let generation_max = areas.first().map_or(0, |scan| scan.generation);
+        for scan in areas {
+            let fell_back = scan.generation != generation_max;
+            let (facts, unreadable) = facts_of(&scan);
+            if !facts.contains(&Fact::CheckpointEnd) {
+                continue;
+            }
+            let mut findings = scan.findings;
+            findings.unreadable_facts = unreadable;
+            // The other area holding an unfinished newer checkpoint is no damage in itself.
+            findings.fell_back = fell_back && failure.is_some();
+            let ledger = Ledger {
+                ring_uuid: superblock.ring_uuid,
+                geometry: superblock.geometry,
+                tail: scan.tail,
+                generation_max,
+                checkpoint: None,
+                complete: None,
+            };
+            return Ok(Replay { facts, epoch: scan.epoch, findings, ledger });
+        }
+        Err(failure.unwrap_or(LedgerError::Lost))
+    }
+
+    /// Appends facts as pages, without a flush. Nothing is written for no facts.
+    ///
+    /// # Errors
+    /// What the device says, or that the area is full. The pages count as used in either case.
+    pub fn append(&mut self, device: &dyn Device, epoch: u64, facts: &[Fact]) -> io::Result<()> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.since.extend_from_slice(facts);
+        }
+        let records = paginate(facts);
+        write_pages(device, &self.geometry, &self.ring_uuid, &mut self.tail, epoch, &records)
+    }
+
+    /// Whether a checkpoint should begin now.
+    #[must_use]
+    pub fn wants_checkpoint(&self) -> bool {
+        let used = u64::from(self.tail.next_page) * 100;
+        let limit = u64::from(self.area_pages()) * u64::from(CHECKPOINT_AT_PERCENT);
+        self.checkpoint.is_none() && self.complete.is_none() && used >= limit
+    }
+
+    /// Whether the area is so full that a running checkpoint has to be finished at once.
+    #[must_use]
+    pub fn is_urgent(&self, facts: usize) -> bool {
+        let pages = paginate_bound(facts);
+        u64::from(self.tail.next_page) + pages + 4 >= u64::from(self.area_pages())
+    }
+
+    /// Begins a checkpoint with all facts in force; logging goes on beside it.
+    pub fn begin_checkpoint(&mut self, facts: &[Fact]) {
+        let tail = Tail {
+            area: 1 - self.tail.area,
+            generation: self.generation_max + 1,
+            next_page: 0,
+            previous: 0,
+        };
+        self.generation_max = tail.generation;
+        let records = paginate(facts);
+        self.checkpoint = Some(Checkpoint { tail, records, written: 0, since: Vec::new() });
+    }
+
+    /// Writes up to `pages_max` pages of a running checkpoint, and its end where they suffice; the
+    /// next flush makes it valid, and [`Ledger::flushed`] has to be called after it.
+    ///
+    /// # Errors
+    /// What the device says; the checkpoint is given up then, and the log goes on where it is.
+    pub fn advance_checkpoint(
+        &mut self,
+        device: &dyn Device,
+        epoch: u64,
+        pages_max: usize,
+    ) -> io::Result<()> {
+        let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
+        let Checkpoint { tail, records, written, since } = &mut checkpoint;
+        let until = records.len().min(*written + pages_max.max(1));
+        let (geometry, uuid) = (&self.geometry, &self.ring_uuid);
+        write_pages(device, geometry, uuid, tail, epoch, &records[*written..until])?;
+        *written = until;
+        if *written < records.len() {
+            self.checkpoint = Some(checkpoint);
+            return Ok(());
+        }
+        since.push(Fact::CheckpointEnd);
+        write_pages(device, geometry, uuid, tail, epoch, &paginate(since))?;
+        self.complete = Some(checkpoint.tail);
+        Ok(())
+    }
+
+    /// Whether a checkpoint is being written.
+    #[must_use]
+    pub fn is_checkpointing(&self) -> bool {
+        self.checkpoint.is_some()
+    }
+
+    /// A flush has covered everything appended so far: a complete checkpoint takes over.
+    pub fn flushed(&mut self) {
+        if let Some(tail) = self.complete.take() {
+            log::debug!("ledger: generation {} serves in area {}", tail.generation, tail.area);
+            self.tail = tail;
+        }
+    }
+
+    /// A flush failed: a checkpoint that waited for it is not to be trusted.
+    pub fn flush_failed(&mut self) {
+        self.complete = None;
+    }
+
+    /// Bytes that all facts in force may take as records.
+    #[must_use]
+    pub fn facts_bytes_max(&self) -> u64 {
+        self.geometry.ledger_area.0 * FACTS_MAX_PERCENT / 100
+    }
+
+    fn area_pages(&self) -> u32 {
+        (self.geometry.ledger_area.0 / PAGE_BYTES) as u32
+    }
+}
+
+/// Packs facts into pages' worth of records. Each fact fits a page by the limits of its parts.
+fn paginate(facts: &[Fact]) -> Vec<Vec<u8>> {
+    let mut pages = Vec::new();
+    let mut current = Vec::with_capacity(RECORDS_BYTES_MAX);
+    for fact in facts {
+        let before = current.len();
+        fact.append_to(&mut current);
+        if current.len() > RECORDS_BYTES_MAX {
+            let last = current.split_off(before);
+            pages.push(std::mem::replace(&mut current, last));
+        }
+    }
+    if !current.is_empty() {
+        pages.push(current);
+    }
+    pages
+}
+
+/// More pages than `facts` facts of usual length take.
+fn paginate_bound(facts: usize) -> u64 {
+    facts as u64 / 8 + 1
+}
+
+fn write_pages(
+    device: &dyn Device,
+    geometry: &Geometry,
+    ring_uuid: &[u8; 16],
+    tail: &mut Tail,
+    epoch: u64,
+    records: &[Vec<u8>],
+) -> io::Result<()> {
+    let area_pages = (geometry.ledger_area.0 / PAGE_BYTES) as usize;
+    if tail.next_page as usize + records.len() > area_pages {
+        let full = AreaFull { area: tail.area, pages: area_pages as u32 };
+        return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+    }
+    for batch in records.chunks(STRIDE_PAGES) {
+        let mut buffer = AlignedBuffer::zeroed(batch.len() * PAGE_BYTES as usize);
+        let first = tail.next_page;
+        for (records, slot) in batch.iter().zip(buffer.chunks_mut(PAGE_BYTES as usize)) {
+            let header = PageHeader {
+                generation: tail.generation,
+                epoch,
+                number: tail.next_page,
+                previous: tail.previous,
+            };
+            let (page, checksum) = page::seal(ring_uuid, &header, records);
+            slot.copy_from_slice(&page);
+            tail.next_page += 1;
+            tail.previous = checksum;
+        }
+        let offset = ByteCount(u64::from(first) * PAGE_BYTES);
+        device.write_at(geometry.ledger_start(tail.area) + offset, &buffer)?;
+    }
+    Ok(())
+}
+
+/// Reads the pages of one area, as far as its generation goes; `None` where it holds none.
+fn scan(device: &dyn Device, superblock: &Superblock, area: usize) -> io::Result<Option<Scan>> {
+    let geometry = &superblock.geometry;
+    let start = geometry.ledger_start(area);
+    let mut pages: Vec<Seen> = Vec::new();
+    let mut strides = Vec::new();
+    let mut generation = None;
+    let area_bytes = geometry.ledger_area.0;
+    let stride_bytes = STRIDE_PAGES as u64 * PAGE_BYTES;
+    for at in (0..area_bytes).step_by(stride_bytes as usize) {
+        let range = at..(at + stride_bytes).min(area_bytes);
+        let stride = read_stride(device, start, &range)?;
+        let first = (at / PAGE_BYTES) as u32;
+        let before = pages.len();
+        for (index, bytes) in stride.chunks(PAGE_BYTES as usize).enumerate() {
+            let Slot::Sealed { header, checksum, .. } = page::open(&superblock.ring_uuid, bytes)
+            else {
+                continue;
+            };
+            let number = first + index as u32;
+            let wanted = *generation.get_or_insert(header.generation);
+            if header.generation > wanted && at == 0 {
+                // A page of the filling before stood first only because page 0 is rotten.
+                generation = Some(header.generation);
+                pages.clear();
+            }
+            if Some(header.generation) == generation && header.number == number {
+                pages.push(Seen { header, checksum });
+            }
+        }
+        strides.push(stride);
+        if pages.len() == before {
+            break;
+        }
+    }
+    let Some(generation) = generation else { return Ok(None) };
+    Ok(Some(accept(area, generation, strides, &pages)))
+}
+
+fn read_stride(
+    device: &dyn Device,
+    start: DeviceOffset,
+    range: &Range<u64>,
+) -> io::Result<AlignedBuffer> {
+    let length = (range.end - range.start) as usize;
+    match crate::device::read(device, start + ByteCount(range.start), length) {
+        Ok(buffer) => Ok(buffer),
+        Err(error) => {
+            // One bad sector must not take a megabyte of pages with it: page by page, and what
+            // can't be read stays zeros, which is a rotten page to the caller.
+            log::warn!("ledger: {error}; reading page by page");
+            let mut buffer = AlignedBuffer::zeroed(length);
+            let mut readable = false;
+            for (index, slot) in buffer.chunks_mut(PAGE_BYTES as usize).enumerate() {
+                let offset = ByteCount(range.start + index as u64 * PAGE_BYTES);
+                if let Ok(page) = crate::device::read(device, start + offset, slot.len()) {
+                    slot.copy_from_slice(&page);
+                    readable = true;
+                }
+            }
+            if readable { Ok(buffer) } else { Err(error) }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    header: PageHeader,
+    checksum: u32,
+}
+
+/// Decides which pages belong to the log. A gap before pages of the last epoch is a torn tail: no
+/// flush had covered them. A gap before an earlier epoch is rot.
+fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Seen]) -> Scan {
+    let epoch_max = pages.iter().map(|page| page.header.epoch).max().unwrap_or(0);
+    let mut findings =
+        Findings { pages_read: (strides.len() * STRIDE_PAGES) as u32, ..Findings::default() };
+    let mut accepted: Vec<u32> = Vec::with_capacity(pages.len());
+    let mut tail = Tail { area, generation, next_page: 0, previous: 0 };
+    let mut epoch = 0;
+    for seen in pages {
+        let header = &seen.header;
+        let gap = header.number != tail.next_page;
+        let stale = header.epoch < epoch || (!gap && header.previous != tail.previous);
+        if stale {
+            break;
+        }
+        if gap {
+            if header.epoch == epoch_max {
+                findings.torn_tail += 1;
+                continue;
+            }
+            findings.rotten.extend((tail.next_page..header.number).map(|page| (area, page)));
+        }
+        epoch = header.epoch;
+        accepted.push(header.number);
+        tail.next_page = header.number + 1;
+        tail.previous = seen.checksum;
+    }
+    Scan { generation, strides, accepted, tail, epoch, findings }
+}
+
+fn facts_of(scan: &Scan) -> (Vec<Fact>, u32) {
+    let mut facts = Vec::new();
+    let mut unreadable = 0;
+    for number in &scan.accepted {
+        let stride = &scan.strides[*number as usize / STRIDE_PAGES];
+        let at = (*number as usize % STRIDE_PAGES) * PAGE_BYTES as usize;
+        let bytes = &stride[at..at + PAGE_BYTES as usize];
+        let uuid = page::ring_uuid(bytes);
+        let Slot::Sealed { records, .. } = page::open(&uuid, bytes) else { continue };
+        for (kind, body) in Fact::records(records) {
+            match Fact::decode(kind, body) {
+                Ok(Some(fact)) => facts.push(fact),
+                Ok(None) => unreadable += 1,
+                Err(error) => {
+                    log::warn!("ledger page {number}: {error}");
+                    unreadable += 1;
+                }
+            }
+        }
+    }
+    (facts, unreadable)
+}

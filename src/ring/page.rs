@@ -1,0 +1,110 @@
+//! A page of the ledger: 4 KiB of facts that are there as a whole or not at all.
+
+use super::layout::{checksum_around, fields, get, get_u32, get_u64, put};
+use crate::units::PAGE_BYTES;
+
+const MAGIC_BYTES: [u8; 4] = *b"rlLP";
+
+fields! {
+    MAGIC: 4,
+    CHECKSUM: 4,
+    RING_UUID: 16,
+    /// Which filling of the area: counts up with every checkpoint.
+    GENERATION: 8,
+    /// How many flushes had completed when the page was written.
+    EPOCH: 8,
+    /// Counts from 0 in each generation.
+    NUMBER: 4,
+    /// Checksum of the page before; 0 for the first.
+    PREVIOUS: 4,
+    /// Bytes of records that follow.
+    USED: 4,
+    RESERVED: 4,
+}
+
+/// Room for records in a page, in bytes.
+pub const RECORDS_BYTES_MAX: usize = PAGE_BYTES as usize - END;
+
+/// What identifies a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageHeader {
+    /// Which filling of the area.
+    pub generation: u64,
+    /// Flushes completed before it was written.
+    pub epoch: u64,
+    /// Its number in the generation.
+    pub number: u32,
+    /// Checksum of the page before.
+    pub previous: u32,
+}
+
+/// What a page-sized piece of a ledger area turns out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Slot<'a> {
+    /// Never written.
+    Blank,
+    /// Not a whole page of this ring's ledger.
+    Torn,
+    /// A page.
+    Sealed {
+        /// Its header.
+        header: PageHeader,
+        /// Its checksum: what the next page names as its predecessor.
+        checksum: u32,
+        /// Its records, one behind another.
+        records: &'a [u8],
+    },
+}
+
+/// Makes a page; answers its checksum, too.
+///
+/// # Panics
+/// If `records` are longer than [`RECORDS_BYTES_MAX`].
+#[must_use]
+pub fn seal(ring_uuid: &[u8; 16], header: &PageHeader, records: &[u8]) -> (Vec<u8>, u32) {
+    let mut page = vec![0; PAGE_BYTES as usize];
+    put(&mut page, MAGIC, MAGIC_BYTES);
+    put(&mut page, RING_UUID, *ring_uuid);
+    put(&mut page, GENERATION, header.generation.to_le_bytes());
+    put(&mut page, EPOCH, header.epoch.to_le_bytes());
+    put(&mut page, NUMBER, header.number.to_le_bytes());
+    put(&mut page, PREVIOUS, header.previous.to_le_bytes());
+    put(&mut page, USED, (records.len() as u32).to_le_bytes());
+    page[END..END + records.len()].copy_from_slice(records);
+    let checksum = checksum_around(&page, CHECKSUM);
+    put(&mut page, CHECKSUM, checksum.to_le_bytes());
+    (page, checksum)
+}
+
+/// Reads a page. Shorter input is torn.
+#[must_use]
+pub fn open<'a>(ring_uuid: &[u8; 16], page: &'a [u8]) -> Slot<'a> {
+    if page.iter().all(|byte| *byte == 0) {
+        return Slot::Blank;
+    }
+    if page.len() != PAGE_BYTES as usize
+        || page[MAGIC] != MAGIC_BYTES
+        || page[RING_UUID] != *ring_uuid
+        || get_u32(page, CHECKSUM) != checksum_around(page, CHECKSUM)
+    {
+        return Slot::Torn;
+    }
+    let used = get_u32(page, USED) as usize;
+    let Some(records) = page.get(END..END.saturating_add(used)) else { return Slot::Torn };
+    Slot::Sealed {
+        header: PageHeader {
+            generation: get_u64(page, GENERATION),
+            epoch: get_u64(page, EPOCH),
+            number: get_u32(page, NUMBER),
+            previous: get_u32(page, PREVIOUS),
+        },
+        checksum: u32::from_le_bytes(get(page, CHECKSUM)),
+        records,
+    }
+}
+
+/// The ring that a page names.
+#[must_use]
+pub fn ring_uuid(page: &[u8]) -> [u8; 16] {
+    get(page, RING_UUID)
+}

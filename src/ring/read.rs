@@ -1,0 +1,294 @@
+//! Reading: a clip's chunks, and samples that are checked before anybody sees them.
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use super::ReadError;
+use super::chunk::{self, ChunkKind, UNIT_BYTES};
+use super::core::{Counters, Shared};
+use super::space::ClipRecord;
+use super::superblock::Superblock;
+use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
+use super::walk::{self, Walk};
+use crate::device::{self, AlignedBuffer, Device};
+use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence};
+
+/// A wanted piece that begins this close behind a chunk's beginning is read together with the
+/// header, in bytes: one longer read is cheaper than two.
+const READ_WITH_HEADER_BYTES: u32 = 128 << 10;
+/// Chunks whose checksums are remembered, in each of two generations: about 1 MiB in all.
+const CHECKSUMS_REMEMBERED: usize = 2048;
+/// The longest table that is read, in bytes: a clip of an hour takes about one MiB.
+const TABLE_BYTES_MAX: u64 = 64 << 20;
+
+/// A ring that is open: its readable side.
+pub struct Ring {
+    pub(super) device: Arc<dyn Device>,
+    pub(super) superblock: Superblock,
+    pub(super) shared: Arc<RwLock<Shared>>,
+    pub(super) checksums: Mutex<Remembered>,
+}
+
+/// Unit checksums of chunks that were read lately: two generations, the older is dropped whole.
+#[derive(Default)]
+pub(super) struct Remembered {
+    young: HashMap<(Sequence, u32), Arc<[u32]>>,
+    old: HashMap<(Sequence, u32), Arc<[u32]>>,
+}
+
+/// Samples, read and checked. Derefs to the bytes that were asked for.
+pub struct Verified {
+    buffer: AlignedBuffer,
+    range: Range<usize>,
+}
+
+impl Deref for Verified {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.range.clone()]
+    }
+}
+
+impl Remembered {
+    fn get(&mut self, key: (Sequence, u32)) -> Option<Arc<[u32]>> {
+        if let Some(found) = self.young.get(&key) {
+            return Some(found.clone());
+        }
+        let found = self.old.remove(&key)?;
+        self.put(key, found.clone());
+        Some(found)
+    }
+
+    fn put(&mut self, key: (Sequence, u32), checksums: Arc<[u32]>) {
+        if self.young.len() >= CHECKSUMS_REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, checksums);
+    }
+}
+
+impl Ring {
+    /// What this ring is.
+    #[must_use]
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.state().space.usage()
+    }
+
+    /// What the writer has done since the ring was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.state().counters
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, Shared> {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All chunks of a closed clip, or those of a growing one that flushes cover. One or two
+    /// device reads for a closed clip with a table, one or more for each chunk of one without,
+    /// none for a growing clip.
+    ///
+    /// # Errors
+    /// The clip is gone, a header is damaged, or the device failed.
+    pub fn contents(&self, clip: ClipId) -> Result<ClipContents, ReadError> {
+        let record = {
+            let state = self.state();
+            if let Some(growing) = state.growing.get(&clip) {
+                return Ok(growing.contents.clone());
+            }
+            state.space.clip(clip).cloned()
+        };
+        let record = record.filter(is_readable).ok_or(ReadError::Gone(clip))?;
+        if !record.table.is_empty() {
+            match self.read_table(clip, &record.table) {
+                Ok(contents) => return Ok(contents),
+                Err(error) => log::warn!("{error}; walking its chunks instead"),
+            }
+        }
+        self.walk_clip(clip, &record)
+    }
+
+    fn read_table(&self, clip: ClipId, table: &[Extent]) -> Result<ClipContents, ReadError> {
+        let damaged = |what: String| ReadError::Damaged(format!("table of clip {clip}: {what}"));
+        let pages = |e: &Extent| u64::from(e.end_page.saturating_sub(e.first_page));
+        if table.iter().map(pages).sum::<u64>() * PAGE_BYTES > TABLE_BYTES_MAX {
+            return Err(damaged("too long".into()));
+        }
+        let mut encoded = Vec::new();
+        for extent in table {
+            let offset = self.superblock.geometry.page_start(extent.block, extent.first_page);
+            let length = (pages(extent) * PAGE_BYTES) as usize;
+            let bytes = device::read(&*self.device, offset, length)
+                .map_err(|source| ReadError::device(clip, source))?;
+            let piece = table_piece(&bytes, extent, clip).ok_or_else(|| {
+                damaged(format!("page {} of block {}", extent.first_page, extent.block))
+            })?;
+            encoded.extend_from_slice(piece);
+        }
+        ClipContents::decode(&encoded).map_err(|error| damaged(error.to_string()))
+    }
+
+    fn walk_clip(&self, clip: ClipId, record: &ClipRecord) -> Result<ClipContents, ReadError> {
+        let mut contents = ClipContents::default();
+        for extent in &record.extents {
+            let mut walk = Walk {
+                device: &*self.device,
+                superblock: &self.superblock,
+                block: extent.block,
+                life: extent.life,
+                page: extent.first_page,
+                number: extent.first_chunk,
+                predecessor: None,
+            };
+            for _ in 0..extent.chunks {
+                let page = walk.page;
+                let damaged = || {
+                    let place = format!("page {page} of block {}", extent.block);
+                    ReadError::Damaged(format!("clip {clip}: no chunk of it at {place}"))
+                };
+                let at = walk.step().map_err(|source| ReadError::device(clip, source))?;
+                let at = at.ok_or_else(damaged)?;
+                if at.header.fixed.kind != ChunkKind::Media {
+                    continue;
+                }
+                let sets =
+                    walk::parameters_of(&*self.device, &self.superblock, extent.block, &at.header)
+                        .map_err(|source| ReadError::device(clip, source))?
+                        .ok_or_else(damaged)?;
+                let place = ChunkPlace {
+                    block: extent.block,
+                    life: extent.life,
+                    first_page: at.page,
+                    header_length: at.header.fixed.header_length,
+                    data_length: at.header.fixed.data_length,
+                };
+                contents.push(place, &sets, Arc::from(at.header.table));
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Part of a chunk's samples, `range` in bytes from the first one. What is answered has been
+    /// checked, and belonged to the clip when the device was read.
+    ///
+    /// # Errors
+    /// The clip is gone, the bytes are not what was written, or the device failed.
+    pub fn read(
+        &self,
+        clip: ClipId,
+        place: &ChunkPlace,
+        range: Range<u32>,
+    ) -> Result<Verified, ReadError> {
+        let range = range.start.min(place.data_length)..range.end.min(place.data_length);
+        self.check_alive(clip, place)?;
+        let key = (place.life, place.first_page);
+        let known = self.remembered().get(key);
+        let first_unit = range.start / UNIT_BYTES;
+        let start = u64::from(place.header_length) + u64::from(first_unit * UNIT_BYTES);
+        let units_end = range.end.div_ceil(UNIT_BYTES).saturating_mul(UNIT_BYTES);
+        let end = u64::from(place.header_length) + u64::from(units_end.min(place.data_length));
+        let with_header = known.is_none() && first_unit * UNIT_BYTES <= READ_WITH_HEADER_BYTES;
+        let read_start = if with_header { 0 } else { start - start % PAGE_BYTES };
+        let read_end = ByteCount(end).rounded_up(PAGE_BYTES).0;
+        let offset = self.superblock.geometry.page_start(place.block, place.first_page);
+        let buffer = device::read(
+            &*self.device,
+            offset + ByteCount(read_start),
+            (read_end - read_start) as usize,
+        )
+        .map_err(|source| ReadError::device(clip, source))?;
+        let checksums = match known {
+            Some(checksums) => checksums,
+            None => self.checksums_of(clip, place, with_header.then_some(&buffer))?,
+        };
+        self.check_alive(clip, place)?;
+        let within = |at: u64| (at - read_start) as usize;
+        let units = &buffer[within(start)..within(end)];
+        if let Some(unit) = chunk::first_damaged(&checksums, first_unit as usize, units) {
+            return Err(ReadError::Damaged(format!(
+                "clip {clip}: bytes {} on of the chunk at page {} of block {} are damaged",
+                unit as u64 * u64::from(UNIT_BYTES),
+                place.first_page,
+                place.block
+            )));
+        }
+        let data_start = u64::from(place.header_length);
+        let wanted = data_start + u64::from(range.start)..data_start + u64::from(range.end);
+        Ok(Verified { range: within(wanted.start)..within(wanted.end), buffer })
+    }
+
+    /// The checksums of a chunk, from its header: in `read` already, or read now.
+    fn checksums_of(
+        &self,
+        clip: ClipId,
+        place: &ChunkPlace,
+        read: Option<&AlignedBuffer>,
+    ) -> Result<Arc<[u32]>, ReadError> {
+        let header = match read {
+            Some(bytes) => chunk::decode(bytes),
+            None => walk::header_at(&*self.device, &self.superblock, place.block, place.first_page)
+                .map_err(|source| ReadError::device(clip, source))?,
+        };
+        let header = header.filter(|header| {
+            let fixed = &header.fixed;
+            fixed.life == place.life
+                && fixed.clip == clip
+                && fixed.header_length == place.header_length
+                && fixed.data_length == place.data_length
+        });
+        let Some(header) = header else {
+            return Err(ReadError::Damaged(format!(
+                "clip {clip}: the chunk header at page {} of block {} is damaged",
+                place.first_page, place.block
+            )));
+        };
+        let checksums: Arc<[u32]> = Arc::from(header.unit_checksums);
+        self.remembered().put((place.life, place.first_page), checksums.clone());
+        Ok(checksums)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.checksums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_alive(&self, clip: ClipId, place: &ChunkPlace) -> Result<(), ReadError> {
+        let state = self.state();
+        let listed =
+            state.growing.contains_key(&clip) || state.space.clip(clip).is_some_and(is_readable);
+        if listed && state.space.life(place.block) == Some(place.life) {
+            Ok(())
+        } else {
+            Err(ReadError::Gone(clip))
+        }
+    }
+}
+
+fn is_readable(record: &ClipRecord) -> bool {
+    !matches!(record.state, Some(ClipState::Purging { .. }))
+}
+
+/// The piece of a table that a chunk holds, checked.
+fn table_piece<'a>(bytes: &'a [u8], extent: &Extent, clip: ClipId) -> Option<&'a [u8]> {
+    let header = chunk::decode(bytes)?;
+    let fixed = &header.fixed;
+    if fixed.kind != ChunkKind::Table || fixed.life != extent.life || fixed.clip != clip {
+        return None;
+    }
+    let start = fixed.header_length as usize;
+    let data = bytes.get(start..start + fixed.data_length as usize)?;
+    chunk::first_damaged(&header.unit_checksums, 0, data).is_none().then_some(data)
+}
+
+impl ReadError {
+    pub(super) fn device(clip: ClipId, source: io::Error) -> ReadError {
+        ReadError::Device { what: format!("clip {clip}"), source }
+    }
+}

@@ -1,0 +1,545 @@
+//! Which blocks are free, which clips there are, what each refers to: the facts in force. Pure.
+//!
+//! Replaying the ledger and running the ring go through the same [`Space::apply`], so that what a
+//! restart finds is what was there before it. Applying a fact twice changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::fact::Fact;
+use super::types::{ClipState, ClockFact, Extent, Reason, Usage};
+use crate::units::{
+    BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
+};
+
+/// Observations kept in force; the oldest make room. About 200 KiB of ledger.
+const OBSERVATIONS_MAX: usize = 2048;
+
+/// A block, as the facts have it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    life: Sequence,
+    /// How many extents, reservations and open streams hold it.
+    holders: u32,
+    bad: bool,
+}
+
+/// What the ring knows of a clip.
+#[derive(Clone, Debug)]
+pub struct ClipRecord {
+    /// Whose.
+    pub stream: StreamNumber,
+    /// Where its chunks are, in order.
+    pub extents: Vec<Extent>,
+    /// Where its table is.
+    pub table: Vec<Extent>,
+    /// Opaque: sums while it grows, the clip's fact once it is closed.
+    pub fact: Arc<[u8]>,
+    /// `None` while it grows.
+    pub state: Option<ClipState>,
+}
+
+impl ClipRecord {
+    /// Space on the device, in whole pages.
+    #[must_use]
+    pub fn used(&self) -> ByteCount {
+        let extents = self.extents.iter().chain(&self.table);
+        let pages: u64 = extents.map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
+        ByteCount(pages * PAGE_BYTES)
+    }
+}
+
+/// The block that a stream goes on in, as far as extents speak of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Which block.
+    pub block: BlockNumber,
+    /// Which life.
+    pub life: Sequence,
+    /// Page behind the last chunk.
+    pub end_page: u32,
+    /// Number of the next chunk.
+    pub next_chunk: u32,
+    /// What the next chunk names as its predecessor.
+    pub seal: u32,
+}
+
+/// A fact that does not fit the facts before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Contradiction(pub String);
+
+/// The facts in force.
+#[derive(Clone, Debug)]
+pub struct Space {
+    blocks: Vec<Block>,
+    free: BTreeSet<BlockNumber>,
+    clips: BTreeMap<ClipId, ClipRecord>,
+    streams: BTreeMap<StreamNumber, Arc<[u8]>>,
+    open: BTreeMap<StreamNumber, Fill>,
+    reserved: BTreeMap<BlockNumber, Sequence>,
+    observations: VecDeque<Fact>,
+    session: SessionNumber,
+    clock: Option<ClockFact>,
+    clean: bool,
+    frontier: BlockNumber,
+    pages_per_block: u32,
+    fact_bytes: u64,
+}
+
+impl Space {
+    /// Nothing but free blocks.
+    #[must_use]
+    pub fn new(block_count: u32, pages_per_block: u32) -> Space {
+        Space {
+            blocks: vec![Block::default(); block_count as usize],
+            free: (0..block_count).map(BlockNumber).collect(),
+            clips: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            open: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            observations: VecDeque::new(),
+            session: SessionNumber(0),
+            clock: None,
+            clean: true,
+            frontier: BlockNumber(0),
+            pages_per_block,
+            fact_bytes: 0,
+        }
+    }
+
+    /// Makes a fact true.
+    ///
+    /// # Errors
+    /// The fact names what does not exist or contradicts one before it; nothing is changed then.
+    pub fn apply(&mut self, fact: &Fact) -> Result<(), Contradiction> {
+        self.clean = matches!(fact, Fact::Clean | Fact::CheckpointEnd) && {
+            self.clean || matches!(fact, Fact::Clean)
+        };
+        match fact {
+            Fact::Session { number, clock } => {
+                self.session = self.session.max(*number);
+                self.clock = Some(*clock);
+            }
+            Fact::Clean | Fact::CheckpointEnd => {}
+            Fact::Stream { stream, fact } => self.set_stream(*stream, fact),
+            Fact::Reserved { block, life } => self.reserve(*block, *life)?,
+            Fact::Fill { stream, block, life, end_page, next_chunk, seal } => {
+                let fill = Fill {
+                    block: *block,
+                    life: *life,
+                    end_page: *end_page,
+                    next_chunk: *next_chunk,
+                    seal: *seal,
+                };
+                self.check_block(*block, end_page)?;
+                self.set_open(*stream, fill);
+            }
+            Fact::Extent { clip, stream, ordinal, extent, growth } => {
+                self.add_extent(*clip, *stream, *ordinal, extent, growth)?;
+            }
+            Fact::Clip { clip, stream, extents, table, fact } => {
+                self.close_clip(*clip, *stream, *extents, table, fact)?;
+            }
+            Fact::State { clip, state } => {
+                let record = self.clips.get_mut(clip);
+                let known = record.filter(|record| record.state.is_some());
+                let record =
+                    known.ok_or_else(|| Contradiction(format!("state of unknown clip {clip}")))?;
+                record.state = Some(*state);
+            }
+            Fact::Gone { clip, .. } => self.forget(*clip),
+            Fact::Observation { .. } => {
+                self.observations.push_back(fact.clone());
+                if self.observations.len() > OBSERVATIONS_MAX {
+                    self.observations.pop_front();
+                }
+            }
+            Fact::Left { stream } => {
+                if let Some(fill) = self.open.remove(stream) {
+                    self.release(fill.block);
+                }
+            }
+            Fact::Bad { block } => {
+                self.check_block(*block, &0)?;
+                self.blocks[block.0 as usize].bad = true;
+                self.free.remove(block);
+            }
+        }
+        Ok(())
+    }
+
+    /// All facts in force, in an order in which they can be applied again.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some(clock) = self.clock {
+            facts.push(Fact::Session { number: self.session, clock });
+        }
+        let streams = self.streams.iter();
+        facts.extend(streams.map(|(&stream, fact)| Fact::Stream { stream, fact: fact.clone() }));
+        for (index, block) in self.blocks.iter().enumerate() {
+            if block.bad {
+                facts.push(Fact::Bad { block: BlockNumber(index as u32) });
+            }
+        }
+        for (&clip, record) in &self.clips {
+            facts_of_clip(clip, record, &mut facts);
+        }
+        facts.extend(self.open.iter().map(|(&stream, fill)| fill.fact(stream)));
+        let reserved = self.reserved.iter();
+        facts.extend(reserved.map(|(&block, &life)| Fact::Reserved { block, life }));
+        facts.extend(self.observations.iter().cloned());
+        if self.clean {
+            facts.push(Fact::Clean);
+        }
+        facts
+    }
+
+    fn check_block(&self, block: BlockNumber, end_page: &u32) -> Result<(), Contradiction> {
+        if block.0 as usize >= self.blocks.len() || *end_page > self.pages_per_block {
+            return Err(Contradiction(format!(
+                "page {end_page} of block {block}: the ring has {} blocks of {} pages",
+                self.blocks.len(),
+                self.pages_per_block
+            )));
+        }
+        Ok(())
+    }
+
+    fn set_stream(&mut self, stream: StreamNumber, fact: &Arc<[u8]>) {
+        self.fact_bytes += fact.len() as u64 + FACT_OVERHEAD_BYTES;
+        if let Some(old) = self.streams.insert(stream, fact.clone()) {
+            self.fact_bytes -= old.len() as u64 + FACT_OVERHEAD_BYTES;
+        }
+    }
+
+    fn reserve(&mut self, block: BlockNumber, life: Sequence) -> Result<(), Contradiction> {
+        self.check_block(block, &0)?;
+        match self.reserved.insert(block, life) {
+            Some(_) => {}
+            None if self.blocks[block.0 as usize].holders == 0 => self.hold(block),
+            None => {
+                self.reserved.remove(&block);
+                if self.blocks[block.0 as usize].life == life {
+                    return Ok(());
+                }
+                return Err(Contradiction(format!("block {block} is reserved while in use")));
+            }
+        }
+        self.blocks[block.0 as usize].life = life;
+        self.frontier = BlockNumber((block.0 + 1) % self.blocks.len() as u32);
+        Ok(())
+    }
+
+    fn set_open(&mut self, stream: StreamNumber, fill: Fill) {
+        let previous = self.open.insert(stream, fill);
+        if previous.is_some_and(|previous| previous.block == fill.block) {
+            return;
+        }
+        self.blocks[fill.block.0 as usize].life = fill.life;
+        if self.reserved.remove(&fill.block).is_none() {
+            self.hold(fill.block);
+        }
+        if let Some(previous) = previous {
+            self.release(previous.block);
+        }
+    }
+
+    fn add_extent(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ordinal: u32,
+        extent: &Extent,
+        growth: &Arc<[u8]>,
+    ) -> Result<(), Contradiction> {
+        self.check_block(extent.block, &extent.end_page)?;
+        let known = self.clips.get(&clip);
+        let have = known.map_or(0, |record| record.extents.len() as u32);
+        if have > ordinal {
+            return Ok(());
+        }
+        if have < ordinal || known.is_some_and(|record| record.state.is_some()) {
+            return Err(Contradiction(format!("extent {ordinal} of clip {clip} behind {have}")));
+        }
+        let record = self.clips.entry(clip).or_insert_with(|| ClipRecord {
+            stream,
+            extents: Vec::new(),
+            table: Vec::new(),
+            fact: Arc::from([]),
+            state: None,
+        });
+        record.extents.push(*extent);
+        if !growth.is_empty() {
+            self.fact_bytes = self.fact_bytes + growth.len() as u64 - record.fact.len() as u64;
+            record.fact = growth.clone();
+        }
+        self.fact_bytes += EXTENT_FACT_BYTES;
+        self.hold_extent(extent);
+        self.fill_up(stream, extent);
+        Ok(())
+    }
+
+    /// The stream goes on behind this extent, where it lies in the stream's block or begins a
+    /// reserved one. Other blocks have been left for good, and facts about them come again only
+    /// in a checkpoint.
+    fn fill_up(&mut self, stream: StreamNumber, extent: &Extent) {
+        let further = match self.open.get(&stream) {
+            Some(fill) if fill.block == extent.block => fill.end_page < extent.end_page,
+            _ => self.reserved.get(&extent.block) == Some(&extent.life),
+        };
+        if further {
+            let fill = Fill {
+                block: extent.block,
+                life: extent.life,
+                end_page: extent.end_page,
+                next_chunk: extent.first_chunk + extent.chunks,
+                seal: extent.seal,
+            };
+            self.set_open(stream, fill);
+        }
+    }
+
+    fn close_clip(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        extents: u32,
+        table: &[Extent],
+        fact: &Arc<[u8]>,
+    ) -> Result<(), Contradiction> {
+        for extent in table {
+            self.check_block(extent.block, &extent.end_page)?;
+        }
+        let record = self.clips.get_mut(&clip);
+        let have = record.as_ref().map_or(0, |record| record.extents.len() as u32);
+        let Some(record) = record.filter(|_| have == extents) else {
+            return Err(Contradiction(format!("clip {clip} of {extents} extents has {have}")));
+        };
+        if record.state.is_some() {
+            return Ok(());
+        }
+        self.fact_bytes =
+            self.fact_bytes + fact.len() as u64 + FACT_OVERHEAD_BYTES - record.fact.len() as u64;
+        record.fact = fact.clone();
+        record.table = table.to_vec();
+        record.state = Some(ClipState::Closed);
+        for extent in table {
+            self.hold_extent(extent);
+            self.fill_up(stream, extent);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, clip: ClipId) {
+        let Some(record) = self.clips.remove(&clip) else { return };
+        let closed = if record.state.is_some() { FACT_OVERHEAD_BYTES } else { 0 };
+        let facts = record.fact.len() as u64 + closed;
+        self.fact_bytes -= facts + record.extents.len() as u64 * EXTENT_FACT_BYTES;
+        for extent in record.extents.iter().chain(&record.table) {
+            self.release(extent.block);
+        }
+    }
+
+    /// A checkpoint has no reservation for a block that is filled: its extents tell the life.
+    fn hold_extent(&mut self, extent: &Extent) {
+        let block = &mut self.blocks[extent.block.0 as usize];
+        block.life = block.life.max(extent.life);
+        self.hold(extent.block);
+    }
+
+    fn hold(&mut self, block: BlockNumber) {
+        self.blocks[block.0 as usize].holders += 1;
+        self.free.remove(&block);
+    }
+
+    fn release(&mut self, block: BlockNumber) {
+        let state = &mut self.blocks[block.0 as usize];
+        state.holders = state.holders.saturating_sub(1);
+        if state.holders == 0 && !state.bad {
+            self.free.insert(block);
+        }
+    }
+
+    /// Gives back what an earlier session reserved and did not begin. For the time between reading
+    /// the ledger and writing to it; a later reservation of such a block says the same.
+    pub fn drop_reservations(&mut self) {
+        for block in std::mem::take(&mut self.reserved).into_keys() {
+            self.release(block);
+        }
+    }
+
+    /// Streams whose open block holds nothing of theirs any more.
+    #[must_use]
+    pub fn idle_streams(&self) -> Vec<StreamNumber> {
+        let idle = |fill: &Fill| self.blocks[fill.block.0 as usize].holders == 1;
+        self.open.iter().filter(|(_, fill)| idle(fill)).map(|(&stream, _)| stream).collect()
+    }
+
+    /// The free block at the frontier or next behind it.
+    #[must_use]
+    pub fn next_free(&self) -> Option<BlockNumber> {
+        self.free.range(self.frontier..).next().or_else(|| self.free.iter().next()).copied()
+    }
+
+    /// The oldest closed clip that may be given up.
+    #[must_use]
+    pub fn oldest_evictable(&self) -> Option<ClipId> {
+        let evictable = |state: &Option<ClipState>| {
+            matches!(state, Some(ClipState::Closed | ClipState::Expiring { .. }))
+        };
+        self.clips.iter().find(|(_, record)| evictable(&record.state)).map(|(&clip, _)| clip)
+    }
+
+    /// Which life of a block the facts know; what a reader compares before and after it reads.
+    #[must_use]
+    pub fn life(&self, block: BlockNumber) -> Option<Sequence> {
+        self.blocks.get(block.0 as usize).map(|block| block.life)
+    }
+
+    /// How many facts hold a block: 0 is free.
+    #[must_use]
+    pub fn holders(&self, block: BlockNumber) -> u32 {
+        self.blocks.get(block.0 as usize).map_or(0, |block| block.holders)
+    }
+
+    /// Whether the device refused a write into the block.
+    #[must_use]
+    pub fn is_bad(&self, block: BlockNumber) -> bool {
+        self.blocks.get(block.0 as usize).is_some_and(|block| block.bad)
+    }
+
+    /// All clips, oldest first.
+    pub fn clips(&self) -> impl Iterator<Item = (ClipId, &ClipRecord)> {
+        self.clips.iter().map(|(&clip, record)| (clip, record))
+    }
+
+    /// One clip.
+    #[must_use]
+    pub fn clip(&self, clip: ClipId) -> Option<&ClipRecord> {
+        self.clips.get(&clip)
+    }
+
+    /// All streams with their facts.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &Arc<[u8]>)> {
+        self.streams.iter().map(|(&stream, fact)| (stream, fact))
+    }
+
+    /// All streams' open blocks.
+    pub fn open_blocks(&self) -> impl Iterator<Item = (StreamNumber, Fill)> {
+        self.open.iter().map(|(&stream, &fill)| (stream, fill))
+    }
+
+    /// Blocks that may have begun a life that no extent speaks of yet.
+    pub fn reserved(&self) -> impl Iterator<Item = (BlockNumber, Sequence)> {
+        self.reserved.iter().map(|(&block, &life)| (block, life))
+    }
+
+    /// Observations in force, oldest first.
+    pub fn observations(&self) -> impl Iterator<Item = (StreamNumber, WallTime, WallTime, &[u8])> {
+        self.observations.iter().filter_map(|fact| match fact {
+            Fact::Observation { stream, from, to, fact } => Some((*stream, *from, *to, &**fact)),
+            _ => None,
+        })
+    }
+
+    /// The last session.
+    #[must_use]
+    pub fn session(&self) -> SessionNumber {
+        self.session
+    }
+
+    /// When the last session began.
+    #[must_use]
+    pub fn clock(&self) -> Option<ClockFact> {
+        self.clock
+    }
+
+    /// Whether the last session ended in order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Bytes that the facts in force take as records, within a few percent.
+    #[must_use]
+    pub fn fact_bytes(&self) -> u64 {
+        let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
+        self.fact_bytes + blocks + self.observations.len() as u64 * OBSERVATION_FACT_BYTES
+    }
+
+    /// How full the ring is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let block_bytes = u64::from(self.pages_per_block) * PAGE_BYTES;
+        let size = self.blocks.len() as u64 * block_bytes;
+        let free = (self.free.len() + self.reserved.len()) as u64 * block_bytes;
+        let leaving = self.clips.values().filter(|record| {
+            matches!(record.state, Some(ClipState::Expiring { .. } | ClipState::Purging { .. }))
+        });
+        Usage {
+            size: ByteCount(size),
+            used: ByteCount(size - free),
+            expiring: ByteCount(leaving.map(|record| record.used().0).sum()),
+            free: ByteCount(free),
+        }
+    }
+}
+
+/// Kind, length, version and numbers of a fact beside its opaque part, in bytes, at most.
+const FACT_OVERHEAD_BYTES: u64 = 64;
+/// An extent's record, in bytes, at most.
+const EXTENT_FACT_BYTES: u64 = 48;
+/// An observation's record, in bytes, usually.
+const OBSERVATION_FACT_BYTES: u64 = 100;
+
+impl Fill {
+    /// The fact that says so.
+    #[must_use]
+    pub fn fact(&self, stream: StreamNumber) -> Fact {
+        Fact::Fill {
+            stream,
+            block: self.block,
+            life: self.life,
+            end_page: self.end_page,
+            next_chunk: self.next_chunk,
+            seal: self.seal,
+        }
+    }
+}
+
+fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<Fact>) {
+    let last = record.extents.len().saturating_sub(1);
+    for (index, extent) in record.extents.iter().enumerate() {
+        // Sums are cumulative: those of the last extent say it all.
+        let growth = if record.state.is_none() && index == last {
+            record.fact.clone()
+        } else {
+            Arc::from([])
+        };
+        let (stream, ordinal) = (record.stream, index as u32);
+        facts.push(Fact::Extent { clip, stream, ordinal, extent: *extent, growth });
+    }
+    let Some(state) = record.state else { return };
+    facts.push(Fact::Clip {
+        clip,
+        stream: record.stream,
+        extents: record.extents.len() as u32,
+        table: record.table.clone(),
+        fact: record.fact.clone(),
+    });
+    if state != ClipState::Closed {
+        facts.push(Fact::State { clip, state });
+    }
+}
+
+/// The fact that a clip is gone, for the reason that its state tells.
+#[must_use]
+pub fn gone(clip: ClipId, record: &ClipRecord, otherwise: Reason) -> Fact {
+    let reason = match record.state {
+        Some(ClipState::Purging { reason } | ClipState::Expiring { reason, .. }) => reason,
+        _ => otherwise,
+    };
+    Fact::Gone { clip, reason }
+}

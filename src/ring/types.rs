@@ -1,0 +1,257 @@
+//! What the ring gives and takes: places, clips, states. Opaque where the ring does not look.
+
+use std::sync::Arc;
+
+use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+
+/// Consecutive chunks of one clip in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Where.
+    pub block: BlockNumber,
+    /// Which life of the block.
+    pub life: Sequence,
+    /// First page of the first chunk, in pages of 4 KiB from the beginning of the block.
+    pub first_page: u32,
+    /// Page behind the last chunk, in the same unit.
+    pub end_page: u32,
+    /// Number of the first chunk in the block.
+    pub first_chunk: u32,
+    /// How many chunks, parameter sets included.
+    pub chunks: u32,
+    /// Media chunks of the clip up to the end of this extent: what goes on behind it has this
+    /// number in the clip. 0 for a table.
+    pub clip_chunks: u32,
+    /// Header checksum of the last chunk: what the next one names as its predecessor.
+    pub seal: u32,
+}
+
+/// Where a chunk lies, and how its parts lie in it. The samples begin right behind the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// Where.
+    pub block: BlockNumber,
+    /// Which life of the block: a later life is another stream's, and not read.
+    pub life: Sequence,
+    /// First page, in pages of 4 KiB from the beginning of the block.
+    pub first_page: u32,
+    /// Length of the header with tables and checksums, in bytes.
+    pub header_length: u32,
+    /// Length of the samples, in bytes.
+    pub data_length: u32,
+}
+
+/// A chunk of a clip, as a reader needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipChunk {
+    /// Where its samples are.
+    pub place: ChunkPlace,
+    /// Its parameter sets, as indices into [`ClipContents::parameters`]; what
+    /// `TrackTable::parameters` counts.
+    pub parameters: Vec<u16>,
+    /// Its encoded sample table.
+    pub table: Arc<[u8]>,
+}
+
+/// All chunks of a clip, in order, with the parameter sets that they use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClipContents {
+    /// In the order of the clip.
+    pub chunks: Vec<ClipChunk>,
+    /// Encoded parameter sets in the order of their first use, each once.
+    pub parameters: Vec<Arc<[u8]>>,
+}
+
+/// What to make durable at once.
+#[derive(Clone, Debug)]
+pub struct NewChunk {
+    /// The clip that it continues, from [`Writer::new_clip`](super::Writer::new_clip).
+    pub clip: ClipId,
+    /// The stream of the clip.
+    pub stream: StreamNumber,
+    /// Encoded parameter sets, in the order in which the table counts them.
+    pub parameters: Vec<Arc<[u8]>>,
+    /// Encoded sample table.
+    pub table: Arc<[u8]>,
+    /// The samples.
+    pub data: Vec<u8>,
+}
+
+/// Why a clip is leaving, or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Somebody removed it.
+    Deleted,
+    /// It was older than its stream's `retain`.
+    Expired,
+    /// The ring needed its space.
+    Evicted,
+}
+
+/// State of a closed clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClipState {
+    /// There, and given up when the ring needs the space.
+    Closed,
+    /// Protected until the given time.
+    Kept {
+        /// When the protection ends; `None`: when somebody ends it.
+        until: Option<WallTime>,
+    },
+    /// Removed, and restorable until the given time.
+    Expiring {
+        /// When it is purged.
+        until: WallTime,
+        /// Why.
+        reason: Reason,
+    },
+    /// Being freed: it can't be read, listed or restored any more.
+    Purging {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What happened, in the order in which it became true. Told on the writer's thread, which waits:
+/// whoever listens takes a short lock at most.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A clip has closed; its fact is durable.
+    ClipClosed {
+        /// Which.
+        clip: ClipId,
+        /// Whose.
+        stream: StreamNumber,
+        /// Its encoded fact.
+        fact: Arc<[u8]>,
+        /// Space that it takes on the device, headers included.
+        used: ByteCount,
+    },
+    /// A state was set. Told when it is set; durable after the flush that follows.
+    StateSet {
+        /// Of which clip.
+        clip: ClipId,
+        /// The new state.
+        state: ClipState,
+    },
+    /// A clip is gone.
+    ClipGone {
+        /// Which.
+        clip: ClipId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A stream's fact was set.
+    StreamSet {
+        /// Which.
+        stream: StreamNumber,
+        /// Its encoded fact.
+        fact: Arc<[u8]>,
+    },
+    /// A growing clip has got longer by chunks that a flush covers, or has ended.
+    Grown {
+        /// Which.
+        clip: ClipId,
+    },
+}
+
+/// What the ring asks of whoever knows what the bytes mean. Called on the writer's thread, or
+/// while the ring is opened; must neither block nor call the [`Writer`](super::Writer).
+pub trait Interpreter: Send {
+    /// A chunk of a growing clip is durable. Told once for each, in order.
+    fn chunk_durable(&mut self, clip: ClipId, chunk: &DurableChunk<'_>);
+
+    /// The encoded sums over all chunks of `clip` told so far: at most
+    /// [`GROWTH_BYTES_MAX`] are kept.
+    fn growth(&mut self, clip: ClipId) -> Vec<u8>;
+
+    /// After a restart: the sums of a growing clip as [`Interpreter::growth`] encoded them last;
+    /// [`Interpreter::chunk_durable`] follows for the chunks behind them.
+    fn resume(&mut self, clip: ClipId, stream: StreamNumber, growth: &[u8]);
+
+    /// The clip has ended and all its chunks are durable: its encoded fact, or `None` where no
+    /// chunk of it could be made sense of; it is then dropped.
+    fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>>;
+
+    /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes; the
+    /// chunk itself where no sample fits.
+    fn split(
+        &mut self,
+        chunk: NewChunk,
+        data_bytes_max: usize,
+    ) -> Result<(NewChunk, NewChunk), NewChunk>;
+
+    /// The UUID and the name of a stream, for the headers of its blocks.
+    fn describe(&self, stream: StreamNumber) -> ([u8; 16], String);
+
+    /// Something became true.
+    fn news(&mut self, news: &News);
+
+    /// A flush comes within [`FLUSH_NOTICE`]: whoever holds samples may hand them in now.
+    fn flush_due(&mut self);
+}
+
+/// A chunk that a flush has covered.
+#[derive(Clone, Copy, Debug)]
+pub struct DurableChunk<'a> {
+    /// The stream.
+    pub stream: StreamNumber,
+    /// Encoded parameter sets, in the order in which the table counts them.
+    pub parameters: &'a [Arc<[u8]>],
+    /// Encoded sample table.
+    pub table: &'a [u8],
+    /// BLAKE3 of the samples.
+    pub digest: &'a [u8; 32],
+}
+
+/// How a clip ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its recorder ended it; the number is the recorder's reason. `end_nanos` is the settled
+    /// length from tick 0, in nanoseconds, where the recorder knows it.
+    Told {
+        /// `EndReason::code`.
+        reason: u8,
+        /// Settled length, in nanoseconds.
+        length_nanos: Option<i64>,
+    },
+    /// The ring is being closed.
+    Closed,
+    /// Found growing when the ring was opened.
+    Recovered,
+    /// The ring needed the space of a growing clip.
+    Evicted,
+    /// The device refused a write.
+    DeviceError,
+}
+
+/// How long before a flush [`Interpreter::flush_due`] is called.
+pub const FLUSH_NOTICE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The most that [`Interpreter::growth`] and a stream's fact may take, in bytes: a fact has to
+/// fit one ledger page beside its own header.
+pub const GROWTH_BYTES_MAX: usize = 3072;
+
+/// When the ring was opened last, by whom, at what time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFact {
+    /// Wall-clock time.
+    pub wall: WallTime,
+    /// `CLOCK_BOOTTIME` at the same moment.
+    pub boot: BootTime,
+    /// Which boot.
+    pub boot_id: [u8; 16],
+}
+
+/// How full the ring is, in bytes of whole blocks unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All blocks.
+    pub size: ByteCount,
+    /// Blocks that clips, growing or closed, refer to.
+    pub used: ByteCount,
+    /// Part of `used`: chunks of clips that expire or are being purged, in pages.
+    pub expiring: ByteCount,
+    /// Blocks that nothing refers to.
+    pub free: ByteCount,
+}

@@ -1,0 +1,144 @@
+//! Walking the chunks of a block: each header says where the next one begins.
+
+use std::io;
+use std::sync::Arc;
+
+use super::block::BlockHeader;
+use super::chunk::{self, ChunkKind, Header, Peek};
+use super::superblock::Superblock;
+use crate::device::{self, Device};
+use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence};
+
+/// A chunk in a block.
+#[derive(Clone, Debug)]
+pub struct ChunkAt {
+    /// Its first page in the block.
+    pub page: u32,
+    /// Its header.
+    pub header: Header,
+}
+
+/// The chunks of one life of a block, from some place on. Ends where the chain does.
+pub struct Walk<'a> {
+    /// What is read.
+    pub device: &'a dyn Device,
+    /// Where its blocks are.
+    pub superblock: &'a Superblock,
+    /// Which block.
+    pub block: BlockNumber,
+    /// Which life: chunks of another end the walk.
+    pub life: Sequence,
+    /// Where the next chunk begins, in pages.
+    pub page: u32,
+    /// Its number in the block.
+    pub number: u32,
+    /// What it names as its predecessor; `None` where that is not known.
+    pub predecessor: Option<u32>,
+}
+
+impl Walk<'_> {
+    /// The next chunk; `None` at the end of the chain.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn step(&mut self) -> io::Result<Option<ChunkAt>> {
+        let Some(header) = header_at(self.device, self.superblock, self.block, self.page)? else {
+            return Ok(None);
+        };
+        let fixed = &header.fixed;
+        if fixed.life != self.life
+            || fixed.number_in_block != self.number
+            || self.predecessor.is_some_and(|checksum| checksum != fixed.predecessor)
+        {
+            return Ok(None);
+        }
+        let page = self.page;
+        self.page += fixed.pages();
+        self.number += 1;
+        self.predecessor = Some(fixed.checksum);
+        Ok(Some(ChunkAt { page, header }))
+    }
+}
+
+/// The header of the chunk that begins at a page of a block; `None` where none does.
+///
+/// # Errors
+/// What the device says.
+pub fn header_at(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+    page: u32,
+) -> io::Result<Option<Header>> {
+    let geometry = &superblock.geometry;
+    if block.0 >= geometry.block_count || page == 0 || page >= geometry.block_pages() {
+        return Ok(None);
+    }
+    let room = u64::from(geometry.block_pages() - page) * PAGE_BYTES;
+    let offset = geometry.page_start(block, page);
+    let mut bytes = device::read(device, offset, PAGE_BYTES as usize)?;
+    let Peek::Header(length) = chunk::peek(&bytes, room) else { return Ok(None) };
+    if length > bytes.len() {
+        let whole = ByteCount(length as u64).rounded_up(PAGE_BYTES);
+        bytes = device::read(device, offset, whole.0 as usize)?;
+    }
+    Ok(chunk::decode(&bytes).filter(|header| header.fixed.ring_uuid == superblock.ring_uuid))
+}
+
+/// The header of a block, if it is one of this ring and in its place.
+///
+/// # Errors
+/// What the device says.
+pub fn block_header(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+) -> io::Result<Option<(BlockHeader, u32)>> {
+    let page = device::read(device, superblock.geometry.block_start(block), PAGE_BYTES as usize)?;
+    let header = BlockHeader::decode(&page)
+        .filter(|header| header.ring_uuid == superblock.ring_uuid && header.block == block);
+    Ok(header.map(|header| (header, BlockHeader::seal(&page))))
+}
+
+/// The samples of a chunk, or what else it holds; `None` where a checksum is wrong.
+///
+/// # Errors
+/// What the device says.
+pub fn data_of(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+    at: &ChunkAt,
+) -> io::Result<Option<Vec<u8>>> {
+    let fixed = &at.header.fixed;
+    let length = fixed.pages() as usize * PAGE_BYTES as usize;
+    let offset = superblock.geometry.page_start(block, at.page);
+    let bytes = device::read(device, offset, length)?;
+    let start = fixed.header_length as usize;
+    let data = &bytes[start..start + fixed.data_length as usize];
+    let sound = chunk::first_damaged(&at.header.unit_checksums, 0, data).is_none();
+    Ok(sound.then(|| data.to_vec()))
+}
+
+/// The parameter sets that a chunk names, in its order; `None` where one of them is damaged.
+///
+/// # Errors
+/// What the device says.
+pub fn parameters_of(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+    header: &Header,
+) -> io::Result<Option<Vec<Arc<[u8]>>>> {
+    let mut sets = Vec::with_capacity(header.parameter_pages.len());
+    for &page in &header.parameter_pages {
+        let Some(set) = header_at(device, superblock, block, page)? else { return Ok(None) };
+        if set.fixed.kind != ChunkKind::Parameters || set.fixed.life != header.fixed.life {
+            return Ok(None);
+        }
+        let at = ChunkAt { page, header: set };
+        let Some(bytes) = data_of(device, superblock, block, &at)? else { return Ok(None) };
+        sets.push(Arc::from(bytes));
+    }
+    Ok(Some(sets))
+}

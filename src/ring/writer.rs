@@ -1,0 +1,309 @@
+//! The one thread that writes, and the handle through which work reaches it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::append::NotStored;
+use super::core::{Core, Shared};
+use super::fact::Fact;
+use super::superblock::Superblock;
+use super::types::{ClipState, Ending, FLUSH_NOTICE, NewChunk, Reason};
+use super::{Refused, RingError, Sequences, wipe};
+use crate::device::Device;
+use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
+
+/// Samples that may wait for the device, in bytes: eight cameras of 4 Mbit/s for 16 s, or what a
+/// disk that wakes up keeps waiting.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Chunks that may wait: two hundred streams for 20 s.
+pub const QUEUE_CHUNKS_MAX: usize = 8192;
+/// Everything that may wait; other requests than chunks wait for room beyond it.
+const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
+/// Between two lines in the log about chunks that could not be stored.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+enum Request {
+    Append(NewChunk),
+    EndClip { clip: ClipId, ending: Ending },
+    SetState { clip: ClipId, state: ClipState },
+    SetStream { stream: StreamNumber, fact: Vec<u8> },
+    Observe(Fact),
+    Forget { clip: ClipId },
+    Sync { done: SyncSender<Result<(), RingError>> },
+    Close { done: SyncSender<Result<(), RingError>> },
+}
+
+/// Hands work to the one thread that writes. Cheap to clone; no call but [`Writer::sync`],
+/// [`Writer::purge`] and [`Writer::close`] waits for the device.
+#[derive(Clone)]
+pub struct Writer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    requests: SyncSender<Request>,
+    queued: Arc<Queued>,
+    sequences: Arc<Sequences>,
+    shared: Arc<RwLock<Shared>>,
+    device: Arc<dyn Device>,
+    superblock: Superblock,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Queued {
+    bytes: AtomicUsize,
+    chunks: AtomicUsize,
+    closed: AtomicBool,
+}
+
+impl Writer {
+    pub(super) fn start(core: Core, flush_interval: Duration) -> Writer {
+        let (requests, received) = sync_channel(QUEUE_REQUESTS_MAX);
+        let queued = Arc::new(Queued::default());
+        let inner = Inner {
+            requests,
+            queued: queued.clone(),
+            sequences: core.sequences.clone(),
+            shared: core.shared.clone(),
+            device: core.device.clone(),
+            superblock: core.superblock.clone(),
+            thread: Mutex::new(None),
+        };
+        let mut turn = Turn { core, queued, flush_interval, complained: None };
+        let thread =
+            std::thread::Builder::new().name("ring".into()).spawn(move || turn.run(&received));
+        let writer = Writer { inner: Arc::new(inner) };
+        match thread {
+            Ok(thread) => *writer.thread() = Some(thread),
+            Err(error) => {
+                log::error!("ring: the writer does not start: {error}");
+                writer.inner.queued.closed.store(true, Ordering::Release);
+            }
+        }
+        writer
+    }
+
+    fn thread(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a new stream.
+    #[must_use]
+    pub fn new_stream(&self) -> StreamNumber {
+        self.inner.sequences.next_stream()
+    }
+
+    /// Sets what is known of a stream.
+    pub fn set_stream(&self, stream: StreamNumber, fact: Vec<u8>) {
+        self.send(Request::SetStream { stream, fact });
+    }
+
+    /// A number for a new clip.
+    #[must_use]
+    pub fn new_clip(&self) -> ClipId {
+        ClipId(self.inner.sequences.next())
+    }
+
+    /// Takes a chunk, to be written before the next flush. Never waits.
+    ///
+    /// # Errors
+    /// See [`Refused`]; the chunk is dropped then.
+    pub fn append(&self, chunk: NewChunk) -> Result<(), Refused> {
+        let queued = &self.inner.queued;
+        if queued.closed.load(Ordering::Acquire) {
+            return Err(Refused::Closed);
+        }
+        let bytes = chunk.data.len() + chunk.table.len();
+        let ended = {
+            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+            shared.ended.contains(&chunk.clip)
+        };
+        if ended {
+            return Err(Refused::ClipEnded);
+        }
+        let room = queued.bytes.load(Ordering::Acquire) + bytes <= QUEUE_BYTES_MAX
+            && queued.chunks.load(Ordering::Acquire) < QUEUE_CHUNKS_MAX;
+        if !room {
+            return Err(Refused::QueueFull);
+        }
+        queued.bytes.fetch_add(bytes, Ordering::AcqRel);
+        queued.chunks.fetch_add(1, Ordering::AcqRel);
+        self.inner.requests.try_send(Request::Append(chunk)).map_err(|error| {
+            queued.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            queued.chunks.fetch_sub(1, Ordering::AcqRel);
+            match error {
+                TrySendError::Full(_) => Refused::QueueFull,
+                TrySendError::Disconnected(_) => Refused::Closed,
+            }
+        })
+    }
+
+    /// Ends a clip behind the chunks taken so far. `reason` is a code of the caller's;
+    /// `length_nanos` the settled length from tick 0 to where a next clip would begin.
+    pub fn end_clip(&self, clip: ClipId, reason: u8, length_nanos: Option<i64>) {
+        let ending = Ending::Told { reason, length_nanos };
+        self.send(Request::EndClip { clip, ending });
+    }
+
+    /// Records an observation.
+    pub fn observe(&self, stream: StreamNumber, from: WallTime, to: WallTime, fact: Vec<u8>) {
+        self.send(Request::Observe(Fact::Observation { stream, from, to, fact: fact.into() }));
+    }
+
+    /// Sets the state of a closed clip: durable with the next flush. False where the clip is gone
+    /// or being purged, or the ring is closed.
+    pub fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+        let settable = {
+            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+            let record = shared.space.clip(clip).and_then(|record| record.state);
+            record.is_some_and(|state| !matches!(state, ClipState::Purging { .. }))
+        };
+        settable && self.send(Request::SetState { clip, state })
+    }
+
+    /// Frees a clip for good: durably purging first, then overwritten with zeros if `wipe`, then
+    /// gone. Answers the space that it took.
+    ///
+    /// # Errors
+    /// The device failed, or the ring is closed; the clip stays hidden, and purging goes on after
+    /// the next start.
+    pub fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
+        let used = {
+            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+            shared.space.clip(clip).map_or(ByteCount(0), |record| record.used())
+        };
+        self.send(Request::SetState { clip, state: ClipState::Purging { reason } });
+        if wipe {
+            self.sync()?;
+            let inner = &self.inner;
+            wipe::wipe(&*inner.device, &inner.superblock, &inner.shared, clip).map_err(
+                |source| RingError::Device { what: format!("wiping clip {clip}"), source },
+            )?;
+            // The zeros have to be on the disk before the ledger forgets where they belong.
+            self.sync()?;
+        }
+        if self.send(Request::Forget { clip }) { Ok(used) } else { Err(RingError::Closed) }
+    }
+
+    /// Makes everything handed in so far durable, facts included, and waits for it.
+    ///
+    /// # Errors
+    /// The device failed, or the ring is closed.
+    pub fn sync(&self) -> Result<(), RingError> {
+        let (done, wait) = sync_channel(1);
+        self.send(Request::Sync { done });
+        wait.recv().unwrap_or(Err(RingError::Closed))
+    }
+
+    /// Ends what grows, flushes, and stops the thread. Later calls answer that the ring is closed.
+    ///
+    /// # Errors
+    /// The device failed; the next start will find what was not flushed missing.
+    pub fn close(&self) -> Result<(), RingError> {
+        let (done, wait) = sync_channel(1);
+        self.send(Request::Close { done });
+        self.inner.queued.closed.store(true, Ordering::Release);
+        let outcome = wait.recv().unwrap_or(Err(RingError::Closed));
+        let thread = self.thread().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("ring: the writer died");
+        }
+        outcome
+    }
+
+    /// Samples that wait for the device, in bytes.
+    #[must_use]
+    pub fn queued(&self) -> ByteCount {
+        ByteCount(self.inner.queued.bytes.load(Ordering::Acquire) as u64)
+    }
+
+    fn send(&self, request: Request) -> bool {
+        self.inner.requests.send(request).is_ok()
+    }
+}
+
+/// The thread's own side.
+struct Turn {
+    core: Core,
+    queued: Arc<Queued>,
+    flush_interval: Duration,
+    complained: Option<Instant>,
+}
+
+impl Turn {
+    fn run(&mut self, requests: &Receiver<Request>) {
+        let mut deadline = Instant::now() + self.flush_interval;
+        let mut noticed = false;
+        loop {
+            let until = if noticed { deadline } else { deadline - self.notice() };
+            match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Request::Close { done }) => {
+                    let closed = self.core.close().map_err(device_error);
+                    self.queued.closed.store(true, Ordering::Release);
+                    // Whoever waited may have gone.
+                    let _ = done.send(closed);
+                    return;
+                }
+                Ok(request) => self.serve(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                if self.core.is_dirty() {
+                    // The error is logged, and what it hit has been dropped and counted.
+                    let _ = self.core.commit();
+                }
+                deadline = (deadline + self.flush_interval).max(Instant::now() + self.notice());
+                noticed = false;
+            } else if !noticed && now >= deadline - self.notice() {
+                noticed = true;
+                self.core.interpreter.flush_due();
+            }
+        }
+    }
+
+    fn notice(&self) -> Duration {
+        FLUSH_NOTICE.min(self.flush_interval / 4)
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Append(chunk) => self.append(chunk),
+            Request::EndClip { clip, ending } => self.core.end_clip(clip, ending),
+            Request::SetState { clip, state } => {
+                self.core.set_state(clip, state);
+            }
+            Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
+            Request::Observe(fact) => self.core.record(fact),
+            Request::Forget { clip } => self.core.forget(clip, Reason::Deleted),
+            Request::Sync { done } => {
+                // Whoever waited may have gone.
+                let _ = done.send(self.core.settle().map_err(device_error));
+            }
+            Request::Close { .. } => {}
+        }
+    }
+
+    fn append(&mut self, chunk: NewChunk) {
+        let bytes = chunk.data.len() + chunk.table.len();
+        let clip = chunk.clip;
+        let stored = self.core.append(chunk);
+        self.queued.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.queued.chunks.fetch_sub(1, Ordering::AcqRel);
+        let Err(reason) = stored else { return };
+        let due = self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL);
+        if reason != NotStored::ClipEnded && due {
+            log::error!("ring: a chunk of clip {clip} is not stored: {reason}");
+            self.complained = Some(Instant::now());
+        }
+    }
+}
+
+fn device_error(source: std::io::Error) -> RingError {
+    RingError::Device { what: "flush".into(), source }
+}

@@ -1,0 +1,154 @@
+//! What is known of a clip that still grows: sums so far.
+//!
+//! The ledger keeps them for each block that the clip has filled, so that a restart after a
+//! crash reads the last block of a stream and not all of them.
+
+use super::clip::{TrackTotals, decode_totals, encode_totals};
+use super::table::{ChunkTable, ClockQuality, TrackNumber};
+use crate::units::WallTime;
+use crate::wire::{Decoder, Encoder, Malformed};
+
+const VERSION: u8 = 1;
+
+/// A parameter set that the clip has used, told from others by the beginning of its BLAKE3.
+pub type ParameterMark = [u8; 16];
+
+/// Sums over the chunks of a clip so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Wall-clock time of the clip's tick 0.
+    pub start: WallTime,
+    /// How well the wall clock was known.
+    pub quality: ClockQuality,
+    /// Chain of the digests of the chunks; see [`ClipFact::digest`](super::ClipFact::digest).
+    pub digest: [u8; 32],
+    /// Chunks so far.
+    pub chunks: u32,
+    /// RFC 6381 name of the video's codec; empty where there is no video.
+    pub codec: String,
+    /// Width and height of the first picture, in pixels.
+    pub picture: (u16, u16),
+    /// Sums by track, in the order of their numbers.
+    pub tracks: Vec<TrackTotals>,
+    /// Which parameter sets have been counted as sample entries.
+    pub entries: Vec<(TrackNumber, ParameterMark)>,
+}
+
+/// A parameter set of a chunk as it counts for the sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryFacts {
+    /// Tells the set from others.
+    pub mark: ParameterMark,
+    /// Length of the sample entry that it becomes, in bytes.
+    pub sample_entry_bytes: u32,
+    /// RFC 6381 name of the codec.
+    pub codec: String,
+    /// Picture size, in pixels; 0 where there is none.
+    pub picture: (u16, u16),
+}
+
+impl Growth {
+    /// A clip that begins with the chunk that `table` describes; nothing is added yet.
+    #[must_use]
+    pub fn new(table: &ChunkTable) -> Growth {
+        Growth {
+            start: table.anchor.wall,
+            quality: table.anchor.quality,
+            digest: [0; 32],
+            chunks: 0,
+            codec: String::new(),
+            picture: (0, 0),
+            tracks: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds a chunk: its table, its digest, and for each of its parameter sets what they count for.
+    pub fn add(&mut self, table: &ChunkTable, digest: &[u8; 32], entries: &[EntryFacts]) {
+        let mut chain = blake3::Hasher::new();
+        chain.update(&self.digest);
+        chain.update(digest);
+        self.digest = *chain.finalize().as_bytes();
+        self.chunks += 1;
+        for track in &table.tracks {
+            let index = match self.tracks.binary_search_by_key(&track.track, |known| known.track) {
+                Ok(index) => index,
+                Err(index) => {
+                    self.tracks.insert(index, TrackTotals::new(track));
+                    index
+                }
+            };
+            self.tracks[index].add(track);
+            if let Some(entry) = entries.get(usize::from(track.parameters)) {
+                self.count_entry(index, entry);
+            }
+        }
+    }
+
+    fn count_entry(&mut self, index: usize, entry: &EntryFacts) {
+        let totals = &mut self.tracks[index];
+        let used = (totals.track, entry.mark);
+        if self.entries.contains(&used) {
+            return;
+        }
+        self.entries.push(used);
+        totals.sample_entries = totals.sample_entries.saturating_add(1);
+        totals.sample_entry_bytes =
+            totals.sample_entry_bytes.saturating_add(entry.sample_entry_bytes);
+        if self.codec.is_empty() && entry.picture != (0, 0) {
+            self.codec.clone_from(&entry.codec);
+            self.picture = entry.picture;
+        }
+    }
+
+    /// Wall-clock time behind the last sample of the longest track.
+    #[must_use]
+    pub fn end(&self) -> WallTime {
+        let ends = self
+            .tracks
+            .iter()
+            .map(|track| self.start.plus_nanos(track.end.to_nanos(track.timescale)));
+        ends.max().unwrap_or(self.start)
+    }
+
+    /// The one encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Encoder::new(VERSION);
+        to.i64(self.start.0);
+        to.byte(self.quality.code());
+        to.raw(&self.digest);
+        to.u32(self.chunks);
+        to.text(&self.codec);
+        to.u32(u32::from(self.picture.0));
+        to.u32(u32::from(self.picture.1));
+        encode_totals(&mut to, &self.tracks);
+        to.u64(self.entries.len() as u64);
+        for (track, mark) in &self.entries {
+            to.byte(track.0);
+            to.raw(mark);
+        }
+        to.finish()
+    }
+
+    /// Reads what [`Growth::encode`] wrote.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be.
+    pub fn decode(bytes: &[u8]) -> Result<Growth, Malformed> {
+        let mut from = Decoder::new(bytes, VERSION, "growth")?;
+        let start = WallTime(from.i64("clip start")?);
+        let quality = ClockQuality::decode(&mut from)?;
+        let digest = from.array("digest")?;
+        let chunks = from.u32("chunk count")?;
+        let codec = from.text("codec name")?;
+        let picture = (from.u16("picture width")?, from.u16("picture height")?);
+        let tracks = decode_totals(&mut from)?;
+        let count = from.count(17, "sample entries")?;
+        let entries = (0..count)
+            .map(|_| Ok((TrackNumber(from.byte("track")?), from.array("parameter mark")?)))
+            .collect::<Result<_, Malformed>>()?;
+        from.finish("growth")?;
+        Ok(Growth { start, quality, digest, chunks, codec, picture, tracks, entries })
+    }
+}

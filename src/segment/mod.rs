@@ -1,0 +1,26 @@
+//! What chunks and facts mean: samples, times, parameters, clips. Pure.
+//!
+//! The ring stores opaque tables, opaque parameters and opaque facts. This room gives each its
+//! meaning and its one encoding: a [`ChunkTable`] describes the samples of a chunk, a
+//! [`ParameterSet`] says how to decode them, a [`ClipFact`] is everything that listing and `stat`
+//! need of a clip, a [`StreamFact`] names a stream and an [`Observation`] is something that
+//! happened to it.
+//!
+//! All encodings are versioned by their first byte, little-endian varints after it, and reading
+//! one answers a value or a named reason ([`Malformed`]): no input can panic or allocate more
+//! than a small multiple of its own length.
+
+mod clip;
+mod growth;
+mod parameters;
+mod stream;
+mod table;
+
+pub use crate::wire::Malformed;
+pub use clip::{ClipFact, EndReason, NameForm, TrackTotals};
+pub use growth::{EntryFacts, Growth, ParameterMark};
+pub use parameters::{AudioParameters, Codec, ParameterSet, VideoParameters};
+pub use stream::{Observation, ObservationKind, StreamFact, StreamName};
+pub use table::{
+    Anchor, ChunkTable, ClockQuality, Sample, SampleFlags, TrackKind, TrackNumber, TrackTable,
+};

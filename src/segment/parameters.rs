@@ -1,0 +1,139 @@
+//! Parameter sets: what a decoder has to know before the first sample.
+
+use super::table::TrackKind;
+use crate::wire::{Decoder, Encoder, Malformed};
+
+const VERSION: u8 = 1;
+
+/// How the samples of a track are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// H.264; the configuration is an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
+    H264,
+    /// H.265; the configuration is an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).
+    H265,
+    /// AAC; the configuration is an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1).
+    Aac,
+    /// Opus; the configuration is the body of a `dOps` box (Encapsulation of Opus in ISO BMFF, 4.3.2).
+    Opus,
+    /// Timed text records; the configuration is their MIME type (ISO/IEC 14496-12, 12.3.3, `mett`).
+    TimedText,
+}
+
+impl Codec {
+    const ALL: [Codec; 5] = [Codec::H264, Codec::H265, Codec::Aac, Codec::Opus, Codec::TimedText];
+
+    fn code(self) -> u8 {
+        match self {
+            Codec::H264 => 0,
+            Codec::H265 => 1,
+            Codec::Aac => 2,
+            Codec::Opus => 3,
+            Codec::TimedText => 4,
+        }
+    }
+
+    /// The kind of track that such samples make.
+    #[must_use]
+    pub fn track_kind(self) -> TrackKind {
+        match self {
+            Codec::H264 | Codec::H265 => TrackKind::Video,
+            Codec::Aac | Codec::Opus => TrackKind::Audio,
+            Codec::TimedText => TrackKind::Timed,
+        }
+    }
+}
+
+/// What only pictures have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoParameters {
+    /// Cropped width, in pixels.
+    pub width: u16,
+    /// Cropped height, in pixels.
+    pub height: u16,
+    /// Pixel aspect ratio, horizontal and vertical; 1:1 where the stream says nothing.
+    pub pixel_aspect: (u16, u16),
+}
+
+/// What only audio has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioParameters {
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Number of channels.
+    pub channels: u16,
+}
+
+/// Everything a decoder has to know before the first sample; becomes one sample entry of an mp4.
+/// Two sets are the same when their encodings are: they are compared by bytes, never by a
+/// camera's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterSet {
+    /// How the samples are coded.
+    pub codec: Codec,
+    /// The decoder configuration, in the form that `codec` names.
+    pub configuration: Vec<u8>,
+    /// Present for video.
+    pub video: Option<VideoParameters>,
+    /// Present for audio.
+    pub audio: Option<AudioParameters>,
+}
+
+impl ParameterSet {
+    /// The one encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Encoder::new(VERSION);
+        to.byte(self.codec.code());
+        to.bytes(&self.configuration);
+        to.byte(u8::from(self.video.is_some()));
+        if let Some(video) = self.video {
+            for number in [video.width, video.height, video.pixel_aspect.0, video.pixel_aspect.1] {
+                to.u32(u32::from(number));
+            }
+        }
+        to.byte(u8::from(self.audio.is_some()));
+        if let Some(audio) = self.audio {
+            to.u32(audio.sample_rate);
+            to.u32(u32::from(audio.channels));
+        }
+        to.finish()
+    }
+
+    /// Reads what [`ParameterSet::encode`] wrote.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be; video without a picture size and
+    /// audio without a rate are errors, too.
+    pub fn decode(bytes: &[u8]) -> Result<ParameterSet, Malformed> {
+        let mut from = Decoder::new(bytes, VERSION, "parameter set")?;
+        let code = from.byte("codec")?;
+        let codec = *Codec::ALL
+            .get(usize::from(code))
+            .ok_or_else(|| from.wrong("codec", format!("{code}, expected 0 to 4")))?;
+        let configuration = from.bytes("decoder configuration")?.to_vec();
+        let video = match from.byte("video mark")? {
+            0 => None,
+            _ => Some(VideoParameters {
+                width: from.u16("picture width")?,
+                height: from.u16("picture height")?,
+                pixel_aspect: (from.u16("pixel aspect")?, from.u16("pixel aspect")?),
+            }),
+        };
+        let audio = match from.byte("audio mark")? {
+            0 => None,
+            _ => Some(AudioParameters {
+                sample_rate: from.u32("sample rate")?,
+                channels: from.u16("channels")?,
+            }),
+        };
+        let kind = codec.track_kind();
+        if (kind == TrackKind::Video) != video.is_some()
+            || (kind == TrackKind::Audio) != audio.is_some()
+        {
+            return Err(from.wrong("parameter set", format!("wrong kind of facts for {codec:?}")));
+        }
+        from.finish("parameter set")?;
+        Ok(ParameterSet { codec, configuration, video, audio })
+    }
+}

@@ -1,0 +1,178 @@
+//! What the ledger says of a stream, and of things that happened to it.
+
+use crate::units::WallTime;
+use crate::wire::{Decoder, Encoder, Malformed};
+
+const STREAM_VERSION: u8 = 1;
+const OBSERVATION_VERSION: u8 = 1;
+
+/// A name of a stream, and since when it had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamName {
+    /// As in the configuration and the tree.
+    pub name: String,
+    /// When it got this name.
+    pub since: WallTime,
+}
+
+/// One camera's one feed. The newest fact of a stream is the whole truth about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamFact {
+    /// Never changes, and is the same on another ring that the stream is copied to.
+    pub uuid: [u8; 16],
+    /// Its names, oldest first; at least one, the last is in force.
+    pub names: Vec<StreamName>,
+    /// The last known `retain`, in nanoseconds; `None` where footage stays until it is evicted.
+    pub retain_nanos: Option<i64>,
+    /// When the stream left the configuration; `None` while it is in it.
+    pub removed: Option<WallTime>,
+}
+
+impl StreamFact {
+    /// The name in force.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.names.last().map_or("", |name| &name.name)
+    }
+
+    /// The name in force at `time`: what a clip that began then is listed under. Before the first
+    /// name's date it is the first name.
+    ///
+    /// A name that is added must be dated after the beginning of every clip that there is, also
+    /// where the clock has gone back since: a closed clip keeps its name.
+    #[must_use]
+    pub fn name_at(&self, time: WallTime) -> &str {
+        let in_force = self.names.iter().filter(|name| name.since <= time);
+        let newest = in_force.max_by_key(|name| name.since).or(self.names.first());
+        newest.map_or("", |name| &name.name)
+    }
+
+    /// The one encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Encoder::new(STREAM_VERSION);
+        to.raw(&self.uuid);
+        to.u64(self.names.len() as u64);
+        for name in &self.names {
+            to.text(&name.name);
+            to.i64(name.since.0);
+        }
+        encode_option(&mut to, self.retain_nanos);
+        encode_option(&mut to, self.removed.map(|time| time.0));
+        to.finish()
+    }
+
+    /// Reads what [`StreamFact::encode`] wrote.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be; a stream without a name is an error.
+    pub fn decode(bytes: &[u8]) -> Result<StreamFact, Malformed> {
+        let mut from = Decoder::new(bytes, STREAM_VERSION, "stream fact")?;
+        let uuid = from.array("stream UUID")?;
+        let count = from.count(2, "names of the stream")?;
+        if count == 0 {
+            return Err(from.wrong("names of the stream", "none"));
+        }
+        let names = (0..count)
+            .map(|_| {
+                let name = from.text("stream name")?;
+                Ok(StreamName { name, since: WallTime(from.i64("name's date")?) })
+            })
+            .collect::<Result<_, Malformed>>()?;
+        let retain_nanos = decode_option(&mut from, "retain")?;
+        let removed = decode_option(&mut from, "removal date")?.map(WallTime);
+        from.finish("stream fact")?;
+        Ok(StreamFact { uuid, names, retain_nanos, removed })
+    }
+}
+
+/// What kind of thing was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObservationKind {
+    /// Samples were dropped because they could not be stored; `numbers` is how many.
+    Dropped,
+    /// Samples did not arrive: lost on the network or by the camera; `numbers` is how many packets.
+    Lost,
+    /// The camera could not be reached, or its connection broke.
+    Disconnected,
+    /// The camera's time jumped or stood still; `numbers` is by how many milliseconds.
+    TimeJump,
+}
+
+impl ObservationKind {
+    const ALL: [ObservationKind; 4] = [
+        ObservationKind::Dropped,
+        ObservationKind::Lost,
+        ObservationKind::Disconnected,
+        ObservationKind::TimeJump,
+    ];
+}
+
+/// Something that happened to a stream between two times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// When it began.
+    pub from: WallTime,
+    /// When it was over.
+    pub to: WallTime,
+    /// What it was.
+    pub kind: ObservationKind,
+    /// How many, how far: see the kind.
+    pub number: i64,
+    /// A few words; at most [`Observation::TEXT_BYTES_MAX`] are kept.
+    pub text: String,
+}
+
+impl Observation {
+    /// Longer texts are cut: a fact must fit a ledger page with room to spare, in bytes.
+    pub const TEXT_BYTES_MAX: usize = 200;
+
+    /// The one encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Encoder::new(OBSERVATION_VERSION);
+        let code = ObservationKind::ALL.iter().position(|kind| *kind == self.kind);
+        to.byte(code.unwrap_or(0) as u8);
+        to.i64(self.from.0);
+        to.i64(self.to.0);
+        to.i64(self.number);
+        to.text(&self.text[..self.text.floor_char_boundary(Self::TEXT_BYTES_MAX)]);
+        to.finish()
+    }
+
+    /// Reads what [`Observation::encode`] wrote.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be.
+    pub fn decode(bytes: &[u8]) -> Result<Observation, Malformed> {
+        let mut from = Decoder::new(bytes, OBSERVATION_VERSION, "observation")?;
+        let code = from.byte("kind of observation")?;
+        let kind = *ObservationKind::ALL
+            .get(usize::from(code))
+            .ok_or_else(|| from.wrong("kind of observation", format!("{code}")))?;
+        let observation = Observation {
+            kind,
+            from: WallTime(from.i64("beginning")?),
+            to: WallTime(from.i64("end")?),
+            number: from.i64("number")?,
+            text: from.text("text")?,
+        };
+        from.finish("observation")?;
+        Ok(observation)
+    }
+}
+
+fn encode_option(to: &mut Encoder, value: Option<i64>) {
+    to.byte(u8::from(value.is_some()));
+    if let Some(value) = value {
+        to.i64(value);
+    }
+}
+
+fn decode_option(from: &mut Decoder<'_>, what: &'static str) -> Result<Option<i64>, Malformed> {
+    match from.byte(what)? {
+        0 => Ok(None),
+        1 => Ok(Some(from.i64(what)?)),
+        other => Err(from.wrong(what, format!("mark {other}, not 0 or 1"))),
+    }
+}

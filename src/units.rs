@@ -1,0 +1,193 @@
+//! Types for offsets, counts, ticks, sequences and names: a number that has a unit never travels as
+//! a bare integer between rooms.
+//!
+//! Arithmetic that could overflow on hostile input is checked at the place that read the input;
+//! the operators here are for values that are known to be in range.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+/// Smallest unit of a durable write: what the formats below are aligned to, in bytes.
+pub const PAGE_BYTES: u64 = 4096;
+
+/// Nanoseconds in a second.
+pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+macro_rules! plain_number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+plain_number! {
+    /// A number of bytes.
+    ByteCount(u64)
+}
+plain_number! {
+    /// A place on a device, in bytes from its beginning.
+    DeviceOffset(u64)
+}
+plain_number! {
+    /// A block of the ring, counted from 0.
+    BlockNumber(u32)
+}
+plain_number! {
+    /// A stream of the ring; given out once and never reused.
+    StreamNumber(u32)
+}
+plain_number! {
+    /// A start of the daemon (or an import) on this ring; 1 is the first. See [`Sequence`].
+    SessionNumber(u32)
+}
+plain_number! {
+    /// A point or a length on a track's time line, in units of its timescale.
+    Ticks(i64)
+}
+plain_number! {
+    /// Wall-clock time: nanoseconds since 1970-01-01 00:00 UTC, leap seconds not counted.
+    WallTime(i64)
+}
+plain_number! {
+    /// `CLOCK_BOOTTIME`: nanoseconds since this boot, suspension included.
+    BootTime(i64)
+}
+
+impl Add<ByteCount> for DeviceOffset {
+    type Output = DeviceOffset;
+    fn add(self, rhs: ByteCount) -> DeviceOffset {
+        DeviceOffset(self.0 + rhs.0)
+    }
+}
+
+impl Add for ByteCount {
+    type Output = ByteCount;
+    fn add(self, rhs: ByteCount) -> ByteCount {
+        ByteCount(self.0 + rhs.0)
+    }
+}
+
+impl AddAssign for ByteCount {
+    fn add_assign(&mut self, rhs: ByteCount) {
+        self.0 += rhs.0;
+    }
+}
+
+impl ByteCount {
+    /// The smallest multiple of `unit` that is not below this count; saturates at the top.
+    #[must_use]
+    pub fn rounded_up(self, unit: u64) -> ByteCount {
+        ByteCount(self.0.checked_next_multiple_of(unit).unwrap_or(u64::MAX - u64::MAX % unit))
+    }
+}
+
+impl Add<Ticks> for Ticks {
+    type Output = Ticks;
+    fn add(self, rhs: Ticks) -> Ticks {
+        Ticks(self.0 + rhs.0)
+    }
+}
+
+impl Sub for Ticks {
+    type Output = Ticks;
+    fn sub(self, rhs: Ticks) -> Ticks {
+        Ticks(self.0 - rhs.0)
+    }
+}
+
+impl Ticks {
+    /// This length in nanoseconds, rounded to the nearest; saturates.
+    /// `timescale` is in ticks a second; 0 counts as 1.
+    #[must_use]
+    pub fn to_nanos(self, timescale: u32) -> i64 {
+        let scale = i128::from(timescale.max(1));
+        let scaled = i128::from(self.0) * i128::from(NANOS_PER_SECOND);
+        let nanos = (scaled + scale / 2).div_euclid(scale);
+        nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+
+    /// The length of `nanos` nanoseconds in ticks, rounded to the nearest; saturates.
+    #[must_use]
+    pub fn from_nanos(nanos: i64, timescale: u32) -> Ticks {
+        let second = i128::from(NANOS_PER_SECOND);
+        let scaled = i128::from(nanos) * i128::from(timescale.max(1));
+        let ticks = (scaled + second / 2).div_euclid(second);
+        Ticks(ticks.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+    }
+}
+
+impl WallTime {
+    /// This time moved by `nanos` nanoseconds; saturates.
+    #[must_use]
+    pub fn plus_nanos(self, nanos: i64) -> WallTime {
+        WallTime(self.0.saturating_add(nanos))
+    }
+
+    /// Nanoseconds from `earlier` to this time; saturates.
+    #[must_use]
+    pub fn nanos_since(self, earlier: WallTime) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A number that is never used twice on one ring: the session in the high 22 bits below the sign,
+/// a counter in the low 40. Blocks' lives and clips are numbered from the same counter, so that
+/// "older" has one meaning for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// Bits of the counter: a session that takes 1,000 numbers a second lasts 34 years.
+    const COUNTER_BITS: u32 = 40;
+    /// The last session number that fits; a ring restarted once a second gets there in 48 days
+    /// of nothing else, once a minute in eight years.
+    pub const SESSION_MAX: SessionNumber = SessionNumber((1 << 22) - 1);
+
+    /// The number `counter` of `session`.
+    ///
+    /// # Panics
+    /// If either does not fit; both are counted by this program and checked when read from a disk.
+    #[must_use]
+    pub fn new(session: SessionNumber, counter: u64) -> Sequence {
+        assert!(session <= Self::SESSION_MAX && counter < 1 << Self::COUNTER_BITS);
+        Sequence(u64::from(session.0) << Self::COUNTER_BITS | counter)
+    }
+
+    /// The session that gave this number out.
+    #[must_use]
+    pub fn session(self) -> SessionNumber {
+        SessionNumber((self.0 >> Self::COUNTER_BITS) as u32)
+    }
+}
+
+impl fmt::Display for Sequence {
+    /// `session.counter`, as `inspect` and the log print it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.session(), self.0 & ((1 << Self::COUNTER_BITS) - 1))
+    }
+}
+
+/// A clip of the ring. Also its inode number: below 2⁶², never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClipId(pub Sequence);
+
+impl ClipId {
+    /// The number that stands for this clip as an inode and in listings.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.0
+    }
+}
+
+impl fmt::Display for ClipId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

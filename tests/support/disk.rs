@@ -1,0 +1,201 @@
+//! A disk that forgets: what was flushed is kept apart from what was only written, every write and
+//! flush is logged, and a power cut may keep, drop or tear each write that no flush covered.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use reelfs::device::{AlignedBuffer, Device};
+use reelfs::units::{ByteCount, DeviceOffset};
+
+const PAGE: usize = 4096;
+const SECTOR: usize = 512;
+
+type Page = Option<Arc<[u8; PAGE]>>;
+
+/// What happened to the disk, in order.
+#[derive(Clone)]
+pub enum Event {
+    Write { offset: u64, bytes: Arc<Vec<u8>> },
+    Flush,
+}
+
+#[derive(Clone)]
+pub struct Image {
+    pages: Vec<Page>,
+}
+
+impl Image {
+    pub fn blank(length: u64) -> Image {
+        Image { pages: vec![None; length as usize / PAGE] }
+    }
+
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let mut at = offset as usize;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let within = at % PAGE;
+            let take = rest.len().min(PAGE - within);
+            let page = self.pages[at / PAGE].get_or_insert_with(|| Arc::new([0; PAGE]));
+            Arc::make_mut(page)[within..within + take].copy_from_slice(&rest[..take]);
+            at += take;
+            rest = &rest[take..];
+        }
+    }
+
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) {
+        assert!(offset as usize % PAGE == 0 && buffer.len() % PAGE == 0);
+        let first = offset as usize / PAGE;
+        for (index, slot) in buffer.chunks_mut(PAGE).enumerate() {
+            match &self.pages[first + index] {
+                Some(page) => slot.copy_from_slice(&page[..]),
+                None => slot.fill(0),
+            }
+        }
+    }
+
+    pub fn flip(&mut self, offset: u64, mask: u8) {
+        let page = self.pages[offset as usize / PAGE].get_or_insert_with(|| Arc::new([0; PAGE]));
+        Arc::make_mut(page)[offset as usize % PAGE] ^= mask;
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut all = vec![0; self.pages.len() * PAGE];
+        self.read(0, &mut all);
+        all
+    }
+}
+
+/// A generator of repeatable accidents (xorshift64*).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
+    }
+}
+
+/// One write under a power cut: there, not there, or torn at 512 bytes.
+fn apply_torn(image: &mut Image, offset: u64, bytes: &[u8], dice: &mut Dice) {
+    match dice.roll(4) {
+        0 => {}
+        1 => image.write(offset, bytes),
+        2 => {
+            let sectors = dice.roll((bytes.len() / SECTOR) as u64 + 1) as usize;
+            image.write(offset, &bytes[..sectors * SECTOR]);
+        }
+        _ => {
+            for (index, sector) in bytes.chunks(SECTOR).enumerate() {
+                if dice.roll(2) == 0 {
+                    image.write(offset + (index * SECTOR) as u64, sector);
+                }
+            }
+        }
+    }
+}
+
+/// The disk after the power was cut behind the first `events` of `log`.
+pub fn cut(base: &Image, log: &[Event], events: usize, dice: &mut Dice) -> Image {
+    let mut image = base.clone();
+    let flushed = log[..events].iter().rposition(|event| matches!(event, Event::Flush));
+    let flushed = flushed.map_or(0, |at| at + 1);
+    for (index, event) in log[..events].iter().enumerate() {
+        let Event::Write { offset, bytes } = event else { continue };
+        if index < flushed {
+            image.write(*offset, bytes);
+        } else {
+            apply_torn(&mut image, *offset, bytes, dice);
+        }
+    }
+    image
+}
+
+struct State {
+    image: Image,
+    log: Vec<Event>,
+}
+
+/// The disk as a device: never forgets while the power is on.
+pub struct Disk {
+    state: Mutex<State>,
+    pub reads: AtomicU64,
+    pub watched: Mutex<Option<Range<u64>>>,
+    pub watched_reads: AtomicU64,
+    length: u64,
+}
+
+impl Disk {
+    pub fn blank(length: u64) -> Arc<Disk> {
+        Disk::from_image(Image::blank(length))
+    }
+
+    pub fn from_image(image: Image) -> Arc<Disk> {
+        let length = (image.pages.len() * PAGE) as u64;
+        Arc::new(Disk {
+            state: Mutex::new(State { image, log: Vec::new() }),
+            reads: AtomicU64::new(0),
+            watched: Mutex::new(None),
+            watched_reads: AtomicU64::new(0),
+            length,
+        })
+    }
+
+    pub fn image(&self) -> Image {
+        self.state.lock().unwrap().image.clone()
+    }
+
+    pub fn log(&self) -> Vec<Event> {
+        self.state.lock().unwrap().log.clone()
+    }
+
+    pub fn events(&self) -> usize {
+        self.state.lock().unwrap().log.len()
+    }
+
+    pub fn flip(&self, offset: u64, mask: u8) {
+        self.state.lock().unwrap().image.flip(offset, mask);
+    }
+}
+
+impl Device for Disk {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        if let Some(range) = &*self.watched.lock().unwrap()
+            && offset.0 < range.end
+            && offset.0 + buffer.len() as u64 > range.start
+        {
+            self.watched_reads.fetch_add(1, Ordering::Relaxed);
+        }
+        if offset.0 + buffer.len() as u64 > self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.state.lock().unwrap().image.read(offset.0, buffer);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        assert!(offset.0 % PAGE as u64 == 0 && bytes.len() % PAGE == 0, "unaligned write");
+        assert!(offset.0 + bytes.len() as u64 <= self.length, "write behind the end");
+        let mut state = self.state.lock().unwrap();
+        state.image.write(offset.0, bytes);
+        state.log.push(Event::Write { offset: offset.0, bytes: Arc::new(bytes.to_vec()) });
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.state.lock().unwrap().log.push(Event::Flush);
+        Ok(())
+    }
+
+    fn length(&self) -> ByteCount {
+        ByteCount(self.length)
+    }
+}
