@@ -1,0 +1,567 @@
+//! Streams, clips and their states in memory, from facts. Pure.
+//!
+//! The ring tells what became true ([`News`]); the catalogue holds the result and says what that
+//! changes for whoever shows it ([`Change`]). It answers without a disk, holds nothing that grows
+//! with the number of samples, and about 400 bytes a clip.
+
+mod growing;
+mod names;
+mod totals;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use totals::StreamTotals;
+
+use crate::ring::{ClipState, News};
+use crate::segment::{ClipFact, Malformed, StreamFact};
+use crate::units::{ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+
+use growing::Growing;
+use names::SettledNames;
+
+/// A closed clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clip {
+    /// Which; also its inode.
+    pub id: ClipId,
+    /// Whose.
+    pub stream: StreamNumber,
+    /// Closed, kept, expiring or being purged.
+    pub state: ClipState,
+    /// Space that it takes on the device, headers included.
+    pub used: ByteCount,
+    /// Everything that listing and `stat` need.
+    pub fact: Arc<ClipFact>,
+}
+
+impl Clip {
+    /// Whether the clip is shown among the files: closed or kept.
+    #[must_use]
+    pub fn listed(&self) -> bool {
+        listed(&self.state)
+    }
+}
+
+fn listed(state: &ClipState) -> bool {
+    match state {
+        ClipState::Closed | ClipState::Kept { .. } => true,
+        ClipState::Expiring { .. } | ClipState::Purging { .. } => false,
+    }
+}
+
+/// What a piece of [`News`] changes for whoever shows the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that is shown.
+    Nothing,
+    /// A clip is listed from now on.
+    Listed(ClipId),
+    /// A clip was listed and is not any more; it still exists.
+    Hidden(ClipId),
+    /// A clip that was hidden is listed again.
+    Restored(ClipId),
+    /// A clip's state is another one; whether it is listed has not changed.
+    Restated(ClipId),
+    /// A clip is gone; this is what it was. It was listed until now if [`Clip::listed`].
+    Gone(Clip),
+    /// A stream is new, or something about it changed; its clips may have another name.
+    StreamSet(StreamNumber),
+    /// A growing clip has got longer, or has ended.
+    Grown(ClipId),
+}
+
+/// Streams, clips and their states.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    streams: BTreeMap<StreamNumber, StreamFact>,
+    totals: BTreeMap<StreamNumber, StreamTotals>,
+    clips: BTreeMap<ClipId, Clip>,
+    by_start: BTreeSet<(StreamNumber, WallTime, ClipId)>,
+    /// Clips in another state than closed.
+    marked: BTreeSet<ClipId>,
+    growing: Growing,
+    /// Clips whose name is settled and that are not closed yet.
+    settled: SettledNames,
+}
+
+impl Catalogue {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Catalogue {
+        Catalogue::default()
+    }
+
+    /// Takes in what became true. News about a clip that is not known changes nothing.
+    ///
+    /// # Errors
+    /// Where an encoded fact can't be read; the catalogue is then as it was.
+    pub fn apply(&mut self, news: &News) -> Result<Change, Malformed> {
+        Ok(match news {
+            News::ClipClosed { clip, stream, fact, used } => {
+                let fact = Arc::new(ClipFact::decode(fact)?);
+                let (id, stream, used) = (*clip, *stream, *used);
+                self.insert(Clip { id, stream, state: ClipState::Closed, used, fact });
+                Change::Listed(id)
+            }
+            News::StateSet { clip, state } => self.set_state(*clip, *state),
+            News::ClipGone { clip, .. } => {
+                self.settled.remove(clip);
+                self.growing.remove(*clip);
+                self.remove(*clip).map_or(Change::Nothing, Change::Gone)
+            }
+            News::StreamSet { stream, fact } => {
+                let fact = StreamFact::decode(fact)?;
+                if self.streams.get(stream) == Some(&fact) {
+                    return Ok(Change::Nothing);
+                }
+                self.streams.insert(*stream, fact);
+                Change::StreamSet(*stream)
+            }
+            News::Grown { clip } => Change::Grown(*clip),
+        })
+    }
+
+    fn insert(&mut self, clip: Clip) {
+        self.settled.remove(&clip.id);
+        self.growing.remove(clip.id);
+        self.remove(clip.id);
+        self.by_start.insert((clip.stream, clip.fact.start, clip.id));
+        self.totals.entry(clip.stream).or_default().add(&clip);
+        self.clips.insert(clip.id, clip);
+    }
+
+    fn remove(&mut self, id: ClipId) -> Option<Clip> {
+        let clip = self.clips.remove(&id)?;
+        self.by_start.remove(&(clip.stream, clip.fact.start, id));
+        self.marked.remove(&id);
+        if let Some(totals) = self.totals.get_mut(&clip.stream) {
+            totals.take(&clip);
+        }
+        Some(clip)
+    }
+
+    fn set_state(&mut self, id: ClipId, state: ClipState) -> Change {
+        let Some(clip) = self.clips.get_mut(&id) else { return Change::Nothing };
+        if clip.state == state {
+            return Change::Nothing;
+        }
+        let totals = self.totals.entry(clip.stream).or_default();
+        totals.take(clip);
+        let before = std::mem::replace(&mut clip.state, state);
+        totals.add(clip);
+        if state == ClipState::Closed {
+            self.marked.remove(&id);
+        } else {
+            self.marked.insert(id);
+        }
+        match (listed(&before), listed(&state)) {
+            (true, false) => Change::Hidden(id),
+            (false, true) => Change::Restored(id),
+            _ => Change::Restated(id),
+        }
+    }
+
+    /// What is known of a stream.
+    #[must_use]
+    pub fn stream(&self, stream: StreamNumber) -> Option<&StreamFact> {
+        self.streams.get(&stream)
+    }
+
+    /// All streams that are known, by number, those that left the configuration included.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &StreamFact)> {
+        self.streams.iter().map(|(number, fact)| (*number, fact))
+    }
+
+    /// The stream whose name in force is `name`; of several, one that is still in the
+    /// configuration, and of those the newest.
+    #[must_use]
+    pub fn stream_named(&self, name: &str) -> Option<(StreamNumber, &StreamFact)> {
+        self.streams()
+            .filter(|(_, fact)| fact.name() == name)
+            .max_by_key(|(number, fact)| (fact.removed.is_none(), *number))
+    }
+
+    /// A clip in any state that is not gone; a growing one is not closed and not here.
+    #[must_use]
+    pub fn clip(&self, id: ClipId) -> Option<&Clip> {
+        self.clips.get(&id)
+    }
+
+    /// All clips in the order of their ids: the order in which they were begun.
+    pub fn clips(&self) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.clips.values()
+    }
+
+    /// Clips with ids behind `id`, in order: goes on where a page of a listing ended.
+    pub fn clips_behind(&self, id: ClipId) -> impl DoubleEndedIterator<Item = &Clip> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.clips.range((Excluded(id), Unbounded)).map(|(_, clip)| clip)
+    }
+
+    /// Clips with ids before `id`, in order.
+    pub fn clips_before(&self, id: ClipId) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.clips.range(..id).map(|(_, clip)| clip)
+    }
+
+    /// Clips that are kept, expiring or being purged, in the order of their ids: what `.kept` and
+    /// `.trash` show, and what deadlines have to be watched for.
+    pub fn clips_marked(&self) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.marked.iter().filter_map(|id| self.clips.get(id))
+    }
+
+    /// Clips of a stream in any state, in the order of their starts.
+    pub fn clips_of(&self, stream: StreamNumber) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.by_start
+            .range(first_of(stream, WallTime(i64::MIN))..=last_of(stream))
+            .filter_map(|(_, _, id)| self.clips.get(id))
+    }
+
+    /// Clips of a stream in any state that begin in `starts`, in the order of their starts.
+    pub fn clips_starting(
+        &self,
+        stream: StreamNumber,
+        starts: Range<WallTime>,
+    ) -> impl DoubleEndedIterator<Item = &Clip> {
+        // An empty range from its end is what a range that ends before it begins stands for.
+        let from = first_of(stream, starts.start.min(starts.end));
+        self.by_start
+            .range(from..first_of(stream, starts.end))
+            .filter_map(|(_, _, id)| self.clips.get(id))
+    }
+
+    /// Clips of a stream in any state of which some part lies in `times`, in the order of their
+    /// starts.
+    pub fn clips_overlapping(
+        &self,
+        stream: StreamNumber,
+        times: Range<WallTime>,
+    ) -> impl DoubleEndedIterator<Item = &Clip> {
+        let length_max = self.totals.get(&stream).map_or(0, |totals| totals.clip_length_max);
+        let from = times.start.plus_nanos(length_max.saturating_neg());
+        self.clips_starting(stream, from..times.end).filter(move |clip| clip.fact.end > times.start)
+    }
+
+    /// Sums over the clips of a stream; zeros for one that has none.
+    #[must_use]
+    pub fn totals(&self, stream: StreamNumber) -> StreamTotals {
+        let mut totals = self.totals.get(&stream).cloned().unwrap_or_default();
+        totals.oldest = self.clips_of(stream).find(|clip| clip.listed()).map(|c| c.fact.start);
+        totals.newest = self.clips_of(stream).rfind(|clip| clip.listed()).map(|c| c.fact.end);
+        totals
+    }
+
+    /// How many clips there are, in any state.
+    #[must_use]
+    pub fn clip_count(&self) -> usize {
+        self.clips.len()
+    }
+}
+
+fn first_of(stream: StreamNumber, start: WallTime) -> (StreamNumber, WallTime, ClipId) {
+    (stream, start, ClipId(Sequence(0)))
+}
+
+fn last_of(stream: StreamNumber) -> (StreamNumber, WallTime, ClipId) {
+    (stream, WallTime(i64::MAX), ClipId(Sequence(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ring::Reason;
+    use crate::segment::{ClockQuality, EndReason, NameForm, StreamName};
+    use crate::units::SessionNumber;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn id(counter: u64) -> ClipId {
+        ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    fn fact(start: i64, length: i64, name_form: NameForm) -> ClipFact {
+        ClipFact {
+            start: WallTime(start),
+            end: WallTime(start + length),
+            output_version: 1,
+            name_form,
+            end_reason: EndReason::Boundary,
+            quality: ClockQuality::Synchronised,
+            digest: [7; 32],
+            codec: "avc1.640028".into(),
+            picture: (1920, 1080),
+            tracks: Vec::new(),
+        }
+    }
+
+    fn closed(counter: u64, stream: u32, fact: &ClipFact) -> News {
+        News::ClipClosed {
+            clip: id(counter),
+            stream: StreamNumber(stream),
+            fact: fact.encode().into(),
+            used: ByteCount(4096 * counter),
+        }
+    }
+
+    fn stream_set(stream: u32, names: &[(&str, i64)], removed: bool) -> News {
+        let fact = StreamFact {
+            uuid: [stream as u8; 16],
+            names: names
+                .iter()
+                .map(|(name, since)| StreamName {
+                    name: (*name).to_owned(),
+                    since: WallTime(*since),
+                })
+                .collect(),
+            retain_nanos: None,
+            removed: removed.then_some(WallTime(0)),
+        };
+        News::StreamSet { stream: StreamNumber(stream), fact: fact.encode().into() }
+    }
+
+    fn apply(catalogue: &mut Catalogue, news: &News) -> Change {
+        catalogue.apply(news).expect("well-formed news")
+    }
+
+    #[test]
+    fn a_malformed_fact_is_named_and_changes_nothing() {
+        let mut catalogue = Catalogue::new();
+        let stream = StreamNumber(1);
+        let garbage: Arc<[u8]> = vec![1, 2, 3].into();
+        let (clip, used) = (id(1), ByteCount(1));
+        let news = [
+            News::ClipClosed { clip, stream, fact: garbage.clone(), used },
+            News::StreamSet { stream, fact: garbage },
+        ];
+        for piece in &news {
+            catalogue.apply(piece).expect_err("garbage");
+        }
+        assert_eq!(catalogue.clip_count(), 0);
+        assert_eq!(catalogue.streams().count(), 0);
+    }
+
+    #[test]
+    fn a_clip_is_listed_hidden_restored_and_gone() {
+        let mut catalogue = Catalogue::new();
+        let seconds = fact(5 * SECOND, SECOND, NameForm::Seconds);
+        assert_eq!(apply(&mut catalogue, &closed(1, 1, &seconds)), Change::Listed(id(1)));
+        let mut set = |state| {
+            let change = apply(&mut catalogue, &News::StateSet { clip: id(1), state });
+            let totals = catalogue.totals(StreamNumber(1));
+            (change, totals.clips, totals.hidden_clips, totals.oldest)
+        };
+        let begin = Some(WallTime(5 * SECOND));
+        let until = WallTime(9 * SECOND);
+        let reason = Reason::Deleted;
+        let kept = ClipState::Kept { until: None };
+        let expiring = ClipState::Expiring { until, reason };
+        assert_eq!(set(kept), (Change::Restated(id(1)), 1, 0, begin));
+        assert_eq!(set(kept), (Change::Nothing, 1, 0, begin));
+        assert_eq!(set(expiring), (Change::Hidden(id(1)), 0, 1, None));
+        assert_eq!(set(ClipState::Closed), (Change::Restored(id(1)), 1, 0, begin));
+        assert_eq!(set(expiring), (Change::Hidden(id(1)), 0, 1, None));
+        assert_eq!(set(ClipState::Purging { reason }), (Change::Restated(id(1)), 0, 1, None));
+        let gone = News::ClipGone { clip: id(1), reason };
+        assert!(matches!(apply(&mut catalogue, &gone), Change::Gone(clip) if !clip.listed()));
+        assert_eq!(apply(&mut catalogue, &gone), Change::Nothing);
+        assert_eq!(
+            catalogue.totals(StreamNumber(1)),
+            StreamTotals { clip_length_max: SECOND, ..StreamTotals::default() }
+        );
+    }
+
+    #[test]
+    fn the_name_in_force_is_found_and_a_removed_stream_gives_way() {
+        let mut catalogue = Catalogue::new();
+        apply(&mut catalogue, &stream_set(1, &[("front", 0)], false));
+        apply(&mut catalogue, &stream_set(2, &[("front", 0), ("back", 9)], false));
+        apply(&mut catalogue, &stream_set(3, &[("front", 0)], true));
+        let number = |name| catalogue.stream_named(name).map(|(number, _)| number.0);
+        assert_eq!(number("front"), Some(1));
+        assert_eq!(number("back"), Some(2));
+        assert_eq!(number("side"), None);
+    }
+
+    #[test]
+    fn two_clips_sealed_before_one_flush_have_different_names() {
+        let mut catalogue = Catalogue::new();
+        let stream = StreamNumber(1);
+        let mut settle =
+            |counter, start| catalogue.settle_name(id(counter), stream, WallTime(start));
+        assert_eq!(settle(1, 100), NameForm::Seconds);
+        assert_eq!(settle(2, 200), NameForm::Milliseconds);
+        assert_eq!(settle(3, 300), NameForm::Numbered(2));
+        assert_eq!(settle(4, 400), NameForm::Numbered(3));
+        assert_eq!(settle(5, 5_000_000), NameForm::Milliseconds);
+        assert_eq!(settle(6, SECOND), NameForm::Seconds);
+        assert_eq!(settle(7, -1), NameForm::Seconds);
+        assert_eq!(settle(4, 400), NameForm::Numbered(3), "asking again gives the same");
+        let second = fact(200, SECOND, NameForm::Milliseconds);
+        apply(&mut catalogue, &closed(2, 1, &second));
+        catalogue.forget_name(id(1));
+        assert_eq!(catalogue.settle_name(id(8), stream, WallTime(900)), NameForm::Seconds);
+    }
+
+    #[test]
+    fn a_stream_that_took_over_a_name_does_not_take_over_its_clips_names() {
+        let mut catalogue = Catalogue::new();
+        apply(&mut catalogue, &stream_set(1, &[("front", 0), ("old", 9 * SECOND)], false));
+        apply(&mut catalogue, &stream_set(2, &[("front", 9 * SECOND)], false));
+        apply(&mut catalogue, &closed(1, 1, &fact(SECOND, SECOND, NameForm::Seconds)));
+        // The clock went back: the second stream records under the first one's name and time.
+        let form = catalogue.settle_name(id(2), StreamNumber(2), WallTime(SECOND + 1));
+        assert_eq!(form, NameForm::Milliseconds);
+    }
+
+    #[test]
+    fn the_clip_begun_last_is_the_growing_one() {
+        use crate::segment::Growth;
+        let mut catalogue = Catalogue::new();
+        let growth = Growth {
+            start: WallTime(5),
+            quality: ClockQuality::Synchronised,
+            digest: [0; 32],
+            chunks: 3,
+            codec: String::new(),
+            picture: (0, 0),
+            tracks: Vec::new(),
+            entries: Vec::new(),
+        };
+        let stream = StreamNumber(1);
+        catalogue.resume(id(1), stream, growth.clone());
+        catalogue.resume(id(2), stream, growth.clone());
+        catalogue.resume(id(3), StreamNumber(2), growth.clone());
+        assert_eq!(catalogue.growing_of(stream), Some((id(2), &growth)));
+        assert_eq!(catalogue.end_growing(id(2)), Some((stream, growth.clone())));
+        assert_eq!(catalogue.growing_of(stream), Some((id(1), &growth)));
+        assert_eq!(catalogue.growing(id(2)), None);
+        apply(&mut catalogue, &closed(1, 1, &fact(5, 5, NameForm::Seconds)));
+        assert_eq!(catalogue.growing_of(stream), None);
+    }
+
+    #[test]
+    fn ranges_that_end_before_they_begin_are_empty() {
+        let mut catalogue = Catalogue::new();
+        apply(&mut catalogue, &closed(1, 1, &fact(5, 5, NameForm::Seconds)));
+        let stream = StreamNumber(1);
+        let back = Range { start: WallTime(10), end: WallTime(0) };
+        assert_eq!(catalogue.clips_starting(stream, back.clone()).count(), 0);
+        assert_eq!(catalogue.clips_overlapping(stream, back).count(), 0);
+    }
+
+    /// News over a few ids, streams and seconds, so that they meet.
+    fn news() -> impl Strategy<Value = News> {
+        let clip = (0..12_u64, 0..3_u32, 0..8 * SECOND, 0..3 * SECOND);
+        let state = prop_oneof![
+            Just(ClipState::Closed),
+            Just(ClipState::Kept { until: None }),
+            Just(ClipState::Expiring { until: WallTime(0), reason: Reason::Deleted }),
+            Just(ClipState::Purging { reason: Reason::Expired }),
+        ];
+        prop_oneof![
+            3 => clip.prop_map(|(counter, stream, start, length)| {
+                closed(counter, stream, &fact(start, length, NameForm::Seconds))
+            }),
+            2 => (0..12_u64, state).prop_map(|(counter, state)| News::StateSet {
+                clip: id(counter),
+                state,
+            }),
+            1 => (0..12_u64).prop_map(|counter| News::ClipGone {
+                clip: id(counter),
+                reason: Reason::Evicted,
+            }),
+        ]
+    }
+
+    /// The naive model: a list that is searched.
+    fn apply_naively(model: &mut Vec<Clip>, news: &News) {
+        match news {
+            News::ClipClosed { clip, stream, fact, used } => {
+                model.retain(|other| other.id != *clip);
+                let fact = Arc::new(ClipFact::decode(fact).expect("well-formed"));
+                let (id, stream, used) = (*clip, *stream, *used);
+                model.push(Clip { id, stream, state: ClipState::Closed, used, fact });
+            }
+            News::StateSet { clip, state } => {
+                model.iter_mut().filter(|c| c.id == *clip).for_each(|c| c.state = *state);
+            }
+            News::ClipGone { clip, .. } => model.retain(|other| other.id != *clip),
+            News::StreamSet { .. } | News::Grown { .. } => {}
+        }
+        model.sort_by_key(|clip| (clip.fact.start, clip.id));
+    }
+
+    proptest! {
+        #[test]
+        fn the_catalogue_answers_as_a_list_would(
+            news in prop::collection::vec(news(), 0..60),
+            from in 0..8 * SECOND,
+            length in 0..5 * SECOND,
+        ) {
+            let (mut catalogue, mut model) = (Catalogue::new(), Vec::new());
+            for piece in &news {
+                apply(&mut catalogue, piece);
+                apply_naively(&mut model, piece);
+            }
+            let mut by_id: Vec<&Clip> = model.iter().collect();
+            by_id.sort_by_key(|clip| clip.id);
+            let marked = by_id.iter().copied().filter(|clip| clip.state != ClipState::Closed);
+            prop_assert!(catalogue.clips_marked().eq(marked));
+            prop_assert!(catalogue.clips().eq(by_id));
+            let times = WallTime(from)..WallTime(from + length);
+            for stream in (0..3).map(StreamNumber) {
+                let own = || model.iter().filter(move |clip| clip.stream == stream);
+                prop_assert!(catalogue.clips_of(stream).eq(own()));
+                let starting = own().filter(|clip| times.contains(&clip.fact.start));
+                prop_assert!(catalogue.clips_starting(stream, times.clone()).eq(starting));
+                let overlapping = own()
+                    .filter(|c| c.fact.start < times.end && c.fact.end > times.start);
+                prop_assert!(catalogue.clips_overlapping(stream, times.clone()).eq(overlapping));
+                let totals = catalogue.totals(stream);
+                let listed = || own().filter(|clip| clip.listed());
+                prop_assert_eq!(totals.clips, listed().count() as u64);
+                prop_assert_eq!(totals.used.0, listed().map(|clip| clip.used.0).sum::<u64>());
+                let hidden = own().count() as u64 - totals.clips;
+                prop_assert_eq!(totals.hidden_clips, hidden);
+                prop_assert_eq!(totals.oldest, listed().map(|clip| clip.fact.start).next());
+            }
+        }
+
+        /// Clips close in an order of their own, some go away: no two that exist, or are about to,
+        /// ever have the same second, form, and where it counts millisecond.
+        #[test]
+        fn names_stay_unique(
+            starts in prop::collection::vec((0..3_i64, 0..3_i64, any::<bool>()), 1..40)
+        ) {
+            let mut catalogue = Catalogue::new();
+            let stream = StreamNumber(1);
+            for (counter, (second, millisecond, gone)) in starts.iter().enumerate() {
+                let counter = counter as u64;
+                let start = second * SECOND + millisecond * 1_000_000;
+                let form = catalogue.settle_name(id(counter), stream, WallTime(start));
+                apply(&mut catalogue, &closed(counter, 1, &fact(start, SECOND, form)));
+                if *gone {
+                    let clip = id(counter / 2);
+                    apply(&mut catalogue, &News::ClipGone { clip, reason: Reason::Evicted });
+                }
+                let mut names: Vec<_> = catalogue.clips().map(|clip| name(&clip.fact)).collect();
+                names.sort_unstable();
+                let all = names.len();
+                names.dedup();
+                prop_assert_eq!(all, names.len());
+            }
+        }
+    }
+
+    fn name(fact: &ClipFact) -> (i64, i64, u32) {
+        let millisecond = fact.start.0 / 1_000_000;
+        match fact.name_form {
+            NameForm::Seconds => (millisecond / 1000, -1, 0),
+            NameForm::Milliseconds => (millisecond / 1000, millisecond, 1),
+            NameForm::Numbered(number) => (millisecond / 1000, millisecond, number),
+        }
+    }
+}

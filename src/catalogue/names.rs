@@ -1,0 +1,88 @@
+//! Which form a clip's name has, so that no two clips of a directory are named alike.
+
+use std::collections::BTreeMap;
+
+use super::Catalogue;
+use crate::segment::NameForm;
+use crate::units::{ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
+
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;
+
+/// A name that was given to a clip which is not closed yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SettledName {
+    stream: StreamNumber,
+    start: WallTime,
+    form: NameForm,
+}
+
+impl Catalogue {
+    /// Settles how the name of a clip that begins at `start` tells it from the others, when the
+    /// clip is sealed. To the second, unless another clip in any state that is not gone, listed
+    /// under the same stream name, has that; then with milliseconds, and then with a number.
+    ///
+    /// The name is taken from now on, although the clip is listed only when its fact is durable:
+    /// two clips that are sealed before one flush must not be given the same one. Asking again for
+    /// the same clip settles its name anew.
+    pub fn settle_name(&mut self, clip: ClipId, stream: StreamNumber, start: WallTime) -> NameForm {
+        self.settled.remove(&clip);
+        let form = free_form(start, &self.names_in_second(clip, stream, start));
+        self.settled.insert(clip, SettledName { stream, start, form });
+        form
+    }
+
+    /// Gives back the name of a clip that was settled but will not be closed.
+    pub fn forget_name(&mut self, clip: ClipId) {
+        self.settled.remove(&clip);
+    }
+
+    fn names_in_second(
+        &self,
+        asking: ClipId,
+        stream: StreamNumber,
+        start: WallTime,
+    ) -> Vec<(WallTime, NameForm)> {
+        let second = start.plus_nanos(-start.0.rem_euclid(NANOS_PER_SECOND));
+        let times = second..second.plus_nanos(NANOS_PER_SECOND);
+        let mut names = Vec::new();
+        for stream in self.namesakes(stream, start) {
+            let clips = self.clips_starting(stream, times.clone()).filter(|c| c.id != asking);
+            names.extend(clips.map(|clip| (clip.fact.start, clip.fact.name_form)));
+            let settled = self.settled.values();
+            let settled = settled.filter(|s| s.stream == stream && times.contains(&s.start));
+            names.extend(settled.map(|name| (name.start, name.form)));
+        }
+        names
+    }
+
+    /// The streams that share a directory at `time`: a camera's name may have been another's
+    /// before, and a clock that went back brings the two together.
+    fn namesakes(&self, stream: StreamNumber, time: WallTime) -> Vec<StreamNumber> {
+        let name = self.stream(stream).map(|fact| fact.name_at(time));
+        let same = |fact: &crate::segment::StreamFact| Some(fact.name_at(time)) == name;
+        let others = self.streams().filter(|(other, fact)| *other != stream && same(fact));
+        std::iter::once(stream).chain(others.map(|(other, _)| other)).collect()
+    }
+}
+
+/// The first form under which a clip that begins at `start` is not one of `taken`, all of which
+/// begin in the same second.
+fn free_form(start: WallTime, taken: &[(WallTime, NameForm)]) -> NameForm {
+    if taken.iter().all(|(_, form)| *form != NameForm::Seconds) {
+        return NameForm::Seconds;
+    }
+    let millisecond = |time: WallTime| time.0.div_euclid(NANOS_PER_MILLISECOND);
+    let same = taken.iter().filter(|(other, _)| millisecond(*other) == millisecond(start));
+    let numbers = same.filter_map(|(_, form)| match form {
+        NameForm::Seconds => None,
+        NameForm::Milliseconds => Some(1),
+        NameForm::Numbered(number) => Some(*number),
+    });
+    match numbers.max() {
+        None => NameForm::Milliseconds,
+        Some(number) => NameForm::Numbered(number.saturating_add(1).max(2)),
+    }
+}
+
+/// Clips whose names are settled, by id.
+pub(super) type SettledNames = BTreeMap<ClipId, SettledName>;

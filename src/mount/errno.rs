@@ -1,0 +1,30 @@
+//! Which errno stands for what: chosen here, once.
+
+use fuser::Errno;
+
+use super::source::SourceError;
+use crate::view::RemoveError;
+
+/// A file can't be opened. ESTALE makes the kernel look the name up again, so that who opens a
+/// clip by a cached name that has just left is told ENOENT.
+pub(super) fn of_open(error: &SourceError) -> Errno {
+    match error {
+        SourceError::Gone => Errno::ESTALE,
+        SourceError::Damaged(_) | SourceError::Device(_) | SourceError::Closed => Errno::EIO,
+    }
+}
+
+/// A file that is open can't be read, whatever the reason: it is its own bytes or EIO.
+pub(super) fn of_read(_error: &SourceError) -> Errno {
+    Errno::EIO
+}
+
+/// A directory can't be removed.
+pub(super) fn of_rmdir(error: RemoveError) -> Errno {
+    match error {
+        RemoveError::Missing => Errno::ENOENT,
+        RemoveError::NotADirectory => Errno::ENOTDIR,
+        RemoveError::NotEmpty => Errno::ENOTEMPTY,
+        RemoveError::Reserved => Errno::EPERM,
+    }
+}

@@ -1,0 +1,49 @@
+//! FUSE requests in, tree and bytes out: the only room that knows fuser and errno.
+//!
+//! A thin adapter. What names and inodes stand for, the [`Tree`] knows; where bytes come from, a
+//! [`Source`]. What is decided here is how the kernel is talked to:
+//!
+//! - Closed clips never change. Their pages, names and attributes are cached for an hour, and a
+//!   [`Notifier`] says when one leaves. What is absent is not cached.
+//! - A growing clip's file shifts as it grows: each snapshot of it has an inode of its own.
+//! - `getattr`, `lookup` and `readdir` are answered from memory. What may wait for the disk goes
+//!   through a queue that leaves threads for the rest, and is answered with EIO in the end: the
+//!   kernel can't interrupt a request, so a process that waits for one can't even be killed.
+//! - Nothing is unmounted behind a killed daemon's back: that takes a helper process, and
+//!   `allow_other`. The next run finds a dead mount of its own kind and replaces it.
+
+mod attributes;
+mod disk_queue;
+mod errno;
+mod filesystem;
+mod handles;
+mod notifier;
+mod place;
+mod served;
+mod session;
+mod snapshots;
+mod source;
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub use notifier::Notifier;
+pub use place::MountError;
+pub use session::{Mounted, Options, mount};
+pub use source::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
+
+use crate::view::Tree;
+
+// A request that panics is answered with EIO, and the ones behind it are served all the same:
+// what a lock guards is changed in steps that each leave it whole.
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(tree: &RwLock<Tree>) -> RwLockReadGuard<'_, Tree> {
+    tree.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(tree: &RwLock<Tree>) -> RwLockWriteGuard<'_, Tree> {
+    tree.write().unwrap_or_else(PoisonError::into_inner)
+}

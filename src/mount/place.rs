@@ -1,0 +1,244 @@
+//! Where the tree is mounted: what is there now, and how a mount goes away.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+
+/// What the kernel calls this file system, in `mount` and in /proc/self/mountinfo.
+pub(super) const FILE_SYSTEM_TYPE: &str = "fuse.reelfs";
+
+/// Where the kernel lists what is mounted.
+const MOUNT_INFO: &str = "/proc/self/mountinfo";
+
+/// How many dead mounts on top of one another are cleared away: one for each killed run, had no
+/// run cleared any.
+const STALE_MAX: usize = 16;
+
+/// Why the tree can't be mounted, or unmounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The mount point does not exist.
+    #[error("mount point {0}: no such directory; create it first")]
+    Missing(PathBuf),
+    /// The mount point is a file.
+    #[error("mount point {0}: not a directory")]
+    NotADirectory(PathBuf),
+    /// Mounting would hide something.
+    #[error("mount point {path}: not empty ({found:?} is in it)")]
+    NotEmpty {
+        /// The mount point.
+        path: PathBuf,
+        /// The name of something in it.
+        found: OsString,
+    },
+    /// Something else is mounted there; a live run, perhaps.
+    #[error("mount point {path}: {source_name:?} of type {kind} is already mounted there")]
+    Taken {
+        /// The mount point.
+        path: PathBuf,
+        /// Its file system type.
+        kind: String,
+        /// What it is of.
+        source_name: String,
+    },
+    /// The kernel, or fusermount3, refuses.
+    #[error("mount point {path}: {what}: {source}")]
+    System {
+        /// The mount point.
+        path: PathBuf,
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl MountError {
+    pub(super) fn system(path: &Path, what: &'static str, source: io::Error) -> MountError {
+        MountError::System { path: path.to_owned(), what, source }
+    }
+}
+
+/// A line of mountinfo (proc(5)).
+#[derive(Debug, PartialEq, Eq)]
+struct MountLine {
+    point: PathBuf,
+    kind: String,
+    source: String,
+}
+
+/// Makes sure that `path` is an empty directory with nothing mounted on it, and answers its
+/// absolute name. The mount of a run that was killed is taken away.
+pub(super) fn prepare(path: &Path) -> Result<PathBuf, MountError> {
+    let absolute = absolute(path)?;
+    for _ in 0..STALE_MAX {
+        let top = mounted_at(&absolute)
+            .map_err(|error| MountError::system(path, "read mountinfo", error))?;
+        let Some(top) = top else {
+            break;
+        };
+        if top.kind != FILE_SYSTEM_TYPE || !is_dead(&absolute) {
+            let (kind, source_name) = (top.kind, top.source);
+            return Err(MountError::Taken { path: path.to_owned(), kind, source_name });
+        }
+        log::warn!("{}: the mount of a run that was killed is replaced", path.display());
+        detach(&absolute)
+            .map_err(|error| MountError::system(path, "take a dead mount away", error))?;
+    }
+    let found = fs::metadata(&absolute).map_err(|error| not_there(path, error))?;
+    if !found.is_dir() {
+        return Err(MountError::NotADirectory(path.to_owned()));
+    }
+    let mut entries =
+        fs::read_dir(&absolute).map_err(|error| MountError::system(path, "list", error))?;
+    if let Some(Ok(entry)) = entries.next() {
+        return Err(MountError::NotEmpty { path: path.to_owned(), found: entry.file_name() });
+    }
+    Ok(absolute)
+}
+
+/// The absolute name. Of a dead mount point only the directory above it can be asked.
+fn absolute(path: &Path) -> Result<PathBuf, MountError> {
+    let full = std::path::absolute(path).map_err(|error| not_there(path, error))?;
+    match full.canonicalize() {
+        Ok(absolute) => Ok(absolute),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+            let (Some(parent), Some(name)) = (full.parent(), full.file_name()) else {
+                return Err(not_there(path, error));
+            };
+            let parent = parent.canonicalize().map_err(|error| not_there(path, error))?;
+            Ok(parent.join(name))
+        }
+        Err(error) => Err(not_there(path, error)),
+    }
+}
+
+fn not_there(path: &Path, error: io::Error) -> MountError {
+    match error.kind() {
+        io::ErrorKind::NotFound => MountError::Missing(path.to_owned()),
+        io::ErrorKind::NotADirectory => MountError::NotADirectory(path.to_owned()),
+        _ => MountError::system(path, "look at it", error),
+    }
+}
+
+/// Whether nobody serves what is mounted at `path`. Asked by `statfs`, which the kernel never
+/// answers from a cache: attributes outlive their daemon by a second.
+fn is_dead(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path) == Err(Errno::ENOTCONN)
+}
+
+/// What is mounted at `path`, uppermost; `None` where nothing is.
+fn mounted_at(path: &Path) -> io::Result<Option<MountLine>> {
+    let text = fs::read(MOUNT_INFO)?;
+    let mut lines = text.split(|byte| *byte == b'\n').filter_map(parse_line);
+    Ok(lines.rfind(|line| line.point == path))
+}
+
+/// Reads `36 35 98:0 /root /mnt/point rw shared:1 - ext4 /dev/sda1 rw`: any number of fields
+/// before the dash.
+fn parse_line(line: &[u8]) -> Option<MountLine> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let dash = fields.iter().position(|field| *field == b"-")?;
+    let text = |field: &[u8]| String::from_utf8_lossy(&unescape(field)).into_owned();
+    Some(MountLine {
+        point: OsString::from_vec(unescape(fields.get(4)?)).into(),
+        kind: text(fields.get(dash + 1)?),
+        source: text(fields.get(dash + 2)?),
+    })
+}
+
+/// Undoes the octal escapes (`\040`) of mountinfo.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, behind)) = rest.split_first() {
+        let escaped = match behind {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if *first == b'\\' => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &behind[3..] } else { behind };
+    }
+    bytes
+}
+
+/// Takes a mount out of the tree of directories at once, whoever still uses it.
+fn detach(path: &Path) -> io::Result<()> {
+    match umount2(path, MntFlags::MNT_DETACH) {
+        Ok(()) => Ok(()),
+        Err(Errno::EPERM) => fusermount_detach(path),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As [`detach`], for who is not root.
+fn fusermount_detach(path: &Path) -> io::Result<()> {
+    let output = Command::new("fusermount3").args(["-u", "-z", "--"]).arg(path).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// Unmounts what this process has mounted as root. Where somebody still uses it, the connection
+/// is cut, so that nobody is left waiting for a daemon that is gone.
+pub(super) fn unmount(path: &Path) -> io::Result<()> {
+    match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
+        // Somebody else was quicker.
+        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
+        Err(Errno::EBUSY) => {
+            log::info!("{} is in use; whoever uses it gets an error now", path.display());
+            umount2(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH).map_err(io::Error::from)
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_found_by_its_name_with_spaces() {
+        let line =
+            br"36 35 0:98 / /srv/my\040cameras rw shared:1 master:2 - fuse.reelfs yard\011x rw";
+        let found = parse_line(line).expect("a mount");
+        assert_eq!(found.point, Path::new("/srv/my cameras"));
+        assert_eq!((found.kind.as_str(), found.source.as_str()), ("fuse.reelfs", "yard\tx"));
+    }
+
+    #[test]
+    fn lines_that_are_none_are_passed_over() {
+        for line in [&b""[..], b"36 35 0:98", b"1 2 3 4 5 6 -", b"1 2 3 4 5 6 - fuse", b"- a b"] {
+            assert_eq!(parse_line(line), None, "{line:?}");
+        }
+        assert_eq!(unescape(br"a\04"), br"a\04");
+        assert_eq!(unescape(br"\777\134\"), br"\777\\");
+    }
+
+    #[test]
+    fn a_place_that_is_not_an_empty_directory_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let missing = directory.path().join("missing");
+        assert!(matches!(prepare(&missing), Err(MountError::Missing(_))));
+        let file = directory.path().join("file");
+        fs::write(&file, b"x").expect("a file");
+        assert!(matches!(prepare(&file), Err(MountError::NotADirectory(_))));
+        assert!(matches!(prepare(directory.path()), Err(MountError::NotEmpty { .. })));
+        assert!(matches!(prepare(Path::new("/proc")), Err(MountError::Taken { .. })));
+    }
+
+    #[test]
+    fn the_message_names_path_and_reason() {
+        let error = prepare(Path::new("/does/not/exist")).expect_err("missing");
+        assert!(error.to_string().contains("/does/not/exist: no such directory"), "{error}");
+    }
+}

@@ -1,0 +1,248 @@
+//! Mounting and unmounting.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use fuser::{BackgroundSession, Config, InitFlags, KernelConfig, MountOption, Session, SessionACL};
+use nix::mount::MsFlags;
+
+use super::attributes::Owner;
+use super::disk_queue::{DiskQueue, PATIENCE, THREADS};
+use super::filesystem::Requests;
+use super::lock;
+use super::notifier::Notifier;
+use super::place::{self, FILE_SYSTEM_TYPE, MountError};
+use super::served::Served;
+use super::source::Source;
+use crate::view::Tree;
+
+/// The door to the kernel.
+const FUSE_DEVICE: &str = "/dev/fuse";
+
+/// How far the kernel reads ahead, in KiB. FUSE caps it at 128 when it is mounted, which halves
+/// the throughput; 16 MiB was slower again.
+const READ_AHEAD_KIB: u32 = 2048;
+
+/// How long the requests under way may take to end once nothing is mounted any more.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// What the kernel is asked for, one by one: asking for one that it lacks would lose all.
+const CAPABILITIES: [InitFlags; 5] = [
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_EXPORT_SUPPORT,
+];
+
+/// Requests for read-ahead that the kernel may have under way.
+const BACKGROUND_MAX: u16 = 64;
+
+/// How to mount.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether other users than the daemon's may look. Needs `user_allow_other` in
+    /// `/etc/fuse.conf` where the daemon is not root.
+    pub allow_other: bool,
+    /// What `df` and `mount` show as the source: the ring's label.
+    pub source_name: String,
+}
+
+/// A tree that is mounted. Unmounted when dropped.
+pub struct Mounted {
+    path: PathBuf,
+    notifier: Notifier,
+    /// `None` once it has been unmounted.
+    session: Option<BackgroundSession>,
+    /// Whether this process has mounted it itself, not through fusermount3.
+    direct: bool,
+    /// Behind a lock so that a mount may be shared between threads.
+    ended: Mutex<Receiver<()>>,
+}
+
+/// Mounts `tree` at `path`, with the bytes from `source`.
+///
+/// # Errors
+/// Where `path` is missing, no directory, not empty, or taken by a mount that is alive; and where
+/// the kernel, or fusermount3 for who is not root, refuses.
+pub fn mount(
+    path: &Path,
+    options: &Options,
+    tree: Arc<RwLock<Tree>>,
+    source: Arc<dyn Source>,
+) -> Result<Mounted, MountError> {
+    let absolute = place::prepare(path)?;
+    let failed = |what| move |error| MountError::system(path, what, error);
+    let owner =
+        Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+    let notifier = Notifier::default();
+    let served = Served {
+        tree,
+        source,
+        owner,
+        snapshots: Default::default(),
+        handles: Default::default(),
+        disk: DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?,
+        notifier: notifier.clone(),
+    };
+    let (ended_sender, ended) = channel();
+    let requests = Requests { served: Arc::new(served), ended: ended_sender };
+    let direct = nix::unistd::geteuid().is_root();
+    let session = if direct {
+        mount_directly(&absolute, options, requests)
+    } else {
+        // fuser needs the device, too, and does not say so when it may not open it.
+        open_device().and_then(|_| Session::new(requests, &absolute, &config(options)))
+    };
+    let session = session.map_err(failed("mount"))?;
+    let kernel = session.notifier();
+    let session = session.spawn().map_err(|error| {
+        let _ = direct.then(|| place::unmount(&absolute));
+        MountError::system(path, "start a thread", error)
+    })?;
+    let mounted = Mounted {
+        path: absolute,
+        notifier: notifier.clone(),
+        session: Some(session),
+        direct,
+        ended: Mutex::new(ended),
+    };
+    notifier.start(kernel).map_err(failed("start a thread"))?;
+    if let Err(error) = widen_read_ahead(&mounted.path) {
+        log::info!("{}: read-ahead stays as it is: {error}", path.display());
+    }
+    Ok(mounted)
+}
+
+impl Mounted {
+    /// Where changes to the tree are to be told, so that the kernel's caches follow.
+    #[must_use]
+    pub fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
+    /// The absolute path of the mount point.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether requests are still served; false once somebody else has unmounted it.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| !session.guard.is_finished())
+    }
+
+    /// Unmounts, and waits a few seconds for the requests under way. Whoever still has a file
+    /// open gets an error for it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn unmount(mut self) -> Result<(), MountError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), MountError> {
+        let Some(session) = self.session.take() else {
+            return Ok(());
+        };
+        self.notifier.stop();
+        let unmounted = if self.direct { place::unmount(&self.path) } else { Ok(()) };
+        // fuser unmounts what it has mounted itself, through fusermount3.
+        drop(session);
+        if unmounted.is_ok() && lock(&self.ended).recv_timeout(END_MAX).is_err() {
+            log::warn!("{}: a request has not ended after {END_MAX:?}", self.path.display());
+        }
+        unmounted.map_err(|error| MountError::system(&self.path, "unmount", error))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            log::error!("{error}");
+        }
+    }
+}
+
+fn config(options: &Options) -> Config {
+    let mut config = Config::default();
+    config.mount_options = vec![
+        MountOption::FSName(options.source_name.clone()),
+        MountOption::Subtype("reelfs".to_owned()),
+        MountOption::DefaultPermissions,
+        MountOption::NoSuid,
+        MountOption::NoDev,
+        MountOption::NoExec,
+        MountOption::NoAtime,
+    ];
+    config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
+    config.n_threads = Some(THREADS);
+    config.clone_fd = true;
+    config
+}
+
+/// Mounts without fuser's help: its own way of it forgets the subtype, by which the next run knows
+/// a dead mount for its own, and takes a mount for there when it is gone.
+fn mount_directly(
+    path: &Path,
+    options: &Options,
+    requests: Requests,
+) -> io::Result<Session<Requests>> {
+    let config = config(options);
+    let device = open_device()?;
+    let mut data = format!(
+        "fd={},rootmode=40000,user_id={},group_id={},default_permissions",
+        device.as_raw_fd(),
+        nix::unistd::getuid(),
+        nix::unistd::getgid()
+    );
+    if options.allow_other {
+        data.push_str(",allow_other");
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
+    let source_name = Some(options.source_name.as_str());
+    nix::mount::mount(source_name, path, Some(FILE_SYSTEM_TYPE), flags, Some(data.as_str()))?;
+    Session::from_fd(requests, device.into(), config.acl, config).inspect_err(|_| {
+        if let Err(error) = place::unmount(path) {
+            log::error!("unmount {}: {error}", path.display());
+        }
+    })
+}
+
+/// Says how the kernel is to talk to this mount, as far as it can.
+pub(super) fn ask_kernel(config: &mut KernelConfig) {
+    for capability in CAPABILITIES {
+        if config.add_capabilities(capability).is_err() {
+            log::info!("this kernel has no {capability:?}");
+        }
+    }
+    if let Err(nearest) = config.set_max_background(BACKGROUND_MAX) {
+        log::info!("max_background stays below {BACKGROUND_MAX}, at {nearest}");
+    }
+}
+
+fn open_device() -> io::Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).open(FUSE_DEVICE);
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("no {FUSE_DEVICE}; try 'modprobe fuse'"))
+        }
+        kind => io::Error::new(kind, format!("{FUSE_DEVICE}: {error}")),
+    })
+}
+
+/// The mount has to be served already: this asks it for its device number.
+fn widen_read_ahead(path: &Path) -> io::Result<()> {
+    let device = fs::metadata(path)?.dev();
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    fs::write(&setting, READ_AHEAD_KIB.to_string())
+        .map_err(|error| io::Error::new(error.kind(), format!("{setting}: {error}")))
+}

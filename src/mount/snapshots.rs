@@ -1,0 +1,163 @@
+//! The snapshots of `now/` that the kernel knows, each with an inode of its own.
+//!
+//! The bytes of a growing clip's file shift as it grows, and a page cache that belonged to one
+//! inode would mix two of them. So a snapshot keeps its inode and its content until the kernel
+//! forgets it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::lock;
+use super::source::Snapshot;
+use crate::view::SERVED_BIT;
+
+/// How long a lookup gets the snapshot that the last one got. `cp` stats a file, opens it, and
+/// refuses it when it is another by then.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How many are kept; a snapshot's tables take up to a few hundred kilobytes. The oldest go
+/// first, and who has one of them open keeps it.
+const KEPT_MAX: usize = 256;
+
+/// A snapshot and its inode.
+#[derive(Clone)]
+pub(super) struct Numbered {
+    /// Its inode.
+    pub(super) inode: u64,
+    /// Its content.
+    pub(super) snapshot: Arc<Snapshot>,
+}
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct Snapshots(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    made: u64,
+    kept: BTreeMap<u64, Kept>,
+    newest: HashMap<String, (u64, Instant)>,
+}
+
+struct Kept {
+    snapshot: Arc<Snapshot>,
+    lookups: u64,
+}
+
+impl State {
+    fn look_up(&mut self, inode: u64) -> Option<Numbered> {
+        let kept = self.kept.get_mut(&inode)?;
+        kept.lookups += 1;
+        Some(Numbered { inode, snapshot: Arc::clone(&kept.snapshot) })
+    }
+}
+
+impl Snapshots {
+    /// The camera's newest snapshot, if it is fresh; counts as a lookup.
+    pub(super) fn fresh(&self, camera: &str) -> Option<Numbered> {
+        let mut state = lock(&self.0);
+        let (inode, made) = *state.newest.get(camera)?;
+        if made.elapsed() >= FRESH {
+            return None;
+        }
+        state.look_up(inode)
+    }
+
+    /// Keeps a new snapshot of a camera; counts as a lookup.
+    pub(super) fn keep(&self, camera: &str, snapshot: Snapshot) -> Numbered {
+        let mut state = lock(&self.0);
+        state.made += 1;
+        let inode = SERVED_BIT | state.made;
+        let snapshot = Arc::new(snapshot);
+        state.kept.insert(inode, Kept { snapshot: Arc::clone(&snapshot), lookups: 1 });
+        state.newest.insert(camera.to_owned(), (inode, Instant::now()));
+        while state.kept.len() > KEPT_MAX {
+            state.kept.pop_first();
+        }
+        Numbered { inode, snapshot }
+    }
+
+    /// The snapshot with an inode; `None` where it has been dropped, or is something else.
+    pub(super) fn get(&self, inode: u64) -> Option<Arc<Snapshot>> {
+        lock(&self.0).kept.get(&inode).map(|kept| Arc::clone(&kept.snapshot))
+    }
+
+    /// Counts a lookup of an inode that the kernel knows.
+    pub(super) fn look_up(&self, inode: u64) -> Option<Numbered> {
+        lock(&self.0).look_up(inode)
+    }
+
+    /// The kernel has forgotten an inode `lookups` times.
+    pub(super) fn forget(&self, inode: u64, lookups: u64) {
+        let mut state = lock(&self.0);
+        let Some(kept) = state.kept.get_mut(&inode) else {
+            return;
+        };
+        kept.lookups = kept.lookups.saturating_sub(lookups);
+        if kept.lookups == 0 {
+            state.kept.remove(&inode);
+            state.newest.retain(|_, (newest, _)| *newest != inode);
+        }
+    }
+
+    /// The next lookup of every camera makes a new one.
+    pub(super) fn outdate(&self) {
+        lock(&self.0).newest.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::source::{Bytes, OpenFile, SourceError};
+    use crate::units::WallTime;
+
+    struct Empty;
+
+    impl OpenFile for Empty {
+        fn size(&self) -> u64 {
+            0
+        }
+        fn read(&self, _offset: u64, _length: u32) -> Result<Bytes<'_>, SourceError> {
+            Ok(Box::new(Vec::new()))
+        }
+    }
+
+    fn snapshot() -> Snapshot {
+        let file = Arc::new(Empty);
+        Snapshot { file, start: WallTime(0), end: WallTime(0), attributes: Vec::new() }
+    }
+
+    #[test]
+    fn lookups_close_together_get_one_inode_and_a_sync_ends_that() {
+        let snapshots = Snapshots::default();
+        let first = snapshots.keep("a", snapshot());
+        assert_eq!(snapshots.fresh("a").map(|again| again.inode), Some(first.inode));
+        assert!(snapshots.fresh("b").is_none());
+        snapshots.outdate();
+        assert!(snapshots.fresh("a").is_none());
+        assert!(snapshots.get(first.inode).is_some(), "it is still there for who knows it");
+        assert_ne!(snapshots.keep("a", snapshot()).inode, first.inode);
+    }
+
+    #[test]
+    fn a_snapshot_stays_until_every_lookup_is_forgotten() {
+        let snapshots = Snapshots::default();
+        let first = snapshots.keep("a", snapshot());
+        snapshots.fresh("a").expect("fresh");
+        snapshots.forget(first.inode, 1);
+        assert!(snapshots.get(first.inode).is_some());
+        snapshots.forget(first.inode, 1);
+        assert!(snapshots.get(first.inode).is_none());
+        assert!(snapshots.fresh("a").is_none());
+    }
+
+    #[test]
+    fn there_are_never_too_many() {
+        let snapshots = Snapshots::default();
+        let all: Vec<u64> = (0..=KEPT_MAX).map(|_| snapshots.keep("a", snapshot()).inode).collect();
+        assert!(snapshots.get(all[0]).is_none());
+        assert!(snapshots.get(all[1]).is_some());
+    }
+}

@@ -1,0 +1,433 @@
+//! Which clips expire and why: from catalogue, settings and guarded clock to decisions. Pure.
+//!
+//! - A clip of which the last picture is older than its stream's `retain` is purged, without grace.
+//! - An expiring clip is purged when its deadline has passed.
+//! - A kept clip is left alone; when its protection is over it is an ordinary clip again.
+//! - While the clock is doubted, nothing is decided at all.
+//!
+//! What is not said deletes nothing: a stream without `retain` never expires, and a configuration
+//! without a single camera, which is more likely a mistake than a wish, lets nothing grow old.
+
+use std::collections::BTreeMap;
+
+use crate::catalogue::{Catalogue, Clip};
+use crate::clock::{Doubt, Verdict};
+use crate::ring::{ClipState, Reason};
+use crate::segment::ClockQuality;
+use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
+
+/// Decisions of one pass at most, so that a pass takes the catalogue's lock for milliseconds also
+/// when a `retain` of a year becomes one of a day. The next pass goes on.
+pub const DUE_MAX: usize = 1000;
+
+/// How many clips before one with an unsynchronised clock are looked at for a better date.
+const PREDECESSORS_MAX: usize = 1000;
+
+/// What the configuration says about how long footage stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// `[purge] retain`, in nanoseconds: for cameras of the configuration that say nothing.
+    pub retain_default: Option<i64>,
+    /// The streams of the configured cameras, with their own `retain` in nanoseconds.
+    pub cameras: BTreeMap<StreamNumber, Option<i64>>,
+}
+
+impl Policy {
+    /// How long footage of `stream` stays, in nanoseconds: what its camera says, else the default,
+    /// and for a stream that has left the configuration the last `retain` known of it. `None`
+    /// where it stays until it is evicted.
+    #[must_use]
+    pub fn retain(&self, catalogue: &Catalogue, stream: StreamNumber) -> Option<i64> {
+        if self.cameras.is_empty() {
+            return None;
+        }
+        let retain = match self.cameras.get(&stream) {
+            Some(own) => own.or(self.retain_default),
+            None => catalogue.stream(stream).and_then(|fact| fact.retain_nanos),
+        };
+        // A length that is none can only be damage: it would delete everything.
+        retain.filter(|nanos| *nanos > 0)
+    }
+}
+
+/// Why something is to be done with a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It is older than its stream's `retain`, which was this many nanoseconds.
+    OlderThan {
+        /// The `retain`, in nanoseconds.
+        retain_nanos: i64,
+    },
+    /// It was removed, and the time in which it could be restored is over.
+    GraceOver,
+    /// Its purge was begun and not finished.
+    Interrupted,
+    /// It was kept until a time that has passed.
+    ProtectionOver,
+}
+
+/// What to do with a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Free it for good, at once.
+    Purge(Reason),
+    /// Make it an ordinary closed clip.
+    Release,
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// About which clip.
+    pub clip: ClipId,
+    /// Whose.
+    pub stream: StreamNumber,
+    /// The state that it was made in: in another one it does not hold.
+    pub state: ClipState,
+    /// Space that the clip takes on the device.
+    pub used: ByteCount,
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub why: Why,
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decisions {
+    /// To be carried out, at most [`DUE_MAX`]; where there are that many there may be more.
+    Due(Vec<Due>),
+    /// The clock is doubted; see [`Verdict::Suspended`].
+    Suspended {
+        /// When the doubt began, as the doubted clock shows it.
+        since: WallTime,
+        /// How far the clock is ahead of what is known, in nanoseconds.
+        step_nanos: i64,
+        /// Why it is doubted.
+        reason: Doubt,
+    },
+}
+
+/// Decides what is due. Removed clips come first, then each stream's clips from the oldest on.
+#[must_use]
+pub fn decide(catalogue: &Catalogue, policy: &Policy, verdict: Verdict) -> Decisions {
+    let now = match verdict {
+        Verdict::Trusted(now) => now,
+        Verdict::Suspended { since, step_nanos, reason } => {
+            return Decisions::Suspended { since, step_nanos, reason };
+        }
+    };
+    let deadlines = catalogue.clips_marked().filter_map(|clip| deadline_passed(clip, now));
+    let mut streams: Vec<StreamNumber> = catalogue.streams().map(|(number, _)| number).collect();
+    // A configured stream's `retain` holds also where its fact was lost.
+    streams.extend(policy.cameras.keys().filter(|number| catalogue.stream(**number).is_none()));
+    let aged = streams.into_iter().flat_map(|stream| {
+        let retain = policy.retain(catalogue, stream);
+        retain.into_iter().flat_map(move |nanos| older_than(catalogue, stream, nanos, now))
+    });
+    Decisions::Due(deadlines.chain(aged).take(DUE_MAX).collect())
+}
+
+fn deadline_passed(clip: &Clip, now: WallTime) -> Option<Due> {
+    match clip.state {
+        ClipState::Closed => None,
+        ClipState::Kept { until } => until
+            .filter(|until| *until < now)
+            .map(|_| due(clip, Action::Release, Why::ProtectionOver)),
+        ClipState::Expiring { until, reason } => {
+            (until < now).then(|| due(clip, Action::Purge(reason), Why::GraceOver))
+        }
+        ClipState::Purging { reason } => Some(due(clip, Action::Purge(reason), Why::Interrupted)),
+    }
+}
+
+fn older_than(
+    catalogue: &Catalogue,
+    stream: StreamNumber,
+    retain_nanos: i64,
+    now: WallTime,
+) -> impl Iterator<Item = Due> {
+    let oldest_kept = now.plus_nanos(retain_nanos.saturating_neg());
+    catalogue
+        .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)
+        .filter(|clip| clip.state == ClipState::Closed)
+        .filter(move |clip| clip.fact.end < oldest_kept)
+        .filter(move |clip| !recorded_after(catalogue, clip, oldest_kept))
+        .map(move |clip| due(clip, Action::Purge(Reason::Expired), Why::OlderThan { retain_nanos }))
+}
+
+/// Whether a clip with an unsynchronised clock was recorded later than it says, and not before
+/// `time`: ids are given out in the order of recording, so it is no older than the synchronised
+/// clip of its stream before it. Otherwise the first minutes after a power cut on a machine
+/// without a battery-backed clock, dated 1970, would expire as soon as the clock is set.
+fn recorded_after(catalogue: &Catalogue, clip: &Clip, time: WallTime) -> bool {
+    if clip.fact.quality != ClockQuality::Unsynchronised {
+        return false;
+    }
+    let dated = |other: &&Clip| {
+        other.stream == clip.stream && other.fact.quality == ClockQuality::Synchronised
+    };
+    let predecessor = catalogue.clips_before(clip.id).rev().take(PREDECESSORS_MAX).find(dated);
+    predecessor.is_some_and(|predecessor| predecessor.fact.end >= time)
+}
+
+fn due(clip: &Clip, action: Action, why: Why) -> Due {
+    Due { clip: clip.id, stream: clip.stream, state: clip.state, used: clip.used, action, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ring::News;
+    use crate::segment::{ClipFact, EndReason, NameForm, StreamFact, StreamName};
+    use crate::units::{Sequence, SessionNumber};
+
+    const DAY: i64 = 86_400_000_000_000;
+    const NOW: i64 = 20_000 * DAY;
+
+    fn id(counter: u64) -> ClipId {
+        ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    fn add_clip(to: &mut Catalogue, counter: u64, stream: u32, end: i64, quality: ClockQuality) {
+        let fact = ClipFact {
+            start: WallTime(end - DAY / 24),
+            end: WallTime(end),
+            output_version: 1,
+            name_form: NameForm::Seconds,
+            end_reason: EndReason::Boundary,
+            quality,
+            digest: [0; 32],
+            codec: String::new(),
+            picture: (0, 0),
+            tracks: Vec::new(),
+        };
+        let news = News::ClipClosed {
+            clip: id(counter),
+            stream: StreamNumber(stream),
+            fact: fact.encode().into(),
+            used: ByteCount(4096),
+        };
+        to.apply(&news).expect("a well-formed clip");
+    }
+
+    fn set_state(to: &mut Catalogue, counter: u64, state: ClipState) {
+        to.apply(&News::StateSet { clip: id(counter), state }).expect("a state");
+    }
+
+    fn add_stream(to: &mut Catalogue, stream: u32, retain_nanos: Option<i64>) {
+        let fact = StreamFact {
+            uuid: [0; 16],
+            names: vec![StreamName { name: format!("camera-{stream}"), since: WallTime(0) }],
+            retain_nanos,
+            removed: None,
+        };
+        let fact = fact.encode().into();
+        to.apply(&News::StreamSet { stream: StreamNumber(stream), fact }).expect("a stream");
+    }
+
+    fn policy(cameras: &[(u32, Option<i64>)], retain_default: Option<i64>) -> Policy {
+        let cameras = cameras.iter().map(|(number, retain)| (StreamNumber(*number), *retain));
+        Policy { retain_default, cameras: cameras.collect() }
+    }
+
+    fn decided(catalogue: &Catalogue, policy: &Policy, now: i64) -> Vec<Due> {
+        match decide(catalogue, policy, Verdict::Trusted(WallTime(now))) {
+            Decisions::Due(due) => due,
+            Decisions::Suspended { .. } => panic!("suspended on a trusted clock"),
+        }
+    }
+
+    fn purged(catalogue: &Catalogue, policy: &Policy, now: i64) -> Vec<u64> {
+        let due = decided(catalogue, policy, now);
+        let purged = due.iter().filter(|due| matches!(due.action, Action::Purge(_)));
+        purged.map(|due| due.clip.number() & 0xffff).collect()
+    }
+
+    /// Three streams with a clip a day for ten days: ids 0 to 9, 10 to 19, 20 to 29.
+    fn ten_days() -> Catalogue {
+        let mut catalogue = Catalogue::new();
+        for stream in 0..3_u32 {
+            add_stream(&mut catalogue, stream, None);
+            for day in 0..10_u64 {
+                let counter = u64::from(stream) * 10 + day;
+                let end = NOW - (9 - day as i64) * DAY;
+                add_clip(&mut catalogue, counter, stream, end, ClockQuality::Synchronised);
+            }
+        }
+        catalogue
+    }
+
+    #[test]
+    fn a_camera_has_its_own_retain_or_the_default() {
+        let catalogue = ten_days();
+        let own = policy(&[(0, Some(7 * DAY)), (1, None)], Some(8 * DAY));
+        assert_eq!(purged(&catalogue, &own, NOW), [0, 1, 10]);
+        let none = policy(&[(0, None), (1, None)], None);
+        assert_eq!(purged(&catalogue, &none, NOW), []);
+    }
+
+    #[test]
+    fn a_camera_that_left_the_configuration_keeps_its_last_retain() {
+        let mut catalogue = ten_days();
+        let left = policy(&[(0, None)], Some(9 * DAY));
+        assert_eq!(purged(&catalogue, &left, NOW), [], "the default is not for streams that left");
+        add_stream(&mut catalogue, 2, Some(8 * DAY));
+        assert_eq!(purged(&catalogue, &left, NOW), [20]);
+    }
+
+    #[test]
+    fn a_configuration_without_cameras_deletes_nothing() {
+        let mut catalogue = ten_days();
+        add_stream(&mut catalogue, 2, Some(DAY));
+        assert_eq!(purged(&catalogue, &policy(&[], Some(DAY)), NOW), []);
+    }
+
+    #[test]
+    fn a_retain_that_is_no_length_deletes_nothing() {
+        let mut catalogue = ten_days();
+        for retain in [0, -1, i64::MIN] {
+            add_stream(&mut catalogue, 2, Some(retain));
+            let policy = policy(&[(0, Some(retain)), (1, None)], Some(retain));
+            assert_eq!(purged(&catalogue, &policy, NOW), []);
+        }
+    }
+
+    #[test]
+    fn a_doubted_clock_decides_nothing() {
+        let mut catalogue = ten_days();
+        let reason = Reason::Deleted;
+        set_state(&mut catalogue, 0, ClipState::Expiring { until: WallTime(0), reason });
+        let since = WallTime(NOW);
+        let verdict = Verdict::Suspended { since, step_nanos: DAY, reason: Doubt::Stepped };
+        let decisions = decide(&catalogue, &policy(&[(1, Some(DAY))], None), verdict);
+        let suspended = Decisions::Suspended { since, step_nanos: DAY, reason: Doubt::Stepped };
+        assert_eq!(decisions, suspended);
+    }
+
+    #[test]
+    fn deadlines_pass_and_protection_ends_at_their_times() {
+        let mut catalogue = ten_days();
+        let until = WallTime(NOW - 1);
+        set_state(&mut catalogue, 0, ClipState::Kept { until: None });
+        set_state(&mut catalogue, 1, ClipState::Kept { until: Some(until) });
+        set_state(&mut catalogue, 8, ClipState::Expiring { until, reason: Reason::Deleted });
+        set_state(&mut catalogue, 9, ClipState::Purging { reason: Reason::Expired });
+        let policy = policy(&[(0, Some(9 * DAY))], None);
+        let facts = |now| {
+            let due = decided(&catalogue, &policy, now);
+            due.iter().map(|d| (d.clip, d.action, d.why)).collect::<Vec<_>>()
+        };
+        let interrupted = (id(9), Action::Purge(Reason::Expired), Why::Interrupted);
+        assert_eq!(facts(NOW - 1), [interrupted]);
+        assert_eq!(
+            facts(NOW),
+            [
+                (id(1), Action::Release, Why::ProtectionOver),
+                (id(8), Action::Purge(Reason::Deleted), Why::GraceOver),
+                interrupted,
+            ]
+        );
+    }
+
+    #[test]
+    fn footage_dated_too_early_after_a_power_cut_stays_as_long_as_what_came_before() {
+        let mut catalogue = ten_days();
+        add_clip(&mut catalogue, 40, 0, DAY, ClockQuality::Unsynchronised);
+        add_clip(&mut catalogue, 41, 0, 2 * DAY, ClockQuality::Unsynchronised);
+        add_clip(&mut catalogue, 42, 0, 3 * DAY, ClockQuality::Given);
+        let policy = policy(&[(0, Some(30 * DAY))], None);
+        assert_eq!(purged(&catalogue, &policy, NOW), [42], "an import is as old as it says");
+        assert_eq!(purged(&catalogue, &policy, NOW + 31 * DAY).len(), 13);
+    }
+
+    #[test]
+    fn a_pass_is_bounded() {
+        let mut catalogue = Catalogue::new();
+        add_stream(&mut catalogue, 0, None);
+        for counter in 0..DUE_MAX as u64 + 10 {
+            add_clip(&mut catalogue, counter, 0, DAY, ClockQuality::Synchronised);
+        }
+        let policy = policy(&[(0, Some(DAY))], None);
+        assert_eq!(decided(&catalogue, &policy, NOW).len(), DUE_MAX);
+    }
+
+    fn state() -> impl Strategy<Value = ClipState> {
+        let time = || (NOW - 20 * DAY..NOW + 20 * DAY).prop_map(WallTime);
+        prop_oneof![
+            4 => Just(ClipState::Closed),
+            1 => Just(ClipState::Kept { until: None }),
+            1 => time().prop_map(|until| ClipState::Kept { until: Some(until) }),
+            1 => time().prop_map(|until| ClipState::Expiring { until, reason: Reason::Deleted }),
+        ]
+    }
+
+    fn clips() -> impl Strategy<Value = Vec<(u32, i64, ClipState, bool)>> {
+        let clip = (0..3_u32, NOW - 40 * DAY..NOW + DAY, state(), any::<bool>());
+        prop::collection::vec(clip, 0..40)
+    }
+
+    fn catalogue_of(clips: &[(u32, i64, ClipState, bool)]) -> Catalogue {
+        let mut catalogue = Catalogue::new();
+        (0..3).for_each(|stream| add_stream(&mut catalogue, stream, Some(15 * DAY)));
+        for (counter, (stream, end, state, synchronised)) in clips.iter().enumerate() {
+            let quality = match synchronised {
+                true => ClockQuality::Synchronised,
+                false => ClockQuality::Unsynchronised,
+            };
+            add_clip(&mut catalogue, counter as u64, *stream, *end, quality);
+            set_state(&mut catalogue, counter as u64, *state);
+        }
+        catalogue
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_young_kept_or_restorable_is_ever_purged(
+            clips in clips(),
+            retain in 1..40 * DAY,
+            now in NOW - 10 * DAY..NOW + 40 * DAY,
+        ) {
+            let catalogue = catalogue_of(&clips);
+            let policy = policy(&[(0, Some(retain)), (1, None)], None);
+            for due in decided(&catalogue, &policy, now) {
+                let clip = catalogue.clip(due.clip).expect("a clip of the catalogue");
+                prop_assert_eq!(clip.state, due.state);
+                if due.action == Action::Release {
+                    let over = matches!(clip.state, ClipState::Kept { until: Some(u) } if u.0 < now);
+                    prop_assert!(over);
+                    continue;
+                }
+                match clip.state {
+                    ClipState::Closed => {
+                        let retain = match clip.stream.0 { 0 => retain, _ => 15 * DAY };
+                        prop_assert!(clip.stream.0 != 1, "a stream without retain expired");
+                        prop_assert!(clip.fact.end.0 < now - retain);
+                    }
+                    ClipState::Expiring { until, .. } => prop_assert!(until.0 < now),
+                    other => prop_assert!(false, "purged while {:?}", other),
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_due_stays_due_as_time_goes_on_and_retain_shrinks(
+            clips in clips(),
+            retain in 2..40 * DAY,
+            now in NOW - 10 * DAY..NOW + 40 * DAY,
+            later in 0..40 * DAY,
+        ) {
+            let catalogue = catalogue_of(&clips);
+            let before = policy(&[(0, Some(retain)), (1, None)], Some(retain));
+            let shorter = policy(&[(0, Some(retain / 2)), (1, None)], Some(retain / 2));
+            let due = purged(&catalogue, &before, now);
+            let due_later = purged(&catalogue, &before, now + later);
+            let due_shorter = purged(&catalogue, &shorter, now);
+            for clip in due {
+                prop_assert!(due_later.contains(&clip) && due_shorter.contains(&clip));
+            }
+        }
+    }
+}
