@@ -13,6 +13,7 @@
 mod clip;
 mod growth;
 mod parameters;
+mod split;
 mod stream;
 mod table;
 
@@ -20,6 +21,7 @@ pub use crate::wire::Malformed;
 pub use clip::{ClipFact, EndReason, NameForm, TrackTotals};
 pub use growth::{EntryFacts, Growth, ParameterMark};
 pub use parameters::{AudioParameters, Codec, ParameterSet, VideoParameters};
+pub use split::{Part, split};
 pub use stream::{Observation, ObservationKind, StreamFact, StreamName};
 pub use table::{
     Anchor, ChunkTable, ClockQuality, Sample, SampleFlags, TrackKind, TrackNumber, TrackTable,

@@ -14,10 +14,12 @@ mod directory;
 mod layout;
 mod node;
 mod number;
+mod timestamp;
 mod tree;
 
 pub use calendar::clip_boundary_after;
 pub use layout::{ClipPath, Layout, LayoutError, growing_name};
 pub use node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
 pub use number::{ROOT, SERVED_BIT, name_number};
+pub use timestamp::{local_timestamp, utc_timestamp};
 pub use tree::{NOW_NAME, Tree};

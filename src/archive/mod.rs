@@ -1,0 +1,48 @@
+//! What the ring's bytes mean to everybody else: the catalogue kept in step, clips sealed, clips
+//! opened as mp4 files.
+//!
+//! [`Scribe`] sits on the ring's writer thread: it adds up what becomes durable, and says what a
+//! clip came to when it ends. [`Archive`] is for readers: it lays a clip's chunks out as a file,
+//! from the index where that has them, and reads it piece by piece, checked.
+
+mod attributes;
+mod file;
+mod open;
+mod scribe;
+
+pub use attributes::attributes;
+pub use file::ClipFile;
+pub use open::{Archive, GrowingFile};
+pub use scribe::{Listener, Scribe};
+
+use crate::mp4::Mp4Error;
+use crate::ring::ReadError;
+use crate::segment::Malformed;
+use crate::units::ClipId;
+
+/// Why a clip can't be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// No such clip, or no longer.
+    #[error("clip {0} is gone")]
+    Gone(ClipId),
+    /// The ring can't give its bytes.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Its tables make no file.
+    #[error("clip {clip}: {reason}")]
+    Movie {
+        /// Which.
+        clip: ClipId,
+        /// Why.
+        reason: Mp4Error,
+    },
+    /// Its tables can't be understood.
+    #[error("clip {clip}: {reason}")]
+    Malformed {
+        /// Which.
+        clip: ClipId,
+        /// Why.
+        reason: Malformed,
+    },
+}

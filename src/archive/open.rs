@@ -1,0 +1,159 @@
+//! Opening clips, closed and growing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use super::ArchiveError;
+use super::attributes::{DIGEST_ATTRIBUTE, attributes};
+use super::file::ClipFile;
+use super::scribe::fact_of;
+use crate::catalogue::Catalogue;
+use crate::index::Index;
+use crate::mp4::{Chunk, Movie};
+use crate::ring::{ClipContents, Ending, Ring};
+use crate::segment::{ClipFact, NameForm};
+use crate::units::{ClipId, WallTime};
+
+/// Open clips that are kept at hand, for players that open a file anew for each seek.
+const OPEN_CLIPS_MAX: usize = 64;
+/// Memory that they may take together, in bytes.
+const OPEN_CLIPS_BYTES_MAX: usize = 64 << 20;
+
+/// The readers' side: clips as files.
+pub struct Archive {
+    ring: Arc<Ring>,
+    catalogue: Arc<RwLock<Catalogue>>,
+    index: Arc<Index>,
+    /// Opened last first.
+    open: Mutex<VecDeque<(ClipId, Arc<ClipFile>)>>,
+}
+
+/// What flushes cover of a growing clip at one moment.
+pub struct GrowingFile {
+    /// Its content.
+    pub file: Arc<ClipFile>,
+    /// When it begins.
+    pub start: WallTime,
+    /// When it ends so far.
+    pub end: WallTime,
+    /// Its extended attributes.
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+impl Archive {
+    /// An archive on a ring that is open.
+    #[must_use]
+    pub fn new(ring: Arc<Ring>, catalogue: Arc<RwLock<Catalogue>>, index: Arc<Index>) -> Archive {
+        Archive { ring, catalogue, index, open: Mutex::default() }
+    }
+
+    /// The catalogue, to look things up in. To be held for moments only.
+    pub fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ring below.
+    #[must_use]
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// Opens a closed clip. One or two device reads, or none where the index knows it.
+    ///
+    /// # Errors
+    /// It is gone, or its tables can't be read.
+    pub fn open_clip(&self, clip: ClipId) -> Result<Arc<ClipFile>, ArchiveError> {
+        let fact = {
+            let catalogue = self.catalogue();
+            let listed = catalogue.clip(clip).filter(|found| found.listed());
+            listed.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
+        };
+        if let Some(open) = self.recall(clip) {
+            return Ok(open);
+        }
+        let indexed = self.index.contents(clip).and_then(|bytes| ClipContents::decode(&bytes).ok());
+        // An entry that does not fit the fact is not this clip's: the ring is the truth.
+        let file = match indexed.map(|contents| self.lay_out(clip, &fact, &contents)) {
+            Some(Ok(file)) => file,
+            _ => {
+                let contents = self.ring.contents(clip)?;
+                let file = self.lay_out(clip, &fact, &contents)?;
+                self.index.put(clip, contents.encode());
+                file
+            }
+        };
+        let file = Arc::new(file);
+        self.remember(clip, &file);
+        Ok(file)
+    }
+
+    /// Opens what flushes cover of a camera's growing clip; `None` where nothing grows.
+    ///
+    /// # Errors
+    /// Its tables can't be read.
+    pub fn open_growing(&self, camera: &str) -> Result<Option<GrowingFile>, ArchiveError> {
+        let clip = {
+            let catalogue = self.catalogue();
+            let stream = catalogue.stream_named(camera).map(|(stream, _)| stream);
+            stream.and_then(|stream| catalogue.growing_of(stream)).map(|(clip, _)| clip)
+        };
+        let Some(clip) = clip else { return Ok(None) };
+        // Chunks may become durable between looking the clip up and reading its contents: the
+        // sums are taken from the contents themselves.
+        let contents = self.ring.contents(clip)?;
+        let malformed = |reason| ArchiveError::Malformed { clip, reason };
+        let growth = super::scribe::growth_of(&contents).map_err(malformed)?;
+        let Some(growth) = growth else { return Ok(None) };
+        let fact = fact_of(growth, Ending::Closed, NameForm::Seconds);
+        let file = Arc::new(self.lay_out(clip, &fact, &contents)?);
+        let mut attributes = attributes(camera, &fact);
+        attributes.retain(|(name, _)| *name != DIGEST_ATTRIBUTE);
+        Ok(Some(GrowingFile { file, start: fact.start, end: fact.end, attributes }))
+    }
+
+    fn lay_out(
+        &self,
+        clip: ClipId,
+        fact: &ClipFact,
+        contents: &ClipContents,
+    ) -> Result<ClipFile, ArchiveError> {
+        let chunks = contents.chunks.iter().map(|chunk| Chunk {
+            table: &chunk.table,
+            parameters: &chunk.parameters,
+            data_length: chunk.place.data_length,
+        });
+        let movie = Movie::new(fact, &contents.parameters, chunks)
+            .map_err(|reason| ArchiveError::Movie { clip, reason })?;
+        let places = contents.chunks.iter().map(|chunk| chunk.place).collect();
+        Ok(ClipFile::new(self.ring.clone(), clip, movie, places))
+    }
+
+    fn recall(&self, clip: ClipId) -> Option<Arc<ClipFile>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = open.iter().position(|(known, _)| *known == clip)?;
+        let found = open.remove(at)?;
+        let file = found.1.clone();
+        open.push_front(found);
+        Some(file)
+    }
+
+    fn remember(&self, clip: ClipId, file: &Arc<ClipFile>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push_front((clip, file.clone()));
+        let mut memory = 0;
+        let kept = open.iter().take_while(|(_, file)| {
+            memory += file.memory();
+            memory <= OPEN_CLIPS_BYTES_MAX
+        });
+        let kept = kept.count().min(OPEN_CLIPS_MAX);
+        open.truncate(kept);
+    }
+
+    /// The clip is not listed any more: it is not opened from memory either.
+    pub fn forget(&self, clip: ClipId) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(known, _)| *known != clip);
+        drop(open);
+        self.index.forget(clip);
+    }
+}

@@ -1,0 +1,191 @@
+//! On the ring's writer thread: adds up what becomes durable, seals clips, passes news on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use crate::catalogue::{Catalogue, Change};
+use crate::mp4;
+use crate::ring::{
+    ClipContents, DurableChunk, Ending, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
+};
+use crate::segment::{
+    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, TrackKind, split,
+};
+use crate::units::{ClipId, StreamNumber, Ticks};
+
+/// Parameter sets whose facts are remembered; cameras have one each.
+const ENTRIES_REMEMBERED: usize = 1024;
+
+/// Who wants to know of changes. Called on the ring's writer thread, with no lock held: must
+/// neither block nor call the ring's writer.
+pub trait Listener: Send {
+    /// The catalogue has changed.
+    fn changed(&mut self, change: &Change);
+
+    /// A flush comes: whoever holds samples may hand them in now.
+    fn flush_due(&mut self);
+}
+
+/// Keeps the catalogue in step with the ring.
+pub struct Scribe {
+    catalogue: Arc<RwLock<Catalogue>>,
+    listener: Box<dyn Listener>,
+    entries: HashMap<Arc<[u8]>, EntryFacts>,
+}
+
+impl Scribe {
+    /// A scribe that writes into `catalogue` and tells `listener`.
+    #[must_use]
+    pub fn new(catalogue: Arc<RwLock<Catalogue>>, listener: Box<dyn Listener>) -> Scribe {
+        Scribe { catalogue, listener, entries: HashMap::new() }
+    }
+
+    fn catalogue(&self) -> RwLockWriteGuard<'_, Catalogue> {
+        self.catalogue.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&mut self, set: &Arc<[u8]>) -> Result<EntryFacts, Malformed> {
+        if let Some(known) = self.entries.get(set) {
+            return Ok(known.clone());
+        }
+        let facts = mp4::entry_facts(set)?;
+        if self.entries.len() >= ENTRIES_REMEMBERED {
+            self.entries.clear();
+        }
+        self.entries.insert(set.clone(), facts.clone());
+        Ok(facts)
+    }
+
+    fn add(&mut self, clip: ClipId, chunk: &DurableChunk<'_>) -> Result<(), Malformed> {
+        let table = ChunkTable::decode(chunk.table)?;
+        let entries =
+            chunk.parameters.iter().map(|set| self.entry(set)).collect::<Result<Vec<_>, _>>()?;
+        self.catalogue().grow(clip, chunk.stream, &table, chunk.digest, &entries);
+        Ok(())
+    }
+}
+
+impl Interpreter for Scribe {
+    fn chunk_durable(&mut self, clip: ClipId, chunk: &DurableChunk<'_>) {
+        if let Err(error) = self.add(clip, chunk) {
+            log::error!("clip {clip}: a chunk that can't be shown: {error}");
+        }
+    }
+
+    fn growth(&mut self, clip: ClipId) -> Vec<u8> {
+        let encoded = self.catalogue().growing(clip).map(|(_, growth)| growth.encode());
+        let encoded = encoded.unwrap_or_default();
+        if encoded.len() > GROWTH_BYTES_MAX { Vec::new() } else { encoded }
+    }
+
+    fn resume(&mut self, clip: ClipId, stream: StreamNumber, growth: &[u8]) {
+        match Growth::decode(growth) {
+            Ok(growth) => self.catalogue().resume(clip, stream, growth),
+            Err(error) => log::error!("clip {clip}: its sums are lost: {error}"),
+        }
+    }
+
+    fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>> {
+        let mut catalogue = self.catalogue();
+        let (_, growth) = catalogue.end_growing(clip)?;
+        if growth.tracks.is_empty() {
+            return None;
+        }
+        let name_form = catalogue.settle_name(clip, stream, growth.start);
+        drop(catalogue);
+        Some(fact_of(growth, ending, name_form).encode())
+    }
+
+    fn split(
+        &mut self,
+        chunk: NewChunk,
+        data_bytes_max: usize,
+    ) -> Result<(NewChunk, NewChunk), NewChunk> {
+        let parts = ChunkTable::decode(&chunk.table)
+            .ok()
+            .and_then(|table| split(&table, &chunk.data, data_bytes_max));
+        let Some((first, second)) = parts else { return Err(chunk) };
+        let part = |(table, data): (ChunkTable, Vec<u8>)| NewChunk {
+            clip: chunk.clip,
+            stream: chunk.stream,
+            parameters: chunk.parameters.clone(),
+            table: table.encode().into(),
+            data,
+        };
+        Ok((part(first), part(second)))
+    }
+
+    fn describe(&self, stream: StreamNumber) -> ([u8; 16], String) {
+        let catalogue = self.catalogue();
+        let fact = catalogue.stream(stream);
+        fact.map_or(([0; 16], String::new()), |fact| (fact.uuid, fact.name().to_owned()))
+    }
+
+    fn news(&mut self, news: &News) {
+        let change = self.catalogue().apply(news);
+        match change {
+            Ok(Change::Nothing) => {}
+            Ok(change) => self.listener.changed(&change),
+            Err(error) => log::error!("a fact that can't be understood: {error}"),
+        }
+    }
+
+    fn flush_due(&mut self) {
+        self.listener.flush_due();
+    }
+}
+
+/// What a clip came to. The last sample's duration is settled here, and never after.
+pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> ClipFact {
+    let (end_reason, length_nanos) = match ending {
+        Ending::Told { reason, length_nanos } => {
+            (EndReason::from_code(reason).unwrap_or(EndReason::Stopped), length_nanos)
+        }
+        Ending::Closed => (EndReason::Stopped, None),
+        Ending::Recovered => (EndReason::Recovered, None),
+        Ending::Evicted => (EndReason::Evicted, None),
+        Ending::DeviceError => (EndReason::DeviceError, None),
+    };
+    let mut growth = growth;
+    for track in &mut growth.tracks {
+        if track.kind == TrackKind::Video
+            && let Some(length) = length_nanos
+        {
+            // The video goes on to where the next clip begins; audio ends with its last packet.
+            track.end = Ticks::from_nanos(length, track.timescale).max(track.start);
+        }
+    }
+    ClipFact {
+        start: growth.start,
+        end: growth.end(),
+        output_version: mp4::OUTPUT_VERSION,
+        name_form,
+        end_reason,
+        quality: growth.quality,
+        digest: growth.digest,
+        codec: growth.codec,
+        picture: growth.picture,
+        tracks: growth.tracks,
+    }
+}
+
+/// The sums over the chunks of a clip that is still open; `None` where it has none.
+pub(super) fn growth_of(contents: &ClipContents) -> Result<Option<Growth>, Malformed> {
+    let entries = contents
+        .parameters
+        .iter()
+        .map(|set| mp4::entry_facts(set))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut sums: Option<Growth> = None;
+    for chunk in &contents.chunks {
+        let table = ChunkTable::decode(&chunk.table)?;
+        let used: Vec<EntryFacts> = chunk
+            .parameters
+            .iter()
+            .filter_map(|index| entries.get(usize::from(*index)).cloned())
+            .collect();
+        // A snapshot has no digest of its own: that of a clip is settled when it closes.
+        sums.get_or_insert_with(|| Growth::new(&table)).add(&table, &[0; 32], &used);
+    }
+    Ok(sums)
+}

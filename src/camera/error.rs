@@ -1,0 +1,107 @@
+//! What can go wrong with a camera, each in one line for the log.
+
+use std::time::Duration;
+
+/// Why there is no picture (any more). One line each, with what failed first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CameraError {
+    /// The URL is of no use.
+    #[error("bad camera URL: {why}")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The name has no address.
+    #[error("can't resolve host {host}: {why}")]
+    Resolve {
+        /// The host of the URL.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// Nobody listens, or nobody is there.
+    #[error("can't connect to {host}:{port}: {why}")]
+    Connect {
+        /// The host of the URL.
+        host: String,
+        /// The port of the URL.
+        port: u16,
+        /// What the system said.
+        why: String,
+    },
+    /// User or password are missing or wrong.
+    #[error("authentication failed: {why}")]
+    Authentication {
+        /// What the camera, or the library, said.
+        why: String,
+    },
+    /// No stream that can be recorded.
+    #[error("no H.264 video: the camera offers {offered}")]
+    NoVideo {
+        /// Media and encodings offered.
+        offered: String,
+    },
+    /// The camera answered with an error status, or with something that is not RTSP.
+    #[error("{stage} failed: {why}")]
+    Protocol {
+        /// What was being done.
+        stage: &'static str,
+        /// What came back.
+        why: String,
+    },
+    /// Nothing came in time.
+    #[error("{stage}: nothing for {} s", .waited.as_secs())]
+    TimedOut {
+        /// What was being waited for.
+        stage: &'static str,
+        /// For how long.
+        waited: Duration,
+    },
+    /// The camera closed the connection in good order.
+    #[error("the camera ended the stream")]
+    Ended,
+}
+
+/// Longer words of a camera are cut: they go into logs and observations, in bytes.
+const TEXT_BYTES_MAX: usize = 160;
+
+/// The first line of a message, without control characters, cut to a bearable length: what a
+/// camera says must not forge log lines.
+pub(super) fn one_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default().trim();
+    let clean: String = line.chars().filter(|letter| !letter.is_control()).collect();
+    let end = clean.floor_char_boundary(TEXT_BYTES_MAX);
+    if end < clean.len() { format!("{}…", &clean[..end]) } else { clean }
+}
+
+impl CameraError {
+    /// Gives an error of the library its name. It does not tell errors apart but by their text.
+    pub(super) fn from_library(
+        stage: &'static str,
+        (host, port): (&str, u16),
+        error: &retina::Error,
+    ) -> CameraError {
+        const CONNECT: &str = "Unable to connect to RTSP server: ";
+        let text = one_line(&error.to_string());
+        match (error.status_code(), text.strip_prefix(CONNECT)) {
+            (Some(401 | 403), _) => CameraError::Authentication { why: text },
+            (_, Some(why)) => {
+                CameraError::Connect { host: host.to_string(), port, why: why.to_string() }
+            }
+            _ => CameraError::Protocol { stage, why: text },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_camera_says_stays_on_one_line() {
+        assert_eq!(one_line("bad\x1b[31m thing\nconn: 1\n"), "bad[31m thing");
+        let long = "ü".repeat(500);
+        assert!(one_line(&long).len() <= TEXT_BYTES_MAX + 3);
+        assert_eq!(one_line(""), "");
+    }
+}

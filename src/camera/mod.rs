@@ -1,0 +1,151 @@
+//! RTSP in, samples out; the only room that knows retina.
+//!
+//! [`Camera`] says where the pictures come from, [`connect`] opens one session and answers
+//! [`Frames`]: coded pictures in the order in which they are decoded, in the form in which an mp4
+//! holds them. Any error ends the session; whether and when to try again is for the recorder to
+//! decide. Only H.264 over TCP is asked for.
+
+mod connect;
+mod error;
+mod session;
+
+pub use connect::{Frame, Frames, VideoFacts, connect};
+pub use error::CameraError;
+pub use session::Hosts;
+
+use std::fmt;
+
+use url::Url;
+
+/// Where one stream of pictures comes from.
+#[derive(Clone)]
+pub struct Camera {
+    /// The name that log lines carry.
+    pub name: String,
+    url: Url,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+impl Camera {
+    /// A camera at `url` (`rtsp://host[:port]/path`). A user and a password in the URL count
+    /// where none are given beside it.
+    ///
+    /// # Errors
+    /// If the URL can't be read, has no host, or is not `rtsp:`.
+    pub fn new(
+        name: &str,
+        url: &str,
+        username: Option<String>,
+        password: Option<String>,
+    ) -> Result<Camera, CameraError> {
+        let bad = |why: String| CameraError::Url { why };
+        let mut url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
+        if url.scheme() != "rtsp" {
+            return Err(bad(format!("scheme \"{}\", expected \"rtsp\"", url.scheme())));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(bad("no host".to_string()));
+        }
+        let within = (!url.username().is_empty()).then(|| percent_decoded(url.username()));
+        let password_within = url.password().map(percent_decoded);
+        // The library refuses URLs that carry credentials, so they are taken out for good.
+        let cleared = url.set_username("").and_then(|()| url.set_password(None));
+        cleared.map_err(|()| bad("credentials that can't be taken out of it".to_string()))?;
+        let (username, password) = match username {
+            Some(username) => (Some(username), password.or(password_within)),
+            None => (within, password.or(password_within)),
+        };
+        Ok(Camera { name: name.to_string(), url, username, password })
+    }
+
+    /// The address without user and password, fit for a log.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.url.as_str()
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn port(&self) -> u16 {
+        self.url.port().unwrap_or(RTSP_PORT)
+    }
+}
+
+/// The port of `rtsp:` where a URL names none (RFC 7826, 19.2).
+const RTSP_PORT: u16 = 554;
+
+impl fmt::Debug for Camera {
+    /// Without the password: values end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Camera")
+            .field("name", &self.name)
+            .field("url", &self.url.as_str())
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Undoes `%41`; what is no valid escape stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, others)) = rest.split_first() {
+        let escape = (first == b'%').then(|| others.get(..2)).flatten();
+        let value = escape
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|digits| !digits.starts_with('+'))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match value {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &others[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = others;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_url_are_taken_out_and_used() {
+        let camera =
+            Camera::new("door", "rtsp://vi%40wer:p%3Ass@[::1]:8554/a", None, None).unwrap();
+        assert_eq!(camera.address(), "rtsp://[::1]:8554/a");
+        assert_eq!(camera.username.as_deref(), Some("vi@wer"));
+        assert_eq!(camera.password.as_deref(), Some("p:ss"));
+        assert!(!format!("{camera:?}").contains("p:ss"));
+    }
+
+    #[test]
+    fn credentials_beside_a_url_win() {
+        let name = Some("admin".to_string());
+        let camera = Camera::new("door", "rtsp://a:b@host/", name, Some("c".to_string())).unwrap();
+        assert_eq!(camera.username.as_deref(), Some("admin"));
+        assert_eq!(camera.password.as_deref(), Some("c"));
+        assert_eq!(camera.port(), 554);
+    }
+
+    #[test]
+    fn a_url_that_is_not_rtsp_is_refused_with_a_reason() {
+        for (url, word) in [("http://host/", "http"), ("rtsp:", "host"), ("nonsense", "relative")] {
+            let error = Camera::new("door", url, None, None).unwrap_err();
+            assert!(error.to_string().contains(word), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_broken_escape_stays_as_it_is() {
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%+1%zz%41"), "%+1%zzA");
+    }
+}

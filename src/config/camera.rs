@@ -1,0 +1,380 @@
+//! A camera's settings: name, address, how to log in, how long to keep.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use super::document::{ConfigError, Document, Located, Section};
+use super::{CAMERAS_MAX, keys};
+
+/// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
+const PASSWORD_BYTES_MAX: u64 = 1024;
+
+/// Permission bit: everybody may read.
+const MODE_WORLD_READABLE: u32 = 0o004;
+
+/// `[[camera]]`.
+#[derive(Clone, Debug)]
+pub struct CameraConfig {
+    /// Its name in the tree.
+    pub name: CameraName,
+    /// `rtsp://`, with a host, without credentials.
+    pub url: Url,
+    /// How to log in; `None`: the camera does not ask.
+    pub credentials: Option<Credentials>,
+    /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
+    pub retain: Option<Duration>,
+}
+
+/// How to log in to a camera.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Not empty.
+    pub username: String,
+    /// May be empty.
+    pub password: Password,
+}
+
+/// A secret: it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// A name that is a name on every system that may see the tree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CameraName(String);
+
+/// Why a text is not a camera's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CameraNameError {
+    /// Empty or too long.
+    #[error("has {0} characters; 1 to {max} are allowed", max = CameraName::LENGTH_MAX)]
+    Length(usize),
+    /// A character that some system refuses.
+    #[error("{0:?} is not allowed; letters a to z, digits, `-`, `_` and `.` are")]
+    Character(char),
+    /// Hidden, or a name that Windows cuts.
+    #[error("begins or ends with a dot")]
+    Dot,
+    /// Means something else.
+    #[error("{0:?} is taken: choose another name")]
+    Taken(String),
+}
+
+impl CameraName {
+    /// In characters; with the rest of a path it stays below what any system allows.
+    pub const LENGTH_MAX: usize = 64;
+
+    /// What the tree has for itself.
+    const OF_THE_TREE: [&str; 2] = ["now", "live"];
+    /// What Windows has for itself, with a number behind the last two.
+    const OF_WINDOWS: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+
+    /// As in the configuration and the tree.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_taken(name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        let stem = lower.split('.').next().unwrap_or_default();
+        let (device, number) = stem.split_at(stem.len().min(3));
+        let of_windows = Self::OF_WINDOWS.contains(&device)
+            && match device {
+                "com" | "lpt" => number.len() == 1 && number.as_bytes()[0].is_ascii_digit(),
+                _ => number.is_empty(),
+            };
+        of_windows || Self::OF_THE_TREE.contains(&lower.as_str())
+    }
+}
+
+impl FromStr for CameraName {
+    type Err = CameraNameError;
+
+    fn from_str(name: &str) -> Result<CameraName, CameraNameError> {
+        let portable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if let Some(wrong) = name.chars().find(|c| !portable(*c)) {
+            return Err(CameraNameError::Character(wrong));
+        }
+        if name.is_empty() || name.len() > Self::LENGTH_MAX {
+            return Err(CameraNameError::Length(name.len()));
+        }
+        if name.starts_with('.') || name.ends_with('.') {
+            return Err(CameraNameError::Dot);
+        }
+        match Self::is_taken(name) {
+            true => Err(CameraNameError::Taken(name.to_owned())),
+            false => Ok(CameraName(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for CameraName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// All cameras of a file. What is doubtful but allowed goes to `warnings`.
+pub(super) fn read_all(
+    document: &Document<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<CameraConfig>, ConfigError> {
+    let mut cameras: Vec<CameraConfig> = Vec::new();
+    for section in document.sections(&keys::CAMERA)? {
+        if cameras.len() == CAMERAS_MAX {
+            return Err(section.refuse(&format!("more than {CAMERAS_MAX} cameras")));
+        }
+        let name = read_name(&section, &cameras)?;
+        let camera = CameraConfig {
+            name,
+            url: read_url(&section)?,
+            credentials: read_credentials(&section, warnings)?,
+            retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
+        };
+        cameras.push(camera);
+    }
+    Ok(cameras)
+}
+
+fn read_name(section: &Section<'_>, others: &[CameraConfig]) -> Result<CameraName, ConfigError> {
+    let text = section.string(&keys::CAMERA_NAME)?;
+    let name: CameraName =
+        text.value.parse().map_err(|error: CameraNameError| text.refuse(error.to_string()))?;
+    let same = |other: &&CameraConfig| other.name.0.eq_ignore_ascii_case(&name.0);
+    match others.iter().find(same) {
+        Some(other) if other.name == name => {
+            Err(text.refuse(format!("{:?} is the name of another camera, too", name.0)))
+        }
+        Some(other) => Err(text.refuse(format!(
+            "{:?} differs from {:?} in upper and lower case only; a file share would mix them up",
+            name.0, other.name.0
+        ))),
+        None => Ok(name),
+    }
+}
+
+/// The text of the url is never part of an error: a password may stand in it.
+fn read_url(section: &Section<'_>) -> Result<Url, ConfigError> {
+    let text = section.string(&keys::CAMERA_URL)?;
+    let url = Url::parse(&text.value).map_err(|error| {
+        text.refuse(format!("not an address: {error}; write {}", keys::CAMERA_URL.example))
+    })?;
+    if url.scheme() != "rtsp" {
+        let reason = format!("{}:// is not supported; rtsp:// is", url.scheme());
+        return Err(text.refuse(reason));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let advice = "holds a user name or a password; say `username` and `password_file` instead";
+        return Err(text.refuse(advice));
+    }
+    match url.host_str().is_some_and(|host| !host.is_empty()) {
+        true => Ok(url),
+        false => Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example))),
+    }
+}
+
+fn read_credentials(
+    section: &Section<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Credentials>, ConfigError> {
+    let username = section.optional_string(&keys::CAMERA_USERNAME)?;
+    let file = section.optional_path(&keys::CAMERA_PASSWORD_FILE)?;
+    match (username, file) {
+        (None, None) => Ok(None),
+        (None, Some(file)) => Err(file.refuse("there is no `username` that it belongs to")),
+        (Some(username), None) => {
+            let password = Password(String::new());
+            Ok(Some(Credentials { username: username.value, password }))
+        }
+        (Some(username), Some(file)) => {
+            let password = read_password(&file, warnings)?;
+            Ok(Some(Credentials { username: username.value, password }))
+        }
+    }
+}
+
+fn read_password(
+    file: &Located<PathBuf>,
+    warnings: &mut Vec<String>,
+) -> Result<Password, ConfigError> {
+    let path = file.value.display();
+    let (text, mode) =
+        read_secret(&file.value).map_err(|reason| file.refuse(format!("{path}: {reason}")))?;
+    if mode & MODE_WORLD_READABLE != 0 {
+        warnings.push(format!("{path}: everybody may read this password; chmod 600 {path}"));
+    }
+    Ok(Password(text))
+}
+
+fn read_secret(path: &Path) -> Result<(String, u32), String> {
+    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(format!("longer than {PASSWORD_BYTES_MAX} bytes: not a password"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8: not a password".to_owned())?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line {
+        "" => Err("is empty".to_owned()),
+        _ if line.contains(char::is_control) => Err("has more than one line".to_owned()),
+        _ => Ok((line.to_owned(), mode)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+
+    use super::*;
+    use crate::config::Config;
+
+    const HEAD: &str = "[ring]\ndevice = \"/r\"\n[view]\nmount = \"/m\"\nzone = \"UTC\"\n";
+
+    fn load(camera: &str) -> Result<Config, String> {
+        let text = format!("{HEAD}[[camera]]\n{camera}");
+        Config::parse(Path::new("c.toml"), &text).map_err(|error| error.to_string())
+    }
+
+    fn with_password_file(contents: &[u8], mode: u32) -> (Result<Config, String>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        fs::write(&path, contents).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let name = path.display().to_string();
+        let camera = format!(
+            "name = \"a\"\nurl = \"rtsp://h/1\"\nusername = \"u\"\npassword_file = \"{name}\"\n"
+        );
+        (load(&camera), name)
+    }
+
+    #[test]
+    fn names_are_names_on_every_system() {
+        for good in ["front-door", "a", "Hof_2.sub", "computer", "nowhere", "com10"] {
+            assert!(good.parse::<CameraName>().is_ok(), "{good}");
+        }
+        let wrong = |name: &str| name.parse::<CameraName>().unwrap_err();
+        assert_eq!(wrong(""), CameraNameError::Length(0));
+        assert_eq!(wrong(&"x".repeat(65)), CameraNameError::Length(65));
+        assert_eq!(wrong("a/b"), CameraNameError::Character('/'));
+        assert_eq!(wrong("a:b"), CameraNameError::Character(':'));
+        assert_eq!(wrong("Tür"), CameraNameError::Character('ü'));
+        assert_eq!(wrong(".kept"), CameraNameError::Dot);
+        assert_eq!(wrong("door."), CameraNameError::Dot);
+        for taken in ["now", "Live", "aux", "COM1", "nul.front"] {
+            assert_eq!(wrong(taken), CameraNameError::Taken(taken.to_owned()));
+        }
+    }
+
+    #[test]
+    fn two_cameras_of_one_name_are_refused() {
+        let two = |name: &str| {
+            format!("name = \"a\"\nurl = \"rtsp://h/1\"\n[[camera]]\nname = \"{name}\"\n")
+        };
+        let error = load(&two("a")).unwrap_err();
+        assert_eq!(error, "c.toml:10: camera.name: \"a\" is the name of another camera, too");
+        let error = load(&two("A")).unwrap_err();
+        assert!(error.contains("upper and lower case only"), "{error}");
+    }
+
+    #[test]
+    fn a_camera_without_a_url_is_refused_at_its_section() {
+        let error = load("name = \"a\"\n").unwrap_err();
+        assert_eq!(error, "c.toml:6: camera.url: missing: say `url = \"…\"` in [[camera]]");
+    }
+
+    #[test]
+    fn only_rtsp_is_an_address() {
+        let error = |url: &str| load(&format!("name = \"a\"\nurl = \"{url}\"\n")).unwrap_err();
+        let of_http = error("http://h/1");
+        assert_eq!(of_http, "c.toml:8: camera.url: http:// is not supported; rtsp:// is");
+        assert!(error("rtsps://h/1").contains("rtsps:// is not supported"));
+        assert!(error("192.0.2.10").contains("not an address"));
+        assert!(error("rtsp:///stream").contains("names no host"));
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_refused_and_not_repeated() {
+        let error = load("name = \"a\"\nurl = \"rtsp://me:s3cret@h/1\"\n").unwrap_err();
+        assert!(error.contains("say `username` and `password_file` instead"), "{error}");
+        assert!(!error.contains("s3cret"));
+    }
+
+    #[test]
+    fn a_password_loses_its_newline_and_is_never_printed() {
+        for contents in [&b"s3cret"[..], b"s3cret\n", b"s3cret\r\n"] {
+            let (config, _) = with_password_file(contents, 0o600);
+            let config = config.unwrap();
+            let credentials = config.cameras[0].credentials.as_ref().unwrap();
+            assert_eq!(credentials.password.reveal(), "s3cret");
+            assert!(!format!("{config:?}").contains("s3cret"));
+            assert!(config.warnings.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_password_that_everybody_may_read_is_a_warning() {
+        let (config, name) = with_password_file(b"s3cret\n", 0o644);
+        let warnings = config.unwrap().warnings;
+        let advice = format!("{name}: everybody may read this password; chmod 600 {name}");
+        assert_eq!(warnings, [advice]);
+    }
+
+    #[test]
+    fn a_file_that_holds_no_password_is_refused_by_name() {
+        let refused = |contents: &[u8]| {
+            let (config, name) = with_password_file(contents, 0o600);
+            let error = config.unwrap_err();
+            let before = format!("c.toml:10: camera.password_file: {name}: ");
+            error.strip_prefix(&before).expect(&error).to_owned()
+        };
+        assert_eq!(refused(b"\n"), "is empty");
+        assert_eq!(refused(b"one\ntwo\n"), "has more than one line");
+        assert_eq!(refused(&[0xff, 0xfe]), "not UTF-8: not a password");
+        assert_eq!(refused(&[b'x'; 2000]), "longer than 1024 bytes: not a password");
+    }
+
+    #[test]
+    fn an_unreadable_password_file_is_refused_with_name_and_reason() {
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\nusername = \"u\"\n";
+        let error = load(&format!("{camera}password_file = \"/nowhere/pw\"\n")).unwrap_err();
+        assert_eq!(
+            error,
+            "c.toml:10: camera.password_file: /nowhere/pw: can't be read: \
+             No such file or directory (os error 2)"
+        );
+    }
+
+    #[test]
+    fn a_password_needs_a_username() {
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\npassword_file = \"/pw\"\n";
+        assert!(load(camera).unwrap_err().contains("there is no `username`"));
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\nusername = \"u\"\n";
+        let config = load(camera).unwrap();
+        assert_eq!(config.cameras[0].credentials.as_ref().unwrap().password.reveal(), "");
+    }
+}

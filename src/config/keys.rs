@@ -1,0 +1,352 @@
+//! Every key of the configuration: type, range, default and text. The only place that has them.
+
+use std::time::Duration;
+
+/// A section of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SectionKind {
+    /// As in `[name]`.
+    pub name: &'static str,
+    /// Whether there is one for each thing, as `[[name]]`.
+    pub repeated: bool,
+    /// What its keys are about; a sentence of the manual.
+    pub text: &'static str,
+}
+
+/// What a key may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text that is not empty.
+    Text,
+    /// A path; a relative one counts from the directory of the file that it stands in.
+    Path,
+    /// True or false.
+    Boolean,
+    /// A length of time, both ends of the range allowed.
+    Duration {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
+}
+
+/// What holds where a key is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The file is refused.
+    Missing,
+    /// This value, written as in the file (a text without its quotes).
+    Default(&'static str),
+    /// What the words say.
+    Means(&'static str),
+}
+
+/// A key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The section that it belongs to.
+    pub section: &'static SectionKind,
+    /// Its name.
+    pub name: &'static str,
+    /// What it may say.
+    pub kind: Kind,
+    /// What holds where it is not there.
+    pub absent: Absent,
+    /// An example for the manual, as in the file.
+    pub example: &'static str,
+    /// What it does; sentences of the manual.
+    pub text: &'static str,
+}
+
+impl Key {
+    /// `section.name`, as messages call it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.section.name, self.name)
+    }
+}
+
+/// `[ring]`
+pub const RING: SectionKind =
+    SectionKind { name: "ring", repeated: false, text: "Where footage is stored." };
+
+/// `[view]`
+pub const VIEW: SectionKind =
+    SectionKind { name: "view", repeated: false, text: "How footage is shown." };
+
+/// `[purge]`
+pub const PURGE: SectionKind = SectionKind {
+    name: "purge",
+    repeated: false,
+    text: "How footage goes: removed by hand, or too old. What is neither stays until the ring \
+           needs the space for something newer.",
+};
+
+/// `[[camera]]`
+pub const CAMERA: SectionKind = SectionKind {
+    name: "camera",
+    repeated: true,
+    text: "A camera to record; one section for each. None at all is allowed: what is in the ring \
+           is then served, and nothing recorded.",
+};
+
+/// All sections, in the order of the manual.
+pub const SECTIONS: [&SectionKind; 4] = [&RING, &VIEW, &PURGE, &CAMERA];
+
+const fn seconds(least: u64, most: u64) -> Kind {
+    Kind::Duration { least: Duration::from_secs(least), most: Duration::from_secs(most) }
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+/// Longer than any disk lives, and short enough that no sum of times overflows, in seconds.
+const CENTURY: u64 = 36_500 * DAY;
+
+/// Footage younger than this never expires by age, so that a slip (`14s` for `14d`) is refused
+/// rather than carried out.
+const RETAIN: Kind = seconds(60, CENTURY);
+
+/// `ring.device`
+pub const RING_DEVICE: Key = Key {
+    section: &RING,
+    name: "device",
+    kind: Kind::Path,
+    absent: Absent::Missing,
+    example: "\"/dev/disk/by-partlabel/reelfs\"",
+    text: "The block device or file that `reelfs format` has made into a ring. A name under \
+           /dev/disk/by-partlabel, by-id or by-uuid stays the same when disks are added; \
+           /dev/sdb may not.",
+};
+
+/// `ring.index`
+pub const RING_INDEX: Key = Key {
+    section: &RING,
+    name: "index",
+    kind: Kind::Path,
+    absent: Absent::Default("/var/lib/reelfs/index"),
+    example: "\"/var/lib/reelfs/index\"",
+    text: "Directory of the index: a cache that makes clips open faster. It belongs on a disk \
+           that is faster than the ring's, and may be deleted at any time.",
+};
+
+/// `ring.flush`
+pub const RING_FLUSH: Key = Key {
+    section: &RING,
+    name: "flush",
+    kind: Kind::Duration { least: Duration::from_millis(200), most: Duration::from_secs(60) },
+    absent: Absent::Default("2s"),
+    example: "\"2s\"",
+    text: "Time between flushes. A power cut costs each camera at most this and one second; a \
+           removal outlives one when a flush has covered it. Shorter ones cost a spinning disk \
+           more of its time.",
+};
+
+/// `view.mount`
+pub const VIEW_MOUNT: Key = Key {
+    section: &VIEW,
+    name: "mount",
+    kind: Kind::Path,
+    absent: Absent::Missing,
+    example: "\"/srv/cameras\"",
+    text: "Where the tree is mounted: an empty directory. A mount that a killed run has left \
+           there is replaced.",
+};
+
+/// `view.zone`
+pub const VIEW_ZONE: Key = Key {
+    section: &VIEW,
+    name: "zone",
+    kind: Kind::Text,
+    absent: Absent::Means("that of the variable TZ, or else of the system"),
+    example: "\"Europe/Berlin\"",
+    text: "Time zone of names and days, by its name in the time zone database. Times are stored \
+           in UTC: a change renames the clips.",
+};
+
+/// `view.layout`
+pub const VIEW_LAYOUT: Key = Key {
+    section: &VIEW,
+    name: "layout",
+    kind: Kind::Text,
+    absent: Absent::Default("%Y-%m-%d/{camera}/%H-%M-%S.mp4"),
+    example: "\"%Y-%m-%d/{camera}/%H-%M-%S.mp4\"",
+    text: "Path of a clip below the mount. The fields are those of strftime(3) for the time at \
+           which the clip begins, and {camera} for the camera's name. A change renames the clips.",
+};
+
+/// `view.clip`
+pub const VIEW_CLIP: Key = Key {
+    section: &VIEW,
+    name: "clip",
+    kind: seconds(10, HOUR),
+    absent: Absent::Default("10m"),
+    example: "\"10m\"",
+    text: "Longest clip. It divides an hour: clips begin on its multiples, at the first key frame \
+           there, and at local midnight.",
+};
+
+/// `view.allow_other`
+pub const VIEW_ALLOW_OTHER: Key = Key {
+    section: &VIEW,
+    name: "allow_other",
+    kind: Kind::Boolean,
+    absent: Absent::Default("false"),
+    example: "false",
+    text: "Whether users other than the one who runs the daemon may enter the mount; a file \
+           server such as Samba needs it. Where the daemon does not run as root, \
+           /etc/fuse.conf has to say user_allow_other.",
+};
+
+/// `purge.every`
+pub const PURGE_EVERY: Key = Key {
+    section: &PURGE,
+    name: "every",
+    kind: seconds(1, HOUR),
+    absent: Absent::Default("1m"),
+    example: "\"1m\"",
+    text: "Time between two passes over what has to go.",
+};
+
+/// `purge.grace`
+pub const PURGE_GRACE: Key = Key {
+    section: &PURGE,
+    name: "grace",
+    kind: seconds(0, CENTURY),
+    absent: Absent::Default("24h"),
+    example: "\"24h\"",
+    text: "Time between a clip's removal by hand and its purge. Only then is its space given \
+           back, unless the ring needs it sooner.",
+};
+
+/// `purge.wipe`
+pub const PURGE_WIPE: Key = Key {
+    section: &PURGE,
+    name: "wipe",
+    kind: Kind::Boolean,
+    absent: Absent::Default("false"),
+    example: "false",
+    text: "Whether a purge overwrites the samples on the device with zeros, so that they can't be \
+           read back from it either. Without it, they stay until something newer is written over \
+           them.",
+};
+
+/// `purge.retain`
+pub const PURGE_RETAIN: Key = Key {
+    section: &PURGE,
+    name: "retain",
+    kind: RETAIN,
+    absent: Absent::Means("clips do not expire by age"),
+    example: "\"30d\"",
+    text: "Age at which clips of cameras without a retain of their own expire; they are purged by \
+           the next pass, without grace.",
+};
+
+/// `camera.name`
+pub const CAMERA_NAME: Key = Key {
+    section: &CAMERA,
+    name: "name",
+    kind: Kind::Text,
+    absent: Absent::Missing,
+    example: "\"front-door\"",
+    text: "Its name in the tree: 1 to 64 letters (a to z), digits, `-`, `_` and `.`, with no dot \
+           at either end; not `now` or `live`, nor a name that Windows keeps for itself. No two \
+           cameras have the same, in upper or lower case. The footage of a camera goes by its \
+           name: another name is another camera.",
+};
+
+/// `camera.url`
+pub const CAMERA_URL: Key = Key {
+    section: &CAMERA,
+    name: "url",
+    kind: Kind::Text,
+    absent: Absent::Missing,
+    example: "\"rtsp://192.0.2.10/stream1\"",
+    text: "Where it is: rtsp://HOST[:PORT]/PATH, without user name and password.",
+};
+
+/// `camera.username`
+pub const CAMERA_USERNAME: Key = Key {
+    section: &CAMERA,
+    name: "username",
+    kind: Kind::Text,
+    absent: Absent::Means("the camera asks for none"),
+    example: "\"viewer\"",
+    text: "Name to log in to the camera with.",
+};
+
+/// `camera.password_file`
+pub const CAMERA_PASSWORD_FILE: Key = Key {
+    section: &CAMERA,
+    name: "password_file",
+    kind: Kind::Path,
+    absent: Absent::Means("the password is empty"),
+    example: "\"/etc/reelfs/front-door.password\"",
+    text: "File with the password for username, on one line. It is read at the start; there is a \
+           warning where everybody may read it.",
+};
+
+/// `camera.retain`
+pub const CAMERA_RETAIN: Key = Key {
+    section: &CAMERA,
+    name: "retain",
+    kind: RETAIN,
+    absent: Absent::Means("that of [purge]"),
+    example: "\"14d\"",
+    text: "Age at which its clips expire; they are purged by the next pass, without grace. The \
+           last one known goes on for a camera that has left the configuration.",
+};
+
+/// All keys, in the order of the manual.
+pub const KEYS: [&Key; 17] = [
+    &RING_DEVICE,
+    &RING_INDEX,
+    &RING_FLUSH,
+    &VIEW_MOUNT,
+    &VIEW_ZONE,
+    &VIEW_LAYOUT,
+    &VIEW_CLIP,
+    &VIEW_ALLOW_OTHER,
+    &PURGE_EVERY,
+    &PURGE_GRACE,
+    &PURGE_WIPE,
+    &PURGE_RETAIN,
+    &CAMERA_NAME,
+    &CAMERA_URL,
+    &CAMERA_USERNAME,
+    &CAMERA_PASSWORD_FILE,
+    &CAMERA_RETAIN,
+];
+
+/// The keys of a section, in the order of the manual.
+pub fn of(section: &SectionKind) -> impl Iterator<Item = &'static Key> + use<'_> {
+    KEYS.into_iter().filter(move |key| key.section == section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::duration;
+
+    #[test]
+    fn every_default_is_a_value_that_the_key_allows() {
+        for key in KEYS {
+            let Absent::Default(default) = key.absent else { continue };
+            match key.kind {
+                Kind::Duration { least, most } => {
+                    let value = duration::parse(default).unwrap();
+                    assert!(least <= value && value <= most, "{}", key.label());
+                }
+                Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),
+                Kind::Text | Kind::Path => assert!(!default.is_empty(), "{}", key.label()),
+            }
+        }
+    }
+
+    #[test]
+    fn no_section_has_two_keys_of_one_name() {
+        for (at, key) in KEYS.iter().enumerate() {
+            assert!(KEYS[..at].iter().all(|other| other.label() != key.label()));
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Settings: a TOML file to checked values, before anything is touched.
+//!
+//! Every key is defined once, in [`keys`]: its type, range, default and text. The reader takes
+//! ranges and defaults from there, the suggestions for a misspelt key its names, and the manual
+//! page `reelfs.toml.5` ([`manual`]) everything. A wrong key, type or value is a [`ConfigError`],
+//! which says file, line, key and reason.
+
+mod camera;
+mod document;
+pub mod duration;
+pub mod keys;
+mod manual;
+mod nearest;
+mod zone;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password};
+pub use document::ConfigError;
+pub use manual::manual;
+pub use zone::system_zone;
+
+use document::{Document, Located, Section};
+
+/// The configuration of a machine, where `--config` says nothing and the current directory has no
+/// [`FILE_NAME`].
+pub const SYSTEM_FILE: &str = "/etc/reelfs/reelfs.toml";
+
+/// What a configuration is called.
+pub const FILE_NAME: &str = "reelfs.toml";
+
+/// A file longer than this is not a configuration, in bytes: [`CAMERAS_MAX`] cameras fit with
+/// room for as many comments.
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Each camera has a connection, a buffer and a growing clip: what these may take in memory is
+/// this many times the limit of one.
+pub const CAMERAS_MAX: usize = 256;
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[ring]`: where footage is stored.
+    pub ring: RingConfig,
+    /// `[view]`: how it is shown.
+    pub view: ViewConfig,
+    /// `[purge]`: how it goes.
+    pub purge: PurgeConfig,
+    /// `[[camera]]`, in the order of the file. None is allowed: old footage is then served.
+    pub cameras: Vec<CameraConfig>,
+    /// What is allowed and yet likely to be a mistake; to be logged.
+    pub warnings: Vec<String>,
+    file: PathBuf,
+    lines: BTreeMap<String, usize>,
+}
+
+/// `[ring]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingConfig {
+    /// A block device or a file that `reelfs format` has made into a ring.
+    pub device: PathBuf,
+    /// Directory of the index.
+    pub index: PathBuf,
+    /// Time between flushes, 200 ms to 60 s.
+    pub flush: Duration,
+}
+
+/// `[view]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// Where the tree is mounted.
+    pub mount: PathBuf,
+    /// The zone of names and days.
+    pub zone: Tz,
+    /// Pattern of a clip's path; not empty, otherwise unchecked: the view knows what it allows.
+    pub layout: String,
+    /// The longest clip: 10 s to 1 h, whole seconds, divides an hour.
+    pub clip: Duration,
+    /// Whether users other than the daemon's may enter the mount.
+    pub allow_other: bool,
+}
+
+/// `[purge]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeConfig {
+    /// Time between two passes, 1 s to 1 h.
+    pub every: Duration,
+    /// From `rm` to the purge.
+    pub grace: Duration,
+    /// Whether purged samples are overwritten with zeros.
+    pub wipe: bool,
+    /// Age at which clips of cameras without `retain` of their own expire; `None`: they stay
+    /// until the ring needs the space. At least a minute.
+    pub retain: Option<Duration>,
+}
+
+impl Config {
+    /// The file that is meant where none is named: [`FILE_NAME`] in the current directory if it
+    /// is there, else [`SYSTEM_FILE`].
+    #[must_use]
+    pub fn default_path() -> PathBuf {
+        let here = PathBuf::from(FILE_NAME);
+        if here.exists() { here } else { PathBuf::from(SYSTEM_FILE) }
+    }
+
+    /// Reads and checks the file at `path`, and the password files that it names. Relative paths
+    /// in it count from its own directory.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line, key and reason.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = read_text(path).map_err(|reason| ConfigError::of_file(path, reason))?;
+        Config::parse(path, &text)
+    }
+
+    /// As [`Config::load`], with the contents of the file in hand.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let document = Document::parse(path, text)?;
+        document.refuse_unknown_keys()?;
+        let mut warnings = Vec::new();
+        let purge = read_purge(&document.section(&keys::PURGE)?)?;
+        let view = read_view(&document.section(&keys::VIEW)?, &mut warnings)?;
+        let ring = read_ring(&document.section(&keys::RING)?, &view.mount)?;
+        let cameras = camera::read_all(&document, &mut warnings)?;
+        let lines = document.lines();
+        Ok(Config { ring, view, purge, cameras, warnings, file: path.to_path_buf(), lines })
+    }
+
+    /// The error that says `reason` of the value of `key` in this file, for a room that knows
+    /// more of what a key may say than this one does.
+    #[must_use]
+    pub fn refuse(&self, key: &keys::Key, reason: impl ToString) -> ConfigError {
+        let label = key.label();
+        let line = self.lines.get(&label).copied();
+        ConfigError::of_key(&self.file, line, label, reason.to_string())
+    }
+
+    /// The age at which clips of `camera` expire, by its own setting or else by `purge.retain`.
+    /// A camera that is not in the configuration has none.
+    #[must_use]
+    pub fn retain_of(&self, camera: &str) -> Option<Duration> {
+        let camera = self.cameras.iter().find(|known| known.name.as_str() == camera)?;
+        camera.retain.or(self.purge.retain)
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
+    let mut text = String::new();
+    let count = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    match count.map_err(|error| format!("can't be read: {error}"))? as u64 {
+        0..=FILE_BYTES_MAX => Ok(text),
+        _ => Err(format!("longer than {FILE_BYTES_MAX} bytes: not a configuration")),
+    }
+}
+
+fn read_ring(section: &Section<'_>, mount: &Path) -> Result<RingConfig, ConfigError> {
+    let outside_mount = |key: &keys::Key| {
+        let path = section.path(key)?;
+        match path.value.starts_with(mount) {
+            true => Err(path.refuse("lies in the mount point, where it would be hidden")),
+            false => Ok(path.value),
+        }
+    };
+    Ok(RingConfig {
+        device: outside_mount(&keys::RING_DEVICE)?,
+        index: outside_mount(&keys::RING_INDEX)?,
+        flush: section.duration(&keys::RING_FLUSH)?.value,
+    })
+}
+
+fn read_view(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<ViewConfig, ConfigError> {
+    let zone = match section.optional_string(&keys::VIEW_ZONE)? {
+        Some(name) => zone::parse(&name.value).map_err(|reason| name.refuse(reason))?,
+        None => {
+            let (zone, warning) = system_zone();
+            warnings.extend(warning);
+            zone
+        }
+    };
+    let clip = section.duration(&keys::VIEW_CLIP)?;
+    Ok(ViewConfig {
+        mount: section.path(&keys::VIEW_MOUNT)?.value,
+        zone,
+        layout: section.string(&keys::VIEW_LAYOUT)?.value,
+        clip: divisor_of_an_hour(clip)?,
+        allow_other: section.boolean(&keys::VIEW_ALLOW_OTHER)?.value,
+    })
+}
+
+fn divisor_of_an_hour(clip: Located<Duration>) -> Result<Duration, ConfigError> {
+    match clip.value.subsec_nanos() == 0 && 3600u64.is_multiple_of(clip.value.as_secs()) {
+        true => Ok(clip.value),
+        false => Err(clip.refuse("does not divide an hour: 5m, 10m, 15m, 20m, 30m and 1h do")),
+    }
+}
+
+fn read_purge(section: &Section<'_>) -> Result<PurgeConfig, ConfigError> {
+    Ok(PurgeConfig {
+        every: section.duration(&keys::PURGE_EVERY)?.value,
+        grace: section.duration(&keys::PURGE_GRACE)?.value,
+        wipe: section.boolean(&keys::PURGE_WIPE)?.value,
+        retain: section.optional_duration(&keys::PURGE_RETAIN)?.map(|retain| retain.value),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+[ring]
+device = "/dev/disk/by-partlabel/reelfs"
+index = "/var/lib/reelfs/index"
+flush = "2s"
+[view]
+mount = "/srv/cameras"
+zone = "Europe/Berlin"
+layout = "%Y-%m-%d/{camera}/%H-%M-%S.mp4"
+clip = "10m"
+allow_other = false
+[purge]
+every = "1m"
+grace = "24h"
+wipe = false
+retain = "30d"
+[[camera]]
+name = "front-door"
+url = "rtsp://192.0.2.10/stream1"
+retain = "14d"
+[[camera]]
+name = "yard"
+url = "rtsp://192.0.2.11/stream1"
+"#;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(Path::new("/etc/reelfs/reelfs.toml"), text)
+    }
+
+    /// The message for `WHOLE` with `from` replaced by `to`.
+    fn message(from: &str, to: &str) -> String {
+        assert!(WHOLE.contains(from), "{from:?} is not in the example");
+        parse(&WHOLE.replacen(from, to, 1)).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn the_example_says_what_it_says() {
+        let config = parse(WHOLE).unwrap();
+        assert_eq!(config.ring.device, Path::new("/dev/disk/by-partlabel/reelfs"));
+        assert_eq!(config.ring.flush, Duration::from_secs(2));
+        assert_eq!(config.view.zone, chrono_tz::Europe::Berlin);
+        assert_eq!(config.view.clip, Duration::from_secs(600));
+        assert_eq!(config.purge.grace, Duration::from_secs(86_400));
+        assert_eq!(config.cameras.len(), 2);
+        assert_eq!(config.retain_of("front-door"), Some(Duration::from_secs(14 * 86_400)));
+        assert_eq!(config.retain_of("yard"), Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(config.retain_of("gone"), None);
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
+
+    #[test]
+    fn what_is_not_said_has_the_documented_default() {
+        let text = "[ring]\ndevice = \"ring.img\"\n[view]\nmount = \"mnt\"\nzone = \"UTC\"\n";
+        let config = parse(text).unwrap();
+        assert_eq!(config.ring.device, Path::new("/etc/reelfs/ring.img"));
+        assert_eq!(config.view.mount, Path::new("/etc/reelfs/mnt"));
+        assert_eq!(config.ring.index, Path::new("/var/lib/reelfs/index"));
+        assert_eq!(config.ring.flush, Duration::from_secs(2));
+        assert_eq!(config.view.layout, "%Y-%m-%d/{camera}/%H-%M-%S.mp4");
+        assert_eq!(config.purge.retain, None);
+        assert!(!config.purge.wipe && !config.view.allow_other);
+        assert!(config.cameras.is_empty());
+    }
+
+    #[test]
+    fn an_empty_file_is_refused() {
+        let error = parse("").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "/etc/reelfs/reelfs.toml: view.mount: missing: say `mount = \"…\"` in [view]"
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_named_with_its_section() {
+        let text = "[view]\nmount = \"/mnt\"\n\n[ring]\nflush = \"1s\"\n";
+        let error = parse(text).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "/etc/reelfs/reelfs.toml:4: ring.device: missing: say `device = \"…\"` in [ring]"
+        );
+    }
+
+    #[test]
+    fn a_misspelt_key_gets_the_nearest_as_a_suggestion() {
+        let error = message("flush", "flsh");
+        assert_eq!(
+            error,
+            "/etc/reelfs/reelfs.toml:5: ring.flsh: no such key; did you mean `flush`?"
+        );
+        let error = message("index", "clip");
+        assert!(error.ends_with("ring.clip: no such key; `clip` belongs to [view]"), "{error}");
+        let error = message("url", "colour-of-the-wall");
+        assert!(
+            error.ends_with("no such key; there are name, url, username, password_file, retain"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_misspelt_section_gets_a_suggestion() {
+        let error = message("[purge]", "[purg]");
+        assert_eq!(
+            error,
+            "/etc/reelfs/reelfs.toml:12: purg: no such section; did you mean `purge`?"
+        );
+        let error = message("[[camera]]\nname = \"front-door\"", "[camera]");
+        assert!(error.contains("camera: write [[camera]], once for each camera"), "{error}");
+        let error = parse("ring = 3\n").unwrap_err().to_string();
+        assert!(error.contains(":1: ring: is a number, has to be a section"), "{error}");
+    }
+
+    #[test]
+    fn broken_toml_is_an_error_with_its_line() {
+        let error = message("\"10m\"", "10m\"");
+        assert!(error.starts_with("/etc/reelfs/reelfs.toml:10: "), "{error}");
+        let error = message("grace", "every");
+        assert!(error.starts_with("/etc/reelfs/reelfs.toml:14: "), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_an_error_that_shows_the_right_one() {
+        let error = message("\"2s\"", "2");
+        assert_eq!(
+            error,
+            "/etc/reelfs/reelfs.toml:5: ring.flush: is a number, has to be a duration such as \"2s\""
+        );
+        let error = message("wipe = false", "wipe = \"no\"");
+        assert!(error.ends_with("purge.wipe: is a text, has to be true or false"), "{error}");
+        let error = message("\"front-door\"", "7");
+        assert!(error.contains(":18: camera.name: is a number, has to be"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_an_error_that_shows_the_range() {
+        let error = message("\"2s\"", "\"100ms\"");
+        assert!(error.ends_with("ring.flush: 100ms is not from 200ms to 1m"), "{error}");
+        assert!(message("\"2s\"", "\"61s\"").contains("not from 200ms to 1m"));
+        assert!(message("\"10m\"", "\"9s\"").contains("not from 10s to 1h"));
+        assert!(message("\"10m\"", "\"2h\"").contains("not from 10s to 1h"));
+        assert!(message("\"10m\"", "\"7m\"").contains(":10: view.clip: does not divide an hour"));
+        assert!(message("\"10m\"", "\"10500ms\"").contains("does not divide an hour"));
+        assert!(message("\"14d\"", "\"59s\"").contains(":20: camera.retain: 59s is not from 1m"));
+        assert!(message("\"30d\"", "\"0s\"").contains("purge.retain: 0s is not from 1m"));
+        assert!(message("\"1m\"", "\"0s\"").contains("purge.every: 0s is not from 1s to 1h"));
+    }
+
+    #[test]
+    fn a_duration_without_a_unit_is_an_error() {
+        assert!(message("\"24h\"", "\"24\"").contains("purge.grace: \"24\" has no unit"));
+        assert!(message("\"24h\"", "\"24 moons\"").contains("\"moons\" is not a unit"));
+        assert!(message("\"24h\"", "\"-1h\"").contains("purge.grace: \"-1h\" is not a duration"));
+    }
+
+    #[test]
+    fn an_unknown_zone_gets_a_suggestion() {
+        let error = message("Europe/Berlin", "Europe/Berlni");
+        assert!(error.contains(":8: view.zone: "), "{error}");
+        assert!(error.ends_with("did you mean `Europe/Berlin`?"), "{error}");
+    }
+
+    #[test]
+    fn empty_strings_are_refused() {
+        assert!(message("\"/srv/cameras\"", "\"\"").ends_with("view.mount: is empty"));
+        let error = message("\"%Y-%m-%d/{camera}/%H-%M-%S.mp4\"", "\"\"");
+        assert!(error.ends_with(":9: view.layout: is empty"));
+    }
+
+    #[test]
+    fn ring_and_index_lie_outside_the_mount() {
+        let error = message("/var/lib/reelfs/index", "/srv/cameras/index");
+        assert!(error.contains(":4: ring.index: lies in the mount point"), "{error}");
+    }
+
+    #[test]
+    fn a_room_above_can_refuse_a_value_with_its_line() {
+        let config = parse(WHOLE).unwrap();
+        let error = config.refuse(&keys::VIEW_LAYOUT, "%Q is not a field");
+        assert_eq!(error.to_string(), "/etc/reelfs/reelfs.toml:9: view.layout: %Q is not a field");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error_with_its_name() {
+        let error = Config::load(Path::new("/nowhere/reelfs.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/reelfs.toml: can't be read: No such file"), "{error}");
+    }
+
+    #[test]
+    fn more_cameras_than_the_limit_are_refused() {
+        let camera = |n: usize| format!("[[camera]]\nname = \"c{n}\"\nurl = \"rtsp://h/{n}\"\n");
+        let many: String = (0..=CAMERAS_MAX).map(camera).collect();
+        let error = parse(&format!("{WHOLE}{many}")).unwrap_err().to_string();
+        assert!(error.contains("more than 256 cameras"), "{error}");
+    }
+}

@@ -1,0 +1,208 @@
+//! The thread that owns the index: opens it, serves its queue, begins anew after damage.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::queue::{Job, Queue, Reply, Write};
+use super::store::{Store, Trouble};
+use super::{Owner, RESETS_MAX};
+use crate::units::ClipId;
+
+/// Time between flushes while something is written. What a crash loses is read from the ring.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// Bytes after which a flush does not wait for [`FLUSH_EVERY`]: bounds what is dirty in memory,
+/// and how far the files outgrow their bound.
+const UNFLUSHED_BYTES_MAX: usize = 16 << 20;
+
+/// How long to wait for work when there is nothing to flush either.
+const IDLE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(super) struct Worker {
+    directory: PathBuf,
+    owner: Owner,
+    bytes_max: u64,
+    queue: Arc<Queue>,
+    resets: u32,
+    /// When the first write that no flush covers was made.
+    written_at: Option<Instant>,
+    /// Bytes of contents that no flush covers.
+    unflushed_bytes: usize,
+}
+
+impl Worker {
+    pub(super) fn new(directory: &Path, owner: Owner, bytes_max: u64, queue: Arc<Queue>) -> Worker {
+        let directory = directory.to_path_buf();
+        Worker {
+            directory,
+            owner,
+            bytes_max,
+            queue,
+            resets: 0,
+            written_at: None,
+            unflushed_bytes: 0,
+        }
+    }
+
+    /// Serves the queue until it is closed, or until there is no index to be had.
+    pub(super) fn run(mut self) {
+        // Held to the end: tells another process to stay away.
+        match self.lock_directory() {
+            Ok(_lock) => match self.open() {
+                Some(store) => self.serve(store),
+                None => log::warn!("going on without an index"),
+            },
+            Err(error) => {
+                let directory = self.directory.display();
+                log::warn!("going on without an index: {directory}: {error}");
+            }
+        }
+        self.queue.give_up();
+    }
+
+    fn lock_directory(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.directory)?;
+        let file = File::create(self.directory.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses it")),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("sled")
+    }
+
+    /// Opens the index; what can't be opened is thrown away, [`RESETS_MAX`] times.
+    fn open(&mut self) -> Option<Store> {
+        loop {
+            match Store::open(&self.path(), &self.owner) {
+                Ok(store) => return Some(store),
+                Err(trouble) => self.count_reset(&trouble)?,
+            }
+        }
+    }
+
+    fn count_reset(&mut self, trouble: &Trouble) -> Option<()> {
+        let path = self.path();
+        if self.resets >= RESETS_MAX {
+            log::warn!("index {}: {trouble}; this is the last time", path.display());
+            return None;
+        }
+        log::warn!("index {}: {trouble}; beginning with an empty one", path.display());
+        self.resets += 1;
+        self.discard()
+    }
+
+    /// Puts the index aside under one name, so that half of it can't be found, and removes it.
+    fn discard(&mut self) -> Option<()> {
+        (self.written_at, self.unflushed_bytes) = (None, 0);
+        let aside = self.directory.join("sled.discarded");
+        let removed = remove_if_there(&aside)
+            .and_then(|()| match fs::rename(self.path(), &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            })
+            .and_then(|()| remove_if_there(&aside));
+        removed
+            .inspect_err(|error| {
+                log::warn!("index {}: can't be removed: {error}", self.directory.display());
+            })
+            .ok()
+    }
+
+    fn serve(&mut self, mut store: Store) {
+        self.queue.opened();
+        loop {
+            let wait_max = self.written_at.map_or(IDLE_WAIT_MAX, |written_at| {
+                FLUSH_EVERY.saturating_sub(written_at.elapsed())
+            });
+            let done = match self.queue.next(wait_max) {
+                Job::Answer(clip, reply) => answer(&store, clip, &reply),
+                Job::Write(write) => self.write(&store, &write),
+                Job::Idle => Ok(()),
+                Job::Stop { flush } => {
+                    if flush && let Err(trouble) = store.flush() {
+                        log::warn!("index: {trouble}");
+                    }
+                    store.close();
+                    return;
+                }
+            };
+            let kept = done.and_then(|()| self.flush_if_due(&store));
+            let fits = match kept {
+                Ok(fits) => fits,
+                Err(trouble) => {
+                    store.close();
+                    if self.count_reset(&trouble).is_none() {
+                        return;
+                    }
+                    let Some(opened) = self.open() else { return };
+                    store = opened;
+                    continue;
+                }
+            };
+            if !fits {
+                let Some(opened) = self.begin_anew(store) else { return };
+                store = opened;
+            }
+        }
+    }
+
+    fn begin_anew(&mut self, store: Store) -> Option<Store> {
+        log::info!("the index has reached {} bytes and begins anew", self.bytes_max);
+        store.close();
+        self.discard()?;
+        self.open()
+    }
+
+    fn write(&mut self, store: &Store, write: &Write) -> Result<(), Trouble> {
+        self.written_at.get_or_insert_with(Instant::now);
+        match write {
+            Write::Put(clip, contents) => {
+                self.unflushed_bytes += contents.len();
+                store.put(*clip, contents)
+            }
+            Write::Forget(clip) => store.forget(*clip),
+        }
+    }
+
+    /// Flushes when it is time; answers whether the index is within its bound.
+    fn flush_if_due(&mut self, store: &Store) -> Result<bool, Trouble> {
+        let due = self.written_at.is_some_and(|written_at| written_at.elapsed() >= FLUSH_EVERY);
+        if !due && self.unflushed_bytes < UNFLUSHED_BYTES_MAX {
+            return Ok(true);
+        }
+        (self.written_at, self.unflushed_bytes) = (None, 0);
+        store.flush()?;
+        Ok(store.byte_count()? <= self.bytes_max)
+    }
+}
+
+/// Whoever asked hears nothing of damage: the ring answers instead.
+fn answer(store: &Store, clip: ClipId, reply: &Reply) -> Result<(), Trouble> {
+    let contents = store.contents(clip);
+    let (answer, done) = match contents {
+        Ok(contents) => (contents, Ok(())),
+        Err(trouble) => (None, Err(trouble)),
+    };
+    // Nobody listens any more where it took too long.
+    let _ = reply.try_send(answer);
+    done
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

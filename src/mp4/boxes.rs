@@ -1,0 +1,114 @@
+//! Writes boxes: big-endian fields, and lengths that are known when a box ends.
+
+/// Length of a box header with a 32-bit length, in bytes (ISO/IEC 14496-12, 4.2).
+pub(super) const HEADER_BYTES: u64 = 8;
+/// Length of a box header with version and flags, in bytes (ISO/IEC 14496-12, 4.2).
+pub(super) const FULL_HEADER_BYTES: u64 = HEADER_BYTES + 4;
+/// Length of a box header with a 64-bit length, in bytes (ISO/IEC 14496-12, 4.2).
+pub(super) const LARGE_HEADER_BYTES: u64 = HEADER_BYTES + 8;
+
+/// Appends boxes to a buffer. Whoever writes has made sure that no box exceeds 2³²−1 bytes.
+pub(super) struct BoxWriter(Vec<u8>);
+
+impl BoxWriter {
+    pub(super) fn new() -> BoxWriter {
+        BoxWriter(Vec::new())
+    }
+
+    /// A buffer that holds `capacity` bytes before it has to grow.
+    pub(super) fn with_capacity(capacity: usize) -> BoxWriter {
+        BoxWriter(Vec::with_capacity(capacity))
+    }
+
+    /// A box around what `body` writes.
+    pub(super) fn plain(&mut self, kind: &[u8; 4], body: impl FnOnce(&mut BoxWriter)) {
+        let start = self.0.len();
+        self.u32(0);
+        self.raw(kind);
+        body(self);
+        let length = (self.0.len() - start) as u32;
+        self.0[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// A box with version and flags around what `body` writes.
+    pub(super) fn full(
+        &mut self,
+        kind: &[u8; 4],
+        version: u8,
+        flags: u32,
+        body: impl FnOnce(&mut BoxWriter),
+    ) {
+        self.plain(kind, |to| {
+            to.u32(u32::from(version) << 24 | flags);
+            body(to);
+        });
+    }
+
+    pub(super) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    pub(super) fn u16(&mut self, value: u16) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn u32(&mut self, value: u32) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn u64(&mut self, value: u64) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn i16(&mut self, value: i16) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn i32(&mut self, value: i32) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn i64(&mut self, value: i64) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn zeros(&mut self, count: usize) {
+        self.0.resize(self.0.len() + count, 0);
+    }
+
+    /// The text up to its first NUL, and the NUL that ends it.
+    pub(super) fn terminated(&mut self, text: &[u8]) {
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        self.raw(&text[..end]);
+        self.u8(0);
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_knows_its_length_and_that_of_the_boxes_in_it() {
+        let mut to = BoxWriter::new();
+        to.plain(b"moov", |to| to.full(b"free", 1, 2, |to| to.u16(7)));
+        let expected =
+            [&[0, 0, 0, 22][..], b"moov", &[0, 0, 0, 14], b"free", &[1, 0, 0, 2], &[0, 7]];
+        assert_eq!(to.finish(), expected.concat());
+    }
+
+    #[test]
+    fn a_nul_in_a_text_ends_it() {
+        let mut to = BoxWriter::new();
+        to.terminated(b"text\0plain");
+        assert_eq!(to.finish(), b"text\0");
+    }
+}

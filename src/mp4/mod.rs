@@ -1,0 +1,85 @@
+//! Chunks to mp4: exact size, boxes, and the pieces of which the file consists. Pure.
+//!
+//! A file is `ftyp`, `moov` and one `mdat` with a 64-bit length (ISO/IEC 14496-12, 4.2). The
+//! `mdat` is the data of the clip's chunks, one after another, as they lie on the ring; all that
+//! is made is in front of it.
+//!
+//! **Sizes are additive.** Each table entry belongs to one chunk, runs are not merged across
+//! chunks, offsets and times always take 64 bits, and which boxes are there depends on the
+//! [`ClipFact`](crate::segment::ClipFact) alone. So [`size`] is a constant plus a sum of counts,
+//! and `stat` builds nothing. [`Movie::new`] compares what the tables hold with what the fact
+//! promised, and refuses to make a file of another size.
+//!
+//! **Bytes are for ever.** They depend on the fact, the tables and the parameter sets, and on
+//! nothing else: no clock, no order of a map. A clip keeps the [`OUTPUT_VERSION`] that it was
+//! closed under; a change of a single byte is a new version, beside the old one.
+//!
+//! **Time.** Tick *t* of the clip is media time *t* − `start` of a track, and is presented *t*
+//! after the clip's start. The first picture is presented at tick 0. Another track that begins
+//! later is delayed by an empty edit; what it has of priming (`codec_delay`), or of samples from
+//! before tick 0, is cut off by the edit. A track has one edit, or two where it is delayed.
+//!
+//! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
+//! `tables` (samples), `file` (pieces).
+
+mod boxes;
+mod entry;
+mod file;
+mod layout;
+mod moov;
+mod tables;
+
+pub use entry::{codec_name, entry_facts, sample_entry};
+pub use file::{Chunk, Movie, Piece};
+pub use layout::size;
+
+use crate::segment::Malformed;
+
+/// The version of the assembly under which clips are closed now.
+pub const OUTPUT_VERSION: u16 = 1;
+
+/// Why a clip can't be made into a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mp4Error {
+    /// The clip was closed by a newer program.
+    #[error("mp4 output version {0} is not known, the newest known is {OUTPUT_VERSION}")]
+    UnknownVersion(u16),
+    /// More than the format can say.
+    #[error("{what}: {found} is more than an mp4 can hold, {limit}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: u128,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// A sample table is not one.
+    #[error("sample table of chunk {chunk}: {reason}")]
+    Table {
+        /// Which chunk of the clip, counted from 0.
+        chunk: usize,
+        /// What is wrong with it.
+        reason: Malformed,
+    },
+    /// A parameter set is not one.
+    #[error("parameter set {number}: {reason}")]
+    Parameters {
+        /// Which of the clip, counted from 0.
+        number: usize,
+        /// What is wrong with it.
+        reason: Malformed,
+    },
+    /// Fact, tables and parameter sets of the clip say different things.
+    #[error("{place}: {what} is {found}, expected {expected}")]
+    Disagrees {
+        /// Track or chunk.
+        place: String,
+        /// What they disagree on.
+        what: &'static str,
+        /// What the tables hold.
+        found: String,
+        /// What the fact promises.
+        expected: String,
+    },
+}

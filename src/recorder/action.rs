@@ -1,0 +1,112 @@
+//! What the cutter wants done, and what it left out. Values only.
+
+use std::sync::Arc;
+
+use crate::segment::{ChunkTable, EndReason, Observation};
+
+/// Samples to be made durable at once.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The encoded parameter set of all its samples.
+    pub parameters: Arc<[u8]>,
+    /// Its sample table, of one track.
+    pub table: ChunkTable,
+    /// The samples.
+    pub data: Vec<u8>,
+}
+
+/// What is to be done with a stream's clips, in this order.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A clip begins; an [`Action::Append`] follows.
+    Begin,
+    /// A chunk of the clip that began last.
+    Append(Chunk),
+    /// The clip that began last is over.
+    End {
+        /// Why.
+        reason: EndReason,
+        /// From its first picture to where the next clip begins, or would, in nanoseconds.
+        length_nanos: i64,
+    },
+    /// Something to be remembered.
+    Observe(Observation),
+}
+
+/// Why frames that were received were not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// A connection begins between key frames; nothing is amiss.
+    BeforeKeyFrame,
+    /// A picture that they are built on was lost on the way.
+    Loss,
+    /// The camera's time made a jump in the middle of a group.
+    TimeJump,
+    /// Picture size or codec changed in the middle of a group.
+    ParametersChanged,
+    /// No key frame came for so long that the clip had to end.
+    NoKeyFrame,
+    /// One of their group is larger than a chunk can be.
+    TooLarge,
+    /// The device did not keep up.
+    QueueFull,
+    /// The ring had ended the clip.
+    ClipEnded,
+}
+
+impl DropReason {
+    /// All of them, in the order of [`Drops`].
+    pub const ALL: [DropReason; 8] = [
+        DropReason::BeforeKeyFrame,
+        DropReason::Loss,
+        DropReason::TimeJump,
+        DropReason::ParametersChanged,
+        DropReason::NoKeyFrame,
+        DropReason::TooLarge,
+        DropReason::QueueFull,
+        DropReason::ClipEnded,
+    ];
+
+    /// A few words for logs, observations and `status`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            DropReason::BeforeKeyFrame => "waiting for the first key frame",
+            DropReason::Loss => "packets lost on the way",
+            DropReason::TimeJump => "the camera's time jumped",
+            DropReason::ParametersChanged => "the picture size changed",
+            DropReason::NoKeyFrame => "no key frame for too long",
+            DropReason::TooLarge => "a frame larger than a chunk can be",
+            DropReason::QueueFull => "the device does not keep up",
+            DropReason::ClipEnded => "the ring ended the clip",
+        }
+    }
+
+    fn index(self) -> usize {
+        Self::ALL.iter().position(|reason| *reason == self).unwrap_or(0)
+    }
+}
+
+/// Numbers of frames that were received and not recorded, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Drops {
+    /// Counts some.
+    pub fn add(&mut self, reason: DropReason, frames: u64) {
+        self.0[reason.index()] += frames;
+    }
+
+    /// How many for one reason.
+    #[must_use]
+    pub fn of(&self, reason: DropReason) -> u64 {
+        self.0[reason.index()]
+    }
+
+    /// How many that should have been recorded.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        let counted = |reason: &&DropReason| **reason != DropReason::BeforeKeyFrame;
+        DropReason::ALL.iter().filter(counted).map(|reason| self.of(*reason)).sum()
+    }
+}

@@ -1,0 +1,307 @@
+//! Presentation times in the order of decoding become decode times and composition offsets. Pure.
+//!
+//! RTP carries presentation times only, mp4 wants decode times that grow and offsets from them to
+//! the presentation times. With a reorder depth of d (no picture is decoded more than d pictures
+//! after one that is shown behind it) the decode time of picture j is the (j−d)-th smallest
+//! presentation time, which is known when picture j arrives. The first d pictures have no such
+//! time: theirs are continued backwards from the first one.
+
+use std::collections::VecDeque;
+
+use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
+use h264_reader::rbsp::{BitReader, decode_nal};
+
+use crate::segment::{Codec, ParameterSet};
+
+/// The largest reorder depth: no decoder holds more pictures (ITU-T H.264, A.3.1 h).
+const DEPTH_MAX: usize = 16;
+
+/// How many pictures may be decoded before one that is shown before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReorderDepth {
+    /// The parameters say so.
+    Known(usize),
+    /// Nothing says so: taken as 0 until a presentation time goes back.
+    Unknown,
+}
+
+impl ReorderDepth {
+    /// What the sequence parameters of a set say (ITU-T H.264, E.2.1 `max_num_reorder_frames`).
+    #[must_use]
+    pub fn of(set: &ParameterSet) -> ReorderDepth {
+        if set.codec != Codec::H264 {
+            return ReorderDepth::Unknown;
+        }
+        sequence_parameters(&set.configuration).map_or(ReorderDepth::Unknown, |sps| depth_of(&sps))
+    }
+}
+
+/// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1.2): five bytes,
+/// the number of sets in the low five bits of the sixth, then each with a length of two bytes.
+fn sequence_parameters(configuration: &[u8]) -> Option<SeqParameterSet> {
+    let (fixed, rest) = configuration.split_first_chunk::<6>()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    if fixed[5] & 0x1f == 0 {
+        return None;
+    }
+    let nal = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    let rbsp = decode_nal(nal).ok()?;
+    SeqParameterSet::from_bits(BitReader::new(&*rbsp)).ok()
+}
+
+fn depth_of(sps: &SeqParameterSet) -> ReorderDepth {
+    const BASELINE: u8 = 66;
+    let stated = sps.vui_parameters.as_ref().and_then(|vui| vui.bitstream_restrictions.as_ref());
+    if u8::from(sps.profile_idc) == BASELINE
+        || matches!(sps.pic_order_cnt, PicOrderCntType::TypeTwo)
+    {
+        return ReorderDepth::Known(0);
+    }
+    match stated {
+        Some(stated) => {
+            ReorderDepth::Known((stated.max_num_reorder_frames as usize).min(DEPTH_MAX))
+        }
+        None => ReorderDepth::Unknown,
+    }
+}
+
+/// How far pictures are apart: the median of the last steps, so that one gap does not count.
+#[derive(Clone, Debug, Default)]
+pub struct Interval {
+    steps: VecDeque<i64>,
+}
+
+impl Interval {
+    /// Enough for a median that a few odd steps do not move.
+    const STEPS_MAX: usize = 9;
+
+    /// Takes one step between neighbours in the order of presentation, in ticks.
+    pub fn note(&mut self, step: i64) {
+        if step > 0 {
+            if self.steps.len() == Self::STEPS_MAX {
+                self.steps.pop_front();
+            }
+            self.steps.push_back(step);
+        }
+    }
+
+    /// A single step may be a gap and says nothing.
+    const STEPS_MIN: usize = 3;
+
+    /// The median, in ticks; `None` before the third step.
+    #[must_use]
+    pub fn median(&self) -> Option<i64> {
+        let mut steps: Vec<i64> = self.steps.iter().copied().collect();
+        steps.sort_unstable();
+        (steps.len() >= Self::STEPS_MIN).then(|| steps[steps.len() / 2])
+    }
+}
+
+/// Decode time and composition offset of one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// Decode time, in ticks; larger than that of the picture before.
+    pub time: i64,
+    /// Presentation time less decode time, in ticks; never negative.
+    pub offset: i32,
+}
+
+/// Makes decode times out of presentation times.
+#[derive(Clone, Debug)]
+pub struct DecodeTimes {
+    depth: usize,
+    may_rise: bool,
+    /// Presentation times that no picture has taken as its decode time, ascending; at most
+    /// `depth` of them between two pictures.
+    waiting: VecDeque<i64>,
+    /// The last presentation times since the restart, to see how far one goes back.
+    recent: VecDeque<i64>,
+    last: Option<i64>,
+}
+
+impl DecodeTimes {
+    /// Times for a stream of the given depth.
+    #[must_use]
+    pub fn new(depth: ReorderDepth) -> DecodeTimes {
+        let (depth, may_rise) = match depth {
+            ReorderDepth::Known(depth) => (depth.min(DEPTH_MAX), false),
+            ReorderDepth::Unknown => (0, true),
+        };
+        DecodeTimes {
+            depth,
+            may_rise,
+            waiting: VecDeque::new(),
+            recent: VecDeque::new(),
+            last: None,
+        }
+    }
+
+    /// Goes on with parameters that say another depth. A depth that was learned is kept where
+    /// the new parameters say nothing.
+    pub fn set_depth(&mut self, depth: ReorderDepth) {
+        match depth {
+            ReorderDepth::Known(depth) => {
+                (self.depth, self.may_rise) = (depth.min(DEPTH_MAX), false);
+            }
+            ReorderDepth::Unknown => self.may_rise = true,
+        }
+    }
+
+    /// Forgets the pictures so far, because some are missing or a run begins, but not the depth
+    /// that they taught. Times grow from `last`: the decode time of the picture before.
+    pub fn restart(&mut self, last: Option<i64>) {
+        self.waiting.clear();
+        self.recent.clear();
+        self.last = last;
+    }
+
+    /// Decode time of the last picture, in ticks.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.last
+    }
+
+    /// Takes the next picture in the order of decoding. `interval` is how far pictures are
+    /// apart, in ticks: it places the first pictures after a restart.
+    pub fn push(&mut self, pts: i64, interval: i64) -> Decoded {
+        self.learn(pts);
+        let place = self.waiting.partition_point(|waiting| *waiting <= pts);
+        self.waiting.insert(place, pts);
+        let mut time = None;
+        while self.waiting.len() > self.depth {
+            time = self.waiting.pop_front();
+        }
+        let time = time.unwrap_or_else(|| {
+            let missing = (self.depth + 1 - self.waiting.len()) as i64;
+            let first = self.waiting.front().copied().unwrap_or(pts);
+            first.saturating_sub(missing.saturating_mul(interval.max(1)))
+        });
+        let time = self.last.map_or(time, |last| time.max(last.saturating_add(1)));
+        self.last = Some(time);
+        let offset = pts.saturating_sub(time).clamp(0, i64::from(i32::MAX));
+        Decoded { time, offset: offset as i32 }
+    }
+
+    /// Raises the depth where nobody stated one and a picture comes that is shown before more
+    /// of its predecessors than the depth allows.
+    fn learn(&mut self, pts: i64) {
+        if self.may_rise {
+            let behind = self.recent.iter().filter(|earlier| **earlier > pts).count();
+            self.depth = self.depth.max(behind.min(DEPTH_MAX));
+        }
+        if self.recent.len() == DEPTH_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(pts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Groups of one reference picture and `b` pictures shown before it, in decode order.
+    fn with_b_pictures(groups: usize, b: usize, interval: i64) -> Vec<i64> {
+        let mut order = vec![0];
+        for group in 0..groups {
+            let first = 1 + group * (b + 1);
+            order.push(first + b);
+            order.extend(first..first + b);
+        }
+        order.into_iter().map(|picture| picture as i64 * interval).collect()
+    }
+
+    fn times(depth: ReorderDepth, pts: &[i64], interval: i64) -> Vec<Decoded> {
+        let mut times = DecodeTimes::new(depth);
+        pts.iter().map(|pts| times.push(*pts, interval)).collect()
+    }
+
+    #[test]
+    fn without_reordering_decode_times_are_presentation_times() {
+        let pts = [100, 3700, 7300, 10900];
+        for depth in [ReorderDepth::Known(0), ReorderDepth::Unknown] {
+            let decoded = times(depth, &pts, 3600);
+            assert!(decoded.iter().zip(pts).all(|(d, pts)| (d.time, d.offset) == (pts, 0)));
+        }
+    }
+
+    #[test]
+    fn a_steady_stream_with_b_pictures_has_steady_decode_times() {
+        let pts = with_b_pictures(20, 2, 3600);
+        let decoded = times(ReorderDepth::Known(1), &pts, 3600);
+        assert!(decoded.windows(2).all(|pair| pair[1].time - pair[0].time == 3600));
+        assert_eq!(decoded[0], Decoded { time: -3600, offset: 3600 });
+    }
+
+    #[test]
+    fn a_depth_that_nobody_stated_is_learned() {
+        let mut times = DecodeTimes::new(ReorderDepth::Unknown);
+        for pts in with_b_pictures(4, 2, 3600) {
+            times.push(pts, 3600);
+        }
+        assert_eq!(times.depth, 1);
+    }
+
+    #[test]
+    fn repeated_times_grow_by_the_least() {
+        let decoded = times(ReorderDepth::Known(0), &[10, 10, 5, 20], 5);
+        let got: Vec<i64> = decoded.iter().map(|decoded| decoded.time).collect();
+        assert_eq!(got, [10, 11, 12, 20]);
+    }
+
+    #[test]
+    fn the_median_does_not_follow_one_gap() {
+        let mut interval = Interval::default();
+        assert_eq!(interval.median(), None);
+        for step in [3600, 3600, 900_000, 3600, 3590] {
+            interval.note(step);
+        }
+        assert_eq!(interval.median(), Some(3600));
+    }
+
+    #[test]
+    fn garbage_has_an_unknown_depth() {
+        let set = |configuration: &[u8]| ParameterSet {
+            codec: Codec::H264,
+            configuration: configuration.to_vec(),
+            video: None,
+            audio: None,
+        };
+        for bytes in [&b""[..], &[1, 2, 3, 4, 5, 0xe1, 0xff, 0xff], &[0; 40]] {
+            assert_eq!(ReorderDepth::of(&set(bytes)), ReorderDepth::Unknown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decode_times_grow_and_presentation_times_are_kept(
+            groups in 1_usize..20, b in 0_usize..8, interval in 100_i64..10_000, start in 0..1_i64 << 40,
+        ) {
+            let pts: Vec<i64> =
+                with_b_pictures(groups, b, interval).iter().map(|pts| pts + start).collect();
+            let depth = usize::from(b > 0);
+            let decoded = times(ReorderDepth::Known(depth), &pts, interval);
+            for pair in decoded.windows(2) {
+                prop_assert!(pair[0].time < pair[1].time);
+            }
+            for (decoded, pts) in decoded.iter().zip(&pts) {
+                prop_assert_eq!(decoded.time + i64::from(decoded.offset), *pts);
+            }
+        }
+
+        #[test]
+        fn any_times_at_all_give_growing_decode_times_and_no_negative_offset(
+            pts in proptest::collection::vec(any::<i32>(), 1..60),
+            depth in 0_usize..20,
+            known: bool,
+        ) {
+            let depth = if known { ReorderDepth::Known(depth) } else { ReorderDepth::Unknown };
+            let pts: Vec<i64> = pts.into_iter().map(i64::from).collect();
+            let decoded = times(depth, &pts, 3600);
+            prop_assert!(decoded.windows(2).all(|pair| pair[0].time < pair[1].time));
+            prop_assert!(decoded.iter().all(|decoded| decoded.offset >= 0));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The frames of one chunk to be. Pure.
+
+use std::sync::Arc;
+
+use super::decode_times::{DecodeTimes, Decoded};
+use crate::camera::Frame;
+use crate::clock::Reading;
+use crate::segment::{Sample, SampleFlags};
+
+/// One frame that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    pts: i64,
+    decoded: Decoded,
+    size: u32,
+    is_key: bool,
+}
+
+/// Frames that have been received and not been handed in. Bounded by the cutter.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    frames: Vec<Waiting>,
+    data: Vec<u8>,
+    since: Option<Reading>,
+    parameters: Option<Arc<[u8]>>,
+    /// What steering adds to the decode times of these frames, in ticks.
+    shift: i64,
+    /// The chunk begins after missing frames: with the decode time before them.
+    restart: Option<Option<i64>>,
+}
+
+/// What [`Pending::take`] hands out.
+pub(super) struct Taken {
+    pub(super) samples: Vec<Sample>,
+    pub(super) data: Vec<u8>,
+    pub(super) parameters: Arc<[u8]>,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) fn byte_count(&self) -> usize {
+        self.data.len()
+    }
+
+    /// When the first frame was received.
+    pub(super) fn since(&self) -> Option<Reading> {
+        self.since
+    }
+
+    pub(super) fn parameters(&self) -> Option<&Arc<[u8]>> {
+        self.parameters.as_ref()
+    }
+
+    pub(super) fn shift(&self) -> i64 {
+        self.shift
+    }
+
+    pub(super) fn begins_with_key(&self) -> bool {
+        self.frames.first().is_some_and(|frame| frame.is_key)
+    }
+
+    pub(super) fn first_time(&self) -> Option<i64> {
+        self.frames.first().map(|frame| frame.decoded.time)
+    }
+
+    /// Whether frames are missing before the first one.
+    pub(super) fn is_restart(&self) -> bool {
+        self.restart.is_some()
+    }
+
+    pub(super) fn last_time(&self) -> Option<i64> {
+        self.frames.last().map(|frame| frame.decoded.time)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Pending::default();
+    }
+
+    /// The frames that come next are the first after missing ones; `last` is the decode time
+    /// before those.
+    pub(super) fn restart(&mut self, last: Option<i64>) {
+        self.restart = Some(last);
+    }
+
+    pub(super) fn begin(&mut self, received: Reading, parameters: Arc<[u8]>, shift: i64) {
+        self.since = Some(received);
+        self.parameters = Some(parameters);
+        self.shift = shift;
+    }
+
+    pub(super) fn push(&mut self, frame: &Frame, decoded: Decoded) {
+        self.data.extend_from_slice(&frame.data);
+        self.frames.push(Waiting {
+            pts: frame.pts,
+            decoded,
+            // The cutter refuses frames that are larger than a chunk.
+            size: frame.data.len() as u32,
+            is_key: frame.is_key,
+        });
+    }
+
+    /// Gives the first frames after missing ones their final decode times: now that their
+    /// successors show how far frames are apart and how they are reordered.
+    pub(super) fn place(&mut self, times: &mut DecodeTimes, usual: i64) {
+        let Some(last) = self.restart else { return };
+        let interval = self.interval().unwrap_or(usual);
+        times.restart(last);
+        for frame in &mut self.frames {
+            frame.decoded = times.push(frame.pts, interval);
+        }
+    }
+
+    /// The median distance of neighbours in the order of presentation, in ticks.
+    fn interval(&self) -> Option<i64> {
+        let mut times: Vec<i64> = self.frames.iter().map(|frame| frame.pts).collect();
+        times.sort_unstable();
+        let mut steps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied().filter(|step| *step > 0)
+    }
+
+    /// All frames as samples, the last one `last_duration` ticks long; nothing waits afterwards.
+    pub(super) fn take(&mut self, last_duration: i64) -> Option<Taken> {
+        let taken = std::mem::take(self);
+        let parameters = taken.parameters?;
+        let next = taken.frames.iter().skip(1).map(|frame| Some(frame.decoded.time));
+        let samples = taken.frames.iter().zip(next.chain([None])).map(|(frame, next)| Sample {
+            duration: match next {
+                Some(next) => tick_count(next - frame.decoded.time),
+                None => tick_count(last_duration),
+            },
+            size: frame.size,
+            composition_offset: frame.decoded.offset,
+            flags: SampleFlags { sync: frame.is_key, ..SampleFlags::default() },
+        });
+        Some(Taken { samples: samples.collect(), data: taken.data, parameters })
+    }
+}
+
+/// A duration as a sample table holds it: at least one tick, so that times grow.
+fn tick_count(ticks: i64) -> u32 {
+    u32::try_from(ticks.max(1)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,58 @@
+//! How a stream is doing, for whoever asks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::action::Drops;
+use crate::units::BootTime;
+
+/// What a recorder is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// A connection is being opened.
+    #[default]
+    Connecting,
+    /// Frames come in.
+    Recording,
+    /// The camera can't be recorded; it is tried again at the given time.
+    Waiting {
+        /// What went wrong last, in one line.
+        error: String,
+        /// When it is tried again.
+        retry: BootTime,
+    },
+    /// Nothing more is recorded: stopped, or the ring is closed.
+    Stopped,
+}
+
+/// How a stream is doing. Counts are since the recorder was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// What the recorder is doing.
+    pub state: State,
+    /// Frames handed to the ring.
+    pub frames: u64,
+    /// Their length, in bytes.
+    pub bytes: u64,
+    /// Frames received and not recorded, by reason.
+    pub dropped: Drops,
+    /// Packets that the network or the camera lost.
+    pub lost_packets: u64,
+    /// Sessions that ended by themselves, and attempts that failed.
+    pub reconnects: u64,
+    /// When the last frame was received.
+    pub last_frame: Option<BootTime>,
+}
+
+/// A status that one task writes and others read; each holds the lock for a copy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared(Arc<Mutex<StreamStatus>>);
+
+impl Shared {
+    pub(super) fn read(&self) -> StreamStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set(&self, change: impl FnOnce(&mut StreamStatus)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

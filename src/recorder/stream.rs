@@ -1,0 +1,337 @@
+//! The task that records one stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::action::Action;
+use super::backoff::Backoff;
+use super::cutter::{Boundary, Cutter, CutterSettings};
+use super::observing::{Gathered, Observing};
+use super::outage::{Outage, span};
+use super::sink::Sink;
+use super::status::{Shared, State};
+use crate::camera::{self, Camera, CameraError, Frame, Frames, Hosts};
+use crate::clock::{Clock, Reading};
+use crate::ring::{NewChunk, Refused};
+use crate::segment::{EndReason, Observation};
+use crate::units::{BootTime, ClipId, StreamNumber};
+
+/// What to record, and how.
+#[derive(Clone)]
+pub struct RecorderSettings {
+    /// Where the frames come from.
+    pub camera: Camera,
+    /// Sessions by camera host, shared by all recorders.
+    pub hosts: Arc<Hosts>,
+    /// The stream that the clips belong to.
+    pub stream: StreamNumber,
+    /// How often the ring is flushed.
+    pub flush_interval: Duration,
+    /// The most bytes that a chunk's samples may have: a block of the ring less its headers.
+    pub chunk_bytes_max: usize,
+    /// Where a clip that began at the given time should end.
+    pub boundary: Boundary,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a session is over.
+enum Over {
+    /// Somebody asked for it.
+    Stopped,
+    /// The camera or the way to it failed.
+    Failed(CameraError),
+    /// The ring takes nothing any more.
+    RingClosed,
+}
+
+/// One stream while it is recorded.
+pub(super) struct StreamTask<S: Sink> {
+    settings: RecorderSettings,
+    sink: S,
+    cutter: Cutter,
+    clip: Option<ClipId>,
+    status: Shared,
+    outage: Option<Outage>,
+    observing: Observing,
+    ring_closed: bool,
+    ticks: watch::Receiver<u64>,
+    ticks_open: bool,
+    stop: watch::Receiver<bool>,
+}
+
+impl<S: Sink> StreamTask<S> {
+    pub(super) fn new(
+        settings: RecorderSettings,
+        sink: S,
+        ticks: watch::Receiver<u64>,
+        stop: watch::Receiver<bool>,
+        status: Shared,
+    ) -> StreamTask<S> {
+        let cutter = Cutter::new(CutterSettings {
+            flush_interval: settings.flush_interval,
+            chunk_bytes_max: settings.chunk_bytes_max,
+            boundary: Arc::clone(&settings.boundary),
+        });
+        StreamTask {
+            settings,
+            sink,
+            cutter,
+            clip: None,
+            status,
+            outage: None,
+            observing: Observing::default(),
+            ring_closed: false,
+            ticks,
+            ticks_open: true,
+            stop,
+        }
+    }
+
+    /// Records until somebody asks to stop, or the ring is closed.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(u64::from(self.settings.stream.0));
+        loop {
+            let begun = self.now();
+            let over = self.session().await;
+            let now = self.now();
+            let reason = match over {
+                Over::Failed(_) => EndReason::Disconnected,
+                Over::Stopped | Over::RingClosed => EndReason::Stopped,
+            };
+            let actions = self.cutter.stop(reason, &now);
+            self.carry_out(actions, &now);
+            let Over::Failed(error) = over else { break };
+            let recorded = self.recorded_since(begun.boot);
+            let wait = backoff.after(recorded);
+            self.failed(&error, recorded, wait, &now);
+            if self.stopped_within(wait).await {
+                break;
+            }
+        }
+        let gathered = self.observing.end();
+        self.tell(gathered);
+        if let Some(outage) = self.outage.take() {
+            self.observe(&outage.observation(self.now().wall));
+        }
+        self.status.set(|status| status.state = State::Stopped);
+        let how = if self.ring_closed { "the ring is closed" } else { "stopped" };
+        log::info!("{}: recording has ended: {how}", self.settings.camera.name);
+    }
+
+    fn now(&self) -> Reading {
+        self.settings.clock.read()
+    }
+
+    /// One session, from connecting to its end.
+    async fn session(&mut self) -> Over {
+        self.status.set(|status| status.state = State::Connecting);
+        let mut stop = self.stop.clone();
+        let connected = {
+            let clock = Arc::clone(&self.settings.clock);
+            let connecting = camera::connect(&self.settings.camera, &self.settings.hosts, clock);
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return Over::Stopped,
+                connected = connecting => connected,
+            }
+        };
+        match connected {
+            Err(error) => Over::Failed(error),
+            Ok(mut frames) => {
+                let over = self.record(&mut frames).await;
+                if matches!(over, Over::Stopped | Over::RingClosed) {
+                    frames.close().await;
+                }
+                over
+            }
+        }
+    }
+
+    async fn record(&mut self, frames: &mut Frames) -> Over {
+        let mut first = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.stop) => return Over::Stopped,
+                changed = self.ticks.changed(), if self.ticks_open => {
+                    self.ticks_open = changed.is_ok();
+                    let now = self.now();
+                    let actions = self.cutter.flush_due(&now);
+                    self.carry_out(actions, &now);
+                }
+                frame = frames.next() => match frame {
+                    Err(error) => return Over::Failed(error),
+                    Ok(frame) => {
+                        if std::mem::take(&mut first) {
+                            self.begins(frames, &frame);
+                        }
+                        self.take(frame);
+                    }
+                },
+            }
+            if self.ring_closed {
+                return Over::RingClosed;
+            }
+        }
+    }
+
+    /// The first frame of a session is there.
+    fn begins(&mut self, frames: &Frames, frame: &Frame) {
+        let facts = frames.facts();
+        let mut line = format!("recording {}", self.settings.camera.address());
+        if !facts.codec.is_empty() {
+            let (width, height) = facts.picture;
+            line += &format!(": H.264 {} {width}x{height}", facts.codec);
+        }
+        if let Some(rate) = facts.frame_rate {
+            line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
+        }
+        if let Some(outage) = self.outage.take() {
+            line += &format!(", after {} without", outage.length(frame.received.wall));
+            self.observe(&outage.observation(frame.received.wall));
+        }
+        log::info!("{}: {line}", self.settings.camera.name);
+        self.status.set(|status| status.state = State::Recording);
+    }
+
+    fn take(&mut self, frame: Frame) {
+        let now = frame.received;
+        let lost = u64::from(frame.lost_packets);
+        let actions = self.cutter.push(frame);
+        self.carry_out(actions, &now);
+        let gathered = self.observing.due(now.wall);
+        self.tell(gathered);
+        let dropped = self.cutter.drops();
+        self.status.set(|status| {
+            status.last_frame = Some(now.boot);
+            status.lost_packets += lost;
+            status.dropped = dropped;
+        });
+    }
+
+    /// Does what the cutter wants. Where a chunk is refused, the rest of the list is void.
+    fn carry_out(&mut self, actions: Vec<Action>, now: &Reading) {
+        let mut refused = None;
+        for action in actions {
+            if let Err(why) = self.carry_out_one(action) {
+                refused = Some(why);
+                break;
+            }
+        }
+        let Some(why) = refused else { return };
+        let name = &self.settings.camera.name;
+        match why {
+            Refused::Closed => self.ring_closed = true,
+            // Told with the gap that they leave.
+            Refused::ClipEnded | Refused::QueueFull => {
+                log::debug!("{name}: a chunk was refused: {why}");
+            }
+        }
+        // What follows a refusal ends the clip and remembers the gap, and holds no chunk.
+        for action in self.cutter.refused(why, now) {
+            if self.carry_out_one(action).is_err() {
+                break;
+            }
+        }
+        self.clip = None;
+    }
+
+    fn carry_out_one(&mut self, action: Action) -> Result<(), Refused> {
+        match action {
+            Action::Begin => self.clip = Some(self.sink.new_clip()),
+            Action::Append(chunk) => {
+                let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
+                let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
+                let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
+                self.sink.append(NewChunk {
+                    clip,
+                    stream,
+                    parameters: vec![chunk.parameters],
+                    table: chunk.table.encode().into(),
+                    data: chunk.data,
+                })?;
+                self.status.set(|status| {
+                    status.frames += frames as u64;
+                    status.bytes += bytes;
+                });
+            }
+            Action::End { reason, length_nanos } => {
+                if let Some(clip) = self.clip.take() {
+                    self.sink.end_clip(clip, reason.code(), Some(length_nanos));
+                }
+            }
+            Action::Observe(observation) => self.gather(observation),
+        }
+        Ok(())
+    }
+
+    /// The first of its kind is logged at once, more of them together a minute later.
+    fn gather(&mut self, observation: Observation) {
+        let text = observation.text.clone();
+        let before = self.observing.take(observation);
+        self.tell(before);
+        if self.observing.is_news() {
+            log::warn!("{}: {text}", self.settings.camera.name);
+        }
+    }
+
+    fn tell(&self, gathered: Option<Gathered>) {
+        let Some((observation, count)) = gathered else { return };
+        if count > 1 {
+            log::warn!("{}: {}", self.settings.camera.name, observation.text);
+        }
+        self.observe(&observation);
+    }
+
+    fn observe(&self, observation: &Observation) {
+        let (from, to) = (observation.from, observation.to);
+        self.sink.observe(self.settings.stream, from, to, observation.encode());
+    }
+
+    /// How long the session that began then has delivered frames.
+    fn recorded_since(&self, begun: BootTime) -> Duration {
+        let last = self.status.read().last_frame.map_or(0, |last| last.0);
+        Duration::from_nanos(u64::try_from(last.saturating_sub(begun.0)).unwrap_or(0))
+    }
+
+    fn failed(&mut self, error: &CameraError, recorded: Duration, wait: Duration, now: &Reading) {
+        let (name, text) = (&self.settings.camera.name, error.to_string());
+        match &mut self.outage {
+            Some(outage) => {
+                if let Some(line) = outage.failed(now.wall, text.clone()) {
+                    log::warn!("{name}: {line}");
+                }
+            }
+            None => {
+                let after = match recorded.is_zero() {
+                    true => String::new(),
+                    false => format!(" after {}", span(recorded)),
+                };
+                log::warn!(
+                    "{name}: not recorded{after}: {text}; trying again in {} s",
+                    wait.as_secs_f32().round()
+                );
+                self.outage = Some(Outage::new(now.wall, text.clone()));
+            }
+        }
+        let nanos = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
+        let retry = BootTime(now.boot.0.saturating_add(nanos));
+        self.status.set(|status| {
+            status.reconnects += 1;
+            status.state = State::Waiting { error: text, retry };
+        });
+    }
+
+    async fn stopped_within(&mut self, wait: Duration) -> bool {
+        tokio::time::timeout(wait, stopped(&mut self.stop)).await.is_ok()
+    }
+}
+
+/// Waits until somebody asks to stop; a handle that was dropped asks for it, too.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The only error is that the sender is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

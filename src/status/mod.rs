@@ -1,0 +1,94 @@
+//! What the daemon says of itself, and a ring of which none runs: the content of `.status.json`.
+//! Pure; times are RFC 3339 in UTC, lengths in seconds, sizes in bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program that says it.
+    pub version: String,
+    /// Whether a daemon runs on the ring.
+    pub running: bool,
+    /// When it was said.
+    pub at: String,
+    /// For how long the daemon has been running, in seconds.
+    pub uptime_seconds: Option<u64>,
+    /// The ring.
+    pub ring: RingStatus,
+    /// Why nothing expires at present, if so.
+    pub expiry_suspended: Option<String>,
+    /// Streams in the order of the configuration; those that have left it behind them.
+    pub cameras: Vec<CameraStatus>,
+}
+
+/// The ring.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RingStatus {
+    /// The device or file.
+    pub device: String,
+    /// Its UUID, in hexadecimal digits.
+    pub uuid: String,
+    /// Its label.
+    pub label: String,
+    /// All blocks, in bytes.
+    pub size_bytes: u64,
+    /// Blocks with footage, in bytes.
+    pub used_bytes: u64,
+    /// Removed footage that is not purged yet, in bytes.
+    pub expiring_bytes: u64,
+    /// Blocks without footage, in bytes.
+    pub free_bytes: u64,
+    /// When the oldest footage begins.
+    pub oldest: Option<String>,
+    /// Age of the oldest footage, in seconds: the retention that is achieved.
+    pub retention_seconds: Option<u64>,
+    /// Number of closed clips, removed ones not counted.
+    pub clips: u64,
+    /// Clips evicted since the daemon started.
+    pub evicted: u64,
+    /// Writes and flushes of the device that failed since the daemon started.
+    pub device_errors: u64,
+    /// Writes to the device since the daemon started.
+    pub writes: u64,
+    /// Bytes in them.
+    pub written_bytes: u64,
+    /// Flushes since the daemon started.
+    pub flushes: u64,
+}
+
+/// A stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CameraStatus {
+    /// Its name.
+    pub name: String,
+    /// `recording`, `connecting`, `waiting`, `stopped`, or `removed` where it has left the
+    /// configuration.
+    pub state: String,
+    /// Why it waits, and for how long.
+    pub reason: Option<String>,
+    /// Since the last frame, in seconds.
+    pub last_frame_age_seconds: Option<f64>,
+    /// Frames stored since the daemon started.
+    pub frames: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Frames that were not stored since the daemon started, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// RTP packets that did not arrive.
+    pub lost_packets: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Closed clips on the ring, removed ones not counted.
+    pub clips: u64,
+    /// Space that they take, in bytes.
+    pub used_bytes: u64,
+    /// When the oldest of them begins.
+    pub oldest: Option<String>,
+    /// Age of the oldest of them, in seconds: the retention that is achieved.
+    pub retention_seconds: Option<u64>,
+    /// The retention that is asked for, in seconds.
+    pub retain_seconds: Option<u64>,
+}

@@ -1,0 +1,229 @@
+//! Promise 4 and half of promise 9, against a real RTSP server: every frame that the server sent
+//! after the first key frame is handed to the ring bit-exact and in order, clips join exactly,
+//! time in a clip is time on the wall, and a camera that fails is recorded again.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/frames.rs"]
+mod frames;
+#[path = "support/recording.rs"]
+mod recording;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use cameras::Cameras;
+use recording::{Clip, Recording};
+use reelfs::recorder::State;
+use reelfs::segment::{EndReason, ObservationKind};
+
+/// What "on the wall" means: promise 4, in nanoseconds.
+const CLOCK_ERROR_MAX: i64 = 200_000_000;
+
+fn seconds(count: u64) {
+    std::thread::sleep(Duration::from_secs(count));
+}
+
+/// Every frame of the clips is what the server sent, none is missing between the first and the
+/// last of each, and none was lost between clips that join.
+fn assert_exact(cameras: &Cameras, clips: &[Clip]) -> usize {
+    let sent = cameras.sent();
+    let mut next = None;
+    let mut count = 0;
+    for clip in clips {
+        assert!(clip.samples.first().is_some_and(|sample| sample.sync), "begins with a key frame");
+        for sample in &clip.samples {
+            let stamp = frames::stamp(&sample.data).expect("the server marks every frame");
+            assert_eq!(next.unwrap_or(stamp.frame), stamp.frame, "frames follow one another");
+            let (key, bytes) = &sent[&(stamp.camera, stamp.frame)];
+            assert_eq!((*key, bytes.as_slice()), (sample.sync, sample.data.as_slice()));
+            next = Some(stamp.frame + 1);
+            count += 1;
+        }
+        if clip.end.is_some_and(|(reason, _)| reason != EndReason::Boundary) {
+            next = None;
+        }
+    }
+    count
+}
+
+/// Where a clip ends at a boundary the next one begins, to the nanosecond; and the times in each
+/// clip are those of the sender.
+fn assert_on_the_wall(clips: &[Clip], offset_max: i64) {
+    for pair in clips.windows(2) {
+        let (reason, length) = pair[0].end.expect("only the last clip may be open");
+        if reason == EndReason::Boundary {
+            assert_eq!(pair[0].start.plus_nanos(length), pair[1].start);
+        } else {
+            assert!(pair[0].start.plus_nanos(length) <= pair[1].start, "{reason:?}");
+        }
+    }
+    for sample in clips.iter().flat_map(|clip| &clip.samples) {
+        let sent = frames::stamp(&sample.data).expect("a mark").sent;
+        let error = sample.wall.0 - sent;
+        assert!(error.abs() < CLOCK_ERROR_MAX + offset_max, "{} ms", error / 1_000_000);
+    }
+}
+
+#[test]
+fn every_frame_is_recorded_bit_exact_across_clips() {
+    let cameras = Cameras::start(&["--cameras", "2", "--gop", "25"]);
+    let both = [cameras.record(1), cameras.record(2)];
+    seconds(18);
+    for (number, recording) in both.into_iter().enumerate() {
+        let status = recording.status();
+        assert_eq!(status.state, State::Recording);
+        assert_eq!((status.dropped.losses(), status.reconnects), (0, 0));
+        let clips = recording.stop();
+        let count = assert_exact(&cameras, &clips);
+        assert!(count > 15 * 25, "{count} frames");
+        assert_eq!(Some(count), cameras.received_since_first(number as u16 + 1, &clips));
+        assert!(clips.len() >= 4, "{} clips", clips.len());
+        assert_on_the_wall(&clips, 0);
+        for clip in &clips[1..] {
+            let late = clip.start.0.rem_euclid(5_000_000_000);
+            assert!(late < 1_100_000_000, "begins {late} ns behind a boundary");
+        }
+        assert_eq!(
+            clips.last().and_then(|clip| clip.end).map(|end| end.0),
+            Some(EndReason::Stopped)
+        );
+        let steady = clips.iter().flat_map(|clip| &clip.samples);
+        let odd = steady.filter(|sample| !sample.last && sample.duration.abs_diff(3600) > 1);
+        assert_eq!(odd.count(), 0, "a steady camera has steady durations");
+    }
+}
+
+#[test]
+fn reordered_pictures_keep_their_times() {
+    let cameras = Cameras::start(&["--bframes", "--gop", "30"]);
+    let recording = cameras.record(1);
+    seconds(9);
+    let clips = recording.stop();
+    assert!(assert_exact(&cameras, &clips) > 6 * 25);
+    // A frame is sent when it is coded, and shown up to two frames later.
+    assert_on_the_wall(&clips, 80_000_000);
+    let samples = || clips.iter().flat_map(|clip| &clip.samples);
+    assert!(samples().any(|sample| sample.offset > 3600), "pictures are reordered");
+    let odd = samples().filter(|sample| !sample.last && sample.duration.abs_diff(3600) > 1);
+    assert_eq!(odd.count(), 0);
+}
+
+#[test]
+fn a_camera_that_fails_in_any_way_is_recorded_again() {
+    let mut cameras = Cameras::start(&["--gop", "25"]);
+    let recording = cameras.record(1);
+    seconds(5);
+    cameras.tell("drop 3");
+    seconds(4);
+    cameras.tell("paramchange");
+    seconds(4);
+    cameras.tell("stall 3");
+    seconds(6);
+    cameras.tell("refuse 1");
+    seconds(7);
+    let status = recording.status();
+    assert!(status.reconnects >= 1 && status.lost_packets >= 3, "{status:?}");
+    let (clips, observed) = recording.finish();
+    assert_exact(&cameras, &clips);
+    assert_on_the_wall(&clips, 0);
+    let ends: Vec<EndReason> = clips.iter().filter_map(|clip| clip.end).map(|end| end.0).collect();
+    for reason in [
+        EndReason::Loss,
+        EndReason::ParametersChanged,
+        EndReason::TimeJump,
+        EndReason::Disconnected,
+        EndReason::Stopped,
+    ] {
+        assert!(ends.contains(&reason), "{reason:?} of {ends:?}");
+    }
+    for kind in [ObservationKind::Lost, ObservationKind::TimeJump, ObservationKind::Disconnected] {
+        assert!(observed.iter().any(|seen| seen.kind == kind), "{kind:?} of {observed:?}");
+    }
+}
+
+#[test]
+fn a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let recording = cameras.record(1);
+    seconds(5);
+    recording.refuse(2);
+    seconds(8);
+    let dropped = recording.status().dropped.losses();
+    let (clips, observed) = recording.finish();
+    assert_exact(&cameras, &clips);
+    assert_on_the_wall(&clips, 0);
+    assert!(dropped > 0);
+    assert!(clips.iter().any(|clip| clip.end.is_some_and(|end| end.0 == EndReason::Loss)));
+    assert!(observed.iter().any(|seen| seen.kind == ObservationKind::Dropped));
+}
+
+/// The error that a recorder shows after its first attempt at a URL.
+fn first_error(url: &str, password: Option<&str>) -> String {
+    let recording = Recording::start(url, password.map(|word| ("viewer", word)));
+    for _ in 0..200 {
+        if let State::Waiting { error, .. } = recording.status().state {
+            return error;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{url}: {:?}", recording.status());
+}
+
+/// A server that offers a picture encoding and sound, and no H.264.
+fn jpeg_camera() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its number");
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.expect("a client");
+            let mut request = [0; 2048];
+            let length = client.read(&mut request).expect("a request");
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let sequence = request.lines().find(|line| line.starts_with("CSeq")).expect("CSeq");
+            let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
+                         m=video 0 RTP/AVP 26\r\na=control:1\r\n\
+                         m=audio 0 RTP/AVP 0\r\na=control:2\r\n";
+            let head =
+                format!("RTSP/1.0 200 OK\r\n{sequence}\r\nContent-Type: application/sdp\r\n");
+            let answer = format!("{head}Content-Length: {}\r\n\r\n{offer}", offer.len());
+            client.write_all(answer.as_bytes()).expect("an answer");
+            let _ = client.read(&mut [0; 64]);
+        }
+    });
+    format!("rtsp://{address}/")
+}
+
+#[test]
+fn each_failure_is_named_in_one_line() {
+    let cameras = Cameras::start(&["--auth", "viewer:secret"]);
+    let url = cameras.url(1);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let garbage = listener.local_addr().expect("its number");
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.expect("a client");
+            let _ = client.read(&mut [0; 1024]);
+            let _ = client.write_all(&[0xff; 4096]);
+        }
+    });
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
+    let closed = closed.expect("its number");
+    for (url, password, words) in [
+        (url.clone(), Some("wrong"), "authentication failed"),
+        (url.clone(), None, "authentication failed"),
+        (format!("rtsp://{closed}/"), None, "can't connect to 127.0.0.1"),
+        (format!("rtsp://{garbage}/"), None, "describe failed"),
+        ("rtsp://no-such-host.invalid/".to_string(), None, "can't resolve host"),
+        (jpeg_camera(), None, "no H.264 video: the camera offers video jpeg, audio pcmu"),
+        (format!("{url}7"), Some("secret"), "describe failed"),
+    ] {
+        let error = first_error(&url, password);
+        assert!(error.contains(words), "{url}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let recording = Recording::start(&url, Some(("viewer", "secret")));
+    seconds(4);
+    assert_eq!(recording.status().state, State::Recording);
+    drop(recording.stop());
+}

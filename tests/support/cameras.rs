@@ -1,0 +1,97 @@
+//! Runs `cameras.py`: a real RTSP server with cameras that say what they sent.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::recording::{Clip, Recording};
+
+/// Cameras that run; stopped when dropped.
+pub struct Cameras {
+    child: Child,
+    commands: ChildStdin,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Cameras {
+    /// Starts the server with the given options and waits until it takes connections.
+    pub fn start(options: &[&str]) -> Cameras {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/support/cameras.py");
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(script)
+            .args(options)
+            .arg("--until-eof")
+            .arg("--log")
+            .arg(folder.path().join("log"))
+            .arg("--samples")
+            .arg(folder.path().join("samples"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("/usr/bin/python3");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("its first line");
+        let port = line.strip_prefix("READY ").and_then(|port| port.trim().parse().ok());
+        let port = port.unwrap_or_else(|| {
+            panic!("cameras.py did not start (needs ffmpeg and gir1.2-gst-rtsp-server-1.0): {line}")
+        });
+        let commands = child.stdin.take().expect("its input");
+        Cameras { child, commands, port, folder }
+    }
+
+    /// Where a camera is.
+    pub fn url(&self, camera: u16) -> String {
+        format!("rtsp://127.0.0.1:{}/{camera}", self.port)
+    }
+
+    /// Records a camera.
+    pub fn record(&self, camera: u16) -> Recording {
+        Recording::start(&self.url(camera), None)
+    }
+
+    /// Gives the server a command.
+    pub fn tell(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").expect("the server listens");
+    }
+
+    fn log(&self) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// All frames sent, by camera and number: whether a key frame, and the bytes.
+    pub fn sent(&self) -> HashMap<(u16, u64), (bool, Vec<u8>)> {
+        let samples = std::fs::read(self.folder.path().join("samples")).expect("the samples");
+        let number = |line: &serde_json::Value, key: &str| line[key].as_u64().expect("a number");
+        let log = self.log();
+        let entries = log.iter().map(|line| {
+            let at = number(line, "at") as usize;
+            let bytes = samples[at..at + number(line, "bytes") as usize].to_vec();
+            let key = line["key"].as_bool().expect("a mark");
+            ((number(line, "camera") as u16, number(line, "frame")), (key, bytes))
+        });
+        entries.collect()
+    }
+
+    /// How many frames a camera sent from the first to the last one of `clips`.
+    pub fn received_since_first(&self, camera: u16, clips: &[Clip]) -> Option<usize> {
+        let stamp = |clip: &Clip, last: bool| {
+            let sample = if last { clip.samples.last() } else { clip.samples.first() };
+            crate::frames::stamp(&sample?.data).map(|stamp| stamp.frame)
+        };
+        let range = stamp(clips.first()?, false)?..=stamp(clips.last()?, true)?;
+        let sent = self.sent();
+        Some(sent.keys().filter(|key| key.0 == camera && range.contains(&key.1)).count())
+    }
+}
+
+impl Drop for Cameras {
+    fn drop(&mut self) {
+        let _ = self.commands.write_all(b"quit\n");
+        let _ = self.child.wait();
+    }
+}
