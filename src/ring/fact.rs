@@ -116,6 +116,11 @@ pub enum Fact {
         /// Which stream.
         stream: StreamNumber,
     },
+    /// The last wall-clock time that was trusted: what the next session compares its clock with.
+    Clock {
+        /// The time, on both clocks.
+        clock: ClockFact,
+    },
     /// The last fact of a checkpoint: what came before it in this area is all there was.
     CheckpointEnd,
 }
@@ -132,7 +137,8 @@ const GONE: u8 = 9;
 const OBSERVATION: u8 = 10;
 const BAD: u8 = 11;
 const LEFT: u8 = 12;
-const CHECKPOINT_END: u8 = 13;
+const CLOCK: u8 = 13;
+const CHECKPOINT_END: u8 = 14;
 
 /// A record as it stands in a page: kind, length, body.
 const RECORD_HEADER_BYTES: usize = 3;
@@ -157,9 +163,7 @@ impl Fact {
         let kind = match self {
             Fact::Session { number, clock } => {
                 to.u32(number.0);
-                to.i64(clock.wall.0);
-                to.i64(clock.boot.0);
-                to.raw(&clock.boot_id);
+                encode_clock(&mut to, clock);
                 SESSION
             }
             Fact::Clean => CLEAN,
@@ -226,6 +230,10 @@ impl Fact {
                 to.u32(stream.0);
                 LEFT
             }
+            Fact::Clock { clock } => {
+                encode_clock(&mut to, clock);
+                CLOCK
+            }
             Fact::CheckpointEnd => CHECKPOINT_END,
         };
         (kind, to.finish())
@@ -262,11 +270,7 @@ fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malformed> {
     Ok(match kind {
         SESSION => Fact::Session {
             number: SessionNumber(from.u32("session")?),
-            clock: ClockFact {
-                wall: WallTime(from.i64("wall time")?),
-                boot: BootTime(from.i64("boot time")?),
-                boot_id: from.array("boot id")?,
-            },
+            clock: decode_clock(from)?,
         },
         CLEAN => Fact::Clean,
         STREAM => Fact::Stream { stream: stream(from)?, fact: opaque(from, "stream fact")? },
@@ -309,7 +313,22 @@ fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malformed> {
         },
         BAD => Fact::Bad { block: block(from)? },
         LEFT => Fact::Left { stream: stream(from)? },
+        CLOCK => Fact::Clock { clock: decode_clock(from)? },
         _ => Fact::CheckpointEnd,
+    })
+}
+
+fn encode_clock(to: &mut Encoder, clock: &ClockFact) {
+    to.i64(clock.wall.0);
+    to.i64(clock.boot.0);
+    to.raw(&clock.boot_id);
+}
+
+fn decode_clock(from: &mut Decoder<'_>) -> Result<ClockFact, Malformed> {
+    Ok(ClockFact {
+        wall: WallTime(from.i64("wall time")?),
+        boot: BootTime(from.i64("boot time")?),
+        boot_id: from.array("boot id")?,
     })
 }
 

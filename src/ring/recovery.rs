@@ -33,8 +33,8 @@ pub struct Opening {
     pub clips_recovered: usize,
     /// Chunks in them that no fact spoke of.
     pub chunks_recovered: usize,
-    /// When the last session began; what the clock guard compares the time with.
-    pub last_clock: Option<ClockFact>,
+    /// The last time that was trusted, if any ever was.
+    pub known_clock: Option<ClockFact>,
     /// The number of this session.
     pub session: SessionNumber,
 }
@@ -133,7 +133,7 @@ pub(super) fn open(
         findings: replay.findings.clone(),
         superblock_from_copy: from_copy,
         was_clean: space.is_clean(),
-        last_clock: space.clock(),
+        known_clock: space.known_clock(),
         session: SessionNumber(space.session().0 + 1),
         ..Opening::default()
     };

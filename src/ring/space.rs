@@ -80,7 +80,8 @@ pub struct Space {
     reserved: BTreeMap<BlockNumber, Sequence>,
     observations: VecDeque<Fact>,
     session: SessionNumber,
-    clock: Option<ClockFact>,
+    opened: Option<ClockFact>,
+    known_clock: Option<ClockFact>,
     clean: bool,
     frontier: BlockNumber,
     pages_per_block: u32,
@@ -100,7 +101,8 @@ impl Space {
             reserved: BTreeMap::new(),
             observations: VecDeque::new(),
             session: SessionNumber(0),
-            clock: None,
+            opened: None,
+            known_clock: None,
             clean: true,
             frontier: BlockNumber(0),
             pages_per_block,
@@ -119,9 +121,10 @@ impl Space {
         match fact {
             Fact::Session { number, clock } => {
                 self.session = self.session.max(*number);
-                self.clock = Some(*clock);
+                self.opened = Some(*clock);
             }
             Fact::Clean | Fact::CheckpointEnd => {}
+            Fact::Clock { clock } => self.known_clock = Some(*clock),
             Fact::Stream { stream, fact } => self.set_stream(*stream, fact),
             Fact::Reserved { block, life } => self.reserve(*block, *life)?,
             Fact::Fill { stream, block, life, end_page, next_chunk, seal } => {
@@ -173,9 +176,10 @@ impl Space {
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
-        if let Some(clock) = self.clock {
+        if let Some(clock) = self.opened {
             facts.push(Fact::Session { number: self.session, clock });
         }
+        facts.extend(self.known_clock.map(|clock| Fact::Clock { clock }));
         let streams = self.streams.iter();
         facts.extend(streams.map(|(&stream, fact)| Fact::Stream { stream, fact: fact.clone() }));
         for (index, block) in self.blocks.iter().enumerate() {
@@ -450,10 +454,10 @@ impl Space {
         self.session
     }
 
-    /// When the last session began.
+    /// The last time that was trusted.
     #[must_use]
-    pub fn clock(&self) -> Option<ClockFact> {
-        self.clock
+    pub fn known_clock(&self) -> Option<ClockFact> {
+        self.known_clock
     }
 
     /// Whether the last session ended in order.

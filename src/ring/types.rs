@@ -232,7 +232,7 @@ pub const FLUSH_NOTICE: std::time::Duration = std::time::Duration::from_millis(1
 /// fit one ledger page beside its own header.
 pub const GROWTH_BYTES_MAX: usize = 3072;
 
-/// When the ring was opened last, by whom, at what time.
+/// A moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockFact {
     /// Wall-clock time.

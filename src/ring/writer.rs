@@ -10,7 +10,7 @@ use super::append::NotStored;
 use super::core::{Core, Shared};
 use super::fact::Fact;
 use super::superblock::Superblock;
-use super::types::{ClipState, Ending, FLUSH_NOTICE, NewChunk, Reason};
+use super::types::{ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, Reason};
 use super::{Refused, RingError, Sequences, wipe};
 use crate::device::Device;
 use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
@@ -30,7 +30,7 @@ enum Request {
     EndClip { clip: ClipId, ending: Ending },
     SetState { clip: ClipId, state: ClipState },
     SetStream { stream: StreamNumber, fact: Vec<u8> },
-    Observe(Fact),
+    Record(Fact),
     Forget { clip: ClipId },
     Sync { done: SyncSender<Result<(), RingError>> },
     Close { done: SyncSender<Result<(), RingError>> },
@@ -151,7 +151,12 @@ impl Writer {
 
     /// Records an observation.
     pub fn observe(&self, stream: StreamNumber, from: WallTime, to: WallTime, fact: Vec<u8>) {
-        self.send(Request::Observe(Fact::Observation { stream, from, to, fact: fact.into() }));
+        self.send(Request::Record(Fact::Observation { stream, from, to, fact: fact.into() }));
+    }
+
+    /// Records a wall-clock time that is trusted: what the next session compares its clock with.
+    pub fn trust_clock(&self, clock: ClockFact) {
+        self.send(Request::Record(Fact::Clock { clock }));
     }
 
     /// Sets the state of a closed clip: durable with the next flush. False where the clip is gone
@@ -279,7 +284,7 @@ impl Turn {
                 self.core.set_state(clip, state);
             }
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
-            Request::Observe(fact) => self.core.record(fact),
+            Request::Record(fact) => self.core.record(fact),
             Request::Forget { clip } => self.core.forget(clip, Reason::Deleted),
             Request::Sync { done } => {
                 // Whoever waited may have gone.
