@@ -161,3 +161,76 @@ impl<'a> Decoder<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoder(bytes: &[u8]) -> Decoder<'_> {
+        Decoder { bytes, at: 0 }
+    }
+
+    #[test]
+    fn a_varint_of_more_than_64_bits_is_refused() {
+        let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(decoder(&most).u64("number"), Ok(u64::MAX));
+        let mut over = most;
+        over[9] = 0x02;
+        assert!(decoder(&over).u64("number").is_err());
+        over[9] = 0x81;
+        assert!(decoder(&over).u64("number").is_err());
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let error = Decoder::new(&[2], 1, "thing").err().expect("another version");
+        assert_eq!(error.reason, "version 2, expected 1");
+    }
+
+    #[test]
+    fn bytes_left_over_are_an_error() {
+        assert!(decoder(&[0]).finish("thing").is_err());
+        assert!(decoder(&[]).finish("thing").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn fields_come_back_in_order(
+            numbers in any::<(u64, u32, i64, u8, u16)>(),
+            bytes in prop::collection::vec(any::<u8>(), 0..50),
+            text in ".{0,50}",
+        ) {
+            let mut to = Encoder::default();
+            to.u64(numbers.0);
+            to.u32(numbers.1);
+            to.i64(numbers.2);
+            to.byte(numbers.3);
+            to.u32(u32::from(numbers.4));
+            to.bytes(&bytes);
+            to.text(&text);
+            let encoded = to.finish();
+            let mut from = decoder(&encoded);
+            prop_assert_eq!(from.u64("u64"), Ok(numbers.0));
+            prop_assert_eq!(from.u32("u32"), Ok(numbers.1));
+            prop_assert_eq!(from.i64("i64"), Ok(numbers.2));
+            prop_assert_eq!(from.byte("byte"), Ok(numbers.3));
+            prop_assert_eq!(from.u16("u16"), Ok(numbers.4));
+            prop_assert_eq!(from.bytes("bytes"), Ok(&bytes[..]));
+            prop_assert_eq!(from.text("text"), Ok(text));
+            prop_assert_eq!(from.finish("fields"), Ok(()));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..30)) {
+            let _ = decoder(&bytes).u64("number");
+            let _ = decoder(&bytes).i64("number");
+            let _ = decoder(&bytes).u16("number");
+            let _ = decoder(&bytes).text("text");
+            let _ = decoder(&bytes).array::<8>("array");
+            let room = decoder(&bytes).count(4, "count").unwrap_or(0);
+            prop_assert!(room <= bytes.len() / 4);
+        }
+    }
+}

@@ -29,6 +29,12 @@ impl ClipFile {
         ClipFile { ring, clip, movie, places }
     }
 
+    /// Which clip it is.
+    #[must_use]
+    pub fn clip(&self) -> ClipId {
+        self.clip
+    }
+
     /// Its size, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {

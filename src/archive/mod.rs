@@ -6,11 +6,13 @@
 //! from the index where that has them, and reads it piece by piece, checked.
 
 mod attributes;
+mod enrol;
 mod file;
 mod open;
 mod scribe;
 
 pub use attributes::attributes;
+pub use enrol::{Enrolment, enrol, retire};
 pub use file::ClipFile;
 pub use open::{Archive, GrowingFile};
 pub use scribe::{Listener, Scribe};

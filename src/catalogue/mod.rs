@@ -2,7 +2,7 @@
 //!
 //! The ring tells what became true ([`News`]); the catalogue holds the result and says what that
 //! changes for whoever shows it ([`Change`]). It answers without a disk, holds nothing that grows
-//! with the number of samples, and about 400 bytes a clip.
+//! with the number of samples, and about 450 bytes a clip.
 
 mod growing;
 mod names;

@@ -179,6 +179,19 @@ mod tests {
         wait_until("what was put", || index.contents(clip(counter)) == Some(contents(counter)));
     }
 
+    /// Asks again for a while: on a busy machine an answer may be overdue.
+    fn is_kept(index: &Index, counter: u64) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if let Some(found) = index.contents(clip(counter)) {
+                assert_eq!(found.len(), contents(counter).len());
+                return found == contents(counter);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
     #[test]
     fn what_was_put_is_there_after_closing_and_what_was_forgotten_is_not() {
         let home = tempfile::tempdir().expect("a directory");
@@ -193,7 +206,7 @@ mod tests {
         assert_eq!(index.contents(clip(8)), Some(vec![1; 5]));
         assert_eq!(index.contents(clip(60)), None);
         for counter in 9..50 {
-            assert_eq!(index.contents(clip(counter)), Some(contents(counter)));
+            assert!(is_kept(&index, counter), "{counter}");
         }
     }
 
@@ -205,7 +218,7 @@ mod tests {
         index.close();
         let later = Index::open(home.path(), RING, SessionNumber(4));
         wait_until("an open index", || later.ready());
-        assert_eq!(later.contents(clip(1)), Some(contents(1)));
+        assert!(is_kept(&later, 1));
         later.close();
         let earlier = open(home.path());
         assert_eq!(earlier.contents(clip(1)), None);
@@ -225,7 +238,7 @@ mod tests {
         assert!(second.queue.wait_stopped(Duration::from_secs(30)));
         second.put(clip(2), contents(2));
         assert_eq!(second.contents(clip(1)), None);
-        assert_eq!(first.contents(clip(1)), Some(contents(1)));
+        assert!(is_kept(&first, 1));
     }
 
     #[test]
@@ -299,7 +312,7 @@ mod tests {
             put(&index, 100);
             index.close();
             let index = open(home.path());
-            assert_eq!(index.contents(clip(100)), Some(contents(100)), "round {round}");
+            assert!(is_kept(&index, 100), "round {round}");
         }
     }
 

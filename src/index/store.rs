@@ -33,6 +33,15 @@ pub(super) enum Trouble {
     Panicked(String),
 }
 
+impl Trouble {
+    /// Whether somebody else has sled's file open: the one error that says nothing about what is
+    /// in it. sled has no kind for it, only words.
+    pub(super) fn locked(&self) -> bool {
+        matches!(self, Trouble::Sled(sled::Error::Io(error))
+            if error.to_string().starts_with("could not acquire lock"))
+    }
+}
+
 /// An open index.
 pub(super) struct Store {
     database: sled::Db,
@@ -124,7 +133,11 @@ impl Store {
     /// Lets go of its files. sled writes when it is dropped, and may panic over it.
     pub(super) fn close(self) {
         let Store { database, file } = self;
-        if let Err(trouble) = guarded(move || Ok(drop((database, file)))) {
+        let dropped = guarded(move || {
+            drop((database, file));
+            Ok(())
+        });
+        if let Err(trouble) = dropped {
             log::debug!("closing the index: {trouble}");
         }
     }

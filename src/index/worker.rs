@@ -18,6 +18,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// and how far the files outgrow their bound.
 const UNFLUSHED_BYTES_MAX: usize = 16 << 20;
 
+/// How long to wait for a lock on sled's file that nobody should hold.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How long to wait for work when there is nothing to flush either.
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -51,10 +54,17 @@ impl Worker {
     pub(super) fn run(mut self) {
         // Held to the end: tells another process to stay away.
         match self.lock_directory() {
-            Ok(_lock) => match self.open() {
-                Some(store) => self.serve(store),
-                None => log::warn!("going on without an index"),
-            },
+            Ok(lock) => {
+                match self.open() {
+                    Some(store) => self.serve(store),
+                    None => log::warn!("going on without an index"),
+                }
+                // Closing alone would not do: a child process between `fork` and `exec` has the
+                // file open, too.
+                if let Err(error) = lock.unlock() {
+                    log::debug!("unlocking the index: {error}");
+                }
+            }
             Err(error) => {
                 let directory = self.directory.display();
                 log::warn!("going on without an index: {directory}: {error}");
@@ -79,9 +89,15 @@ impl Worker {
 
     /// Opens the index; what can't be opened is thrown away, [`RESETS_MAX`] times.
     fn open(&mut self) -> Option<Store> {
+        let began = Instant::now();
         loop {
             match Store::open(&self.path(), &self.owner) {
                 Ok(store) => return Some(store),
+                // sled's own lock, left to a child process as said above: no index but this one
+                // is here.
+                Err(trouble) if trouble.locked() && began.elapsed() < LOCK_WAIT_MAX => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 Err(trouble) => self.count_reset(&trouble)?,
             }
         }

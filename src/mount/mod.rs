@@ -27,7 +27,7 @@ mod source;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use notifier::Notifier;
-pub use place::MountError;
+pub use place::{MountError, prepare};
 pub use session::{Mounted, Options, mount};
 pub use source::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
 

@@ -75,7 +75,7 @@ struct MountLine {
 
 /// Makes sure that `path` is an empty directory with nothing mounted on it, and answers its
 /// absolute name. The mount of a run that was killed is taken away.
-pub(super) fn prepare(path: &Path) -> Result<PathBuf, MountError> {
+pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
     let absolute = absolute(path)?;
     for _ in 0..STALE_MAX {
         let top = mounted_at(&absolute)

@@ -266,14 +266,18 @@ mod tests {
         let own = policy(&[(0, Some(7 * DAY)), (1, None)], Some(8 * DAY));
         assert_eq!(purged(&catalogue, &own, NOW), [0, 1, 10]);
         let none = policy(&[(0, None), (1, None)], None);
-        assert_eq!(purged(&catalogue, &none, NOW), []);
+        assert_eq!(purged(&catalogue, &none, NOW), Vec::<u64>::new());
     }
 
     #[test]
     fn a_camera_that_left_the_configuration_keeps_its_last_retain() {
         let mut catalogue = ten_days();
         let left = policy(&[(0, None)], Some(9 * DAY));
-        assert_eq!(purged(&catalogue, &left, NOW), [], "the default is not for streams that left");
+        assert_eq!(
+            purged(&catalogue, &left, NOW),
+            Vec::<u64>::new(),
+            "the default is not for streams that left"
+        );
         add_stream(&mut catalogue, 2, Some(8 * DAY));
         assert_eq!(purged(&catalogue, &left, NOW), [20]);
     }
@@ -282,7 +286,7 @@ mod tests {
     fn a_configuration_without_cameras_deletes_nothing() {
         let mut catalogue = ten_days();
         add_stream(&mut catalogue, 2, Some(DAY));
-        assert_eq!(purged(&catalogue, &policy(&[], Some(DAY)), NOW), []);
+        assert_eq!(purged(&catalogue, &policy(&[], Some(DAY)), NOW), Vec::<u64>::new());
     }
 
     #[test]
@@ -291,7 +295,7 @@ mod tests {
         for retain in [0, -1, i64::MIN] {
             add_stream(&mut catalogue, 2, Some(retain));
             let policy = policy(&[(0, Some(retain)), (1, None)], Some(retain));
-            assert_eq!(purged(&catalogue, &policy, NOW), []);
+            assert_eq!(purged(&catalogue, &policy, NOW), Vec::<u64>::new());
         }
     }
 
@@ -396,8 +400,10 @@ mod tests {
                 let clip = catalogue.clip(due.clip).expect("a clip of the catalogue");
                 prop_assert_eq!(clip.state, due.state);
                 if due.action == Action::Release {
-                    let over = matches!(clip.state, ClipState::Kept { until: Some(u) } if u.0 < now);
-                    prop_assert!(over);
+                    let ClipState::Kept { until: Some(until) } = clip.state else {
+                        panic!("released while {:?}", clip.state)
+                    };
+                    prop_assert!(until.0 < now);
                     continue;
                 }
                 match clip.state {

@@ -130,12 +130,15 @@ impl TrackTotals {
 
     /// Adds the samples of one more chunk of the track.
     pub fn add(&mut self, table: &TrackTable) {
-        self.samples += table.samples.len() as u64;
-        self.bytes += table.byte_count();
-        self.chunks += 1;
-        self.duration_runs += duration_runs(table);
-        self.offset_runs += runs(table.samples.iter().map(|sample| sample.composition_offset));
-        self.sync_samples += table.samples.iter().filter(|sample| sample.flags.sync).count() as u64;
+        // The sums may have been read from a disk: whatever they are, adding must not overflow.
+        let offset_runs = runs(table.samples.iter().map(|sample| sample.composition_offset));
+        let sync_samples = table.samples.iter().filter(|sample| sample.flags.sync).count() as u64;
+        self.samples = self.samples.saturating_add(table.samples.len() as u64);
+        self.bytes = self.bytes.saturating_add(table.byte_count());
+        self.chunks = self.chunks.saturating_add(1);
+        self.duration_runs = self.duration_runs.saturating_add(duration_runs(table));
+        self.offset_runs = self.offset_runs.saturating_add(offset_runs);
+        self.sync_samples = self.sync_samples.saturating_add(sync_samples);
         self.reordered |= table.samples.iter().any(|sample| sample.composition_offset != 0);
         self.end = table.expected_end();
     }
@@ -192,10 +195,10 @@ impl ClipFact {
         video.or(self.tracks.first()).map_or(0, |track| track.samples)
     }
 
-    /// Length of all samples, in bytes.
+    /// Length of all samples, in bytes; saturates.
     #[must_use]
     pub fn byte_count(&self) -> u64 {
-        self.tracks.iter().map(|track| track.bytes).sum()
+        self.tracks.iter().fold(0, |sum, track| sum.saturating_add(track.bytes))
     }
 
     /// The one encoding.
@@ -203,7 +206,7 @@ impl ClipFact {
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new(VERSION);
         to.i64(self.start.0);
-        to.i64(self.end.nanos_since(self.start));
+        to.i64(self.end.nanos_since(self.start).max(0));
         to.u32(u32::from(self.output_version));
         to.u32(match self.name_form {
             NameForm::Seconds => 0,
@@ -227,7 +230,11 @@ impl ClipFact {
     pub fn decode(bytes: &[u8]) -> Result<ClipFact, Malformed> {
         let mut from = Decoder::new(bytes, VERSION, "clip fact")?;
         let start = WallTime(from.i64("clip start")?);
-        let end = start.plus_nanos(from.i64("clip length")?);
+        let end = match from.i64("clip length")? {
+            // A clip that ends before it begins would expire before its time.
+            negative @ i64::MIN..0 => return Err(from.wrong("clip length", format!("{negative}"))),
+            length => start.plus_nanos(length),
+        };
         let output_version = from.u16("output version")?;
         let name_form = match from.u32("name form")? {
             0 => NameForm::Seconds,
@@ -284,33 +291,159 @@ pub(super) fn encode_totals(to: &mut Encoder, tracks: &[TrackTotals]) {
 /// Reads what [`encode_totals`] wrote.
 pub(super) fn decode_totals(from: &mut Decoder<'_>) -> Result<Vec<TrackTotals>, Malformed> {
     let count = from.count(16, "tracks of the clip")?;
-    (0..count)
-        .map(|_| {
-            Ok(TrackTotals {
-                track: TrackNumber(from.byte("track number")?),
-                kind: TrackKind::decode(from)?,
-                timescale: match from.u32("timescale")? {
-                    0 => return Err(from.wrong("timescale", "0")),
-                    timescale => timescale,
-                },
-                codec_delay: from.u32("codec delay")?,
-                samples: from.u64("sample count")?,
-                bytes: from.u64("byte count")?,
-                chunks: from.u32("chunk count")?,
-                duration_runs: from.u32("duration runs")?,
-                offset_runs: from.u32("offset runs")?,
-                sync_samples: from.u64("sync samples")?,
-                reordered: from.byte("reordering mark")? != 0,
-                start: Ticks(from.i64("track start")?),
-                end: Ticks(from.i64("track end")?),
-                first_offset: {
-                    let offset = from.i64("first composition offset")?;
-                    i32::try_from(offset)
-                        .map_err(|_| from.wrong("first composition offset", format!("{offset}")))?
-                },
-                sample_entries: from.u16("sample entries")?,
-                sample_entry_bytes: from.u32("sample entry bytes")?,
-            })
-        })
-        .collect()
+    // Of exact size: half a million of these stay in memory, and collecting would round up.
+    let mut tracks = Vec::with_capacity(count);
+    for _ in 0..count {
+        tracks.push(decode_track_totals(from)?);
+    }
+    Ok(tracks)
+}
+
+fn decode_track_totals(from: &mut Decoder<'_>) -> Result<TrackTotals, Malformed> {
+    Ok(TrackTotals {
+        track: TrackNumber(from.byte("track number")?),
+        kind: TrackKind::decode(from)?,
+        timescale: match from.u32("timescale")? {
+            0 => return Err(from.wrong("timescale", "0")),
+            timescale => timescale,
+        },
+        codec_delay: from.u32("codec delay")?,
+        samples: from.u64("sample count")?,
+        bytes: from.u64("byte count")?,
+        chunks: from.u32("chunk count")?,
+        duration_runs: from.u32("duration runs")?,
+        offset_runs: from.u32("offset runs")?,
+        sync_samples: from.u64("sync samples")?,
+        reordered: from.byte("reordering mark")? != 0,
+        start: Ticks(from.i64("track start")?),
+        end: Ticks(from.i64("track end")?),
+        first_offset: {
+            let offset = from.i64("first composition offset")?;
+            i32::try_from(offset)
+                .map_err(|_| from.wrong("first composition offset", format!("{offset}")))?
+        },
+        sample_entries: from.u16("sample entries")?,
+        sample_entry_bytes: from.u32("sample entry bytes")?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::super::table::tests::table;
+    use super::*;
+
+    pub(in crate::segment) fn totals() -> impl Strategy<Value = TrackTotals> {
+        let counts = any::<(u64, u64, u32, u32, u32, u64)>();
+        let ends = any::<(bool, i64, i64, i32, u16, u32)>();
+        let kind = prop_oneof![Just(TrackKind::Video), Just(TrackKind::Audio)];
+        (any::<u8>(), kind, 1..=u32::MAX, any::<u32>(), counts, ends).prop_map(
+            |(track, kind, timescale, codec_delay, counts, ends)| TrackTotals {
+                track: TrackNumber(track),
+                kind,
+                timescale,
+                codec_delay,
+                samples: counts.0,
+                bytes: counts.1,
+                chunks: counts.2,
+                duration_runs: counts.3,
+                offset_runs: counts.4,
+                sync_samples: counts.5,
+                reordered: ends.0,
+                start: Ticks(ends.1),
+                end: Ticks(ends.2),
+                first_offset: ends.3,
+                sample_entries: ends.4,
+                sample_entry_bytes: ends.5,
+            },
+        )
+    }
+
+    fn fact() -> impl Strategy<Value = ClipFact> {
+        let name_form = prop_oneof![
+            Just(NameForm::Seconds),
+            Just(NameForm::Milliseconds),
+            (2..=u32::MAX).prop_map(NameForm::Numbered),
+        ];
+        let quality = prop_oneof![
+            Just(ClockQuality::Unsynchronised),
+            Just(ClockQuality::Synchronised),
+            Just(ClockQuality::Given),
+        ];
+        let times = (i64::MIN / 2..i64::MAX / 2, 0..i64::MAX / 2);
+        let rest = (any::<u16>(), 0..EndReason::ALL.len(), any::<[u8; 32]>(), any::<(u16, u16)>());
+        let tracks = prop::collection::vec(totals(), 0..4);
+        (times, name_form, quality, ".{0,20}", rest, tracks).prop_map(
+            |((start, length), name_form, quality, codec, rest, tracks)| ClipFact {
+                start: WallTime(start),
+                end: WallTime(start + length),
+                output_version: rest.0,
+                name_form,
+                end_reason: EndReason::ALL[rest.1],
+                quality,
+                digest: rest.2,
+                codec,
+                picture: rest.3,
+                tracks,
+            },
+        )
+    }
+
+    #[test]
+    fn every_end_reason_has_a_code_of_its_own() {
+        for reason in EndReason::ALL {
+            assert!(reason.code() < 16);
+            assert_eq!(EndReason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(EndReason::from_code(EndReason::ALL.len() as u8), None);
+    }
+
+    #[test]
+    fn a_clip_that_ends_before_it_begins_is_refused() {
+        let mut bytes = Encoder::new(VERSION);
+        bytes.i64(0);
+        bytes.i64(-1);
+        let error = ClipFact::decode(&bytes.finish()).expect_err("a negative length");
+        assert_eq!((error.what, error.reason.as_str()), ("clip length", "-1"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_clip_fact_comes_back(fact in fact()) {
+            let decoded = ClipFact::decode(&fact.encode());
+            prop_assert_eq!(decoded.as_ref(), Ok(&fact));
+            prop_assert!(decoded.is_ok_and(|fact| fact.tracks.capacity() == fact.tracks.len()));
+        }
+
+        #[test]
+        fn a_clip_fact_cut_short_or_garbled_is_a_value_or_a_reason(
+            fact in fact(),
+            at in any::<prop::sample::Index>(),
+            change in any::<u8>(),
+        ) {
+            let mut bytes = fact.encode();
+            let at = at.index(bytes.len());
+            prop_assert!(ClipFact::decode(&bytes[..at]).is_err());
+            bytes[at] ^= change;
+            if let Ok(fact) = ClipFact::decode(&bytes) {
+                let _ = (fact.byte_count(), fact.frames());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_value_or_a_reason(
+            bytes in prop::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let _ = ClipFact::decode(&bytes);
+        }
+
+        /// Sums from a hostile disk may be anything.
+        #[test]
+        fn adding_to_any_totals_does_not_overflow(totals in totals(), table in table()) {
+            let mut totals = totals;
+            totals.add(&table.tracks[0]);
+            prop_assert_eq!(totals.end, table.tracks[0].expected_end());
+        }
+    }
 }

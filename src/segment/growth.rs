@@ -69,7 +69,7 @@ impl Growth {
         chain.update(&self.digest);
         chain.update(digest);
         self.digest = *chain.finalize().as_bytes();
-        self.chunks += 1;
+        self.chunks = self.chunks.saturating_add(1);
         for track in &table.tracks {
             let index = match self.tracks.binary_search_by_key(&track.track, |known| known.track) {
                 Ok(index) => index,
@@ -150,5 +150,85 @@ impl Growth {
             .collect::<Result<_, Malformed>>()?;
         from.finish("growth")?;
         Ok(Growth { start, quality, digest, chunks, codec, picture, tracks, entries })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::clip::tests::totals;
+    use super::super::table::tests::table;
+    use super::*;
+
+    fn entries() -> Vec<EntryFacts> {
+        let entry = |mark, picture| EntryFacts {
+            mark: [mark; 16],
+            sample_entry_bytes: 100,
+            codec: format!("codec-{mark}"),
+            picture,
+        };
+        vec![entry(1, (0, 0)), entry(2, (640, 480)), entry(3, (320, 240))]
+    }
+
+    proptest! {
+        #[test]
+        fn growth_comes_back(
+            times in any::<(i64, [u8; 32], u32)>(),
+            codec in ".{0,20}",
+            picture in any::<(u16, u16)>(),
+            tracks in prop::collection::vec(totals(), 0..4),
+            entries in prop::collection::vec(any::<(u8, ParameterMark)>(), 0..4),
+        ) {
+            let growth = Growth {
+                start: WallTime(times.0),
+                quality: ClockQuality::Given,
+                digest: times.1,
+                chunks: times.2,
+                codec,
+                picture,
+                tracks,
+                entries: entries.into_iter().map(|(n, mark)| (TrackNumber(n), mark)).collect(),
+            };
+            let bytes = growth.encode();
+            let _ = growth.end();
+            prop_assert_eq!(Growth::decode(&bytes), Ok(growth));
+            for length in 0..bytes.len() {
+                prop_assert!(Growth::decode(&bytes[..length]).is_err());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_value_or_a_reason(
+            bytes in prop::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let _ = Growth::decode(&bytes);
+        }
+
+        /// What a restart does between two chunks changes nothing.
+        #[test]
+        fn sums_resumed_from_their_encoding_go_on_as_if_nothing_had_happened(
+            tables in prop::collection::vec(table(), 1..6),
+            restart in any::<prop::sample::Index>(),
+        ) {
+            let mut growth = Growth::new(&tables[0]);
+            let mut resumed = growth.clone();
+            for (number, table) in tables.iter().enumerate() {
+                if number == restart.index(tables.len()) {
+                    resumed = Growth::decode(&resumed.encode()).expect("an encoding");
+                }
+                growth.add(table, &[number as u8; 32], &entries());
+                resumed.add(table, &[number as u8; 32], &entries());
+            }
+            prop_assert_eq!(&growth, &resumed);
+            prop_assert_eq!(growth.chunks as usize, tables.len());
+            let samples = |totals: &TrackTotals| totals.samples;
+            let counted: u64 = growth.tracks.iter().map(samples).sum();
+            let tracks = tables.iter().flat_map(|table| &table.tracks);
+            prop_assert_eq!(counted, tracks.map(|track| track.samples.len() as u64).sum::<u64>());
+            prop_assert!(growth.tracks.is_sorted_by_key(|totals| totals.track));
+            let entries: u32 = growth.tracks.iter().map(|t| u32::from(t.sample_entries)).sum();
+            prop_assert_eq!(entries as usize, growth.entries.len());
+        }
     }
 }

@@ -14,7 +14,8 @@ pub enum Codec {
     H265,
     /// AAC; the configuration is an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1).
     Aac,
-    /// Opus; the configuration is the body of a `dOps` box (Encapsulation of Opus in ISO BMFF, 4.3.2).
+    /// Opus; the configuration is the body of a `dOps` box (Encapsulation of Opus in ISO BMFF,
+    /// 4.3.2).
     Opus,
     /// Timed text records; the configuration is their MIME type (ISO/IEC 14496-12, 12.3.3, `mett`).
     TimedText,
@@ -135,5 +136,64 @@ impl ParameterSet {
         }
         from.finish("parameter set")?;
         Ok(ParameterSet { codec, configuration, video, audio })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parameters() -> impl Strategy<Value = ParameterSet> {
+        let configuration = prop::collection::vec(any::<u8>(), 0..200);
+        let numbers = any::<(u16, u16, u16, u16, u32, u16)>();
+        (0..Codec::ALL.len(), configuration, numbers).prop_map(|(codec, configuration, numbers)| {
+            let codec = Codec::ALL[codec];
+            let video = VideoParameters {
+                width: numbers.0,
+                height: numbers.1,
+                pixel_aspect: (numbers.2, numbers.3),
+            };
+            let audio = AudioParameters { sample_rate: numbers.4, channels: numbers.5 };
+            ParameterSet {
+                codec,
+                configuration,
+                video: (codec.track_kind() == TrackKind::Video).then_some(video),
+                audio: (codec.track_kind() == TrackKind::Audio).then_some(audio),
+            }
+        })
+    }
+
+    #[test]
+    fn every_codec_stands_at_its_code() {
+        for (code, codec) in (0..).zip(Codec::ALL) {
+            assert_eq!(codec.code(), code);
+        }
+    }
+
+    #[test]
+    fn facts_of_the_wrong_kind_are_refused() {
+        let configuration = vec![1, 2, 3];
+        let set = ParameterSet { codec: Codec::H264, configuration, video: None, audio: None };
+        ParameterSet::decode(&set.encode()).expect_err("video without a picture");
+    }
+
+    proptest! {
+        #[test]
+        fn a_parameter_set_comes_back(set in parameters()) {
+            let bytes = set.encode();
+            prop_assert_eq!(ParameterSet::decode(&bytes), Ok(set));
+            for length in 0..bytes.len() {
+                prop_assert!(ParameterSet::decode(&bytes[..length]).is_err());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_value_or_a_reason(
+            bytes in prop::collection::vec(any::<u8>(), 0..100)
+        ) {
+            let _ = ParameterSet::decode(&bytes);
+        }
     }
 }

@@ -176,3 +176,91 @@ fn decode_option(from: &mut Decoder<'_>, what: &'static str) -> Result<Option<i6
         other => Err(from.wrong(what, format!("mark {other}, not 0 or 1"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fact(names: &[(&str, i64)]) -> StreamFact {
+        let named = |(name, since): &(&str, i64)| StreamName {
+            name: (*name).to_owned(),
+            since: WallTime(*since),
+        };
+        let names = names.iter().map(named).collect();
+        StreamFact { uuid: [1; 16], names, retain_nanos: None, removed: None }
+    }
+
+    #[test]
+    fn a_clip_is_listed_under_the_name_that_was_in_force_when_it_began() {
+        let fact = fact(&[("front", 10), ("back", 20), ("side", 20), ("roof", 15)]);
+        let names = [(9, "front"), (10, "front"), (14, "front"), (15, "roof"), (20, "side")];
+        for (time, name) in names {
+            assert_eq!(fact.name_at(WallTime(time)), name, "at {time}");
+        }
+        assert_eq!(fact.name(), "roof", "the last one set is in force");
+    }
+
+    #[test]
+    fn a_stream_without_a_name_is_refused() {
+        let error = StreamFact::decode(&fact(&[]).encode()).expect_err("no name");
+        assert_eq!(error.what, "names of the stream");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_between_characters() {
+        let observation = Observation {
+            from: WallTime(1),
+            to: WallTime(2),
+            kind: ObservationKind::Lost,
+            number: 3,
+            text: "a".to_owned() + &"ä".repeat(200),
+        };
+        let decoded = Observation::decode(&observation.encode()).expect("an observation");
+        assert_eq!(decoded.text, "a".to_owned() + &"ä".repeat(99));
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_fact_comes_back(
+            uuid in any::<[u8; 16]>(),
+            names in prop::collection::vec((".{0,20}", any::<i64>()), 1..4),
+            retain_nanos in any::<Option<i64>>(),
+            removed in any::<Option<i64>>(),
+        ) {
+            let named = |(name, since)| StreamName { name, since: WallTime(since) };
+            let names = names.into_iter().map(named).collect();
+            let fact = StreamFact { uuid, names, retain_nanos, removed: removed.map(WallTime) };
+            let bytes = fact.encode();
+            prop_assert_eq!(StreamFact::decode(&bytes), Ok(fact));
+            for length in 0..bytes.len() {
+                prop_assert!(StreamFact::decode(&bytes[..length]).is_err());
+            }
+        }
+
+        #[test]
+        fn an_observation_comes_back(
+            numbers in any::<(i64, i64, i64)>(),
+            kind in 0..ObservationKind::ALL.len(),
+            text in ".{0,40}",
+        ) {
+            let observation = Observation {
+                from: WallTime(numbers.0),
+                to: WallTime(numbers.1),
+                kind: ObservationKind::ALL[kind],
+                number: numbers.2,
+                text,
+            };
+            prop_assert_eq!(Observation::decode(&observation.encode()), Ok(observation));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_value_or_a_reason(
+            bytes in prop::collection::vec(any::<u8>(), 0..100)
+        ) {
+            let _ = StreamFact::decode(&bytes);
+            let _ = Observation::decode(&bytes);
+        }
+    }
+}

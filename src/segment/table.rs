@@ -242,9 +242,9 @@ fn encode_track(to: &mut Encoder, track: &TrackTable) {
     to.u64(track.samples.len() as u64);
     let (mut duration, mut offset) = (0_i64, 0_i64);
     for sample in &track.samples {
-        let flags = u64::from(sample.flags.sync) * SYNC
-            | u64::from(sample.flags.recovery) * RECOVERY
-            | u64::from(sample.flags.damaged) * DAMAGED;
+        let flags = (u64::from(sample.flags.sync) * SYNC)
+            | (u64::from(sample.flags.recovery) * RECOVERY)
+            | (u64::from(sample.flags.damaged) * DAMAGED);
         to.u64(u64::from(sample.size) << FLAG_BITS | flags);
         to.i64(i64::from(sample.duration) - duration);
         to.i64(i64::from(sample.composition_offset) - offset);
@@ -288,4 +288,137 @@ fn decode_track(from: &mut Decoder<'_>) -> Result<TrackTable, Malformed> {
         });
     }
     Ok(TrackTable { track, kind, timescale, parameters, codec_delay, start, samples })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> impl Strategy<Value = Sample> {
+        // Mostly a steady camera, sometimes anything.
+        let duration = prop_oneof![4 => Just(3600), 1 => any::<u32>()];
+        let offset = prop_oneof![4 => Just(0), 1 => any::<i32>()];
+        (duration, any::<u32>(), offset, any::<(bool, bool, bool)>()).prop_map(
+            |(duration, size, composition_offset, (sync, recovery, damaged))| Sample {
+                duration,
+                size,
+                composition_offset,
+                flags: SampleFlags { sync, recovery, damaged },
+            },
+        )
+    }
+
+    fn track() -> impl Strategy<Value = TrackTable> {
+        let kind =
+            prop_oneof![Just(TrackKind::Video), Just(TrackKind::Audio), Just(TrackKind::Timed)];
+        let numbers = (1..=u32::MAX, 0..4_u8, any::<u32>(), any::<i64>());
+        (kind, numbers, prop::collection::vec(sample(), 1..30)).prop_map(
+            |(kind, (timescale, parameters, codec_delay, start), samples)| TrackTable {
+                track: TrackNumber(0),
+                kind,
+                timescale,
+                parameters,
+                codec_delay,
+                start: Ticks(start),
+                samples,
+            },
+        )
+    }
+
+    pub(in crate::segment) fn table() -> impl Strategy<Value = ChunkTable> {
+        let camera = any::<Option<i64>>();
+        let anchor = (any::<i64>(), any::<i64>(), any::<[u8; 16]>(), camera, any::<bool>());
+        let tracks = prop::collection::vec(track(), 1..4);
+        (anchor, tracks, 0..200_u8).prop_map(|(anchor, mut tracks, first)| {
+            (first..).zip(&mut tracks).for_each(|(n, track)| track.track = TrackNumber(n));
+            let (wall, boot, boot_id, camera, synchronised) = anchor;
+            ChunkTable {
+                anchor: Anchor {
+                    wall: WallTime(wall),
+                    boot: BootTime(boot),
+                    boot_id,
+                    camera: camera.map(WallTime),
+                    quality: match synchronised {
+                        true => ClockQuality::Synchronised,
+                        false => ClockQuality::Unsynchronised,
+                    },
+                },
+                tracks,
+            }
+        })
+    }
+
+    #[test]
+    fn a_steady_camera_costs_about_five_bytes_a_sample() {
+        let flags = SampleFlags::default();
+        let steady = Sample { duration: 3600, size: 20_000, composition_offset: 0, flags };
+        let one = |samples| ChunkTable {
+            anchor: Anchor {
+                wall: WallTime(0),
+                boot: BootTime(0),
+                boot_id: [0; 16],
+                camera: None,
+                quality: ClockQuality::Synchronised,
+            },
+            tracks: vec![TrackTable {
+                track: TrackNumber(0),
+                kind: TrackKind::Video,
+                timescale: 90_000,
+                parameters: 0,
+                codec_delay: 0,
+                start: Ticks(0),
+                samples,
+            }],
+        };
+        let length = one(vec![steady; 1001]).encode().len() - one(vec![steady]).encode().len();
+        assert!(length <= 5100, "{length} bytes for 1000 samples");
+    }
+
+    #[test]
+    fn a_table_that_forges_its_counts_is_refused_without_allocating() {
+        let mut bytes = Encoder::new(VERSION);
+        let anchor = Anchor {
+            wall: WallTime(0),
+            boot: BootTime(0),
+            boot_id: [0; 16],
+            camera: None,
+            quality: ClockQuality::Given,
+        };
+        encode_anchor(&mut bytes, &anchor);
+        bytes.u64(u64::MAX);
+        let error = ChunkTable::decode(&bytes.finish()).expect_err("a forged count");
+        assert_eq!(error.what, "tracks");
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_comes_back(table in table()) {
+            let bytes = table.encode();
+            prop_assert_eq!(ChunkTable::decode(&bytes), Ok(table));
+        }
+
+        #[test]
+        fn a_table_cut_short_or_garbled_is_a_value_or_a_reason(
+            table in table(),
+            at in any::<prop::sample::Index>(),
+            change in any::<u8>(),
+        ) {
+            let mut bytes = table.encode();
+            let at = at.index(bytes.len());
+            prop_assert!(ChunkTable::decode(&bytes[..at]).is_err());
+            bytes[at] ^= change;
+            if let Ok(table) = ChunkTable::decode(&bytes) {
+                let _ = (table.byte_count(), table.tracks[0].expected_end());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_value_or_a_reason(
+            bytes in prop::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let _ = ChunkTable::decode(&bytes);
+        }
+    }
 }

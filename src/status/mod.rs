@@ -1,7 +1,11 @@
 //! What the daemon says of itself, and a ring of which none runs: the content of `.status.json`.
 //! Pure; times are RFC 3339 in UTC, lengths in seconds, sizes in bytes.
 
+mod fill;
+
 use std::collections::BTreeMap;
+
+pub use fill::{camera_totals, ring_status};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +33,7 @@ pub struct Status {
 pub struct RingStatus {
     /// The device or file.
     pub device: String,
-    /// Its UUID, in hexadecimal digits.
+    /// Its UUID, in the text form of RFC 9562.
     pub uuid: String,
     /// Its label.
     pub label: String,

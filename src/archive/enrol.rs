@@ -1,0 +1,113 @@
+//! Cameras of a configuration as streams of the ring: which stream is whose, and what is to be
+//! said of it. Pure.
+
+use std::time::Duration;
+
+use crate::catalogue::Catalogue;
+use crate::segment::{StreamFact, StreamName};
+use crate::units::{StreamNumber, WallTime};
+
+/// What becomes of a camera's stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// The stream that the ring has for it; `None` where it is new and needs a number
+    /// ([`Writer::new_stream`](crate::ring::Writer::new_stream)).
+    pub stream: Option<StreamNumber>,
+    /// What is true of the stream from now on.
+    pub fact: StreamFact,
+    /// Whether the ring has to be told: it knows no stream, or another fact.
+    pub changed: bool,
+}
+
+/// Finds the stream of the camera `name` with its `retain` in force, or makes one that begins
+/// `now` under `uuid`, which is used for a new stream only. A camera that comes back under the
+/// name that it left under goes on in its stream.
+#[must_use]
+pub fn enrol(
+    catalogue: &Catalogue,
+    name: &str,
+    retain: Option<Duration>,
+    now: WallTime,
+    uuid: [u8; 16],
+) -> Enrolment {
+    let retain_nanos = retain.map(|retain| i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX));
+    match catalogue.stream_named(name) {
+        Some((stream, known)) => {
+            let fact = StreamFact { retain_nanos, removed: None, ..known.clone() };
+            let changed = fact != *known;
+            Enrolment { stream: Some(stream), fact, changed }
+        }
+        None => {
+            let names = vec![StreamName { name: name.to_owned(), since: now }];
+            let fact = StreamFact { uuid, names, retain_nanos, removed: None };
+            Enrolment { stream: None, fact, changed: true }
+        }
+    }
+}
+
+/// The streams that have left the configuration since they were enrolled, with the facts that
+/// say so: all but those of the cameras `configured`. Their last `retain` stays in force.
+#[must_use]
+pub fn retire(
+    catalogue: &Catalogue,
+    configured: &[&str],
+    now: WallTime,
+) -> Vec<(StreamNumber, StreamFact)> {
+    let enrolled: Vec<StreamNumber> = configured
+        .iter()
+        .filter_map(|name| catalogue.stream_named(name).map(|(stream, _)| stream))
+        .collect();
+    let left = catalogue
+        .streams()
+        .filter(|(stream, fact)| fact.removed.is_none() && !enrolled.contains(stream));
+    left.map(|(stream, fact)| (stream, StreamFact { removed: Some(now), ..fact.clone() })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::News;
+
+    const NOW: WallTime = WallTime(5_000_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn set(catalogue: &mut Catalogue, number: u32, fact: &StreamFact) {
+        let stream = StreamNumber(number);
+        catalogue.apply(&News::StreamSet { stream, fact: fact.encode().into() }).expect("a fact");
+    }
+
+    #[test]
+    fn a_new_camera_gets_a_stream_and_keeps_it() {
+        let mut catalogue = Catalogue::new();
+        let new = enrol(&catalogue, "door", Some(DAY), NOW, [1; 16]);
+        assert_eq!((new.stream, new.changed), (None, true));
+        assert_eq!(new.fact.retain_nanos, Some(86_400_000_000_000));
+        set(&mut catalogue, 7, &new.fact);
+        let later = NOW.plus_nanos(1);
+        let again = enrol(&catalogue, "door", Some(DAY), later, [2; 16]);
+        let known = Enrolment { stream: Some(StreamNumber(7)), fact: new.fact, changed: false };
+        assert_eq!(again, known);
+        let other = enrol(&catalogue, "door", None, later, [2; 16]);
+        assert_eq!((other.stream, other.changed), (Some(StreamNumber(7)), true));
+        assert_eq!(other.fact.uuid, [1; 16]);
+    }
+
+    #[test]
+    fn a_camera_that_left_and_comes_back_goes_on_in_its_stream() {
+        let mut catalogue = Catalogue::new();
+        for (number, name) in [(1, "door"), (2, "yard")] {
+            let fact = enrol(&catalogue, name, Some(DAY), NOW, [number as u8; 16]).fact;
+            set(&mut catalogue, number, &fact);
+        }
+        let left = retire(&catalogue, &["yard"], NOW);
+        assert_eq!(left.len(), 1);
+        let (stream, fact) = &left[0];
+        assert_eq!((*stream, fact.removed), (StreamNumber(1), Some(NOW)));
+        assert_eq!(fact.retain_nanos, Some(86_400_000_000_000), "its footage expires as before");
+        set(&mut catalogue, 1, fact);
+        assert_eq!(retire(&catalogue, &["yard"], NOW), [], "said once");
+        let back = enrol(&catalogue, "door", Some(DAY), NOW, [9; 16]);
+        assert_eq!((back.stream, back.changed), (Some(StreamNumber(1)), true));
+        assert_eq!((back.fact.removed, back.fact.uuid), (None, [1; 16]));
+    }
+}

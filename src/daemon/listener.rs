@@ -1,0 +1,105 @@
+//! Changes of the catalogue into the tree, and from there to the kernel's caches.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use crate::archive::{Archive, Listener};
+use crate::catalogue::{Catalogue, Change, Clip};
+use crate::mount::Notifier;
+use crate::mp4;
+use crate::units::ClipId;
+use crate::view::{ListedClip, Tree};
+
+/// What is there only once the ring is open: the archive, then the mount.
+#[derive(Default)]
+pub(super) struct Later {
+    pub archive: OnceLock<Arc<Archive>>,
+    pub notifier: RwLock<Option<Notifier>>,
+}
+
+impl Later {
+    fn notifier(&self) -> Option<Notifier> {
+        self.notifier.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Keeps the tree in step with the catalogue.
+pub(super) struct TreeKeeper {
+    pub catalogue: Arc<RwLock<Catalogue>>,
+    pub tree: Arc<RwLock<Tree>>,
+    pub later: Arc<Later>,
+    /// Counts up when a flush is due.
+    pub ticks: watch::Sender<u64>,
+}
+
+impl Listener for TreeKeeper {
+    fn changed(&mut self, change: &Change) {
+        match change {
+            Change::Listed(clip) | Change::Restored(clip) => self.list(*clip),
+            Change::Hidden(clip) => self.hide(*clip),
+            Change::Gone(clip) => self.drop_clip(clip),
+            Change::Nothing | Change::Restated(_) | Change::StreamSet(_) | Change::Grown(_) => {}
+        }
+    }
+
+    fn flush_due(&mut self) {
+        self.ticks.send_modify(|tick| *tick = tick.wrapping_add(1));
+    }
+}
+
+impl TreeKeeper {
+    fn list(&self, id: ClipId) {
+        let found = {
+            let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+            catalogue.clip(id).map(|clip| (clip.fact.clone(), camera_of(&catalogue, clip)))
+        };
+        let Some((fact, camera)) = found else { return };
+        let size = match mp4::size(&fact) {
+            Ok(size) => size,
+            Err(error) => {
+                log::error!("clip {id} of {camera} can't be shown: {error}");
+                return;
+            }
+        };
+        let listed = ListedClip {
+            clip: id,
+            camera: &camera,
+            start: fact.start,
+            end: fact.end,
+            form: fact.name_form,
+            size,
+        };
+        let place = self.tree.write().unwrap_or_else(PoisonError::into_inner).insert(&listed);
+        if let Some(notifier) = self.later.notifier() {
+            log::info!("{camera}: {} is closed: {} frames", place.name, fact.frames());
+            notifier.clip_closed(&place);
+        }
+    }
+
+    fn hide(&self, id: ClipId) {
+        let place = self.tree.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let (Some(place), Some(notifier)) = (place, self.later.notifier()) {
+            notifier.clip_gone(&place);
+        }
+    }
+
+    fn drop_clip(&self, clip: &Clip) {
+        self.hide(clip.id);
+        if let Some(notifier) = self.later.notifier() {
+            notifier.clip_purged(clip.id);
+        }
+        if let Some(archive) = self.later.archive.get() {
+            archive.forget(clip.id);
+        }
+    }
+}
+
+/// The name under which a clip is listed: the one that was in force when it began.
+pub(super) fn camera_of(catalogue: &Catalogue, clip: &Clip) -> String {
+    let stream = catalogue.stream(clip.stream);
+    stream.map_or_else(
+        || format!("stream-{}", clip.stream),
+        |stream| stream.name_at(clip.fact.start).to_owned(),
+    )
+}

@@ -1,0 +1,363 @@
+//! Wires the rooms, owns threads, signals and the order of shutdown: `reelfs run`.
+//!
+//! Start-up: mount point, device, ring (which tells the catalogue what there is), index, mount,
+//! recorders, purge. Shutdown goes the other way round, so that each part still finds below it
+//! what it needs.
+
+mod listener;
+mod reporter;
+mod running;
+mod source;
+mod streams;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::archive::{Archive, Scribe};
+use crate::camera::{Camera, CameraError, Hosts};
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, ClockGuard, KnownTime, SystemClock};
+use crate::config::{Config, ConfigError, keys};
+use crate::device::{Access, Device, FileDevice, OpenError};
+use crate::index::Index;
+use crate::mount::{self, MountError};
+use crate::purge::{self, Purger};
+use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
+use crate::ring::{self, Opening, Ring, RingError, Writer};
+use crate::units::StreamNumber;
+use crate::view::{Layout, Tree, clip_boundary_after};
+use listener::{Later, TreeKeeper};
+use reporter::Reporter;
+use running::{Running, View};
+use source::Library;
+
+/// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
+/// that can be looked at before they are evicted.
+const BLOCKS_PER_STREAM_MIN: usize = 4;
+/// A chunk's samples at most, in bytes; smaller where a block is.
+const CHUNK_BYTES_MAX: u64 = 8 << 20;
+/// Room that a block's and a chunk's headers are left, in bytes.
+const HEADER_ROOM_BYTES: u64 = 128 << 10;
+/// Threads for all cameras: one keeps up with two hundred of them, the second keeps a slow
+/// handshake from being in anybody's way.
+const CAMERA_THREADS: usize = 2;
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A value of the configuration that another room has to judge.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// A camera's address.
+    #[error("camera {name}: {reason}")]
+    Camera {
+        /// Which.
+        name: String,
+        /// What is wrong.
+        reason: CameraError,
+    },
+    /// The device can't be opened.
+    #[error("{0}")]
+    Device(#[from] OpenError),
+    /// The ring can't be opened.
+    #[error("{device}: {reason}")]
+    Ring {
+        /// Which device.
+        device: PathBuf,
+        /// What is wrong.
+        reason: RingError,
+    },
+    /// The ring is too small for the configured cameras.
+    #[error(
+        "{device} has {blocks} blocks, too few for {streams} cameras: each needs \
+         {BLOCKS_PER_STREAM_MIN}; use a larger ring, or format it with smaller blocks"
+    )]
+    TooFewBlocks {
+        /// Which device.
+        device: PathBuf,
+        /// How many it has.
+        blocks: u32,
+        /// How many cameras there are.
+        streams: usize,
+    },
+    /// The tree can't be mounted.
+    #[error("{0}")]
+    Mount(#[from] MountError),
+    /// The system refuses a thread or a signal handler.
+    #[error("{what}: {source}")]
+    System {
+        /// What was being started.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl DaemonError {
+    /// Whether the configuration is wrong, rather than the world.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            DaemonError::Configuration(_)
+                | DaemonError::Camera { .. }
+                | DaemonError::TooFewBlocks { .. }
+        )
+    }
+}
+
+/// Tells how long each step of the start took.
+struct Steps {
+    began: Instant,
+    last: Instant,
+}
+
+impl Steps {
+    fn begin() -> Steps {
+        let now = Instant::now();
+        Steps { began: now, last: now }
+    }
+
+    fn done(&mut self, what: &str) {
+        let now = Instant::now();
+        log::info!("start: {what} ({:.3} s)", (now - self.last).as_secs_f64());
+        self.last = now;
+    }
+}
+
+/// Records, serves and purges until a signal ends it.
+///
+/// # Errors
+/// Why it could not start, or that the mount went away under it. Everything that was started is
+/// stopped again, and what was recorded is safe.
+pub fn run(config: &Config) -> Result<(), DaemonError> {
+    let mut steps = Steps::begin();
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let layout = Layout::parse(&config.view.layout)
+        .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
+    let cameras = cameras(config)?;
+    let signals = running::Signals::catch()?;
+    mount::prepare(&config.view.mount)?;
+    let store = Store::open(config, &layout)?;
+    steps.done("the ring is open");
+    let mut running = match start(config, &layout, cameras, &store, &mut steps) {
+        Ok(running) => running,
+        Err(error) => {
+            store.close();
+            return Err(error);
+        }
+    };
+    log::info!("recording after {:.3} s", steps.began.elapsed().as_secs_f64());
+    running.wait(&signals);
+    running.stop();
+    store.close();
+    log::info!("stopped");
+    Ok(())
+}
+
+/// The cameras with what retina needs of them.
+fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
+    let cameras = config.cameras.iter().map(|camera| {
+        let (username, password) = match &camera.credentials {
+            Some(login) => (Some(login.username.clone()), Some(login.password.reveal().to_owned())),
+            None => (None, None),
+        };
+        let name = camera.name.as_str().to_owned();
+        Camera::new(&name, camera.url.as_str(), username, password)
+            .map_err(|reason| DaemonError::Camera { name, reason })
+    });
+    cameras.collect()
+}
+
+/// Everything below the mount: ring, catalogue, tree, archive.
+struct Store {
+    clock: Arc<dyn Clock>,
+    catalogue: Arc<RwLock<Catalogue>>,
+    tree: Arc<RwLock<Tree>>,
+    archive: Arc<Archive>,
+    index: Arc<Index>,
+    writer: Writer,
+    opening: Opening,
+    later: Arc<Later>,
+    ticks: watch::Sender<u64>,
+}
+
+impl Store {
+    fn open(config: &Config, layout: &Layout) -> Result<Store, DaemonError> {
+        let path = &config.ring.device;
+        let failed = |reason| DaemonError::Ring { device: path.clone(), reason };
+        let device: Arc<dyn Device> = Arc::new(FileDevice::open(path, Access::Exclusive)?);
+        let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
+        let blocks = superblock.geometry.block_count;
+        let streams = config.cameras.len();
+        if (blocks as usize) < BLOCKS_PER_STREAM_MIN * streams {
+            let device = path.clone();
+            return Err(DaemonError::TooFewBlocks { device, blocks, streams });
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let catalogue = Arc::new(RwLock::new(Catalogue::new()));
+        let tree = Arc::new(RwLock::new(Tree::new(layout.clone(), config.view.zone)));
+        let later = Arc::new(Later::default());
+        let (ticks, _) = watch::channel(0);
+        let keeper = TreeKeeper {
+            catalogue: catalogue.clone(),
+            tree: tree.clone(),
+            later: later.clone(),
+            ticks: ticks.clone(),
+        };
+        let settings =
+            ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
+        let scribe = Scribe::new(catalogue.clone(), Box::new(keeper));
+        let (ring, writer, opening) =
+            Ring::open(device, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
+        log_opening(&opening);
+        let index =
+            Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
+        let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));
+        // Set once, here.
+        let _ = later.archive.set(archive.clone());
+        Ok(Store { clock, catalogue, tree, archive, index, writer, opening, later, ticks })
+    }
+
+    /// Flushes the ring and closes it; then the index.
+    fn close(self) {
+        if let Err(error) = self.writer.close() {
+            log::error!("the ring is not closed in order: {error}");
+        }
+        let Store { archive, index, later, .. } = self;
+        drop((archive, later));
+        match Arc::try_unwrap(index) {
+            Ok(index) => index.close(),
+            // A request that the disk does not answer still holds it: it is a cache.
+            Err(_) => log::debug!("the index is left as it is"),
+        }
+    }
+}
+
+fn log_opening(opening: &Opening) {
+    if !opening.was_clean {
+        log::warn!(
+            "the last run did not end in order: {} clips closed, {} chunks found behind the ledger",
+            opening.clips_recovered,
+            opening.chunks_recovered
+        );
+    }
+    let findings = &opening.findings;
+    if !findings.rotten.is_empty() || findings.unreadable_facts > 0 {
+        log::error!(
+            "ledger: {} pages and {} facts can't be read; what they said may be missing",
+            findings.rotten.len(),
+            findings.unreadable_facts
+        );
+    }
+}
+
+fn start(
+    config: &Config,
+    layout: &Layout,
+    cameras: Vec<Camera>,
+    store: &Store,
+    steps: &mut Steps,
+) -> Result<Running, DaemonError> {
+    let enrolled = streams::enrol_all(config, store);
+    let geometry = store.archive.ring().superblock().geometry;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CAMERA_THREADS)
+        .thread_name("camera")
+        .enable_all()
+        .build()
+        .map_err(|source| DaemonError::System { what: "threads for cameras", source })?;
+    let reporter = Arc::new(Reporter::new(config, store));
+    let grace = i64::try_from(config.purge.grace.as_nanos()).unwrap_or(i64::MAX);
+    let library = Arc::new(Library {
+        archive: store.archive.clone(),
+        writer: store.writer.clone(),
+        clock: store.clock.clone(),
+        grace_nanos: grace,
+        reporter: reporter.clone(),
+        ticks: store.ticks.clone(),
+        complaints: Arc::default(),
+    });
+    let view = View {
+        path: config.view.mount.clone(),
+        options: mount::Options {
+            allow_other: config.view.allow_other,
+            source_name: source_name(store),
+        },
+        tree: store.tree.clone(),
+        source: library,
+        later: store.later.clone(),
+    };
+    let mounted = view.mount()?;
+    steps.done("the tree is mounted");
+    let purger = start_purge(config, store, &enrolled)?;
+    let zone = layout.zone(config.view.zone);
+    let length = i64::try_from(config.view.clip.as_nanos()).unwrap_or(i64::MAX);
+    let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
+    let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
+    let hosts = Arc::new(Hosts::default());
+    let recorders: Vec<(String, RecorderHandle)> = cameras
+        .into_iter()
+        .zip(&enrolled)
+        .map(|(camera, (name, stream))| {
+            let settings = RecorderSettings {
+                camera,
+                hosts: hosts.clone(),
+                stream: *stream,
+                flush_interval: config.ring.flush,
+                chunk_bytes_max: chunk_bytes_max as usize,
+                boundary: boundary.clone(),
+                clock: store.clock.clone(),
+            };
+            let (sink, ticks) = (store.writer.clone(), store.ticks.subscribe());
+            (name.clone(), recorder::spawn(runtime.handle(), settings, sink, ticks))
+        })
+        .collect();
+    steps.done(&format!("{} cameras", recorders.len()));
+    reporter.begin(recorders, purger);
+    let (mounted, writer) = (Some(mounted), store.writer.clone());
+    Ok(Running { reporter, view, mounted, runtime, writer })
+}
+
+fn source_name(store: &Store) -> String {
+    let label = &store.archive.ring().superblock().label;
+    if label.is_empty() { "reelfs".into() } else { label.clone() }
+}
+
+fn start_purge(
+    config: &Config,
+    store: &Store,
+    enrolled: &[(String, StreamNumber)],
+) -> Result<Purger, DaemonError> {
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let cameras = config
+        .cameras
+        .iter()
+        .zip(enrolled)
+        .map(|(camera, (_, stream))| (*stream, camera.retain.map(nanos)));
+    let settings = purge::Settings {
+        every: config.purge.every,
+        wipe: config.purge.wipe,
+        policy: crate::retention::Policy {
+            retain_default: config.purge.retain.map(nanos),
+            cameras: cameras.collect(),
+        },
+    };
+    let known = store.opening.known_clock.map(|clock| KnownTime {
+        wall: clock.wall,
+        boot: clock.boot,
+        boot_id: clock.boot_id,
+    });
+    let (catalogue, clock) = (store.catalogue.clone(), store.clock.clone());
+    Purger::start(settings, catalogue, store.writer.clone(), clock, ClockGuard::new(known))
+        .map_err(|source| DaemonError::System { what: "the purge", source })
+}
+
+fn locked<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,152 @@
+//! What the daemon says of itself, from wherever it is known.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Store;
+use crate::archive::Archive;
+use crate::clock::{Clock, KnownTime};
+use crate::config::Config;
+use crate::purge::Purger;
+use crate::recorder::{DropReason, RecorderHandle, State, StreamStatus};
+use crate::status::{CameraStatus, Status, camera_totals, ring_status};
+use crate::units::{BootTime, NANOS_PER_SECOND};
+use crate::view::utc_timestamp;
+
+/// Knows whom to ask.
+pub(super) struct Reporter {
+    archive: Arc<Archive>,
+    clock: Arc<dyn Clock>,
+    device: PathBuf,
+    /// Names, and the `retain` that holds for each.
+    cameras: Vec<(String, Option<Duration>)>,
+    began: BootTime,
+    parts: Mutex<Parts>,
+}
+
+/// What runs, between start and stop.
+#[derive(Default)]
+struct Parts {
+    recorders: Vec<(String, RecorderHandle)>,
+    purger: Option<Purger>,
+}
+
+impl Reporter {
+    pub(super) fn new(config: &Config, store: &Store) -> Reporter {
+        let names = config.cameras.iter().map(|camera| camera.name.as_str().to_owned());
+        let cameras = names.map(|name| {
+            let retain = config.retain_of(&name);
+            (name, retain)
+        });
+        Reporter {
+            archive: store.archive.clone(),
+            clock: store.clock.clone(),
+            device: config.ring.device.clone(),
+            cameras: cameras.collect(),
+            began: store.clock.read().boot,
+            parts: Mutex::default(),
+        }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything runs.
+    pub(super) fn begin(&self, recorders: Vec<(String, RecorderHandle)>, purger: Purger) {
+        *self.parts() = Parts { recorders, purger: Some(purger) };
+    }
+
+    /// Everything is to be stopped, by the caller.
+    pub(super) fn end(&self) -> (Vec<(String, RecorderHandle)>, Option<Purger>) {
+        let parts = std::mem::take(&mut *self.parts());
+        (parts.recorders, parts.purger)
+    }
+
+    /// Somebody says that the clock is right.
+    pub(super) fn confirm_clock(&self) {
+        if let Some(purger) = &self.parts().purger {
+            purger.confirm_clock();
+        }
+    }
+
+    /// The time that is known, for the ledger.
+    pub(super) fn known_time(&self) -> Option<KnownTime> {
+        self.parts().purger.as_ref().and_then(Purger::known_time)
+    }
+
+    /// The whole status as JSON, with a line feed at its end.
+    pub(super) fn json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(&self.status()).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+
+    fn status(&self) -> Status {
+        let now = self.clock.read();
+        let ring = self.archive.ring();
+        let (usage, counters) = (ring.usage(), ring.counters());
+        let configured: Vec<(&str, Option<Duration>)> =
+            self.cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
+        let (ring, mut cameras) = {
+            let catalogue = self.archive.catalogue();
+            let superblock = ring.superblock();
+            let (device, wall) = (&self.device, now.wall);
+            (
+                ring_status(superblock, device, &usage, &counters, &catalogue, wall),
+                camera_totals(&catalogue, &configured, wall),
+            )
+        };
+        let parts = self.parts();
+        for (name, recorder) in &parts.recorders {
+            if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == *name) {
+                describe(camera, &recorder.status(), now.boot);
+            }
+        }
+        let suspension = parts.purger.as_ref().and_then(|purger| purger.counters().suspension);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            running: true,
+            at: utc_timestamp(now.wall),
+            uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
+            ring,
+            expiry_suspended: suspension.map(|suspension| {
+                let ahead = seconds(suspension.step_nanos);
+                format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)
+            }),
+            cameras,
+        }
+    }
+}
+
+fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
+    let (state, reason) = match &status.state {
+        State::Connecting => ("connecting", None),
+        State::Recording => ("recording", None),
+        State::Waiting { error, retry } => {
+            let wait = seconds(retry.0 - now.0);
+            ("waiting", Some(format!("{error}; next try in {wait} s")))
+        }
+        State::Stopped => ("stopped", None),
+    };
+    camera.state = state.into();
+    camera.reason = reason;
+    let age = |at: BootTime| (now.0 - at.0).max(0) as f64 / NANOS_PER_SECOND as f64;
+    camera.last_frame_age_seconds = status.last_frame.map(age);
+    camera.frames = status.frames;
+    camera.bytes = status.bytes;
+    camera.lost_packets = status.lost_packets;
+    camera.reconnects = status.reconnects;
+    let dropped = DropReason::ALL.iter().map(|reason| (*reason, status.dropped.of(*reason)));
+    let some = dropped.filter(|(_, frames)| *frames > 0);
+    camera.dropped = some
+        .map(|(reason, frames)| (reason.words().to_owned(), frames))
+        .collect::<BTreeMap<_, _>>();
+}
+
+/// Whole seconds of a length in nanoseconds; none where it is negative.
+fn seconds(nanos: i64) -> u64 {
+    u64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(0)
+}

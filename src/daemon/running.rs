@@ -1,0 +1,167 @@
+//! The daemon while it runs: signals, small chores, and stopping in order.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use tokio::runtime::Runtime;
+
+use super::DaemonError;
+use super::listener::Later;
+use super::reporter::Reporter;
+use super::source::Library;
+use crate::clock::{Clock, SystemClock};
+use crate::mount::{self, MountError, Mounted};
+use crate::ring::{ClockFact, Writer};
+use crate::units::BootTime;
+use crate::view::Tree;
+
+/// How often signals and the mount are looked at: what a person at the keyboard does not notice.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often emptied directories are looked at.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the trusted time goes to the ledger: it is what the next start compares its clock
+/// with, and beyond an hour's difference it would doubt it.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(600);
+/// The cameras' threads get this long to end once their tasks have.
+const RUNTIME_STOP: Duration = Duration::from_secs(2);
+
+/// Signals that have come.
+pub(super) struct Signals {
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    confirm: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Signals {
+    /// SIGTERM and SIGINT end the daemon in order, SIGUSR1 says that the clock is right.
+    pub(super) fn catch() -> Result<Signals, DaemonError> {
+        let signals = Signals { stop: Arc::default(), confirm: Arc::default() };
+        let failed = |source| DaemonError::System { what: "signal handlers", source };
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, signals.stop.clone()).map_err(failed)?;
+        }
+        signal_hook::flag::register(SIGUSR1, signals.confirm.clone()).map_err(failed)?;
+        Ok(signals)
+    }
+
+    fn stop_asked(&self) -> bool {
+        self.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn take_confirm(&self) -> bool {
+        self.confirm.swap(false, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// What it takes to mount the tree, also anew.
+pub(super) struct View {
+    pub path: PathBuf,
+    pub options: mount::Options,
+    pub tree: Arc<RwLock<Tree>>,
+    pub source: Arc<Library>,
+    pub later: Arc<Later>,
+}
+
+impl View {
+    pub(super) fn mount(&self) -> Result<Mounted, MountError> {
+        let source: Arc<dyn mount::Source> = self.source.clone();
+        let mounted = mount::mount(&self.path, &self.options, self.tree.clone(), source)?;
+        let mut notifier = self.later.notifier.write().unwrap_or_else(PoisonError::into_inner);
+        *notifier = Some(mounted.notifier());
+        Ok(mounted)
+    }
+}
+
+/// Everything above the ring.
+pub(super) struct Running {
+    pub reporter: Arc<Reporter>,
+    pub view: View,
+    /// `None` while somebody has unmounted it.
+    pub mounted: Option<Mounted>,
+    pub runtime: Runtime,
+    pub writer: Writer,
+}
+
+impl Running {
+    /// Does small chores until a signal ends it.
+    pub(super) fn wait(&mut self, signals: &Signals) {
+        let clock = SystemClock::new();
+        let mut tidied = Instant::now();
+        let mut clock_kept = None::<Instant>;
+        while !signals.stop_asked() {
+            std::thread::sleep(LOOK_INTERVAL);
+            if signals.take_confirm() {
+                self.reporter.confirm_clock();
+            }
+            if tidied.elapsed() >= TIDY_INTERVAL {
+                tidied = Instant::now();
+                self.keep_mounted();
+                self.drop_emptied(clock.read().boot);
+            }
+            if clock_kept.is_none_or(|at| at.elapsed() >= CLOCK_INTERVAL) {
+                clock_kept = self.keep_clock().then(Instant::now);
+            }
+        }
+        log::info!("asked to stop");
+    }
+
+    /// Recording goes on without the mount; it is mounted again when nothing is in its place.
+    fn keep_mounted(&mut self) {
+        if self.mounted.as_ref().is_some_and(Mounted::is_alive) {
+            return;
+        }
+        if self.mounted.take().is_some() {
+            log::error!("{}: somebody has unmounted it", self.view.path.display());
+        }
+        match self.view.mount() {
+            Ok(mounted) => {
+                log::info!("{}: mounted again", self.view.path.display());
+                self.mounted = Some(mounted);
+            }
+            Err(error) => log::debug!("not mounted again yet: {error}"),
+        }
+    }
+
+    fn drop_emptied(&self, now: BootTime) {
+        let mut tree = self.view.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = tree.drop_empty(now);
+        drop(tree);
+        let notifier = self.mounted.as_ref().map(Mounted::notifier);
+        for (directory, notifier) in gone.iter().zip(notifier.iter().cycle()) {
+            notifier.directory_gone(directory);
+        }
+    }
+
+    fn keep_clock(&self) -> bool {
+        let known = self.reporter.known_time();
+        if let Some(known) = known {
+            let clock = ClockFact { wall: known.wall, boot: known.boot, boot_id: known.boot_id };
+            self.writer.trust_clock(clock);
+        }
+        known.is_some()
+    }
+
+    /// Recorders first: they hand in what they hold. The mount last: it needs the ring only to
+    /// read.
+    pub(super) fn stop(self) {
+        let (recorders, purger) = self.reporter.end();
+        for (_, recorder) in &recorders {
+            recorder.request_stop();
+        }
+        for (name, recorder) in recorders {
+            if !recorder.stop() {
+                log::warn!("{name}: did not stop in time; its last seconds may be missing");
+            }
+        }
+        self.keep_clock();
+        if let Some(purger) = purger {
+            purger.stop();
+        }
+        if let Some(Err(error)) = self.mounted.map(Mounted::unmount) {
+            log::error!("{error}");
+        }
+        self.runtime.shutdown_timeout(RUNTIME_STOP);
+        log::info!("recorders stopped, unmounted");
+    }
+}

@@ -1,0 +1,91 @@
+//! What a pass did for one camera, in one line of the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::retention::Why;
+use crate::ring::Reason;
+use crate::units::{ByteCount, NANOS_PER_SECOND};
+
+/// What was purged of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    reasons: BTreeMap<String, u64>,
+    clips: u64,
+    bytes: ByteCount,
+    /// Time that the ring took for it.
+    pub(super) took: Duration,
+}
+
+impl Account {
+    pub(super) fn count(&mut self, why: Why, reason: Reason, bytes: ByteCount) {
+        *self.reasons.entry(words(why, reason)).or_default() += 1;
+        self.clips += 1;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn log(&self, name: &str) {
+        if self.clips > 0 {
+            log::info!("{}", self.line(name));
+        }
+    }
+
+    fn line(&self, name: &str) -> String {
+        let reasons: Vec<String> =
+            self.reasons.iter().map(|(words, count)| format!("{count} {words}")).collect();
+        let noun = if self.clips == 1 { "clip" } else { "clips" };
+        format!(
+            "{name}: purged {} {noun}, {:.1} MiB, in {:.1} s: {}",
+            self.clips,
+            self.bytes.0 as f64 / f64::from(1 << 20),
+            self.took.as_secs_f64(),
+            reasons.join(", "),
+        )
+    }
+}
+
+fn words(why: Why, reason: Reason) -> String {
+    match (why, reason) {
+        (Why::OlderThan { retain_nanos }, _) => format!("older than {}", duration(retain_nanos)),
+        (Why::GraceOver, Reason::Deleted) => "removed, grace over".into(),
+        (Why::GraceOver, _) => "expired, grace over".into(),
+        (Why::Interrupted, _) => "left over from an interrupted purge".into(),
+        (Why::ProtectionOver, _) => "no longer protected".into(),
+    }
+}
+
+/// A length of time in the largest unit that divides it, as in the configuration; shortened to
+/// the second.
+pub(super) fn duration(nanos: i64) -> String {
+    let seconds = nanos / NANOS_PER_SECOND;
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let whole = units.iter().find(|(length, _)| seconds != 0 && seconds % length == 0);
+    let (length, unit) = whole.copied().unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_many_how_much_why_and_how_long() {
+        let mut account = Account { took: Duration::from_millis(3200), ..Account::default() };
+        let retain_nanos = 14 * 86_400 * NANOS_PER_SECOND;
+        account.count(Why::OlderThan { retain_nanos }, Reason::Expired, ByteCount(3 << 20));
+        account.count(Why::OlderThan { retain_nanos }, Reason::Expired, ByteCount(3 << 20));
+        account.count(Why::GraceOver, Reason::Deleted, ByteCount(1 << 19));
+        assert_eq!(
+            account.line("front-door"),
+            "front-door: purged 3 clips, 6.5 MiB, in 3.2 s: 2 older than 14d, 1 removed, grace over"
+        );
+    }
+
+    #[test]
+    fn lengths_of_time_read_as_they_were_written() {
+        let spelled = [(90, "90s"), (3600, "1h"), (86_400 * 30, "30d"), (120, "2m"), (0, "0s")];
+        for (seconds, words) in spelled {
+            assert_eq!(duration(seconds * NANOS_PER_SECOND), words);
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! Carries expiry out, in the background, on a thread of its own.
+//!
+//! A pass asks [`retention`](crate::retention) what is due, under a short read lock of the
+//! catalogue, and has the ring carry it out clip by clip, under no lock at all. Recording is never
+//! in its way: the ring's writer comes first, and the purge rests between clips.
+
+mod account;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, ClockGuard, Doubt, KnownTime};
+use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
+use crate::ring::{ClipState, Reason, RingError, Writer};
+use crate::units::{ByteCount, ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
+use account::Account;
+
+/// Rest between two clips: leaves the disk to readers and recorders.
+const REST: Duration = Duration::from_millis(5);
+
+/// How often the log says again that the clock is doubted, in nanoseconds of boot time: an hour.
+const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
+
+/// What carries decisions out: the ring's writer.
+pub trait Carrier: Send + 'static {
+    /// As [`Writer::set_state`].
+    fn set_state(&self, clip: ClipId, state: ClipState) -> bool;
+
+    /// As [`Writer::purge`].
+    ///
+    /// # Errors
+    /// As [`Writer::purge`].
+    fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError>;
+}
+
+impl Carrier for Writer {
+    fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+        Writer::set_state(self, clip, state)
+    }
+
+    fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
+        Writer::purge(self, clip, reason, wipe)
+    }
+}
+
+/// How the purge is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Time between two passes.
+    pub every: Duration,
+    /// Whether the samples of purged clips are overwritten with zeros.
+    pub wipe: bool,
+    /// How long footage stays.
+    pub policy: Policy,
+}
+
+/// Why nothing is being purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// When the doubt began, as the doubted clock shows it.
+    pub since: WallTime,
+    /// How far the clock is ahead of what is known, in nanoseconds.
+    pub step_nanos: i64,
+    /// Why it is doubted.
+    pub reason: Doubt,
+}
+
+/// What the purge has done since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Passes that are finished.
+    pub passes: u64,
+    /// Clips that were purged.
+    pub clips: u64,
+    /// Space that they took on the device.
+    pub bytes: ByteCount,
+    /// Clips that the ring failed to purge; each is tried again in the next pass.
+    pub failures: u64,
+    /// Present while the clock is doubted, and nothing expires.
+    pub suspension: Option<Suspension>,
+}
+
+#[derive(Debug)]
+struct State {
+    settings: Settings,
+    guard: ClockGuard,
+    counters: Counters,
+    stopping: bool,
+    /// A pass is wanted without waiting for its time.
+    hurried: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits; `false` when it is time to stop.
+    fn wait(&self, time: Duration) -> bool {
+        let waiting = |state: &mut State| !state.stopping && !state.hurried;
+        let waited = self.changed.wait_timeout_while(self.state(), time, waiting);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.hurried = false;
+        !state.stopping
+    }
+
+    fn stopping(&self) -> bool {
+        self.state().stopping
+    }
+}
+
+/// The purge, running.
+#[derive(Debug)]
+pub struct Purger {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Purger {
+    /// Starts the thread; its first pass comes at once. `guard` begins with what the ledger knows
+    /// of the clock.
+    ///
+    /// # Errors
+    /// Where the thread can't be started.
+    pub fn start(
+        settings: Settings,
+        catalogue: Arc<RwLock<Catalogue>>,
+        carrier: impl Carrier,
+        clock: Arc<dyn Clock>,
+        guard: ClockGuard,
+    ) -> io::Result<Purger> {
+        let counters = Counters::default();
+        let state = State { settings, guard, counters, stopping: false, hurried: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let passes =
+            Passes { shared: Arc::clone(&shared), catalogue, carrier, clock, reminded_at: None };
+        let thread = std::thread::Builder::new().name("purge".into()).spawn(|| passes.run())?;
+        Ok(Purger { shared, thread: Some(thread) })
+    }
+
+    /// Takes new settings, as after a reload; holds from the next pass on, which comes at once.
+    pub fn set(&self, settings: Settings) {
+        self.shared.state().settings = settings;
+        self.hurry();
+    }
+
+    /// Somebody says that the clock is right; see [`ClockGuard::confirm`].
+    pub fn confirm_clock(&self) {
+        log::info!("the clock has been confirmed: what is due is deleted");
+        self.shared.state().guard.confirm();
+        self.hurry();
+    }
+
+    /// What is known of the clock, for the ledger; see [`ClockGuard::known`].
+    #[must_use]
+    pub fn known_time(&self) -> Option<KnownTime> {
+        self.shared.state().guard.known()
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.state().counters
+    }
+
+    /// Makes the next pass come at once.
+    pub fn hurry(&self) {
+        self.shared.state().hurried = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Stops after the clip that is being purged, and waits for it.
+    pub fn stop(mut self) {
+        self.halt();
+    }
+
+    fn halt(&mut self) {
+        self.shared.state().stopping = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the purge thread has panicked");
+        }
+    }
+}
+
+impl Drop for Purger {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+/// What the thread works with.
+struct Passes<C> {
+    shared: Arc<Shared>,
+    catalogue: Arc<RwLock<Catalogue>>,
+    carrier: C,
+    clock: Arc<dyn Clock>,
+    /// Boot time when the log last said that the clock is doubted.
+    reminded_at: Option<i64>,
+}
+
+impl<C: Carrier> Passes<C> {
+    fn run(mut self) {
+        loop {
+            let more = self.pass();
+            let mut state = self.shared.state();
+            state.counters.passes += 1;
+            let rest = if more { REST } else { state.settings.every };
+            drop(state);
+            if !self.shared.wait(rest) {
+                return;
+            }
+        }
+    }
+
+    /// One pass; answers whether it left something that was due.
+    fn pass(&mut self) -> bool {
+        let reading = self.clock.read();
+        let (verdict, settings) = {
+            let mut state = self.shared.state();
+            (state.guard.observe(&reading), state.settings.clone())
+        };
+        let decisions = decide(&self.catalogue(), &settings.policy, verdict);
+        match decisions {
+            Decisions::Suspended { since, step_nanos, reason } => {
+                self.suspended(Suspension { since, step_nanos, reason }, reading.boot.0);
+                false
+            }
+            Decisions::Due(due) => {
+                self.resumed();
+                self.carry_out(&due, settings.wipe) && due.len() == DUE_MAX
+            }
+        }
+    }
+
+    fn catalogue(&self) -> std::sync::RwLockReadGuard<'_, Catalogue> {
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn suspended(&mut self, suspension: Suspension, boot_nanos: i64) {
+        self.shared.state().counters.suspension = Some(suspension);
+        let due = |at: i64| boot_nanos.saturating_sub(at) >= REMINDER_NANOS;
+        if self.reminded_at.is_none_or(due) {
+            self.reminded_at = Some(boot_nanos);
+            log::warn!(
+                "nothing is deleted until the clock is confirmed: it is {} ahead of the last time \
+                 that was known ({})",
+                account::duration(suspension.step_nanos),
+                suspension.reason,
+            );
+        }
+    }
+
+    fn resumed(&mut self) {
+        if self.reminded_at.take().is_some() {
+            log::info!("the clock is trusted again: what is due is deleted");
+        }
+        self.shared.state().counters.suspension = None;
+    }
+
+    /// Carries decisions out; `false` where not all of it could be done. All clips are marked
+    /// first: the ring makes the marks durable together, where one after the other each would wait
+    /// for a flush.
+    fn carry_out(&self, due: &[Due], wipe: bool) -> bool {
+        let mut accounts: BTreeMap<StreamNumber, Account> = BTreeMap::new();
+        let mut failures = Vec::new();
+        let marked: Vec<(Due, Reason)> = due.iter().filter_map(|due| self.mark(due)).collect();
+        let mut complete = true;
+        for (due, reason) in marked {
+            if self.shared.stopping() {
+                complete = false;
+                break;
+            }
+            let began = Instant::now();
+            let outcome = self.carrier.purge(due.clip, reason, wipe);
+            let account = accounts.entry(due.stream).or_default();
+            account.took += began.elapsed();
+            match outcome {
+                Ok(bytes) => {
+                    account.count(due.why, reason, bytes);
+                    let mut state = self.shared.state();
+                    state.counters.clips += 1;
+                    state.counters.bytes += bytes;
+                }
+                // The next clip may be better off: one bad sector must not keep all others.
+                Err(error) => failures.push((due.clip, error)),
+            }
+            if let Some((_, RingError::Closed)) = failures.last() {
+                break;
+            }
+            std::thread::sleep(REST);
+        }
+        self.log(&accounts);
+        complete && self.note_failures(&failures)
+    }
+
+    fn log(&self, accounts: &BTreeMap<StreamNumber, Account>) {
+        for (stream, account) in accounts {
+            let name = self.catalogue().stream(*stream).map(|fact| fact.name().to_owned());
+            account.log(&name.unwrap_or_else(|| format!("stream {stream}")));
+        }
+    }
+
+    /// Counts failures and logs them in one line; `true` where there was none.
+    fn note_failures(&self, failures: &[(ClipId, RingError)]) -> bool {
+        let Some((clip, error)) = failures.first() else { return true };
+        self.shared.state().counters.failures += failures.len() as u64;
+        log::warn!(
+            "{} clips can't be purged and are tried again; the first is {clip}: {error}",
+            failures.len(),
+        );
+        false
+    }
+
+    /// Does what can be done at once; answers the decisions that are to be purged.
+    fn mark(&self, due: &Due) -> Option<(Due, Reason)> {
+        // Between decision and deed somebody may have restored the clip, or kept it.
+        let state = self.catalogue().clip(due.clip).map(|clip| clip.state);
+        if state != Some(due.state) {
+            return None;
+        }
+        match due.action {
+            Action::Release => {
+                self.carrier.set_state(due.clip, ClipState::Closed);
+                None
+            }
+            Action::Purge(reason) => {
+                let being_purged = matches!(due.state, ClipState::Purging { .. });
+                let marked =
+                    being_purged || self.carrier.set_state(due.clip, ClipState::Purging { reason });
+                marked.then_some((*due, reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Reading;
+    use crate::ring::News;
+    use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamFact, StreamName};
+    use crate::units::{BootTime, Sequence, SessionNumber};
+
+    const DAY: i64 = 86_400 * NANOS_PER_SECOND;
+    const NOW: i64 = 20_000 * DAY;
+
+    fn id(counter: u64) -> ClipId {
+        ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    /// A clock that stands where it is put.
+    struct Still(Mutex<Reading>);
+
+    impl Still {
+        fn at(wall: i64) -> Arc<Still> {
+            let (wall, boot) = (WallTime(wall), BootTime(0));
+            Arc::new(Still(Mutex::new(Reading {
+                wall,
+                boot,
+                boot_id: [1; 16],
+                synchronised: false,
+            })))
+        }
+
+        fn step(&self, wall: i64) {
+            self.0.lock().expect("the clock").wall = WallTime(wall);
+        }
+    }
+
+    impl Clock for Still {
+        fn read(&self) -> Reading {
+            *self.0.lock().expect("the clock")
+        }
+    }
+
+    /// A ring that does what it is told and tells the catalogue.
+    struct Recorder {
+        catalogue: Arc<RwLock<Catalogue>>,
+        purged: Arc<Mutex<Vec<(ClipId, bool)>>>,
+        failing: Option<ClipId>,
+    }
+
+    impl Recorder {
+        fn tell(&self, news: &News) {
+            let mut catalogue = self.catalogue.try_write().expect("no lock held across a call");
+            catalogue.apply(news).expect("well-formed news");
+        }
+    }
+
+    impl Carrier for Recorder {
+        fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+            self.tell(&News::StateSet { clip, state });
+            true
+        }
+
+        fn purge(&self, clip: ClipId, _reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
+            if self.failing == Some(clip) {
+                let source = io::Error::other("bad sector");
+                return Err(RingError::Device { what: "writing zeros".into(), source });
+            }
+            self.purged.lock().expect("the list").push((clip, wipe));
+            self.tell(&News::ClipGone { clip, reason: Reason::Expired });
+            Ok(ByteCount(4096))
+        }
+    }
+
+    struct Scene {
+        catalogue: Arc<RwLock<Catalogue>>,
+        purged: Arc<Mutex<Vec<(ClipId, bool)>>>,
+        clock: Arc<Still>,
+        purger: Purger,
+    }
+
+    /// A camera with `retain` of five days and a clip for each of the last ten, ids 0 to 9; clip 8
+    /// was removed with a deadline that has passed.
+    fn scene(failing: Option<ClipId>) -> Scene {
+        let mut catalogue = Catalogue::new();
+        let stream = StreamNumber(1);
+        let names = vec![StreamName { name: "front-door".into(), since: WallTime(0) }];
+        let fact = StreamFact { uuid: [0; 16], names, retain_nanos: None, removed: None };
+        let fact = fact.encode().into();
+        catalogue.apply(&News::StreamSet { stream, fact }).expect("a stream");
+        for counter in 0..10 {
+            let start = WallTime(NOW - (10 - counter as i64) * DAY);
+            let fact = ClipFact {
+                start,
+                end: start.plus_nanos(60 * NANOS_PER_SECOND),
+                output_version: 1,
+                name_form: NameForm::Seconds,
+                end_reason: EndReason::Boundary,
+                quality: ClockQuality::Synchronised,
+                digest: [0; 32],
+                codec: String::new(),
+                picture: (0, 0),
+                tracks: Vec::new(),
+            };
+            let (fact, used) = (fact.encode().into(), ByteCount(4096));
+            let closed = News::ClipClosed { clip: id(counter), stream, fact, used };
+            catalogue.apply(&closed).expect("a clip");
+        }
+        let state = ClipState::Expiring { until: WallTime(NOW - 1), reason: Reason::Deleted };
+        catalogue.apply(&News::StateSet { clip: id(8), state }).expect("a state");
+        let catalogue = Arc::new(RwLock::new(catalogue));
+        let purged = Arc::new(Mutex::new(Vec::new()));
+        let carrier =
+            Recorder { catalogue: Arc::clone(&catalogue), purged: Arc::clone(&purged), failing };
+        let clock = Still::at(NOW);
+        let purger = Purger::start(
+            settings(5),
+            Arc::clone(&catalogue),
+            carrier,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            ClockGuard::new(None),
+        );
+        Scene { catalogue, purged, clock, purger: purger.expect("a thread") }
+    }
+
+    fn settings(retain_days: i64) -> Settings {
+        let cameras = BTreeMap::from([(StreamNumber(1), Some(retain_days * DAY))]);
+        let policy = Policy { retain_default: None, cameras };
+        Settings { every: Duration::from_secs(3600), wipe: true, policy }
+    }
+
+    fn wait_for_pass(purger: &Purger, passes: u64) -> Counters {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while purger.counters().passes < passes {
+            assert!(Instant::now() < deadline, "no pass");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        purger.counters()
+    }
+
+    #[test]
+    fn a_pass_purges_what_is_due_and_counts_it() {
+        let scene = scene(None);
+        let counters = wait_for_pass(&scene.purger, 1);
+        assert_eq!((counters.clips, counters.bytes), (6, ByteCount(6 * 4096)));
+        let purged = scene.purged.lock().expect("the list").clone();
+        assert_eq!(purged, [8, 0, 1, 2, 3, 4].map(|counter| (id(counter), true)));
+        assert_eq!(scene.catalogue.read().expect("the catalogue").clip_count(), 4);
+        scene.purger.set(settings(1));
+        assert_eq!(wait_for_pass(&scene.purger, 2).clips, 9);
+        scene.purger.stop();
+    }
+
+    #[test]
+    fn a_clock_stepped_ten_years_ahead_deletes_nothing_until_it_is_confirmed() {
+        let scene = scene(None);
+        wait_for_pass(&scene.purger, 1);
+        scene.clock.step(NOW + 3650 * DAY);
+        scene.purger.hurry();
+        let counters = wait_for_pass(&scene.purger, 2);
+        let suspension = counters.suspension.expect("a suspension");
+        assert_eq!((suspension.step_nanos, suspension.reason), (3650 * DAY, Doubt::Stepped));
+        assert_eq!(counters.clips, 6);
+        assert_eq!(scene.purger.known_time().map(|known| known.wall), Some(WallTime(NOW)));
+        scene.purger.confirm_clock();
+        let counters = wait_for_pass(&scene.purger, 3);
+        assert_eq!((counters.clips, counters.suspension), (10, None));
+    }
+
+    #[test]
+    fn a_clip_that_fails_keeps_no_other_and_is_tried_again() {
+        let scene = scene(Some(id(8)));
+        let counters = wait_for_pass(&scene.purger, 1);
+        assert_eq!((counters.clips, counters.failures), (5, 1));
+        scene.purger.hurry();
+        let counters = wait_for_pass(&scene.purger, 2);
+        assert_eq!((counters.clips, counters.failures), (5, 2));
+        let state = scene.catalogue.read().expect("the catalogue").clip(id(8)).map(|c| c.state);
+        assert_eq!(state, Some(ClipState::Purging { reason: Reason::Deleted }));
+    }
+}
