@@ -100,7 +100,7 @@ impl<'t> Document<'t> {
                 file: file.to_path_buf(),
                 line: error.span().map(|span| line_of(text, &span)),
                 key: None,
-                reason: error.message().to_owned(),
+                reason: reason_of(&error, text),
             }),
         }
     }
@@ -110,7 +110,7 @@ impl<'t> Document<'t> {
         for (name, _) in &self.root {
             let known = keys::SECTIONS.iter().find(|kind| kind.name == name.get_ref());
             let Some(kind) = known else {
-                return Err(self.refuse(name, &**name.get_ref(), unknown_section(name.get_ref())));
+                return Err(self.refuse(name, name.get_ref(), unknown_section(name.get_ref())));
             };
             for section in self.sections(kind)? {
                 section.refuse_unknown_keys()?;
@@ -279,6 +279,15 @@ impl Section<'_> {
                 Err(ConfigError::of_key(&file, self.line, key.label(), reason))
             }
         }
+    }
+}
+
+/// What the parser says; of a key that is there twice it does not say which.
+fn reason_of(error: &toml::de::Error, text: &str) -> String {
+    let found = error.span().and_then(|span| text.get(span));
+    match (error.message(), found) {
+        ("duplicate key", Some(key)) => format!("duplicate key: `{key}`"),
+        (message, _) => message.to_owned(),
     }
 }
 

@@ -6,11 +6,21 @@ use super::duration;
 use super::keys::{self, Absent, Key, Kind, SectionKind};
 use super::{CAMERAS_MAX, FILE_NAME, SYSTEM_FILE};
 
+/// When the pages were last gone over as a whole. A fixed date: a page that is made twice from one
+/// definition is the same.
+const DATE: &str = "2026-11-21";
+
+/// The first line of a manual page of this program.
+#[must_use]
+pub fn manual_title(name: &str, section: u8) -> String {
+    format!(".TH {name} {section} {DATE} \"reelfs {}\"\n", env!("CARGO_PKG_VERSION"))
+}
+
 /// `reelfs.toml.5` in man(7) macros.
 #[must_use]
 pub fn manual() -> String {
     let mut page = String::new();
-    page += &format!(".TH reelfs.toml 5 \"\" \"reelfs {}\"\n", env!("CARGO_PKG_VERSION"));
+    page += &manual_title("reelfs.toml", 5);
     page += ".SH NAME\nreelfs.toml \\- configuration of reelfs\n.SH DESCRIPTION\n";
     page += &escaped(&format!(
         "Settings of \\fBreelfs run\\fR, \\fBstatus\\fR and \\fBimport\\fR, in TOML. They are read \

@@ -2,7 +2,7 @@
 //!
 //! Every key is defined once, in [`keys`]: its type, range, default and text. The reader takes
 //! ranges and defaults from there, the suggestions for a misspelt key its names, and the manual
-//! page `reelfs.toml.5` ([`manual`]) everything. A wrong key, type or value is a [`ConfigError`],
+//! page `reelfs.toml.5` ([`manual()`]) everything. A wrong key, type or value is a [`ConfigError`],
 //! which says file, line, key and reason.
 
 mod camera;
@@ -23,7 +23,7 @@ use chrono_tz::Tz;
 
 pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password};
 pub use document::ConfigError;
-pub use manual::manual;
+pub use manual::{manual, manual_title};
 pub use zone::system_zone;
 
 use document::{Document, Located, Section};
@@ -323,8 +323,8 @@ url = "rtsp://192.0.2.11/stream1"
             error,
             "/etc/reelfs/reelfs.toml:12: purg: no such section; did you mean `purge`?"
         );
-        let error = message("[[camera]]\nname = \"front-door\"", "[camera]");
-        assert!(error.contains("camera: write [[camera]], once for each camera"), "{error}");
+        let error = parse("[camera]\nname = \"a\"\n").unwrap_err().to_string();
+        assert!(error.contains(":1: camera: write [[camera]], once for each camera"), "{error}");
         let error = parse("ring = 3\n").unwrap_err().to_string();
         assert!(error.contains(":1: ring: is a number, has to be a section"), "{error}");
     }
@@ -334,7 +334,7 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("\"10m\"", "10m\"");
         assert!(error.starts_with("/etc/reelfs/reelfs.toml:10: "), "{error}");
         let error = message("grace", "every");
-        assert!(error.starts_with("/etc/reelfs/reelfs.toml:14: "), "{error}");
+        assert_eq!(error, "/etc/reelfs/reelfs.toml:14: duplicate key: `every`");
     }
 
     #[test]
@@ -342,7 +342,8 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("\"2s\"", "2");
         assert_eq!(
             error,
-            "/etc/reelfs/reelfs.toml:5: ring.flush: is a number, has to be a duration such as \"2s\""
+            "/etc/reelfs/reelfs.toml:5: ring.flush: is a number, \
+             has to be a duration such as \"2s\""
         );
         let error = message("wipe = false", "wipe = \"no\"");
         assert!(error.ends_with("purge.wipe: is a text, has to be true or false"), "{error}");

@@ -64,10 +64,6 @@ impl BoxWriter {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn i32(&mut self, value: i32) {
-        self.raw(&value.to_be_bytes());
-    }
-
     pub(super) fn i64(&mut self, value: i64) {
         self.raw(&value.to_be_bytes());
     }

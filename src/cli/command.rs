@@ -1,0 +1,367 @@
+//! The commands and their arguments: the one definition of help, completions and manual page.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::moment::Moment;
+use super::quantity;
+use crate::config::{CameraName, Config};
+use crate::units::{BlockNumber, ByteCount};
+
+const AFTER_HELP: &str = "\
+Sizes are bytes, or take K, M, G or T: 4M are 4 x 1024 x 1024 bytes.
+
+Times are in the zone of the configuration, for a command that reads one, or else of the system: \
+2026-11-21T13:05:00 or \"2026-11-21 13:05\", with Z or +01:00 behind it for another zone; 13:05, \
+today, yesterday, \"yesterday 13:05\"; -10m for ten minutes ago (ms, s, m, h, d, w).
+
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// Records RTSP cameras into a ring on a block device, and mounts it as a tree of mp4 files
+#[derive(Debug, Parser)]
+#[command(name = "reelfs", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(subcommand_value_name = "COMMAND")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a block device or a file into an empty ring
+    Format(FormatArguments),
+    /// Record every camera and serve the mount, in the foreground
+    Run(RunArguments),
+    /// Show cameras and ring: from the daemon, or from the ring where none runs
+    Status(StatusArguments),
+    /// Show what is in a ring; changes nothing, and may be used while the daemon runs
+    Inspect(InspectArguments),
+    /// Put existing H.264 mp4 files into the ring as a camera's footage
+    Import(ImportArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Write the manual pages that are made from definitions
+    #[command(hide = true)]
+    Man {
+        /// Directory to write them to.
+        directory: PathBuf,
+    },
+}
+
+/// `reelfs format`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Example: reelfs format --label yard /dev/disk/by-id/ata-EXAMPLE
+Example: reelfs format --size 2T --plan --camera 4M --camera 500K ring.img")]
+pub struct FormatArguments {
+    /// The block device, or the file to be created
+    pub path: PathBuf,
+    /// Size of a file; a device is used as a whole
+    #[arg(long, value_name = "BYTES", value_parser = quantity::parse_size)]
+    pub size: Option<ByteCount>,
+    /// Size of a block, a power of two from 1M to 256M; by default at least 4M, so that there are
+    /// about a million blocks at most
+    #[arg(long, value_name = "BYTES", value_parser = quantity::parse_size)]
+    pub block_size: Option<ByteCount>,
+    /// Name of the ring, for people
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Do not reserve the space of a file: recording fails when its file system is full
+    #[arg(long)]
+    pub sparse: bool,
+    /// Overwrite a file system, partition table or ring that is found there
+    #[arg(long)]
+    pub force: bool,
+    /// Print how many hours the ring will hold and what part is overhead, and change nothing
+    #[arg(long, requires = "cameras")]
+    pub plan: bool,
+    /// A camera to plan for, by its bits per second, in powers of 1000: 500K, 4M; once for each
+    #[arg(long = "camera", value_name = "RATE", value_parser = quantity::parse_bit_rate)]
+    #[arg(requires = "plan")]
+    pub cameras: Vec<u64>,
+}
+
+/// `reelfs run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+SIGTERM and SIGINT stop it. It logs to standard error; RUST_LOG says what: RUST_LOG=info, or by \
+room RUST_LOG=info,reelfs::camera=debug.
+
+Example: reelfs run --config /etc/reelfs/reelfs.toml")]
+pub struct RunArguments {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+}
+
+/// `--config`.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgument {
+    /// The configuration; by default reelfs.toml in the current directory, or else
+    /// /etc/reelfs/reelfs.toml
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    /// The file that is meant.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(Config::default_path)
+    }
+}
+
+/// `reelfs status`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example: reelfs status --json | jq '.cameras[].state'")]
+pub struct StatusArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+}
+
+/// What `inspect` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Superblocks, geometry, how full
+    Ring,
+    /// Streams with their names
+    Streams,
+    /// Clips: state, times, sizes, extents, digest
+    Clips,
+    /// Blocks: owner, sequence, state, times
+    Blocks,
+    /// Chunks and samples of the blocks N, with checksum verdicts; * marks key frames
+    Block,
+    /// Facts of the ledger, in order
+    Ledger,
+}
+
+/// What `inspect` shows, with what it needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Superblocks, geometry, how full.
+    Ring,
+    /// Streams with their names.
+    Streams,
+    /// Clips.
+    Clips,
+    /// Blocks.
+    Blocks,
+    /// Chunks and samples of these blocks; at least one.
+    Block(Vec<BlockNumber>),
+    /// Facts of the ledger, in order.
+    Ledger,
+}
+
+/// `reelfs inspect`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Example: reelfs inspect /dev/sdb1 clips --camera yard --from \"yesterday 22:00\" --to today
+Example: reelfs inspect /dev/sdb1 blocks --at 13:05 -n 3
+Example: reelfs inspect /dev/sdb1 block 17 18")]
+pub struct InspectArguments {
+    /// The block device or file
+    pub path: PathBuf,
+    /// What to show
+    #[arg(value_enum)]
+    what: What,
+    /// Numbers of blocks
+    #[arg(value_name = "N")]
+    numbers: Vec<u32>,
+    /// Only of this camera
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// Only what ends after this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<Moment>,
+    /// Only what begins before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<Moment>,
+    /// Only the clip or block at this time and its neighbours, see -n
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["from", "to", "limit", "offset"])]
+    pub at: Option<Moment>,
+    /// How many neighbours on each side of --at
+    #[arg(short = 'n', value_name = "N", requires = "at", default_value_t = 1)]
+    pub neighbours: usize,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Leave out so many first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub offset: usize,
+    /// Newest first; otherwise oldest first
+    #[arg(long)]
+    pub newest: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl InspectArguments {
+    /// What to show.
+    ///
+    /// # Errors
+    /// A number of a block where none belongs, or none where one does, in words for the user;
+    /// [`parse`] has refused both.
+    pub fn subject(&self) -> Result<Subject, &'static str> {
+        match (self.what, self.numbers.is_empty()) {
+            (What::Block, true) => Err("block needs the number of a block, or several"),
+            (What::Block, false) => {
+                Ok(Subject::Block(self.numbers.iter().copied().map(BlockNumber).collect()))
+            }
+            (_, false) => Err("only block takes numbers"),
+            (What::Ring, true) => Ok(Subject::Ring),
+            (What::Streams, true) => Ok(Subject::Streams),
+            (What::Clips, true) => Ok(Subject::Clips),
+            (What::Blocks, true) => Ok(Subject::Blocks),
+            (What::Ledger, true) => Ok(Subject::Ledger),
+        }
+    }
+}
+
+/// `reelfs import`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+The files are taken one after another; none may overlap what the camera has already. No daemon may \
+run on the ring.
+
+Example: reelfs import --camera yard --start \"2026-11-21 13:05\" yard.mp4")]
+pub struct ImportArguments {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The camera that it is the footage of
+    #[arg(long, value_name = "NAME")]
+    pub camera: CameraName,
+    /// When the first file begins; by default, each begins at its creation time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub start: Option<Moment>,
+    /// Take footage, too, that is older than the camera's retain
+    #[arg(long)]
+    pub force: bool,
+    /// mp4 files with H.264 video
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `reelfs completions`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Example: reelfs completions bash > /etc/bash_completion.d/reelfs")]
+pub struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+/// What is wrong with it, in words for the user, or that help or version was asked for:
+/// `clap::Error::exit` prints either to where it belongs and ends with 2 or 0.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(arguments)?;
+    if let Command::Inspect(inspect) = &cli.command
+        && let Err(reason) = inspect.subject()
+    {
+        let mut definition = Cli::command();
+        definition.build();
+        let usage = definition.find_subcommand_mut("inspect");
+        return Err(match usage {
+            Some(inspect) => inspect.error(ErrorKind::WrongNumberOfValues, reason),
+            None => definition.error(ErrorKind::WrongNumberOfValues, reason),
+        });
+    }
+    Ok(cli)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    fn inspect(line: &str) -> InspectArguments {
+        match words(line).unwrap().command {
+            Command::Inspect(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_rates_take_letters() {
+        let line = "reelfs format --size 2G --block-size 4M --plan --camera 4M --camera 500K r";
+        let Command::Format(arguments) = words(line).unwrap().command else { panic!() };
+        assert_eq!(arguments.size, Some(ByteCount(2 << 30)));
+        assert_eq!(arguments.block_size, Some(ByteCount(4 << 20)));
+        assert_eq!(arguments.cameras, [4_000_000, 500_000]);
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_2_and_help_with_0() {
+        for wrong in [
+            "reelfs",
+            "reelfs frobnicate",
+            "reelfs format",
+            "reelfs format --size 4X ring.img",
+            "reelfs format --plan ring.img",
+            "reelfs format --camera 4M ring.img",
+            "reelfs inspect ring.img",
+            "reelfs inspect ring.img block",
+            "reelfs inspect ring.img clips 3",
+            "reelfs inspect ring.img block three",
+            "reelfs inspect ring.img clips -n 3",
+            "reelfs inspect ring.img clips --at today --from today",
+            "reelfs inspect ring.img clips --from tomorrowish",
+            "reelfs import --camera yard",
+            "reelfs import --camera ya:rd a.mp4",
+        ] {
+            assert_eq!(words(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        for right in ["reelfs --help", "reelfs --version", "reelfs inspect --help"] {
+            assert_eq!(words(right).unwrap_err().exit_code(), 0, "{right}");
+        }
+    }
+
+    #[test]
+    fn a_block_needs_a_number_and_says_so() {
+        let error = words("reelfs inspect ring.img block").unwrap_err().to_string();
+        assert!(error.contains("block needs the number of a block"), "{error}");
+        assert!(error.contains("Usage: reelfs inspect"), "{error}");
+        let blocks = inspect("reelfs inspect ring.img block 17 18").subject();
+        assert_eq!(blocks, Ok(Subject::Block(vec![BlockNumber(17), BlockNumber(18)])));
+    }
+
+    #[test]
+    fn a_time_may_begin_with_a_minus() {
+        let arguments = inspect("reelfs inspect ring.img clips --from -10m --newest --limit 5");
+        assert!(arguments.from.is_some() && arguments.newest);
+        let arguments = inspect("reelfs inspect ring.img blocks --at 13:05 -n 3");
+        assert_eq!(arguments.neighbours, 3);
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_not_shown() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(!help.contains("check") && !help.contains("\n  man"), "{help}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Words: the commands, their arguments and help, and how figures are printed.
+//!
+//! [`Cli`] is the one definition of the command line: help, completions and the manual page
+//! `reelfs.1` are made from it ([`pages`]). What the commands do is not known here.
+
+pub mod command;
+pub mod moment;
+pub mod pages;
+pub mod plan;
+pub mod quantity;
+pub mod table;
+
+pub use command::{
+    Cli, Command, CompletionsArguments, FormatArguments, ImportArguments, InspectArguments,
+    RunArguments, StatusArguments, Subject, parse,
+};
+pub use moment::Moment;

@@ -1,0 +1,206 @@
+//! Arrows between rooms point down, and each outside crate stays in its rooms.
+//!
+//! A room is a file or folder of `src/`. What it may name is what stands below it in [`ROOMS`].
+//! Tests at the end of a file (from `#[cfg(test)]` on) may look anywhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Highest first; rooms of one row do not name one another.
+const ROOMS: [&[&str]; 21] = [
+    &["main"],
+    &["command"],
+    &["daemon", "import"],
+    &["cli"],
+    &["config"],
+    &["mount"],
+    &["recorder"],
+    &["camera"],
+    &["purge"],
+    &["status"],
+    &["archive"],
+    &["retention"],
+    &["view"],
+    &["mp4"],
+    &["catalogue"],
+    &["index"],
+    &["segment"],
+    &["ring"],
+    &["device", "clock"],
+    &["wire"],
+    &["units"],
+];
+
+/// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
+const CRATES: [(&str, &[&str]); 16] = [
+    ("chrono", &["cli", "config", "view"]),
+    ("chrono_tz", &["cli", "config", "view"]),
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
+    ("crc32c", &["index", "ring"]),
+    ("env_logger", &["main"]),
+    ("fuser", &["mount"]),
+    ("iana_time_zone", &["config"]),
+    ("indicatif", &["command"]),
+    ("re_mp4", &["import"]),
+    ("retina", &["camera"]),
+    ("signal_hook", &["daemon"]),
+    ("sled", &["index"]),
+    ("tokio", &["camera", "daemon", "recorder"]),
+    ("toml", &["config"]),
+];
+
+struct Source {
+    room: String,
+    path: PathBuf,
+    /// Without comments, and without the tests at its end.
+    code: Vec<String>,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(source(path));
+            }
+        }
+    }
+    assert!(found.len() > 10, "src was not found");
+    found
+}
+
+fn source(path: PathBuf) -> Source {
+    let text = fs::read_to_string(&path).expect("a source is UTF-8");
+    let below = path.strip_prefix(root()).expect("it was found there");
+    let first = below.components().next().expect("a file has a name").as_os_str();
+    let room = first.to_string_lossy().trim_end_matches(".rs").to_owned();
+    let is_test =
+        below.components().any(|part| part.as_os_str() == "tests") || below.ends_with("tests.rs");
+    let product = text.lines().take_while(|line| !is_test && !line.starts_with("#[cfg(test)]"));
+    let code = product.map(|line| line.split("//").next().unwrap_or("").to_owned()).collect();
+    Source { room, path, code, text }
+}
+
+fn level(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|row| row.contains(&room))
+}
+
+/// The words that stand directly behind `prefix` and before `::`, `;`, `,` or `}`; of a group in
+/// braces, all.
+fn named_behind(prefix: &str, code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        let whole_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let rest = &code[at + prefix.len()..];
+        if !whole_word {
+            continue;
+        }
+        match rest.strip_prefix('{') {
+            Some(group) => names.extend(first_words_of_group(group)),
+            None => names.extend(first_word(rest)),
+        }
+    }
+    names
+}
+
+fn first_word(text: &str) -> Option<String> {
+    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!word.is_empty()).then_some(word)
+}
+
+fn first_words_of_group(group: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut depth = 0;
+    let mut item = String::new();
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => words.extend(first_word(std::mem::take(&mut item).trim())),
+            _ => {}
+        }
+        if !(c == ',' && depth == 0) {
+            item.push(c);
+        }
+    }
+    words.extend(first_word(item.trim()));
+    words
+}
+
+#[test]
+fn every_room_has_its_place() {
+    let rooms: BTreeSet<_> = sources().into_iter().map(|source| source.room).collect();
+    let unplaced: Vec<_> =
+        rooms.iter().filter(|room| *room != "lib" && level(room).is_none()).collect();
+    assert!(unplaced.is_empty(), "not in ROOMS of tests/layers.rs: {unplaced:?}");
+}
+
+#[test]
+fn arrows_point_down() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room != "lib") {
+        let code = source.code.join("\n");
+        let mut named = named_behind("crate::", &code);
+        named.extend(named_behind("reelfs::", &code));
+        for other in named.iter().filter(|other| **other != source.room) {
+            match level(other) {
+                Some(below) if Some(below) > level(&source.room) => {}
+                Some(_) => wrong.push(format!("{}: names {other}", source.path.display())),
+                None => wrong.push(format!("{}: {other} is no room", source.path.display())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn outside_crates_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let code = source.code.join("\n");
+        for (name, rooms) in CRATES {
+            let used = !named_behind(&format!("{name}::"), &code).is_empty()
+                || code.contains(&format!("use {name};"))
+                || code.contains(&format!("use {name} as "));
+            if used && !rooms.contains(&source.room.as_str()) {
+                wrong.push(format!("{}: uses {name}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "crates outside of their rooms:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_its_purpose_in_its_first_line() {
+    let silent: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| !source.text.starts_with("//! "))
+        .map(|source| source.path)
+        .collect();
+    assert!(silent.is_empty(), "no `//!` in the first line: {silent:?}");
+}
+
+#[test]
+fn a_wrong_arrow_would_be_found() {
+    let names = |code: &str| named_behind("crate::", code).into_iter().collect::<Vec<_>>();
+    assert_eq!(names("use crate::ring::{Ring, Writer};"), ["ring"]);
+    assert_eq!(
+        names("use crate::{ring::{A, B}, view::Tree,\n    units};"),
+        ["ring", "units", "view"]
+    );
+    assert_eq!(names("let x = crate::mount::serve();"), ["mount"]);
+    assert_eq!(names("$crate::x mycrate::y"), ["x"]);
+}
