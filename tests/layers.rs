@@ -39,7 +39,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("crc32c", &["index", "ring"]),
+    ("crc32c", &["index", "ring", "view"]),
     ("env_logger", &["main"]),
     ("fuser", &["mount"]),
     ("iana_time_zone", &["config"]),

@@ -76,3 +76,106 @@ fn divide(track: &TrackTable, count: usize) -> (TrackTable, TrackTable) {
     let first = TrackTable { samples: head.to_vec(), ..track.clone() };
     (first, TrackTable { samples: tail.to_vec(), start, ..track.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::segment::{Anchor, ClockQuality, Sample, SampleFlags, TrackKind, TrackNumber};
+    use crate::units::{BootTime, WallTime};
+
+    fn track(number: u8, timescale: u32, samples: &[(u32, u32)]) -> TrackTable {
+        let samples = samples.iter().map(|&(duration, size)| Sample {
+            duration,
+            size,
+            composition_offset: 0,
+            flags: SampleFlags::default(),
+        });
+        TrackTable {
+            track: TrackNumber(number),
+            kind: TrackKind::Video,
+            timescale,
+            parameters: 0,
+            codec_delay: 0,
+            start: Ticks(1000),
+            samples: samples.collect(),
+        }
+    }
+
+    fn table(tracks: Vec<TrackTable>) -> ChunkTable {
+        let anchor = Anchor {
+            wall: WallTime(0),
+            boot: BootTime(0),
+            boot_id: [0; 16],
+            camera: None,
+            quality: ClockQuality::Given,
+        };
+        ChunkTable { anchor, tracks }
+    }
+
+    fn bytes_by_track(parts: &[Part]) -> Vec<(TrackNumber, Vec<u8>)> {
+        let mut all: Vec<(TrackNumber, Vec<u8>)> = Vec::new();
+        for (table, data) in parts {
+            let mut at = 0;
+            for track in &table.tracks {
+                let end = at + track.byte_count() as usize;
+                match all.iter_mut().find(|(number, _)| *number == track.track) {
+                    Some((_, bytes)) => bytes.extend_from_slice(&data[at..end]),
+                    None => all.push((track.track, data[at..end].to_vec())),
+                }
+                at = end;
+            }
+            assert_eq!(at, data.len());
+        }
+        all.sort_by_key(|(number, _)| *number);
+        all
+    }
+
+    #[test]
+    fn a_chunk_of_one_sample_is_not_divided() {
+        let whole = table(vec![track(0, 90_000, &[(3600, 10)])]);
+        assert_eq!(split(&whole, &[0; 10], 5), None);
+    }
+
+    #[test]
+    fn lengths_that_lie_divide_nothing() {
+        let whole = table(vec![track(0, 90_000, &[(3600, 10), (3600, 10)])]);
+        assert_eq!(split(&whole, &[0; 19], 15), None);
+    }
+
+    #[test]
+    fn audio_is_cut_at_the_same_time_as_video() {
+        let video = track(0, 90_000, &[(9000, 50); 4]);
+        let audio = track(1, 8_000, &[(160, 5); 20]);
+        let whole = table(vec![video, audio]);
+        let data: Vec<u8> = (0..300_u32).map(|n| n as u8).collect();
+        let (first, second) = split(&whole, &data, 160).expect("it divides");
+        assert_eq!(first.0.tracks[0].samples.len(), 2);
+        let video_cut = second.0.tracks[0].start.to_nanos(90_000);
+        let audio_cut = second.0.tracks[1].start.to_nanos(8_000);
+        assert!((audio_cut - video_cut).abs() <= 160 * 1_000_000_000 / 8_000 + 125_000_000);
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_are_the_whole(
+            sizes in proptest::collection::vec((1_u32..5000, 0_u32..200), 1..40),
+            second in proptest::collection::vec((1_u32..900, 1_u32..30), 1..40),
+            bytes_max in 0_usize..4000,
+        ) {
+            let whole = table(vec![track(0, 90_000, &sizes), track(3, 8_000, &second)]);
+            let data: Vec<u8> = (0..whole.byte_count()).map(|n| (n * 7 + n / 256) as u8).collect();
+            if let Some((first, rest)) = split(&whole, &data, bytes_max) {
+                prop_assert!(first.1.len() <= bytes_max);
+                prop_assert!(!first.0.tracks[0].samples.is_empty());
+                prop_assert!(!rest.0.tracks[0].samples.is_empty());
+                prop_assert_eq!(rest.0.tracks[0].start, first.0.tracks[0].expected_end());
+                prop_assert_eq!(
+                    bytes_by_track(&[first, rest]),
+                    bytes_by_track(&[(whole, data)])
+                );
+            }
+        }
+    }
+}
