@@ -91,8 +91,8 @@ pub struct FormatArguments {
 /// `reelfs run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-SIGTERM and SIGINT stop it. It logs to standard error; RUST_LOG says what: RUST_LOG=info, or by \
-room RUST_LOG=info,reelfs::camera=debug.
+SIGTERM and SIGINT stop it; SIGUSR1 says that the clock is right, see reelfs(7). It logs to \
+standard error; RUST_LOG says what: RUST_LOG=info, or by room RUST_LOG=info,reelfs::camera=debug.
 
 Example: reelfs run --config /etc/reelfs/reelfs.toml")]
 pub struct RunArguments {
