@@ -4,7 +4,7 @@
 //! in `walk`. Nothing but the boxes is read before a sample is asked for.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub struct DemuxError {
 pub enum Problem {
     /// It can't be read.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// It is something else.
     #[error("not an mp4: it does not begin with an ftyp box")]
     NotMp4,
@@ -234,11 +234,11 @@ fn read_boxes(reader: &mut BufReader<&File>, length: u64) -> Result<Boxes, Probl
         }
         match header.name {
             BoxType::MoovBox => {
-                let read = MoovBox::read_box(&mut *reader, end - begin);
+                let read = MoovBox::read_box(&mut Patience::new(reader, end - begin), end - begin);
                 moov = Some(read.map_err(|error| broken(&what, end, length, error))?);
             }
             BoxType::MoofBox => {
-                let read = MoofBox::read_box(&mut *reader, end - begin);
+                let read = MoofBox::read_box(&mut Patience::new(reader, end - begin), end - begin);
                 moofs.push(read.map_err(|error| broken(&what, end, length, error))?);
             }
             _ => {}
@@ -252,10 +252,57 @@ fn read_boxes(reader: &mut BufReader<&File>, length: u64) -> Result<Boxes, Probl
     }
 }
 
+/// A reader that loses patience. A box of length 0 within another sends the box reader back to
+/// where it was, for ever.
+struct Patience<'a, 'b> {
+    reader: &'a mut BufReader<&'b File>,
+    /// What may still be read, in bytes.
+    left: u64,
+}
+
+impl<'a, 'b> Patience<'a, 'b> {
+    /// For a box of `length` bytes: nothing in it is read more than twice, a configuration once
+    /// to be parsed and once to be kept.
+    fn new(reader: &'a mut BufReader<&'b File>, length: u64) -> Patience<'a, 'b> {
+        Patience { reader, left: length.saturating_mul(3) }
+    }
+}
+
+impl Read for Patience<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(read)
+    }
+}
+
+impl Seek for Patience<'_, '_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        // What is near is reached within the buffer; `stream_position` comes here, too.
+        let at = self.reader.stream_position()?;
+        let wanted = match to {
+            SeekFrom::Start(wanted) => Some(wanted),
+            SeekFrom::Current(distance) => at.checked_add_signed(distance),
+            SeekFrom::End(_) => None,
+        };
+        let distance = wanted.and_then(|wanted| wanted.checked_signed_diff(at));
+        match (wanted, distance) {
+            (Some(wanted), Some(distance)) => {
+                self.reader.seek_relative(distance)?;
+                Ok(wanted)
+            }
+            _ => self.reader.seek(to),
+        }
+    }
+}
+
 fn broken(what: &str, end: u64, length: u64, error: re_mp4::Error) -> Problem {
     match error {
-        re_mp4::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+        re_mp4::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Problem::Truncated { what: what.to_owned(), end, length }
+        }
+        re_mp4::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Problem::Malformed(format!("{what}: boxes in it point back at themselves"))
         }
         re_mp4::Error::Io(error) => Problem::Io(error),
         other => Problem::Malformed(format!("{what}: {other}")),

@@ -20,6 +20,9 @@ const SAMPLE_BITS: u16 = 16;
 /// The sample rate that an Opus entry names (Encapsulation of Opus in ISO BMFF, 4.3.1).
 const OPUS_RATE: u32 = 48_000;
 
+/// For video that says nothing of its pictures; no set that was read from a ring does that.
+const NO_PICTURE: VideoParameters = VideoParameters { width: 0, height: 0, pixel_aspect: (1, 1) };
+
 /// Reads an encoded parameter set that is to become a sample entry.
 ///
 /// # Errors
@@ -60,8 +63,7 @@ pub fn entry_facts(encoded: &[u8]) -> Result<EntryFacts, Malformed> {
 pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
     let mut to = BoxWriter::new();
     let configuration = parameters.configuration.as_slice();
-    let video =
-        parameters.video.unwrap_or(VideoParameters { width: 0, height: 0, pixel_aspect: (1, 1) });
+    let video = parameters.video.unwrap_or(NO_PICTURE);
     let audio = parameters.audio.unwrap_or(AudioParameters { sample_rate: 0, channels: 0 });
     match parameters.codec {
         // ISO/IEC 14496-15, 5.4.2: parameter sets are in the entry, never in the samples.

@@ -1,6 +1,6 @@
 //! Writes all that stands in front of the samples. Clauses are those of ISO/IEC 14496-12.
 
-use super::boxes::{BoxWriter, LARGE_HEADER_BYTES};
+use super::boxes::{BoxWriter, HEADER_BYTES, LARGE_HEADER_BYTES};
 use super::layout::{
     BRANDS, Layout, Presentation, described, handler, lead, lists_sync_samples, media_length,
 };
@@ -27,6 +27,24 @@ const OPUS_ROLL_MILLIS: u64 = 80;
 /// All but the tables, in bytes, of a clip with a few tracks: so much is reserved for it.
 const FIXED_BYTES_USUAL: usize = 4096;
 
+/// The 16 bytes in front of the samples: an `mdat` with a 64-bit length (ISO/IEC 14496-12, 4.2),
+/// or, where 32 bits suffice, an empty `free` and an `mdat` with those. Some parsers do not know
+/// the long form, and both take the same room.
+fn media_data_header(to: &mut BoxWriter, data_length: u64) {
+    match u32::try_from(data_length + HEADER_BYTES) {
+        Ok(length) => {
+            to.plain(b"free", |_| ());
+            to.u32(length);
+            to.raw(b"mdat");
+        }
+        Err(_) => {
+            to.u32(1);
+            to.raw(b"mdat");
+            to.u64(LARGE_HEADER_BYTES + data_length);
+        }
+    }
+}
+
 /// `ftyp`, `moov` and the header of the `mdat`, for tables that are finished.
 ///
 /// # Errors
@@ -52,9 +70,7 @@ pub(super) fn header(
             to.plain(b"trak", |to| trak(to, fact, &clock, track, parameters));
         }
     });
-    to.u32(1);
-    to.raw(b"mdat");
-    to.u64(LARGE_HEADER_BYTES + layout.data_length);
+    media_data_header(&mut to, layout.data_length);
     let header = to.finish();
     if header.len() as u64 == layout.header_length {
         return Ok(header);
@@ -298,4 +314,21 @@ fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec
         to.u32((tables.stsz.len() / 4) as u32);
         to.u32(1);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_the_samples_takes_16_bytes_whatever_their_length() {
+        let edge = u64::from(u32::MAX) - HEADER_BYTES;
+        for (data_length, long) in [(0, false), (edge, false), (edge + 1, true), (1 << 40, true)] {
+            let mut to = BoxWriter::with_capacity(16);
+            media_data_header(&mut to, data_length);
+            let bytes = to.finish();
+            assert_eq!(bytes.len() as u64, LARGE_HEADER_BYTES, "{data_length}");
+            assert_eq!(&bytes[4..8], if long { b"mdat" } else { b"free" }, "{data_length}");
+        }
+    }
 }
