@@ -600,9 +600,15 @@ fn a_mount_that_is_alive_is_not_replaced() {
 
 #[test]
 fn the_mount_of_a_killed_run_is_replaced() {
+    // The run that is killed is this very test, started once more.
+    if let Some(path) = std::env::var_os(HELPER_PATH) {
+        let _mounted = mount_at(Path::new(&path), &empty_tree(), &Arc::new(Memory::default()));
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let mut helper = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "helper_that_mounts_and_waits", "--ignored"])
+        .args(["--exact", "the_mount_of_a_killed_run_is_replaced"])
         .env(HELPER_PATH, directory.path())
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -630,15 +636,4 @@ impl Drop for ClearedAway {
         // Nothing is mounted there when all went well.
         let _ = Command::new("umount").arg("-lq").arg(&self.0).output();
     }
-}
-
-/// Not a test: what another test starts and kills.
-#[test]
-#[ignore = "started by another test"]
-fn helper_that_mounts_and_waits() {
-    let Some(path) = std::env::var_os(HELPER_PATH) else {
-        return;
-    };
-    let _mounted = mount_at(Path::new(&path), &empty_tree(), &Arc::new(Memory::default()));
-    std::thread::sleep(Duration::from_secs(60));
 }

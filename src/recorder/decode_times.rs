@@ -277,7 +277,10 @@ mod tests {
     proptest! {
         #[test]
         fn decode_times_grow_and_presentation_times_are_kept(
-            groups in 1_usize..20, b in 0_usize..8, interval in 100_i64..10_000, start in 0..1_i64 << 40,
+            groups in 1_usize..20,
+            b in 0_usize..8,
+            interval in 100_i64..10_000,
+            start in 0..1_i64 << 40,
         ) {
             let pts: Vec<i64> =
                 with_b_pictures(groups, b, interval).iter().map(|pts| pts + start).collect();

@@ -45,7 +45,7 @@ impl Image {
     }
 
     pub fn read(&self, offset: u64, buffer: &mut [u8]) {
-        assert!(offset as usize % PAGE == 0 && buffer.len() % PAGE == 0);
+        assert!(offset.is_multiple_of(PAGE as u64) && buffer.len().is_multiple_of(PAGE));
         let first = offset as usize / PAGE;
         for (index, slot) in buffer.chunks_mut(PAGE).enumerate() {
             match &self.pages[first + index] {
@@ -182,7 +182,7 @@ impl Device for Disk {
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
-        assert!(offset.0 % PAGE as u64 == 0 && bytes.len() % PAGE == 0, "unaligned write");
+        assert!(offset.0.is_multiple_of(PAGE as u64), "unaligned write");
         assert!(offset.0 + bytes.len() as u64 <= self.length, "write behind the end");
         let mut state = self.state.lock().unwrap();
         state.image.write(offset.0, bytes);
