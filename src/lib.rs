@@ -12,6 +12,7 @@
 //!
 //! | room | purpose |
 //! |---|---|
+//! | [`command`] | one command each: from plain values to printed lines and an error |
 //! | [`daemon`] | wires the rooms, owns threads, signals and the order of shutdown |
 //! | [`mod@import`] | existing mp4 files in |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
@@ -73,6 +74,7 @@ pub mod camera;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod device;

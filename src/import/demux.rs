@@ -141,6 +141,16 @@ impl Footage {
         self.places.iter().map(|place| u64::from(place.size)).sum()
     }
 
+    /// How long it is shown, in ticks from the beginning of the presentation.
+    #[must_use]
+    pub fn duration(&self) -> Ticks {
+        let ends = self.places.iter().map(|place| {
+            let shown = place.decode_time.saturating_add(place.composition_offset);
+            shown.saturating_add(i64::from(place.duration))
+        });
+        Ticks(ends.max().unwrap_or(0).saturating_add(self.shift).max(0))
+    }
+
     /// The samples in decode order; each is read from the file when it is asked for.
     pub fn samples(&self) -> impl Iterator<Item = Result<MediaSample, DemuxError>> {
         self.places.iter().map(|place| {

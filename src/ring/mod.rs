@@ -36,7 +36,9 @@ pub use ledger::Findings;
 pub use read::{Ring, Verified};
 pub use recovery::{Opening, read_superblock};
 pub use space::{ClipRecord, Fill};
-pub use superblock::{BLOCKS_MIN, Geometry, NotASuperblock, Superblock, Unsuitable};
+pub use superblock::{
+    BLOCKS_MIN, Geometry, LABEL_BYTES_MAX, NotASuperblock, Superblock, Unsuitable,
+};
 pub use types::*;
 pub use writer::{QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX, Writer};
 

@@ -1,0 +1,236 @@
+//! The ledger's facts in their order, each in a line.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::clips::state_of;
+use super::row::{Row, hexadecimal, words};
+use super::selection::{Selection, Span};
+use super::streams::{Streams, Wanted};
+use crate::cli::quantity::duration_text;
+use crate::cli::table::Align;
+use crate::ring::{Extent, Fact, Inspection};
+use crate::segment::{ClipFact, Malformed, Observation, StreamFact};
+use crate::units::{ClipId, StreamNumber, WallTime};
+use crate::view::utc_timestamp;
+
+/// One fact.
+#[derive(Serialize)]
+pub(super) struct FactRow {
+    number: usize,
+    fact: &'static str,
+    stream: Option<u32>,
+    camera: Option<String>,
+    clip: Option<String>,
+    block: Option<u32>,
+    from: Option<String>,
+    to: Option<String>,
+    text: String,
+    #[serde(skip)]
+    span: Option<Span>,
+}
+
+/// What a fact speaks of, and in which words.
+#[derive(Default)]
+struct Said {
+    fact: &'static str,
+    stream: Option<StreamNumber>,
+    clip: Option<ClipId>,
+    block: Option<u32>,
+    span: Option<Span>,
+    text: String,
+}
+
+/// Rows of the selected facts.
+pub(super) fn rows(
+    inspection: &Inspection<'_>,
+    streams: &Streams,
+    wanted: &Wanted,
+    selection: &Selection,
+) -> Vec<FactRow> {
+    let mut owners: BTreeMap<ClipId, StreamNumber> = BTreeMap::new();
+    let mut said = Vec::with_capacity(inspection.facts.len());
+    for (number, fact) in inspection.facts.iter().enumerate() {
+        let mut what = say(fact).unwrap_or_else(|error| malformed(fact, &error));
+        // States and ends name the clip alone: whose it was, the facts before them have said.
+        if let Some(clip) = what.clip {
+            match what.stream {
+                Some(stream) => _ = owners.insert(clip, stream),
+                None => what.stream = owners.get(&clip).copied(),
+            }
+        }
+        let asked = what.stream.map_or(wanted.is_everything(), |stream| wanted.has(stream));
+        if asked {
+            said.push((number, what));
+        }
+    }
+    let selected = selection.of(said, |(_, said)| said.span, None);
+    selected.into_iter().map(|(number, said)| row(number, said, streams)).collect()
+}
+
+fn row(number: usize, said: Said, streams: &Streams) -> FactRow {
+    let camera = said.stream.map(|stream| match said.span {
+        Some((from, _)) => streams.name_at(stream, from),
+        None => streams.name(stream),
+    });
+    FactRow {
+        number,
+        fact: said.fact,
+        stream: said.stream.map(|stream| stream.0),
+        camera,
+        clip: said.clip.map(|clip| clip.to_string()),
+        block: said.block,
+        from: said.span.map(|(from, _)| utc_timestamp(from)),
+        to: said.span.map(|(_, to)| utc_timestamp(to)),
+        text: said.text,
+        span: said.span,
+    }
+}
+
+fn moment(time: WallTime) -> Option<Span> {
+    Some((time, time))
+}
+
+fn say(fact: &Fact) -> Result<Said, Malformed> {
+    Ok(match fact {
+        Fact::Session { number, clock } => Said {
+            span: moment(clock.wall),
+            text: format!("{number} in boot {}", hexadecimal(&clock.boot_id)),
+            ..named("session")
+        },
+        Fact::Clean => Said { text: "the session ended in order".to_owned(), ..named("clean") },
+        Fact::Clock { clock } => Said {
+            span: moment(clock.wall),
+            text: "the time was trusted".to_owned(),
+            ..named("clock")
+        },
+        Fact::Stream { stream, fact } => {
+            let text = stream_text(&StreamFact::decode(fact)?);
+            Said { stream: Some(*stream), text, ..named("stream") }
+        }
+        Fact::Reserved { block, life } => {
+            Said { block: Some(block.0), text: format!("for life {life}"), ..named("reserved") }
+        }
+        Fact::Fill { stream, block, life, end_page, next_chunk, .. } => Said {
+            stream: Some(*stream),
+            block: Some(block.0),
+            text: format!("life {life} goes on at page {end_page} with chunk {next_chunk}"),
+            ..named("fill")
+        },
+        Fact::Extent { clip, stream, ordinal, extent, .. } => Said {
+            stream: Some(*stream),
+            clip: Some(*clip),
+            block: Some(extent.block.0),
+            text: format!("{ordinal}: {}", extent_text(extent)),
+            ..named("extent")
+        },
+        Fact::Clip { clip, stream, extents, table, fact } => {
+            let fact = ClipFact::decode(fact)?;
+            let (stream, clip) = (Some(*stream), Some(*clip));
+            let (span, text) = (Some((fact.start, fact.end)), clip_text(&fact, *extents, table));
+            Said { stream, clip, span, text, ..named("clip") }
+        }
+        Fact::State { clip, state } => {
+            let (name, reason, until) = state_of(Some(*state));
+            let until = until.map(|until| format!("until {}", utc_timestamp(until)));
+            let words: Vec<String> =
+                [Some(name.to_owned()), reason, until].into_iter().flatten().collect();
+            Said { clip: Some(*clip), text: words.join(", "), ..named("state") }
+        }
+        Fact::Gone { clip, reason } => {
+            Said { clip: Some(*clip), text: words(reason), ..named("gone") }
+        }
+        Fact::Observation { stream, from, to, fact } => {
+            let seen = Observation::decode(fact)?;
+            Said {
+                stream: Some(*stream),
+                span: Some((*from, *to)),
+                text: format!("{} ({}) {}", words(seen.kind), seen.number, seen.text),
+                ..named("observation")
+            }
+        }
+        Fact::Bad { block } => Said {
+            block: Some(block.0),
+            text: "the device refused a write".to_owned(),
+            ..named("bad block")
+        },
+        Fact::Left { stream } => {
+            let text = "does not go on in its block".to_owned();
+            Said { stream: Some(*stream), text, ..named("left") }
+        }
+        Fact::CheckpointEnd => {
+            let text = "all facts before were in force".to_owned();
+            Said { text, ..named("checkpoint") }
+        }
+    })
+}
+
+fn named(fact: &'static str) -> Said {
+    Said { fact, ..Said::default() }
+}
+
+/// A fact that the ring could read, and nobody can understand.
+fn malformed(fact: &Fact, error: &Malformed) -> Said {
+    let (name, stream, clip) = match fact {
+        Fact::Stream { stream, .. } => ("stream", Some(*stream), None),
+        Fact::Clip { clip, stream, .. } => ("clip", Some(*stream), Some(*clip)),
+        Fact::Observation { stream, .. } => ("observation", Some(*stream), None),
+        _ => ("fact", None, None),
+    };
+    Said { stream, clip, text: error.to_string(), ..named(name) }
+}
+
+fn stream_text(fact: &StreamFact) -> String {
+    let names: Vec<&str> = fact.names.iter().map(|name| name.name.as_str()).collect();
+    let mut text = format!("{} UUID {}", names.join(", now "), uuid::Uuid::from_bytes(fact.uuid));
+    if let Some(nanos) = fact.retain_nanos.and_then(|nanos| u64::try_from(nanos).ok()) {
+        text += &format!(", retain {}", duration_text(std::time::Duration::from_nanos(nanos)));
+    }
+    if let Some(removed) = fact.removed {
+        text += &format!(", left the configuration {}", utc_timestamp(removed));
+    }
+    text
+}
+
+fn clip_text(fact: &ClipFact, extents: u32, table: &[Extent]) -> String {
+    let length = fact.end.nanos_since(fact.start).max(0).unsigned_abs();
+    let table: Vec<String> = table.iter().map(extent_text).collect();
+    format!(
+        "{}, {} frames, {} bytes, ended: {}, {extents} extents, table {}",
+        duration_text(std::time::Duration::from_nanos(length)),
+        fact.frames(),
+        fact.byte_count(),
+        words(fact.end_reason),
+        if table.is_empty() { "none".to_owned() } else { table.join(" ") }
+    )
+}
+
+fn extent_text(extent: &Extent) -> String {
+    let Extent { block, life, first_page, end_page, chunks, .. } = extent;
+    format!("block {block} life {life} pages {first_page}-{end_page}, {chunks} chunks")
+}
+
+impl Row for FactRow {
+    const COLUMNS: &'static [(&'static str, Align)] = &[
+        ("number", Align::Right),
+        ("fact", Align::Left),
+        ("camera", Align::Left),
+        ("clip", Align::Right),
+        ("block", Align::Right),
+        ("time", Align::Left),
+        ("says", Align::Left),
+    ];
+
+    fn cells(&self, time_text: &dyn Fn(WallTime) -> String) -> Vec<String> {
+        vec![
+            self.number.to_string(),
+            self.fact.to_owned(),
+            self.camera.clone().unwrap_or_default(),
+            self.clip.clone().unwrap_or_default(),
+            self.block.map(|block| block.to_string()).unwrap_or_default(),
+            self.span.map(|(from, _)| time_text(from)).unwrap_or_default(),
+            self.text.clone(),
+        ]
+    }
+}

@@ -1,0 +1,270 @@
+//! `reelfs status`: what the daemon says of itself, or what a ring says of which none runs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use super::contents::{catalogue_of, of_ring};
+use super::{CommandError, unless_closed};
+use crate::cli::quantity::{duration_text, size_text};
+use crate::cli::table::{Align, Table};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::device::{Access, FileDevice};
+use crate::ring::{Counters, Inspection};
+use crate::status::{CameraStatus, RingStatus, Status, camera_totals, ring_status};
+use crate::units::ByteCount;
+use crate::view::utc_timestamp;
+
+/// Where the daemon says it, in its mount.
+const STATUS_NAME: &str = ".status.json";
+/// A daemon answers in milliseconds; one that does not within this is taken as none.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
+/// Stands where nothing is known.
+const UNKNOWN: &str = "-";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct StatusRequest {
+    /// JSON for programs, rather than lines for people.
+    pub json: bool,
+}
+
+/// Prints the state of cameras and ring.
+///
+/// # Errors
+/// No daemon answers, and the ring can't be read either.
+pub fn status(
+    config: &Config,
+    request: &StatusRequest,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    let status = match from_daemon(&config.view.mount) {
+        Some(status) => status,
+        None => from_ring(config, clock)?,
+    };
+    let printed = match request.json {
+        true => print_json(&status, out),
+        false => print(&status, out),
+    };
+    unless_closed(printed)
+}
+
+/// What the daemon says; `None` where none is there or it does not answer.
+fn from_daemon(mount: &Path) -> Option<Status> {
+    let path = mount.join(STATUS_NAME);
+    let json = read_in_time(path.clone())?;
+    match serde_json::from_slice(&json) {
+        Ok(status) => Some(status),
+        Err(error) => {
+            log::warn!("{}: {error}; asking the ring instead", path.display());
+            None
+        }
+    }
+}
+
+/// A mount whose daemon hangs keeps its reader: that is a thread's fate here, not the program's.
+fn read_in_time(path: PathBuf) -> Option<Vec<u8>> {
+    let (answer, wait) = sync_channel(1);
+    let shown = path.display().to_string();
+    let reader = std::thread::Builder::new().name("status".into()).spawn(move || {
+        // Nobody waits any more where it took too long.
+        let _ = answer.send(fs::read(path));
+    });
+    if let Err(error) = reader {
+        log::warn!("{shown}: {error}");
+        return None;
+    }
+    match wait.recv_timeout(ANSWER_TIME_MAX) {
+        Ok(read) => read.ok(),
+        Err(_) => {
+            log::warn!("{shown}: no answer within {ANSWER_TIME_MAX:?}; asking the ring instead");
+            None
+        }
+    }
+}
+
+fn from_ring(config: &Config, clock: &dyn Clock) -> Result<Status, CommandError> {
+    let path = &config.ring.device;
+    let device = FileDevice::open(path, Access::ReadOnly)?;
+    let inspection = Inspection::open(&device).map_err(of_ring(path))?;
+    let catalogue = catalogue_of(&inspection);
+    let now = clock.read().wall;
+    let configured: Vec<(&str, Option<Duration>)> = config
+        .cameras
+        .iter()
+        .map(|camera| (camera.name.as_str(), config.retain_of(camera.name.as_str())))
+        .collect();
+    let (superblock, usage) = (&inspection.superblock, inspection.usage());
+    let counters = Counters::default();
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        running: false,
+        at: utc_timestamp(now),
+        ring: ring_status(superblock, path, &usage, &counters, &catalogue, now),
+        cameras: camera_totals(&catalogue, &configured, now),
+        ..Status::default()
+    })
+}
+
+fn print_json(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
+    serde_json::to_writer_pretty(&mut *out, status).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
+    let daemon = match status.uptime_seconds {
+        _ if !status.running => "no daemon runs on the ring".to_owned(),
+        Some(uptime) => format!("running for {}", seconds_text(uptime)),
+        None => "running".to_owned(),
+    };
+    writeln!(out, "{:<12}{daemon}", "daemon")?;
+    for (name, value) in ring_rows(&status.ring, status.running) {
+        writeln!(out, "{name:<12}{value}")?;
+    }
+    if let Some(reason) = &status.expiry_suspended {
+        writeln!(out, "{:<12}nothing expires: {reason}", "purge")?;
+    }
+    if !status.cameras.is_empty() {
+        write!(out, "\n{}", cameras_table(&status.cameras))?;
+    }
+    for camera in &status.cameras {
+        if let Some(reason) = &camera.reason {
+            writeln!(out, "{}: {reason}", camera.name)?;
+        }
+        if let Some(dropped) = dropped_text(camera) {
+            writeln!(out, "{}: frames not recorded: {dropped}", camera.name)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn ring_rows(ring: &RingStatus, running: bool) -> Vec<(&'static str, String)> {
+    let size = |bytes| size_text(ByteCount(bytes));
+    let mut name = ring.device.clone();
+    if !ring.label.is_empty() {
+        let _ = write!(name, " ({})", ring.label);
+    }
+    let space = format!(
+        "{}: {} used, {} of that expiring, {} free",
+        size(ring.size_bytes),
+        size(ring.used_bytes),
+        size(ring.expiring_bytes),
+        size(ring.free_bytes)
+    );
+    let oldest = match (&ring.oldest, ring.retention_seconds) {
+        (Some(oldest), Some(age)) => {
+            format!("{} ({} ago)", whole_second(oldest), seconds_text(age))
+        }
+        _ => "no footage".to_owned(),
+    };
+    let mut rows = vec![
+        ("ring", name),
+        ("UUID", ring.uuid.clone()),
+        ("size", space),
+        ("oldest", oldest),
+        ("clips", ring.clips.to_string()),
+    ];
+    if running {
+        let work = format!(
+            "{} in {} writes, {} flushes, {} errors, {} clips evicted",
+            size(ring.written_bytes),
+            ring.writes,
+            ring.flushes,
+            ring.device_errors,
+            ring.evicted
+        );
+        rows.push(("since start", work));
+    }
+    rows
+}
+
+fn cameras_table(cameras: &[CameraStatus]) -> Table {
+    let mut table = Table::new(&[
+        ("camera", Align::Left),
+        ("state", Align::Left),
+        ("last frame", Align::Right),
+        ("frames", Align::Right),
+        ("received", Align::Right),
+        ("dropped", Align::Right),
+        ("lost", Align::Right),
+        ("reconnects", Align::Right),
+        ("clips", Align::Right),
+        ("used", Align::Right),
+        ("oldest", Align::Left),
+        ("kept", Align::Right),
+        ("asked", Align::Right),
+    ]);
+    let age = |seconds: Option<u64>| seconds.map_or_else(|| UNKNOWN.to_owned(), seconds_text);
+    for camera in cameras {
+        let last = camera.last_frame_age_seconds.map(|age| format!("{age:.1}s ago"));
+        let oldest = camera.oldest.as_deref().map(whole_second);
+        table.push([
+            camera.name.clone(),
+            camera.state.clone(),
+            last.unwrap_or_else(|| UNKNOWN.to_owned()),
+            camera.frames.to_string(),
+            size_text(ByteCount(camera.bytes)),
+            camera.dropped.values().sum::<u64>().to_string(),
+            camera.lost_packets.to_string(),
+            camera.reconnects.to_string(),
+            camera.clips.to_string(),
+            size_text(ByteCount(camera.used_bytes)),
+            oldest.unwrap_or_else(|| UNKNOWN.to_owned()),
+            age(camera.retention_seconds),
+            age(camera.retain_seconds),
+        ]);
+    }
+    table
+}
+
+fn dropped_text(camera: &CameraStatus) -> Option<String> {
+    let counts = camera.dropped.iter().filter(|(_, count)| **count > 0);
+    let texts: Vec<_> = counts.map(|(reason, count)| format!("{count} {reason}")).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+fn seconds_text(seconds: u64) -> String {
+    duration_text(Duration::from_secs(seconds))
+}
+
+/// RFC 3339 without the decimals of its second.
+fn whole_second(timestamp: &str) -> String {
+    match timestamp.split_once('.') {
+        Some((second, _)) => format!("{second}Z"),
+        None => timestamp.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn people_see_a_line_for_each_camera_and_why_it_waits() {
+        let camera = CameraStatus {
+            name: "yard".into(),
+            state: "waiting".into(),
+            reason: Some("connection refused, next attempt in 4 s".into()),
+            dropped: BTreeMap::from([("loss".into(), 3), ("queue full".into(), 0)]),
+            oldest: Some("2026-11-21T12:10:00.040000000Z".into()),
+            retention_seconds: Some(90_000),
+            ..CameraStatus::default()
+        };
+        let status = Status { running: true, cameras: vec![camera], ..Status::default() };
+        let mut out = Vec::new();
+        print(&status, &mut out).expect("memory takes it");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains("yard    waiting"), "{text}");
+        assert!(text.contains("2026-11-21T12:10:00Z  1d 1h"), "{text}");
+        assert!(text.contains("yard: connection refused, next attempt in 4 s"), "{text}");
+        assert!(text.contains("yard: frames not recorded: 3 loss\n"), "{text}");
+    }
+}
