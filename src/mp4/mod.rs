@@ -1,7 +1,8 @@
 //! Chunks to mp4: exact size, boxes, and the pieces of which the file consists. Pure.
 //!
-//! A file is `ftyp`, `moov` and one `mdat`, whose header always takes 16 bytes. The `mdat` is the data of the clip's chunks, one after another, as they lie on the ring; all that
-//! is made is in front of it.
+//! A file is `ftyp`, `moov` and one `mdat`, whose header always takes 16 bytes. The `mdat` is the
+//! data of the clip's chunks, one after another, as they lie on the ring; all that is made is in
+//! front of it.
 //!
 //! **Sizes are additive.** Each table entry belongs to one chunk, runs are not merged across
 //! chunks, offsets and times always take 64 bits, and which boxes are there depends on the

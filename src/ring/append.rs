@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::block::BlockHeader;
-use super::chunk::{self, ChunkHeader, ChunkKind, Content, FIXED_BYTES, UNIT_BYTES};
+use super::chunk::{self, ChunkKind, FIXED_BYTES, UNIT_BYTES};
+use super::compose::{Part, Written, compose};
 use super::core::{Core, Growing, OpenBlock, Undurable};
 use super::fact::Fact;
-use super::types::{ChunkPlace, ClipContents, Ending, Extent, NewChunk};
+use super::types::{ClipContents, Ending, Extent, NewChunk};
 use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
 
 /// Clips of fewer chunks get no table of their own: walking them costs as little.
@@ -31,17 +32,6 @@ pub(super) enum NotStored {
     TooLarge,
     #[error("the device refused it")]
     Device,
-}
-
-/// A chunk that was written: where, and what the next one names.
-struct Written {
-    first_page: u32,
-    end_page: u32,
-    first_chunk: u32,
-    chunks: u32,
-    seal: u32,
-    place: ChunkPlace,
-    digest: [u8; 32],
 }
 
 impl Core {
@@ -148,11 +138,16 @@ impl Core {
 
     fn write_media(&mut self, chunk: &NewChunk, missing: &[Arc<[u8]>]) -> Result<(), NotStored> {
         let number = self.growing.get(&chunk.clip).map_or(0, |growing| growing.next_number);
-        let written = self.write_chunk(
-            (chunk.stream, chunk.clip, ChunkKind::Media, number),
-            (&chunk.parameters, missing),
-            (&chunk.table, &chunk.data),
-        )?;
+        let written = self.write_chunk(&Part {
+            kind: ChunkKind::Media,
+            stream: chunk.stream,
+            clip: chunk.clip,
+            number_in_clip: number,
+            parameters: &chunk.parameters,
+            missing,
+            table: &chunk.table,
+            data: &chunk.data,
+        })?;
         let growing = self.growing.entry(chunk.clip).or_insert_with(|| Growing {
             stream: chunk.stream,
             extents: 0,
@@ -182,67 +177,19 @@ impl Core {
 
     /// One write: the block's header if it is new, parameter sets that the block lacks, the chunk.
     /// The block must have room for all of it.
-    fn write_chunk(
-        &mut self,
-        (stream, clip, kind, number_in_clip): (StreamNumber, ClipId, ChunkKind, u32),
-        (parameters, missing): (&[Arc<[u8]>], &[Arc<[u8]>]),
-        (table, data): (&[u8], &[u8]),
-    ) -> Result<Written, NotStored> {
+    fn write_chunk(&mut self, new: &Part<'_>) -> Result<Written, NotStored> {
+        let stream = new.stream;
         let begin = self.open.get(&stream).is_some_and(|open| !open.begun);
         let header = begin.then(|| self.block_header(stream)).flatten();
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
-        let sets = missing.iter().map(|set| chunk::page_count(0, 0, set.len()));
-        let media_pages = chunk::page_count(parameters.len(), table.len(), data.len());
-        let head_pages = u32::from(header.is_some());
-        let mut pages = chunk::buffer_for(head_pages + sets.sum::<u32>() + media_pages);
         if let Some(header) = &header {
-            pages[..header.len()].copy_from_slice(header);
             open.seal = BlockHeader::seal(header);
         }
-        let first = (open.next_page, open.next_chunk);
-        let base = open.next_page - head_pages;
-        let mut fixed = ChunkHeader {
-            kind: ChunkKind::Parameters,
-            ring_uuid: self.superblock.ring_uuid,
-            life: open.life,
-            clip,
-            stream,
-            number_in_clip,
-            number_in_block: open.next_chunk,
-            predecessor: open.seal,
-            epoch: self.epoch,
-            header_length: 0,
-            data_length: 0,
-            digest: [0; 32],
-            checksum: 0,
-        };
-        let (mut next_page, mut new_sets) = (open.next_page, Vec::new());
-        for set in missing {
-            let content = Content { parameter_pages: &[], table: &[], data: set };
-            new_sets.push((set.clone(), next_page));
-            chunk::encode(&mut fixed, &content, slot(&mut pages, next_page - base));
-            next_page += fixed.pages();
-            fixed.predecessor = fixed.checksum;
-            fixed.number_in_block += 1;
-        }
-        let known = open.parameters.iter().map(|(set, page)| (set, *page));
-        let all: HashMap<_, _> =
-            known.chain(new_sets.iter().map(|(set, page)| (set, *page))).collect();
-        let parameter_pages: Vec<u32> =
-            parameters.iter().map(|set| all.get(set).copied().unwrap_or(0)).collect();
-        fixed.kind = kind;
-        let content = Content { parameter_pages: &parameter_pages, table, data };
-        chunk::encode(&mut fixed, &content, slot(&mut pages, next_page - base));
+        let (uuid, epoch) = (self.superblock.ring_uuid, self.epoch);
+        let composed = compose(open, new, header.as_deref(), uuid, epoch);
         let block = open.block;
-        let offset = self.superblock.geometry.page_start(block, base);
-        let place = ChunkPlace {
-            block,
-            life: fixed.life,
-            first_page: next_page,
-            header_length: fixed.header_length,
-            data_length: fixed.data_length,
-        };
-        if let Err(error) = self.write(offset, &pages) {
+        let offset = self.superblock.geometry.page_start(block, composed.base_page);
+        if let Err(error) = self.write(offset, &composed.pages) {
             log::error!("ring: block {block} is not used any more: {error}");
             self.open.remove(&stream);
             self.record(Fact::Bad { block });
@@ -250,19 +197,11 @@ impl Core {
         }
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
         open.begun = true;
-        open.next_page = next_page + fixed.pages();
-        open.next_chunk = fixed.number_in_block + 1;
-        open.seal = fixed.checksum;
-        open.parameters.extend(new_sets);
-        Ok(Written {
-            first_page: first.0,
-            end_page: open.next_page,
-            first_chunk: first.1,
-            chunks: open.next_chunk - first.1,
-            seal: open.seal,
-            place,
-            digest: fixed.digest,
-        })
+        open.next_page = composed.written.end_page;
+        open.next_chunk = composed.written.first_chunk + composed.written.chunks;
+        open.seal = composed.written.seal;
+        open.parameters.extend(composed.new_sets);
+        Ok(composed.written)
     }
 
     fn block_header(&self, stream: StreamNumber) -> Option<Vec<u8>> {
@@ -320,8 +259,17 @@ impl Core {
                 continue;
             };
             let (piece, behind) = rest.split_at(if whole { rest.len() } else { room });
-            let key = (growing.stream, clip, ChunkKind::Table, extents.len() as u32);
-            let Ok(written) = self.write_chunk(key, (&[], &[]), (&[], piece)) else {
+            let part = Part {
+                kind: ChunkKind::Table,
+                stream: growing.stream,
+                clip,
+                number_in_clip: extents.len() as u32,
+                parameters: &[],
+                missing: &[],
+                table: &[],
+                data: piece,
+            };
+            let Ok(written) = self.write_chunk(&part) else {
                 return Vec::new();
             };
             extents.push(extent_of(&written, 0));
@@ -347,10 +295,6 @@ fn data_room(pages: u32, parameters: usize, table_length: usize) -> Option<usize
     let units = bytes.div_ceil(UNIT_BYTES as usize);
     let header = FIXED_BYTES + 4 * parameters + table_length + 4 * units;
     bytes.checked_sub(header).filter(|room| *room > 0)
-}
-
-fn slot(pages: &mut [u8], page: u32) -> &mut [u8] {
-    &mut pages[page as usize * PAGE_BYTES as usize..]
 }
 
 fn extent_of(written: &Written, clip_chunks: u32) -> Extent {

@@ -5,6 +5,7 @@
 mod append;
 mod block;
 mod chunk;
+mod compose;
 mod contents;
 mod core;
 mod fact;

@@ -4,6 +4,9 @@
 //! Order of writes: chunks, then a flush, then the facts about them, which ride along with the
 //! next flush. A block's next life is reserved durably before it begins.
 
+mod durable;
+mod evict;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,7 +17,7 @@ use super::ledger::Ledger;
 use super::space::{self, Space};
 use super::superblock::Superblock;
 use super::types::{
-    ChunkPlace, ClipContents, ClipState, DurableChunk, Ending, Extent, Interpreter, News, Reason,
+    ChunkPlace, ClipContents, ClipState, Ending, Extent, Interpreter, News, Reason,
 };
 use crate::clock::Clock;
 use crate::device::{AlignedBuffer, Device};
@@ -352,165 +355,5 @@ impl Core {
         state.counters.write_bytes += bytes.len() as u64;
         state.counters.errors += u64::from(written.is_err());
         written
-    }
-
-    /// Reserves blocks for what two more flush intervals like the last one will take.
-    fn reserve_ahead(&mut self) {
-        let blocks = self.superblock.geometry.block_count as usize;
-        let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
-        self.blocks_taken = 0;
-        while self.ready.len() + self.reserving.len() < wanted {
-            let free = self.state().space.next_free();
-            if let Some(block) = free {
-                let life = self.sequences.next();
-                self.record(Fact::Reserved { block, life });
-                self.reserving.push((block, life));
-            } else if !self.evict_oldest() {
-                break;
-            }
-        }
-    }
-
-    /// Gives the oldest clip up that may go; false where there is none.
-    pub(super) fn evict_oldest(&mut self) -> bool {
-        let Some(clip) = self.state().space.oldest_evictable() else { return false };
-        let state = self.state().space.clip(clip).and_then(|record| record.state);
-        if self.wipe
-            && let Some(ClipState::Expiring { reason, .. }) = state
-            && let Err(error) = self.wipe_deleted(clip, reason)
-        {
-            log::error!("ring: evicted clip {clip} is not wiped: {error}");
-        }
-        log::debug!("ring: clip {clip} is evicted");
-        self.state_mut().counters.evicted += 1;
-        self.forget(clip, Reason::Evicted);
-        true
-    }
-
-    /// Somebody deleted the clip and was promised zeros. It is durably purging before the first
-    /// of them, and they are on the disk before the ledger forgets where they belong.
-    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<()> {
-        let state = ClipState::Purging { reason };
-        self.record(Fact::State { clip, state });
-        self.interpreter.news(&News::StateSet { clip, state });
-        self.flush_facts()?;
-        super::wipe::wipe(&*self.device, &self.superblock, &self.shared, clip)?;
-        self.flush()
-    }
-
-    /// A checkpoint has to fit its area beside the log: many short clips can be more than that.
-    fn keep_facts_within_the_ledger(&mut self) {
-        let mut evicted = 0;
-        while self.state().space.fact_bytes() > self.ledger.facts_bytes_max() {
-            if !self.evict_oldest() {
-                break;
-            }
-            evicted += 1;
-        }
-        if evicted > 0 {
-            log::warn!("ring: {evicted} oldest clips evicted: the ledger is full of short clips");
-        }
-    }
-
-    fn announce(&mut self) {
-        for fact in std::mem::take(&mut self.unannounced) {
-            let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
-            let used = self.state().space.clip(clip).map(space::ClipRecord::used);
-            self.state_mut().growing.remove(&clip);
-            // Evicted again before it was listed.
-            let Some(used) = used else { continue };
-            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
-        }
-    }
-
-    fn tell_what_is_durable(&mut self) {
-        let mut grown: Vec<ClipId> = Vec::new();
-        for item in std::mem::take(&mut self.undurable) {
-            match item {
-                Undurable::Chunk { clip, stream, place, parameters, table, digest } => {
-                    let chunk = DurableChunk {
-                        stream,
-                        parameters: &parameters,
-                        table: &table,
-                        digest: &digest,
-                    };
-                    self.interpreter.chunk_durable(clip, &chunk);
-                    let mut state = self.state_mut();
-                    let view = state.growing.entry(clip).or_default();
-                    view.stream = stream;
-                    view.contents.push(place, &parameters, table.clone());
-                    if grown.last() != Some(&clip) {
-                        grown.push(clip);
-                    }
-                }
-                Undurable::Extent { clip, stream, ordinal, extent } => {
-                    let growth = Arc::from(self.interpreter.growth(clip));
-                    self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
-                }
-                Undurable::End { clip, stream, ending, extents, table } => {
-                    self.seal(clip, stream, ending, extents, table);
-                }
-            }
-        }
-        for growing in self.growing.values_mut() {
-            growing.durable = growing.current.map(|extent| (growing.extents, extent));
-        }
-        for clip in grown {
-            self.interpreter.news(&News::Grown { clip });
-        }
-    }
-
-    pub(super) fn seal(
-        &mut self,
-        clip: ClipId,
-        stream: StreamNumber,
-        ending: Ending,
-        extents: u32,
-        table: Vec<Extent>,
-    ) {
-        match self.interpreter.seal(clip, stream, ending) {
-            Some(fact) => {
-                let fact = Arc::from(fact);
-                self.record(Fact::Clip { clip, stream, extents, table, fact });
-            }
-            None => {
-                log::warn!("ring: clip {clip} has nothing that can be shown; dropped");
-                self.record(Fact::Gone { clip, reason: Reason::Evicted });
-                self.state_mut().growing.remove(&clip);
-            }
-        }
-    }
-
-    /// A flush failed: what it should have covered counts as not written, and the clips that it
-    /// belonged to end where the last good flush left them.
-    fn drop_undurable(&mut self) {
-        let mut hit: Vec<(ClipId, StreamNumber)> = Vec::new();
-        let mut dropped = 0;
-        for item in std::mem::take(&mut self.undurable) {
-            let clip = match item {
-                Undurable::Chunk { clip, stream, .. } => {
-                    dropped += 1;
-                    (clip, stream)
-                }
-                Undurable::Extent { clip, stream, .. } | Undurable::End { clip, stream, .. } => {
-                    (clip, stream)
-                }
-            };
-            if !hit.contains(&clip) {
-                hit.push(clip);
-            }
-        }
-        self.state_mut().counters.chunks_dropped += dropped;
-        for (clip, stream) in hit {
-            self.open.remove(&stream);
-            let growing = self.growing.remove(&clip);
-            self.state_mut().ended.insert(clip);
-            let Some((ordinal, extent)) = growing.and_then(|growing| growing.durable) else {
-                continue;
-            };
-            self.undurable.push(Undurable::Extent { clip, stream, ordinal, extent });
-            let (ending, extents) = (Ending::DeviceError, ordinal + 1);
-            self.undurable.push(Undurable::End { clip, stream, ending, extents, table: vec![] });
-        }
     }
 }

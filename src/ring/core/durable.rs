@@ -1,0 +1,113 @@
+//! After a flush: what it made durable is told, and leads to the next facts.
+
+use std::sync::Arc;
+
+use super::{Core, Undurable};
+use crate::ring::fact::Fact;
+use crate::ring::space;
+use crate::ring::types::{DurableChunk, Ending, Extent, News, Reason};
+use crate::units::{ClipId, StreamNumber};
+
+impl Core {
+    pub(super) fn announce(&mut self) {
+        for fact in std::mem::take(&mut self.unannounced) {
+            let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
+            let used = self.state().space.clip(clip).map(space::ClipRecord::used);
+            self.state_mut().growing.remove(&clip);
+            // Evicted again before it was listed.
+            let Some(used) = used else { continue };
+            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
+        }
+    }
+
+    pub(super) fn tell_what_is_durable(&mut self) {
+        let mut grown: Vec<ClipId> = Vec::new();
+        for item in std::mem::take(&mut self.undurable) {
+            match item {
+                Undurable::Chunk { clip, stream, place, parameters, table, digest } => {
+                    let chunk = DurableChunk {
+                        stream,
+                        parameters: &parameters,
+                        table: &table,
+                        digest: &digest,
+                    };
+                    self.interpreter.chunk_durable(clip, &chunk);
+                    let mut state = self.state_mut();
+                    let view = state.growing.entry(clip).or_default();
+                    view.stream = stream;
+                    view.contents.push(place, &parameters, table.clone());
+                    if grown.last() != Some(&clip) {
+                        grown.push(clip);
+                    }
+                }
+                Undurable::Extent { clip, stream, ordinal, extent } => {
+                    let growth = Arc::from(self.interpreter.growth(clip));
+                    self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
+                }
+                Undurable::End { clip, stream, ending, extents, table } => {
+                    self.seal(clip, stream, ending, extents, table);
+                }
+            }
+        }
+        for growing in self.growing.values_mut() {
+            growing.durable = growing.current.map(|extent| (growing.extents, extent));
+        }
+        for clip in grown {
+            self.interpreter.news(&News::Grown { clip });
+        }
+    }
+
+    pub(in crate::ring) fn seal(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ending: Ending,
+        extents: u32,
+        table: Vec<Extent>,
+    ) {
+        match self.interpreter.seal(clip, stream, ending) {
+            Some(fact) => {
+                let fact = Arc::from(fact);
+                self.record(Fact::Clip { clip, stream, extents, table, fact });
+            }
+            None => {
+                log::warn!("ring: clip {clip} has nothing that can be shown; dropped");
+                self.record(Fact::Gone { clip, reason: Reason::Evicted });
+                self.state_mut().growing.remove(&clip);
+            }
+        }
+    }
+
+    /// A flush failed: what it should have covered counts as not written, and the clips that it
+    /// belonged to end where the last good flush left them.
+    pub(super) fn drop_undurable(&mut self) {
+        let mut hit: Vec<(ClipId, StreamNumber)> = Vec::new();
+        let mut dropped = 0;
+        for item in std::mem::take(&mut self.undurable) {
+            let clip = match item {
+                Undurable::Chunk { clip, stream, .. } => {
+                    dropped += 1;
+                    (clip, stream)
+                }
+                Undurable::Extent { clip, stream, .. } | Undurable::End { clip, stream, .. } => {
+                    (clip, stream)
+                }
+            };
+            if !hit.contains(&clip) {
+                hit.push(clip);
+            }
+        }
+        self.state_mut().counters.chunks_dropped += dropped;
+        for (clip, stream) in hit {
+            self.open.remove(&stream);
+            let growing = self.growing.remove(&clip);
+            self.state_mut().ended.insert(clip);
+            let Some((ordinal, extent)) = growing.and_then(|growing| growing.durable) else {
+                continue;
+            };
+            self.undurable.push(Undurable::Extent { clip, stream, ordinal, extent });
+            let (ending, extents) = (Ending::DeviceError, ordinal + 1);
+            self.undurable.push(Undurable::End { clip, stream, ending, extents, table: vec![] });
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Space for what comes: blocks reserved ahead, the oldest clips given up.
+
+use std::io;
+
+use super::{Core, RESERVED_MIN};
+use crate::ring::fact::Fact;
+use crate::ring::types::{ClipState, News, Reason};
+use crate::units::ClipId;
+
+impl Core {
+    /// Reserves blocks for what two more flush intervals like the last one will take.
+    pub(super) fn reserve_ahead(&mut self) {
+        let blocks = self.superblock.geometry.block_count as usize;
+        let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
+        self.blocks_taken = 0;
+        while self.ready.len() + self.reserving.len() < wanted {
+            let free = self.state().space.next_free();
+            if let Some(block) = free {
+                let life = self.sequences.next();
+                self.record(Fact::Reserved { block, life });
+                self.reserving.push((block, life));
+            } else if !self.evict_oldest() {
+                break;
+            }
+        }
+    }
+
+    /// Gives the oldest clip up that may go; false where there is none.
+    pub(in crate::ring) fn evict_oldest(&mut self) -> bool {
+        let Some(clip) = self.state().space.oldest_evictable() else { return false };
+        let state = self.state().space.clip(clip).and_then(|record| record.state);
+        if self.wipe
+            && let Some(ClipState::Expiring { reason, .. }) = state
+            && let Err(error) = self.wipe_deleted(clip, reason)
+        {
+            log::error!("ring: evicted clip {clip} is not wiped: {error}");
+        }
+        log::debug!("ring: clip {clip} is evicted");
+        self.state_mut().counters.evicted += 1;
+        self.forget(clip, Reason::Evicted);
+        true
+    }
+
+    /// Somebody deleted the clip and was promised zeros. It is durably purging before the first
+    /// of them, and they are on the disk before the ledger forgets where they belong.
+    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<()> {
+        let state = ClipState::Purging { reason };
+        self.record(Fact::State { clip, state });
+        self.interpreter.news(&News::StateSet { clip, state });
+        self.flush_facts()?;
+        crate::ring::wipe::wipe(&*self.device, &self.superblock, &self.shared, clip)?;
+        self.flush()
+    }
+
+    /// A checkpoint has to fit its area beside the log: many short clips can be more than that.
+    pub(super) fn keep_facts_within_the_ledger(&mut self) {
+        let mut evicted = 0;
+        while self.state().space.fact_bytes() > self.ledger.facts_bytes_max() {
+            if !self.evict_oldest() {
+                break;
+            }
+            evicted += 1;
+        }
+        if evicted > 0 {
+            log::warn!("ring: {evicted} oldest clips evicted: the ledger is full of short clips");
+        }
+    }
+}

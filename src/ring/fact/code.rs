@@ -1,0 +1,291 @@
+//! How facts are written: one byte of version, numbers as varints.
+
+use std::sync::Arc;
+
+use super::{Fact, VERSION};
+use crate::ring::types::{ClipState, ClockFact, Extent, Reason};
+use crate::units::{
+    BlockNumber, BootTime, ClipId, Sequence, SessionNumber, StreamNumber, WallTime,
+};
+use crate::wire::{Decoder, Encoder, Malformed};
+
+/// Table extents of a clip: a table lies in two blocks where it does not fit the first.
+const TABLE_EXTENTS_MAX: usize = 8;
+
+const SESSION: u8 = 1;
+const CLEAN: u8 = 2;
+const STREAM: u8 = 3;
+const RESERVED: u8 = 4;
+const FILL: u8 = 5;
+const EXTENT: u8 = 6;
+const CLIP: u8 = 7;
+const STATE: u8 = 8;
+const GONE: u8 = 9;
+const OBSERVATION: u8 = 10;
+const BAD: u8 = 11;
+const LEFT: u8 = 12;
+const CLOCK: u8 = 13;
+pub(super) const CHECKPOINT_END: u8 = 14;
+
+/// Kind and body of a record.
+pub(super) fn encode(fact: &Fact) -> (u8, Vec<u8>) {
+    let mut to = Encoder::new(VERSION);
+    let kind = encode_fact(fact, &mut to);
+    (kind, to.finish())
+}
+
+fn encode_fact(fact: &Fact, to: &mut Encoder) -> u8 {
+    match fact {
+        Fact::Session { number, clock } => {
+            to.u32(number.0);
+            encode_clock(to, clock);
+            SESSION
+        }
+        Fact::Clean => CLEAN,
+        Fact::Stream { stream, fact } => {
+            to.u32(stream.0);
+            to.bytes(fact);
+            STREAM
+        }
+        Fact::Reserved { block, life } => {
+            to.u32(block.0);
+            to.u64(life.0);
+            RESERVED
+        }
+        Fact::Fill { stream, block, life, end_page, next_chunk, seal } => {
+            to.u32(stream.0);
+            to.u32(block.0);
+            to.u64(life.0);
+            for number in [end_page, next_chunk, seal] {
+                to.u32(*number);
+            }
+            FILL
+        }
+        Fact::Observation { stream, from, to: until, fact } => {
+            to.u32(stream.0);
+            to.i64(from.0);
+            to.i64(until.0);
+            to.bytes(fact);
+            OBSERVATION
+        }
+        Fact::Bad { block } => {
+            to.u32(block.0);
+            BAD
+        }
+        Fact::Left { stream } => {
+            to.u32(stream.0);
+            LEFT
+        }
+        Fact::Clock { clock } => {
+            encode_clock(to, clock);
+            CLOCK
+        }
+        Fact::CheckpointEnd => CHECKPOINT_END,
+        Fact::Extent { .. } | Fact::Clip { .. } | Fact::State { .. } | Fact::Gone { .. } => {
+            encode_clip_fact(fact, to)
+        }
+    }
+}
+
+/// Those about clips; any other is the end of a checkpoint.
+fn encode_clip_fact(fact: &Fact, to: &mut Encoder) -> u8 {
+    match fact {
+        Fact::Extent { clip, stream, ordinal, extent, growth } => {
+            to.u64(clip.number());
+            to.u32(stream.0);
+            to.u32(*ordinal);
+            encode_extent(to, extent);
+            to.bytes(growth);
+            EXTENT
+        }
+        Fact::Clip { clip, stream, extents, table, fact } => {
+            to.u64(clip.number());
+            to.u32(stream.0);
+            to.u32(*extents);
+            to.u64(table.len() as u64);
+            for extent in table {
+                encode_extent(to, extent);
+            }
+            to.bytes(fact);
+            CLIP
+        }
+        Fact::State { clip, state } => {
+            to.u64(clip.number());
+            encode_state(to, state);
+            STATE
+        }
+        Fact::Gone { clip, reason } => {
+            to.u64(clip.number());
+            to.byte(reason_code(*reason));
+            GONE
+        }
+        _ => CHECKPOINT_END,
+    }
+}
+
+pub(super) fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malformed> {
+    Ok(match kind {
+        SESSION => Fact::Session {
+            number: SessionNumber(from.u32("session")?),
+            clock: decode_clock(from)?,
+        },
+        CLEAN => Fact::Clean,
+        STREAM => Fact::Stream { stream: stream(from)?, fact: opaque(from, "stream fact")? },
+        RESERVED => Fact::Reserved { block: block(from)?, life: life(from)? },
+        FILL => Fact::Fill {
+            stream: stream(from)?,
+            block: block(from)?,
+            life: life(from)?,
+            end_page: from.u32("end page")?,
+            next_chunk: from.u32("next chunk")?,
+            seal: from.u32("seal")?,
+        },
+        EXTENT => Fact::Extent {
+            clip: clip(from)?,
+            stream: stream(from)?,
+            ordinal: from.u32("extent ordinal")?,
+            extent: decode_extent(from)?,
+            growth: opaque(from, "growth")?,
+        },
+        CLIP => Fact::Clip {
+            clip: clip(from)?,
+            stream: stream(from)?,
+            extents: from.u32("extent count")?,
+            table: {
+                let count = from.count(7, "table extents")?;
+                if count > TABLE_EXTENTS_MAX {
+                    return Err(from.wrong("table extents", format!("{count} of them")));
+                }
+                (0..count).map(|_| decode_extent(from)).collect::<Result<_, _>>()?
+            },
+            fact: opaque(from, "clip fact")?,
+        },
+        STATE => Fact::State { clip: clip(from)?, state: decode_state(from)? },
+        GONE => Fact::Gone { clip: clip(from)?, reason: decode_reason(from)? },
+        OBSERVATION => Fact::Observation {
+            stream: stream(from)?,
+            from: WallTime(from.i64("beginning")?),
+            to: WallTime(from.i64("end")?),
+            fact: opaque(from, "observation")?,
+        },
+        BAD => Fact::Bad { block: block(from)? },
+        LEFT => Fact::Left { stream: stream(from)? },
+        CLOCK => Fact::Clock { clock: decode_clock(from)? },
+        _ => Fact::CheckpointEnd,
+    })
+}
+
+fn encode_clock(to: &mut Encoder, clock: &ClockFact) {
+    to.i64(clock.wall.0);
+    to.i64(clock.boot.0);
+    to.raw(&clock.boot_id);
+}
+
+fn decode_clock(from: &mut Decoder<'_>) -> Result<ClockFact, Malformed> {
+    Ok(ClockFact {
+        wall: WallTime(from.i64("wall time")?),
+        boot: BootTime(from.i64("boot time")?),
+        boot_id: from.array("boot id")?,
+    })
+}
+
+fn stream(from: &mut Decoder<'_>) -> Result<StreamNumber, Malformed> {
+    from.u32("stream").map(StreamNumber)
+}
+
+fn block(from: &mut Decoder<'_>) -> Result<BlockNumber, Malformed> {
+    from.u32("block").map(BlockNumber)
+}
+
+fn life(from: &mut Decoder<'_>) -> Result<Sequence, Malformed> {
+    from.u64("life of a block").map(Sequence)
+}
+
+fn clip(from: &mut Decoder<'_>) -> Result<ClipId, Malformed> {
+    from.u64("clip").map(|number| ClipId(Sequence(number)))
+}
+
+fn opaque(from: &mut Decoder<'_>, what: &'static str) -> Result<Arc<[u8]>, Malformed> {
+    from.bytes(what).map(Arc::from)
+}
+
+fn encode_extent(to: &mut Encoder, extent: &Extent) {
+    to.u32(extent.block.0);
+    to.u64(extent.life.0);
+    to.u32(extent.first_page);
+    to.u32(extent.end_page - extent.first_page);
+    to.u32(extent.first_chunk);
+    to.u32(extent.chunks);
+    to.u32(extent.clip_chunks);
+    to.u32(extent.seal);
+}
+
+fn decode_extent(from: &mut Decoder<'_>) -> Result<Extent, Malformed> {
+    let (block, life) = (block(from)?, life(from)?);
+    let first_page = from.u32("first page")?;
+    let pages = from.u32("pages")?;
+    let end_page = first_page
+        .checked_add(pages)
+        .ok_or_else(|| from.wrong("pages", format!("{pages} from {first_page} on")))?;
+    Ok(Extent {
+        block,
+        life,
+        first_page,
+        end_page,
+        first_chunk: from.u32("first chunk")?,
+        chunks: from.u32("chunk count")?,
+        clip_chunks: from.u32("chunks of the clip")?,
+        seal: from.u32("seal")?,
+    })
+}
+
+fn reason_code(reason: Reason) -> u8 {
+    match reason {
+        Reason::Deleted => 0,
+        Reason::Expired => 1,
+        Reason::Evicted => 2,
+    }
+}
+
+fn decode_reason(from: &mut Decoder<'_>) -> Result<Reason, Malformed> {
+    match from.byte("reason")? {
+        0 => Ok(Reason::Deleted),
+        1 => Ok(Reason::Expired),
+        2 => Ok(Reason::Evicted),
+        other => Err(from.wrong("reason", format!("{other}, expected 0 to 2"))),
+    }
+}
+
+fn encode_state(to: &mut Encoder, state: &ClipState) {
+    match state {
+        ClipState::Closed => to.byte(0),
+        ClipState::Kept { until: None } => to.byte(1),
+        ClipState::Kept { until: Some(until) } => {
+            to.byte(2);
+            to.i64(until.0);
+        }
+        ClipState::Expiring { until, reason } => {
+            to.byte(3);
+            to.i64(until.0);
+            to.byte(reason_code(*reason));
+        }
+        ClipState::Purging { reason } => {
+            to.byte(4);
+            to.byte(reason_code(*reason));
+        }
+    }
+}
+
+fn decode_state(from: &mut Decoder<'_>) -> Result<ClipState, Malformed> {
+    match from.byte("clip state")? {
+        0 => Ok(ClipState::Closed),
+        1 => Ok(ClipState::Kept { until: None }),
+        2 => Ok(ClipState::Kept { until: Some(WallTime(from.i64("kept until")?)) }),
+        3 => Ok(ClipState::Expiring {
+            until: WallTime(from.i64("expiring until")?),
+            reason: decode_reason(from)?,
+        }),
+        4 => Ok(ClipState::Purging { reason: decode_reason(from)? }),
+        other => Err(from.wrong("clip state", format!("{other}, expected 0 to 4"))),
+    }
+}

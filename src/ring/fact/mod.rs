@@ -1,0 +1,169 @@
+//! Facts: the records of the ledger. Everything that can change, and everything that listing
+//! needs, is said here and nowhere else.
+
+mod code;
+
+use std::sync::Arc;
+
+use super::types::{ClipState, ClockFact, Extent, Reason};
+use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
+use crate::wire::{Decoder, Malformed};
+
+/// Version of the encoding of facts.
+const VERSION: u8 = 1;
+
+/// A record of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The ring was opened for writing: durable before anything else of the session.
+    Session {
+        /// Which; one more than the last.
+        number: SessionNumber,
+        /// When.
+        clock: ClockFact,
+    },
+    /// The session ended in order: nothing lies in a block that no fact speaks of.
+    Clean,
+    /// All that is known of a stream.
+    Stream {
+        /// Which.
+        stream: StreamNumber,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// A block may begin its next life.
+    Reserved {
+        /// Which.
+        block: BlockNumber,
+        /// The life.
+        life: Sequence,
+    },
+    /// How far the block is filled that a stream goes on in.
+    Fill {
+        /// Whose.
+        stream: StreamNumber,
+        /// Which.
+        block: BlockNumber,
+        /// The life.
+        life: Sequence,
+        /// Page behind the last chunk.
+        end_page: u32,
+        /// Number of the next chunk.
+        next_chunk: u32,
+        /// Header checksum of the last chunk, or of the block's header where there is none.
+        seal: u32,
+    },
+    /// A clip has left a block, or has ended in it.
+    Extent {
+        /// Which clip.
+        clip: ClipId,
+        /// Whose.
+        stream: StreamNumber,
+        /// Counts from 0 in the clip.
+        ordinal: u32,
+        /// Where.
+        extent: Extent,
+        /// Sums over the clip so far, opaque here; empty once the clip is closed.
+        growth: Arc<[u8]>,
+    },
+    /// A clip is closed. Its extents have been said before.
+    Clip {
+        /// Which.
+        clip: ClipId,
+        /// Whose.
+        stream: StreamNumber,
+        /// How many extents it has.
+        extents: u32,
+        /// Where its table is; empty where it has none.
+        table: Vec<Extent>,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// A closed clip has got another state.
+    State {
+        /// Which.
+        clip: ClipId,
+        /// The state.
+        state: ClipState,
+    },
+    /// A clip is gone: its blocks may be reserved again once nothing else is in them.
+    Gone {
+        /// Which.
+        clip: ClipId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Something happened to a stream.
+    Observation {
+        /// To which.
+        stream: StreamNumber,
+        /// When it began.
+        from: WallTime,
+        /// When it was over.
+        to: WallTime,
+        /// Opaque here.
+        fact: Arc<[u8]>,
+    },
+    /// The device refused a write into this block: it is not used again.
+    Bad {
+        /// Which.
+        block: BlockNumber,
+    },
+    /// A stream does not go on in its block any more.
+    Left {
+        /// Which stream.
+        stream: StreamNumber,
+    },
+    /// The last wall-clock time that was trusted: what the next session compares its clock with.
+    Clock {
+        /// The time, on both clocks.
+        clock: ClockFact,
+    },
+    /// The last fact of a checkpoint: what came before it in this area is all there was.
+    CheckpointEnd,
+}
+
+/// A record as it stands in a page: kind, length, body.
+const RECORD_HEADER_BYTES: usize = 3;
+
+impl Fact {
+    /// Appends the fact as a record: kind (1 byte), length of the body (2 bytes), body.
+    pub fn append_to(&self, records: &mut Vec<u8>) {
+        let (kind, body) = code::encode(self);
+        records.push(kind);
+        records.extend((body.len() as u16).to_le_bytes());
+        records.extend(body);
+    }
+
+    /// Length of the record, in bytes.
+    #[must_use]
+    pub fn record_length(&self) -> usize {
+        RECORD_HEADER_BYTES + code::encode(self).1.len()
+    }
+
+    /// Reads the body of a record; `None` for a kind that this program does not know, which a
+    /// compatible later program may have written.
+    ///
+    /// # Errors
+    /// Names the first field that is not what it should be.
+    pub fn decode(kind: u8, body: &[u8]) -> Result<Option<Fact>, Malformed> {
+        if kind == 0 || kind > code::CHECKPOINT_END {
+            return Ok(None);
+        }
+        let mut from = Decoder::new(body, VERSION, "fact")?;
+        let fact = code::decode_body(kind, &mut from)?;
+        from.finish("fact")?;
+        Ok(Some(fact))
+    }
+
+    /// Splits the records of a page. The iterator ends behind the first record that does not fit.
+    pub fn records(mut records: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+        std::iter::from_fn(move || {
+            let (&kind, rest) = records.split_first()?;
+            let length = usize::from(u16::from_le_bytes([*rest.first()?, *rest.get(1)?]));
+            let body = rest.get(2..2 + length)?;
+            records = &rest[2 + length..];
+            Some((kind, body))
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Questions to the facts in force.
+
+use std::sync::Arc;
+
+use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, OBSERVATION_FACT_BYTES, Space};
+use crate::ring::fact::Fact;
+use crate::ring::types::{ClipState, ClockFact, Usage};
+use crate::units::{
+    BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
+};
+
+impl Space {
+    /// All facts in force, in an order in which they can be applied again.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        if let Some(clock) = self.opened {
+            facts.push(Fact::Session { number: self.session, clock });
+        }
+        facts.extend(self.known_clock.map(|clock| Fact::Clock { clock }));
+        let streams = self.streams.iter();
+        facts.extend(streams.map(|(&stream, fact)| Fact::Stream { stream, fact: fact.clone() }));
+        for (index, block) in self.blocks.iter().enumerate() {
+            if block.bad {
+                facts.push(Fact::Bad { block: BlockNumber(index as u32) });
+            }
+        }
+        for (&clip, record) in &self.clips {
+            facts_of_clip(clip, record, &mut facts);
+        }
+        facts.extend(self.open.iter().map(|(&stream, fill)| fill.fact(stream)));
+        let reserved = self.reserved.iter();
+        facts.extend(reserved.map(|(&block, &life)| Fact::Reserved { block, life }));
+        facts.extend(self.observations.iter().cloned());
+        if self.clean {
+            facts.push(Fact::Clean);
+        }
+        facts
+    }
+
+    /// Streams whose open block holds nothing of theirs any more.
+    #[must_use]
+    pub fn idle_streams(&self) -> Vec<StreamNumber> {
+        let idle = |fill: &Fill| self.blocks[fill.block.0 as usize].holders == 1;
+        self.open.iter().filter(|(_, fill)| idle(fill)).map(|(&stream, _)| stream).collect()
+    }
+
+    /// The free block at the frontier or next behind it.
+    #[must_use]
+    pub fn next_free(&self) -> Option<BlockNumber> {
+        self.free.range(self.frontier..).next().or_else(|| self.free.iter().next()).copied()
+    }
+
+    /// The oldest closed clip that may be given up.
+    #[must_use]
+    pub fn oldest_evictable(&self) -> Option<ClipId> {
+        let evictable = |state: &Option<ClipState>| {
+            matches!(state, Some(ClipState::Closed | ClipState::Expiring { .. }))
+        };
+        self.clips.iter().find(|(_, record)| evictable(&record.state)).map(|(&clip, _)| clip)
+    }
+
+    /// Which life of a block the facts know; what a reader compares before and after it reads.
+    #[must_use]
+    pub fn life(&self, block: BlockNumber) -> Option<Sequence> {
+        self.blocks.get(block.0 as usize).map(|block| block.life)
+    }
+
+    /// How many facts hold a block: 0 is free.
+    #[must_use]
+    pub fn holders(&self, block: BlockNumber) -> u32 {
+        self.blocks.get(block.0 as usize).map_or(0, |block| block.holders)
+    }
+
+    /// Whether the device refused a write into the block.
+    #[must_use]
+    pub fn is_bad(&self, block: BlockNumber) -> bool {
+        self.blocks.get(block.0 as usize).is_some_and(|block| block.bad)
+    }
+
+    /// All clips, oldest first.
+    pub fn clips(&self) -> impl Iterator<Item = (ClipId, &ClipRecord)> {
+        self.clips.iter().map(|(&clip, record)| (clip, record))
+    }
+
+    /// One clip.
+    #[must_use]
+    pub fn clip(&self, clip: ClipId) -> Option<&ClipRecord> {
+        self.clips.get(&clip)
+    }
+
+    /// All streams with their facts.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &Arc<[u8]>)> {
+        self.streams.iter().map(|(&stream, fact)| (stream, fact))
+    }
+
+    /// All streams' open blocks.
+    pub fn open_blocks(&self) -> impl Iterator<Item = (StreamNumber, Fill)> {
+        self.open.iter().map(|(&stream, &fill)| (stream, fill))
+    }
+
+    /// Blocks that may have begun a life that no extent speaks of yet.
+    pub fn reserved(&self) -> impl Iterator<Item = (BlockNumber, Sequence)> {
+        self.reserved.iter().map(|(&block, &life)| (block, life))
+    }
+
+    /// Observations in force, oldest first.
+    pub fn observations(&self) -> impl Iterator<Item = (StreamNumber, WallTime, WallTime, &[u8])> {
+        self.observations.iter().filter_map(|fact| match fact {
+            Fact::Observation { stream, from, to, fact } => Some((*stream, *from, *to, &**fact)),
+            _ => None,
+        })
+    }
+
+    /// The last session.
+    #[must_use]
+    pub fn session(&self) -> SessionNumber {
+        self.session
+    }
+
+    /// The last time that was trusted.
+    #[must_use]
+    pub fn known_clock(&self) -> Option<ClockFact> {
+        self.known_clock
+    }
+
+    /// Whether the last session ended in order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Bytes that the facts in force take as records, within a few percent.
+    #[must_use]
+    pub fn fact_bytes(&self) -> u64 {
+        let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
+        self.fact_bytes + blocks + self.observations.len() as u64 * OBSERVATION_FACT_BYTES
+    }
+
+    /// How full the ring is.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let block_bytes = u64::from(self.pages_per_block) * PAGE_BYTES;
+        let size = self.blocks.len() as u64 * block_bytes;
+        let free = (self.free.len() + self.reserved.len()) as u64 * block_bytes;
+        let leaving = self.clips.values().filter(|record| {
+            matches!(record.state, Some(ClipState::Expiring { .. } | ClipState::Purging { .. }))
+        });
+        Usage {
+            size: ByteCount(size),
+            used: ByteCount(size - free),
+            expiring: ByteCount(leaving.map(|record| record.used().0).sum()),
+            free: ByteCount(free),
+        }
+    }
+}
+
+fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<Fact>) {
+    let last = record.extents.len().saturating_sub(1);
+    for (index, extent) in record.extents.iter().enumerate() {
+        // Sums are cumulative: those of the last extent say it all.
+        let growth = if record.state.is_none() && index == last {
+            record.fact.clone()
+        } else {
+            Arc::from([])
+        };
+        let (stream, ordinal) = (record.stream, index as u32);
+        facts.push(Fact::Extent { clip, stream, ordinal, extent: *extent, growth });
+    }
+    let Some(state) = record.state else { return };
+    facts.push(Fact::Clip {
+        clip,
+        stream: record.stream,
+        extents: record.extents.len() as u32,
+        table: record.table.clone(),
+        fact: record.fact.clone(),
+    });
+    if state != ClipState::Closed {
+        facts.push(Fact::State { clip, state });
+    }
+}
