@@ -264,3 +264,108 @@ fn a_cut_on_a_ring_that_turns_keeps_every_flushed_sample_that_was_not_evicted() 
         check_after_cut(image, &clips, events, seed);
     }
 }
+
+#[test]
+fn a_flipped_bit_costs_the_unit_that_it_is_in() {
+    let disk = formatted(16 * MIB);
+    let open = open(&disk);
+    let clip = open.writer.new_clip();
+    let data = samples(7, 100_000);
+    open.writer.append(chunk(clip, 1, data.clone())).unwrap();
+    open.writer.end_clip(clip, 0, None);
+    open.writer.sync().unwrap();
+    let place = open.ring.contents(clip).unwrap().chunks[0].place;
+    let geometry = open.ring.superblock().geometry;
+    let start = geometry.page_start(place.block, place.first_page).0;
+    disk.flip(start + u64::from(place.header_length) + 40_000, 4);
+    let read = |range: std::ops::Range<u32>| open.ring.read(clip, &place, range);
+    let unit = reelfs::ring::UNIT_BYTES;
+    assert_eq!(&*read(0..2 * unit).unwrap(), &data[..2 * unit as usize]);
+    let error = read(2 * unit..2 * unit + 1).err().expect("damaged").to_string();
+    assert!(error.contains("bytes 32768 on"), "{error}");
+    assert!(read(0..100_000).is_err());
+    assert_eq!(&*read(3 * unit..100_000).unwrap(), &data[3 * unit as usize..]);
+    open.writer.close().unwrap();
+}
+
+#[test]
+fn after_a_purge_with_wipe_no_sample_is_on_the_device_and_neighbours_are_intact() {
+    let disk = formatted(16 * MIB);
+    let open = open(&disk);
+    let clips: Vec<(ClipId, Vec<u8>)> = (0..3)
+        .map(|seed| {
+            let clip = open.writer.new_clip();
+            let data = samples(100 + seed, 50_000);
+            open.writer.append(chunk(clip, 1, data.clone())).unwrap();
+            open.writer.end_clip(clip, 0, None);
+            (clip, data)
+        })
+        .collect();
+    open.writer.sync().unwrap();
+    let block = |clip| open.ring.contents(clip).unwrap().chunks[0].place.block;
+    assert_eq!(block(clips[0].0), block(clips[1].0), "they share a block");
+    open.writer.purge(clips[1].0, Reason::Deleted, true).unwrap();
+    open.writer.sync().unwrap();
+    assert!(open.ring.contents(clips[1].0).is_err());
+    let raw = disk.image().bytes();
+    let windows: std::collections::HashSet<&[u8]> = clips[1].1.windows(64).collect();
+    assert!(!raw.windows(64).any(|window| windows.contains(window)), "samples are left");
+    for (clip, data) in [&clips[0], &clips[2]] {
+        assert_eq!(whole(&open.ring, *clip), *data);
+    }
+    open.writer.close().unwrap();
+    let again = self::open(&disk);
+    for (clip, data) in [&clips[0], &clips[2]] {
+        assert_eq!(whole(&again.ring, *clip), *data);
+    }
+    again.writer.close().unwrap();
+}
+
+#[test]
+fn a_thousand_clips_are_known_without_a_read_outside_of_superblock_and_ledger() {
+    let disk = formatted(64 * MIB);
+    let first = open(&disk);
+    for seed in 0..1000 {
+        let clip = first.writer.new_clip();
+        first.writer.append(chunk(clip, 1 + seed % 5, samples(u64::from(seed), 500))).unwrap();
+        first.writer.end_clip(clip, 0, None);
+    }
+    first.writer.close().unwrap();
+    let blocks = first.ring.superblock().geometry.blocks_start.0;
+    *disk.watched.lock().unwrap() = Some(blocks..63 * MIB);
+    let second = open(&disk);
+    assert_eq!(second.memory.0.lock().unwrap().closed.len(), 1000);
+    let reads = disk.watched_reads.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(reads, 0, "reads in blocks");
+    second.writer.close().unwrap();
+}
+
+/// Bytes that a slow camera of 500 kbit/s sends in a chunk of 1.5 s.
+const SLOW_CHUNK_BYTES: usize = 94_000;
+
+#[test]
+fn reconnects_and_restarts_waste_at_most_five_percent_and_a_block_per_stream() {
+    let disk = formatted(128 * MIB);
+    let mut received = 0_u64;
+    let mut used = 0;
+    for round in 0..100 {
+        let open = open(&disk);
+        for reconnect in 0..2 {
+            for stream in [1, 2] {
+                let clip = open.writer.new_clip();
+                for part in 0..2 {
+                    let data = samples(round * 8 + reconnect * 4 + part, SLOW_CHUNK_BYTES);
+                    received += data.len() as u64;
+                    open.writer.append(chunk(clip, stream, data)).unwrap();
+                }
+                open.writer.end_clip(clip, 0, None);
+            }
+        }
+        open.writer.close().unwrap();
+        used = open.ring.usage().used.0;
+    }
+    let chunk_headers = 100 * 8 * 4096;
+    let allowed = received + received / 20 + 2 * MIB + chunk_headers;
+    println!("received {received}, used {used}: {:.3}", used as f64 / received as f64);
+    assert!(used <= allowed, "{used} bytes used for {received}, allowed {allowed}");
+}

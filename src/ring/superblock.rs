@@ -23,9 +23,16 @@ pub const BLOCKS_WANTED_MAX: u64 = 1 << 20;
 pub const BLOCK_BYTES_CHOSEN_MIN: u64 = 4 << 20;
 /// Smallest ledger area, in bytes: 64 pages, two minutes of one page a flush.
 pub const LEDGER_AREA_BYTES_MIN: u64 = 256 << 10;
-/// Ledger area bytes for each block: room for an extent, its share of a clip, and as much again
-/// to log into, twice.
-pub const LEDGER_BYTES_PER_BLOCK: u64 = 256;
+/// Each ledger area of a small ring is this part of the device, ...
+const LEDGER_AREA_PART: u64 = 32;
+/// ... up to this, in bytes: room for some 3,000 short clips.
+const LEDGER_AREA_BYTES_SMALL: u64 = 2 << 20;
+/// Ledger area bytes for each block: room for a dozen short clips, and as much again to log into.
+const LEDGER_BYTES_PER_BLOCK: u64 = 4096;
+/// A ledger of this length, in bytes, is long enough for 100,000 clips; beyond it ...
+const LEDGER_AREA_BYTES_LARGE: u64 = 64 << 20;
+/// ... only what a block needs at least: room for an extent, its share of a clip, and the log.
+const LEDGER_BYTES_PER_BLOCK_MIN: u64 = 256;
 /// Longest label, in bytes.
 pub const LABEL_BYTES_MAX: usize = 64;
 
@@ -116,12 +123,9 @@ impl Geometry {
             None => chosen_block_length(length),
         };
         let length = ByteCount(length.0 - length.0 % PAGE_BYTES);
-        let per_block = block_length + 2 * LEDGER_BYTES_PER_BLOCK;
         let between = length.0.saturating_sub(2 * SUPERBLOCK_AREA.0);
-        let ledger_for = |count: u64| {
-            let bytes = ByteCount(count * LEDGER_BYTES_PER_BLOCK).rounded_up(PAGE_BYTES);
-            bytes.0.max(LEDGER_AREA_BYTES_MIN)
-        };
+        let ledger_for = |count: u64| ledger_area_length(length, count);
+        let per_block = block_length + 2 * LEDGER_BYTES_PER_BLOCK_MIN;
         let mut count = between / per_block;
         while count > 0 && 2 * ledger_for(count) + count * block_length > between {
             count -= 1;
@@ -190,6 +194,15 @@ impl Geometry {
                 .and_then(|bytes| bytes.checked_add(self.blocks_start.0 + SUPERBLOCK_AREA.0))
                 .is_some_and(|needed| needed <= self.length.0)
     }
+}
+
+/// Length of a ledger area for `count` blocks on a device of `length` bytes.
+fn ledger_area_length(length: ByteCount, count: u64) -> u64 {
+    let small = (length.0 / LEDGER_AREA_PART).min(LEDGER_AREA_BYTES_SMALL);
+    let wanted = (count * LEDGER_BYTES_PER_BLOCK).min(LEDGER_AREA_BYTES_LARGE);
+    let needed = count * LEDGER_BYTES_PER_BLOCK_MIN;
+    let bytes = small.max(wanted).max(needed).max(LEDGER_AREA_BYTES_MIN);
+    ByteCount(bytes).rounded_up(PAGE_BYTES).0
 }
 
 fn chosen_block_length(length: ByteCount) -> u64 {
