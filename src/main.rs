@@ -2,51 +2,162 @@
 //!
 //! 0: done. 1: failed. 2: wrong usage or configuration.
 
+use std::fmt::Display;
+use std::io::{Stdout, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use reelfs::cli::{Command, RunArguments, pages, parse};
-use reelfs::config::Config;
+use reelfs::cli::moment::{Moment, MomentError, time_text};
+use reelfs::cli::{
+    Cli, Command, FormatArguments, ImportArguments, InspectArguments, RunArguments,
+    StatusArguments, Subject, pages, parse,
+};
+use reelfs::clock::{Clock, SystemClock};
+use reelfs::command::{
+    self, CommandError, FormatRequest, ImportRequest, InspectRequest, PlanRequest, Selection,
+    StatusRequest,
+};
+use reelfs::config::{Config, ConfigError, system_zone};
 use reelfs::daemon::{self, DaemonError};
+use reelfs::units::WallTime;
 
 /// The command could not be carried out.
 const FAILED: u8 = 1;
 /// The words or the configuration are wrong.
 const WRONG_USAGE: u8 = 2;
 
+/// What is said of a command that did not succeed.
+struct Failure {
+    status: u8,
+    reason: String,
+}
+
+impl Failure {
+    fn new(is_wrong_usage: bool, reason: &impl Display) -> Failure {
+        let status = if is_wrong_usage { WRONG_USAGE } else { FAILED };
+        Failure { status, reason: reason.to_string() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::new(true, &error)
+    }
+}
+
+impl From<MomentError> for Failure {
+    fn from(error: MomentError) -> Failure {
+        Failure::new(true, &error)
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Failure {
+        Failure::new(error.is_wrong_usage(), &error)
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Failure {
+        Failure::new(error.is_configuration(), &error)
+    }
+}
+
 fn main() -> ExitCode {
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let log = env_logger::Env::default().default_filter_or("info");
     env_logger::Builder::from_env(log).init();
-    match cli.command {
-        Command::Run(arguments) => run(&arguments),
-        Command::Completions(arguments) => {
-            pages::write_completions(arguments.shell, &mut std::io::stdout().lock());
-            ExitCode::SUCCESS
-        }
-        Command::Man { directory } => match pages::write_manuals(&directory) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(FAILED, &format!("{}: {error}", directory.display())),
-        },
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-fn run(arguments: &RunArguments) -> ExitCode {
-    let config = match Config::load(&arguments.config.path()) {
-        Ok(config) => config,
-        Err(error) => return fail(WRONG_USAGE, &error),
-    };
-    match daemon::run(&config) {
+    match carry_out(cli, &mut stdout()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(status_of(&error), &error),
+        Err(failure) => {
+            eprintln!("reelfs: {}", failure.reason);
+            ExitCode::from(failure.status)
+        }
     }
 }
 
-fn status_of(error: &DaemonError) -> u8 {
-    if error.is_configuration() { WRONG_USAGE } else { FAILED }
+fn carry_out(cli: Cli, out: &mut Stdout) -> Result<(), Failure> {
+    match cli.command {
+        Command::Format(arguments) => format(arguments, out),
+        Command::Run(arguments) => run(&arguments),
+        Command::Status(arguments) => status(&arguments, out),
+        Command::Inspect(arguments) => inspect(&arguments, out),
+        Command::Import(arguments) => import(arguments, out),
+        Command::Completions(arguments) => {
+            pages::write_completions(arguments.shell, out);
+            Ok(())
+        }
+        Command::Man { directory } => pages::write_manuals(&directory)
+            .map_err(|error| Failure::new(false, &format!("{}: {error}", directory.display()))),
+    }
 }
 
-fn fail(status: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("reelfs: {error}");
-    ExitCode::from(status)
+fn format(arguments: FormatArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let FormatArguments { path, size, block_size, label, sparse, force, plan, cameras } = arguments;
+    if plan {
+        let request = PlanRequest { path, size, block_size, bit_rates: cameras };
+        return Ok(command::plan(&request, out)?);
+    }
+    let request = FormatRequest { path, size, block_size, label, sparse, force };
+    Ok(command::format(&request, &SystemClock::new(), out)?)
+}
+
+fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    Ok(daemon::run(&Config::load(&arguments.config.path())?)?)
+}
+
+fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config.path())?;
+    let request = StatusRequest { json: arguments.json };
+    Ok(command::status(&config, &request, &SystemClock::new(), out)?)
+}
+
+fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let (zone, warning) = system_zone();
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
+    let now = SystemClock::new().read().wall;
+    let time = |moment: Option<Moment>| -> Result<Option<WallTime>, MomentError> {
+        moment.map(|moment| moment.resolve(zone, now)).transpose()
+    };
+    let subject = match arguments.subject().map_err(|reason| Failure::new(true, &reason))? {
+        Subject::Ring => command::Subject::Ring,
+        Subject::Streams => command::Subject::Streams,
+        Subject::Clips => command::Subject::Clips,
+        Subject::Blocks => command::Subject::Blocks,
+        Subject::Block(numbers) => command::Subject::Block(numbers),
+        Subject::Ledger => command::Subject::Ledger,
+    };
+    let selection = Selection {
+        camera: arguments.camera.clone(),
+        from: time(arguments.from)?,
+        to: time(arguments.to)?,
+        at: time(arguments.at)?.map(|at| (at, arguments.neighbours)),
+        limit: arguments.limit,
+        offset: arguments.offset,
+        newest: arguments.newest,
+    };
+    let request = InspectRequest {
+        path: arguments.path.clone(),
+        subject,
+        selection,
+        json: arguments.json,
+        time_text: &|time| time_text(time, zone),
+    };
+    Ok(command::inspect(&request, out)?)
+}
+
+fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config.path())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let now = clock.read().wall;
+    let start = arguments.start.map(|start| start.resolve(config.view.zone, now)).transpose()?;
+    let request = ImportRequest {
+        camera: arguments.camera.as_str().to_owned(),
+        start,
+        force: arguments.force,
+        files: arguments.files,
+    };
+    Ok(command::import(&config, &request, &clock, out)?)
 }

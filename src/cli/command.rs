@@ -204,7 +204,7 @@ pub struct InspectArguments {
     /// Newest first; otherwise oldest first
     #[arg(long)]
     pub newest: bool,
-    /// Print JSON, one object a line
+    /// Print JSON: an array with an object a line
     #[arg(long)]
     pub json: bool,
 }
@@ -234,8 +234,8 @@ impl InspectArguments {
 /// `reelfs import`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-The files are taken one after another; none may overlap what the camera has already. No daemon may \
-run on the ring.
+The files are taken one after another. None may overlap what the camera has already, unless \
+--force says so. No daemon may run on the ring.
 
 Example: reelfs import --camera yard --start \"2026-11-21 13:05\" yard.mp4")]
 pub struct ImportArguments {
@@ -248,7 +248,7 @@ pub struct ImportArguments {
     /// When the first file begins; by default, each begins at its creation time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub start: Option<Moment>,
-    /// Take footage, too, that is older than the camera's retain
+    /// Take footage, too, that is older than the camera's retain, or overlaps other footage
     #[arg(long)]
     pub force: bool,
     /// mp4 files with H.264 video

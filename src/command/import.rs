@@ -250,13 +250,17 @@ impl Opened {
         Ok(())
     }
 
-    /// What the writer could not store it has counted.
+    /// What the writer could not store, and what had to make room, it has counted.
     fn refuse_losses(&self, config: &Config) -> Result<(), CommandError> {
-        match self.ring.counters().chunks_dropped {
+        let device = config.ring.device.display();
+        let counters = self.ring.counters();
+        if counters.evicted > 0 {
+            log::warn!("{device}: {} of the oldest clips made room for it", counters.evicted);
+        }
+        match counters.chunks_dropped {
             0 => Ok(()),
             dropped => Err(CommandError::Failed(format!(
-                "{}: {dropped} chunks could not be stored: see the log",
-                config.ring.device.display()
+                "{device}: {dropped} chunks could not be stored: see the log"
             ))),
         }
     }

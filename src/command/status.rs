@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -33,6 +33,16 @@ pub struct StatusRequest {
     pub json: bool,
 }
 
+/// What came of asking the daemon.
+enum Answer {
+    /// It said this.
+    Said(Box<Status>),
+    /// Its mount is there, and it says nothing that helps.
+    Silence,
+    /// No daemon has mounted anything.
+    Nobody,
+}
+
 /// Prints the state of cameras and ring.
 ///
 /// # Errors
@@ -43,9 +53,10 @@ pub fn status(
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let status = match from_daemon(&config.view.mount) {
-        Some(status) => status,
-        None => from_ring(config, clock)?,
+    let status = match ask_daemon(&config.view.mount) {
+        Answer::Said(status) => *status,
+        Answer::Silence => from_ring(config, clock, true)?,
+        Answer::Nobody => from_ring(config, clock, false)?,
     };
     let printed = match request.json {
         true => print_json(&status, out),
@@ -54,41 +65,42 @@ pub fn status(
     unless_closed(printed)
 }
 
-/// What the daemon says; `None` where none is there or it does not answer.
-fn from_daemon(mount: &Path) -> Option<Status> {
+fn ask_daemon(mount: &Path) -> Answer {
     let path = mount.join(STATUS_NAME);
-    let json = read_in_time(path.clone())?;
+    let shown = path.display().to_string();
+    let json = match read_in_time(path) {
+        Ok(json) => json,
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            log::warn!("{shown}: {error}; asking the ring instead");
+            return Answer::Silence;
+        }
+        // No such file, or what a killed daemon left behind.
+        Err(_) => return Answer::Nobody,
+    };
     match serde_json::from_slice(&json) {
-        Ok(status) => Some(status),
+        Ok(status) => Answer::Said(Box::new(status)),
         Err(error) => {
-            log::warn!("{}: {error}; asking the ring instead", path.display());
-            None
+            log::warn!("{shown}: {error}; asking the ring instead");
+            Answer::Silence
         }
     }
 }
 
 /// A mount whose daemon hangs keeps its reader: that is a thread's fate here, not the program's.
-fn read_in_time(path: PathBuf) -> Option<Vec<u8>> {
+fn read_in_time(path: PathBuf) -> io::Result<Vec<u8>> {
     let (answer, wait) = sync_channel(1);
-    let shown = path.display().to_string();
-    let reader = std::thread::Builder::new().name("status".into()).spawn(move || {
+    std::thread::Builder::new().name("status".into()).spawn(move || {
         // Nobody waits any more where it took too long.
         let _ = answer.send(fs::read(path));
-    });
-    if let Err(error) = reader {
-        log::warn!("{shown}: {error}");
-        return None;
-    }
-    match wait.recv_timeout(ANSWER_TIME_MAX) {
-        Ok(read) => read.ok(),
-        Err(_) => {
-            log::warn!("{shown}: no answer within {ANSWER_TIME_MAX:?}; asking the ring instead");
-            None
-        }
-    }
+    })?;
+    wait.recv_timeout(ANSWER_TIME_MAX).unwrap_or_else(|_| {
+        let reason = format!("no answer within {ANSWER_TIME_MAX:?}");
+        Err(io::Error::new(ErrorKind::TimedOut, reason))
+    })
 }
 
-fn from_ring(config: &Config, clock: &dyn Clock) -> Result<Status, CommandError> {
+/// What the ring says; `is_running` where a daemon is there that does not.
+fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Status, CommandError> {
     let path = &config.ring.device;
     let device = FileDevice::open(path, Access::ReadOnly)?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
@@ -101,12 +113,17 @@ fn from_ring(config: &Config, clock: &dyn Clock) -> Result<Status, CommandError>
         .collect();
     let (superblock, usage) = (&inspection.superblock, inspection.usage());
     let counters = Counters::default();
+    let mut cameras = camera_totals(&catalogue, &configured, now);
+    if is_running {
+        let asked = cameras.iter_mut().take(configured.len());
+        asked.for_each(|camera| camera.state = "unknown".to_owned());
+    }
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
-        running: false,
+        running: is_running,
         at: utc_timestamp(now),
         ring: ring_status(superblock, path, &usage, &counters, &catalogue, now),
-        cameras: camera_totals(&catalogue, &configured, now),
+        cameras,
         ..Status::default()
     })
 }
@@ -119,12 +136,12 @@ fn print_json(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> 
 
 fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
     let daemon = match status.uptime_seconds {
-        _ if !status.running => "no daemon runs on the ring".to_owned(),
         Some(uptime) => format!("running for {}", seconds_text(uptime)),
-        None => "running".to_owned(),
+        None if status.running => "does not answer; this is what the ring says".to_owned(),
+        None => "none answers; this is what the ring says".to_owned(),
     };
     writeln!(out, "{:<12}{daemon}", "daemon")?;
-    for (name, value) in ring_rows(&status.ring, status.running) {
+    for (name, value) in ring_rows(&status.ring, status.uptime_seconds.is_some()) {
         writeln!(out, "{name:<12}{value}")?;
     }
     if let Some(reason) = &status.expiry_suspended {
@@ -144,7 +161,7 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
     Ok(out.flush()?)
 }
 
-fn ring_rows(ring: &RingStatus, running: bool) -> Vec<(&'static str, String)> {
+fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)> {
     let size = |bytes| size_text(ByteCount(bytes));
     let mut name = ring.device.clone();
     if !ring.label.is_empty() {
@@ -170,7 +187,7 @@ fn ring_rows(ring: &RingStatus, running: bool) -> Vec<(&'static str, String)> {
         ("oldest", oldest),
         ("clips", ring.clips.to_string()),
     ];
-    if running {
+    if has_counted {
         let work = format!(
             "{} in {} writes, {} flushes, {} errors, {} clips evicted",
             size(ring.written_bytes),

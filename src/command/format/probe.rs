@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn what_blkid_exports_is_said_in_words() {
-        let file_system = "DEVNAME=/dev/sdb1\nLABEL=my\\ data\nUUID=12-34\nVERSION=1.0\nTYPE=ext4\nUSAGE=filesystem\n";
+        let file_system = "DEVNAME=/dev/sdb1\nLABEL=my\\ data\nUUID=12-34\n\
+                           VERSION=1.0\nTYPE=ext4\nUSAGE=filesystem\n";
         assert_eq!(description(file_system), "holds ext4 (filesystem), label my data, UUID 12-34");
         let table = "DEVNAME=/dev/sdb\nPTUUID=ab\nPTTYPE=gpt\n";
         assert_eq!(description(table), "holds a partition table (gpt), UUID ab");

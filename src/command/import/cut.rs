@@ -237,3 +237,147 @@ impl Cutter {
         steps.push(Step::End { reason, length_nanos });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::units::BootTime;
+
+    const SECOND: i64 = NANOS_PER_SECOND;
+    const START: WallTime = WallTime(1_790_000_003 * SECOND);
+    const CLIP: i64 = 10 * SECOND;
+    const TIMESCALE: u32 = 90_000;
+    /// 25 frames a second.
+    const INTERVAL: i64 = 3600;
+
+    /// A clip as it was cut.
+    #[derive(Debug, Default)]
+    struct Made {
+        start: i64,
+        chunks: Vec<(ChunkTable, Vec<u8>)>,
+        end: Option<(EndReason, i64)>,
+    }
+
+    fn cutter(chunk_bytes_max: usize) -> Cutter {
+        let boundary = |start: WallTime| WallTime((start.0.div_euclid(CLIP) + 1) * CLIP);
+        Cutter::new(Cut {
+            start: START,
+            timescale: TIMESCALE,
+            boundary: Arc::new(boundary),
+            chunk_bytes_max,
+            now: Reading {
+                wall: WallTime(0),
+                boot: BootTime(7),
+                boot_id: [1; 16],
+                synchronised: true,
+            },
+        })
+    }
+
+    /// Frame `number` of a file with a key frame each two seconds, shown two frames after its
+    /// decoding.
+    fn frame(number: i64) -> MediaSample {
+        MediaSample {
+            dts: Ticks((number - 2) * INTERVAL),
+            pts: Ticks(number * INTERVAL),
+            duration: INTERVAL as u32,
+            sync: number % 50 == 0,
+            data: vec![number as u8; 100],
+        }
+    }
+
+    fn made(cutter: &mut Cutter, frames: impl Iterator<Item = MediaSample>) -> Vec<Made> {
+        let mut clips: Vec<Made> = Vec::new();
+        let mut steps: Vec<Step> = frames.flat_map(|frame| cutter.push(frame)).collect();
+        steps.extend(cutter.finish());
+        for step in steps {
+            match step {
+                Step::Begin { start } => {
+                    clips.push(Made { start: start.0 - START.0, ..Made::default() });
+                }
+                Step::Chunk(table, data) => {
+                    assert_eq!(table.byte_count(), data.len() as u64);
+                    clips.last_mut().expect("a clip").chunks.push((table, data));
+                }
+                Step::End { reason, length_nanos } => {
+                    clips.last_mut().expect("a clip").end = Some((reason, length_nanos));
+                }
+            }
+        }
+        clips
+    }
+
+    #[test]
+    fn each_clip_begins_at_a_key_frame_where_the_last_one_ended() {
+        let mut cutter = cutter(1 << 20);
+        let clips = made(&mut cutter, (0..1000).map(frame));
+        let spans: Vec<_> = clips.iter().map(|c| (c.start / SECOND, c.end)).collect();
+        let boundary = |seconds: i64| Some((EndReason::Boundary, seconds * SECOND));
+        assert_eq!(
+            spans,
+            [
+                (0, boundary(8)),
+                (8, boundary(10)),
+                (18, boundary(10)),
+                (28, boundary(10)),
+                (38, Some((EndReason::Stopped, 2 * SECOND))),
+            ]
+        );
+        for clip in &clips {
+            let first = &clip.chunks[0].0;
+            assert_eq!(first.anchor.wall.0 - START.0, clip.start);
+            assert_eq!(first.anchor.quality, ClockQuality::Given);
+            assert_eq!(first.tracks[0].start, Ticks(0));
+            assert!(clip.chunks.iter().all(|(table, _)| table.tracks[0].samples[0].flags.sync));
+            assert!(clip.chunks.iter().all(|(table, _)| table.tracks[0].samples.len() == 50));
+        }
+        assert_eq!(cutter.skipped(), 0);
+    }
+
+    #[test]
+    fn what_no_key_frame_precedes_is_left_out_and_the_rest_keeps_its_time() {
+        let mut cutter = cutter(1 << 20);
+        let clips = made(&mut cutter, (25..150).map(frame));
+        assert_eq!(cutter.skipped(), 25);
+        assert_eq!(clips.len(), 1);
+        assert_eq!(clips[0].start, 2 * SECOND, "frame 50 is shown two seconds into the file");
+    }
+
+    #[test]
+    fn a_gap_in_the_file_ends_the_clip_and_is_not_papered_over() {
+        let mut cutter = cutter(1 << 20);
+        let clips = made(&mut cutter, (0..75).chain(120..200).map(frame));
+        let spans: Vec<_> = clips.iter().map(|c| (c.start, c.end)).collect();
+        assert_eq!(
+            spans,
+            [
+                (0, Some((EndReason::TimeJump, 3 * SECOND))),
+                (6 * SECOND, Some((EndReason::Stopped, 2 * SECOND))),
+            ]
+        );
+        assert_eq!(cutter.skipped(), 30);
+    }
+
+    #[test]
+    fn times_that_go_back_begin_a_new_clip() {
+        let mut cutter = cutter(1 << 20);
+        let clips = made(&mut cutter, (0..50).chain(0..50).map(frame));
+        assert_eq!(clips.len(), 2);
+        assert_eq!(clips[0].end, Some((EndReason::TimeJump, 2 * SECOND)));
+    }
+
+    #[test]
+    fn a_chunk_is_bounded_in_bytes_and_in_time() {
+        let clips = made(&mut cutter(1000), (0..50).map(frame));
+        assert!(clips[0].chunks.iter().all(|(_, data)| data.len() <= 1000));
+        let one_key = (0..500).map(|number| MediaSample { sync: number == 0, ..frame(number) });
+        let clips = made(&mut cutter(1 << 20), one_key);
+        assert_eq!(clips.len(), 1);
+        let lengths = clips[0].chunks.iter().map(|(table, _)| table.tracks[0].samples.len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [100, 100, 100, 100, 100]);
+        let starts = clips[0].chunks.iter().map(|(table, _)| table.tracks[0].start.0);
+        assert_eq!(starts.collect::<Vec<_>>(), [0, 360_000, 720_000, 1_080_000, 1_440_000]);
+    }
+}

@@ -10,7 +10,7 @@ use super::selection::{Selection, Span};
 use super::streams::{Streams, Wanted};
 use crate::cli::quantity::size_text;
 use crate::cli::table::Align;
-use crate::ring::{BlockSummary, Extent, Inspection, RingError};
+use crate::ring::{BlockSummary, BlockUse, Extent, Inspection, RingError};
 use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
@@ -122,6 +122,7 @@ pub(super) struct BlockRow {
     life: String,
     stream: Option<u32>,
     camera: Option<String>,
+    life_began: Option<String>,
     start: Option<String>,
     end: Option<String>,
     clips: u32,
@@ -129,7 +130,7 @@ pub(super) struct BlockRow {
     used_bytes: u64,
     header: String,
     #[serde(skip)]
-    span: (Option<WallTime>, Option<WallTime>),
+    times: (Option<WallTime>, Option<WallTime>, Option<WallTime>),
 }
 
 /// Reads the header of a block.
@@ -146,26 +147,36 @@ pub(super) fn row(
     let life = content.map_or(summary.life, |content| content.life);
     let header = summary.header.as_ref().filter(|header| header.life == life);
     let stream = content.map(|content| content.stream).or(header.map(|header| header.stream));
-    let (about, end) = block.span().unzip();
-    let start = header.map(|header| header.start).or(about);
-    let camera = stream.map(|stream| match start {
+    let (start, end) = block.span().unzip();
+    let life_began = header.map(|header| header.start);
+    let camera = stream.map(|stream| match start.or(life_began) {
         Some(start) => streams.name_at(stream, start),
         None => streams.name(stream),
     });
     Ok(BlockRow {
         block: block.number.0,
-        state: words(summary.used_for),
+        state: words(used_for(inspection, &summary)),
         life: life.to_string(),
         stream: stream.map(|stream| stream.0),
         camera,
+        life_began: life_began.map(utc_timestamp),
         start: start.map(utc_timestamp),
         end: end.map(utc_timestamp),
         clips: content.map_or(0, |content| content.clips),
         holders: summary.holders,
         used_bytes: content.map_or(0, |content| content.used.0),
         header: header_verdict(&summary, life),
-        span: (start, end),
+        times: (life_began, start, end),
     })
+}
+
+/// What the block is in use for. A reservation holds in its own session: the next one lets it go.
+fn used_for(inspection: &Inspection<'_>, summary: &BlockSummary) -> BlockUse {
+    let held = summary.life.session() == inspection.session() && !inspection.is_clean();
+    match summary.used_for {
+        BlockUse::Reserved if !held => BlockUse::Free,
+        used_for => used_for,
+    }
 }
 
 fn header_verdict(summary: &BlockSummary, life: Sequence) -> String {
@@ -182,8 +193,9 @@ impl Row for BlockRow {
         ("state", Align::Left),
         ("life", Align::Right),
         ("camera", Align::Left),
-        ("start", Align::Left),
-        ("end (about)", Align::Left),
+        ("life began", Align::Left),
+        ("footage from", Align::Left),
+        ("to (about)", Align::Left),
         ("clips", Align::Right),
         ("used", Align::Right),
         ("header", Align::Left),
@@ -196,8 +208,9 @@ impl Row for BlockRow {
             self.state.clone(),
             self.life.clone(),
             self.camera.clone().unwrap_or_else(|| "-".to_owned()),
-            time(self.span.0),
-            time(self.span.1),
+            time(self.times.0),
+            time(self.times.1),
+            time(self.times.2),
             self.clips.to_string(),
             size_text(ByteCount(self.used_bytes)),
             self.header.clone(),

@@ -10,7 +10,7 @@ use super::selection::{Selection, Span};
 use super::streams::{Streams, Wanted};
 use crate::cli::quantity::duration_text;
 use crate::cli::table::Align;
-use crate::ring::{Extent, Fact, Inspection};
+use crate::ring::{ClipState, Extent, Fact, Inspection};
 use crate::segment::{ClipFact, Malformed, Observation, StreamFact};
 use crate::units::{ClipId, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
@@ -132,11 +132,7 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
             Said { stream, clip, span, text, ..named("clip") }
         }
         Fact::State { clip, state } => {
-            let (name, reason, until) = state_of(Some(*state));
-            let until = until.map(|until| format!("until {}", utc_timestamp(until)));
-            let words: Vec<String> =
-                [Some(name.to_owned()), reason, until].into_iter().flatten().collect();
-            Said { clip: Some(*clip), text: words.join(", "), ..named("state") }
+            Said { clip: Some(*clip), text: state_text(*state), ..named("state") }
         }
         Fact::Gone { clip, reason } => {
             Said { clip: Some(*clip), text: words(reason), ..named("gone") }
@@ -191,6 +187,13 @@ fn stream_text(fact: &StreamFact) -> String {
         text += &format!(", left the configuration {}", utc_timestamp(removed));
     }
     text
+}
+
+fn state_text(state: ClipState) -> String {
+    let (name, reason, until) = state_of(Some(state));
+    let until = until.map(|until| format!("until {}", utc_timestamp(until)));
+    let words: Vec<String> = [Some(name.to_owned()), reason, until].into_iter().flatten().collect();
+    words.join(", ")
 }
 
 fn clip_text(fact: &ClipFact, extents: u32, table: &[Extent]) -> String {
