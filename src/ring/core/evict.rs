@@ -1,11 +1,15 @@
 //! Space for what comes: blocks reserved ahead, the oldest clips given up.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::{Core, RESERVED_MIN};
 use crate::ring::fact::Fact;
 use crate::ring::types::{ClipState, News, Reason};
 use crate::units::ClipId;
+
+/// Between two lines in the log about a ledger that is full.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 
 impl Core {
     /// Reserves blocks for what two more flush intervals like the last one will take.
@@ -61,8 +65,14 @@ impl Core {
             }
             evicted += 1;
         }
-        if evicted > 0 {
-            log::warn!("ring: {evicted} oldest clips evicted: the ledger is full of short clips");
+        self.evicted_for_ledger += evicted;
+        let due = self.ledger_complaint.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL);
+        if self.evicted_for_ledger > 0 && due {
+            log::warn!(
+                "ring: the ledger is full of short clips, {} oldest evicted before their time",
+                std::mem::take(&mut self.evicted_for_ledger)
+            );
+            self.ledger_complaint = Some(Instant::now());
         }
     }
 }

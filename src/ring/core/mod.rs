@@ -10,6 +10,7 @@ mod evict;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use super::Sequences;
 use super::fact::Fact;
@@ -141,6 +142,9 @@ pub(super) struct Core {
     unannounced: Vec<Fact>,
     pub(super) undurable: Vec<Undurable>,
     pub(super) blocks_taken: usize,
+    /// Clips evicted since the log last said that the ledger is full, and when that was.
+    evicted_for_ledger: u64,
+    ledger_complaint: Option<Instant>,
 }
 
 /// What a [`Core`] is made of.
@@ -183,6 +187,8 @@ impl Core {
             unannounced: Vec::new(),
             undurable: Vec::new(),
             blocks_taken: 0,
+            evicted_for_ledger: 0,
+            ledger_complaint: None,
         }
     }
 
