@@ -1,0 +1,342 @@
+//! Format version 1 has a place for everything that is to come: H.265 with several parameter sets,
+//! pictures out of order, AAC with its delay, Opus, timed records. An image of that version stays
+//! in `tests/data`, opens for ever, and is still what this program writes.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use reelfs::archive::{Archive, Listener, Scribe};
+use reelfs::catalogue::{Catalogue, Change};
+use reelfs::device::Device;
+use reelfs::index::Index;
+use reelfs::ring::{FormatOptions, NewChunk, Ring, Settings, Writer, format};
+use reelfs::segment::{
+    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
+    SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
+};
+use reelfs::units::{BootTime, ClipId, StreamNumber, Ticks, WallTime};
+use support::disk::{Disk, Image};
+use support::memory::Still;
+
+const LENGTH: u64 = 14 << 20;
+const GOLDEN: &str = "tests/data/ring-v1.runs";
+const START: i64 = 1_795_267_800_000_000_000;
+const CHUNKS: i64 = 16;
+
+struct Deaf;
+
+impl Listener for Deaf {
+    fn changed(&mut self, _: &Change) {}
+    fn flush_due(&mut self) {}
+}
+
+struct Open {
+    archive: Archive,
+    writer: Writer,
+    catalogue: Arc<RwLock<Catalogue>>,
+    _index: tempfile::TempDir,
+}
+
+fn open(disk: &Arc<Disk>) -> Open {
+    let catalogue = Arc::new(RwLock::new(Catalogue::new()));
+    let scribe = Scribe::new(catalogue.clone(), Box::new(Deaf));
+    let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
+    let device: Arc<dyn Device> = disk.clone();
+    let (ring, writer, opening) =
+        Ring::open(device, Arc::new(Still::at(START)), &settings, Box::new(scribe)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let uuid = ring.superblock().ring_uuid;
+    let index = Arc::new(Index::open(directory.path(), uuid, opening.session));
+    let archive = Archive::new(ring, catalogue.clone(), index);
+    Open { archive, writer, catalogue, _index: directory }
+}
+
+fn parameter_sets() -> Vec<Arc<[u8]>> {
+    // Main profile, level 3.1, lengths of four bytes, no parameter sets of their own; told apart
+    // by their average frame rate.
+    let hevc = |rate: u8| {
+        let profile = [1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93];
+        let rest = [0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0, rate, 0x0f, 0];
+        ParameterSet {
+            codec: Codec::H265,
+            configuration: [&profile[..], &rest].concat(),
+            video: Some(VideoParameters { width: 704, height: 576, pixel_aspect: (12, 11) }),
+            audio: None,
+        }
+    };
+    let audio = |codec, configuration: &[u8], sample_rate| ParameterSet {
+        codec,
+        configuration: configuration.to_vec(),
+        video: None,
+        audio: Some(AudioParameters { sample_rate, channels: 2 }),
+    };
+    let records = ParameterSet {
+        codec: Codec::TimedText,
+        configuration: b"application/json".to_vec(),
+        video: None,
+        audio: None,
+    };
+    let sets = [
+        hevc(1),
+        hevc(2),
+        audio(Codec::Aac, &[0x12, 0x10], 44_100),
+        audio(Codec::Opus, &[0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0], 48_000),
+        records,
+    ];
+    sets.iter().map(|set| Arc::from(set.encode())).collect()
+}
+
+fn sample(duration: u32, size: u32, composition_offset: i32, sync: bool) -> Sample {
+    let flags = SampleFlags { sync, ..SampleFlags::default() };
+    Sample { duration, size, composition_offset, flags }
+}
+
+fn track(track: u8, set: u8, start: i64, samples: Vec<Sample>) -> TrackTable {
+    let (kind, timescale, codec_delay) = match track {
+        0 => (TrackKind::Video, 90_000, 0),
+        1 => (TrackKind::Audio, 44_100, 2112),
+        2 => (TrackKind::Audio, 48_000, 312),
+        _ => (TrackKind::Timed, 1000, 0),
+    };
+    TrackTable {
+        track: TrackNumber(track),
+        kind,
+        timescale,
+        parameters: set,
+        codec_delay,
+        start: Ticks(start),
+        samples,
+    }
+}
+
+/// 160 ms of everything. Pictures come out of order with negative offsets; the video's parameter
+/// set changes for the chunks 4 to 7 and flaps back; a timed record comes with each third chunk.
+fn table(number: i64) -> ChunkTable {
+    let key = number % 4 == 0;
+    let pictures = vec![
+        sample(3600, 400, 0, key),
+        sample(3600, 90, 7200, false),
+        sample(3600, 30, -3600, false),
+        sample(3600, 35, -3600, false),
+    ];
+    let aac = (0..7).map(|n| sample(1024, 20 + n, 0, true)).collect();
+    let opus = (0..8).map(|n| sample(960, 10 + n, 0, true)).collect();
+    let mut tracks = vec![
+        track(0, u8::from((4..8).contains(&number)), number * 14_400, pictures),
+        track(1, 2, number * 7168 - 2112, aac),
+        track(2, 3, number * 7680 - 312, opus),
+    ];
+    if number % 3 == 0 {
+        tracks.push(track(3, 4, number * 160, vec![sample(480, 17, 0, true)]));
+    }
+    let anchor = Anchor {
+        wall: WallTime(START),
+        boot: BootTime(5),
+        boot_id: [9; 16],
+        camera: Some(WallTime(START - 1)),
+        quality: ClockQuality::Synchronised,
+    };
+    ChunkTable { anchor, tracks }
+}
+
+fn samples_of(table: &ChunkTable, number: i64) -> Vec<u8> {
+    // Each sample of the video is one NAL unit behind its length, as a parser expects it.
+    let mut data = Vec::new();
+    for track in &table.tracks {
+        for sample in &track.samples {
+            let begin = data.len();
+            data.extend((sample.size - 4).to_be_bytes());
+            data.extend([if sample.flags.sync { 0x26 } else { 0x02 }, 0x01]);
+            data.resize(begin + sample.size as usize, number as u8 ^ 0x5a);
+        }
+    }
+    data
+}
+
+/// A ring with one clip of everything, written in a fixed order.
+fn write() -> Arc<Disk> {
+    let disk = Disk::blank(LENGTH);
+    let options = FormatOptions {
+        block_length: Some(1 << 20),
+        label: "golden".into(),
+        ring_uuid: [0x11; 16],
+        node_uuid: [0x22; 16],
+        now: Still::at(START).0,
+    };
+    format(&*disk, &options).unwrap();
+    let open = open(&disk);
+    let stream = open.writer.new_stream();
+    let name = StreamName { name: "front-door".into(), since: WallTime(START) };
+    let fact = StreamFact { uuid: [3; 16], names: vec![name], retain_nanos: None, removed: None };
+    open.writer.set_stream(stream, fact.encode());
+    let clip = open.writer.new_clip();
+    let sets = parameter_sets();
+    for number in 0..CHUNKS {
+        let table = table(number);
+        let data = samples_of(&table, number);
+        append(&open.writer, clip, stream, &sets, &table, data);
+        if number % 5 == 4 {
+            open.writer.sync().unwrap();
+        }
+    }
+    let reason = EndReason::Boundary.code();
+    open.writer.end_clip(clip, reason, Some(CHUNKS * 160_000_000));
+    open.writer.close().unwrap();
+    disk
+}
+
+fn append(
+    writer: &Writer,
+    clip: ClipId,
+    stream: StreamNumber,
+    sets: &[Arc<[u8]>],
+    table: &ChunkTable,
+    data: Vec<u8>,
+) {
+    let (parameters, table) = (sets.to_vec(), Arc::from(table.encode()));
+    writer.append(NewChunk { clip, stream, parameters, table, data }).unwrap();
+}
+
+/// An image as runs of bytes: offset, length, bytes; zeros are left out.
+fn to_runs(image: &Image) -> Vec<u8> {
+    const GAP: usize = 32;
+    let bytes = image.bytes();
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while let Some(begin) = bytes[at..].iter().position(|byte| *byte != 0) {
+        let begin = at + begin;
+        let mut end = begin + 1;
+        while let Some(next) = bytes[end..].iter().take(GAP).position(|byte| *byte != 0) {
+            end += next + 1;
+        }
+        runs.extend((begin as u64).to_le_bytes());
+        runs.extend(((end - begin) as u32).to_le_bytes());
+        runs.extend(&bytes[begin..end]);
+        at = end;
+    }
+    runs
+}
+
+fn from_runs(mut runs: &[u8]) -> Image {
+    let mut image = Image::blank(LENGTH);
+    while !runs.is_empty() {
+        let offset = u64::from_le_bytes(runs[..8].try_into().unwrap());
+        let length = u32::from_le_bytes(runs[8..12].try_into().unwrap()) as usize;
+        image.write(offset, &runs[12..12 + length]);
+        runs = &runs[12 + length..];
+    }
+    image
+}
+
+fn golden() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
+    if std::env::var_os("REELFS_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, to_runs(&write().image())).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The one clip of the ring, as a file.
+fn rendered(disk: &Arc<Disk>) -> Vec<u8> {
+    let open = open(disk);
+    let clip = {
+        let catalogue = open.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(catalogue.stream_named("front-door").unwrap().0, StreamNumber(1));
+        let mut clips = catalogue.clips().map(|clip| clip.id);
+        (clips.next().unwrap(), clips.next()).0
+    };
+    let file = open.archive.open_clip(clip).unwrap();
+    let bytes = file.read(0, file.size() as u32).unwrap().to_vec();
+    assert_eq!(bytes.len() as u64, file.size());
+    open.writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had() {
+    let bytes = rendered(&Disk::from_image(from_runs(&golden())));
+    assert_eq!(
+        blake3::hash(&bytes).to_hex().as_str(),
+        "91ba4081b059edc0c095e27eaae2e9a3007f79e70f607ca8cc549b5e3d291fbf"
+    );
+}
+
+#[test]
+fn what_is_written_today_is_what_version_1_has_always_been() {
+    let (today, golden) = (to_runs(&write().image()), golden());
+    let differs = today.iter().zip(&golden).position(|(a, b)| a != b);
+    assert!(today == golden, "{} and {} bytes, {differs:?}", today.len(), golden.len());
+}
+
+fn saved(directory: &tempfile::TempDir) -> PathBuf {
+    let path = directory.path().join("clip.mp4");
+    std::fs::write(&path, rendered(&write())).unwrap();
+    path
+}
+
+fn output(program: &str, arguments: &[&str], file: &Path) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(file)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}, which scripts/test installs: {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn ffprobe_finds_every_sample_of_every_track_where_it_was_put() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = saved(&directory);
+    let show = ["-v", "error", "-of", "csv=p=0", "-show_entries"];
+    let streams =
+        output("ffprobe", &[&show[..], &["stream=codec_name,codec_tag_string"]].concat(), &file);
+    let names: Vec<&str> = streams.lines().collect();
+    assert_eq!(names[..3], ["hevc,hvc1", "aac,mp4a", "opus,Opus"], "{streams}");
+    let show = ["-v", "error", "-of", "json", "-show_entries", "packet=stream_index,pts,size"];
+    let shown: serde_json::Value = serde_json::from_str(&output("ffprobe", &show, &file)).unwrap();
+    let mut found: Vec<Vec<(i64, u32)>> = vec![Vec::new(); 4];
+    for packet in shown["packets"].as_array().unwrap() {
+        let stream = packet["stream_index"].as_u64().unwrap() as usize;
+        let size = packet["size"].as_str().unwrap().parse().unwrap();
+        found[stream].push((packet["pts"].as_i64().unwrap(), size));
+    }
+    for (stream, found) in found.iter().enumerate() {
+        let mut expected = Vec::new();
+        for number in 0..CHUNKS {
+            let table = table(number);
+            let tracks = table.tracks.iter().filter(|t| usize::from(t.track.0) == stream);
+            for track in tracks {
+                let mut time = track.start.0;
+                for sample in &track.samples {
+                    let shown = time + i64::from(sample.composition_offset);
+                    expected.push((shown, sample.size));
+                    time += i64::from(sample.duration);
+                }
+            }
+        }
+        assert_eq!(*found, expected, "track {stream}");
+    }
+}
+
+#[test]
+fn a_second_demuxer_counts_the_same_samples() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = saved(&directory);
+    let shown = output("mediainfo", &["--Output=JSON", "--Full"], &file);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let tracks = shown["media"]["track"].as_array().unwrap();
+    let of = |kind: &str, format: &str| {
+        let found = tracks.iter().find(|t| t["@type"] == kind && t["Format"] == format);
+        found.unwrap_or_else(|| panic!("no {format} in {shown:#}"))
+    };
+    assert_eq!(of("Video", "HEVC")["FrameCount"], (4 * CHUNKS).to_string().as_str());
+    assert_eq!(of("Video", "HEVC")["CodecID"], "hvc1");
+    let aac = of("Audio", "AAC");
+    assert_eq!(aac["SamplingRate"], "44100");
+    assert_eq!(of("Audio", "Opus")["SamplingRate"], "48000");
+}
