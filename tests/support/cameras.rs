@@ -1,11 +1,10 @@
 //! Runs `cameras.py`: a real RTSP server with cameras that say what they sent.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-
-use crate::recording::{Clip, Recording};
 
 /// Cameras that run; stopped when dropped.
 pub struct Cameras {
@@ -48,17 +47,13 @@ impl Cameras {
         format!("rtsp://127.0.0.1:{}/{camera}", self.port)
     }
 
-    /// Records a camera.
-    pub fn record(&self, camera: u16) -> Recording {
-        Recording::start(&self.url(camera), None)
-    }
-
     /// Gives the server a command.
     pub fn tell(&mut self, command: &str) {
         writeln!(self.commands, "{command}").expect("the server listens");
     }
 
-    fn log(&self) -> Vec<serde_json::Value> {
+    /// What the server says of each frame that it sent, see `cameras.py`.
+    pub fn log(&self) -> Vec<serde_json::Value> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -75,17 +70,6 @@ impl Cameras {
             ((number(line, "camera") as u16, number(line, "frame")), (key, bytes))
         });
         entries.collect()
-    }
-
-    /// How many frames a camera sent from the first to the last one of `clips`.
-    pub fn received_since_first(&self, camera: u16, clips: &[Clip]) -> Option<usize> {
-        let stamp = |clip: &Clip, last: bool| {
-            let sample = if last { clip.samples.last() } else { clip.samples.first() };
-            crate::frames::stamp(&sample?.data).map(|stamp| stamp.frame)
-        };
-        let range = stamp(clips.first()?, false)?..=stamp(clips.last()?, true)?;
-        let sent = self.sent();
-        Some(sent.keys().filter(|key| key.0 == camera && range.contains(&key.1)).count())
     }
 }
 

@@ -15,6 +15,8 @@ use reelfs::units::{BootTime, ClipId, Sequence, StreamNumber, Ticks, WallTime};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::cameras::Cameras;
+
 /// One sample of a clip.
 #[derive(Debug)]
 pub struct Sample {
@@ -135,6 +137,24 @@ pub struct Recording {
     runtime: Runtime,
     handle: RecorderHandle,
     keeper: Keeper,
+}
+
+impl Cameras {
+    /// Records a camera.
+    pub fn record(&self, camera: u16) -> Recording {
+        Recording::start(&self.url(camera), None)
+    }
+
+    /// How many frames a camera sent from the first to the last one of `clips`.
+    pub fn received_since_first(&self, camera: u16, clips: &[Clip]) -> Option<usize> {
+        let stamp = |clip: &Clip, last: bool| {
+            let sample = if last { clip.samples.last() } else { clip.samples.first() };
+            crate::frames::stamp(&sample?.data).map(|stamp| stamp.frame)
+        };
+        let range = stamp(clips.first()?, false)?..=stamp(clips.last()?, true)?;
+        let sent = self.sent();
+        Some(sent.keys().filter(|key| key.0 == camera && range.contains(&key.1)).count())
+    }
 }
 
 /// As on a ring: a flush every two seconds.

@@ -1,0 +1,150 @@
+//! The mount behaves as people expect of a disk, with the tools that they use, while recording
+//! goes on in it.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::fs;
+use std::path::Path;
+
+use cameras::Cameras;
+use clips::{clips_of, closed_clips};
+use daemon::{Daemon, Site, run_tool, text, try_tool, wait_until};
+
+/// Three days of two imported cameras, and a third camera that records.
+fn site(cameras: &Cameras) -> Site {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    site.add_camera("gate", "rtsp://127.0.0.1:1/", "");
+    site.add_camera("door", &cameras.url(1), "");
+    let file = clips::footage(&site.path(""), "footage.mp4", 20, &[]);
+    for day in ["01", "02", "03"] {
+        for camera in ["yard", "gate"] {
+            site.import(camera, &format!("2026-03-{day}T12:00:00Z"), &file);
+        }
+    }
+    site
+}
+
+fn assert_recording(daemon: &Daemon) {
+    let frames = |daemon: &Daemon| daemon.camera("door")["frames"].as_u64().expect("a number");
+    let before = frames(daemon);
+    wait_until("recording goes on", 5, || frames(daemon) > before);
+    assert_eq!(daemon.camera("door")["reconnects"], 0);
+}
+
+/// `rm -r` as people do it, and what it leaves behind.
+fn assert_removes_whole(mount: &Path, below: &str) {
+    run_tool("rm", &["-r", text(&mount.join(below))]);
+    assert!(!mount.join(below).exists(), "{below} is still there");
+    let parent = Path::new(below).parent().expect("a path");
+    let names = fs::read_dir(mount.join(parent)).expect("a directory");
+    let name = Path::new(below).file_name();
+    assert!(names.flatten().all(|entry| Some(entry.file_name().as_os_str()) != name));
+}
+
+/// What the modifying system calls answer: `touch`, `mkdir`, `mv` and their like.
+fn assert_refuses_changes(mount: &Path) {
+    let clip = text(&mount.join("2026-03-03/yard/12-00-00.mp4")).to_owned();
+    let new = text(&mount.join("new")).to_owned();
+    let moved = format!("{clip}.old");
+    let attempts: [&[&str]; 9] = [
+        &["touch", &new],
+        &["touch", &clip],
+        &["mkdir", &new],
+        &["mv", &clip, &moved],
+        &["chmod", "600", &clip],
+        &["chown", "1", &clip],
+        &["ln", &clip, &new],
+        &["truncate", "-s", "0", &clip],
+        &["setfattr", "-n", "user.other", "-v", "1", &clip],
+    ];
+    for words in attempts {
+        let output = try_tool(words[0], &words[1..]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{words:?} succeeded");
+        let truthful =
+            ["Read-only file system", "Operation not permitted", "Operation not supported"];
+        assert!(truthful.iter().any(|reason| said.contains(reason)), "{words:?}: {said}");
+    }
+}
+
+/// Files that a copy brought over, as `rsync -i` lists them.
+fn copied(mount: &Path, to: &Path) -> usize {
+    let from = format!("{}/", text(mount));
+    let said = run_tool("rsync", &["-a", "-i", "--exclude", "/now", &from, text(to)]);
+    said.lines().filter(|line| line.starts_with(">f")).count()
+}
+
+#[test]
+fn copying_listing_and_removing_work_as_on_any_disk_while_recording_goes_on() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let site = site(&cameras);
+    let mount = site.mount();
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    let imported = 3 * 2 * 2;
+    assert_eq!(clips_of(&mount, "yard").len() + clips_of(&mount, "gate").len(), imported);
+
+    let (first, second) = (site.path("copy"), site.path("copy-again"));
+    let brought = copied(&mount, &first);
+    assert!(brought >= imported, "{brought} files");
+    run_tool("cp", &["-a", text(&mount.join("2026-03-01")), text(&second)]);
+    run_tool("diff", &["-r", text(&mount.join("2026-03-01")), text(&second)]);
+    // Not the day of the recording: a clip may have closed in between.
+    for day in ["2026-03-01", "2026-03-02", "2026-03-03"] {
+        assert_eq!(copied(&mount.join(day), &first.join(day)), 0, "{day}: a second copy");
+    }
+    let found = run_tool("find", &[text(&mount.join("2026-03-01")), "-name", "*.mp4"]);
+    assert_eq!(found.lines().count(), 4);
+    let listed = run_tool("ls", &["-l", text(&mount.join("2026-03-01/yard"))]);
+    assert_eq!(listed.matches("-r--r--r-- 1 ").count(), 2, "{listed}");
+    let listed = run_tool("ls", &["-la", text(&mount.join("2026-03-01"))]);
+    assert_eq!(listed.matches("drwxr-xr-x").count(), 4, "{listed}");
+    let clip = mount.join("2026-03-01/yard/12-00-10.mp4");
+    let modified = run_tool("stat", &["-c", "%y", text(&clip)]);
+    let end = clips::attribute(&clip, "end");
+    assert_eq!(modified[..19].replace(' ', "T"), end[..19], "mtime is the end of the footage");
+
+    assert_refuses_changes(&mount);
+    assert_recording(&daemon);
+
+    assert_removes_whole(&mount, "2026-03-01/yard");
+    assert_eq!(clips_of(&mount, "yard").len(), 4);
+    assert!(mount.join("2026-03-01/gate").exists());
+    assert_removes_whole(&mount, "2026-03-02");
+    assert_eq!(clips_of(&mount, "gate").len(), 4);
+    assert_recording(&daemon);
+    let expiring = daemon.status()["ring"]["expiring_bytes"].as_u64();
+    assert!(expiring > Some(0), "removed, and restorable: {expiring:?}");
+    daemon.stop();
+}
+
+#[test]
+fn a_day_that_is_emptied_file_by_file_vanishes_with_its_last_file() {
+    let mut site = Site::new("16M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    let file = clips::footage(&site.path(""), "footage.mp4", 20, &[]);
+    site.import("yard", "2026-03-01T12:00:00Z", &file);
+    site.import("yard", "2026-03-02T12:00:00Z", &file);
+    let mount = site.mount();
+    let daemon = site.run();
+    for clip in closed_clips(&mount.join("2026-03-01")) {
+        fs::remove_file(mount.join("2026-03-01").join(clip)).expect("rm");
+    }
+    // It stays for a minute, for whoever is about to say rmdir; that says so, too.
+    fs::remove_dir(mount.join("2026-03-01/yard")).expect("rmdir");
+    fs::remove_dir(mount.join("2026-03-01")).expect("rmdir");
+    let full = fs::remove_dir(mount.join("2026-03-02/yard")).expect_err("it is not empty");
+    assert_eq!(full.raw_os_error(), Some(libc::ENOTEMPTY));
+    for clip in closed_clips(&mount.join("2026-03-02")) {
+        fs::remove_file(mount.join("2026-03-02").join(clip)).expect("rm");
+    }
+    wait_until("the emptied day vanishes by itself", 80, || !mount.join("2026-03-02").exists());
+    assert_eq!(closed_clips(&mount), Vec::<String>::new());
+    daemon.stop();
+}

@@ -1,0 +1,130 @@
+//! The whole way, from a real RTSP server to files on a real mount: every frame that the server
+//! sent after the first key frame is in the clips, bit-exact, and its time in the file is the time
+//! at which it was sent. Promises 2, 3 and 4.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cameras::Cameras;
+use clips::{Frame, attribute, attribute_time, clips_of};
+use daemon::{Site, wait_until};
+
+/// What "on the wall" means: promise 4, in ns.
+const CLOCK_ERROR_MAX: i64 = 200_000_000;
+
+/// Digests of the frames that a camera sent, by number, and when, in ns since 1970.
+fn sent(cameras: &Cameras, camera: u64) -> HashMap<u64, (String, i64)> {
+    let log = cameras.log();
+    let of_camera = log.iter().filter(|line| line["camera"] == camera);
+    let entry = |line: &serde_json::Value| {
+        let number = line["frame"].as_u64().expect("a number");
+        let md5 = line["md5"].as_str().expect("a digest").to_owned();
+        (number, (md5, line["sent"].as_i64().expect("a time")))
+    };
+    of_camera.map(entry).collect()
+}
+
+/// Each clip begins where the last one ended, to the nanosecond, with a key frame; and each frame
+/// in it was sent when `user.reelfs.start` and its time in the file say.
+fn assert_joined_on_the_wall(paths: &[PathBuf]) {
+    for pair in paths.windows(2) {
+        assert_eq!(attribute_time(&pair[0], "end"), attribute_time(&pair[1], "start"), "{pair:?}");
+    }
+    for path in paths {
+        let start = attribute_time(path, "start");
+        let frames = clips::frames(std::slice::from_ref(path));
+        assert!(frames[0].key, "{path:?} begins with a key frame");
+        assert_eq!(frames.len().to_string(), attribute(path, "frames"));
+        for frame in frames {
+            let error = start + frame.time - frame.sent;
+            assert!(error.abs() < CLOCK_ERROR_MAX, "{path:?}: {} ms", error / 1_000_000);
+        }
+    }
+}
+
+/// The frames of clips are what was sent, and none is missing in between.
+fn assert_complete(frames: &[Frame], sent: &HashMap<u64, (String, i64)>) {
+    let first = frames[0].number;
+    for (at, frame) in frames.iter().enumerate() {
+        assert_eq!(frame.number, first + at as u64, "a frame is missing or twice");
+        assert_eq!(frame.md5, sent[&frame.number].0, "frame {}", frame.number);
+    }
+    let began = sent.values().map(|(_, at)| *at).min().expect("something was sent");
+    let behind = frames[0].sent - began;
+    assert!(behind < 2_000_000_000, "recording began {} ms late", behind / 1_000_000);
+}
+
+/// ffmpeg, its demuxer, and one that shares no code with it.
+fn assert_judges_agree(path: &Path, frames: &[Frame]) {
+    clips::assert_plays(path);
+    let expected: Vec<&str> = frames.iter().map(|frame| frame.md5.as_str()).collect();
+    assert_eq!(clips::packet_digests(path), expected, "{path:?}");
+    let tracks = clips::mkvmerge_tracks(path);
+    let [track] = &tracks[..] else { panic!("{path:?}: {tracks:?}") };
+    assert_eq!(track.codec, "V_MPEG4/ISO/AVC");
+    assert_eq!(track.times.len(), frames.len(), "{path:?}");
+    let mut shown: Vec<f64> = frames.iter().map(|frame| frame.time as f64 / 1e6).collect();
+    shown.sort_by(f64::total_cmp);
+    for (time, ours) in track.times.iter().zip(shown) {
+        assert!((time - ours).abs() <= 1.0, "{path:?}: {time} ms against {ours} ms");
+    }
+    let length = attribute_time(path, "end") - attribute_time(path, "start");
+    assert!((track.end - length as f64 / 1e6).abs() <= 1.0, "{path:?}: ends at {} ms", track.end);
+}
+
+fn now_nanos() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i64
+}
+
+#[test]
+fn every_frame_is_in_the_clips_bit_exact_and_on_time() {
+    let servers = [Cameras::start(&["--gop", "25"]), Cameras::start(&["--bframes", "--gop", "30"])];
+    let mut site = Site::new("64M");
+    site.add_camera("plain", &servers[0].url(1), "");
+    site.add_camera("reordered", &servers[1].url(1), "");
+    let daemon = site.run();
+    let mount = site.mount();
+    wait_until("two clips of each camera", 40, || {
+        ["plain", "reordered"].iter().all(|camera| clips_of(&mount, camera).len() >= 2)
+    });
+    for camera in ["plain", "reordered"] {
+        let status = daemon.camera(camera);
+        assert_eq!(status["state"], "recording", "{status}");
+        assert_eq!((&status["reconnects"], &status["lost_packets"]), (&0.into(), &0.into()));
+        assert_eq!(status["dropped"], serde_json::json!({}));
+    }
+    let before = clips::identities(&mount);
+    let stopped_at = now_nanos();
+    daemon.stop();
+
+    // What the first run recorded to its very end is looked at in the second one's mount.
+    site.cameras.clear();
+    site.add_camera("plain", "rtsp://127.0.0.1:1/", "");
+    let daemon = site.run();
+    let after = clips::identities(&mount);
+    for (clip, identity) in &before {
+        assert_eq!(after.get(clip), Some(identity), "{clip}");
+    }
+    for (camera, server) in ["plain", "reordered"].iter().zip(&servers) {
+        let paths: Vec<PathBuf> =
+            clips_of(&mount, camera).iter().map(|clip| mount.join(clip)).collect();
+        assert!(paths.len() >= 3, "{paths:?}");
+        assert_joined_on_the_wall(&paths);
+        let frames = clips::frames(&paths);
+        assert_complete(&frames, &sent(server, 1));
+        let last = frames.last().expect("frames").sent;
+        assert!(stopped_at - last < 500_000_000, "the last {} ns are missing", stopped_at - last);
+        for path in &paths {
+            assert_judges_agree(path, &clips::frames(std::slice::from_ref(path)));
+        }
+    }
+    daemon.stop();
+}
