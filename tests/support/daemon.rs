@@ -132,10 +132,15 @@ impl Site {
 
     /// Puts an mp4 file into the ring as footage of a camera.
     pub fn import(&self, camera: &str, start: &str, file: &Path) {
+        self.import_with(camera, start, file, &[]);
+    }
+
+    /// The same with options.
+    pub fn import_with(&self, camera: &str, start: &str, file: &Path, options: &[&str]) {
         let config = self.config();
         let words =
             ["import", "--config", text(&config), "--camera", camera, "--start", start, text(file)];
-        let output = self.reelfs(&words);
+        let output = self.reelfs(&[&words[..], options].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
