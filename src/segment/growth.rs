@@ -4,7 +4,7 @@
 //! crash reads the last block of a stream and not all of them.
 
 use super::clip::{TrackTotals, decode_totals, encode_totals};
-use super::table::{ChunkTable, ClockQuality, TrackNumber};
+use super::table::{ChunkTable, ClockQuality, TrackKind, TrackNumber};
 use crate::units::WallTime;
 use crate::wire::{Decoder, Encoder, Malformed};
 
@@ -101,13 +101,14 @@ impl Growth {
         }
     }
 
-    /// Wall-clock time behind the last sample of the longest track.
+    /// Wall-clock time when the last picture's turn is over; of the longest track where there is
+    /// no video. Audio may go on for part of a packet: the next clip begins where the pictures end.
     #[must_use]
     pub fn end(&self) -> WallTime {
-        let ends = self
-            .tracks
-            .iter()
-            .map(|track| self.start.plus_nanos(track.end.to_nanos(track.timescale)));
+        let has_video = self.tracks.iter().any(|track| track.kind == TrackKind::Video);
+        let counted =
+            self.tracks.iter().filter(|track| !has_video || track.kind == TrackKind::Video);
+        let ends = counted.map(|track| self.start.plus_nanos(track.end.to_nanos(track.timescale)));
         ends.max().unwrap_or(self.start)
     }
 
