@@ -315,7 +315,7 @@ def refusal(name):
     except OSError as error:
         return error.errno
 assert refusal('user.reelfs.nothing') == errno.ENODATA
-assert refusal('security.capability') == errno.ENODATA
+assert refusal('security.capability') == errno.EOPNOTSUPP
 assert refusal('system.posix_acl_access') == errno.EOPNOTSUPP
 assert os.listxattr(os.path.dirname(path)) == []
 try:

@@ -116,11 +116,10 @@ fn system_time(wall: WallTime) -> SystemTime {
 pub(super) fn give_one(attributes: &[Attribute], name: &OsStr, size: u32, reply: ReplyXattr) {
     match attributes.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()) {
         Some((_, value)) => give(value.as_bytes(), size, reply),
-        // ACLs are not kept at all, and `ls -l` then asks for one file, not for each.
-        None if name.as_bytes().starts_with(b"system.posix_acl_") => {
-            reply.error(Errno::EOPNOTSUPP);
-        }
-        None => reply.error(Errno::ENODATA),
+        None if name.as_bytes().starts_with(b"user.") => reply.error(Errno::ENODATA),
+        // ACLs, labels and capabilities are not kept at all. `ls -l` then asks for one file, not
+        // for each, and nothing of this is cached by the kernel.
+        None => reply.error(Errno::EOPNOTSUPP),
     }
 }
 
