@@ -16,10 +16,6 @@ use crate::units::{ClipId, StreamNumber, Ticks};
 /// Parameter sets whose facts are remembered; cameras have one each.
 const ENTRIES_REMEMBERED: usize = 1024;
 
-/// Ticks round a time by less than this, in nanoseconds; a track that goes on for longer than the
-/// video makes the clip longer.
-const ROUNDING_NANOS: i64 = 100_000;
-
 /// Who wants to know of changes. Called on the ring's writer thread, with no lock held: must
 /// neither block nor call the ring's writer.
 pub trait Listener: Send {
@@ -161,11 +157,7 @@ pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> Cl
     }
     // To the nanosecond where the next clip begins, which ticks may not be able to say.
     let told = length_nanos.map(|length| growth.start.plus_nanos(length.max(0)));
-    let longest = growth.end();
-    let end = match told {
-        Some(told) if longest.nanos_since(told) <= ROUNDING_NANOS => told,
-        _ => longest,
-    };
+    let end = told.unwrap_or_else(|| growth.end());
     ClipFact {
         start: growth.start,
         end,
