@@ -62,6 +62,11 @@ fn assert_complete(frames: &[Frame], sent: &HashMap<u64, (String, i64)>) {
     assert!(behind < 2_000_000_000, "recording began {} ms late", behind / 1_000_000);
 }
 
+/// mkvmerge gives the last picture the usual duration, in milliseconds; ours carries what the
+/// camera's clock was steered by in the chunk, 500 ppm at most of a few seconds, with a chunk
+/// that waited for a busy machine.
+const LAST_DURATION_ERROR_MAX: f64 = 5.0;
+
 /// ffmpeg, its demuxer, and one that shares no code with it.
 fn assert_judges_agree(path: &Path, frames: &[Frame]) {
     clips::assert_plays(path);
@@ -76,8 +81,9 @@ fn assert_judges_agree(path: &Path, frames: &[Frame]) {
     for (time, ours) in track.times.iter().zip(shown) {
         assert!((time - ours).abs() <= 1.0, "{path:?}: {time} ms against {ours} ms");
     }
-    let length = attribute_time(path, "end") - attribute_time(path, "start");
-    assert!((track.end - length as f64 / 1e6).abs() <= 1.0, "{path:?}: ends at {} ms", track.end);
+    let length = (attribute_time(path, "end") - attribute_time(path, "start")) as f64 / 1e6;
+    let error = (track.end - length).abs();
+    assert!(error <= LAST_DURATION_ERROR_MAX, "{path:?}: {} ms against {length} ms", track.end);
 }
 
 fn now_nanos() -> i64 {
