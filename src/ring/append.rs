@@ -21,6 +21,9 @@ const REST_PAGES_MIN: u32 = 16;
 /// Attempts at finding space before a chunk is given up: each closes or evicts a clip.
 const SPACE_ATTEMPTS_MAX: usize = 64;
 
+/// Parameter sets that one chunk may use: their count is a byte.
+const PARAMETERS_MAX: usize = u8::MAX as usize;
+
 /// Why a chunk is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotStored {
@@ -48,7 +51,7 @@ impl Core {
                 Err(reason) => {
                     if reason != NotStored::ClipEnded {
                         self.end_clip(clip, Ending::DeviceError);
-                        self.state_mut().ended.insert(clip);
+                        self.state_mut().end(clip);
                     }
                     self.state_mut().counters.chunks_dropped += 1;
                     return Err(reason);
@@ -60,9 +63,12 @@ impl Core {
 
     /// Writes as much of a chunk as the block takes; answers the rest.
     fn append_part(&mut self, chunk: NewChunk) -> Result<Option<NewChunk>, NotStored> {
+        if chunk.parameters.len() > PARAMETERS_MAX {
+            return Err(NotStored::TooLarge);
+        }
         let block_pages = self.superblock.geometry.block_pages();
         let fresh = self.ensure_open(chunk.stream)?;
-        if self.state().ended.contains(&chunk.clip) {
+        if self.state().has_ended(chunk.clip) {
             return Err(NotStored::ClipEnded);
         }
         let Some(open) = self.open.get(&chunk.stream) else { return Err(NotStored::Device) };
@@ -79,6 +85,10 @@ impl Core {
         {
             match self.interpreter.split(chunk, data_bytes_max) {
                 Ok((first, second)) => {
+                    let counts = (first.parameters.len(), first.table.len(), first.data.len());
+                    if chunk::page_count(counts.0, counts.1, counts.2) > rest_pages {
+                        return Err(NotStored::TooLarge);
+                    }
                     self.write_media(&first, &missing)?;
                     return Ok(Some(second));
                 }
@@ -132,7 +142,7 @@ impl Core {
         let Some(&clip) = self.growing.keys().next() else { return Err(NotStored::NoSpace) };
         log::warn!("ring: growing clip {clip} is closed early, the ring is full of growing clips");
         self.end_clip(clip, Ending::Evicted);
-        self.state_mut().ended.insert(clip);
+        self.state_mut().end(clip);
         self.settle().map_err(|_| NotStored::Device)
     }
 
@@ -226,7 +236,8 @@ impl Core {
         let Some(mut growing) = self.growing.remove(&clip) else { return };
         let stream = growing.stream;
         let table = match ending {
-            Ending::DeviceError => Vec::new(),
+            // Evicted: it is about to go, and its table would take the space that is wanted.
+            Ending::DeviceError | Ending::Evicted => Vec::new(),
             _ => self.write_table(clip, &growing),
         };
         let mut extents = growing.extents;
@@ -234,7 +245,8 @@ impl Core {
             self.undurable.push(Undurable::Extent { clip, stream, ordinal: extents, extent });
             extents += 1;
         }
-        self.undurable.push(Undurable::End { clip, stream, ending, extents, table });
+        let durable = growing.durable;
+        self.undurable.push(Undurable::End { clip, stream, ending, extents, table, durable });
     }
 
     /// Writes the clip's table behind it. It is a cache: where it can't be written, there is none.

@@ -4,6 +4,7 @@
 //! twice. Their checksums cover units of 16 KiB counted from the first sample byte.
 
 use super::layout::{checksum_around, fields, get, get_u32, get_u64, put};
+use super::page::COUNT_MAX;
 use crate::device::AlignedBuffer;
 use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence, StreamNumber};
 
@@ -216,6 +217,10 @@ pub fn decode(bytes: &[u8]) -> Option<Header> {
     if rest.len() != 4 * units {
         return None;
     }
+    let epoch = get_u64(header, EPOCH);
+    if epoch > COUNT_MAX {
+        return None;
+    }
     let fixed = ChunkHeader {
         kind: ChunkKind::from_code(get::<1>(header, KIND)[0])?,
         ring_uuid: get(header, RING_UUID),
@@ -225,7 +230,7 @@ pub fn decode(bytes: &[u8]) -> Option<Header> {
         number_in_clip: get_u32(header, NUMBER_IN_CLIP),
         number_in_block: get_u32(header, NUMBER_IN_BLOCK),
         predecessor: get_u32(header, PREDECESSOR),
-        epoch: get_u64(header, EPOCH),
+        epoch,
         header_length: length as u32,
         data_length,
         digest: get(header, DIGEST),

@@ -84,6 +84,12 @@ pub enum RingError {
         /// When it was formatted.
         expected: ByteCount,
     },
+    /// A later program has written to it, and this one may only look.
+    #[error("the ring has features that this program can't write (ro-compat {features:#x})")]
+    ReadOnly {
+        /// Bits that are set and not known.
+        features: u64,
+    },
     /// Neither ledger area can be used.
     #[error("no complete checkpoint in either ledger area")]
     LedgerLost,

@@ -15,12 +15,22 @@ fields! {
     EPOCH: 8,
     /// Counts from 0 in each generation.
     NUMBER: 4,
-    /// Checksum of the page before; 0 for the first.
+    /// Checksum of the page before; 0 for the first. Pages that a failed flush should have
+    /// covered do not count: the next one names the last that is safe.
     PREVIOUS: 4,
     /// Bytes of records that follow.
-    USED: 4,
-    RESERVED: 4,
+    USED: 2,
+    FLAGS: 2,
+    /// Number of the first page written since the last flush: those before it are durable.
+    FLUSHED_PAGES: 4,
 }
+
+/// Set once the checkpoint that the generation begins with is complete.
+const FLAG_CHECKPOINTED: u16 = 1;
+
+/// Generations and epochs count up by one; beyond this they are forged, and adding to them could
+/// overflow.
+pub const COUNT_MAX: u64 = u64::MAX >> 1;
 
 /// Room for records in a page, in bytes.
 pub const RECORDS_BYTES_MAX: usize = PAGE_BYTES as usize - END;
@@ -36,6 +46,10 @@ pub struct PageHeader {
     pub number: u32,
     /// Checksum of the page before.
     pub previous: u32,
+    /// Pages of the generation that a flush had covered when it was written.
+    pub flushed_pages: u32,
+    /// Whether the checkpoint that the generation begins with was complete.
+    pub checkpointed: bool,
 }
 
 /// What a page-sized piece of a ledger area turns out to be.
@@ -69,7 +83,10 @@ pub fn seal(ring_uuid: &[u8; 16], header: &PageHeader, records: &[u8]) -> (Vec<u
     put(&mut page, EPOCH, header.epoch.to_le_bytes());
     put(&mut page, NUMBER, header.number.to_le_bytes());
     put(&mut page, PREVIOUS, header.previous.to_le_bytes());
-    put(&mut page, USED, (records.len() as u32).to_le_bytes());
+    put(&mut page, FLUSHED_PAGES, header.flushed_pages.to_le_bytes());
+    let flags = if header.checkpointed { FLAG_CHECKPOINTED } else { 0 };
+    put(&mut page, FLAGS, flags.to_le_bytes());
+    put(&mut page, USED, (records.len() as u16).to_le_bytes());
     page[END..END + records.len()].copy_from_slice(records);
     let checksum = checksum_around(&page, CHECKSUM);
     put(&mut page, CHECKSUM, checksum.to_le_bytes());
@@ -89,18 +106,20 @@ pub fn open<'a>(ring_uuid: &[u8; 16], page: &'a [u8]) -> Slot<'a> {
     {
         return Slot::Torn;
     }
-    let used = get_u32(page, USED) as usize;
+    let used = usize::from(u16::from_le_bytes(get(page, USED)));
     let Some(records) = page.get(END..END.saturating_add(used)) else { return Slot::Torn };
-    Slot::Sealed {
-        header: PageHeader {
-            generation: get_u64(page, GENERATION),
-            epoch: get_u64(page, EPOCH),
-            number: get_u32(page, NUMBER),
-            previous: get_u32(page, PREVIOUS),
-        },
-        checksum: u32::from_le_bytes(get(page, CHECKSUM)),
-        records,
+    let header = PageHeader {
+        generation: get_u64(page, GENERATION),
+        epoch: get_u64(page, EPOCH),
+        number: get_u32(page, NUMBER),
+        previous: get_u32(page, PREVIOUS),
+        flushed_pages: get_u32(page, FLUSHED_PAGES),
+        checkpointed: u16::from_le_bytes(get(page, FLAGS)) & FLAG_CHECKPOINTED != 0,
+    };
+    if header.generation > COUNT_MAX || header.epoch > COUNT_MAX {
+        return Slot::Torn;
     }
+    Slot::Sealed { header, checksum: u32::from_le_bytes(get(page, CHECKSUM)), records }
 }
 
 /// The ring that a page names.

@@ -187,8 +187,10 @@ impl Ring {
         place: &ChunkPlace,
         range: Range<u32>,
     ) -> Result<Verified, ReadError> {
-        let range = range.start.min(place.data_length)..range.end.min(place.data_length);
+        let end = range.end.min(place.data_length);
+        let range = range.start.min(end)..end;
         self.check_alive(clip, place)?;
+        self.check_place(clip, place)?;
         let key = (place.life, place.first_page);
         let known = self.remembered().get(key);
         let first_unit = range.start / UNIT_BYTES;
@@ -257,6 +259,16 @@ impl Ring {
 
     fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.checksums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place may come from a table on the device: what it says bounds what is read.
+    fn check_place(&self, clip: ClipId, place: &ChunkPlace) -> Result<(), ReadError> {
+        let length = u64::from(place.header_length) + u64::from(place.data_length);
+        let end = u64::from(place.first_page) + length.div_ceil(PAGE_BYTES);
+        if place.first_page > 0 && end <= u64::from(self.superblock.geometry.block_pages()) {
+            return Ok(());
+        }
+        Err(ReadError::Damaged(format!("clip {clip}: no chunk can lie at {place:?}")))
     }
 
     fn check_alive(&self, clip: ClipId, place: &ChunkPlace) -> Result<(), ReadError> {

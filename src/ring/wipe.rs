@@ -7,9 +7,10 @@ use std::sync::{PoisonError, RwLock};
 use super::chunk::ChunkKind;
 use super::core::Shared;
 use super::superblock::Superblock;
-use super::walk::Walk;
-use crate::device::{self, Device};
-use crate::units::{ByteCount, ClipId, PAGE_BYTES};
+use super::types::Extent;
+use super::walk;
+use crate::device::{self, AlignedBuffer, Device};
+use crate::units::{ByteCount, ClipId, DeviceOffset, PAGE_BYTES};
 
 /// Overwrites the samples of a closed clip; answers how many bytes. Without a flush.
 ///
@@ -28,16 +29,7 @@ pub(super) fn wipe(
     let mut wiped = ByteCount(0);
     let mut failure = None;
     for extent in record.iter().flat_map(|record| &record.extents) {
-        let mut walk = Walk {
-            device,
-            superblock,
-            block: extent.block,
-            life: extent.life,
-            page: extent.first_page,
-            number: extent.first_chunk,
-            predecessor: None,
-        };
-        let outcome = wipe_extent(&mut walk, extent.chunks, extent.end_page);
+        let outcome = wipe_extent(device, superblock, extent);
         match outcome {
             Ok(bytes) => wiped += bytes,
             Err(source) => failure = Some(source),
@@ -46,28 +38,46 @@ pub(super) fn wipe(
     failure.map_or(Ok(wiped), Err)
 }
 
-fn wipe_extent(walk: &mut Walk<'_>, chunks: u32, end_page: u32) -> io::Result<ByteCount> {
+/// Zeros the samples in the extent. Where no header can be read any more, samples of this clip may
+/// lie: such pages are zeroed whole. Parameter sets stay, other clips may use them.
+fn wipe_extent(
+    device: &dyn Device,
+    superblock: &Superblock,
+    extent: &Extent,
+) -> io::Result<ByteCount> {
     let mut wiped = ByteCount(0);
-    for _ in 0..chunks {
-        let page = walk.page;
-        let Some(at) = walk.step()? else {
-            // The chain is broken: what is left of the extent can only be samples of this clip.
-            return blank(walk, page, end_page, 0).map(|rest| wiped + rest);
-        };
-        if at.header.fixed.kind == ChunkKind::Media {
-            let end = at.page + at.header.fixed.pages();
-            wiped += blank(walk, at.page, end, at.header.fixed.header_length as usize)?;
+    let mut page = extent.first_page;
+    while page < extent.end_page {
+        // A page that can't be read is written without being read.
+        let header = walk::header_at(device, superblock, extent.block, page).unwrap_or_default();
+        let header = header.filter(|header| header.fixed.life == extent.life);
+        let (pages, keep) = header
+            .as_ref()
+            .map_or((1, 0), |header| (header.fixed.pages(), header.fixed.header_length as usize));
+        let end = page.saturating_add(pages).min(extent.end_page);
+        let kept = header.is_some_and(|header| header.fixed.kind != ChunkKind::Media);
+        if !kept {
+            let offset = superblock.geometry.page_start(extent.block, page);
+            wiped += blank(device, offset, (end - page) as usize * PAGE_BYTES as usize, keep)?;
         }
+        page = end;
     }
     Ok(wiped)
 }
 
-/// Zeros the pages from `page` to `end`, but for the first `keep` bytes.
-fn blank(walk: &Walk<'_>, page: u32, end: u32, keep: usize) -> io::Result<ByteCount> {
-    let length = end.saturating_sub(page) as usize * PAGE_BYTES as usize;
-    let offset = walk.superblock.geometry.page_start(walk.block, page);
-    let mut pages = device::read(walk.device, offset, length)?;
-    pages[keep.min(length)..].fill(0);
-    walk.device.write_at(offset, &pages)?;
-    Ok(ByteCount((length - keep.min(length)) as u64))
+/// Zeros `length` bytes at `offset`, but for the first `keep`.
+fn blank(
+    device: &dyn Device,
+    offset: DeviceOffset,
+    length: usize,
+    keep: usize,
+) -> io::Result<ByteCount> {
+    let kept = keep.min(length);
+    let mut pages = AlignedBuffer::zeroed(length);
+    if kept > 0 {
+        let head = device::read(device, offset, kept.next_multiple_of(PAGE_BYTES as usize))?;
+        pages[..kept].copy_from_slice(&head[..kept]);
+    }
+    device.write_at(offset, &pages)?;
+    Ok(ByteCount((length - kept) as u64))
 }

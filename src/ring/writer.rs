@@ -120,7 +120,7 @@ impl Writer {
         let bytes = chunk.data.len() + chunk.table.len();
         let ended = {
             let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            shared.ended.contains(&chunk.clip)
+            shared.has_ended(chunk.clip)
         };
         if ended {
             return Err(Refused::ClipEnded);
@@ -171,7 +171,7 @@ impl Writer {
     }
 
     /// Frees a clip for good: durably purging first, then overwritten with zeros if `wipe`, then
-    /// gone. Answers the space that it took.
+    /// gone. Answers the space that it took: none for a clip that grows, or is gone already.
     ///
     /// # Errors
     /// The device failed, or the ring is closed; the clip stays hidden, and purging goes on after
@@ -179,7 +179,9 @@ impl Writer {
     pub fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
         let used = {
             let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            shared.space.clip(clip).map_or(ByteCount(0), |record| record.used())
+            let record = shared.space.clip(clip).filter(|record| record.state.is_some());
+            let Some(record) = record else { return Ok(ByteCount(0)) };
+            record.used()
         };
         self.send(Request::SetState { clip, state: ClipState::Purging { reason } });
         if wipe {
@@ -210,8 +212,9 @@ impl Writer {
     /// The device failed; the next start will find what was not flushed missing.
     pub fn close(&self) -> Result<(), RingError> {
         let (done, wait) = sync_channel(1);
-        self.send(Request::Close { done });
+        // First, so that nothing is taken behind the request that ends it.
         self.inner.queued.closed.store(true, Ordering::Release);
+        self.send(Request::Close { done });
         let outcome = wait.recv().unwrap_or(Err(RingError::Closed));
         let thread = self.thread().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
@@ -284,7 +287,9 @@ impl Turn {
                 self.core.set_state(clip, state);
             }
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
-            Request::Record(fact) => self.core.record(fact),
+            Request::Record(fact) => {
+                self.core.record(fact);
+            }
             Request::Forget { clip } => self.core.forget(clip, Reason::Deleted),
             Request::Sync { done } => {
                 // Whoever waited may have gone.

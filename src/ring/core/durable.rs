@@ -1,5 +1,6 @@
 //! After a flush: what it made durable is told, and leads to the next facts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Core, Undurable};
@@ -41,10 +42,9 @@ impl Core {
                     }
                 }
                 Undurable::Extent { clip, stream, ordinal, extent } => {
-                    let growth = Arc::from(self.interpreter.growth(clip));
-                    self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
+                    self.record_extent(clip, stream, ordinal, extent);
                 }
-                Undurable::End { clip, stream, ending, extents, table } => {
+                Undurable::End { clip, stream, ending, extents, table, .. } => {
                     self.seal(clip, stream, ending, extents, table);
                 }
             }
@@ -55,6 +55,17 @@ impl Core {
         for clip in grown {
             self.interpreter.news(&News::Grown { clip });
         }
+    }
+
+    pub(in crate::ring) fn record_extent(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ordinal: u32,
+        extent: Extent,
+    ) {
+        let growth: Arc<[u8]> = Arc::from(self.interpreter.growth(clip));
+        self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
     }
 
     pub(in crate::ring) fn seal(
@@ -79,35 +90,30 @@ impl Core {
     }
 
     /// A flush failed: what it should have covered counts as not written, and the clips that it
-    /// belonged to end where the last good flush left them.
+    /// belonged to end where the last good flush left them. The facts about that ride along with
+    /// the very next flush: they speak of nothing newer.
     pub(super) fn drop_undurable(&mut self) {
-        let mut hit: Vec<(ClipId, StreamNumber)> = Vec::new();
-        let mut dropped = 0;
+        let mut hit: BTreeMap<ClipId, (StreamNumber, Option<(u32, Extent)>)> = BTreeMap::new();
         for item in std::mem::take(&mut self.undurable) {
-            let clip = match item {
+            let (clip, stream, durable) = match item {
                 Undurable::Chunk { clip, stream, .. } => {
-                    dropped += 1;
-                    (clip, stream)
+                    self.state_mut().counters.chunks_dropped += 1;
+                    (clip, stream, None)
                 }
-                Undurable::Extent { clip, stream, .. } | Undurable::End { clip, stream, .. } => {
-                    (clip, stream)
-                }
+                Undurable::Extent { clip, stream, .. } => (clip, stream, None),
+                Undurable::End { clip, stream, durable, .. } => (clip, stream, durable),
             };
-            if !hit.contains(&clip) {
-                hit.push(clip);
-            }
+            let entry = hit.entry(clip).or_insert((stream, None));
+            entry.1 = entry.1.or(durable);
         }
-        self.state_mut().counters.chunks_dropped += dropped;
-        for (clip, stream) in hit {
+        for (clip, (stream, ended_at)) in hit {
             self.open.remove(&stream);
             let growing = self.growing.remove(&clip);
-            self.state_mut().ended.insert(clip);
-            let Some((ordinal, extent)) = growing.and_then(|growing| growing.durable) else {
-                continue;
-            };
-            self.undurable.push(Undurable::Extent { clip, stream, ordinal, extent });
-            let (ending, extents) = (Ending::DeviceError, ordinal + 1);
-            self.undurable.push(Undurable::End { clip, stream, ending, extents, table: vec![] });
+            self.state_mut().end(clip);
+            let durable = growing.and_then(|growing| growing.durable).or(ended_at);
+            let Some((ordinal, extent)) = durable else { continue };
+            self.record_extent(clip, stream, ordinal, extent);
+            self.seal(clip, stream, Ending::DeviceError, ordinal + 1, Vec::new());
         }
     }
 }

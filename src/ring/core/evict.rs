@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Core, RESERVED_MIN};
 use crate::ring::fact::Fact;
 use crate::ring::types::{ClipState, News, Reason};
+use crate::ring::wipe;
 use crate::units::ClipId;
 
 /// Between two lines in the log about a ledger that is full.
@@ -13,7 +14,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 
 impl Core {
     /// Reserves blocks for what two more flush intervals like the last one will take.
-    pub(super) fn reserve_ahead(&mut self) {
+    pub(super) fn reserve_ahead(&mut self) -> io::Result<()> {
         let blocks = self.superblock.geometry.block_count as usize;
         let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
         self.blocks_taken = 0;
@@ -23,44 +24,54 @@ impl Core {
                 let life = self.sequences.next();
                 self.record(Fact::Reserved { block, life });
                 self.reserving.push((block, life));
-            } else if !self.evict_oldest() {
+            } else if !self.evict_oldest()? {
                 break;
             }
         }
+        Ok(())
     }
 
     /// Gives the oldest clip up that may go; false where there is none.
-    pub(in crate::ring) fn evict_oldest(&mut self) -> bool {
-        let Some(clip) = self.state().space.oldest_evictable() else { return false };
+    ///
+    /// # Errors
+    /// A flush failed.
+    pub(in crate::ring) fn evict_oldest(&mut self) -> io::Result<bool> {
+        let Some(clip) = self.state().space.oldest_evictable() else { return Ok(false) };
         let state = self.state().space.clip(clip).and_then(|record| record.state);
         if self.wipe
             && let Some(ClipState::Expiring { reason, .. }) = state
-            && let Err(error) = self.wipe_deleted(clip, reason)
+            && !self.wipe_deleted(clip, reason)?
         {
-            log::error!("ring: evicted clip {clip} is not wiped: {error}");
+            return Ok(true);
         }
         log::debug!("ring: clip {clip} is evicted");
         self.state_mut().counters.evicted += 1;
         self.forget(clip, Reason::Evicted);
-        true
+        Ok(true)
     }
 
     /// Somebody deleted the clip and was promised zeros. It is durably purging before the first
-    /// of them, and they are on the disk before the ledger forgets where they belong.
-    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<()> {
+    /// of them, and they are on the disk before the ledger forgets where they belong. False where
+    /// the device does not take the zeros: the clip stays in that state, its space is not used.
+    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<bool> {
         let state = ClipState::Purging { reason };
         self.record(Fact::State { clip, state });
         self.interpreter.news(&News::StateSet { clip, state });
         self.flush_facts()?;
-        crate::ring::wipe::wipe(&*self.device, &self.superblock, &self.shared, clip)?;
-        self.flush()
+        if let Err(error) = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip) {
+            log::error!("ring: clip {clip} is not wiped, and not evicted: {error}");
+            self.state_mut().counters.errors += 1;
+            return Ok(false);
+        }
+        self.flush()?;
+        Ok(true)
     }
 
     /// A checkpoint has to fit its area beside the log: many short clips can be more than that.
-    pub(super) fn keep_facts_within_the_ledger(&mut self) {
+    pub(super) fn keep_facts_within_the_ledger(&mut self) -> io::Result<()> {
         let mut evicted = 0;
         while self.state().space.fact_bytes() > self.ledger.facts_bytes_max() {
-            if !self.evict_oldest() {
+            if !self.evict_oldest()? {
                 break;
             }
             evicted += 1;
@@ -74,5 +85,6 @@ impl Core {
             );
             self.ledger_complaint = Some(Instant::now());
         }
+        Ok(())
     }
 }

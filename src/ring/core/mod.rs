@@ -4,10 +4,11 @@
 //! Order of writes: chunks, then a flush, then the facts about them, which ride along with the
 //! next flush. A block's next life is reserved durably before it begins.
 
+mod commit;
 mod durable;
 mod evict;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use super::Sequences;
 use super::fact::Fact;
 use super::ledger::Ledger;
+use super::page::RECORDS_BYTES_MAX;
 use super::space::{self, Space};
 use super::superblock::Superblock;
 use super::types::{
@@ -26,11 +28,6 @@ use crate::units::{BlockNumber, ClipId, DeviceOffset, Sequence, StreamNumber};
 
 /// Blocks reserved ahead at least.
 const RESERVED_MIN: usize = 2;
-/// Pages of a checkpoint that ride along with one flush: 4 MiB.
-const CHECKPOINT_PAGES: usize = 1024;
-/// Flushes that it takes at most until everything handed in is durable: chunks, facts, and what
-/// sealing the clips adds.
-const ROUNDS_MAX: usize = 8;
 
 /// What readers and the writer share. Locked for moments, never across I/O.
 pub(super) struct Shared {
@@ -39,9 +36,29 @@ pub(super) struct Shared {
     /// Chunks of growing clips that a flush covers.
     pub growing: HashMap<ClipId, GrowingContents>,
     /// Growing clips that the ring ended by itself; their recorders do not know yet.
-    pub ended: HashSet<ClipId>,
+    pub ended: BTreeSet<ClipId>,
     /// Counted for `status`.
     pub counters: Counters,
+}
+
+/// Clips that ended by themselves and whose recorders have not been told: more than any set of
+/// streams has at once. Beyond it the oldest are forgotten.
+const ENDED_MAX: usize = 4096;
+
+impl Shared {
+    /// The clip takes no more chunks; its recorder hears so when it comes with the next.
+    pub fn end(&mut self, clip: ClipId) {
+        self.ended.insert(clip);
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_first();
+        }
+    }
+
+    /// Whether the clip takes no more chunks.
+    pub fn has_ended(&self, clip: ClipId) -> bool {
+        self.ended.contains(&clip)
+            || self.space.clip(clip).is_some_and(|record| record.state.is_some())
+    }
 }
 
 /// The readable part of a growing clip.
@@ -117,6 +134,8 @@ pub(super) enum Undurable {
         ending: Ending,
         extents: u32,
         table: Vec<Extent>,
+        /// As in [`Growing`].
+        durable: Option<(u32, Extent)>,
     },
 }
 
@@ -166,7 +185,7 @@ impl Core {
         let shared = Shared {
             space: parts.space,
             growing: HashMap::new(),
-            ended: HashSet::new(),
+            ended: BTreeSet::new(),
             counters: Counters::default(),
         };
         Core {
@@ -196,6 +215,10 @@ impl Core {
     pub fn adopt_open_blocks(&mut self) {
         let fills: Vec<_> = self.state().space.open_blocks().collect();
         for (stream, fill) in fills {
+            if self.state().space.is_bad(fill.block) {
+                self.record(Fact::Left { stream });
+                continue;
+            }
             let open = OpenBlock {
                 block: fill.block,
                 life: fill.life,
@@ -217,13 +240,22 @@ impl Core {
         self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a fact true now and durable with the next flush.
-    pub fn record(&mut self, fact: Fact) {
+    /// Makes a fact true now and durable with the next flush; false where it contradicts those in
+    /// force, or does not fit a page.
+    pub fn record(&mut self, fact: Fact) -> bool {
+        if fact.record_length() > RECORDS_BYTES_MAX {
+            log::error!("ring: not recorded: a fact of {} bytes", fact.record_length());
+            return false;
+        }
         let applied = self.state_mut().space.apply(&fact);
         match applied {
             Ok(()) => self.pending.push(fact),
-            Err(contradiction) => log::error!("ring: not recorded: {contradiction}"),
+            Err(contradiction) => {
+                log::error!("ring: not recorded: {contradiction}");
+                return false;
+            }
         }
+        true
     }
 
     /// Sets the state of a closed clip; false where there is none, or it is being purged.
@@ -243,115 +275,22 @@ impl Core {
 
     /// Sets what is known of a stream.
     pub fn set_stream(&mut self, stream: StreamNumber, fact: Arc<[u8]>) {
-        self.record(Fact::Stream { stream, fact: fact.clone() });
-        self.interpreter.news(&News::StreamSet { stream, fact });
+        if self.record(Fact::Stream { stream, fact: fact.clone() }) {
+            self.interpreter.news(&News::StreamSet { stream, fact });
+        }
     }
 
-    /// The clip is gone, for the reason that its state tells, or else for `otherwise`.
+    /// The closed clip is gone, for the reason that its state tells, or else for `otherwise`.
     pub fn forget(&mut self, clip: ClipId, otherwise: Reason) {
-        let fact = self.state().space.clip(clip).map(|r| space::gone(clip, r, otherwise));
+        let fact = {
+            let state = self.state();
+            let closed = state.space.clip(clip).filter(|record| record.state.is_some());
+            closed.map(|record| space::gone(clip, record, otherwise))
+        };
         if let Some(fact @ Fact::Gone { reason, .. }) = fact {
             self.record(fact);
             self.interpreter.news(&News::ClipGone { clip, reason });
         }
-    }
-
-    /// Whether a flush would make anything durable.
-    pub fn is_dirty(&self) -> bool {
-        !self.pending.is_empty() || !self.undurable.is_empty() || self.ledger.is_checkpointing()
-    }
-
-    /// Writes the facts that are due and flushes: whatever was handed in before is durable then,
-    /// and the facts about it are due with the next flush.
-    ///
-    /// # Errors
-    /// What the device says. What the flush should have covered counts as not written.
-    pub fn commit(&mut self) -> io::Result<()> {
-        self.keep_facts_within_the_ledger();
-        self.reserve_ahead();
-        match self.flush_facts() {
-            Ok(()) => {
-                self.ready.extend(self.reserving.drain(..));
-                self.announce();
-                self.tell_what_is_durable();
-                Ok(())
-            }
-            Err(error) => {
-                log::error!("ring: nothing since the last flush is safe: {error}");
-                self.state_mut().counters.errors += 1;
-                self.ledger.flush_failed();
-                self.drop_undurable();
-                Err(error)
-            }
-        }
-    }
-
-    /// Commits until nothing is due.
-    ///
-    /// # Errors
-    /// As [`Core::commit`].
-    pub fn settle(&mut self) -> io::Result<()> {
-        for _ in 0..ROUNDS_MAX {
-            self.commit()?;
-            if self.pending.is_empty() && self.undurable.is_empty() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends what still grows, and makes the end of the session durable.
-    ///
-    /// # Errors
-    /// As [`Core::commit`].
-    pub fn close(&mut self) -> io::Result<()> {
-        let growing: Vec<ClipId> = self.growing.keys().copied().collect();
-        for clip in growing {
-            self.end_clip(clip, Ending::Closed);
-        }
-        self.settle()?;
-        self.record(Fact::Clean);
-        self.flush_facts()
-    }
-
-    /// Begins a checkpoint now: the log has rotten pages, or came from a crash.
-    pub fn begin_checkpoint(&mut self) {
-        if !self.ledger.is_checkpointing() {
-            let facts = self.state().space.facts();
-            self.ledger.begin_checkpoint(&facts);
-        }
-    }
-
-    /// Makes the recorded facts durable, and whatever was written before.
-    ///
-    /// # Errors
-    /// What the device says.
-    pub fn flush_facts(&mut self) -> io::Result<()> {
-        self.write_facts()?;
-        self.flush()?;
-        self.epoch += 1;
-        self.ledger.flushed();
-        self.unannounced.append(&mut self.pending);
-        Ok(())
-    }
-
-    fn write_facts(&mut self) -> io::Result<()> {
-        if self.ledger.is_urgent(self.pending.len()) {
-            self.begin_checkpoint();
-            self.ledger.advance_checkpoint(&*self.device, self.epoch, usize::MAX)?;
-            self.flush()?;
-            self.ledger.flushed();
-        }
-        self.ledger.append(&*self.device, self.epoch, &self.pending)?;
-        if self.ledger.wants_checkpoint() {
-            self.begin_checkpoint();
-        }
-        self.ledger.advance_checkpoint(&*self.device, self.epoch, CHECKPOINT_PAGES)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.state_mut().counters.flushes += 1;
-        self.device.flush()
     }
 
     pub(super) fn write(&mut self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {

@@ -156,6 +156,12 @@ impl Fact {
         Ok(Some(fact))
     }
 
+    /// Whether the last fact of a checkpoint is among the records of a page.
+    #[must_use]
+    pub fn ends_checkpoint(records: &[u8]) -> bool {
+        Fact::records(records).any(|(kind, _)| kind == code::CHECKPOINT_END)
+    }
+
     /// Splits the records of a page. The iterator ends behind the first record that does not fit.
     pub fn records(mut records: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
         std::iter::from_fn(move || {

@@ -13,7 +13,6 @@ use super::page::{self, PageHeader, RECORDS_BYTES_MAX};
 use super::superblock::{Geometry, Superblock};
 use crate::device::{AlignedBuffer, Device};
 use crate::units::{ByteCount, PAGE_BYTES};
-use scan::{facts_of, scan};
 
 /// Read and written at once, in pages: 1 MiB.
 const STRIDE_PAGES: usize = 256;
@@ -32,7 +31,39 @@ struct Tail {
     area: usize,
     generation: u64,
     next_page: u32,
+    /// Checksum that the next page names.
     previous: u32,
+    /// Pages that a flush has covered, and the checksum of the last of them.
+    flushed_pages: u32,
+    flushed_previous: u32,
+    /// Whether the checkpoint at the beginning is complete.
+    checkpointed: bool,
+}
+
+impl Tail {
+    fn empty(area: usize, generation: u64) -> Tail {
+        Tail {
+            area,
+            generation,
+            next_page: 0,
+            previous: 0,
+            flushed_pages: 0,
+            flushed_previous: 0,
+            checkpointed: false,
+        }
+    }
+
+    fn flushed(&mut self) {
+        self.flushed_pages = self.next_page;
+        self.flushed_previous = self.previous;
+    }
+
+    /// What was written since the last flush counts for nothing. Its place is not used again: a
+    /// page of it may be there all the same.
+    fn flush_failed(&mut self) {
+        self.previous = self.flushed_previous;
+        self.flushed_pages = self.next_page;
+    }
 }
 
 /// A checkpoint that is being written.
@@ -80,6 +111,8 @@ pub struct Findings {
     pub unreadable_facts: u32,
     /// The newest area had no complete checkpoint and the other one served.
     pub fell_back: bool,
+    /// Clips that the area before still knew, and rotten pages of the checkpoint had held.
+    pub clips_restored: u32,
 }
 
 impl Findings {
@@ -98,6 +131,9 @@ impl Findings {
 pub struct Replay {
     /// In the order in which they were logged.
     pub facts: Vec<Fact>,
+    /// Where pages of the checkpoint are rotten: what the area before said, which was in force
+    /// when the checkpoint was written.
+    pub older: Vec<Fact>,
     /// The highest epoch of any page.
     pub epoch: u64,
     /// What was met.
@@ -131,7 +167,7 @@ impl Ledger {
         let mut ledger = Ledger {
             ring_uuid: superblock.ring_uuid,
             geometry: superblock.geometry,
-            tail: Tail { area: 0, generation: 1, next_page: 0, previous: 0 },
+            tail: Tail::empty(0, 1),
             generation_max: 1,
             checkpoint: None,
             complete: None,
@@ -160,23 +196,28 @@ impl Ledger {
         let mut areas = Vec::new();
         let mut failure = None;
         for area in 0..2 {
-            match scan(device, superblock, area) {
+            match scan::scan(device, superblock, area) {
                 Ok(found) => areas.extend(found),
                 Err(source) => failure = Some(LedgerError::Device { area, source }),
             }
         }
         areas.sort_by_key(|scan| std::cmp::Reverse(scan.generation));
         let generation_max = areas.first().map_or(0, |scan| scan.generation);
-        for found in areas {
+        let epoch = areas.iter().map(|scan| scan.epoch).max().unwrap_or(0);
+        let mut areas = areas.into_iter();
+        while let Some(found) = areas.next() {
             let fell_back = found.generation != generation_max;
-            let (facts, unreadable) = facts_of(&found);
-            if !facts.contains(&Fact::CheckpointEnd) {
+            let (facts, unreadable) = found.facts();
+            if !found.tail.checkpointed {
                 continue;
             }
-            let mut findings = found.findings;
+            let mut findings = found.findings.clone();
             findings.unreadable_facts = unreadable;
             // The other area holding an unfinished newer checkpoint is no damage in itself.
             findings.fell_back = fell_back && failure.is_some();
+            // What the other area says was true when the checkpoint was written.
+            let older =
+                areas.next().filter(|_| found.rotten_checkpoint).map(|older| older.facts().0);
             let ledger = Ledger {
                 ring_uuid: superblock.ring_uuid,
                 geometry: superblock.geometry,
@@ -185,7 +226,8 @@ impl Ledger {
                 checkpoint: None,
                 complete: None,
             };
-            return Ok(Replay { facts, epoch: found.epoch, findings, ledger });
+            let older = older.unwrap_or_default();
+            return Ok(Replay { facts, older, epoch, findings, ledger });
         }
         Err(failure.unwrap_or(LedgerError::Lost))
     }
@@ -198,11 +240,12 @@ impl Ledger {
         if facts.is_empty() {
             return Ok(());
         }
+        let records = paginate(facts);
+        write_pages(device, &self.geometry, &self.ring_uuid, &mut self.tail, epoch, &records)?;
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.since.extend_from_slice(facts);
         }
-        let records = paginate(facts);
-        write_pages(device, &self.geometry, &self.ring_uuid, &mut self.tail, epoch, &records)
+        Ok(())
     }
 
     /// Whether a checkpoint should begin now.
@@ -213,21 +256,17 @@ impl Ledger {
         self.checkpoint.is_none() && self.complete.is_none() && used >= limit
     }
 
-    /// Whether the area is so full that a running checkpoint has to be finished at once.
+    /// Whether these facts still fit behind the log; where they do not, a checkpoint that holds
+    /// them has to take its place.
     #[must_use]
-    pub fn is_urgent(&self, facts: usize) -> bool {
-        let pages = paginate_bound(facts);
-        u64::from(self.tail.next_page) + pages + 4 >= u64::from(self.area_pages())
+    pub fn has_room_for(&self, facts: &[Fact]) -> bool {
+        self.tail.next_page as usize + paginate(facts).len() <= self.area_pages() as usize
     }
 
-    /// Begins a checkpoint with all facts in force; logging goes on beside it.
+    /// Begins a checkpoint with all facts in force; logging goes on beside it. One that is under
+    /// way is given up.
     pub fn begin_checkpoint(&mut self, facts: &[Fact]) {
-        let tail = Tail {
-            area: 1 - self.tail.area,
-            generation: self.generation_max + 1,
-            next_page: 0,
-            previous: 0,
-        };
+        let tail = Tail::empty(1 - self.tail.area, self.generation_max + 1);
         self.generation_max = tail.generation;
         let records = paginate(facts);
         self.checkpoint = Some(Checkpoint { tail, records, written: 0, since: Vec::new() });
@@ -256,6 +295,7 @@ impl Ledger {
         }
         since.push(Fact::CheckpointEnd);
         write_pages(device, geometry, uuid, tail, epoch, &paginate(since))?;
+        tail.checkpointed = true;
         self.complete = Some(checkpoint.tail);
         Ok(())
     }
@@ -272,11 +312,18 @@ impl Ledger {
             log::debug!("ledger: generation {} serves in area {}", tail.generation, tail.area);
             self.tail = tail;
         }
+        self.tail.flushed();
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.tail.flushed();
+        }
     }
 
-    /// A flush failed: a checkpoint that waited for it is not to be trusted.
+    /// A write or a flush failed: what was appended since the last good flush counts as not
+    /// written, and a checkpoint that was under way is given up.
     pub fn flush_failed(&mut self) {
         self.complete = None;
+        self.checkpoint = None;
+        self.tail.flush_failed();
     }
 
     /// Bytes that all facts in force may take as records.
@@ -308,11 +355,6 @@ fn paginate(facts: &[Fact]) -> Vec<Vec<u8>> {
     pages
 }
 
-/// More pages than `facts` facts of usual length take.
-fn paginate_bound(facts: usize) -> u64 {
-    facts as u64 / 8 + 1
-}
-
 fn write_pages(
     device: &dyn Device,
     geometry: &Geometry,
@@ -335,6 +377,8 @@ fn write_pages(
                 epoch,
                 number: tail.next_page,
                 previous: tail.previous,
+                flushed_pages: tail.flushed_pages,
+                checkpointed: tail.checkpointed,
             };
             let (page, checksum) = page::seal(ring_uuid, &header, records);
             slot.copy_from_slice(&page);

@@ -1,4 +1,4 @@
-//! Reading an area: which of its pages belong to the log.
+//! Reading a ledger area: which of its pages belong to the log, and what is missing.
 
 use std::io;
 use std::ops::Range;
@@ -12,12 +12,14 @@ use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
 /// Pages of one generation of an area, as they were found.
 pub(super) struct Scan {
-    pub(super) generation: u64,
+    pub generation: u64,
     strides: Vec<AlignedBuffer>,
-    accepted: Vec<u32>,
-    pub(super) tail: Tail,
-    pub(super) epoch: u64,
-    pub(super) findings: Findings,
+    accepted: Vec<Seen>,
+    pub tail: Tail,
+    pub epoch: u64,
+    pub findings: Findings,
+    /// Rotten pages may have been part of the checkpoint.
+    pub rotten_checkpoint: bool,
 }
 
 /// Reads the pages of one area, as far as its generation goes; `None` where it holds none.
@@ -30,16 +32,19 @@ pub(super) fn scan(
     let start = geometry.ledger_start(area);
     let mut pages: Vec<Seen> = Vec::new();
     let mut strides = Vec::new();
-    let mut generation = None;
+    let (mut generation, mut failure) = (None, None);
     let area_bytes = geometry.ledger_area.0;
     let stride_bytes = STRIDE_PAGES as u64 * PAGE_BYTES;
     for at in (0..area_bytes).step_by(stride_bytes as usize) {
         let range = at..(at + stride_bytes).min(area_bytes);
-        let stride = read_stride(device, start, &range)?;
+        let (stride, error) = read_stride(device, start, &range);
+        let unreadable = error.is_some();
+        failure = failure.or(error);
         let first = (at / PAGE_BYTES) as u32;
         let before = pages.len();
         for (index, bytes) in stride.chunks(PAGE_BYTES as usize).enumerate() {
-            let Slot::Sealed { header, checksum, .. } = page::open(&superblock.ring_uuid, bytes)
+            let Slot::Sealed { header, checksum, records } =
+                page::open(&superblock.ring_uuid, bytes)
             else {
                 continue;
             };
@@ -51,100 +56,123 @@ pub(super) fn scan(
                 pages.clear();
             }
             if Some(header.generation) == generation && header.number == number {
-                pages.push(Seen { header, checksum });
+                let ends_checkpoint = Fact::ends_checkpoint(records);
+                pages.push(Seen { header, checksum, ends_checkpoint });
             }
         }
         strides.push(stride);
-        if pages.len() == before {
+        if pages.len() == before && !unreadable {
             break;
         }
     }
-    let Some(generation) = generation else { return Ok(None) };
+    let Some(generation) = generation else { return failure.map_or(Ok(None), Err) };
     Ok(Some(accept(area, generation, strides, &pages)))
 }
 
+/// One bad sector must not take a megabyte of pages with it: what can't be read at once is read
+/// page by page, and pages that can't be read are zeros, which is rot to the caller.
 fn read_stride(
     device: &dyn Device,
     start: DeviceOffset,
     range: &Range<u64>,
-) -> io::Result<AlignedBuffer> {
+) -> (AlignedBuffer, Option<io::Error>) {
     let length = (range.end - range.start) as usize;
-    match crate::device::read(device, start + ByteCount(range.start), length) {
-        Ok(buffer) => Ok(buffer),
-        Err(error) => {
-            // One bad sector must not take a megabyte of pages with it: page by page, and what
-            // can't be read stays zeros, which is a rotten page to the caller.
-            log::warn!("ledger: {error}; reading page by page");
-            let mut buffer = AlignedBuffer::zeroed(length);
-            let mut readable = false;
-            for (index, slot) in buffer.chunks_mut(PAGE_BYTES as usize).enumerate() {
-                let offset = ByteCount(range.start + index as u64 * PAGE_BYTES);
-                if let Ok(page) = crate::device::read(device, start + offset, slot.len()) {
-                    slot.copy_from_slice(&page);
-                    readable = true;
-                }
-            }
-            if readable { Ok(buffer) } else { Err(error) }
+    let error = match crate::device::read(device, start + ByteCount(range.start), length) {
+        Ok(buffer) => return (buffer, None),
+        Err(error) => error,
+    };
+    log::warn!("ledger: {error}; reading page by page");
+    let mut buffer = AlignedBuffer::zeroed(length);
+    for (index, slot) in buffer.chunks_mut(PAGE_BYTES as usize).enumerate() {
+        let offset = ByteCount(range.start + index as u64 * PAGE_BYTES);
+        if let Ok(page) = crate::device::read(device, start + offset, slot.len()) {
+            slot.copy_from_slice(&page);
         }
     }
+    (buffer, Some(error))
 }
 
 #[derive(Clone, Copy)]
 struct Seen {
     header: PageHeader,
     checksum: u32,
+    /// It holds the end of the checkpoint.
+    ends_checkpoint: bool,
 }
 
-/// Decides which pages belong to the log. A gap before pages of the last epoch is a torn tail: no
-/// flush had covered them. A gap before an earlier epoch is rot.
+/// Decides which pages belong to the log. A page that names the one before it belongs to it.
+/// Where that one is missing, it had been flushed (then it is rot, and the log goes on behind
+/// it) or it had not (then the log ends there: no flush covered what follows either).
 fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Seen]) -> Scan {
     let epoch_max = pages.iter().map(|page| page.header.epoch).max().unwrap_or(0);
     let mut findings =
         Findings { pages_read: (strides.len() * STRIDE_PAGES) as u32, ..Findings::default() };
-    let mut accepted: Vec<u32> = Vec::with_capacity(pages.len());
-    let mut tail = Tail { area, generation, next_page: 0, previous: 0 };
-    let mut epoch = 0;
+    let mut accepted: Vec<Seen> = Vec::with_capacity(pages.len());
+    let mut tail = Tail::empty(area, generation);
+    let mut rotten_checkpoint = false;
     for seen in pages {
         let header = &seen.header;
         let gap = header.number != tail.next_page;
-        let stale = header.epoch < epoch || (!gap && header.previous != tail.previous);
-        if stale {
+        let epoch = accepted.last().map_or(0, |page| page.header.epoch);
+        if header.epoch < epoch {
             break;
         }
-        if gap {
-            if header.epoch == epoch_max {
+        if header.previous != tail.previous {
+            if let Some(behind) = last_safe(&accepted, header) {
+                // The pages between were part of a failed flush, and are said again from here on.
+                accepted.truncate(behind);
+            } else if !gap {
+                break;
+            } else if header.epoch == epoch_max && header.number > header.flushed_pages {
                 findings.torn_tail += 1;
                 continue;
+            } else {
+                rotten_checkpoint |= !tail.checkpointed;
+                findings.rotten.extend((tail.next_page..header.number).map(|page| (area, page)));
             }
-            findings.rotten.extend((tail.next_page..header.number).map(|page| (area, page)));
         }
-        epoch = header.epoch;
-        accepted.push(header.number);
-        tail.next_page = header.number + 1;
+        accepted.push(*seen);
+        tail.next_page = header.number.saturating_add(1);
         tail.previous = seen.checksum;
+        tail.checkpointed |= header.checkpointed || seen.ends_checkpoint;
     }
-    Scan { generation, strides, accepted, tail, epoch, findings }
+    tail.flushed();
+    let epoch = epoch_max;
+    Scan { generation, strides, accepted, tail, epoch, findings, rotten_checkpoint }
 }
 
-pub(super) fn facts_of(scan: &Scan) -> (Vec<Fact>, u32) {
-    let mut facts = Vec::new();
-    let mut unreadable = 0;
-    for number in &scan.accepted {
-        let stride = &scan.strides[*number as usize / STRIDE_PAGES];
-        let at = (*number as usize % STRIDE_PAGES) * PAGE_BYTES as usize;
-        let bytes = &stride[at..at + PAGE_BYTES as usize];
-        let uuid = page::ring_uuid(bytes);
-        let Slot::Sealed { records, .. } = page::open(&uuid, bytes) else { continue };
-        for (kind, body) in Fact::records(records) {
-            match Fact::decode(kind, body) {
-                Ok(Some(fact)) => facts.push(fact),
-                Ok(None) => unreadable += 1,
-                Err(error) => {
-                    log::warn!("ledger page {number}: {error}");
-                    unreadable += 1;
+/// How many of the accepted pages come before a page that passes over what a failed flush left.
+/// Epochs count good flushes: the pages passed over have the same as that page.
+fn last_safe(accepted: &[Seen], next: &PageHeader) -> Option<usize> {
+    let same = accepted.iter().rev().take_while(|page| page.header.epoch == next.epoch).count();
+    let from = accepted.len().saturating_sub(same + 1);
+    let found = accepted[from..].iter().rposition(|page| page.checksum == next.previous)?;
+    Some(from + found + 1)
+}
+
+impl Scan {
+    /// The facts of the pages, and how many more could not be made sense of.
+    pub fn facts(&self) -> (Vec<Fact>, u32) {
+        let mut facts = Vec::new();
+        let mut unreadable = 0;
+        for page in self.accepted.iter().map(|page| page.header.number as usize) {
+            let stride = &self.strides[page / STRIDE_PAGES];
+            let at = (page % STRIDE_PAGES) * PAGE_BYTES as usize;
+            let bytes = &stride[at..at + PAGE_BYTES as usize];
+            let Slot::Sealed { records, .. } = page::open(&page::ring_uuid(bytes), bytes) else {
+                continue;
+            };
+            for (kind, body) in Fact::records(records) {
+                match Fact::decode(kind, body) {
+                    Ok(Some(fact)) => facts.push(fact),
+                    Ok(None) => unreadable += 1,
+                    Err(error) => {
+                        log::warn!("ledger page {page}: {error}");
+                        unreadable += 1;
+                    }
                 }
             }
         }
+        (facts, unreadable)
     }
-    (facts, unreadable)
 }

@@ -1,13 +1,11 @@
-//! What a crash left: chunks that no fact speaks of, and the clips that they belong to.
+//! What a crash left in blocks that no fact speaks of yet: found, tried, sorted to its clips.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Opening;
 use crate::device::Device;
 use crate::ring::chunk::ChunkKind;
 use crate::ring::core::Core;
-use crate::ring::fact::Fact;
 use crate::ring::space::Space;
 use crate::ring::superblock::Superblock;
 use crate::ring::types::{DurableChunk, Ending, Extent};
@@ -22,18 +20,19 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn epoch_max(&self) -> u64 {
+    fn epoch_max(&self) -> u64 {
         self.chunks.iter().map(|at| at.header.fixed.epoch).max().unwrap_or(0)
     }
 }
 
-/// Walks the blocks that streams were going on in, and those reserved for a next life.
-pub(super) fn find_unknown(
+/// Walks the blocks that streams were going on in, and those reserved for a next life. Answers
+/// what is there, and the highest epoch that anything durable has.
+pub(super) fn find(
     device: &dyn Device,
     superblock: &Superblock,
     space: &Space,
     ledger_epoch: u64,
-) -> Vec<Found> {
+) -> (Vec<Found>, u64) {
     let mut found = Vec::new();
     let open = space.open_blocks().map(|(_, fill)| Walk {
         device,
@@ -78,7 +77,7 @@ pub(super) fn find_unknown(
         cut_torn(device, superblock, found, epoch_max);
     }
     found.sort_by_key(|found| found.life);
-    found
+    (found, epoch_max)
 }
 
 /// Chunks of the last epoch may have been under way when the power went: the first whose samples
@@ -201,8 +200,7 @@ fn close_remains(core: &mut Core, clip: ClipId, remains: &Remains) {
             };
             core.interpreter.chunk_durable(clip, &chunk);
         }
-        let growth = Arc::from(core.interpreter.growth(clip));
-        core.record(Fact::Extent { clip, stream, ordinal, extent: *extent, growth });
+        core.record_extent(clip, stream, ordinal, *extent);
         ordinal += 1;
     }
     core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());

@@ -1,4 +1,4 @@
-//! Opening a ring: superblock, ledger, and what a crash left in blocks that no fact speaks of yet.
+//! Opening a ring: superblock, ledger, and what a crash left behind.
 
 mod adopt;
 
@@ -10,11 +10,11 @@ use super::core::{Core, Parts};
 use super::fact::Fact;
 use super::ledger::{Findings, Ledger, LedgerError, Replay};
 use super::space::Space;
-use super::superblock::{NotASuperblock, SUPERBLOCK_AREA, Superblock};
+use super::superblock::{Geometry, NotASuperblock, SUPERBLOCK_AREA, Superblock};
 use super::types::{ClipState, ClockFact, Interpreter, News};
 use super::{RingError, Sequences, Settings};
 use crate::clock::Clock;
-use crate::device::{self, AlignedBuffer, Device};
+use crate::device::{self, Device};
 use crate::units::{DeviceOffset, PAGE_BYTES, Sequence, SessionNumber};
 
 /// What opening a ring met and took; for the log.
@@ -94,14 +94,25 @@ pub fn read_ledger(
         }
         LedgerError::Lost => RingError::LedgerLost,
     })?;
-    let mut space = Space::new(geometry.block_count, geometry.block_pages());
-    for fact in &replay.facts {
-        if let Err(contradiction) = space.apply(fact) {
-            log::warn!("ledger: {contradiction}");
-            replay.findings.unreadable_facts += 1;
-        }
+    let (mut space, contradictions) = applied(geometry, &replay.facts);
+    replay.findings.unreadable_facts += contradictions;
+    if !replay.older.is_empty() {
+        let (older, _) = applied(geometry, &replay.older);
+        replay.findings.clips_restored = space.restore(&older, &replay.facts) as u32;
     }
     Ok((space, replay))
+}
+
+fn applied(geometry: &Geometry, facts: &[Fact]) -> (Space, u32) {
+    let mut space = Space::new(geometry);
+    let mut contradictions = 0;
+    for fact in facts {
+        if let Err(contradiction) = space.apply(fact) {
+            log::warn!("ledger: {contradiction}");
+            contradictions += 1;
+        }
+    }
+    (space, contradictions)
 }
 
 /// Opens a ring for writing: everything that the device can vouch for is known to `interpreter`
@@ -118,6 +129,9 @@ pub(super) fn open(
     // What a crash left in the drive's cache must not become durable behind our back.
     device.flush().map_err(|source| RingError::Device { what: "first flush".into(), source })?;
     let (superblock, from_copy) = read_superblock(&*device)?;
+    if superblock.ro_compat != 0 {
+        return Err(RingError::ReadOnly { features: superblock.ro_compat });
+    }
     let started = Instant::now();
     let (space, replay) = read_ledger(&*device, &superblock)?;
     log::info!(
@@ -131,53 +145,64 @@ pub(super) fn open(
         superblock_from_copy: from_copy,
         was_clean: space.is_clean(),
         known_clock: space.known_clock(),
-        session: SessionNumber(space.session().0 + 1),
+        session: SessionNumber(space.session().0.saturating_add(1)),
         ..Opening::default()
     };
     if opening.session > Sequence::SESSION_MAX {
         return Err(RingError::SessionsExhausted);
     }
-    let found = if space.is_clean() {
-        Vec::new()
+    let (found, epoch) = if space.is_clean() {
+        (Vec::new(), replay.epoch)
     } else {
-        adopt::find_unknown(&*device, &superblock, &space, replay.epoch)
+        adopt::find(&*device, &superblock, &space, replay.epoch)
     };
-    let epoch = found.iter().map(|found| found.epoch_max()).max().unwrap_or(0).max(replay.epoch);
-    let next_stream = space.streams().map(|(stream, _)| stream.0).max().map_or(1, |max| max + 1);
-    let sequences = Arc::new(Sequences::new(opening.session, next_stream));
+    let next_stream = space.last_stream().map_or(1, |last| last.0 + 1);
     let mut core = Core::new(Parts {
         device,
         clock,
         superblock,
         interpreter,
-        sequences,
+        sequences: Arc::new(Sequences::new(opening.session, next_stream)),
         ledger: replay.ledger,
-        epoch: epoch + 1,
+        epoch,
         space,
         wipe: settings.wipe,
     });
-    begin_session(&mut core, &opening)
-        .map_err(|source| RingError::Device { what: "beginning a session".into(), source })?;
+    if opening.superblock_from_copy {
+        repair_superblock(&mut core).map_err(failed("repairing the superblock"))?;
+    }
     tell_what_is_known(&mut core);
     adopt::adopt(&mut core, found, &mut opening);
-    core.state_mut().space.drop_reservations();
-    let idle = core.state().space.idle_streams();
-    for stream in idle {
-        core.record(Fact::Left { stream });
-    }
+    begin_session(&mut core, &opening).map_err(failed("beginning a session"))?;
     core.adopt_open_blocks();
     if !opening.findings.is_clean() {
         core.begin_checkpoint();
     }
-    core.settle().map_err(|source| RingError::Device { what: "closing clips".into(), source })?;
+    core.settle().map_err(failed("closing clips"))?;
     Ok((core, opening))
 }
 
+fn failed(what: &str) -> impl FnOnce(io::Error) -> RingError {
+    let what = what.to_owned();
+    move |source| RingError::Device { what, source }
+}
+
+/// As it stands in the copy: a later program may have written records that this one does not know.
+fn repair_superblock(core: &mut Core) -> io::Result<()> {
+    log::warn!("superblock: repaired from its copy");
+    let copy = core.superblock.geometry.superblock_copy();
+    let page = device::read(&*core.device, copy, PAGE_BYTES as usize)?;
+    core.write(DeviceOffset(0), &page)
+}
+
+/// Makes durable what was found, and behind it that the session has begun. In this order, with
+/// one flush, and in the epoch of what was found: a second power cut finds either the new session
+/// with all of that, or the old session with the same blocks to look into again.
 fn begin_session(core: &mut Core, opening: &Opening) -> io::Result<()> {
-    if opening.superblock_from_copy {
-        log::warn!("superblock: repaired from its copy");
-        let page = AlignedBuffer::from_bytes(&core.superblock.encode());
-        core.write(DeviceOffset(0), &page)?;
+    core.state_mut().space.drop_reservations();
+    let idle = core.state().space.idle_streams();
+    for stream in idle {
+        core.record(Fact::Left { stream });
     }
     let now = core.clock.read();
     let clock = ClockFact { wall: now.wall, boot: now.boot, boot_id: now.boot_id };

@@ -3,19 +3,23 @@
 //! Replaying the ledger and running the ring go through the same [`Space::apply`], so that what a
 //! restart finds is what was there before it. Applying a fact twice changes nothing.
 
+mod checks;
 mod queries;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::fact::Fact;
+use super::superblock::Geometry;
 use super::types::{ClipState, ClockFact, Extent, Reason};
 use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber,
 };
 
-/// Observations kept in force; the oldest make room. About 200 KiB of ledger.
-const OBSERVATIONS_MAX: usize = 2048;
+/// Observations kept in force take this part of a ledger area at most, in percent; the oldest
+/// make room. Clips would have to go for them otherwise.
+const OBSERVATIONS_MAX_PERCENT: u64 = 10;
 
 /// A block, as the facts have it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +85,8 @@ pub struct Space {
     open: BTreeMap<StreamNumber, Fill>,
     reserved: BTreeMap<BlockNumber, Sequence>,
     observations: VecDeque<Fact>,
+    observation_bytes: u64,
+    observation_bytes_max: u64,
     session: SessionNumber,
     opened: Option<ClockFact>,
     known_clock: Option<ClockFact>,
@@ -93,7 +99,8 @@ pub struct Space {
 impl Space {
     /// Nothing but free blocks.
     #[must_use]
-    pub fn new(block_count: u32, pages_per_block: u32) -> Space {
+    pub fn new(geometry: &Geometry) -> Space {
+        let (block_count, pages_per_block) = (geometry.block_count, geometry.block_pages());
         Space {
             blocks: vec![Block::default(); block_count as usize],
             free: (0..block_count).map(BlockNumber).collect(),
@@ -102,6 +109,8 @@ impl Space {
             open: BTreeMap::new(),
             reserved: BTreeMap::new(),
             observations: VecDeque::new(),
+            observation_bytes: 0,
+            observation_bytes_max: geometry.ledger_area.0 * OBSERVATIONS_MAX_PERCENT / 100,
             session: SessionNumber(0),
             opened: None,
             known_clock: None,
@@ -127,8 +136,11 @@ impl Space {
             }
             Fact::Clean | Fact::CheckpointEnd => {}
             Fact::Clock { clock } => self.known_clock = Some(*clock),
-            Fact::Stream { stream, fact } => self.set_stream(*stream, fact),
-            Fact::Reserved { block, life } => self.reserve(*block, *life)?,
+            Fact::Stream { stream, fact } => self.set_stream(*stream, fact)?,
+            Fact::Reserved { block, life } => {
+                self.reserve(*block, *life)?;
+                self.session = self.session.max(life.session());
+            }
             Fact::Fill { stream, block, life, end_page, next_chunk, seal } => {
                 let fill = Fill {
                     block: *block,
@@ -137,11 +149,13 @@ impl Space {
                     next_chunk: *next_chunk,
                     seal: *seal,
                 };
-                self.check_block(*block, end_page)?;
+                self.check_place(*block, 1..*end_page)?;
+                self.check_stream(*stream)?;
                 self.set_open(*stream, fill);
             }
             Fact::Extent { clip, stream, ordinal, extent, growth } => {
                 self.add_extent(*clip, *stream, *ordinal, extent, growth)?;
+                self.session = self.session.max(clip.0.session());
             }
             Fact::Clip { clip, stream, extents, table, fact } => {
                 self.close_clip(*clip, *stream, *extents, table, fact)?;
@@ -154,19 +168,14 @@ impl Space {
                 record.state = Some(*state);
             }
             Fact::Gone { clip, .. } => self.forget(*clip),
-            Fact::Observation { .. } => {
-                self.observations.push_back(fact.clone());
-                if self.observations.len() > OBSERVATIONS_MAX {
-                    self.observations.pop_front();
-                }
-            }
+            Fact::Observation { .. } => self.observe(fact),
             Fact::Left { stream } => {
                 if let Some(fill) = self.open.remove(stream) {
                     self.release(fill.block);
                 }
             }
             Fact::Bad { block } => {
-                self.check_block(*block, &0)?;
+                self.check_place(*block, 1..1)?;
                 self.blocks[block.0 as usize].bad = true;
                 self.free.remove(block);
             }
@@ -174,26 +183,30 @@ impl Space {
         Ok(())
     }
 
-    fn check_block(&self, block: BlockNumber, end_page: &u32) -> Result<(), Contradiction> {
-        if block.0 as usize >= self.blocks.len() || *end_page > self.pages_per_block {
-            return Err(Contradiction(format!(
-                "page {end_page} of block {block}: the ring has {} blocks of {} pages",
-                self.blocks.len(),
-                self.pages_per_block
-            )));
-        }
-        Ok(())
-    }
-
-    fn set_stream(&mut self, stream: StreamNumber, fact: &Arc<[u8]>) {
+    fn set_stream(&mut self, stream: StreamNumber, fact: &Arc<[u8]>) -> Result<(), Contradiction> {
+        self.check_stream(stream)?;
         self.fact_bytes += fact.len() as u64 + FACT_OVERHEAD_BYTES;
         if let Some(old) = self.streams.insert(stream, fact.clone()) {
             self.fact_bytes -= old.len() as u64 + FACT_OVERHEAD_BYTES;
         }
+        Ok(())
+    }
+
+    fn observe(&mut self, fact: &Fact) {
+        if self.observations.contains(fact) {
+            return;
+        }
+        self.observations.push_back(fact.clone());
+        self.observation_bytes += fact.record_length() as u64;
+        while self.observation_bytes > self.observation_bytes_max
+            && let Some(oldest) = self.observations.pop_front()
+        {
+            self.observation_bytes -= oldest.record_length() as u64;
+        }
     }
 
     fn reserve(&mut self, block: BlockNumber, life: Sequence) -> Result<(), Contradiction> {
-        self.check_block(block, &0)?;
+        self.check_place(block, 1..1)?;
         match self.reserved.insert(block, life) {
             Some(_) => {}
             None if self.blocks[block.0 as usize].holders == 0 => self.hold(block),
@@ -232,7 +245,8 @@ impl Space {
         extent: &Extent,
         growth: &Arc<[u8]>,
     ) -> Result<(), Contradiction> {
-        self.check_block(extent.block, &extent.end_page)?;
+        self.check_extent(extent)?;
+        self.check_stream(stream)?;
         let known = self.clips.get(&clip);
         let have = known.map_or(0, |record| record.extents.len() as u32);
         if have > ordinal {
@@ -288,7 +302,7 @@ impl Space {
         fact: &Arc<[u8]>,
     ) -> Result<(), Contradiction> {
         for extent in table {
-            self.check_block(extent.block, &extent.end_page)?;
+            self.check_extent(extent)?;
         }
         let record = self.clips.get_mut(&clip);
         let have = record.as_ref().map_or(0, |record| record.extents.len() as u32);
@@ -298,8 +312,8 @@ impl Space {
         if record.state.is_some() {
             return Ok(());
         }
-        self.fact_bytes =
-            self.fact_bytes + fact.len() as u64 + FACT_OVERHEAD_BYTES - record.fact.len() as u64;
+        self.fact_bytes += closed_bytes(fact, table.len());
+        self.fact_bytes -= record.fact.len() as u64;
         record.fact = fact.clone();
         record.table = table.to_vec();
         record.state = Some(ClipState::Closed);
@@ -312,8 +326,10 @@ impl Space {
 
     fn forget(&mut self, clip: ClipId) {
         let Some(record) = self.clips.remove(&clip) else { return };
-        let closed = if record.state.is_some() { FACT_OVERHEAD_BYTES } else { 0 };
-        let facts = record.fact.len() as u64 + closed;
+        let facts = match record.state {
+            Some(_) => closed_bytes(&record.fact, record.table.len()),
+            None => record.fact.len() as u64,
+        };
         self.fact_bytes -= facts + record.extents.len() as u64 * EXTENT_FACT_BYTES;
         for extent in record.extents.iter().chain(&record.table) {
             self.release(extent.block);
@@ -352,9 +368,11 @@ impl Space {
 /// Kind, length, version and numbers of a fact beside its opaque part, in bytes, at most.
 const FACT_OVERHEAD_BYTES: u64 = 64;
 /// An extent's record, in bytes, at most.
-const EXTENT_FACT_BYTES: u64 = 48;
-/// An observation's record, in bytes, usually.
-const OBSERVATION_FACT_BYTES: u64 = 100;
+const EXTENT_FACT_BYTES: u64 = 64;
+
+fn closed_bytes(fact: &[u8], table_extents: usize) -> u64 {
+    fact.len() as u64 + FACT_OVERHEAD_BYTES + table_extents as u64 * EXTENT_FACT_BYTES
+}
 
 impl Fill {
     /// The fact that says so.

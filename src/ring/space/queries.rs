@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, OBSERVATION_FACT_BYTES, Space};
+use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
 use crate::ring::fact::Fact;
 use crate::ring::types::{ClipState, ClockFact, Usage};
 use crate::units::{
@@ -112,6 +112,13 @@ impl Space {
         })
     }
 
+    /// The highest number of a stream that anything speaks of.
+    #[must_use]
+    pub fn last_stream(&self) -> Option<StreamNumber> {
+        let of_clips = self.clips.values().map(|record| record.stream);
+        self.streams.keys().chain(self.open.keys()).copied().chain(of_clips).max()
+    }
+
     /// The last session.
     #[must_use]
     pub fn session(&self) -> SessionNumber {
@@ -134,7 +141,7 @@ impl Space {
     #[must_use]
     pub fn fact_bytes(&self) -> u64 {
         let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
-        self.fact_bytes + blocks + self.observations.len() as u64 * OBSERVATION_FACT_BYTES
+        self.fact_bytes + blocks + self.observation_bytes
     }
 
     /// How full the ring is.
@@ -155,7 +162,7 @@ impl Space {
     }
 }
 
-fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<Fact>) {
+pub(super) fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<Fact>) {
     let last = record.extents.len().saturating_sub(1);
     for (index, extent) in record.extents.iter().enumerate() {
         // Sums are cumulative: those of the last extent say it all.

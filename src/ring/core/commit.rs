@@ -1,0 +1,120 @@
+//! One flush after another: the facts that are due ride along with each.
+
+use std::io;
+
+use super::Core;
+use crate::ring::fact::Fact;
+use crate::ring::types::Ending;
+use crate::units::ClipId;
+
+/// Pages of a checkpoint that ride along with one flush: 4 MiB.
+const CHECKPOINT_PAGES: usize = 1024;
+/// Flushes that it takes at most until everything handed in is durable: chunks, facts, and what
+/// sealing the clips adds.
+const ROUNDS_MAX: usize = 8;
+
+impl Core {
+    /// Whether a flush would make anything durable.
+    pub fn is_dirty(&self) -> bool {
+        !self.pending.is_empty() || !self.undurable.is_empty() || self.ledger.is_checkpointing()
+    }
+
+    /// Writes the facts that are due and flushes: whatever was handed in before is durable then,
+    /// and the facts about it are due with the next flush.
+    ///
+    /// # Errors
+    /// What the device says. What the flush should have covered counts as not written.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let committed = self
+            .keep_facts_within_the_ledger()
+            .and_then(|()| self.reserve_ahead())
+            .and_then(|()| self.flush_facts());
+        match committed {
+            Ok(()) => {
+                self.ready.extend(self.reserving.drain(..));
+                self.announce();
+                self.tell_what_is_durable();
+                Ok(())
+            }
+            Err(error) => {
+                log::error!("ring: nothing since the last flush is safe: {error}");
+                self.state_mut().counters.errors += 1;
+                self.ledger.flush_failed();
+                self.drop_undurable();
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits until nothing is due.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    pub fn settle(&mut self) -> io::Result<()> {
+        for _ in 0..ROUNDS_MAX {
+            self.commit()?;
+            if self.pending.is_empty() && self.undurable.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what still grows, and makes the end of the session durable.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    pub fn close(&mut self) -> io::Result<()> {
+        let growing: Vec<ClipId> = self.growing.keys().copied().collect();
+        for clip in growing {
+            self.end_clip(clip, Ending::Closed);
+        }
+        self.settle()?;
+        if self.undurable.is_empty() {
+            self.record(Fact::Clean);
+        }
+        self.flush_facts()
+    }
+
+    /// Begins a checkpoint now: the log has rotten pages, or came from a crash.
+    pub fn begin_checkpoint(&mut self) {
+        if !self.ledger.is_checkpointing() {
+            let facts = self.state().space.facts();
+            self.ledger.begin_checkpoint(&facts);
+        }
+    }
+
+    /// Makes the recorded facts durable, and whatever was written before.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn flush_facts(&mut self) -> io::Result<()> {
+        self.write_facts()?;
+        self.flush()?;
+        self.ledger.flushed();
+        self.unannounced.append(&mut self.pending);
+        Ok(())
+    }
+
+    fn write_facts(&mut self) -> io::Result<()> {
+        if !self.ledger.has_room_for(&self.pending) {
+            // The facts in force hold the pending ones, too.
+            let facts = self.state().space.facts();
+            self.ledger.begin_checkpoint(&facts);
+            return self.ledger.advance_checkpoint(&*self.device, self.epoch, usize::MAX);
+        }
+        self.ledger.append(&*self.device, self.epoch, &self.pending)?;
+        if self.ledger.wants_checkpoint() {
+            self.begin_checkpoint();
+        }
+        self.ledger.advance_checkpoint(&*self.device, self.epoch, CHECKPOINT_PAGES)
+    }
+
+    /// Epochs count flushes that succeeded.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.state_mut().counters.flushes += 1;
+        self.device.flush()?;
+        self.epoch += 1;
+        Ok(())
+    }
+}
