@@ -12,7 +12,23 @@ use reelfs::units::{ByteCount, DeviceOffset};
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 
-type Page = Option<Arc<[u8; PAGE]>>;
+/// Never written, there, or unreadable until it is written again.
+#[derive(Clone)]
+enum Page {
+    Blank,
+    Bytes(Arc<[u8; PAGE]>),
+    Unreadable,
+}
+
+impl Page {
+    fn bytes(&mut self) -> &mut [u8; PAGE] {
+        if !matches!(self, Page::Bytes(_)) {
+            *self = Page::Bytes(Arc::new([0; PAGE]));
+        }
+        let Page::Bytes(bytes) = self else { unreachable!("made so above") };
+        Arc::make_mut(bytes)
+    }
+}
 
 /// What happened to the disk, in order.
 #[derive(Clone)]
@@ -28,7 +44,7 @@ pub struct Image {
 
 impl Image {
     pub fn blank(length: u64) -> Image {
-        Image { pages: vec![None; length as usize / PAGE] }
+        Image { pages: vec![Page::Blank; length as usize / PAGE] }
     }
 
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
@@ -37,27 +53,39 @@ impl Image {
         while !rest.is_empty() {
             let within = at % PAGE;
             let take = rest.len().min(PAGE - within);
-            let page = self.pages[at / PAGE].get_or_insert_with(|| Arc::new([0; PAGE]));
-            Arc::make_mut(page)[within..within + take].copy_from_slice(&rest[..take]);
+            let page = self.pages[at / PAGE].bytes();
+            page[within..within + take].copy_from_slice(&rest[..take]);
             at += take;
             rest = &rest[take..];
         }
     }
 
-    pub fn read(&self, offset: u64, buffer: &mut [u8]) {
+    /// Fills the buffer; false where a page of it can't be read.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> bool {
         assert!(offset.is_multiple_of(PAGE as u64) && buffer.len().is_multiple_of(PAGE));
         let first = offset as usize / PAGE;
         for (index, slot) in buffer.chunks_mut(PAGE).enumerate() {
             match &self.pages[first + index] {
-                Some(page) => slot.copy_from_slice(&page[..]),
-                None => slot.fill(0),
+                Page::Bytes(page) => slot.copy_from_slice(&page[..]),
+                Page::Blank => slot.fill(0),
+                Page::Unreadable => return false,
             }
         }
+        true
+    }
+
+    /// Makes the page at `offset` unreadable until it is written.
+    pub fn spoil(&mut self, offset: u64) {
+        self.pages[offset as usize / PAGE] = Page::Unreadable;
+    }
+
+    /// The length, in bytes.
+    pub fn length(&self) -> u64 {
+        (self.pages.len() * PAGE) as u64
     }
 
     pub fn flip(&mut self, offset: u64, mask: u8) {
-        let page = self.pages[offset as usize / PAGE].get_or_insert_with(|| Arc::new([0; PAGE]));
-        Arc::make_mut(page)[offset as usize % PAGE] ^= mask;
+        self.pages[offset as usize / PAGE].bytes()[offset as usize % PAGE] ^= mask;
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -83,14 +111,21 @@ impl Dice {
     }
 }
 
-/// One write under a power cut: there, not there, or torn at 512 bytes.
+/// One write under a power cut: there, not there, torn at 512 bytes, or in part unreadable.
 fn apply_torn(image: &mut Image, offset: u64, bytes: &[u8], dice: &mut Dice) {
-    match dice.roll(4) {
+    match dice.roll(5) {
         0 => {}
         1 => image.write(offset, bytes),
         2 => {
             let sectors = dice.roll((bytes.len() / SECTOR) as u64 + 1) as usize;
             image.write(offset, &bytes[..sectors * SECTOR]);
+        }
+        3 => {
+            let pages = dice.roll((bytes.len() / PAGE) as u64 + 1) as usize;
+            image.write(offset, &bytes[..pages * PAGE]);
+            if pages * PAGE < bytes.len() {
+                image.spoil(offset + (pages * PAGE) as u64);
+            }
         }
         _ => {
             for (index, sector) in bytes.chunks(SECTOR).enumerate() {
@@ -118,6 +153,44 @@ pub fn cut(base: &Image, log: &[Event], events: usize, dice: &mut Dice) -> Image
     image
 }
 
+/// A cut behind each event of a log in turn: what was flushed is applied once.
+pub struct Cuts<'a> {
+    flushed: Image,
+    waiting: Vec<&'a Event>,
+    rest: std::slice::Iter<'a, Event>,
+}
+
+impl<'a> Cuts<'a> {
+    pub fn new(base: Image, log: &'a [Event]) -> Cuts<'a> {
+        Cuts { flushed: base, waiting: Vec::new(), rest: log.iter() }
+    }
+
+    /// Goes on by one event; false behind the last.
+    pub fn step(&mut self) -> bool {
+        let Some(event) = self.rest.next() else { return false };
+        self.waiting.push(event);
+        if matches!(event, Event::Flush) {
+            for event in self.waiting.drain(..) {
+                if let Event::Write { offset, bytes } = event {
+                    self.flushed.write(*offset, bytes);
+                }
+            }
+        }
+        true
+    }
+
+    /// The disk after a cut here.
+    pub fn image(&self, dice: &mut Dice) -> Image {
+        let mut image = self.flushed.clone();
+        for event in &self.waiting {
+            if let Event::Write { offset, bytes } = event {
+                apply_torn(&mut image, *offset, bytes, dice);
+            }
+        }
+        image
+    }
+}
+
 struct State {
     image: Image,
     log: Vec<Event>,
@@ -129,6 +202,10 @@ pub struct Disk {
     pub reads: AtomicU64,
     pub watched: Mutex<Option<Range<u64>>>,
     pub watched_reads: AtomicU64,
+    /// How many of the next flushes fail; what they should have covered may be gone for good.
+    pub failing_flushes: AtomicU64,
+    /// Writes that touch this range fail.
+    pub refusing: Mutex<Option<Range<u64>>>,
     length: u64,
 }
 
@@ -144,6 +221,8 @@ impl Disk {
             reads: AtomicU64::new(0),
             watched: Mutex::new(None),
             watched_reads: AtomicU64::new(0),
+            failing_flushes: AtomicU64::new(0),
+            refusing: Mutex::new(None),
             length,
         })
     }
@@ -177,13 +256,19 @@ impl Device for Disk {
         if offset.0 + buffer.len() as u64 > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.state.lock().unwrap().image.read(offset.0, buffer);
-        Ok(())
+        let read = self.state.lock().unwrap().image.read(offset.0, buffer);
+        read.then_some(()).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
         assert!(offset.0.is_multiple_of(PAGE as u64), "unaligned write");
         assert!(offset.0 + bytes.len() as u64 <= self.length, "write behind the end");
+        let refused = self.refusing.lock().unwrap().as_ref().is_some_and(|range| {
+            offset.0 < range.end && offset.0 + bytes.len() as u64 > range.start
+        });
+        if refused {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         let mut state = self.state.lock().unwrap();
         state.image.write(offset.0, bytes);
         state.log.push(Event::Write { offset: offset.0, bytes: Arc::new(bytes.to_vec()) });
@@ -191,6 +276,11 @@ impl Device for Disk {
     }
 
     fn flush(&self) -> io::Result<()> {
+        let failing = self.failing_flushes.load(Ordering::Relaxed);
+        if failing > 0 {
+            self.failing_flushes.store(failing - 1, Ordering::Relaxed);
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         self.state.lock().unwrap().log.push(Event::Flush);
         Ok(())
     }
