@@ -44,24 +44,39 @@
 //!
 //! # Promises
 //!
-//! Each has its test; what must hold for it stands beside the code that holds it.
+//! Each with the test that holds it; `tests/layers.rs` sees to it that the test exists.
 //!
 //! 1. **The ring is the truth.** Media, tables, parameters, clips, states, streams and
 //!    observations can be read back from the device alone.
+//!    `test: removed_clips_stay_hidden_and_all_others_as_they_were_without_the_index`
 //! 2. **What is listed is on disk.** A sample is in a listed file only after a flush covers it.
+//!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 3. **A closed file never changes:** same name, inode, size and bytes for every reader, after
 //!    restarts, index losses and upgrades.
+//!    `test: two_clips_in_one_second_keep_their_names_when_the_other_is_deleted`
+//!    `test: the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had`
 //! 4. **Time in a file is time on the wall.** A gap ends the clip and is never papered over.
+//!    `test: every_frame_is_in_the_clips_bit_exact_and_on_time`
 //! 5. **A power cut costs at most the flush interval plus one second** of each stream, and nothing
 //!    that was flushed before.
+//!    `test: a_killed_daemon_loses_no_more_than_the_flush_interval_and_a_second`
 //! 6. **`rm` hides at once and is durable within the flush interval.** Once purged, no sample can
 //!    be read through the mount; with `purge.wipe`, none from the device either.
+//!    `test: a_synced_removal_is_durable_at_once`
+//!    `test: no_byte_of_a_purged_clip_is_left_on_the_device_and_its_neighbours_are_intact`
 //! 7. **Kept footage is never overwritten.**
+//!    `test: nothing_young_kept_or_restorable_is_ever_purged`
+//!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 8. **An overwritten or damaged file is an error to its reader, never other bytes.**
+//!    `test: a_flipped_bit_costs_the_unit_that_it_is_in`
+//!    `test: a_file_that_is_open_while_its_clip_is_evicted_reads_its_own_bytes_or_an_error`
 //! 9. **Recording waits for nobody:** what cannot be stored is dropped in whole groups of
 //!    pictures, counted, logged, and shown as a gap.
+//!    `test: a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else`
 //! 10. **Nothing read from a disk, a network or a file can panic the daemon** or make it allocate
 //!     without bound.
+//!     `test: a_ring_that_cannot_be_used_is_refused_by_name_and_reason`
+//!     `test: a_camera_that_cannot_be_recorded_says_why_and_disturbs_no_other`
 //!
 //! # Where to begin
 //!

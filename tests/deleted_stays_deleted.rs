@@ -61,7 +61,7 @@ fn garble(index: &Path) {
 }
 
 #[test]
-fn removed_clips_stay_hidden_and_all_others_unchanged_through_crash_restart_and_lost_index() {
+fn removed_clips_stay_hidden_and_all_others_as_they_were_without_the_index() {
     let cameras = Cameras::start(&["--gop", "25"]);
     let site = site(&cameras);
     let mount = site.mount();

@@ -204,3 +204,31 @@ fn a_wrong_arrow_would_be_found() {
     assert_eq!(names("let x = crate::mount::serve();"), ["mount"]);
     assert_eq!(names("$crate::x mycrate::y"), ["x"]);
 }
+
+/// Names behind `test: ` in the map, and those in the last table of the format.
+fn tests_that_are_promised() -> Vec<String> {
+    let map = fs::read_to_string(root().join("lib.rs")).expect("the map");
+    let format = fs::read_to_string(root().join("ring/FORMAT.md")).expect("the format");
+    let named = map.split("`test: ").skip(1).map(|rest| rest.split('`').next());
+    let table = format.split("which test leans on it").nth(1).expect("its last section");
+    let rows = table.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let leaned_on = rows.map(|row| row.split('`').nth(1));
+    named.chain(leaned_on).flatten().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_a_promise_names_exists() {
+    let mut code: String = sources().into_iter().map(|source| source.text).collect();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for entry in fs::read_dir(tests).expect("tests can be read") {
+        let path = entry.expect("tests can be read").path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            code += &fs::read_to_string(&path).expect("a test is UTF-8");
+        }
+    }
+    let promised = tests_that_are_promised();
+    assert!(promised.len() > 15, "{promised:?}");
+    let missing: Vec<_> =
+        promised.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
