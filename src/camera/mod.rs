@@ -1,6 +1,6 @@
 //! RTSP in, samples out; the only room that knows retina.
 //!
-//! [`Camera`] says where the pictures come from, [`connect`] opens one session and answers
+//! [`Camera`] says where the pictures come from, [`connect()`] opens one session and answers
 //! [`Frames`]: coded pictures in the order in which they are decoded, in the form in which an mp4
 //! holds them. Any error ends the session; whether and when to try again is for the recorder to
 //! decide. Only H.264 over TCP is asked for.

@@ -44,7 +44,7 @@ pub struct BlockHeader {
     pub stream: StreamNumber,
     /// The stream, under a number that other rings know.
     pub stream_uuid: [u8; 16],
-    /// The stream's name at that time; at most [`NAME_BYTES_MAX`] bytes.
+    /// The stream's name at that time; at most `NAME_BYTES_MAX` bytes.
     pub name: String,
     /// When the life began.
     pub start: WallTime,

@@ -49,7 +49,7 @@ impl Core {
     /// Commits until nothing is due.
     ///
     /// # Errors
-    /// As [`Engine::commit`].
+    /// As [`Core::commit`].
     pub fn settle(&mut self) -> io::Result<()> {
         for _ in 0..ROUNDS_MAX {
             self.commit()?;
@@ -63,7 +63,7 @@ impl Core {
     /// Ends what still grows, and makes the end of the session durable.
     ///
     /// # Errors
-    /// As [`Engine::commit`].
+    /// As [`Core::commit`].
     pub fn close(&mut self) -> io::Result<()> {
         let growing: Vec<ClipId> = self.growing.keys().copied().collect();
         for clip in growing {
