@@ -125,6 +125,25 @@ fn copying_listing_and_removing_work_as_on_any_disk_while_recording_goes_on() {
 }
 
 #[test]
+fn the_day_of_the_recording_itself_can_be_removed_and_comes_back_with_the_next_clip() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.add_camera("door", &cameras.url(1), "");
+    let mount = site.mount();
+    let daemon = site.run();
+    wait_until("a closed clip", 25, || !clips_of(&mount, "door").is_empty());
+    let removed = clips_of(&mount, "door");
+    let day = removed[0].split('/').next().expect("a day");
+    assert_removes_whole(&mount, day);
+    assert_recording(&daemon);
+    wait_until("the next clip", 25, || !clips_of(&mount, "door").is_empty());
+    let left = clips_of(&mount, "door");
+    assert!(!removed.contains(&left[0]), "{left:?}");
+    clips::assert_plays(&mount.join(&left[0]));
+    daemon.stop();
+}
+
+#[test]
 fn rmdir_takes_what_is_empty_and_nothing_else() {
     let mut site = Site::new("16M");
     site.add_camera("yard", "rtsp://127.0.0.1:1/", "");

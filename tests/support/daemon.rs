@@ -235,6 +235,11 @@ impl Daemon {
         wait_until("a growing clip", PATIENCE, || growing.exists());
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         run_tool("kill", &["-s", name, &self.child.id().to_string()]);
