@@ -208,10 +208,12 @@ impl Ring {
         )
         .map_err(|source| ReadError::device(clip, source))?;
         let checksums = match known {
-            Some(checksums) => checksums,
-            None => self.checksums_of(clip, place, with_header.then_some(&buffer))?,
+            Some(checksums) => Ok(checksums),
+            None => self.checksums_of(clip, place, with_header.then_some(&buffer)),
         };
+        // First: another life's header is no damage.
         self.check_alive(clip, place)?;
+        let checksums = checksums?;
         let within = |at: u64| (at - read_start) as usize;
         let units = &buffer[within(start)..within(end)];
         if let Some(unit) = chunk::first_damaged(&checksums, first_unit as usize, units) {
