@@ -37,7 +37,7 @@ pub struct StreamStatus {
     pub dropped: Drops,
     /// Packets that the network or the camera lost.
     pub lost_packets: u64,
-    /// Sessions that ended by themselves, and attempts that failed.
+    /// Times that recording began again.
     pub reconnects: u64,
     /// When the last frame was received.
     pub last_frame: Option<BootTime>,

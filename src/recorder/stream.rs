@@ -190,11 +190,14 @@ impl<S: Sink> StreamTask<S> {
             line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
         }
         if let Some(outage) = self.outage.take() {
-            line += &format!(", after {} without", outage.length(frame.received.wall));
+            line += &format!(", after {} without footage", outage.length(frame.received.wall));
             self.observe(&outage.observation(frame.received.wall));
         }
         log::info!("{}: {line}", self.settings.camera.name);
-        self.status.set(|status| status.state = State::Recording);
+        self.status.set(|status| {
+            status.reconnects += u64::from(status.last_frame.is_some());
+            status.state = State::Recording;
+        });
     }
 
     fn take(&mut self, frame: Frame) {
@@ -306,12 +309,12 @@ impl<S: Sink> StreamTask<S> {
                 }
             }
             None => {
-                let after = match recorded.is_zero() {
-                    true => String::new(),
-                    false => format!(" after {}", span(recorded)),
+                let what = match recorded.is_zero() {
+                    true => "not recorded".to_owned(),
+                    false => format!("recording has ended after {}", span(recorded)),
                 };
                 log::warn!(
-                    "{name}: not recorded{after}: {text}; trying again in {} s",
+                    "{name}: {what}: {text}; trying again in {} s",
                     wait.as_secs_f32().round()
                 );
                 self.outage = Some(Outage::new(now.wall, text.clone()));
@@ -320,7 +323,6 @@ impl<S: Sink> StreamTask<S> {
         let nanos = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
         let retry = BootTime(now.boot.0.saturating_add(nanos));
         self.status.set(|status| {
-            status.reconnects += 1;
             status.state = State::Waiting { error: text, retry };
         });
     }
