@@ -242,7 +242,7 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
 
 fn dropped_text(camera: &CameraStatus) -> Option<String> {
     let counts = camera.dropped.iter().filter(|(_, count)| **count > 0);
-    let texts: Vec<_> = counts.map(|(reason, count)| format!("{count} {reason}")).collect();
+    let texts: Vec<_> = counts.map(|(reason, count)| format!("{count} ({reason})")).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
@@ -282,6 +282,6 @@ mod tests {
         assert!(text.contains("yard    waiting"), "{text}");
         assert!(text.contains("2026-11-21T12:10:00Z  1d 1h"), "{text}");
         assert!(text.contains("yard: connection refused, next attempt in 4 s"), "{text}");
-        assert!(text.contains("yard: frames not recorded: 3 loss\n"), "{text}");
+        assert!(text.contains("yard: frames not recorded: 3 (loss)\n"), "{text}");
     }
 }
