@@ -9,7 +9,7 @@ mod clips;
 mod daemon;
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cameras::Cameras;
 use clips::{closed_clips, identities};
@@ -37,7 +37,7 @@ fn is_direct(daemon: &Daemon, device: &str) -> bool {
     let process = PathBuf::from(format!("/proc/{}", daemon.id()));
     let mut flags = Vec::new();
     for entry in fs::read_dir(process.join("fd")).expect("its descriptors").flatten() {
-        if fs::read_link(entry.path()).is_ok_and(|target| target == PathBuf::from(device)) {
+        if fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(device)) {
             let info = fs::read_to_string(process.join("fdinfo").join(entry.file_name()));
             let info = info.expect("its flags");
             let line = info.lines().find_map(|line| line.strip_prefix("flags:"));
