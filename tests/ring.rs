@@ -369,3 +369,45 @@ fn reconnects_and_restarts_waste_at_most_five_percent_and_a_block_per_stream() {
     println!("received {received}, used {used}: {:.3}", used as f64 / received as f64);
     assert!(used <= allowed, "{used} bytes used for {received}, allowed {allowed}");
 }
+
+#[test]
+fn an_hour_long_clip_opens_with_at_most_four_reads() {
+    let disk = formatted(64 * MIB);
+    let first = open(&disk);
+    let clip = first.writer.new_clip();
+    let table: Arc<[u8]> = Arc::from(samples(1, 230));
+    for second in 0..3600 {
+        let part = chunk(clip, 1, samples(second, 1000));
+        first.writer.append(NewChunk { table: table.clone(), ..part }).unwrap();
+    }
+    first.writer.end_clip(clip, 0, None);
+    first.writer.close().unwrap();
+    let second = open(&disk);
+    let before = disk.reads.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(second.ring.contents(clip).unwrap().chunks.len(), 3600);
+    let reads = disk.reads.load(std::sync::atomic::Ordering::Relaxed) - before;
+    assert!(reads <= 4, "{reads} reads");
+    second.writer.close().unwrap();
+}
+
+#[test]
+fn a_clip_is_the_same_with_and_without_its_table() {
+    let disk = formatted(32 * MIB);
+    let open = open(&disk);
+    let clip = open.writer.new_clip();
+    for seed in 0..40 {
+        open.writer.append(chunk(clip, 1, samples(seed, 50_000))).unwrap();
+    }
+    open.writer.end_clip(clip, 0, None);
+    open.writer.close().unwrap();
+    let with_table = open.ring.contents(clip).unwrap();
+    let device: &dyn Device = &*disk;
+    let inspection = reelfs::ring::Inspection::open(device).unwrap();
+    let extent = inspection.clips().find(|(found, _)| *found == clip).unwrap().1.table[0];
+    let start = inspection.superblock.geometry.page_start(extent.block, extent.first_page).0;
+    disk.flip(start + 300, 1);
+    let before = disk.reads.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(open.ring.contents(clip).unwrap(), with_table);
+    let reads = disk.reads.load(std::sync::atomic::Ordering::Relaxed) - before;
+    assert!(reads > 40, "its chunks were walked");
+}
