@@ -179,6 +179,11 @@ impl<'a> Cuts<'a> {
         true
     }
 
+    /// The disk after a cut here that kept nothing but what was flushed.
+    pub fn flushed(&self) -> Image {
+        self.flushed.clone()
+    }
+
     /// The disk after a cut here.
     pub fn image(&self, dice: &mut Dice) -> Image {
         let mut image = self.flushed.clone();
@@ -194,6 +199,8 @@ impl<'a> Cuts<'a> {
 struct State {
     image: Image,
     log: Vec<Event>,
+    /// Where the writes went that a failed flush should have covered.
+    failed_writes: Vec<u64>,
 }
 
 /// The disk as a device: never forgets while the power is on.
@@ -217,7 +224,7 @@ impl Disk {
     pub fn from_image(image: Image) -> Arc<Disk> {
         let length = (image.pages.len() * PAGE) as u64;
         Arc::new(Disk {
-            state: Mutex::new(State { image, log: Vec::new() }),
+            state: Mutex::new(State { image, log: Vec::new(), failed_writes: Vec::new() }),
             reads: AtomicU64::new(0),
             watched: Mutex::new(None),
             watched_reads: AtomicU64::new(0),
@@ -233,6 +240,11 @@ impl Disk {
 
     pub fn log(&self) -> Vec<Event> {
         self.state.lock().unwrap().log.clone()
+    }
+
+    /// Where the writes went that a failed flush should have covered.
+    pub fn failed_writes(&self) -> Vec<u64> {
+        self.state.lock().unwrap().failed_writes.clone()
     }
 
     pub fn events(&self) -> usize {
@@ -279,6 +291,13 @@ impl Device for Disk {
         let failing = self.failing_flushes.load(Ordering::Relaxed);
         if failing > 0 {
             self.failing_flushes.store(failing - 1, Ordering::Relaxed);
+            let mut state = self.state.lock().unwrap();
+            let since = state.log.iter().rev().map_while(|event| match event {
+                Event::Write { offset, .. } => Some(*offset),
+                Event::Flush => None,
+            });
+            let since: Vec<u64> = since.collect();
+            state.failed_writes.extend(since);
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
         self.state.lock().unwrap().log.push(Event::Flush);

@@ -6,11 +6,17 @@ use super::Opening;
 use crate::device::Device;
 use crate::ring::chunk::ChunkKind;
 use crate::ring::core::Core;
+use crate::ring::fact::Fact;
 use crate::ring::space::Space;
 use crate::ring::superblock::Superblock;
-use crate::ring::types::{DurableChunk, Ending, Extent};
+use crate::ring::types::{ClipState, DurableChunk, Ending, Extent, Reason};
 use crate::ring::walk::{self, ChunkAt, Walk};
-use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
+use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber, WallTime};
+
+/// Nobody can vouch for it: whether it was deleted is not known. It can be restored, is not shown
+/// as if nothing had happened, and goes first where space is needed.
+pub(super) const FOUND: ClipState =
+    ClipState::Expiring { until: WallTime(i64::MAX), reason: Reason::Deleted };
 
 /// Chunks of one life of a block that no fact speaks of.
 pub(super) struct Found {
@@ -120,7 +126,9 @@ pub(super) fn adopt(core: &mut Core, found: Vec<Found>, opening: &mut Opening) {
     for (clip, remains) in clips {
         opening.clips_recovered += 1;
         opening.chunks_recovered += remains.extents.iter().map(|(_, c)| c.len()).sum::<usize>();
-        close_remains(core, clip, &remains);
+        if close_remains(core, clip, &remains) {
+            opening.clips_found.push(clip);
+        }
     }
 }
 
@@ -174,34 +182,74 @@ fn collect(core: &Core, found: Found, clips: &mut BTreeMap<ClipId, Remains>) {
     }
 }
 
-fn close_remains(core: &mut Core, clip: ClipId, remains: &Remains) {
+/// Answers whether nobody can vouch for the clip; [`FOUND`] is its state then, and not told yet.
+fn close_remains(core: &mut Core, clip: ClipId, remains: &Remains) -> bool {
     let stream = remains.stream;
-    let (mut ordinal, growth) = {
+    let (known, growth) = {
         let state = core.state();
         let record = state.space.clip(clip);
-        (record.map_or(0, |r| r.extents.len() as u32), record.map(|r| r.fact.clone()))
+        let growth = record.map(|record| record.fact.clone()).unwrap_or_default();
+        (record.map_or(Vec::new(), |record| record.extents.clone()), growth)
     };
-    if let Some(growth) = growth {
+    // A growing clip's extents come with its sums: without them its later facts have rotted.
+    let rotten = growth.is_empty() && !known.is_empty();
+    if rotten {
+        for extent in &known {
+            tell_again(core, clip, extent);
+        }
+    } else if !known.is_empty() {
         core.interpreter.resume(clip, stream, &growth);
     }
+    let mut ordinal = known.len() as u32;
     for (extent, chunks) in &remains.extents {
         for at in chunks {
-            let (device, superblock) = (core.device.clone(), core.superblock.clone());
-            let sets = walk::parameters_of(&*device, &superblock, extent.block, &at.header);
-            let Ok(Some(sets)) = sets else {
-                log::warn!("recovery: clip {clip}: parameter sets are unreadable");
-                continue;
-            };
-            let chunk = DurableChunk {
-                stream,
-                parameters: &sets,
-                table: &at.header.table,
-                digest: &at.header.fixed.digest,
-            };
-            core.interpreter.chunk_durable(clip, &chunk);
+            tell(core, clip, extent.block, at);
         }
         core.record_extent(clip, stream, ordinal, *extent);
         ordinal += 1;
     }
     core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());
+    if rotten {
+        log::warn!("recovery: clip {clip}: its facts have rotted; what its blocks say is expiring");
+        core.record(Fact::State { clip, state: FOUND });
+    }
+    rotten
+}
+
+fn tell(core: &mut Core, clip: ClipId, block: BlockNumber, at: &ChunkAt) {
+    let sets = walk::parameters_of(&*core.device, &core.superblock, block, &at.header);
+    let Ok(Some(sets)) = sets else {
+        log::warn!("recovery: clip {clip}: parameter sets are unreadable");
+        return;
+    };
+    let chunk = DurableChunk {
+        stream: at.header.fixed.stream,
+        parameters: &sets,
+        table: &at.header.table,
+        digest: &at.header.fixed.digest,
+    };
+    core.interpreter.chunk_durable(clip, &chunk);
+}
+
+/// Tells the chunks of an extent as its blocks have them.
+fn tell_again(core: &mut Core, clip: ClipId, extent: &Extent) {
+    let (device, superblock) = (core.device.clone(), core.superblock.clone());
+    let mut walk = Walk {
+        device: &*device,
+        superblock: &superblock,
+        block: extent.block,
+        life: extent.life,
+        page: extent.first_page,
+        number: extent.first_chunk,
+        predecessor: None,
+    };
+    for _ in 0..extent.chunks {
+        let Ok(Some(at)) = walk.step() else {
+            log::warn!("recovery: clip {clip}: a chunk in block {} is gone", extent.block);
+            return;
+        };
+        if at.header.fixed.kind == ChunkKind::Media {
+            tell(core, clip, extent.block, &at);
+        }
+    }
 }

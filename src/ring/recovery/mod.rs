@@ -15,7 +15,7 @@ use super::types::{ClipState, ClockFact, Interpreter, News};
 use super::{RingError, Sequences, Settings};
 use crate::clock::Clock;
 use crate::device::{self, Device};
-use crate::units::{DeviceOffset, PAGE_BYTES, Sequence, SessionNumber};
+use crate::units::{ClipId, DeviceOffset, PAGE_BYTES, Sequence, SessionNumber};
 
 /// What opening a ring met and took; for the log.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Opening {
     pub clips_recovered: usize,
     /// Chunks in them that no fact spoke of.
     pub chunks_recovered: usize,
+    /// Clips among them of which later facts have rotted: what their blocks say is expiring.
+    pub clips_found: Vec<ClipId>,
     /// The last time that was trusted, if any ever was.
     pub known_clock: Option<ClockFact>,
     /// The number of this session.
@@ -179,6 +181,9 @@ pub(super) fn open(
         core.begin_checkpoint();
     }
     core.settle().map_err(failed("closing clips"))?;
+    for &clip in &opening.clips_found {
+        core.interpreter.news(&News::StateSet { clip, state: adopt::FOUND });
+    }
     Ok((core, opening))
 }
 
