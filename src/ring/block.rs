@@ -103,3 +103,48 @@ impl BlockHeader {
         get_u32(page, CONTENT_CHECKSUM)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header() -> BlockHeader {
+        BlockHeader {
+            ring_uuid: [1; 16],
+            block: BlockNumber(7),
+            origin_uuid: [2; 16],
+            life: Sequence(99),
+            stream: StreamNumber(3),
+            stream_uuid: [4; 16],
+            name: "front-door".into(),
+            start: WallTime(5),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_the_content_is_the_same_in_another_place() {
+        assert_eq!(BlockHeader::decode(&header().encode()), Some(header()));
+        let elsewhere = BlockHeader { ring_uuid: [8; 16], block: BlockNumber(1), ..header() };
+        let (here, there) = (header().encode(), elsewhere.encode());
+        assert_eq!(here[CONTENT], there[CONTENT]);
+        assert_eq!(BlockHeader::seal(&here), BlockHeader::seal(&there));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_letters() {
+        let long = BlockHeader { name: "ü".repeat(NAME_BYTES_MAX), ..header() };
+        let read = BlockHeader::decode(&long.encode()).expect("a header");
+        assert_eq!(read.name, "ü".repeat(NAME_BYTES_MAX / 2));
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_is_noticed(at in 0..PAGE_BYTES as usize, mask in 1_u8..) {
+            let mut page = header().encode();
+            page[at] ^= mask;
+            prop_assert_eq!(BlockHeader::decode(&page), None);
+        }
+    }
+}

@@ -278,3 +278,93 @@ pub fn first_damaged(header: &[u32], first_unit: usize, data: &[u8]) -> Option<u
 pub fn buffer_for(pages: u32) -> AlignedBuffer {
     AlignedBuffer::zeroed(pages as usize * PAGE_BYTES as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fixed() -> ChunkHeader {
+        ChunkHeader {
+            kind: ChunkKind::Media,
+            ring_uuid: [1; 16],
+            life: Sequence(2),
+            clip: ClipId(Sequence(3)),
+            stream: StreamNumber(4),
+            number_in_clip: 5,
+            number_in_block: 6,
+            predecessor: 7,
+            epoch: 8,
+            header_length: 0,
+            data_length: 0,
+            digest: [0; 32],
+            checksum: 0,
+        }
+    }
+
+    fn encoded(sets: &[u32], table: &[u8], data: &[u8]) -> (ChunkHeader, Vec<u8>) {
+        let mut fixed = fixed();
+        let mut pages = buffer_for(page_count(sets.len(), table.len(), data.len()));
+        let content = Content { parameter_pages: sets, table, data };
+        encode(&mut fixed, &content, &mut pages);
+        (fixed, pages.to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(
+            sets in proptest::collection::vec(any::<u32>(), 0..5),
+            table in proptest::collection::vec(any::<u8>(), 0..6_000),
+            length in 0_usize..70_000,
+        ) {
+            let data: Vec<u8> = (0..length).map(|at| (at * 7) as u8).collect();
+            let (fixed, pages) = encoded(&sets, &table, &data);
+            prop_assert_eq!(pages.len(), fixed.pages() as usize * PAGE_BYTES as usize);
+            let header = decode(&pages).expect("a header");
+            let start = header.fixed.header_length as usize;
+            prop_assert_eq!(&pages[start..start + length], &data[..]);
+            prop_assert_eq!(first_damaged(&header.unit_checksums, 0, &data), None);
+            prop_assert_eq!(header.fixed.digest, *blake3::hash(&data).as_bytes());
+            prop_assert_eq!((header.fixed, header.parameter_pages, header.table),
+                (fixed, sets, table));
+        }
+
+        #[test]
+        fn a_changed_byte_of_a_header_is_noticed(at in 0_usize..200, mask in 1_u8..) {
+            let (fixed, mut pages) = encoded(&[1, 2], &[3; 100], &[4; 20_000]);
+            prop_assume!(at < fixed.header_length as usize);
+            pages[at] ^= mask;
+            prop_assert_eq!(decode(&pages), None);
+        }
+
+        #[test]
+        fn a_changed_byte_of_a_sample_is_in_its_unit(at in 0_usize..60_000, mask in 1_u8..) {
+            let mut data = vec![5; 60_000];
+            let (_, pages) = encoded(&[], &[], &data);
+            let header = decode(&pages).expect("a header");
+            data[at] ^= mask;
+            let damaged = first_damaged(&header.unit_checksums, 0, &data);
+            prop_assert_eq!(damaged, Some(at / UNIT_BYTES as usize));
+        }
+
+        #[test]
+        fn any_bytes_with_a_right_checksum_are_a_header_or_not(
+            at in MAGIC.end..FIXED_BYTES, bytes in any::<[u8; 4]>(),
+        ) {
+            let (_, mut pages) = encoded(&[1], &[2; 50], &[3; 5_000]);
+            let to = (at + 4).min(FIXED_BYTES);
+            pages[at..to].copy_from_slice(&bytes[..to - at]);
+            let length = get_u32(&pages, HEADER_LENGTH) as usize;
+            if (FIXED_BYTES..=pages.len()).contains(&length) {
+                let checksum = checksum_around(&pages[..length], CHECKSUM);
+                put(&mut pages, CHECKSUM, checksum.to_le_bytes());
+            }
+            // Reading it answers; with lengths that agree with one another.
+            if let Some(header) = decode(&pages) {
+                let units = (header.fixed.data_length as usize).div_ceil(UNIT_BYTES as usize);
+                prop_assert_eq!(header.unit_checksums.len(), units);
+            }
+        }
+    }
+}

@@ -85,3 +85,50 @@ fn decode_chunk(from: &mut Decoder<'_>, sets: usize) -> Result<ClipChunk, Malfor
         .collect::<Result<_, Malformed>>()?;
     Ok(ClipChunk { place, parameters, table: Arc::from(from.bytes("sample table")?) })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn contents() -> ClipContents {
+        let mut contents = ClipContents::default();
+        let sets: Vec<Arc<[u8]>> = vec![Arc::from(&b"first"[..]), Arc::from(&b"second"[..])];
+        for number in 0..4_u32 {
+            let place = ChunkPlace {
+                block: BlockNumber(number),
+                life: Sequence(7 << 40 | u64::from(number)),
+                first_page: 1 + number,
+                header_length: 200,
+                data_length: 100_000,
+            };
+            let used = &sets[..1 + number as usize % 2];
+            contents.push(place, used, Arc::from(vec![number as u8; 30]));
+        }
+        contents
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_each_parameter_set_counts_once() {
+        assert_eq!(contents().parameters.len(), 2);
+        assert_eq!(ClipContents::decode(&contents().encode()), Ok(contents()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_table_or_a_named_reason(
+            cut in 0_usize..300, at in 0_usize..300, byte: u8,
+        ) {
+            let mut bytes = contents().encode();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            bytes.truncate(length.min(cut));
+            if let Ok(read) = ClipContents::decode(&bytes) {
+                let known = read.parameters.len();
+                let used = read.chunks.iter().flat_map(|chunk| &chunk.parameters);
+                prop_assert!(used.copied().all(|set| usize::from(set) < known));
+            }
+        }
+    }
+}

@@ -127,3 +127,64 @@ pub fn open<'a>(ring_uuid: &[u8; 16], page: &'a [u8]) -> Slot<'a> {
 pub fn ring_uuid(page: &[u8]) -> [u8; 16] {
     get(page, RING_UUID)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UUID: [u8; 16] = [9; 16];
+
+    fn header() -> impl Strategy<Value = PageHeader> {
+        let counts = (0..=COUNT_MAX, 0..=COUNT_MAX);
+        (counts, any::<[u32; 3]>(), any::<bool>()).prop_map(|((generation, epoch), n, flag)| {
+            let [number, previous, flushed_pages] = n;
+            let checkpointed = flag;
+            PageHeader { generation, epoch, number, previous, flushed_pages, checkpointed }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_is_opened(
+            header in header(),
+            records in proptest::collection::vec(any::<u8>(), 0..=RECORDS_BYTES_MAX),
+        ) {
+            let (page, checksum) = seal(&UUID, &header, &records);
+            let opened = open(&UUID, &page);
+            prop_assert_eq!(opened, Slot::Sealed { header, checksum, records: &records });
+            prop_assert_eq!(open(&[8; 16], &page), Slot::Torn, "another ring's page");
+        }
+
+        #[test]
+        fn a_page_torn_anywhere_is_torn(header in header(), sectors in 1_usize..8) {
+            let (page, _) = seal(&UUID, &header, &[7; RECORDS_BYTES_MAX]);
+            let mut torn = vec![0; PAGE_BYTES as usize];
+            torn[..sectors * 512].copy_from_slice(&page[..sectors * 512]);
+            prop_assert_eq!(open(&UUID, &torn), Slot::Torn);
+        }
+
+        #[test]
+        fn any_bytes_are_a_page_or_not(
+            bytes in proptest::collection::vec(any::<u8>(), 0..PAGE_BYTES as usize + 1),
+        ) {
+            let sealed = matches!(open(&UUID, &bytes), Slot::Sealed { .. });
+            prop_assert!(!sealed, "no checksum comes about by chance");
+        }
+    }
+
+    #[test]
+    fn nothing_written_is_blank_and_forged_counts_are_torn() {
+        assert_eq!(open(&UUID, &[0; PAGE_BYTES as usize]), Slot::Blank);
+        let header = PageHeader {
+            generation: u64::MAX,
+            epoch: 0,
+            number: 0,
+            previous: 0,
+            flushed_pages: 0,
+            checkpointed: false,
+        };
+        assert_eq!(open(&UUID, &seal(&UUID, &header, &[]).0), Slot::Torn);
+    }
+}

@@ -365,3 +365,92 @@ fn find_record(mut records: &[u8], wanted: u16) -> Option<&[u8]> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn superblock() -> Superblock {
+        Superblock {
+            ring_uuid: [1; 16],
+            node_uuid: [2; 16],
+            pool_uuid: [3; 16],
+            created: WallTime(-4),
+            label: "garage".into(),
+            compat: 5,
+            ro_compat: 6,
+            incompat: 0,
+            geometry: Geometry::plan(ByteCount(100 << 20), None).expect("large enough"),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        assert_eq!(Superblock::decode(&superblock().encode()), Ok(superblock()));
+    }
+
+    #[test]
+    fn what_a_later_program_wrote_is_refused_by_name() {
+        let newer = Superblock { incompat: 8, ..superblock() };
+        let refused = Superblock::decode(&newer.encode());
+        assert_eq!(refused, Err(NotASuperblock::UnknownFeatures { features: 8 }));
+        let mut page = superblock().encode();
+        put(&mut page, VERSION, 2_u32.to_le_bytes());
+        let checksum = checksum_around(&page, CHECKSUM);
+        put(&mut page, CHECKSUM, checksum.to_le_bytes());
+        assert_eq!(Superblock::decode(&page), Err(NotASuperblock::Newer { version: 2 }));
+    }
+
+    #[test]
+    fn a_ring_of_16_tib_has_at_most_about_a_million_blocks_and_a_small_one_eight() {
+        let large = Geometry::plan(ByteCount(16 << 40), None).expect("large enough");
+        assert!(u64::from(large.block_count) <= BLOCKS_WANTED_MAX, "{large:?}");
+        assert_eq!(large.block_length.0, 16 << 20);
+        assert!(matches!(
+            Geometry::plan(ByteCount(10 << 20), Some(BLOCK_BYTES_MIN)),
+            Err(Unsuitable::TooSmall { .. })
+        ));
+        assert_eq!(
+            Geometry::plan(ByteCount(1 << 30), Some(3 << 20)),
+            Err(Unsuitable::BlockSize(3 << 20))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_plan_is_sound_and_ends_before_the_copy(
+            length in (12_u64 << 20)..1 << 50,
+            exponent in 20_u32..=28,
+        ) {
+            let plans = [None, Some(1_u64 << exponent)];
+            for plan in plans.map(|block| Geometry::plan(ByteCount(length), block)) {
+                let Ok(geometry) = plan else { continue };
+                prop_assert!(geometry.is_sound(), "{geometry:?}");
+                let end = geometry.block_start(BlockNumber(geometry.block_count));
+                prop_assert!(end <= geometry.superblock_copy());
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_is_noticed(at in 0..PAGE_BYTES as usize, mask in 1_u8..) {
+            let mut page = superblock().encode();
+            page[at] ^= mask;
+            prop_assert!(Superblock::decode(&page).is_err());
+        }
+
+        #[test]
+        fn any_sealed_bytes_are_a_superblock_or_a_named_reason(
+            at in 16..PAGE_BYTES as usize - 8, bytes in any::<[u8; 8]>(),
+        ) {
+            let mut page = superblock().encode();
+            page[at..at + 8].copy_from_slice(&bytes);
+            let checksum = checksum_around(&page, CHECKSUM);
+            put(&mut page, CHECKSUM, checksum.to_le_bytes());
+            if let Ok(superblock) = Superblock::decode(&page) {
+                prop_assert!(superblock.geometry.is_sound());
+            }
+        }
+    }
+}

@@ -173,3 +173,124 @@ impl Fact {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::units::BootTime;
+
+    fn extent() -> impl Strategy<Value = Extent> {
+        (any::<[u32; 5]>(), any::<u64>(), 0_u32..1 << 16, 0_u32..1 << 16).prop_map(
+            |([block, first_chunk, chunks, clip_chunks, seal], life, first_page, pages)| Extent {
+                block: BlockNumber(block),
+                life: Sequence(life),
+                first_page,
+                end_page: first_page + pages,
+                first_chunk,
+                chunks,
+                clip_chunks,
+                seal,
+            },
+        )
+    }
+
+    fn bytes() -> impl Strategy<Value = Arc<[u8]>> {
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Arc::from)
+    }
+
+    fn state() -> impl Strategy<Value = ClipState> {
+        let reasons = [Reason::Deleted, Reason::Expired, Reason::Evicted];
+        let reason = || proptest::sample::select(reasons.to_vec());
+        let time = || any::<i64>().prop_map(WallTime);
+        prop_oneof![
+            Just(ClipState::Closed),
+            proptest::option::of(time()).prop_map(|until| ClipState::Kept { until }),
+            (time(), reason()).prop_map(|(until, reason)| ClipState::Expiring { until, reason }),
+            reason().prop_map(|reason| ClipState::Purging { reason }),
+        ]
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        let clip = || any::<u64>().prop_map(|number| ClipId(Sequence(number)));
+        let stream = || any::<u32>().prop_map(StreamNumber);
+        let block = || any::<u32>().prop_map(BlockNumber);
+        let tables = proptest::collection::vec(extent(), 0..4);
+        let clock =
+            (any::<i64>(), any::<i64>(), any::<[u8; 16]>()).prop_map(|(wall, boot, boot_id)| {
+                ClockFact { wall: WallTime(wall), boot: BootTime(boot), boot_id }
+            });
+        prop_oneof![
+            Just(Fact::Clean),
+            Just(Fact::CheckpointEnd),
+            clock.prop_map(|clock| Fact::Clock { clock }),
+            (stream(), bytes()).prop_map(|(stream, fact)| Fact::Stream { stream, fact }),
+            (block(), any::<u64>())
+                .prop_map(|(block, life)| Fact::Reserved { block, life: Sequence(life) }),
+            (clip(), stream(), any::<u32>(), extent(), bytes()).prop_map(
+                |(clip, stream, ordinal, extent, growth)| Fact::Extent {
+                    clip,
+                    stream,
+                    ordinal,
+                    extent,
+                    growth
+                }
+            ),
+            (clip(), stream(), any::<u32>(), tables, bytes()).prop_map(
+                |(clip, stream, extents, table, fact)| Fact::Clip {
+                    clip,
+                    stream,
+                    extents,
+                    table,
+                    fact
+                }
+            ),
+            (clip(), state()).prop_map(|(clip, state)| Fact::State { clip, state }),
+            (stream(), any::<[i64; 2]>(), bytes()).prop_map(|(stream, [from, to], fact)| {
+                Fact::Observation { stream, from: WallTime(from), to: WallTime(to), fact }
+            }),
+            block().prop_map(|block| Fact::Bad { block }),
+            stream().prop_map(|stream| Fact::Left { stream }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(facts in proptest::collection::vec(fact(), 0..8)) {
+            let mut records = Vec::new();
+            for fact in &facts {
+                let before = records.len();
+                fact.append_to(&mut records);
+                prop_assert_eq!(records.len() - before, fact.record_length());
+            }
+            let read: Vec<Fact> = Fact::records(&records)
+                .map(|(kind, body)| Fact::decode(kind, body).expect("sound").expect("known"))
+                .collect();
+            prop_assert_eq!(read, facts);
+        }
+
+        #[test]
+        fn any_bytes_are_facts_or_named_reasons(
+            bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            for (kind, body) in Fact::records(&bytes) {
+                let _ = Fact::decode(kind, body);
+            }
+        }
+
+        #[test]
+        fn forged_facts_do_not_break_the_space_they_are_applied_to(
+            facts in proptest::collection::vec(fact(), 0..40),
+        ) {
+            let length = crate::units::ByteCount(16 << 20);
+            let geometry = crate::ring::Geometry::plan(length, Some(1 << 20)).expect("a ring");
+            let mut space = crate::ring::space::Space::new(&geometry);
+            for fact in &facts {
+                let _ = space.apply(fact);
+            }
+            let usage = space.usage();
+            prop_assert!(usage.used + usage.free == usage.size);
+        }
+    }
+}
