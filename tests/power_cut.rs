@@ -15,7 +15,7 @@ use reelfs::ring::{
 };
 use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Event, Image};
-use support::memory::{Memory, Still, Told};
+use support::memory::{Memory, Still, Told, chain, count_of};
 
 const MIB: u64 = 1 << 20;
 const STREAMS: u64 = 3;
@@ -292,6 +292,7 @@ fn check_but(
         compared.extend(readable.get(dice.roll(readable.len().max(1) as u64) as usize));
     }
     for clip in compared {
+        check_fact(open, clip, &told.closed[&clip], place);
         check_samples(open, clip, &history.clips[&clip], events, place);
     }
 }
@@ -314,6 +315,17 @@ fn expiring(state: &ClipState) -> bool {
     matches!(state, ClipState::Expiring { .. })
 }
 
+/// The interpreter was told each chunk once, in order, across restarts.
+fn check_fact(open: &Open, clip: ClipId, fact: &[u8], place: &str) {
+    let contents = open.ring.contents(clip).expect("a listed clip opens");
+    assert_eq!(count_of(fact) as usize, contents.chunks.len(), "{place}: clip {clip}");
+    let digest = contents.chunks.iter().fold([0; 32], |before, chunk| {
+        let data = open.ring.read(clip, &chunk.place, 0..u32::MAX).expect("it reads");
+        chain(&before, blake3::hash(&data).as_bytes())
+    });
+    assert_eq!(fact[4..36], digest, "{place}: clip {clip}");
+}
+
 fn check_samples(open: &Open, clip: ClipId, known: &Clip, events: usize, place: &str) {
     let found = open.samples(clip);
     let mut at = 0;
@@ -332,7 +344,7 @@ fn check_samples(open: &Open, clip: ClipId, known: &Clip, events: usize, place: 
 }
 
 fn outcomes() -> u64 {
-    std::env::var("REELFS_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
+    std::env::var("REELFS_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(80)
 }
 
 /// Cuts behind every event; every eighth time also once more while the ring is opened again.

@@ -137,22 +137,6 @@ fn apply_torn(image: &mut Image, offset: u64, bytes: &[u8], dice: &mut Dice) {
     }
 }
 
-/// The disk after the power was cut behind the first `events` of `log`.
-pub fn cut(base: &Image, log: &[Event], events: usize, dice: &mut Dice) -> Image {
-    let mut image = base.clone();
-    let flushed = log[..events].iter().rposition(|event| matches!(event, Event::Flush));
-    let flushed = flushed.map_or(0, |at| at + 1);
-    for (index, event) in log[..events].iter().enumerate() {
-        let Event::Write { offset, bytes } = event else { continue };
-        if index < flushed {
-            image.write(*offset, bytes);
-        } else {
-            apply_torn(&mut image, *offset, bytes, dice);
-        }
-    }
-    image
-}
-
 /// A cut behind each event of a log in turn: what was flushed is applied once.
 pub struct Cuts<'a> {
     flushed: Image,
