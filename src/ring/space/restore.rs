@@ -10,8 +10,8 @@ use crate::ring::types::Extent;
 impl Space {
     /// Takes over what an older ledger area knows and rotten pages of a checkpoint may have said:
     /// its clips and streams, but not those that `newer` facts say are gone, nor clips whose
-    /// blocks have begun another life since. What newer facts say of their states holds. Answers how
-    /// many clips came back.
+    /// blocks have begun another life since. What newer facts say of their states holds. Answers
+    /// how many clips came back.
     pub fn restore(&mut self, older: &Space, newer: &[Fact]) -> usize {
         let mut gone = BTreeSet::new();
         let mut states = BTreeMap::new();
