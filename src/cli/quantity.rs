@@ -85,8 +85,10 @@ fn scaled(number: u64, step: u64, units: [&str; 5]) -> String {
 /// A length of time for people, in its two largest units: `3d 4h`, `12m 5s`, `1.250s`, `40ms`.
 #[must_use]
 pub fn duration_text(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let pair = |large: u64, large_unit, small: u64, small_unit| {
+    let millis = (duration.as_micros() + 500) / 1000;
+    // Not 59 s for a minute that a camera's clock made a hair shorter.
+    let seconds = if millis < 10_000 { millis / 1000 } else { (millis + 500) / 1000 };
+    let pair = |large: u128, large_unit, small: u128, small_unit| {
         let (whole, rest) = (seconds / large, seconds % large / small);
         match rest {
             0 => format!("{whole}{large_unit}"),
@@ -98,8 +100,8 @@ pub fn duration_text(duration: Duration) -> String {
         3_600.. => pair(3_600, "h", 60, "m"),
         60.. => pair(60, "m", 1, "s"),
         10.. => format!("{seconds}s"),
-        1.. => format!("{seconds}.{:03}s", duration.subsec_millis()),
-        0 => format!("{}ms", duration.subsec_millis()),
+        1.. => format!("{seconds}.{:03}s", millis % 1000),
+        0 => format!("{millis}ms"),
     }
 }
 
@@ -142,7 +144,8 @@ mod tests {
         let text = |millis| duration_text(Duration::from_millis(millis));
         assert_eq!(text(40), "40ms");
         assert_eq!(text(1_250), "1.250s");
-        assert_eq!(text(59_999), "59s");
+        assert_eq!(text(59_999), "1m");
+        assert_eq!(text(59_400), "59s");
         assert_eq!(text(725_000), "12m 5s");
         assert_eq!(text(3_600_000), "1h");
         assert_eq!(text(273_600_000), "3d 4h");
