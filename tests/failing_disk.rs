@@ -172,7 +172,7 @@ fn a_block_that_refuses_a_write_is_left_for_good() {
         let places = second.ring.contents(clip).expect("closed").chunks;
         assert!(places.iter().all(|chunk| chunk.place.block != block), "the bad block is used");
     }
-    assert_eq!(second.ring.counters().errors, 0);
+    assert_eq!(second.ring.counters().errors(), 0);
     second.writer.close().expect("it closes");
 }
 

@@ -172,7 +172,7 @@ fn a_ring_on_a_block_device_turns_many_times_and_no_reader_sees_a_wrong_byte() {
     });
     let (read, counters) = (read.into_inner(), ring.counters());
     assert!(counters.evicted > 100 && read > 100, "{} evicted, {read} read", counters.evicted);
-    assert_eq!(counters.errors, 0);
+    assert_eq!(counters.errors(), 0);
     writer.close().expect("it closes");
 }
 

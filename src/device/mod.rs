@@ -36,6 +36,12 @@ pub trait Device: Send + Sync {
     /// durable then, and a later flush does not make it so.
     fn flush(&self) -> io::Result<()>;
 
+    /// Whether the device is there at all. While it is not, every call fails at once, and says
+    /// nothing about the place that it was for.
+    fn is_present(&self) -> bool {
+        true
+    }
+
     /// Length of the device, in bytes; a multiple of [`PAGE_BYTES`].
     fn length(&self) -> ByteCount;
 }

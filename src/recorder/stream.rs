@@ -229,7 +229,7 @@ impl<S: Sink> StreamTask<S> {
         match why {
             Refused::Closed => self.ring_closed = true,
             // Told with the gap that they leave.
-            Refused::ClipEnded | Refused::QueueFull => {
+            Refused::ClipEnded | Refused::QueueFull | Refused::DeviceAway => {
                 log::debug!("{name}: a chunk was refused: {why}");
             }
         }

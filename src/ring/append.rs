@@ -6,8 +6,7 @@ use std::sync::Arc;
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind, FIXED_BYTES, UNIT_BYTES};
 use super::compose::{Part, Written, compose};
-use super::core::{Core, Growing, OpenBlock, Undurable};
-use super::fact::Fact;
+use super::core::{Core, Growing, OpenBlock, Suspect, Undurable};
 use super::types::{ClipContents, Ending, Extent, NewChunk};
 use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
 
@@ -33,7 +32,7 @@ pub(super) enum NotStored {
     NoSpace,
     #[error("a sample is larger than a block")]
     TooLarge,
-    #[error("the device refused it")]
+    #[error("the device refuses it")]
     Device,
 }
 
@@ -65,6 +64,9 @@ impl Core {
     fn append_part(&mut self, chunk: NewChunk) -> Result<Option<NewChunk>, NotStored> {
         if chunk.parameters.len() > PARAMETERS_MAX {
             return Err(NotStored::TooLarge);
+        }
+        if !self.takes_chunks() {
+            return Err(NotStored::Device);
         }
         let block_pages = self.superblock.geometry.block_pages();
         let fresh = self.ensure_open(chunk.stream)?;
@@ -197,12 +199,11 @@ impl Core {
         }
         let (uuid, epoch) = (self.superblock.ring_uuid, self.epoch);
         let composed = compose(open, new, header.as_deref(), uuid, epoch);
-        let block = open.block;
-        let offset = self.superblock.geometry.page_start(block, composed.base_page);
+        let suspect = Suspect { block: open.block, fresh: begin.then_some(open.life) };
+        let offset = self.superblock.geometry.page_start(open.block, composed.base_page);
         if let Err(error) = self.write(offset, &composed.pages) {
-            log::error!("ring: block {block} is not used any more: {error}");
             self.open.remove(&stream);
-            self.record(Fact::Bad { block });
+            self.suspect(suspect, &error);
             return Err(NotStored::Device);
         }
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };

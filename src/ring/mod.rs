@@ -132,6 +132,9 @@ pub enum Refused {
     /// The clip has ended (evicted, or the device failed): begin another at the next key frame.
     #[error("the clip has ended")]
     ClipEnded,
+    /// The device is gone, for now: drop to the first key frame after it is back.
+    #[error("the device is gone")]
+    DeviceAway,
     /// The writer has stopped.
     #[error("the ring is closed")]
     Closed,

@@ -127,7 +127,7 @@ impl Ring {
             let offset = self.superblock.geometry.page_start(extent.block, extent.first_page);
             let length = (pages(extent) * PAGE_BYTES) as usize;
             let bytes = device::read(&*self.device, offset, length)
-                .map_err(|source| ReadError::device(clip, source))?;
+                .map_err(|source| self.failed(clip, source))?;
             let piece = table_piece(&bytes, extent, clip).ok_or_else(|| {
                 damaged(format!("page {} of block {}", extent.first_page, extent.block))
             })?;
@@ -154,14 +154,14 @@ impl Ring {
                     let place = format!("page {page} of block {}", extent.block);
                     ReadError::Damaged(format!("clip {clip}: no chunk of it at {place}"))
                 };
-                let at = walk.step().map_err(|source| ReadError::device(clip, source))?;
+                let at = walk.step().map_err(|source| self.failed(clip, source))?;
                 let at = at.ok_or_else(damaged)?;
                 if at.header.fixed.kind != ChunkKind::Media {
                     continue;
                 }
                 let sets =
                     walk::parameters_of(&*self.device, &self.superblock, extent.block, &at.header)
-                        .map_err(|source| ReadError::device(clip, source))?
+                        .map_err(|source| self.failed(clip, source))?
                         .ok_or_else(damaged)?;
                 let place = ChunkPlace {
                     block: extent.block,
@@ -198,18 +198,20 @@ impl Ring {
         let units_end = range.end.div_ceil(UNIT_BYTES).saturating_mul(UNIT_BYTES);
         let end = u64::from(place.header_length) + u64::from(units_end.min(place.data_length));
         let with_header = known.is_none() && first_unit * UNIT_BYTES <= READ_WITH_HEADER_BYTES;
-        let read_start = if with_header { 0 } else { start - start % PAGE_BYTES };
-        let read_end = ByteCount(end).rounded_up(PAGE_BYTES).0;
-        let offset = self.superblock.geometry.page_start(place.block, place.first_page);
-        let buffer = device::read(
-            &*self.device,
-            offset + ByteCount(read_start),
-            (read_end - read_start) as usize,
-        )
-        .map_err(|source| ReadError::device(clip, source))?;
+        let first_page = start - start % PAGE_BYTES;
+        let together = with_header.then(|| self.read_pages(place, 0..end)).and_then(Result::ok);
+        let header_read = together.is_some();
+        let (read_start, buffer) = match together {
+            Some(buffer) => (0, buffer),
+            // Also where it can't be read together: a bad sector between the two costs neither.
+            None => {
+                let read = self.read_pages(place, first_page..end);
+                (first_page, read.map_err(|source| self.failed(clip, source))?)
+            }
+        };
         let checksums = match known {
             Some(checksums) => Ok(checksums),
-            None => self.checksums_of(clip, place, with_header.then_some(&buffer)),
+            None => self.checksums_of(clip, place, header_read.then_some(&buffer)),
         };
         // First: another life's header is no damage.
         self.check_alive(clip, place)?;
@@ -229,6 +231,20 @@ impl Ring {
         Ok(Verified { range: within(wanted.start)..within(wanted.end), buffer })
     }
 
+    /// The pages of a chunk that hold `range`, in bytes from its beginning; it begins on a page.
+    fn read_pages(&self, place: &ChunkPlace, range: Range<u64>) -> io::Result<AlignedBuffer> {
+        let offset = self.superblock.geometry.page_start(place.block, place.first_page);
+        let length = ByteCount(range.end).rounded_up(PAGE_BYTES).0 - range.start;
+        device::read(&*self.device, offset + ByteCount(range.start), length as usize)
+    }
+
+    fn failed(&self, clip: ClipId, source: io::Error) -> ReadError {
+        let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        state.counters.read_errors += 1;
+        drop(state);
+        ReadError::Device { what: format!("clip {clip}"), source }
+    }
+
     /// The checksums of a chunk, from its header: in `read` already, or read now.
     fn checksums_of(
         &self,
@@ -239,7 +255,7 @@ impl Ring {
         let header = match read {
             Some(bytes) => chunk::decode(bytes),
             None => walk::header_at(&*self.device, &self.superblock, place.block, place.first_page)
-                .map_err(|source| ReadError::device(clip, source))?,
+                .map_err(|source| self.failed(clip, source))?,
         };
         let header = header.filter(|header| {
             let fixed = &header.fixed;
@@ -299,10 +315,4 @@ fn table_piece<'a>(bytes: &'a [u8], extent: &Extent, clip: ClipId) -> Option<&'a
     let start = fixed.header_length as usize;
     let data = bytes.get(start..start + fixed.data_length as usize)?;
     chunk::first_damaged(&header.unit_checksums, 0, data).is_none().then_some(data)
-}
-
-impl ReadError {
-    pub(super) fn device(clip: ClipId, source: io::Error) -> ReadError {
-        ReadError::Device { what: format!("clip {clip}"), source }
-    }
 }

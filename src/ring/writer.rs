@@ -117,6 +117,9 @@ impl Writer {
         if queued.closed.load(Ordering::Acquire) {
             return Err(Refused::Closed);
         }
+        if !self.inner.device.is_present() {
+            return Err(Refused::DeviceAway);
+        }
         let bytes = chunk.data.len() + chunk.table.len();
         let ended = {
             let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);

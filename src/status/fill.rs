@@ -34,7 +34,7 @@ pub fn ring_status(
         retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
         clips: totals.iter().map(|totals| totals.clips).sum(),
         evicted: counters.evicted,
-        device_errors: counters.errors,
+        device_errors: counters.errors(),
         writes: counters.writes,
         written_bytes: counters.write_bytes,
         flushes: counters.flushes,

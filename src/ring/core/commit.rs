@@ -16,7 +16,11 @@ const ROUNDS_MAX: usize = 8;
 impl Core {
     /// Whether a flush would make anything durable.
     pub fn is_dirty(&self) -> bool {
-        !self.pending.is_empty() || !self.undurable.is_empty() || self.ledger.is_checkpointing()
+        !self.pending.is_empty()
+            || !self.undurable.is_empty()
+            || !self.suspects.is_empty()
+            || self.ledger.is_checkpointing()
+            || self.is_failing()
     }
 
     /// Writes the facts that are due and flushes: whatever was handed in before is durable then,
@@ -25,20 +29,26 @@ impl Core {
     /// # Errors
     /// What the device says. What the flush should have covered counts as not written.
     pub fn commit(&mut self) -> io::Result<()> {
-        let committed = self
-            .keep_facts_within_the_ledger()
-            .and_then(|()| self.reserve_ahead())
-            .and_then(|()| self.flush_facts());
+        let suspects = self.accuse();
+        let committed = if self.device.is_present() {
+            self.keep_facts_within_the_ledger()
+                .and_then(|()| self.reserve_ahead())
+                .and_then(|()| self.flush_facts())
+        } else {
+            Err(io::ErrorKind::NotConnected.into())
+        };
         match committed {
             Ok(()) => {
+                self.convict(&suspects);
+                self.well_again();
                 self.ready.extend(self.reserving.drain(..));
                 self.announce();
                 self.tell_what_is_durable();
                 Ok(())
             }
             Err(error) => {
-                log::error!("ring: nothing since the last flush is safe: {error}");
-                self.state_mut().counters.errors += 1;
+                self.acquit(suspects);
+                self.complain(&error);
                 self.ledger.flush_failed();
                 self.drop_undurable();
                 Err(error)
@@ -92,12 +102,13 @@ impl Core {
         self.write_facts()?;
         self.flush()?;
         self.ledger.flushed();
+        self.checkpoint_due = false;
         self.unannounced.append(&mut self.pending);
         Ok(())
     }
 
     fn write_facts(&mut self) -> io::Result<()> {
-        if !self.ledger.has_room_for(&self.pending) {
+        if self.checkpoint_due || !self.ledger.has_room_for(&self.pending) {
             // The facts in force hold the pending ones, too.
             let facts = self.state().space.facts();
             self.ledger.begin_checkpoint(&facts);
@@ -107,13 +118,19 @@ impl Core {
         if self.ledger.wants_checkpoint() {
             self.begin_checkpoint();
         }
-        self.ledger.advance_checkpoint(&*self.device, self.epoch, CHECKPOINT_PAGES)
+        let advanced = self.ledger.advance_checkpoint(&*self.device, self.epoch, CHECKPOINT_PAGES);
+        if let Err(error) = advanced {
+            // The log has taken the facts, and there is room in it for a while.
+            self.state_mut().counters.write_errors += 1;
+            log::error!("ledger: the other area takes no checkpoint, tried again later: {error}");
+        }
+        Ok(())
     }
 
     /// Epochs count flushes that succeeded.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.state_mut().counters.flushes += 1;
-        self.device.flush()?;
+        self.device.flush().inspect_err(|_| self.state_mut().counters.flush_errors += 1)?;
         self.epoch += 1;
         Ok(())
     }

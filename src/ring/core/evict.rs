@@ -15,6 +15,10 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 impl Core {
     /// Reserves blocks for what two more flush intervals like the last one will take.
     pub(super) fn reserve_ahead(&mut self) -> io::Result<()> {
+        if self.is_failing() {
+            // Nothing is given up for a device that takes nothing in its place.
+            return Ok(());
+        }
         let blocks = self.superblock.geometry.block_count as usize;
         let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
         self.blocks_taken = 0;
@@ -60,7 +64,7 @@ impl Core {
         self.flush_facts()?;
         if let Err(error) = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip) {
             log::error!("ring: clip {clip} is not wiped, and not evicted: {error}");
-            self.state_mut().counters.errors += 1;
+            self.state_mut().counters.write_errors += 1;
             return Ok(false);
         }
         self.flush()?;

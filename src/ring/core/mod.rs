@@ -7,6 +7,7 @@
 mod commit;
 mod durable;
 mod evict;
+mod refusal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -25,6 +26,7 @@ use super::types::{
 use crate::clock::Clock;
 use crate::device::{AlignedBuffer, Device};
 use crate::units::{BlockNumber, ClipId, DeviceOffset, Sequence, StreamNumber};
+pub(super) use refusal::Suspect;
 
 /// Blocks reserved ahead at least.
 const RESERVED_MIN: usize = 2;
@@ -79,12 +81,26 @@ pub struct Counters {
     pub write_bytes: u64,
     /// Flushes.
     pub flushes: u64,
-    /// Writes and flushes that failed.
-    pub errors: u64,
+    /// Reads that failed.
+    pub read_errors: u64,
+    /// Writes that failed.
+    pub write_errors: u64,
+    /// Flushes that failed.
+    pub flush_errors: u64,
     /// Clips evicted.
     pub evicted: u64,
     /// Chunks that could not be stored.
     pub chunks_dropped: u64,
+    /// Flush intervals in a row of which nothing is safe; 0 while the device is well.
+    pub commits_failed: u64,
+}
+
+impl Counters {
+    /// Reads, writes and flushes that failed.
+    #[must_use]
+    pub fn errors(&self) -> u64 {
+        self.read_errors + self.write_errors + self.flush_errors
+    }
 }
 
 /// A block that a stream is writing into.
@@ -161,6 +177,12 @@ pub(super) struct Core {
     unannounced: Vec<Fact>,
     pub(super) undurable: Vec<Undurable>,
     pub(super) blocks_taken: usize,
+    /// Blocks that have refused a write since the last flush.
+    pub(super) suspects: Vec<Suspect>,
+    /// The facts in force hold more than is pending: only a checkpoint says it all.
+    checkpoint_due: bool,
+    /// When the log last said that the device fails.
+    failure_complaint: Option<Instant>,
     /// Clips evicted since the log last said that the ledger is full, and when that was.
     evicted_for_ledger: u64,
     ledger_complaint: Option<Instant>,
@@ -206,6 +228,9 @@ impl Core {
             unannounced: Vec::new(),
             undurable: Vec::new(),
             blocks_taken: 0,
+            suspects: Vec::new(),
+            checkpoint_due: false,
+            failure_complaint: None,
             evicted_for_ledger: 0,
             ledger_complaint: None,
         }
@@ -249,7 +274,7 @@ impl Core {
         }
         let applied = self.state_mut().space.apply(&fact);
         match applied {
-            Ok(()) => self.pending.push(fact),
+            Ok(()) => self.keep_for_the_next_flush(fact),
             Err(contradiction) => {
                 log::error!("ring: not recorded: {contradiction}");
                 return false;
@@ -298,7 +323,7 @@ impl Core {
         let mut state = self.state_mut();
         state.counters.writes += 1;
         state.counters.write_bytes += bytes.len() as u64;
-        state.counters.errors += u64::from(written.is_err());
+        state.counters.write_errors += u64::from(written.is_err());
         written
     }
 }

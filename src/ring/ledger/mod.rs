@@ -5,14 +5,15 @@
 //! over once it is complete and flushed.
 
 mod scan;
+mod write;
 
 use std::io;
 
 use super::fact::Fact;
-use super::page::{self, PageHeader, RECORDS_BYTES_MAX};
 use super::superblock::{Geometry, Superblock};
 use crate::device::{AlignedBuffer, Device};
 use crate::units::{ByteCount, PAGE_BYTES};
+use write::{Pages, paginate};
 
 /// Read and written at once, in pages: 1 MiB.
 const STRIDE_PAGES: usize = 256;
@@ -20,6 +21,9 @@ const STRIDE_PAGES: usize = 256;
 /// A checkpoint begins when this part of the area is used, in percent: what is left must take the
 /// log until it is complete.
 const CHECKPOINT_AT_PERCENT: u32 = 60;
+
+/// A checkpoint that was refused is tried again when the log has grown by this part of its area.
+const RETRIES_PER_AREA: u32 = 64;
 
 /// All facts in force may take this part of an area, in percent; beyond it the oldest clips have
 /// to go, or the ledger could not turn.
@@ -86,16 +90,10 @@ pub struct Ledger {
     /// The highest generation that either area has seen: an abandoned checkpoint used one, too.
     generation_max: u64,
     checkpoint: Option<Checkpoint>,
+    /// No checkpoint begins before the log is this long, in pages: the last one was refused.
+    not_before: u32,
     /// Set by a checkpoint whose last page is written and waits for a flush.
     complete: Option<Tail>,
-}
-
-/// The area is full: nothing was written. Cannot happen while checkpoints are taken in time.
-#[derive(Debug, thiserror::Error)]
-#[error("ledger area {area} is full: {pages} pages")]
-pub struct AreaFull {
-    area: usize,
-    pages: u32,
 }
 
 /// What was met while the ledger was read.
@@ -170,6 +168,7 @@ impl Ledger {
             tail: Tail::empty(0, 1),
             generation_max: 1,
             checkpoint: None,
+            not_before: 0,
             complete: None,
         };
         let blank = AlignedBuffer::zeroed(STRIDE_PAGES * PAGE_BYTES as usize);
@@ -224,6 +223,7 @@ impl Ledger {
                 tail: found.tail,
                 generation_max,
                 checkpoint: None,
+                not_before: 0,
                 complete: None,
             };
             let older = older.unwrap_or_default();
@@ -241,7 +241,8 @@ impl Ledger {
             return Ok(());
         }
         let records = paginate(facts);
-        write_pages(device, &self.geometry, &self.ring_uuid, &mut self.tail, epoch, &records)?;
+        let pages = Pages { device, geometry: &self.geometry, ring_uuid: &self.ring_uuid, epoch };
+        pages.write(&mut self.tail, &records)?;
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.since.extend_from_slice(facts);
         }
@@ -253,7 +254,8 @@ impl Ledger {
     pub fn wants_checkpoint(&self) -> bool {
         let used = u64::from(self.tail.next_page) * 100;
         let limit = u64::from(self.area_pages()) * u64::from(CHECKPOINT_AT_PERCENT);
-        self.checkpoint.is_none() && self.complete.is_none() && used >= limit
+        let due = used >= limit && self.tail.next_page >= self.not_before;
+        due && self.checkpoint.is_none() && self.complete.is_none()
     }
 
     /// Whether these facts still fit behind the log; where they do not, a checkpoint that holds
@@ -284,18 +286,22 @@ impl Ledger {
         pages_max: usize,
     ) -> io::Result<()> {
         let Some(mut checkpoint) = self.checkpoint.take() else { return Ok(()) };
+        // Forgotten when it has succeeded.
+        self.not_before = self.tail.next_page + self.area_pages() / RETRIES_PER_AREA;
         let Checkpoint { tail, records, written, since } = &mut checkpoint;
         let until = records.len().min(*written + pages_max.max(1));
-        let (geometry, uuid) = (&self.geometry, &self.ring_uuid);
-        write_pages(device, geometry, uuid, tail, epoch, &records[*written..until])?;
+        let pages = Pages { device, geometry: &self.geometry, ring_uuid: &self.ring_uuid, epoch };
+        pages.write(tail, &records[*written..until])?;
         *written = until;
         if *written < records.len() {
+            self.not_before = 0;
             self.checkpoint = Some(checkpoint);
             return Ok(());
         }
         since.push(Fact::CheckpointEnd);
-        write_pages(device, geometry, uuid, tail, epoch, &paginate(since))?;
+        pages.write(tail, &paginate(since))?;
         tail.checkpointed = true;
+        self.not_before = 0;
         self.complete = Some(checkpoint.tail);
         Ok(())
     }
@@ -335,58 +341,4 @@ impl Ledger {
     fn area_pages(&self) -> u32 {
         (self.geometry.ledger_area.0 / PAGE_BYTES) as u32
     }
-}
-
-/// Packs facts into pages' worth of records. Each fact fits a page by the limits of its parts.
-fn paginate(facts: &[Fact]) -> Vec<Vec<u8>> {
-    let mut pages = Vec::new();
-    let mut current = Vec::with_capacity(RECORDS_BYTES_MAX);
-    for fact in facts {
-        let before = current.len();
-        fact.append_to(&mut current);
-        if current.len() > RECORDS_BYTES_MAX {
-            let last = current.split_off(before);
-            pages.push(std::mem::replace(&mut current, last));
-        }
-    }
-    if !current.is_empty() {
-        pages.push(current);
-    }
-    pages
-}
-
-fn write_pages(
-    device: &dyn Device,
-    geometry: &Geometry,
-    ring_uuid: &[u8; 16],
-    tail: &mut Tail,
-    epoch: u64,
-    records: &[Vec<u8>],
-) -> io::Result<()> {
-    let area_pages = (geometry.ledger_area.0 / PAGE_BYTES) as usize;
-    if tail.next_page as usize + records.len() > area_pages {
-        let full = AreaFull { area: tail.area, pages: area_pages as u32 };
-        return Err(io::Error::new(io::ErrorKind::StorageFull, full));
-    }
-    for batch in records.chunks(STRIDE_PAGES) {
-        let mut buffer = AlignedBuffer::zeroed(batch.len() * PAGE_BYTES as usize);
-        let first = tail.next_page;
-        for (records, slot) in batch.iter().zip(buffer.chunks_mut(PAGE_BYTES as usize)) {
-            let header = PageHeader {
-                generation: tail.generation,
-                epoch,
-                number: tail.next_page,
-                previous: tail.previous,
-                flushed_pages: tail.flushed_pages,
-                checkpointed: tail.checkpointed,
-            };
-            let (page, checksum) = page::seal(ring_uuid, &header, records);
-            slot.copy_from_slice(&page);
-            tail.next_page += 1;
-            tail.previous = checksum;
-        }
-        let offset = ByteCount(u64::from(first) * PAGE_BYTES);
-        device.write_at(geometry.ledger_start(tail.area) + offset, &buffer)?;
-    }
-    Ok(())
 }

@@ -1,0 +1,114 @@
+//! A device that refuses: one place of it, or everything.
+//!
+//! A block that refuses a write is bad only if the device takes writes elsewhere: it is said in
+//! the ledger with the next flush, and holds once the ledger has taken it. Where that fails, too,
+//! nothing is said of any block, and recording pauses until a flush succeeds.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Core;
+use crate::ring::fact::Fact;
+use crate::units::{BlockNumber, Sequence};
+
+/// Blocks that may refuse a write between two flushes before no more are tried.
+const SUSPECTS_MAX: usize = 16;
+/// Flushes in a row that may fail before nothing more is taken until one succeeds: each costs
+/// every stream a block.
+const FAILURES_MAX: u64 = 2;
+/// Between two lines in the log about a device that fails.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
+/// Facts that wait for a flush at most. Beyond it a checkpoint takes their place.
+const PENDING_FACTS_MAX: usize = 16 << 10;
+
+/// A block that has refused a write.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ring) struct Suspect {
+    pub block: BlockNumber,
+    /// The life that it may begin, where nothing is in it yet.
+    pub fresh: Option<Sequence>,
+}
+
+impl Core {
+    /// Whether nothing of the last flush intervals is safe.
+    pub(super) fn is_failing(&self) -> bool {
+        self.state().counters.commits_failed > 0
+    }
+
+    /// Whether a chunk may be tried at all.
+    pub(in crate::ring) fn takes_chunks(&self) -> bool {
+        let failed = self.state().counters.commits_failed;
+        self.device.is_present() && failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX
+    }
+
+    /// The block has refused a write.
+    pub(in crate::ring) fn suspect(&mut self, suspect: Suspect, error: &io::Error) {
+        if !self.device.is_present() {
+            self.ready.extend(suspect.fresh.map(|life| (suspect.block, life)));
+            return;
+        }
+        if self.suspects.is_empty() && !self.is_failing() {
+            log::error!("ring: block {} refuses a write: {error}", suspect.block);
+        }
+        self.suspects.push(suspect);
+    }
+
+    /// Says of the suspects that they are bad, for the ledger alone as yet.
+    pub(super) fn accuse(&mut self) -> Vec<Suspect> {
+        let suspects = std::mem::take(&mut self.suspects);
+        self.pending.extend(suspects.iter().map(|suspect| Fact::Bad { block: suspect.block }));
+        suspects
+    }
+
+    /// The ledger has taken it: the blocks are not used again.
+    pub(super) fn convict(&mut self, suspects: &[Suspect]) {
+        for &Suspect { block, .. } in suspects {
+            log::error!("ring: block {block} is bad, and is not used any more");
+            if let Err(contradiction) = self.state_mut().space.apply(&Fact::Bad { block }) {
+                log::error!("ring: {contradiction}");
+            }
+        }
+    }
+
+    /// The ledger has not taken it: that they refused says nothing about these blocks.
+    pub(super) fn acquit(&mut self, suspects: Vec<Suspect>) {
+        let is_suspect = |block| suspects.iter().any(|suspect| suspect.block == block);
+        self.pending.retain(|fact| !matches!(fact, Fact::Bad { block } if is_suspect(*block)));
+        for Suspect { block, fresh } in suspects {
+            self.ready.extend(fresh.map(|life| (block, life)));
+        }
+    }
+
+    pub(super) fn complain(&mut self, error: &io::Error) {
+        let failed = {
+            let mut state = self.state_mut();
+            state.counters.commits_failed += 1;
+            state.counters.commits_failed
+        };
+        let due = self.failure_complaint.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL);
+        if failed == 1 || due {
+            log::error!("ring: nothing since the last flush is safe: {error}");
+            self.failure_complaint = Some(Instant::now());
+        } else if failed == FAILURES_MAX {
+            log::error!("ring: recording pauses until the device takes a flush");
+        }
+    }
+
+    pub(super) fn well_again(&mut self) {
+        let failed = std::mem::take(&mut self.state_mut().counters.commits_failed);
+        if failed > 0 {
+            log::warn!("ring: the device is well again after {failed} flushes that failed");
+            self.failure_complaint = None;
+        }
+    }
+
+    /// What waits is bounded, however long the device takes nothing: the facts in force say the
+    /// same. Of closed clips only the pending fact knows that they have not been listed yet.
+    pub(super) fn keep_for_the_next_flush(&mut self, fact: Fact) {
+        if self.pending.len() >= PENDING_FACTS_MAX {
+            self.pending.retain(|fact| matches!(fact, Fact::Clip { .. }));
+            self.checkpoint_due = true;
+        }
+        self.pending.push(fact);
+    }
+}

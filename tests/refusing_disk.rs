@@ -1,0 +1,324 @@
+//! A disk that refuses: single pages, everything, or by not being there. Nothing that was
+//! acknowledged is lost, nothing is given up for what can't be stored, and it goes on by itself.
+
+mod support;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use reelfs::device::{AlignedBuffer, Device};
+use reelfs::ring::{
+    ClipState, FormatOptions, Geometry, NewChunk, Opening, Reason, Refused, Ring, RingError,
+    Settings, Writer, format,
+};
+use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
+use support::disk::{Dice, Disk};
+use support::memory::{Memory, Still, Told};
+
+const MIB: u64 = 1 << 20;
+
+/// A disk that can be pulled out, and whose pages can refuse to be written.
+struct Fickle {
+    disk: Arc<Disk>,
+    pulled: AtomicBool,
+    refusing_all: AtomicBool,
+    /// Offsets of pages; each refuses for ever.
+    refusing: Vec<u64>,
+    refusals: AtomicU64,
+}
+
+impl Fickle {
+    fn over(disk: Arc<Disk>, refusing: Vec<u64>) -> Arc<Fickle> {
+        Arc::new(Fickle {
+            disk,
+            pulled: AtomicBool::new(false),
+            refusing_all: AtomicBool::new(false),
+            refusing,
+            refusals: AtomicU64::new(0),
+        })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let gone = self.pulled.load(Ordering::SeqCst);
+        if gone { Err(io::Error::from_raw_os_error(libc::ENXIO)) } else { Ok(()) }
+    }
+}
+
+impl Device for Fickle {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.check()?;
+        self.disk.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        self.check()?;
+        let range = offset.0..offset.0 + bytes.len() as u64;
+        let refused = self.refusing.iter().any(|page| range.contains(page));
+        if refused || self.refusing_all.load(Ordering::SeqCst) {
+            self.refusals.fetch_add(1, Ordering::SeqCst);
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.disk.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.check()?;
+        self.disk.flush()
+    }
+
+    fn length(&self) -> ByteCount {
+        self.disk.length()
+    }
+
+    fn is_present(&self) -> bool {
+        !self.pulled.load(Ordering::SeqCst)
+    }
+}
+
+struct Open {
+    ring: Arc<Ring>,
+    writer: Writer,
+    memory: Memory,
+    opening: Opening,
+}
+
+fn open(device: &Arc<Fickle>) -> Open {
+    let memory = Memory::default();
+    // Flushes happen when the test says so.
+    let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
+    let clock = Arc::new(Still::at(2_000));
+    let device: Arc<dyn Device> = device.clone();
+    let opened = Ring::open(device, clock, &settings, Box::new(memory.clone()));
+    let (ring, writer, opening) = opened.expect("it opens");
+    Open { ring, writer, memory, opening }
+}
+
+impl Open {
+    fn told(&self) -> Told {
+        self.memory.0.lock().expect("nobody died").clone()
+    }
+
+    fn append(&self, stream: u32, clip: ClipId, data: &[u8]) -> Result<(), Refused> {
+        self.writer.append(NewChunk {
+            clip,
+            stream: StreamNumber(stream),
+            parameters: vec![Arc::from(&b"parameters"[..])],
+            table: Arc::from(format!("table of {}", data.len()).into_bytes()),
+            data: data.to_vec(),
+        })
+    }
+
+    fn clip(&self, data: &[u8]) -> Result<ClipId, RingError> {
+        let clip = self.writer.new_clip();
+        self.append(1, clip, data).expect("there is room in the queue");
+        self.writer.sync()?;
+        self.writer.end_clip(clip, 0, None);
+        self.writer.sync()?;
+        Ok(clip)
+    }
+
+    fn samples(&self, clip: ClipId) -> Vec<u8> {
+        let contents = self.ring.contents(clip).expect("a listed clip opens");
+        let mut all = Vec::new();
+        for chunk in &contents.chunks {
+            let read = self.ring.read(clip, &chunk.place, 0..u32::MAX);
+            all.extend_from_slice(&read.expect("a listed sample reads"));
+        }
+        all
+    }
+
+    /// Tries to record for `intervals` flushes, four streams at a time.
+    fn record_in_vain(&self, intervals: usize) {
+        for _ in 0..intervals {
+            for stream in 1..5 {
+                let clip = self.writer.new_clip();
+                self.append(stream, clip, &samples(9, 20_000)).expect("there is room to queue");
+            }
+            self.writer.sync().expect_err("the disk refuses");
+        }
+    }
+}
+
+fn formatted(length: u64) -> Arc<Disk> {
+    let disk = Disk::blank(length);
+    let options = FormatOptions {
+        block_length: Some(MIB),
+        label: "refusing".into(),
+        ring_uuid: [1; 16],
+        node_uuid: [2; 16],
+        now: Still::at(1_000).0,
+    };
+    format(&*disk, &options).expect("it is large enough");
+    disk
+}
+
+fn samples(seed: u64, length: usize) -> Vec<u8> {
+    let mut dice = Dice::new(seed + 1);
+    (0..length).map(|_| dice.roll(256) as u8).collect()
+}
+
+fn geometry(disk: &Disk) -> Geometry {
+    reelfs::ring::read_superblock(disk).expect("a ring").0.geometry
+}
+
+/// A full ring of clips, none of which may go for footage that can't be stored.
+fn full_ring(device: &Arc<Fickle>) -> (Open, Vec<(ClipId, Vec<u8>)>) {
+    let open = open(device);
+    let mut clips = Vec::new();
+    for seed in 0..40 {
+        let data = samples(seed, 900_000);
+        clips.push((open.clip(&data).expect("the disk is in order"), data));
+    }
+    let listed = open.told().closed;
+    clips.retain(|(clip, _)| listed.contains_key(clip));
+    assert!(clips.len() < 40, "the ring is not full");
+    (open, clips)
+}
+
+fn check_all(open: &Open, clips: &[(ClipId, Vec<u8>)]) {
+    let listed = open.told().closed;
+    for (clip, data) in clips {
+        assert!(listed.contains_key(clip), "clip {clip} was given up");
+        assert_eq!(&open.samples(*clip), data, "clip {clip}");
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_write_costs_no_clip_and_no_block() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    let (open_ring, clips) = full_ring(&device);
+    device.refusing_all.store(true, Ordering::SeqCst);
+    open_ring.record_in_vain(50);
+    let tried = device.refusals.load(Ordering::SeqCst);
+    assert!(tried < 400, "{tried} writes were tried on a disk that takes none");
+    // Eight blocks were reserved, or begun, before it was clear that the disk fails.
+    check_all(&open_ring, &clips[8..]);
+    device.refusing_all.store(false, Ordering::SeqCst);
+    open_ring.writer.sync().expect("the disk is well again");
+    assert_eq!(open_ring.ring.counters().commits_failed, 0);
+    check_all(&open_ring, &clips[8..]);
+    let next = open_ring.clip(&samples(77, 50_000)).expect("it records again");
+    assert_eq!(open_ring.samples(next), samples(77, 50_000));
+    open_ring.writer.close().expect("it closes");
+    let inspection = reelfs::ring::Inspection::open(&*device).expect("a ring");
+    let bad = inspection.facts.iter().filter(|f| matches!(f, reelfs::ring::Fact::Bad { .. }));
+    assert_eq!(bad.count(), 0, "blocks count as bad that are not");
+}
+
+#[test]
+fn a_disk_whose_flushes_fail_for_long_costs_no_clip() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    let (open_ring, clips) = full_ring(&device);
+    device.disk.failing_flushes.store(u64::MAX, Ordering::SeqCst);
+    open_ring.record_in_vain(50);
+    // Eight blocks were reserved, or begun, before it was clear that the disk fails.
+    check_all(&open_ring, &clips[8..]);
+    device.disk.failing_flushes.store(0, Ordering::SeqCst);
+    open_ring.writer.sync().expect("the disk is well again");
+    // The blocks that were begun in vain are lost until the next start, and no more than those.
+    let next = open_ring.clip(&samples(77, 50_000)).expect("it records again");
+    let kept: Vec<_> = clips.into_iter().skip(16).collect();
+    assert!(!kept.is_empty());
+    check_all(&open_ring, &kept);
+    open_ring.writer.close().expect("it closes");
+    let again = open(&device);
+    check_all(&again, &kept);
+    assert_eq!(again.samples(next), samples(77, 50_000));
+    again.writer.close().expect("it closes");
+}
+
+#[test]
+fn a_region_of_bad_blocks_is_passed_and_only_it_counts_as_bad() {
+    let disk = formatted(48 * MIB);
+    let geometry = geometry(&disk);
+    let bad: Vec<u64> =
+        (3..23).map(|block| geometry.block_start(reelfs::units::BlockNumber(block)).0).collect();
+    let device = Fickle::over(disk, bad);
+    let open_ring = open(&device);
+    let mut stored = Vec::new();
+    for seed in 0..60 {
+        let data = samples(seed, 700_000);
+        let clip = open_ring.clip(&data).expect("the disk takes flushes");
+        if open_ring.told().closed.contains_key(&clip) {
+            stored.push((clip, data));
+        }
+    }
+    assert!(stored.len() > 30, "only {} clips were stored", stored.len());
+    let listed = open_ring.told().closed;
+    stored.retain(|(clip, _)| listed.contains_key(clip));
+    check_all(&open_ring, &stored);
+    open_ring.writer.close().expect("it closes");
+    let inspection = reelfs::ring::Inspection::open(&*device).expect("a ring");
+    let bad = inspection.facts.iter().filter(|f| matches!(f, reelfs::ring::Fact::Bad { .. }));
+    assert_eq!(bad.count(), 20);
+}
+
+#[test]
+fn a_ledger_page_that_refuses_is_passed_over_and_costs_no_chunk() {
+    let disk = formatted(24 * MIB);
+    let geometry = geometry(&disk);
+    // Some in the log that serves, and some where the next checkpoint will be written.
+    let page = |area: usize, page: u64| geometry.ledger_start(area).0 + page * 4096;
+    let device =
+        Fickle::over(disk, vec![page(0, 9), page(0, 10), page(0, 17), page(1, 0), page(1, 2)]);
+    let open_ring = open(&device);
+    let mut clips = Vec::new();
+    for seed in 0..12 {
+        clips.push((
+            open_ring.clip(&samples(seed, 10_000)).expect("no page matters"),
+            samples(seed, 10_000),
+        ));
+    }
+    // Until the other area serves, pages 0 and 2 of which refuse.
+    for round in 0..600_u32 {
+        let fact = vec![round as u8; 3_000];
+        open_ring.writer.set_stream(StreamNumber(1), fact);
+        open_ring.writer.sync().expect("no page matters");
+    }
+    assert!(device.refusals.load(Ordering::SeqCst) >= 5, "the pages were never written");
+    assert_eq!(open_ring.ring.counters().chunks_dropped, 0);
+    check_all(&open_ring, &clips);
+    open_ring.writer.close().expect("it closes");
+    let again = open(&device);
+    assert!(again.opening.findings.is_clean(), "{:?}", again.opening.findings);
+    check_all(&again, &clips);
+    assert_eq!(again.told().streams[&StreamNumber(1)], vec![(599 % 256) as u8; 3_000]);
+    again.writer.close().expect("it closes");
+}
+
+#[test]
+fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    let open_ring = open(&device);
+    let before = open_ring.clip(&samples(1, 50_000)).expect("it is there");
+    let growing = open_ring.writer.new_clip();
+    open_ring.append(2, growing, &samples(2, 50_000)).expect("it is there");
+    open_ring.writer.sync().expect("it is there");
+    open_ring.append(2, growing, &samples(3, 50_000)).expect("it is there");
+    device.pulled.store(true, Ordering::SeqCst);
+    assert_eq!(open_ring.append(2, growing, &samples(4, 100)), Err(Refused::DeviceAway));
+    open_ring.writer.sync().expect_err("it is away");
+    open_ring.ring.contents(before).expect_err("it is away");
+    // Deletions and the like are remembered, in bounded memory, and told when it is back.
+    let mut state = ClipState::Closed;
+    for at in 0..40_000_i64 {
+        state = ClipState::Expiring { until: WallTime(at), reason: Reason::Deleted };
+        assert!(open_ring.writer.set_state(before, state));
+    }
+    for _ in 0..5 {
+        open_ring.writer.sync().expect_err("it is away");
+    }
+    device.pulled.store(false, Ordering::SeqCst);
+    open_ring.writer.sync().expect("it is back");
+    let after = open_ring.clip(&samples(5, 50_000)).expect("it is back");
+    assert_eq!(open_ring.samples(growing), samples(2, 50_000));
+    open_ring.writer.close().expect("it closes");
+    let again = open(&device);
+    assert!(again.opening.was_clean && again.opening.findings.is_clean());
+    assert_eq!(again.samples(growing), samples(2, 50_000), "cut at what was flushed");
+    assert_eq!(again.samples(after), samples(5, 50_000));
+    assert_eq!(again.told().states.get(&before), Some(&state));
+    again.writer.close().expect("it closes");
+}
