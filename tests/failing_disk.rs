@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reelfs::device::Device;
 use reelfs::ring::{
-    ClipState, FormatOptions, Geometry, Inspection, NewChunk, Opening, Reason, Ring, RingError,
-    Settings, Superblock, Writer, format,
+    ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError, Settings,
+    Superblock, Writer, format,
 };
 use reelfs::units::{ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Image};
@@ -241,96 +241,6 @@ fn a_ring_with_unknown_features_for_writing_is_only_looked_at() {
     assert!(Inspection::open(&*disk).is_ok());
 }
 
-/// A ring with ten clips, each flushed by itself, that then ended in order or did not.
-fn with_clips(close: bool) -> (Arc<Disk>, Vec<(ClipId, Vec<u8>)>) {
-    let disk = formatted(16 * MIB);
-    let open = open(&disk);
-    let clips = (0..10)
-        .map(|seed| {
-            let data = samples(seed, 2_000);
-            (open.clip(&data), data)
-        })
-        .collect();
-    if close {
-        open.writer.close().expect("it closes");
-    }
-    (disk, clips)
-}
-
-fn pages_of_area(disk: &Disk, geometry: &Geometry, area: usize) -> u64 {
-    let mut bytes = vec![0; geometry.ledger_area.0 as usize];
-    disk.image().read(geometry.ledger_start(area).0, &mut bytes);
-    let pages = bytes.chunks(PAGE as usize);
-    pages.take_while(|page| page.iter().any(|byte| *byte != 0)).count() as u64
-}
-
-/// Stream facts until the other ledger area serves.
-fn turn_the_ledger(open: &Open, disk: &Disk, area: usize) {
-    let geometry = open.ring.superblock().geometry;
-    for round in 0..200 {
-        open.writer.set_stream(StreamNumber(1), vec![round; 2_000]);
-        open.writer.sync().expect("the disk is in order");
-        if pages_of_area(disk, &geometry, area) > 4 {
-            return;
-        }
-    }
-    panic!("the ledger did not turn");
-}
-
-#[test]
-fn a_rotten_checkpoint_costs_nothing_that_the_area_before_still_knows() {
-    let disk = formatted(16 * MIB);
-    let open = self::open(&disk);
-    // Enough for a checkpoint of several pages.
-    let clips: Vec<(ClipId, u64)> = (0..120)
-        .map(|seed| {
-            let clip = open.writer.new_clip();
-            open.append(clip, &samples(seed, 200));
-            open.writer.end_clip(clip, 0, None);
-            (clip, seed)
-        })
-        .collect();
-    open.writer.sync().expect("the disk is in order");
-    assert!(pages_of_area(&disk, &open.ring.superblock().geometry, 1) == 0, "too early");
-    turn_the_ledger(&open, &disk, 1);
-    let geometry = open.ring.superblock().geometry;
-    let deleted = clips[100].0;
-    open.writer.purge(deleted, Reason::Deleted, false).expect("it is purged");
-    open.writer.close().expect("it closes");
-    disk.flip(geometry.ledger_start(1).0 + 2 * PAGE + 100, 1);
-    let again = self::open(&disk);
-    assert_eq!(again.opening.findings.rotten, [(1, 2)]);
-    assert!(again.opening.findings.clips_restored > 10, "{:?}", again.opening.findings);
-    let closed = again.told().closed;
-    assert!(!closed.contains_key(&deleted), "what was deleted since stays deleted");
-    for (clip, seed) in clips.iter().filter(|(clip, _)| *clip != deleted) {
-        assert!(closed.contains_key(clip), "clip {clip} is lost");
-        assert_eq!(again.samples(*clip), samples(*seed, 200));
-    }
-    again.writer.close().expect("it closes");
-}
-
-#[test]
-fn where_a_whole_ledger_area_is_lost_the_one_before_serves() {
-    let disk = formatted(16 * MIB);
-    let first = open(&disk);
-    let clips: Vec<_> = (0..20).map(|seed| (first.clip(&samples(seed, 200)), seed)).collect();
-    turn_the_ledger(&first, &disk, 1);
-    first.writer.close().expect("it closes");
-    let geometry = first.ring.superblock().geometry;
-    let mut image = disk.image();
-    image.write(geometry.ledger_start(1).0, &vec![0; geometry.ledger_area.0 as usize]);
-    let second = open(&Disk::from_image(image));
-    for (clip, seed) in clips {
-        assert_eq!(second.samples(clip), samples(seed, 200));
-    }
-    second.writer.close().expect("it closes");
-    let mut image = disk.image();
-    let both = 2 * geometry.ledger_area.0 as usize;
-    image.write(geometry.ledger_start(0).0, &vec![0; both]);
-    assert!(matches!(try_open(&Disk::from_image(image)), Err(RingError::LedgerLost)));
-}
-
 #[test]
 fn a_header_that_cannot_be_read_does_not_keep_samples_from_being_wiped() {
     let disk = formatted(16 * MIB);
@@ -359,66 +269,4 @@ fn a_header_that_cannot_be_read_does_not_keep_samples_from_being_wiped() {
     assert!(!raw.windows(64).any(|window| windows.contains(window)), "samples are left");
     assert_eq!(again.samples(neighbour), samples(3, 30_000), "it uses the same parameter set");
     again.writer.close().expect("it closes");
-}
-
-/// What a rotten checkpoint leaves where the area before is gone, too: the clip whose extent stands
-/// at the end of a page and whose fact stood on the next.
-#[test]
-fn a_clip_whose_fact_has_rotted_is_found_in_its_block_and_is_expiring() {
-    let disk = formatted(16 * MIB);
-    let first = open(&disk);
-    for seed in 0..120 {
-        let clip = first.writer.new_clip();
-        first.append(clip, &samples(seed, 200));
-        first.writer.end_clip(clip, 0, None);
-    }
-    first.writer.sync().expect("the disk is in order");
-    turn_the_ledger(&first, &disk, 1);
-    first.writer.close().expect("it closes");
-    let geometry = first.ring.superblock().geometry;
-    let mut image = disk.image();
-    image.write(geometry.ledger_start(0).0, &vec![0; geometry.ledger_area.0 as usize]);
-    image.flip(geometry.ledger_start(1).0 + 2 * PAGE + 100, 1);
-    let disk = Disk::from_image(image);
-    let second = open(&disk);
-    let [found] = second.opening.clips_found[..] else { panic!("{:?}", second.opening) };
-    let state = second.told().states.get(&found).copied();
-    assert!(matches!(state, Some(ClipState::Expiring { .. })), "{state:?}");
-    assert_eq!(second.samples(found).len(), 200);
-    second.writer.close().expect("it closes");
-    let third = open(&disk);
-    assert_eq!(third.told().states.get(&found).copied(), state);
-    third.writer.close().expect("it closes");
-}
-
-#[test]
-fn a_rotten_page_in_the_middle_of_the_ledger_costs_what_it_said_and_is_reported() {
-    let (disk, clips) = with_clips(true);
-    let geometry = Inspection::open(&*disk).expect("a ring").superblock.geometry;
-    disk.flip(geometry.ledger_start(0).0 + 12 * PAGE + 80, 1);
-    let open = open(&disk);
-    assert_eq!(open.opening.findings.rotten, [(0, 12)]);
-    let left = open.told().closed;
-    assert!(left.len() >= 8, "{} clips of ten", left.len());
-    for (clip, data) in clips.iter().filter(|(clip, _)| left.contains_key(clip)) {
-        assert_eq!(open.samples(*clip), *data);
-    }
-    open.writer.close().expect("it closes");
-    let again = self::open(&disk);
-    assert!(again.opening.findings.is_clean(), "a new checkpoint has taken its place");
-    assert_eq!(again.told().closed.len(), left.len());
-    again.writer.close().expect("it closes");
-}
-
-#[test]
-fn rot_before_the_last_page_does_not_cost_the_last_page() {
-    let (disk, clips) = with_clips(false);
-    let geometry = Inspection::open(&*disk).expect("a ring").superblock.geometry;
-    let last_but_one = pages_of_area(&disk, &geometry, 0) - 2;
-    disk.flip(geometry.ledger_start(0).0 + last_but_one * PAGE, 1);
-    let open = open(&disk);
-    assert_eq!(open.opening.findings.rotten, [(0, last_but_one as u32)]);
-    let (last, data) = clips.last().expect("ten");
-    assert_eq!(open.samples(*last), *data);
-    open.writer.close().expect("it closes");
 }

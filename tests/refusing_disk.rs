@@ -6,16 +6,12 @@ mod support;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
-use reelfs::ring::{
-    ClipState, FormatOptions, Geometry, NewChunk, Opening, Reason, Refused, Ring, RingError,
-    Settings, Writer, format,
-};
+use reelfs::ring::{ClipState, Geometry, Reason, Refused};
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
-use support::disk::{Dice, Disk};
-use support::memory::{Memory, Still, Told};
+use support::disk::Disk;
+use support::opened::{self, Open, formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
 
@@ -77,86 +73,15 @@ impl Device for Fickle {
     }
 }
 
-struct Open {
-    ring: Arc<Ring>,
-    writer: Writer,
-    memory: Memory,
-    opening: Opening,
-}
-
-fn open(device: &Arc<Fickle>) -> Open {
-    let memory = Memory::default();
-    // Flushes happen when the test says so.
-    let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
-    let clock = Arc::new(Still::at(2_000));
-    let device: Arc<dyn Device> = device.clone();
-    let opened = Ring::open(device, clock, &settings, Box::new(memory.clone()));
-    let (ring, writer, opening) = opened.expect("it opens");
-    Open { ring, writer, memory, opening }
-}
-
-impl Open {
-    fn told(&self) -> Told {
-        self.memory.0.lock().expect("nobody died").clone()
-    }
-
-    fn append(&self, stream: u32, clip: ClipId, data: &[u8]) -> Result<(), Refused> {
-        self.writer.append(NewChunk {
-            clip,
-            stream: StreamNumber(stream),
-            parameters: vec![Arc::from(&b"parameters"[..])],
-            table: Arc::from(format!("table of {}", data.len()).into_bytes()),
-            data: data.to_vec(),
-        })
-    }
-
-    fn clip(&self, data: &[u8]) -> Result<ClipId, RingError> {
-        let clip = self.writer.new_clip();
-        self.append(1, clip, data).expect("there is room in the queue");
-        self.writer.sync()?;
-        self.writer.end_clip(clip, 0, None);
-        self.writer.sync()?;
-        Ok(clip)
-    }
-
-    fn samples(&self, clip: ClipId) -> Vec<u8> {
-        let contents = self.ring.contents(clip).expect("a listed clip opens");
-        let mut all = Vec::new();
-        for chunk in &contents.chunks {
-            let read = self.ring.read(clip, &chunk.place, 0..u32::MAX);
-            all.extend_from_slice(&read.expect("a listed sample reads"));
+/// Tries to record for `intervals` flushes, four streams at a time.
+fn record_in_vain(open: &Open, intervals: usize) {
+    for _ in 0..intervals {
+        for stream in 1..5 {
+            let clip = open.writer.new_clip();
+            open.append(stream, clip, &samples(9, 20_000)).expect("there is room to queue");
         }
-        all
+        open.writer.sync().expect_err("the disk refuses");
     }
-
-    /// Tries to record for `intervals` flushes, four streams at a time.
-    fn record_in_vain(&self, intervals: usize) {
-        for _ in 0..intervals {
-            for stream in 1..5 {
-                let clip = self.writer.new_clip();
-                self.append(stream, clip, &samples(9, 20_000)).expect("there is room to queue");
-            }
-            self.writer.sync().expect_err("the disk refuses");
-        }
-    }
-}
-
-fn formatted(length: u64) -> Arc<Disk> {
-    let disk = Disk::blank(length);
-    let options = FormatOptions {
-        block_length: Some(MIB),
-        label: "refusing".into(),
-        ring_uuid: [1; 16],
-        node_uuid: [2; 16],
-        now: Still::at(1_000).0,
-    };
-    format(&*disk, &options).expect("it is large enough");
-    disk
-}
-
-fn samples(seed: u64, length: usize) -> Vec<u8> {
-    let mut dice = Dice::new(seed + 1);
-    (0..length).map(|_| dice.roll(256) as u8).collect()
 }
 
 fn geometry(disk: &Disk) -> Geometry {
@@ -165,11 +90,11 @@ fn geometry(disk: &Disk) -> Geometry {
 
 /// A full ring of clips, none of which may go for footage that can't be stored.
 fn full_ring(device: &Arc<Fickle>) -> (Open, Vec<(ClipId, Vec<u8>)>) {
-    let open = open(device);
+    let open = opened::open(device.clone());
     let mut clips = Vec::new();
     for seed in 0..40 {
         let data = samples(seed, 900_000);
-        clips.push((open.clip(&data).expect("the disk is in order"), data));
+        clips.push((open.clip(1, &data).expect("the disk is in order"), data));
     }
     let listed = open.told().closed;
     clips.retain(|(clip, _)| listed.contains_key(clip));
@@ -190,7 +115,7 @@ fn a_disk_that_takes_no_write_costs_no_clip_and_no_block() {
     let device = Fickle::over(formatted(24 * MIB), Vec::new());
     let (open_ring, clips) = full_ring(&device);
     device.refusing_all.store(true, Ordering::SeqCst);
-    open_ring.record_in_vain(50);
+    record_in_vain(&open_ring, 50);
     let tried = device.refusals.load(Ordering::SeqCst);
     assert!(tried < 400, "{tried} writes were tried on a disk that takes none");
     // Eight blocks were reserved, or begun, before it was clear that the disk fails.
@@ -199,7 +124,7 @@ fn a_disk_that_takes_no_write_costs_no_clip_and_no_block() {
     open_ring.writer.sync().expect("the disk is well again");
     assert_eq!(open_ring.ring.counters().commits_failed, 0);
     check_all(&open_ring, &clips[8..]);
-    let next = open_ring.clip(&samples(77, 50_000)).expect("it records again");
+    let next = open_ring.clip(1, &samples(77, 50_000)).expect("it records again");
     assert_eq!(open_ring.samples(next), samples(77, 50_000));
     open_ring.writer.close().expect("it closes");
     let inspection = reelfs::ring::Inspection::open(&*device).expect("a ring");
@@ -212,18 +137,18 @@ fn a_disk_whose_flushes_fail_for_long_costs_no_clip() {
     let device = Fickle::over(formatted(24 * MIB), Vec::new());
     let (open_ring, clips) = full_ring(&device);
     device.disk.failing_flushes.store(u64::MAX, Ordering::SeqCst);
-    open_ring.record_in_vain(50);
+    record_in_vain(&open_ring, 50);
     // Eight blocks were reserved, or begun, before it was clear that the disk fails.
     check_all(&open_ring, &clips[8..]);
     device.disk.failing_flushes.store(0, Ordering::SeqCst);
     open_ring.writer.sync().expect("the disk is well again");
     // The blocks that were begun in vain are lost until the next start, and no more than those.
-    let next = open_ring.clip(&samples(77, 50_000)).expect("it records again");
+    let next = open_ring.clip(1, &samples(77, 50_000)).expect("it records again");
     let kept: Vec<_> = clips.into_iter().skip(16).collect();
     assert!(!kept.is_empty());
     check_all(&open_ring, &kept);
     open_ring.writer.close().expect("it closes");
-    let again = open(&device);
+    let again = open(device.clone());
     check_all(&again, &kept);
     assert_eq!(again.samples(next), samples(77, 50_000));
     again.writer.close().expect("it closes");
@@ -236,11 +161,11 @@ fn a_region_of_bad_blocks_is_passed_and_only_it_counts_as_bad() {
     let bad: Vec<u64> =
         (3..23).map(|block| geometry.block_start(reelfs::units::BlockNumber(block)).0).collect();
     let device = Fickle::over(disk, bad);
-    let open_ring = open(&device);
+    let open_ring = open(device.clone());
     let mut stored = Vec::new();
     for seed in 0..60 {
         let data = samples(seed, 700_000);
-        let clip = open_ring.clip(&data).expect("the disk takes flushes");
+        let clip = open_ring.clip(1, &data).expect("the disk takes flushes");
         if open_ring.told().closed.contains_key(&clip) {
             stored.push((clip, data));
         }
@@ -263,11 +188,11 @@ fn a_ledger_page_that_refuses_is_passed_over_and_costs_no_chunk() {
     let page = |area: usize, page: u64| geometry.ledger_start(area).0 + page * 4096;
     let device =
         Fickle::over(disk, vec![page(0, 9), page(0, 10), page(0, 17), page(1, 0), page(1, 2)]);
-    let open_ring = open(&device);
+    let open_ring = open(device.clone());
     let mut clips = Vec::new();
     for seed in 0..12 {
         clips.push((
-            open_ring.clip(&samples(seed, 10_000)).expect("no page matters"),
+            open_ring.clip(1, &samples(seed, 10_000)).expect("no page matters"),
             samples(seed, 10_000),
         ));
     }
@@ -281,7 +206,7 @@ fn a_ledger_page_that_refuses_is_passed_over_and_costs_no_chunk() {
     assert_eq!(open_ring.ring.counters().chunks_dropped, 0);
     check_all(&open_ring, &clips);
     open_ring.writer.close().expect("it closes");
-    let again = open(&device);
+    let again = open(device.clone());
     assert!(again.opening.findings.is_clean(), "{:?}", again.opening.findings);
     check_all(&again, &clips);
     assert_eq!(again.told().streams[&StreamNumber(1)], vec![(599 % 256) as u8; 3_000]);
@@ -291,8 +216,8 @@ fn a_ledger_page_that_refuses_is_passed_over_and_costs_no_chunk() {
 #[test]
 fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
     let device = Fickle::over(formatted(24 * MIB), Vec::new());
-    let open_ring = open(&device);
-    let before = open_ring.clip(&samples(1, 50_000)).expect("it is there");
+    let open_ring = open(device.clone());
+    let before = open_ring.clip(1, &samples(1, 50_000)).expect("it is there");
     let growing = open_ring.writer.new_clip();
     open_ring.append(2, growing, &samples(2, 50_000)).expect("it is there");
     open_ring.writer.sync().expect("it is there");
@@ -312,10 +237,10 @@ fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
     }
     device.pulled.store(false, Ordering::SeqCst);
     open_ring.writer.sync().expect("it is back");
-    let after = open_ring.clip(&samples(5, 50_000)).expect("it is back");
+    let after = open_ring.clip(1, &samples(5, 50_000)).expect("it is back");
     assert_eq!(open_ring.samples(growing), samples(2, 50_000));
     open_ring.writer.close().expect("it closes");
-    let again = open(&device);
+    let again = open(device.clone());
     assert!(again.opening.was_clean && again.opening.findings.is_clean());
     assert_eq!(again.samples(growing), samples(2, 50_000), "cut at what was flushed");
     assert_eq!(again.samples(after), samples(5, 50_000));

@@ -6,10 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use crate::catalogue::{Catalogue, Change};
 use crate::mp4;
 use crate::ring::{
-    ClipContents, DurableChunk, Ending, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
+    ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
 };
 use crate::segment::{
-    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, TrackKind, split,
+    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, StreamFact,
+    StreamName, TrackKind, split,
 };
 use crate::units::{ClipId, StreamNumber, Ticks};
 
@@ -119,6 +120,12 @@ impl Interpreter for Scribe {
         let catalogue = self.catalogue();
         let fact = catalogue.stream(stream);
         fact.map_or(([0; 16], String::new()), |fact| (fact.uuid, fact.name().to_owned()))
+    }
+
+    fn stream_found(&mut self, _: StreamNumber, found: &FoundStream) -> Vec<u8> {
+        let name = StreamName { name: found.name.clone(), since: found.since };
+        let (uuid, names) = (found.uuid, vec![name]);
+        StreamFact { uuid, names, retain_nanos: None, removed: None }.encode()
     }
 
     fn news(&mut self, news: &News) {

@@ -50,7 +50,7 @@ pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock
         let blank = AlignedBuffer::zeroed(SUPERBLOCK_AREA.0 as usize);
         device.write_at(DeviceOffset(0), &blank)?;
         device.write_at(DeviceOffset(device.length().0 - SUPERBLOCK_AREA.0), &blank)?;
-        Ledger::create(device, &superblock, &facts)?;
+        Ledger::create(device, &superblock, 0, &facts)?;
         device.flush()?;
         let page = AlignedBuffer::from_bytes(&superblock.encode());
         device.write_at(geometry.superblock_copy(), &page)?;

@@ -35,7 +35,7 @@ pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
-pub use recovery::{Opening, read_superblock};
+pub use recovery::{Opening, Rescued, read_superblock, repair_superblocks};
 pub use space::{ClipRecord, Fill};
 pub use superblock::{
     BLOCKS_MIN, Geometry, LABEL_BYTES_MAX, NotASuperblock, Superblock, Unsuitable,
@@ -45,7 +45,7 @@ pub use writer::{QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX, Writer};
 
 use crate::clock::Clock;
 use crate::device::Device;
-use crate::units::{ByteCount, ClipId, Sequence, SessionNumber, StreamNumber};
+use crate::units::{BlockNumber, ByteCount, ClipId, Sequence, SessionNumber, StreamNumber};
 
 /// How a ring is run.
 #[derive(Clone, Debug)]
@@ -163,6 +163,21 @@ impl Sequences {
 }
 
 impl Ring {
+    /// Writes a new ledger from the blocks alone, where both areas of it are gone; `progress`
+    /// hears the number of each block before it is read, and how many there are. See
+    /// [`Rescued`]: whatever is found has to be restored by hand.
+    ///
+    /// # Errors
+    /// See [`RingError`].
+    pub fn rescue(
+        device: Arc<dyn Device>,
+        clock: Arc<dyn Clock>,
+        interpreter: Box<dyn Interpreter>,
+        progress: &mut dyn FnMut(BlockNumber, u32),
+    ) -> Result<Rescued, RingError> {
+        recovery::rescue(device, clock, interpreter, progress)
+    }
+
     /// Opens a ring for recording, and starts its writer.
     ///
     /// # Errors

@@ -184,6 +184,9 @@ pub trait Interpreter: Send {
     /// The UUID and the name of a stream, for the headers of its blocks.
     fn describe(&self, stream: StreamNumber) -> ([u8; 16], String);
 
+    /// A stream of which only its blocks speak any more: its encoded fact.
+    fn stream_found(&mut self, stream: StreamNumber, found: &FoundStream) -> Vec<u8>;
+
     /// Something became true.
     fn news(&mut self, news: &News);
 
@@ -202,6 +205,19 @@ pub struct DurableChunk<'a> {
     pub table: &'a [u8],
     /// BLAKE3 of the samples.
     pub digest: &'a [u8; 32],
+}
+
+/// What the headers of blocks say of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundStream {
+    /// The number under which other rings know it.
+    pub uuid: [u8; 16],
+    /// Its last name.
+    pub name: String,
+    /// When the oldest of its blocks began.
+    pub since: WallTime,
+    /// When the newest of them began.
+    pub last: WallTime,
 }
 
 /// How a clip ended.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use reelfs::clock::{Clock, Reading};
-use reelfs::ring::{ClipState, DurableChunk, Ending, Interpreter, NewChunk, News};
+use reelfs::ring::{ClipState, DurableChunk, Ending, FoundStream, Interpreter, NewChunk, News};
 use reelfs::units::{BootTime, ClipId, StreamNumber, WallTime};
 
 /// What the ring has said.
@@ -73,6 +73,10 @@ impl Interpreter for Memory {
 
     fn describe(&self, stream: StreamNumber) -> ([u8; 16], String) {
         ([stream.0 as u8; 16], format!("stream-{stream}"))
+    }
+
+    fn stream_found(&mut self, _: StreamNumber, found: &FoundStream) -> Vec<u8> {
+        found.name.clone().into_bytes()
     }
 
     fn news(&mut self, news: &News) {

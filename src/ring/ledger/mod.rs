@@ -1,11 +1,15 @@
 //! The ledger's two areas on the device: appended page by page, never rewritten in place.
 //!
-//! One area serves; it begins with a checkpoint (all facts in force), and grows. When it fills,
-//! a new checkpoint is written into the other area in pieces, beside the running log, and takes
-//! over once it is complete and flushed.
+//! Each area begins with a checkpoint (all facts in force) and goes on with the log, which is
+//! written to both: either alone says everything. When one fills, a new checkpoint is written in
+//! the place of the older one, in pieces, beside the running log, and serves once it is complete
+//! and flushed.
 
+mod replay;
 mod scan;
 mod write;
+
+pub use replay::{Findings, LedgerError, Replay};
 
 use std::io;
 
@@ -87,6 +91,9 @@ pub struct Ledger {
     ring_uuid: [u8; 16],
     geometry: Geometry,
     tail: Tail,
+    /// Where the log goes a second time: the area that served before. None while a checkpoint is
+    /// being written over it.
+    mirror: Option<Tail>,
     /// The highest generation that either area has seen: an abandoned checkpoint used one, too.
     generation_max: u64,
     checkpoint: Option<Checkpoint>,
@@ -96,81 +103,18 @@ pub struct Ledger {
     complete: Option<Tail>,
 }
 
-/// What was met while the ledger was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// Pages read, and areas looked at.
-    pub pages_read: u32,
-    /// Pages that had been flushed and can't be read any more: (area, page).
-    pub rotten: Vec<(usize, u32)>,
-    /// Pages at the end that no flush had covered.
-    pub torn_tail: u32,
-    /// Facts that could not be made sense of.
-    pub unreadable_facts: u32,
-    /// The newest area had no complete checkpoint and the other one served.
-    pub fell_back: bool,
-    /// Clips that the area before still knew, and rotten pages of the checkpoint had held.
-    pub clips_restored: u32,
-}
-
-impl Findings {
-    /// Whether the ledger is as it was written.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.rotten.is_empty()
-            && self.torn_tail == 0
-            && self.unreadable_facts == 0
-            && !self.fell_back
-    }
-}
-
-/// The facts of a ledger in their order, and where it goes on.
-#[derive(Debug)]
-pub struct Replay {
-    /// In the order in which they were logged.
-    pub facts: Vec<Fact>,
-    /// Where pages of the checkpoint are rotten: what the area before said, which was in force
-    /// when the checkpoint was written.
-    pub older: Vec<Fact>,
-    /// The highest epoch of any page.
-    pub epoch: u64,
-    /// What was met.
-    pub findings: Findings,
-    /// The ledger, to append to.
-    pub ledger: Ledger,
-}
-
-/// Why a ledger can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The device failed.
-    #[error("reading ledger area {area}: {source}")]
-    Device {
-        /// Which area.
-        area: usize,
-        /// What the device said.
-        source: io::Error,
-    },
-    /// Neither area has a complete checkpoint.
-    #[error("no complete checkpoint in either ledger area")]
-    Lost,
-}
-
 impl Ledger {
-    /// Writes the first checkpoint of a new ring, without a flush.
+    /// Writes a ledger of these facts into both areas, in place of what was there, without a
+    /// flush. The last fact is the end of the checkpoint.
     ///
     /// # Errors
     /// What the device says.
-    pub fn create(device: &dyn Device, superblock: &Superblock, facts: &[Fact]) -> io::Result<()> {
-        let mut ledger = Ledger {
-            ring_uuid: superblock.ring_uuid,
-            geometry: superblock.geometry,
-            tail: Tail::empty(0, 1),
-            generation_max: 1,
-            checkpoint: None,
-            not_before: 0,
-            complete: None,
-        };
+    pub fn create(
+        device: &dyn Device,
+        superblock: &Superblock,
+        epoch: u64,
+        facts: &[Fact],
+    ) -> io::Result<()> {
         let blank = AlignedBuffer::zeroed(STRIDE_PAGES * PAGE_BYTES as usize);
         for area in 0..2 {
             let start = superblock.geometry.ledger_start(area);
@@ -184,58 +128,33 @@ impl Ledger {
                 }
             }
         }
-        ledger.append(device, 0, facts)
+        Ledger::blank(superblock).append(device, epoch, facts)
     }
 
-    /// Reads the ledger of a ring.
-    ///
-    /// # Errors
-    /// See [`LedgerError`]; what can be read is read, and the rest told in the findings.
-    pub fn replay(device: &dyn Device, superblock: &Superblock) -> Result<Replay, LedgerError> {
-        let mut areas = Vec::new();
-        let mut failure = None;
-        for area in 0..2 {
-            match scan::scan(device, superblock, area) {
-                Ok(found) => areas.extend(found),
-                Err(source) => failure = Some(LedgerError::Device { area, source }),
-            }
+    /// A ledger in which nothing is written yet.
+    pub fn blank(superblock: &Superblock) -> Ledger {
+        Ledger::at(superblock, Tail::empty(0, 2), Some(Tail::empty(1, 1)), 2)
+    }
+
+    /// A ledger that goes on at `tail`.
+    fn at(superblock: &Superblock, tail: Tail, mirror: Option<Tail>, generation: u64) -> Ledger {
+        Ledger {
+            ring_uuid: superblock.ring_uuid,
+            geometry: superblock.geometry,
+            tail,
+            mirror,
+            generation_max: generation,
+            checkpoint: None,
+            not_before: 0,
+            complete: None,
         }
-        areas.sort_by_key(|scan| std::cmp::Reverse(scan.generation));
-        let generation_max = areas.first().map_or(0, |scan| scan.generation);
-        let epoch = areas.iter().map(|scan| scan.epoch).max().unwrap_or(0);
-        let mut areas = areas.into_iter();
-        while let Some(found) = areas.next() {
-            let fell_back = found.generation != generation_max;
-            let (facts, unreadable) = found.facts();
-            if !found.tail.checkpointed {
-                continue;
-            }
-            let mut findings = found.findings.clone();
-            findings.unreadable_facts = unreadable;
-            // The other area holding an unfinished newer checkpoint is no damage in itself.
-            findings.fell_back = fell_back && failure.is_some();
-            // What the other area says was true when the checkpoint was written.
-            let older =
-                areas.next().filter(|_| found.rotten_checkpoint).map(|older| older.facts().0);
-            let ledger = Ledger {
-                ring_uuid: superblock.ring_uuid,
-                geometry: superblock.geometry,
-                tail: found.tail,
-                generation_max,
-                checkpoint: None,
-                not_before: 0,
-                complete: None,
-            };
-            let older = older.unwrap_or_default();
-            return Ok(Replay { facts, older, epoch, findings, ledger });
-        }
-        Err(failure.unwrap_or(LedgerError::Lost))
     }
 
     /// Appends facts as pages, without a flush. Nothing is written for no facts.
     ///
     /// # Errors
     /// What the device says, or that the area is full. The pages count as used in either case.
+    /// An error of the second copy alone is none: the next checkpoint takes its place.
     pub fn append(&mut self, device: &dyn Device, epoch: u64, facts: &[Fact]) -> io::Result<()> {
         if facts.is_empty() {
             return Ok(());
@@ -243,6 +162,11 @@ impl Ledger {
         let records = paginate(facts);
         let pages = Pages { device, geometry: &self.geometry, ring_uuid: &self.ring_uuid, epoch };
         pages.write(&mut self.tail, &records)?;
+        if let Some(mirror) = &mut self.mirror
+            && pages.write(mirror, &records).is_err()
+        {
+            self.mirror = None;
+        }
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.since.extend_from_slice(facts);
         }
@@ -254,7 +178,8 @@ impl Ledger {
     pub fn wants_checkpoint(&self) -> bool {
         let used = u64::from(self.tail.next_page) * 100;
         let limit = u64::from(self.area_pages()) * u64::from(CHECKPOINT_AT_PERCENT);
-        let due = used >= limit && self.tail.next_page >= self.not_before;
+        let due = used >= limit || self.mirror.is_none();
+        let due = due && self.tail.next_page >= self.not_before;
         due && self.checkpoint.is_none() && self.complete.is_none()
     }
 
@@ -269,6 +194,7 @@ impl Ledger {
     /// way is given up.
     pub fn begin_checkpoint(&mut self, facts: &[Fact]) {
         let tail = Tail::empty(1 - self.tail.area, self.generation_max + 1);
+        self.mirror = None;
         self.generation_max = tail.generation;
         let records = paginate(facts);
         self.checkpoint = Some(Checkpoint { tail, records, written: 0, since: Vec::new() });
@@ -316,9 +242,12 @@ impl Ledger {
     pub fn flushed(&mut self) {
         if let Some(tail) = self.complete.take() {
             log::debug!("ledger: generation {} serves in area {}", tail.generation, tail.area);
-            self.tail = tail;
+            self.mirror = Some(std::mem::replace(&mut self.tail, tail));
         }
         self.tail.flushed();
+        if let Some(mirror) = &mut self.mirror {
+            mirror.flushed();
+        }
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.tail.flushed();
         }
@@ -330,6 +259,9 @@ impl Ledger {
         self.complete = None;
         self.checkpoint = None;
         self.tail.flush_failed();
+        if let Some(mirror) = &mut self.mirror {
+            mirror.flush_failed();
+        }
     }
 
     /// Bytes that all facts in force may take as records.

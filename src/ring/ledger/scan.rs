@@ -1,7 +1,7 @@
 //! Reading a ledger area: which of its pages belong to the log, and what is missing.
 
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::{Findings, STRIDE_PAGES, Tail};
 use crate::device::{AlignedBuffer, Device};
@@ -15,6 +15,8 @@ pub(super) struct Scan {
     pub generation: u64,
     strides: Vec<AlignedBuffer>,
     accepted: Vec<Seen>,
+    /// Where flushed pages of the log are missing.
+    gaps: Vec<Gap>,
     pub tail: Tail,
     pub epoch: u64,
     pub findings: Findings,
@@ -92,6 +94,14 @@ fn read_stride(
     (buffer, Some(error))
 }
 
+/// Pages of the log that had been flushed and are missing.
+struct Gap {
+    /// Of the page behind it among those accepted.
+    index: usize,
+    /// Epochs of the page before it and of that behind it: what is missing has one of these.
+    epochs: RangeInclusive<u64>,
+}
+
 #[derive(Clone, Copy)]
 struct Seen {
     header: PageHeader,
@@ -109,6 +119,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
         Findings { pages_read: (strides.len() * STRIDE_PAGES) as u32, ..Findings::default() };
     let mut accepted: Vec<Seen> = Vec::with_capacity(pages.len());
     let mut tail = Tail::empty(area, generation);
+    let mut gaps = Vec::new();
     let mut rotten_checkpoint = false;
     for seen in pages {
         let header = &seen.header;
@@ -121,6 +132,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
             if let Some(behind) = last_safe(&accepted, header) {
                 // The pages between were part of a failed flush, and are said again from here on.
                 accepted.truncate(behind);
+                gaps.retain(|gap: &Gap| gap.index < behind);
             } else if !gap {
                 break;
             } else if header.epoch == epoch_max && header.number > header.flushed_pages {
@@ -128,6 +140,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
                 continue;
             } else {
                 rotten_checkpoint |= !tail.checkpointed;
+                gaps.push(Gap { index: accepted.len(), epochs: epoch..=header.epoch });
                 findings.rotten.extend((tail.next_page..header.number).map(|page| (area, page)));
             }
         }
@@ -138,7 +151,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
     }
     tail.flushed();
     let epoch = epoch_max;
-    Scan { generation, strides, accepted, tail, epoch, findings, rotten_checkpoint }
+    Scan { generation, strides, accepted, gaps, tail, epoch, findings, rotten_checkpoint }
 }
 
 /// How many of the accepted pages come before a page that passes over what a failed flush left.
@@ -151,11 +164,67 @@ fn last_safe(accepted: &[Seen], next: &PageHeader) -> Option<usize> {
 }
 
 impl Scan {
+    /// Whether nothing that had been flushed is missing, as far as the pages say.
+    pub fn is_whole(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    /// Whether the session ended in order, and this says so.
+    pub fn ends_clean(&self) -> bool {
+        let last = self.accepted.len().saturating_sub(1);
+        self.facts_of(&self.accepted[last..]).0.last() == Some(&Fact::Clean)
+    }
+
+    /// The epoch of the last page.
+    pub fn reach(&self) -> u64 {
+        self.accepted.last().map_or(0, |page| page.header.epoch)
+    }
+
+    /// What is missing speaks of nothing before this epoch: the checkpoint said the rest.
+    pub fn doubtful_since(&self) -> u64 {
+        let first = self.accepted.first().map_or(0, |page| page.header.epoch);
+        if self.rotten_checkpoint { 0 } else { first }
+    }
+
     /// The facts of the pages, and how many more could not be made sense of.
     pub fn facts(&self) -> (Vec<Fact>, u32) {
+        self.facts_of(&self.accepted)
+    }
+
+    /// As [`Scan::facts`], with what `other` says where pages of the log are missing, or where it
+    /// reaches farther; tells, too, whether that is all that was in them. Facts may then come
+    /// twice, which changes nothing.
+    pub fn facts_filled_from(&self, other: &Scan) -> (Vec<Fact>, u32, bool) {
+        let (mut facts, mut unreadable) = (Vec::new(), 0);
+        let mut all_filled = !self.rotten_checkpoint;
+        let mut from = 0;
+        let gaps = self.gaps.iter().map(|gap| (gap.index, gap.epochs.clone()));
+        let behind = (other.reach() > self.reach())
+            .then(|| (self.accepted.len(), self.reach()..=other.reach()));
+        for (index, epochs) in gaps.chain(behind) {
+            let before = self.facts_of(&self.accepted[from..index]);
+            let within = |page: &&Seen| epochs.contains(&page.header.epoch);
+            let pages: Vec<Seen> = other.accepted.iter().filter(within).copied().collect();
+            let filling = other.facts_of(&pages);
+            for (more, bad) in [before, filling] {
+                facts.extend(more);
+                unreadable += bad;
+            }
+            let missing_there = other.gaps.iter().any(|theirs| {
+                theirs.epochs.start() <= epochs.end() && epochs.start() <= theirs.epochs.end()
+            });
+            all_filled &= !missing_there && other.reach() >= *epochs.end();
+            from = index;
+        }
+        let (more, bad) = self.facts_of(&self.accepted[from..]);
+        facts.extend(more);
+        (facts, unreadable + bad, all_filled)
+    }
+
+    fn facts_of(&self, pages: &[Seen]) -> (Vec<Fact>, u32) {
         let mut facts = Vec::new();
         let mut unreadable = 0;
-        for page in self.accepted.iter().map(|page| page.header.number as usize) {
+        for page in pages.iter().map(|page| page.header.number as usize) {
             let stride = &self.strides[page / STRIDE_PAGES];
             let at = (page % STRIDE_PAGES) * PAGE_BYTES as usize;
             let bytes = &stride[at..at + PAGE_BYTES as usize];

@@ -1,21 +1,33 @@
 //! Opening a ring: superblock, ledger, and what a crash left behind.
 
 mod adopt;
+mod doubt;
+mod pieces;
+mod rescue;
+mod superblocks;
+mod sweep;
+
+pub use rescue::Rescued;
+pub(super) use rescue::rescue;
+pub use superblocks::{read_superblock, repair_superblocks};
 
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::adopt::Standing;
+use self::doubt::Doubt;
+use self::sweep::Sweep;
 use super::core::{Core, Parts};
 use super::fact::Fact;
 use super::ledger::{Findings, Ledger, LedgerError, Replay};
 use super::space::Space;
-use super::superblock::{Geometry, NotASuperblock, SUPERBLOCK_AREA, Superblock};
+use super::superblock::{Geometry, Superblock};
 use super::types::{ClipState, ClockFact, Interpreter, News};
 use super::{RingError, Sequences, Settings};
 use crate::clock::Clock;
-use crate::device::{self, Device};
-use crate::units::{ClipId, DeviceOffset, PAGE_BYTES, Sequence, SessionNumber};
+use crate::device::Device;
+use crate::units::{ClipId, Sequence, SessionNumber};
 
 /// What opening a ring met and took; for the log.
 #[derive(Clone, Debug, Default)]
@@ -31,54 +43,11 @@ pub struct Opening {
     /// Chunks in them that no fact spoke of.
     pub chunks_recovered: usize,
     /// Clips among them of which later facts have rotted: what their blocks say is expiring.
-    pub clips_found: Vec<ClipId>,
+    pub clips_found: Vec<(ClipId, ClipState)>,
     /// The last time that was trusted, if any ever was.
     pub known_clock: Option<ClockFact>,
     /// The number of this session.
     pub session: SessionNumber,
-}
-
-/// Reads the superblock, or its copy where the first is damaged; tells which.
-///
-/// # Errors
-/// The device failed, it is no ring, or one that this program can't use.
-pub fn read_superblock(device: &dyn Device) -> Result<(Superblock, bool), RingError> {
-    if device.length().0 < 2 * SUPERBLOCK_AREA.0 {
-        return Err(RingError::TooShort { length: device.length() });
-    }
-    let copy = DeviceOffset(device.length().0 - PAGE_BYTES);
-    let first = superblock_at(device, DeviceOffset(0))?;
-    let second = match &first {
-        Ok(_) => None,
-        Err(NotASuperblock::Newer { .. } | NotASuperblock::UnknownFeatures { .. }) => None,
-        Err(_) => superblock_at(device, copy)?.ok(),
-    };
-    let from_copy = second.is_some();
-    let superblock = match (first, second) {
-        (Ok(superblock), _) | (Err(_), Some(superblock)) => superblock,
-        (Err(reason), None) => return Err(RingError::NoSuperblock(reason)),
-    };
-    if device.length() < superblock.geometry.length {
-        return Err(RingError::Truncated {
-            length: device.length(),
-            expected: superblock.geometry.length,
-        });
-    }
-    Ok((superblock, from_copy))
-}
-
-type Decoded = Result<Superblock, NotASuperblock>;
-
-fn superblock_at(device: &dyn Device, offset: DeviceOffset) -> Result<Decoded, RingError> {
-    match device::read(device, offset, PAGE_BYTES as usize) {
-        Ok(page) => Ok(Superblock::decode(&page)),
-        // The copy may still be readable.
-        Err(source) if offset.0 == 0 => {
-            log::error!("superblock: {source}");
-            Ok(Err(NotASuperblock::Foreign))
-        }
-        Err(source) => Err(RingError::Device { what: "reading the superblock".into(), source }),
-    }
 }
 
 /// Replays the ledger into the facts in force.
@@ -117,6 +86,52 @@ fn applied(geometry: &Geometry, facts: &[Fact]) -> (Space, u32) {
     (space, contradictions)
 }
 
+/// What a ring says of itself before anything is written to it.
+struct Known {
+    space: Space,
+    ledger: Ledger,
+    epoch: u64,
+    /// Facts are lost for good.
+    doubt: Option<Doubt>,
+    /// What blocks say that no fact speaks of.
+    swept: Sweep,
+}
+
+/// Reads the ledger, and what a crash or a loss of facts makes worth looking at besides.
+fn learn(
+    device: &dyn Device,
+    superblock: &Superblock,
+    opening: &mut Opening,
+) -> Result<Known, RingError> {
+    let started = Instant::now();
+    let (mut space, replay) = read_ledger(device, superblock)?;
+    log::info!(
+        "ledger: {} facts from {} pages in {:.3} s",
+        replay.facts.len(),
+        replay.findings.pages_read,
+        started.elapsed().as_secs_f64()
+    );
+    opening.findings = replay.findings.clone();
+    opening.was_clean = space.is_clean();
+    opening.known_clock = space.known_clock();
+    let doubt = Doubt::of(&replay);
+    if let Some(doubt) = &doubt {
+        doubt.settle(&mut space);
+    }
+    let swept = match &doubt {
+        Some(doubt) => doubt.look_through(device, superblock, &space),
+        None if space.is_clean() => Sweep::default(),
+        None => adopt::find(device, superblock, &space, replay.epoch),
+    };
+    let last = space.session().max(swept.session_max);
+    opening.session = SessionNumber(last.0.saturating_add(1));
+    if opening.session > Sequence::SESSION_MAX {
+        return Err(RingError::SessionsExhausted);
+    }
+    let epoch = replay.epoch.max(swept.epoch_max);
+    Ok(Known { space, ledger: replay.ledger, epoch, doubt, swept })
+}
+
 /// Opens a ring for writing: everything that the device can vouch for is known to `interpreter`
 /// when this returns, and the new session is durable.
 ///
@@ -134,55 +149,46 @@ pub(super) fn open(
     if superblock.ro_compat != 0 {
         return Err(RingError::ReadOnly { features: superblock.ro_compat });
     }
-    let started = Instant::now();
-    let (space, replay) = read_ledger(&*device, &superblock)?;
-    log::info!(
-        "ledger: {} facts from {} pages in {:.3} s",
-        replay.facts.len(),
-        replay.findings.pages_read,
-        started.elapsed().as_secs_f64()
-    );
-    let mut opening = Opening {
-        findings: replay.findings.clone(),
-        superblock_from_copy: from_copy,
-        was_clean: space.is_clean(),
-        known_clock: space.known_clock(),
-        session: SessionNumber(space.session().0.saturating_add(1)),
-        ..Opening::default()
-    };
-    if opening.session > Sequence::SESSION_MAX {
-        return Err(RingError::SessionsExhausted);
-    }
-    let (found, epoch) = if space.is_clean() {
-        (Vec::new(), replay.epoch)
-    } else {
-        adopt::find(&*device, &superblock, &space, replay.epoch)
-    };
-    let next_stream = space.last_stream().map_or(1, |last| last.0 + 1);
+    let mut opening = Opening { superblock_from_copy: from_copy, ..Opening::default() };
+    let known = learn(&*device, &superblock, &mut opening)?;
+    let Known { space, ledger, epoch, doubt, swept } = known;
+    let streams = space.last_stream().into_iter().chain(swept.streams.keys().copied());
+    let next_stream = streams.max().map_or(1, |last| last.0.saturating_add(1));
     let mut core = Core::new(Parts {
         device,
         clock,
         superblock,
         interpreter,
         sequences: Arc::new(Sequences::new(opening.session, next_stream)),
-        ledger: replay.ledger,
+        ledger,
         epoch,
         space,
         wipe: settings.wipe,
     });
-    if opening.superblock_from_copy {
-        repair_superblock(&mut core).map_err(failed("repairing the superblock"))?;
+    match repair_superblocks(&*core.device) {
+        Ok(false) => {}
+        Ok(true) => log::warn!("superblock: one of the two was damaged: repaired from the other"),
+        // The other one serves.
+        Err(error) => log::error!("superblock: {error}"),
     }
     tell_what_is_known(&mut core);
-    adopt::adopt(&mut core, found, &mut opening);
+    for (stream, found) in &swept.streams {
+        let known = core.state().space.streams().any(|(known, _)| known == *stream);
+        if !known {
+            let fact = core.interpreter.stream_found(*stream, found);
+            core.set_stream(*stream, fact.into());
+        }
+    }
+    let standing = |clip| doubt.as_ref().map_or(Standing::Growing, |doubt| doubt.standing(clip));
+    adopt::adopt(&mut core, swept.pieces, &standing, &mut opening);
     begin_session(&mut core, &opening).map_err(failed("beginning a session"))?;
     core.adopt_open_blocks();
     if !opening.findings.is_clean() {
         core.begin_checkpoint();
     }
     core.settle().map_err(failed("closing clips"))?;
-    for &clip in &opening.clips_found {
-        core.interpreter.news(&News::StateSet { clip, state: adopt::FOUND });
+    for &(clip, state) in &opening.clips_found {
+        core.interpreter.news(&News::StateSet { clip, state });
     }
     Ok((core, opening))
 }
@@ -190,14 +196,6 @@ pub(super) fn open(
 fn failed(what: &str) -> impl FnOnce(io::Error) -> RingError {
     let what = what.to_owned();
     move |source| RingError::Device { what, source }
-}
-
-/// As it stands in the copy: a later program may have written records that this one does not know.
-fn repair_superblock(core: &mut Core) -> io::Result<()> {
-    log::warn!("superblock: repaired from its copy");
-    let copy = core.superblock.geometry.superblock_copy();
-    let page = device::read(&*core.device, copy, PAGE_BYTES as usize)?;
-    core.write(DeviceOffset(0), &page)
 }
 
 /// Makes durable what was found, and behind it that the session has begun. In this order, with

@@ -9,6 +9,9 @@ use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
 };
 
+/// Pages that may be left at the end of a block that counts as full.
+const REST_PAGES_MAX: u32 = 32;
+
 impl Space {
     /// All facts in force, in an order in which they can be applied again.
     #[must_use]
@@ -49,6 +52,22 @@ impl Space {
     #[must_use]
     pub fn next_free(&self) -> Option<BlockNumber> {
         self.free.range(self.frontier..).next().or_else(|| self.free.iter().next()).copied()
+    }
+
+    /// Blocks that the clips do not fill, free ones among them, in the order in which they would
+    /// be taken: where something may be that no fact speaks of.
+    #[must_use]
+    pub fn blocks_with_room(&self) -> Vec<BlockNumber> {
+        let mut filled = vec![0_u32; self.blocks.len()];
+        let extents = self.clips.values().flat_map(|r| r.extents.iter().chain(&r.table));
+        for extent in extents {
+            let pages = &mut filled[extent.block.0 as usize];
+            *pages = pages.saturating_add(extent.end_page.saturating_sub(extent.first_page));
+        }
+        let full = self.pages_per_block.saturating_sub(1 + REST_PAGES_MAX);
+        let count = filled.len() as u32;
+        let in_order = (0..count).map(|at| BlockNumber((self.frontier.0 + at) % count));
+        in_order.filter(|block| filled[block.0 as usize] < full).collect()
     }
 
     /// The oldest closed clip that may be given up.

@@ -1,11 +1,12 @@
-//! What the ledger area before still knows, where pages of a checkpoint are rotten.
+//! After damage: what the ledger area before still knows, and what can't be true any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Space;
 use super::queries::facts_of_clip;
+use super::{ClipRecord, Space};
 use crate::ring::fact::Fact;
 use crate::ring::types::Extent;
+use crate::units::ClipId;
 
 impl Space {
     /// Takes over what an older ledger area knows and rotten pages of a checkpoint may have said:
@@ -42,5 +43,28 @@ impl Space {
             restored += usize::from(facts.iter().all(|fact| self.apply(fact).is_ok()));
         }
         restored
+    }
+
+    /// Forgets clips whose blocks have begun another life: that they are gone was said in a fact
+    /// that is lost.
+    pub fn drop_overwritten(&mut self) {
+        let overwritten = |record: &ClipRecord| {
+            let mut extents = record.extents.iter().chain(&record.table);
+            extents.any(|extent| self.life(extent.block) != Some(extent.life))
+        };
+        let clips = self.clips.iter().filter(|(_, record)| overwritten(record));
+        let clips: Vec<ClipId> = clips.map(|(&clip, _)| clip).collect();
+        for clip in clips {
+            self.forget(clip);
+        }
+    }
+
+    /// Forgets what is known of clips that grow.
+    pub fn drop_growing(&mut self) {
+        let growing = self.clips.iter().filter(|(_, record)| record.state.is_none());
+        let growing: Vec<ClipId> = growing.map(|(&clip, _)| clip).collect();
+        for clip in growing {
+            self.forget(clip);
+        }
     }
 }

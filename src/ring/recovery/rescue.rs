@@ -1,0 +1,105 @@
+//! A ledger anew, from the blocks alone: when both areas are gone.
+
+use std::io;
+use std::sync::Arc;
+
+use super::adopt::{FOUND, Standing, adopt};
+use super::sweep::{Scope, sweep};
+use super::{Opening, failed, read_superblock};
+use crate::clock::Clock;
+use crate::device::Device;
+use crate::ring::core::{Core, Parts};
+use crate::ring::fact::Fact;
+use crate::ring::ledger::Ledger;
+use crate::ring::space::Space;
+use crate::ring::types::{ClockFact, Interpreter, Reason};
+use crate::ring::{RingError, Sequences};
+use crate::units::{BlockNumber, Sequence, SessionNumber};
+
+/// What the blocks gave back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rescued {
+    /// Blocks that were looked through.
+    pub blocks_read: u32,
+    /// Blocks whose header can't be read: what was in them is lost.
+    pub blocks_unreadable: u32,
+    /// Streams that blocks speak of.
+    pub streams_found: usize,
+    /// Clips: each from its beginning to the first chunk that is missing.
+    pub clips_found: usize,
+    /// Chunks in them.
+    pub chunks_found: usize,
+}
+
+/// Writes a new ledger from what the blocks say. Nobody can vouch for any clip: all are *found*,
+/// to be restored one by one. What was kept, deleted or observed is not known any more.
+///
+/// `progress` hears the number of each block before it is read. A power cut on the way leaves a
+/// ring without a ledger, which can be rescued again.
+///
+/// # Errors
+/// No superblock can be used, or the device failed.
+pub(in crate::ring) fn rescue(
+    device: Arc<dyn Device>,
+    clock: Arc<dyn Clock>,
+    interpreter: Box<dyn Interpreter>,
+    progress: &mut dyn FnMut(BlockNumber, u32),
+) -> Result<Rescued, RingError> {
+    device.flush().map_err(failed("first flush"))?;
+    let (superblock, _) = read_superblock(&*device)?;
+    if superblock.ro_compat != 0 {
+        return Err(RingError::ReadOnly { features: superblock.ro_compat });
+    }
+    let count = superblock.geometry.block_count;
+    let scope = Scope { since_epoch: 0, used_part_only: false };
+    let blocks = (0..count).map(BlockNumber);
+    let found = sweep(&*device, &superblock, blocks, scope, &mut |block| progress(block, count));
+    let session = SessionNumber(found.session_max.0.saturating_add(1));
+    if session > Sequence::SESSION_MAX {
+        return Err(RingError::SessionsExhausted);
+    }
+    let next_stream = found.streams.keys().max().map_or(1, |last| last.0.saturating_add(1));
+    let mut core = Core::new(Parts {
+        device,
+        clock,
+        interpreter,
+        sequences: Arc::new(Sequences::new(session, next_stream)),
+        ledger: Ledger::blank(&superblock),
+        epoch: found.epoch_max + 1,
+        space: Space::new(&superblock.geometry),
+        wipe: false,
+        superblock,
+    });
+    let now = core.clock.read();
+    let clock = ClockFact { wall: now.wall, boot: now.boot, boot_id: now.boot_id };
+    core.record(Fact::Session { number: session, clock });
+    let mut rescued = Rescued {
+        blocks_read: found.blocks_read,
+        blocks_unreadable: found.blocks_unreadable,
+        streams_found: found.streams.len(),
+        ..Rescued::default()
+    };
+    for (stream, found) in &found.streams {
+        let fact = core.interpreter.stream_found(*stream, found);
+        core.set_stream(*stream, fact.into());
+    }
+    let mut opening = Opening::default();
+    adopt(&mut core, found.pieces, &|_| Standing::Found(FOUND), &mut opening);
+    rescued.clips_found = opening.clips_found.len();
+    rescued.chunks_found = opening.chunks_recovered;
+    write_ledger(&mut core).map_err(failed("writing the ledger"))?;
+    Ok(rescued)
+}
+
+fn write_ledger(core: &mut Core) -> io::Result<()> {
+    while core.state().space.fact_bytes() > core.ledger.facts_bytes_max() {
+        let Some(oldest) = core.state().space.oldest_evictable() else { break };
+        log::warn!("rescue: clip {oldest} does not fit the ledger");
+        core.forget(oldest, Reason::Evicted);
+    }
+    core.record(Fact::Clean);
+    let mut facts = core.state().space.facts();
+    facts.push(Fact::CheckpointEnd);
+    Ledger::create(&*core.device, &core.superblock, core.epoch, &facts)?;
+    core.device.flush()
+}

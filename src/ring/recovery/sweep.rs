@@ -1,0 +1,143 @@
+//! Looking through blocks for what no fact speaks of any more: after facts were lost for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pieces::{self, Pieces};
+use crate::device::{self, Device};
+use crate::ring::block::BlockHeader;
+use crate::ring::chunk::{self, ChunkKind, UNIT_BYTES};
+use crate::ring::superblock::Superblock;
+use crate::ring::types::FoundStream;
+use crate::ring::walk::ChunkAt;
+use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES, SessionNumber, StreamNumber};
+
+/// Blocks without a header, one behind another, after which the part of a ring that has never been
+/// used begins: blocks are taken in their order.
+const UNUSED_MAX: u32 = 4096;
+
+/// How much of a ring is looked through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    /// Clips whose last chunk is of an earlier epoch are not looked for.
+    pub since_epoch: u64,
+    /// Whether to end where the part begins that was never used.
+    pub used_part_only: bool,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Sweep {
+    pub pieces: Pieces,
+    pub streams: BTreeMap<StreamNumber, FoundStream>,
+    /// The highest of anything that was met.
+    pub epoch_max: u64,
+    pub session_max: SessionNumber,
+    pub blocks_read: u32,
+    /// Blocks whose header can't be read.
+    pub blocks_unreadable: u32,
+}
+
+/// Looks through blocks. `progress` hears of each before it is read.
+pub(super) fn sweep(
+    device: &dyn Device,
+    superblock: &Superblock,
+    blocks: impl Iterator<Item = BlockNumber>,
+    scope: Scope,
+    progress: &mut dyn FnMut(BlockNumber),
+) -> Sweep {
+    let mut sweep = Sweep::default();
+    let mut unused = 0;
+    for block in blocks {
+        progress(block);
+        sweep.blocks_read += 1;
+        match pieces::whole_block(device, superblock, block) {
+            Ok(Some((header, walk))) => {
+                unused = 0;
+                let chunks = pieces::chunks(walk);
+                sweep.note(&header, &chunks);
+                let wiped = wiped_clips(device, superblock, block, &chunks);
+                let mut here = Pieces::new();
+                pieces::sort(block, header.life, &chunks, &mut here);
+                here.retain(|clip, _| !wiped.contains(clip));
+                for (clip, pieces) in here {
+                    sweep.pieces.entry(clip).or_default().extend(pieces);
+                }
+            }
+            Ok(None) => {
+                unused += 1;
+                if scope.used_part_only && unused >= UNUSED_MAX {
+                    break;
+                }
+            }
+            Err(error) => {
+                log::error!("recovery: header of block {block}: {error}");
+                sweep.blocks_unreadable += 1;
+            }
+        }
+    }
+    sweep
+        .pieces
+        .retain(|_, pieces| pieces.iter().any(|piece| piece.epoch_max >= scope.since_epoch));
+    sweep.cut_torn(device, superblock);
+    sweep
+}
+
+impl Sweep {
+    fn note(&mut self, header: &BlockHeader, chunks: &[ChunkAt]) {
+        self.session_max = self.session_max.max(header.life.session());
+        for at in chunks {
+            self.epoch_max = self.epoch_max.max(at.header.fixed.epoch);
+            self.session_max = self.session_max.max(at.header.fixed.clip.0.session());
+        }
+        let found = self.streams.entry(header.stream).or_insert_with(|| FoundStream {
+            uuid: header.stream_uuid,
+            name: header.name.clone(),
+            since: header.start,
+            last: header.start,
+        });
+        found.since = found.since.min(header.start);
+        if header.start > found.last {
+            found.last = header.start;
+            found.name.clone_from(&header.name);
+        }
+    }
+
+    /// Chunks of the last epoch may have been under way when the power went.
+    fn cut_torn(&mut self, device: &dyn Device, superblock: &Superblock) {
+        for pieces in self.pieces.values_mut() {
+            for piece in pieces.iter_mut().filter(|piece| piece.epoch_max >= self.epoch_max) {
+                *piece = pieces::without_torn(device, superblock, piece, self.epoch_max);
+            }
+            pieces.retain(|piece| piece.extent.chunks > 0);
+        }
+    }
+}
+
+/// Clips of which these chunks are, and whose samples were overwritten with zeros when they were
+/// purged: one look at the first unit of each tells.
+fn wiped_clips(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+    chunks: &[ChunkAt],
+) -> BTreeSet<ClipId> {
+    let (mut seen, mut wiped) = (BTreeSet::new(), BTreeSet::new());
+    for at in chunks {
+        let fixed = &at.header.fixed;
+        if fixed.kind != ChunkKind::Media || !seen.insert(fixed.clip) {
+            continue;
+        }
+        let start = u64::from(fixed.header_length);
+        let end = start + u64::from(fixed.data_length.min(UNIT_BYTES));
+        let first = start - start % PAGE_BYTES;
+        let length = ByteCount(end).rounded_up(PAGE_BYTES).0 - first;
+        let offset = superblock.geometry.page_start(block, at.page) + ByteCount(first);
+        let Ok(bytes) = device::read(device, offset, length as usize) else { continue };
+        let unit = &bytes[(start - first) as usize..(end - first) as usize];
+        let sound = chunk::first_damaged(&at.header.unit_checksums, 0, unit).is_none();
+        if !sound && unit.iter().all(|byte| *byte == 0) {
+            wiped.insert(fixed.clip);
+        }
+    }
+    wiped
+}

@@ -1,0 +1,330 @@
+//! The ledger's pages rot, singly, in stretches, whole areas of them: what can be known is kept,
+//! nothing deleted comes back as if nothing had happened, and nothing live is overwritten.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reelfs::device::Device;
+use reelfs::ring::{ClipState, Geometry, Reason, Ring, RingError, read_superblock};
+use reelfs::units::{BlockNumber, ClipId, StreamNumber, WallTime};
+use support::disk::{Dice, Disk, Image};
+use support::memory::{Memory, Still};
+use support::opened::{Open, formatted, open, samples, try_open};
+
+const MIB: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+
+/// What a history left: the disk, and what is true of it.
+struct Left {
+    image: Image,
+    geometry: Geometry,
+    /// Clips with their samples; deleted ones, too, while they can be restored.
+    clips: BTreeMap<ClipId, Vec<u8>>,
+    states: BTreeMap<ClipId, ClipState>,
+    purged: Vec<ClipId>,
+}
+
+impl Left {
+    fn is_live(&self, clip: ClipId) -> bool {
+        !matches!(self.states.get(&clip), Some(ClipState::Expiring { .. }))
+    }
+}
+
+fn device(disk: &Arc<Disk>) -> Arc<dyn Device> {
+    disk.clone()
+}
+
+/// Clips of two streams; some deleted, kept, restored, purged; several turns of the ledger.
+fn history(turns: usize, close: bool) -> Left {
+    let disk = formatted(24 * MIB);
+    let open = open(device(&disk));
+    let mut dice = Dice::new(7);
+    let mut left = Left {
+        image: disk.image(),
+        geometry: read_superblock(&*disk).expect("a ring").0.geometry,
+        clips: BTreeMap::new(),
+        states: BTreeMap::new(),
+        purged: Vec::new(),
+    };
+    for seed in 0..40 {
+        let stream = 1 + (seed % 2) as u32;
+        open.writer.set_stream(StreamNumber(stream), format!("stream-{stream}").into_bytes());
+        let data = samples(seed, 1_000 + 100 * dice.roll(400) as usize);
+        left.clips.insert(open.clip(stream, &data).expect("the disk is in order"), data);
+        if seed % 10 == 9 {
+            for round in 0..turns * 60 {
+                open.writer.set_stream(StreamNumber(9), vec![round as u8; 2_500]);
+                open.writer.sync().expect("the disk is in order");
+            }
+        }
+        let clips: Vec<ClipId> = left.clips.keys().copied().collect();
+        let clip = clips[dice.roll(clips.len() as u64) as usize];
+        if matches!(left.states.get(&clip), Some(ClipState::Kept { .. })) {
+            // What is kept stays so until that is taken back; the mount refuses to delete it.
+            continue;
+        }
+        let until = WallTime(9_000);
+        let state = match seed % 6 {
+            0 => ClipState::Expiring { until, reason: Reason::Deleted },
+            1 => ClipState::Kept { until: None },
+            2 => ClipState::Closed,
+            3 => {
+                open.writer.purge(clip, Reason::Deleted, false).expect("the disk is in order");
+                left.clips.remove(&clip);
+                left.states.remove(&clip);
+                left.purged.push(clip);
+                open.writer.sync().expect("the disk is in order");
+                continue;
+            }
+            _ => continue,
+        };
+        assert!(open.writer.set_state(clip, state));
+        left.states.insert(clip, state);
+        open.writer.sync().expect("the disk is in order");
+    }
+    if close {
+        open.writer.close().expect("it closes");
+    }
+    left.image = disk.image();
+    left
+}
+
+fn pages_of_area(left: &Left, area: usize) -> u64 {
+    let mut bytes = vec![0; left.geometry.ledger_area.0 as usize];
+    left.image.read(left.geometry.ledger_start(area).0, &mut bytes);
+    // Behind the log of one generation stand pages of the one before it.
+    let generation = |page: &[u8]| page[24..32].to_vec();
+    let first = generation(&bytes);
+    let pages = bytes.chunks(PAGE as usize);
+    pages.take_while(|page| page[0] != 0 && generation(page) == first).count() as u64
+}
+
+/// Everything is as it was, and the damage is reported and mended.
+fn check_nothing_is_lost(left: &Left, image: Image, what: &str) {
+    let disk = Disk::from_image(image);
+    let again = open(device(&disk));
+    let told = again.told();
+    assert!(!again.opening.findings.doubtful, "{what}: {:?}", again.opening.findings);
+    assert_eq!(told.closed.len(), left.clips.len(), "{what}: {:?}", again.opening);
+    for (clip, data) in &left.clips {
+        assert!(told.closed.contains_key(clip), "{what}: clip {clip} is lost");
+        let state = told.states.get(clip).copied().unwrap_or(ClipState::Closed);
+        let expected = left.states.get(clip).copied().unwrap_or(ClipState::Closed);
+        assert_eq!(state, expected, "{what}: clip {clip}");
+        assert_eq!(&again.samples(*clip), data, "{what}: clip {clip}");
+    }
+    again.writer.close().expect("it closes");
+    let third = open(device(&disk));
+    assert!(third.opening.findings.is_clean(), "{what}: {:?}", third.opening.findings);
+    assert_eq!(third.told().closed.len(), left.clips.len(), "{what}");
+    third.writer.close().expect("it closes");
+}
+
+/// What nobody can vouch for is in .trash; nothing deleted is live, and nothing is overwritten.
+fn check_nothing_deleted_is_live(left: &Left, image: Image, what: &str) {
+    let disk = Disk::from_image(image);
+    let again = open(device(&disk));
+    check_doubtful(left, &again, what);
+    // As much again as the ring has free: what was found is not in its way.
+    for seed in 0..4 {
+        again.clip(7, &samples(seed, 400_000)).expect("the disk is in order");
+    }
+    check_doubtful(left, &again, what);
+    again.writer.close().expect("it closes");
+    let third = open(device(&disk));
+    check_doubtful(left, &third, what);
+    assert!(third.opening.findings.is_clean(), "{what}: {:?}", third.opening.findings);
+    third.writer.close().expect("it closes");
+}
+
+fn check_doubtful(left: &Left, again: &Open, what: &str) {
+    let told = again.told();
+    for (clip, data) in &left.clips {
+        assert!(told.closed.contains_key(clip), "{what}: clip {clip} is lost");
+        let hidden = matches!(told.states.get(clip), Some(ClipState::Expiring { .. }));
+        assert!(hidden || left.is_live(*clip), "{what}: deleted clip {clip} is back");
+        assert_eq!(&again.samples(*clip), data, "{what}: clip {clip}");
+    }
+    for clip in &left.purged {
+        let state = told.states.get(clip);
+        let hidden = matches!(state, Some(ClipState::Expiring { .. }));
+        assert!(
+            hidden || !told.closed.contains_key(clip),
+            "{what}: purged clip {clip} is back {state:?} {:?}",
+            again.opening
+        );
+    }
+}
+
+fn flipped(left: &Left, area: usize, page: u64) -> Image {
+    let mut image = left.image.clone();
+    image.flip(left.geometry.ledger_start(area).0 + page * PAGE + 90, 0x40);
+    image
+}
+
+#[test]
+fn any_page_of_the_ledger_may_rot_and_nothing_is_lost() {
+    for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {
+        let left = history(turns, close);
+        for area in 0..2 {
+            let pages = pages_of_area(&left, area);
+            assert!(pages > 40, "{pages} pages in area {area}");
+            // All of a short one, each seventh of a long one, and its ends.
+            let step = if turns == 0 { 1 } else { 7 };
+            let tail = pages - 5..pages;
+            for page in (0..pages).step_by(step).chain(tail) {
+                let what = format!("page {page} of {pages} in area {area}, {turns} turns, {close}");
+                check_nothing_is_lost(&left, flipped(&left, area, page), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_ledger_area_may_be_lost_and_nothing_is_lost_with_it() {
+    for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {
+        let left = history(turns, close);
+        for area in 0..2 {
+            let start = left.geometry.ledger_start(area).0;
+            let length = left.geometry.ledger_area.0;
+            let mut zeroed = left.image.clone();
+            zeroed.write(start, &vec![0; length as usize]);
+            check_nothing_is_lost(&left, zeroed, &format!("area {area} is zeros"));
+            let mut unreadable = left.image.clone();
+            (start..start + length).step_by(PAGE as usize).for_each(|at| unreadable.spoil(at));
+            check_nothing_is_lost(&left, unreadable, &format!("area {area} is unreadable"));
+            let mut stretch = left.image.clone();
+            let begin = start + 20 * PAGE;
+            stretch.write(begin, &vec![0xA5; 64 * PAGE as usize]);
+            check_nothing_is_lost(&left, stretch, &format!("a stretch of area {area}"));
+        }
+    }
+}
+
+#[test]
+fn where_both_areas_rot_nothing_deleted_is_live_and_nothing_is_overwritten() {
+    let seed = std::env::var("REELFS_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    println!("REELFS_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {
+        let left = history(turns, close);
+        let pages = [pages_of_area(&left, 0), pages_of_area(&left, 1)];
+        for round in 0..60 {
+            let mut image = left.image.clone();
+            let mut what = format!("{turns} turns, {close}, round {round}:");
+            for (area, pages) in pages.iter().enumerate() {
+                // Not the last page of either: with the ends of both, nothing is left that says
+                // that there was more.
+                let begin = dice.roll(*pages - 1);
+                let length = 1 + dice.roll(12).min(pages - begin - 2);
+                what = format!("{what} {begin}+{length} of {pages} in area {area}");
+                for page in begin..begin + length {
+                    image.spoil(left.geometry.ledger_start(area).0 + page * PAGE);
+                }
+            }
+            check_nothing_deleted_is_live(&left, image, &what);
+        }
+    }
+}
+
+fn without_ledger(left: &Left) -> Image {
+    let mut image = left.image.clone();
+    let both = 2 * left.geometry.ledger_area.0 as usize;
+    image.write(left.geometry.ledger_start(0).0, &vec![0; both]);
+    image
+}
+
+#[test]
+fn where_both_areas_are_gone_the_blocks_alone_bring_the_clips_back() {
+    for close in [true, false] {
+        let left = history(0, close);
+        let disk = Disk::from_image(without_ledger(&left));
+        let lost = try_open(device(&disk)).err();
+        assert!(matches!(lost, Some(RingError::LedgerLost)), "{lost:?}");
+        let mut heard = Vec::new();
+        let mut progress = |block: BlockNumber, count: u32| heard.push((block, count));
+        let clock = Arc::new(Still::at(3_000));
+        let memory = Box::new(Memory::default());
+        let rescued =
+            Ring::rescue(device(&disk), clock, memory, &mut progress).expect("it is rescued");
+        assert_eq!(heard.len(), left.geometry.block_count as usize);
+        assert!(rescued.clips_found >= left.clips.len(), "{rescued:?}");
+        assert_eq!((rescued.streams_found, rescued.blocks_unreadable), (2, 0));
+        let again = open(device(&disk));
+        assert!(again.opening.findings.is_clean(), "{:?}", again.opening.findings);
+        let told = again.told();
+        assert_eq!(told.streams[&StreamNumber(1)], b"stream-1");
+        for (clip, data) in &left.clips {
+            assert_eq!(&again.samples(*clip), data, "clip {clip}");
+            let state = told.states.get(clip);
+            assert!(matches!(state, Some(ClipState::Expiring { .. })), "clip {clip}: {state:?}");
+        }
+        let restored = *left.clips.keys().next_back().expect("there are clips");
+        assert!(again.writer.set_state(restored, ClipState::Closed));
+        let newer = again.clip(1, &samples(99, 50_000)).expect("it records");
+        assert!(newer > restored, "numbers are never used twice");
+        again.writer.close().expect("it closes");
+        let third = open(device(&disk));
+        assert_eq!(third.told().states.get(&restored), None);
+        assert_eq!(third.samples(newer), samples(99, 50_000));
+        third.writer.close().expect("it closes");
+    }
+}
+
+#[test]
+fn what_was_wiped_is_not_found_and_a_lost_block_costs_no_other() {
+    let disk = formatted(24 * MIB);
+    let first = open(device(&disk));
+    let clips: Vec<(ClipId, Vec<u8>)> = (0..8)
+        .map(|seed| {
+            let data = samples(seed, 700_000);
+            (first.clip(1, &data).expect("the disk is in order"), data)
+        })
+        .collect();
+    let wiped = clips[2].0;
+    let lost = first.ring.contents(clips[5].0).expect("it opens").chunks[0].place.block;
+    first.writer.purge(wiped, Reason::Deleted, true).expect("the disk is in order");
+    first.writer.close().expect("it closes");
+    let geometry = first.ring.superblock().geometry;
+    let mut image = disk.image();
+    image.write(geometry.ledger_start(0).0, &vec![0; 2 * geometry.ledger_area.0 as usize]);
+    image.spoil(geometry.block_start(lost).0);
+    let disk = Disk::from_image(image);
+    let clock = Arc::new(Still::at(3_000));
+    let memory = Box::new(Memory::default());
+    let rescued =
+        Ring::rescue(device(&disk), clock, memory, &mut |_, _| {}).expect("it is rescued");
+    assert_eq!(rescued.blocks_unreadable, 1);
+    let again = open(device(&disk));
+    let closed = again.told().closed;
+    assert!(!closed.contains_key(&wiped), "what was wiped is listed");
+    let whole = clips.iter().filter(|(clip, _)| closed.contains_key(clip));
+    let whole: Vec<_> = whole.filter(|(clip, data)| again.samples(*clip) == *data).collect();
+    assert!(whole.len() >= 5, "{} clips of eight are whole", whole.len());
+    again.writer.close().expect("it closes");
+}
+
+#[test]
+fn a_superblock_that_rots_is_written_again_from_the_other() {
+    let left = history(0, true);
+    for offset in [0, left.geometry.superblock_copy().0] {
+        for spoil in [false, true] {
+            let mut image = left.image.clone();
+            if spoil {
+                image.spoil(offset)
+            } else {
+                image.flip(offset + 60, 1)
+            }
+            let disk = Disk::from_image(image);
+            let again = open(device(&disk));
+            again.writer.close().expect("it closes");
+            let mut page = vec![0; PAGE as usize];
+            let mut expected = vec![0; PAGE as usize];
+            assert!(disk.image().read(offset, &mut page), "it is still unreadable");
+            left.image.read(0, &mut expected);
+            assert_eq!(page, expected, "superblock at {offset}");
+        }
+    }
+}

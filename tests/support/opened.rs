@@ -1,0 +1,87 @@
+//! A ring that is open on some device, flushed when the test says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelfs::device::Device;
+use reelfs::ring::{
+    FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, Writer, format,
+};
+use reelfs::units::{ClipId, StreamNumber};
+
+use super::disk::{Dice, Disk};
+use super::memory::{Memory, Still, Told};
+
+pub struct Open {
+    pub ring: Arc<Ring>,
+    pub writer: Writer,
+    pub memory: Memory,
+    pub opening: Opening,
+}
+
+pub fn try_open(device: Arc<dyn Device>) -> Result<Open, RingError> {
+    let memory = Memory::default();
+    let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
+    let clock = Arc::new(Still::at(2_000));
+    let (ring, writer, opening) = Ring::open(device, clock, &settings, Box::new(memory.clone()))?;
+    Ok(Open { ring, writer, memory, opening })
+}
+
+pub fn open(device: Arc<dyn Device>) -> Open {
+    try_open(device).expect("it opens")
+}
+
+impl Open {
+    pub fn told(&self) -> Told {
+        self.memory.0.lock().expect("nobody died").clone()
+    }
+
+    pub fn append(&self, stream: u32, clip: ClipId, data: &[u8]) -> Result<(), Refused> {
+        self.writer.append(NewChunk {
+            clip,
+            stream: StreamNumber(stream),
+            parameters: vec![Arc::from(&b"parameters"[..])],
+            table: Arc::from(format!("table of {}", data.len()).into_bytes()),
+            data: data.to_vec(),
+        })
+    }
+
+    /// A closed clip of one chunk.
+    pub fn clip(&self, stream: u32, data: &[u8]) -> Result<ClipId, RingError> {
+        let clip = self.writer.new_clip();
+        self.append(stream, clip, data).expect("there is room in the queue");
+        self.writer.sync()?;
+        self.writer.end_clip(clip, 0, None);
+        self.writer.sync()?;
+        Ok(clip)
+    }
+
+    pub fn samples(&self, clip: ClipId) -> Vec<u8> {
+        let contents = self.ring.contents(clip).expect("a listed clip opens");
+        let mut all = Vec::new();
+        for chunk in &contents.chunks {
+            let read = self.ring.read(clip, &chunk.place, 0..u32::MAX);
+            all.extend_from_slice(&read.expect("a listed sample reads"));
+        }
+        all
+    }
+}
+
+/// A disk with an empty ring of blocks of 1 MiB.
+pub fn formatted(length: u64) -> Arc<Disk> {
+    let disk = Disk::blank(length);
+    let options = FormatOptions {
+        block_length: Some(1 << 20),
+        label: "test".into(),
+        ring_uuid: [1; 16],
+        node_uuid: [2; 16],
+        now: Still::at(1_000).0,
+    };
+    format(&*disk, &options).expect("it is large enough");
+    disk
+}
+
+pub fn samples(seed: u64, length: usize) -> Vec<u8> {
+    let mut dice = Dice::new(seed + 1);
+    (0..length).map(|_| dice.roll(256) as u8).collect()
+}
