@@ -1,6 +1,6 @@
 //! A block device or a file, opened for direct I/O and for one owner.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
@@ -114,7 +114,7 @@ impl FileDevice {
             Access::ReadOnly => Handle::Shared(file),
             Access::Exclusive => Handle::Owned(lock(path, file)?),
         };
-        if !direct {
+        if !direct && access == Access::Exclusive {
             log::warn!(
                 "{}: direct I/O is not possible here, going through the page cache",
                 path.display()
@@ -141,6 +141,11 @@ impl FileDevice {
     #[must_use]
     pub fn is_direct(&self) -> bool {
         self.direct
+    }
+
+    /// Whether it is a block device or a file.
+    pub(super) fn kind(&self) -> io::Result<FileType> {
+        self.file.metadata().map(|metadata| metadata.file_type())
     }
 
     fn named(&self, source: io::Error) -> io::Error {

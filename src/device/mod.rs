@@ -6,11 +6,13 @@
 
 mod aligned;
 mod file;
+mod returning;
 
 use std::io;
 
 pub use aligned::AlignedBuffer;
 pub use file::{Access, FileDevice, OpenError};
+pub use returning::{Health, Owner, ReturningDevice};
 
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
