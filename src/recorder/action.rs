@@ -42,6 +42,8 @@ pub enum DropReason {
     Loss,
     /// The camera's time made a jump in the middle of a group.
     TimeJump,
+    /// The camera sent nothing for a while, and went on in the middle of a group.
+    Silence,
     /// Picture size or codec changed in the middle of a group.
     ParametersChanged,
     /// No key frame came for so long that the clip had to end.
@@ -50,20 +52,24 @@ pub enum DropReason {
     TooLarge,
     /// The device did not keep up.
     QueueFull,
+    /// The device was gone.
+    DeviceAway,
     /// The ring had ended the clip.
     ClipEnded,
 }
 
 impl DropReason {
     /// All of them, in the order of [`Drops`].
-    pub const ALL: [DropReason; 8] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,
+        DropReason::Silence,
         DropReason::ParametersChanged,
         DropReason::NoKeyFrame,
         DropReason::TooLarge,
         DropReason::QueueFull,
+        DropReason::DeviceAway,
         DropReason::ClipEnded,
     ];
 
@@ -74,10 +80,12 @@ impl DropReason {
             DropReason::BeforeKeyFrame => "waiting for the first key frame",
             DropReason::Loss => "packets lost on the way",
             DropReason::TimeJump => "the camera's time jumped",
+            DropReason::Silence => "the camera sent nothing",
             DropReason::ParametersChanged => "the picture size changed",
             DropReason::NoKeyFrame => "no key frame for too long",
             DropReason::TooLarge => "a frame larger than a chunk can be",
             DropReason::QueueFull => "the device does not keep up",
+            DropReason::DeviceAway => "the device is gone",
             DropReason::ClipEnded => "the ring ended the clip",
         }
     }

@@ -38,6 +38,13 @@ const CLIP_DURATION_MAX: i64 = 2 * 3600 * NANOS_PER_SECOND;
 /// it is decided after steering.
 const BOUNDARY_MARGIN: i64 = NANOS_PER_SECOND / 10;
 
+/// How far arrivals may be off where a silence of the camera is told from a jump of its time, in
+/// nanoseconds: what a network delays.
+const SILENCE_ERROR_MAX: i64 = NANOS_PER_SECOND;
+
+/// Nanoseconds in a millisecond.
+const MILLI: i64 = 1_000_000;
+
 /// The point at which a clip that began at the given time should end: later than that time.
 pub type Boundary = Arc<dyn Fn(WallTime) -> WallTime + Send + Sync>;
 
@@ -79,7 +86,7 @@ pub struct Cutter {
     depth: Option<ReorderDepth>,
     interval: Interval,
     last_chunk: Option<LastChunk>,
-    last_received: Option<WallTime>,
+    last_received: Option<Reading>,
     drops: Drops,
 }
 
@@ -115,7 +122,7 @@ impl Cutter {
         if frame.timescale > 0 {
             self.sort(&frame, &mut actions);
         }
-        self.last_received = Some(frame.received.wall);
+        self.last_received = Some(frame.received);
         actions
     }
 
@@ -171,16 +178,27 @@ impl Cutter {
         let run = self.run.as_mut()?;
         let step = run.step(frame.pts);
         if !run.continues(step, self.interval.median(), frame.timescale) {
-            let lost = frame.lost_packets > 0;
-            let reason = if lost { DropReason::Loss } else { DropReason::TimeJump };
-            let millis = Ticks(step).to_nanos(frame.timescale) / 1_000_000;
-            let number = if lost { i64::from(frame.lost_packets) } else { millis };
+            let nanos = Ticks(step).to_nanos(frame.timescale);
+            let (reason, number) = match frame.lost_packets {
+                0 if self.was_silent(nanos, &frame.received) => {
+                    (DropReason::Silence, nanos / MILLI)
+                }
+                0 => (DropReason::TimeJump, nanos / MILLI),
+                lost => (DropReason::Loss, i64::from(lost)),
+            };
             self.interrupt(reason, number, &frame.received, actions);
             self.interval.note(step);
             self.run = None;
             return None;
         }
         run.clock.observe(frame.pts, &frame.received)
+    }
+
+    /// Whether as much time has passed here as in the camera: its clock is right, and nothing came.
+    fn was_silent(&self, step_nanos: i64, now: &Reading) -> bool {
+        let passed = self.last_received.map(|last| now.boot.0.saturating_sub(last.boot.0));
+        let off = passed.map(|passed| passed.saturating_sub(step_nanos).saturating_abs());
+        off.is_some_and(|off| off <= SILENCE_ERROR_MAX)
     }
 
     fn watch_loss(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
@@ -211,7 +229,7 @@ impl Cutter {
         now: &Reading,
         actions: &mut Vec<Action>,
     ) {
-        let from = self.last_received.unwrap_or(now.wall);
+        let from = self.last_received.map_or(now.wall, |received| received.wall);
         let end = match reason {
             DropReason::TimeJump => EndReason::TimeJump,
             DropReason::ParametersChanged => EndReason::ParametersChanged,
@@ -637,9 +655,22 @@ mod tests {
         bench.run(40);
         bench.stop();
         bench.check();
-        assert_eq!(bench.ends()[0], EndReason::TimeJump);
+        assert_eq!(bench.ends()[0], EndReason::Loss);
+        assert_eq!(bench.cutter.drops().of(DropReason::TimeJump), 0, "the camera was silent");
         let (_, length) = bench.clips[0].end.expect("an end");
         assert_eq!(length, 35 * NANOS_PER_SECOND / 25);
+    }
+
+    #[test]
+    fn media_time_that_leaps_while_no_time_passes_is_a_jump() {
+        let mut bench = Bench::new();
+        bench.run(35);
+        let mut frame = bench.frame(false);
+        frame.pts += 4 * 90_000;
+        bench.send(frame);
+        bench.stop();
+        assert_eq!(bench.ends()[0], EndReason::TimeJump);
+        assert_eq!(bench.cutter.drops().of(DropReason::TimeJump), 1);
     }
 
     #[test]
@@ -742,7 +773,11 @@ mod tests {
     }
 
     fn events() -> impl Strategy<Value = Vec<Event>> {
-        let refused = prop_oneof![Just(Refused::QueueFull), Just(Refused::ClipEnded)];
+        let refused = prop_oneof![
+            Just(Refused::QueueFull),
+            Just(Refused::DeviceAway),
+            Just(Refused::ClipEnded),
+        ];
         let event = prop_oneof![
             6 => (1_i64..200).prop_map(Event::Frames),
             1 => (1_u32..9).prop_map(Event::Lose),

@@ -26,6 +26,8 @@ impl Gap {
         let (kind, number) = match self.reason {
             DropReason::BeforeKeyFrame => return None,
             DropReason::Loss => (ObservationKind::Lost, self.number),
+            // No packet is known to be lost: none was sent, or the way stood still for too long.
+            DropReason::Silence => (ObservationKind::Lost, 0),
             DropReason::TimeJump => (ObservationKind::TimeJump, self.number),
             _ => (ObservationKind::Dropped, frames),
         };
@@ -36,6 +38,7 @@ impl Gap {
         let what = match self.reason {
             DropReason::Loss => format!("{number} packets lost on the way"),
             DropReason::TimeJump => format!("the camera's time jumped by {number} ms"),
+            DropReason::Silence => format!("the camera sent nothing for {} ms", self.number),
             DropReason::TooLarge => format!("a frame of {} bytes is too large", self.number),
             other => other.words().to_string(),
         };

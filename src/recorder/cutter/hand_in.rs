@@ -25,7 +25,8 @@ impl Cutter {
         let Some(chunk) = self.last_chunk.take() else { return actions };
         let reason = match why {
             Refused::QueueFull => DropReason::QueueFull,
-            Refused::ClipEnded | Refused::DeviceAway | Refused::Closed => DropReason::ClipEnded,
+            Refused::DeviceAway => DropReason::DeviceAway,
+            Refused::ClipEnded | Refused::Closed => DropReason::ClipEnded,
         };
         if let Some(clip_start) = chunk.clip_start
             && reason != DropReason::ClipEnded
