@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::{Access, FileDevice};
 use crate::ring::{Counters, Inspection};
-use crate::status::{CameraStatus, RingStatus, Status, camera_totals, ring_status};
+use crate::status::{CameraStatus, DeviceStatus, RingStatus, Status, camera_totals, ring_status};
 use crate::units::ByteCount;
 use crate::view::utc_timestamp;
 
@@ -123,6 +123,7 @@ fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Sta
         running: is_running,
         at: utc_timestamp(now),
         ring: ring_status(superblock, path, &usage, &counters, &catalogue, now),
+        device: DeviceStatus { state: "unknown".into(), ..DeviceStatus::default() },
         cameras,
         ..Status::default()
     })
@@ -143,6 +144,9 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
     writeln!(out, "{:<12}{daemon}", "daemon")?;
     for (name, value) in ring_rows(&status.ring, status.uptime_seconds.is_some()) {
         writeln!(out, "{name:<12}{value}")?;
+    }
+    if let Some(text) = device_text(&status.device) {
+        writeln!(out, "{:<12}{text}", "device")?;
     }
     if let Some(reason) = &status.expiry_suspended {
         writeln!(out, "{:<12}nothing expires: {reason}", "purge")?;
@@ -199,6 +203,25 @@ fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)
         rows.push(("since start", work));
     }
     rows
+}
+
+/// What is wrong with the device, if anything is.
+fn device_text(device: &DeviceStatus) -> Option<String> {
+    let since = seconds_text(device.since_seconds.unwrap_or(0));
+    let mut told = match device.state.as_str() {
+        "gone" => vec![format!("gone for {since}: nothing is recorded until it is back")],
+        "stalled" => vec![format!("has not answered for {since}")],
+        _ => Vec::new(),
+    };
+    told.extend(device.refused.as_ref().map(|reason| format!("left alone: {reason}")));
+    let kinds = [
+        ("reads", device.read_errors),
+        ("writes", device.write_errors),
+        ("flushes", device.flush_errors),
+    ];
+    let failed = kinds.iter().filter(|(_, count)| *count > 0);
+    told.extend(failed.map(|(kind, count)| format!("{count} {kind} failed since start")));
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn cameras_table(cameras: &[CameraStatus]) -> Table {
@@ -263,6 +286,23 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn people_see_what_is_wrong_with_the_device_and_nothing_where_nothing_is() {
+        let well = DeviceStatus { state: "present".into(), ..DeviceStatus::default() };
+        assert_eq!(device_text(&well), None);
+        let gone = DeviceStatus {
+            state: "gone".into(),
+            since_seconds: Some(90),
+            refused: Some("another ring is there".into()),
+            write_errors: 2,
+            ..DeviceStatus::default()
+        };
+        let text = device_text(&gone).expect("something is wrong");
+        assert!(text.starts_with("gone for 1m 30s: nothing is recorded"), "{text}");
+        assert!(text.contains("left alone: another ring is there"), "{text}");
+        assert!(text.ends_with("2 writes failed since start"), "{text}");
+    }
 
     #[test]
     fn people_see_a_line_for_each_camera_and_why_it_waits() {

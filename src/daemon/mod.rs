@@ -5,6 +5,7 @@
 //! what it needs.
 
 mod listener;
+mod owner;
 mod reporter;
 mod running;
 mod source;
@@ -21,7 +22,7 @@ use crate::camera::{Camera, CameraError, Hosts};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, KnownTime, SystemClock};
 use crate::config::{Config, ConfigError, keys};
-use crate::device::{Access, Device, FileDevice, OpenError};
+use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::mount::{self, MountError};
 use crate::purge::{self, Purger};
@@ -30,6 +31,7 @@ use crate::ring::{self, Opening, Ring, RingError, Writer};
 use crate::units::StreamNumber;
 use crate::view::{Layout, Tree, clip_boundary_after};
 use listener::{Later, TreeKeeper};
+use owner::{Mark, RingOwner};
 use reporter::Reporter;
 use running::{Running, View};
 use source::Library;
@@ -41,6 +43,9 @@ const BLOCKS_PER_STREAM_MIN: usize = 4;
 const CHUNK_BYTES_MAX: u64 = 8 << 20;
 /// Room that a block's and a chunk's headers are left, in bytes.
 const HEADER_ROOM_BYTES: u64 = 128 << 10;
+/// For the device to take what is left when the daemon stops: a disk that has to spin up, and then
+/// what the queue holds. A service manager allows more by default.
+const CLOSE_MAX: Duration = Duration::from_secs(15);
 /// Threads for all cameras: one keeps up with two hundred of them, the second keeps a slow
 /// handshake from being in anybody's way.
 const CAMERA_THREADS: usize = 2;
@@ -176,7 +181,9 @@ fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
 
 /// Everything below the mount: ring, catalogue, tree, archive.
 struct Store {
+    path: PathBuf,
     clock: Arc<dyn Clock>,
+    device: Arc<ReturningDevice>,
     catalogue: Arc<RwLock<Catalogue>>,
     tree: Arc<RwLock<Tree>>,
     archive: Arc<Archive>,
@@ -191,7 +198,8 @@ impl Store {
     fn open(config: &Config, layout: &Layout) -> Result<Store, DaemonError> {
         let path = &config.ring.device;
         let failed = |reason| DaemonError::Ring { device: path.clone(), reason };
-        let device: Arc<dyn Device> = Arc::new(FileDevice::open(path, Access::Exclusive)?);
+        let owner = Arc::new(RingOwner::new(path.clone()));
+        let device = Arc::new(ReturningDevice::open(path, owner.clone())?);
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
         let blocks = superblock.geometry.block_count;
         let streams = config.cameras.len();
@@ -213,21 +221,43 @@ impl Store {
         let settings =
             ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
         let scribe = Scribe::new(catalogue.clone(), Box::new(keeper));
+        let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
-            Ring::open(device, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
+            Ring::open(below, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
         log_opening(&opening);
+        owner.opened(Mark { ring_uuid: superblock.ring_uuid, session: opening.session });
         let index =
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
         let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));
         // Set once, here.
         let _ = later.archive.set(archive.clone());
-        Ok(Store { clock, catalogue, tree, archive, index, writer, opening, later, ticks })
+        let path = path.clone();
+        Ok(Store {
+            path,
+            clock,
+            device,
+            catalogue,
+            tree,
+            archive,
+            index,
+            writer,
+            opening,
+            later,
+            ticks,
+        })
     }
 
     /// Flushes the ring and closes it; then the index.
     fn close(self) {
-        if let Err(error) = self.writer.close() {
-            log::error!("the ring is not closed in order: {error}");
+        let writer = self.writer.clone();
+        match running::within(CLOSE_MAX, "closing", move || writer.close()) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => log::error!("the ring is not closed in order: {error}"),
+            None => log::error!(
+                "the ring is not closed in order: {} does not answer, and what it has not flushed \
+                 is lost",
+                self.path.display()
+            ),
         }
         let Store { archive, index, later, .. } = self;
         drop((archive, later));
@@ -276,6 +306,7 @@ fn start(
     let grace = i64::try_from(config.purge.grace.as_nanos()).unwrap_or(i64::MAX);
     let library = Arc::new(Library {
         archive: store.archive.clone(),
+        device: store.device.clone(),
         writer: store.writer.clone(),
         clock: store.clock.clone(),
         grace_nanos: grace,

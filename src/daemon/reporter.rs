@@ -9,9 +9,10 @@ use super::Store;
 use crate::archive::Archive;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
+use crate::device::ReturningDevice;
 use crate::purge::Purger;
 use crate::recorder::{DropReason, RecorderHandle, State, StreamStatus};
-use crate::status::{CameraStatus, Status, camera_totals, ring_status};
+use crate::status::{CameraStatus, Status, camera_totals, device_status, ring_status};
 use crate::units::{BootTime, NANOS_PER_SECOND};
 use crate::view::utc_timestamp;
 
@@ -19,7 +20,8 @@ use crate::view::utc_timestamp;
 pub(super) struct Reporter {
     archive: Arc<Archive>,
     clock: Arc<dyn Clock>,
-    device: PathBuf,
+    path: PathBuf,
+    device: Arc<ReturningDevice>,
     /// Names, and the `retain` that holds for each.
     cameras: Vec<(String, Option<Duration>)>,
     began: BootTime,
@@ -43,7 +45,8 @@ impl Reporter {
         Reporter {
             archive: store.archive.clone(),
             clock: store.clock.clone(),
-            device: config.ring.device.clone(),
+            path: config.ring.device.clone(),
+            device: store.device.clone(),
             cameras: cameras.collect(),
             began: store.clock.read().boot,
             parts: Mutex::default(),
@@ -93,9 +96,9 @@ impl Reporter {
         let (ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
             let superblock = ring.superblock();
-            let (device, wall) = (&self.device, now.wall);
+            let (path, wall) = (&self.path, now.wall);
             (
-                ring_status(superblock, device, &usage, &counters, &catalogue, wall),
+                ring_status(superblock, path, &usage, &counters, &catalogue, wall),
                 camera_totals(&catalogue, &configured, wall),
             )
         };
@@ -112,6 +115,7 @@ impl Reporter {
             at: utc_timestamp(now.wall),
             uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
             ring,
+            device: device_status(&self.device.health(), &counters),
             expiry_suspended: suspension.map(|suspension| {
                 let ahead = seconds(suspension.step_nanos);
                 format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)

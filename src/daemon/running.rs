@@ -1,6 +1,7 @@
 //! The daemon while it runs: signals, small chores, and stopping in order.
 
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,24 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(600);
 /// The cameras' threads get this long to end once their tasks have.
 const RUNTIME_STOP: Duration = Duration::from_secs(2);
+
+/// The purge gets this long to end with the clip that it is at.
+const PURGE_STOP: Duration = Duration::from_secs(5);
+
+/// Does what may wait for a device that does not answer, on a thread of its own; `None` where it
+/// has not been done in time, or can't be begun. It is then left to end with the process.
+pub(super) fn within<T: Send + 'static>(
+    limit: Duration,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, wait) = sync_channel(1);
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Whoever waited may have given up.
+        let _ = done.send(work());
+    });
+    thread.ok().and_then(|_| wait.recv_timeout(limit).ok())
+}
 
 /// Signals that have come.
 pub(super) struct Signals {
@@ -155,8 +174,12 @@ impl Running {
             }
         }
         self.keep_clock();
-        if let Some(purger) = purger {
-            purger.stop();
+        if let Some(purger) = purger
+            && within(PURGE_STOP, "purge-stop", move || purger.stop()).is_none()
+        {
+            log::warn!(
+                "the purge has not ended after {PURGE_STOP:?}; it goes on at the next start"
+            );
         }
         if let Some(Err(error)) = self.mounted.map(Mounted::unmount) {
             log::error!("{error}");

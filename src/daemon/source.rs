@@ -10,6 +10,7 @@ use super::listener::camera_of;
 use super::reporter::Reporter;
 use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
 use crate::clock::Clock;
+use crate::device::{Device, ReturningDevice};
 use crate::mount::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
 use crate::ring::{ClipState, ReadError, Reason, Usage, Writer};
 use crate::units::ClipId;
@@ -24,6 +25,7 @@ const COMPLAINTS_MAX: usize = 256;
 /// The footage, as the mount sees it.
 pub(super) struct Library {
     pub archive: Arc<Archive>,
+    pub device: Arc<ReturningDevice>,
     pub writer: Writer,
     pub clock: Arc<dyn Clock>,
     /// From `rm` to the purge, in nanoseconds.
@@ -75,6 +77,16 @@ impl OpenFile for Opened {
     }
 }
 
+impl Library {
+    /// Nothing can be made durable on a device that is gone, and nobody knows for how long.
+    fn check_present(&self) -> Result<(), SourceError> {
+        match self.device.is_present() {
+            true => Ok(()),
+            false => Err(SourceError::Device("the device is gone".to_owned())),
+        }
+    }
+}
+
 impl Source for Library {
     fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, SourceError> {
         let file = self.archive.open_clip(clip).map_err(|error| {
@@ -107,12 +119,14 @@ impl Source for Library {
     }
 
     fn remove(&self, clip: ClipId) -> Result<(), SourceError> {
+        self.check_present()?;
         let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
         let state = ClipState::Expiring { until, reason: Reason::Deleted };
         if self.writer.set_state(clip, state) { Ok(()) } else { Err(SourceError::Gone) }
     }
 
     fn sync(&self) -> Result<(), SourceError> {
+        self.check_present()?;
         self.ticks.send_modify(|tick| *tick = tick.wrapping_add(1));
         std::thread::sleep(HAND_OVER);
         self.writer.sync().map_err(|error| SourceError::Device(error.to_string()))

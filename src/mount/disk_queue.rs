@@ -28,6 +28,9 @@ const WAITING_MAX: usize = 4096;
 /// How long the disk may take for a request, queueing included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two lines in the log about a disk that does not answer.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often the watch looks, as a part of the patience.
 const LOOKS: u32 = 20;
 
@@ -183,6 +186,7 @@ impl Shared {
 
     fn watch(&self) {
         let mut state = lock(&self.state);
+        let (mut complained, mut untold) = (None::<Instant>, 0);
         while !state.closed {
             let waited = self.closing.wait_timeout(state, self.patience / LOOKS);
             state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -191,12 +195,11 @@ impl Shared {
                 continue;
             }
             drop(state);
-            let failed = overdue.iter().filter(|slot| slot.expire()).count();
-            if failed > 0 {
-                log::error!(
-                    "no answer from the disk for {:?}; EIO to {failed} requests",
-                    self.patience
-                );
+            untold += overdue.iter().filter(|slot| slot.expire()).count();
+            if untold > 0 && complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
+                let patience = self.patience;
+                log::error!("no answer from the disk for {patience:?}; EIO to {untold} requests");
+                (complained, untold) = (Some(Instant::now()), 0);
             }
             state = lock(&self.state);
         }

@@ -355,11 +355,8 @@ fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyDa
     }
 }
 
-/// What left in time is no news; what is damaged is.
+/// Not for everybody: a disk that is dying would fill the log, and the source says what is wrong
+/// with it as often as is good.
 fn log_failure(what: &str, which: &str, error: &SourceError) {
-    let level = match error {
-        SourceError::Gone | SourceError::Closed => log::Level::Debug,
-        SourceError::Damaged(_) | SourceError::Device(_) => log::Level::Warn,
-    };
-    log::log!(level, "{what} {which}: {error}");
+    log::debug!("{what} {which}: {error}");
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{CameraStatus, RingStatus};
+use super::{CameraStatus, DeviceStatus, RingStatus};
 use crate::catalogue::{Catalogue, StreamTotals};
+use crate::device::Health;
 use crate::ring::{Counters, Superblock, Usage};
 use crate::segment::StreamFact;
 use crate::units::{NANOS_PER_SECOND, StreamNumber, WallTime};
@@ -38,6 +39,24 @@ pub fn ring_status(
         writes: counters.writes,
         written_bytes: counters.write_bytes,
         flushes: counters.flushes,
+    }
+}
+
+/// The device's part.
+#[must_use]
+pub fn device_status(health: &Health, counters: &Counters) -> DeviceStatus {
+    let (state, since) = match (health.gone, health.stalled) {
+        (Some(gone), _) => ("gone", Some(gone)),
+        (None, Some(stalled)) => ("stalled", Some(stalled)),
+        (None, None) => ("present", None),
+    };
+    DeviceStatus {
+        state: state.to_owned(),
+        since_seconds: since.map(|since| since.as_secs()),
+        refused: health.refused.clone(),
+        read_errors: counters.read_errors,
+        write_errors: counters.write_errors,
+        flush_errors: counters.flush_errors,
     }
 }
 

@@ -5,7 +5,7 @@ mod fill;
 
 use std::collections::BTreeMap;
 
-pub use fill::{camera_totals, ring_status};
+pub use fill::{camera_totals, device_status, ring_status};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct Status {
     pub uptime_seconds: Option<u64>,
     /// The ring.
     pub ring: RingStatus,
+    /// The device below it, as the daemon finds it.
+    pub device: DeviceStatus,
     /// Why nothing expires at present, if so.
     pub expiry_suspended: Option<String>,
     /// Streams in the order of the configuration; those that have left it behind them.
@@ -61,6 +63,23 @@ pub struct RingStatus {
     pub written_bytes: u64,
     /// Flushes since the daemon started.
     pub flushes: u64,
+}
+
+/// The device. Counts are since the daemon started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// `present`, `stalled` where it does not answer, `gone`; `unknown` where no daemon runs.
+    pub state: String,
+    /// For how long it has been stalled or gone, in seconds.
+    pub since_seconds: Option<u64>,
+    /// Why what is in its place is not used, while it is gone.
+    pub refused: Option<String>,
+    /// Reads that failed.
+    pub read_errors: u64,
+    /// Writes that failed.
+    pub write_errors: u64,
+    /// Flushes that failed.
+    pub flush_errors: u64,
 }
 
 /// A stream.

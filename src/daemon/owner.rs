@@ -1,0 +1,82 @@
+//! The ring's device, when it vanishes, stalls and comes back: how it is known again, what the log
+//! says.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::device::{Device, Owner};
+use crate::ring::Inspection;
+use crate::units::SessionNumber;
+
+/// What a ring is known by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub ring_uuid: [u8; 16],
+    /// Ours: whoever opens the ring to write leaves a later one.
+    pub session: SessionNumber,
+}
+
+/// Knows the device by the ring that is on it.
+pub(super) struct RingOwner {
+    path: PathBuf,
+    /// Set once the ring is open: before that nothing is known again.
+    mark: OnceLock<Mark>,
+}
+
+impl RingOwner {
+    pub(super) fn new(path: PathBuf) -> RingOwner {
+        RingOwner { path, mark: OnceLock::new() }
+    }
+
+    /// The ring is open.
+    pub(super) fn opened(&self, mark: Mark) {
+        // Set once, by who opened it.
+        let _ = self.mark.set(mark);
+    }
+}
+
+impl Owner for RingOwner {
+    fn recognise(&self, device: &dyn Device) -> Result<(), String> {
+        let Some(mark) = self.mark.get() else {
+            return Err("the ring was not open yet".to_owned());
+        };
+        let found = Inspection::open(device).map_err(|error| error.to_string())?;
+        if found.superblock.ring_uuid != mark.ring_uuid {
+            let uuid = uuid::Uuid::from_bytes(found.superblock.ring_uuid);
+            return Err(format!("another ring is there, {uuid}"));
+        }
+        if found.session() != mark.session || found.is_clean() {
+            let (found, ours) = (found.session(), mark.session);
+            return Err(format!(
+                "somebody else has used the ring: session {found}, {ours} was the last; start the \
+                 daemon again"
+            ));
+        }
+        Ok(())
+    }
+
+    fn vanished(&self, error: &io::Error) {
+        log::error!("recording pauses: {} is gone: {error}", self.path.display());
+    }
+
+    fn stays_away(&self, reason: &str) {
+        log::warn!("{} is left alone: {reason}", self.path.display());
+    }
+
+    fn returned(&self, away: Duration) {
+        let (path, seconds) = (self.path.display(), away.as_secs());
+        log::warn!("{path} is back after {seconds} s: recording goes on");
+    }
+
+    fn stalls(&self, waited: Duration) {
+        let (path, seconds) = (self.path.display(), waited.as_secs());
+        log::error!("{path} has not answered for {seconds} s: what is recorded waits in memory");
+    }
+
+    fn answers(&self, waited: Duration) {
+        let (path, seconds) = (self.path.display(), waited.as_secs());
+        log::warn!("{path} answers again, after {seconds} s");
+    }
+}
