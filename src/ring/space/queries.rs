@@ -168,7 +168,9 @@ impl Space {
     pub fn usage(&self) -> Usage {
         let block_bytes = u64::from(self.pages_per_block) * PAGE_BYTES;
         let size = self.blocks.len() as u64 * block_bytes;
-        let free = (self.free.len() + self.reserved.len()) as u64 * block_bytes;
+        // A block that has refused its first chunk stays reserved, and is of no use.
+        let reserved = self.reserved.keys().filter(|block| !self.is_bad(**block)).count();
+        let free = (self.free.len() + reserved) as u64 * block_bytes;
         let leaving = self.clips.values().filter(|record| {
             matches!(record.state, Some(ClipState::Expiring { .. } | ClipState::Purging { .. }))
         });
