@@ -1,10 +1,14 @@
 //! A disk that forgets: what was flushed is kept apart from what was only written, every write and
 //! flush is logged, and a power cut may keep, drop or tear each write that no flush covered.
+//!
+//! It can also fail chosen reads, writes and flushes, once or for ever, be slow, rot, and be full
+//! of what something else left on it. Whatever is left to chance is rolled from a seed.
 
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::units::{ByteCount, DeviceOffset};
@@ -47,6 +51,33 @@ impl Image {
         Image { pages: vec![Page::Blank; length as usize / PAGE] }
     }
 
+    /// A disk that something else has filled: no page of it means anything.
+    pub fn garbage(length: u64, seed: u64) -> Image {
+        let mut dice = Dice::new(seed);
+        let mut page = || {
+            let bytes: Vec<u8> = (0..PAGE).map(|_| dice.roll(256) as u8).collect();
+            Page::Bytes(Arc::new(bytes.try_into().expect("a page")))
+        };
+        let few: Vec<Page> = (0..16).map(|_| page()).collect();
+        Image { pages: few.iter().cycle().take(length as usize / PAGE).cloned().collect() }
+    }
+
+    /// A copy that shares no page with this one: counting who shares a page costs two threads
+    /// more than the pages.
+    pub fn unshared(&self) -> Image {
+        let copied = |page: &Page| match page {
+            Page::Bytes(bytes) => Page::Bytes(Arc::new(**bytes)),
+            other => other.clone(),
+        };
+        Image { pages: self.pages.iter().map(copied).collect() }
+    }
+
+    /// Takes over what another image has in the pages from `offset` on.
+    fn take_over(&mut self, other: &Image, offset: u64, length: usize) {
+        let pages = offset as usize / PAGE..(offset as usize + length).div_ceil(PAGE);
+        self.pages[pages.clone()].clone_from_slice(&other.pages[pages]);
+    }
+
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         let mut at = offset as usize;
         let mut rest = bytes;
@@ -86,6 +117,17 @@ impl Image {
 
     pub fn flip(&mut self, offset: u64, mask: u8) {
         self.pages[offset as usize / PAGE].bytes()[offset as usize % PAGE] ^= mask;
+    }
+
+    /// All bytes; pages that can't be read are zeros.
+    pub fn bytes_or_zeros(&self) -> Vec<u8> {
+        let mut all = vec![0; self.pages.len() * PAGE];
+        for (page, slot) in self.pages.iter().zip(all.chunks_mut(PAGE)) {
+            if let Page::Bytes(bytes) = page {
+                slot.copy_from_slice(&bytes[..]);
+            }
+        }
+        all
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -180,11 +222,109 @@ impl<'a> Cuts<'a> {
     }
 }
 
+/// What can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Read,
+    Write,
+    Flush,
+}
+
+/// Operations that touch `range` fail with EIO, `left` times; `u64::MAX` is for ever.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub operation: Operation,
+    pub range: Range<u64>,
+    pub left: u64,
+}
+
+/// What a cut would find, and when it comes.
+struct Power {
+    flushed: Image,
+    /// Writes that no flush has covered.
+    waiting: Vec<(u64, Arc<Vec<u8>>)>,
+    /// Writes and flushes until the power goes.
+    left: Option<u64>,
+    off: bool,
+    dice: Dice,
+}
+
+impl Power {
+    /// Counts a write or a flush; whether the power is there to do it.
+    fn lasts(&mut self) -> bool {
+        if let Some(left) = &mut self.left {
+            self.off |= *left == 0;
+            *left = left.saturating_sub(1);
+        }
+        !self.off
+    }
+}
+
 struct State {
     image: Image,
     log: Vec<Event>,
     /// Where the writes went that a failed flush should have covered.
     failed_writes: Vec<u64>,
+    /// Where it is set, events are not logged.
+    power: Option<Power>,
+    faults: Vec<Fault>,
+}
+
+impl State {
+    fn fails(&mut self, operation: Operation, range: &Range<u64>) -> bool {
+        let hit = self.faults.iter_mut().find(|fault| {
+            let touched = range.start < fault.range.end && range.end > fault.range.start;
+            fault.operation == operation && fault.left > 0 && touched
+        });
+        let Some(fault) = hit else { return false };
+        if fault.left < u64::MAX {
+            fault.left -= 1;
+        }
+        true
+    }
+
+    /// Any part of a write that fails may be there.
+    fn write_fails(&mut self, offset: u64, bytes: &[u8]) {
+        let Some(power) = &mut self.power else { return };
+        apply_torn(&mut self.image, offset, bytes, &mut power.dice);
+        power.flushed.take_over(&self.image, offset, bytes.len());
+    }
+
+    /// What it should have covered may be gone for good, and may be read from a cache all the
+    /// same.
+    fn flush_fails(&mut self) {
+        if let Some(power) = &mut self.power {
+            let cached = power.dice.roll(2) == 0;
+            for (offset, bytes) in std::mem::take(&mut power.waiting) {
+                apply_torn(&mut power.flushed, offset, &bytes, &mut power.dice);
+                if !cached {
+                    self.image.take_over(&power.flushed, offset, bytes.len());
+                }
+            }
+            return;
+        }
+        let since = self.log.iter().rev().map_while(|event| match event {
+            Event::Write { offset, .. } => Some(*offset),
+            Event::Flush => None,
+        });
+        self.failed_writes.extend(since);
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) {
+        self.image.write(offset, bytes);
+        let bytes = Arc::new(bytes.to_vec());
+        match &mut self.power {
+            Some(power) => power.waiting.push((offset, bytes)),
+            None => self.log.push(Event::Write { offset, bytes }),
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(power) = &mut self.power else { return self.log.push(Event::Flush) };
+        for (offset, bytes) in power.waiting.drain(..) {
+            power.flushed.take_over(&self.image, offset, bytes.len());
+        }
+    }
 }
 
 /// The disk as a device: never forgets while the power is on.
@@ -197,7 +337,13 @@ pub struct Disk {
     pub failing_flushes: AtomicU64,
     /// Writes that touch this range fail.
     pub refusing: Mutex<Option<Range<u64>>>,
+    /// How long each operation takes, in microseconds.
+    pub slowness: AtomicU64,
     length: u64,
+}
+
+fn failure() -> io::Error {
+    io::Error::from_raw_os_error(libc::EIO)
 }
 
 impl Disk {
@@ -206,85 +352,177 @@ impl Disk {
     }
 
     pub fn from_image(image: Image) -> Arc<Disk> {
-        let length = (image.pages.len() * PAGE) as u64;
+        Disk::new(image, None)
+    }
+
+    /// A disk that knows at any time what a cut would leave, and does not log.
+    pub fn on_power(image: Image, seed: u64) -> Arc<Disk> {
+        let (flushed, dice) = (image.clone(), Dice::new(seed));
+        let power = Power { flushed, waiting: Vec::new(), left: None, off: false, dice };
+        Disk::new(image, Some(power))
+    }
+
+    fn new(image: Image, power: Option<Power>) -> Arc<Disk> {
+        let length = image.length();
+        let (log, failed_writes, faults) = (Vec::new(), Vec::new(), Vec::new());
         Arc::new(Disk {
-            state: Mutex::new(State { image, log: Vec::new(), failed_writes: Vec::new() }),
+            state: Mutex::new(State { image, log, failed_writes, power, faults }),
             reads: AtomicU64::new(0),
             watched: Mutex::new(None),
             watched_reads: AtomicU64::new(0),
             failing_flushes: AtomicU64::new(0),
             refusing: Mutex::new(None),
+            slowness: AtomicU64::new(0),
             length,
         })
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody died")
+    }
+
     pub fn image(&self) -> Image {
-        self.state.lock().unwrap().image.clone()
+        self.state().image.clone()
     }
 
     pub fn log(&self) -> Vec<Event> {
-        self.state.lock().unwrap().log.clone()
+        self.state().log.clone()
     }
 
     /// Where the writes went that a failed flush should have covered.
     pub fn failed_writes(&self) -> Vec<u64> {
-        self.state.lock().unwrap().failed_writes.clone()
+        self.state().failed_writes.clone()
     }
 
     pub fn events(&self) -> usize {
-        self.state.lock().unwrap().log.len()
+        self.state().log.len()
     }
 
+    /// Flips bits of what is on the disk.
     pub fn flip(&self, offset: u64, mask: u8) {
-        self.state.lock().unwrap().image.flip(offset, mask);
+        let mut state = self.state();
+        state.image.flip(offset, mask);
+        if let Some(power) = &mut state.power {
+            power.flushed.flip(offset, mask);
+        }
+    }
+
+    /// Some of the operations to come fail.
+    pub fn fail(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    /// No operation fails any more.
+    pub fn heal(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Operations that were to fail for a time don't any more; those that fail for ever do.
+    pub fn heal_for_a_time(&self) {
+        self.state().faults.retain(|fault| fault.left == u64::MAX);
+    }
+
+    /// Whether a write or a flush may still fail.
+    pub fn may_fail(&self) -> bool {
+        let fails = |fault: &Fault| fault.left > 0 && fault.operation != Operation::Read;
+        self.state().faults.iter().any(fails)
+    }
+
+    /// The power goes when so many more writes and flushes have been done.
+    pub fn cut_after(&self, events: u64) {
+        self.state().power.as_mut().expect("a disk on power").left = Some(events);
+    }
+
+    /// The power stays.
+    pub fn cut_never(&self) {
+        self.state().power.as_mut().expect("a disk on power").left = None;
+    }
+
+    /// The power has gone: nothing works any more.
+    pub fn is_off(&self) -> bool {
+        self.state().power.as_ref().is_some_and(|power| power.off)
+    }
+
+    /// What is there when the power is back.
+    pub fn after_a_cut(&self, dice: &mut Dice) -> Image {
+        let state = self.state();
+        let power = state.power.as_ref().expect("a disk on power");
+        let mut image = power.flushed.clone();
+        for (offset, bytes) in &power.waiting {
+            apply_torn(&mut image, *offset, bytes, dice);
+        }
+        image
+    }
+
+    fn take_time(&self) {
+        let micros = self.slowness.load(Ordering::Relaxed);
+        if micros > 0 {
+            std::thread::sleep(Duration::from_micros(micros));
+        }
     }
 }
 
 impl Device for Disk {
     fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.take_time();
         self.reads.fetch_add(1, Ordering::Relaxed);
-        if let Some(range) = &*self.watched.lock().unwrap()
-            && offset.0 < range.end
-            && offset.0 + buffer.len() as u64 > range.start
+        let range = offset.0..offset.0 + buffer.len() as u64;
+        if let Some(watched) = &*self.watched.lock().unwrap()
+            && range.start < watched.end
+            && range.end > watched.start
         {
             self.watched_reads.fetch_add(1, Ordering::Relaxed);
         }
-        if offset.0 + buffer.len() as u64 > self.length {
+        if range.end > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let read = self.state.lock().unwrap().image.read(offset.0, buffer);
-        read.then_some(()).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))
+        let mut state = self.state();
+        if state.power.as_ref().is_some_and(|power| power.off)
+            || state.fails(Operation::Read, &range)
+        {
+            return Err(failure());
+        }
+        state.image.read(offset.0, buffer).then_some(()).ok_or_else(failure)
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        self.take_time();
         assert!(offset.0.is_multiple_of(PAGE as u64), "unaligned write");
         assert!(offset.0 + bytes.len() as u64 <= self.length, "write behind the end");
-        let refused = self.refusing.lock().unwrap().as_ref().is_some_and(|range| {
-            offset.0 < range.end && offset.0 + bytes.len() as u64 > range.start
-        });
-        if refused {
-            return Err(io::Error::from_raw_os_error(libc::EIO));
+        let range = offset.0..offset.0 + bytes.len() as u64;
+        let refused = self
+            .refusing
+            .lock()
+            .unwrap()
+            .as_ref()
+            .is_some_and(|refusing| range.start < refusing.end && range.end > refusing.start);
+        let mut state = self.state();
+        if state.power.as_ref().is_some_and(|power| power.off) {
+            return Err(failure());
         }
-        let mut state = self.state.lock().unwrap();
-        state.image.write(offset.0, bytes);
-        state.log.push(Event::Write { offset: offset.0, bytes: Arc::new(bytes.to_vec()) });
-        Ok(())
+        if refused || state.fails(Operation::Write, &range) {
+            state.write_fails(offset.0, bytes);
+            return Err(failure());
+        }
+        // One that the power goes away under may be there all the same.
+        state.write(offset.0, bytes);
+        let lasts = state.power.as_mut().is_none_or(Power::lasts);
+        lasts.then_some(()).ok_or_else(failure)
     }
 
     fn flush(&self) -> io::Result<()> {
-        let failing = self.failing_flushes.load(Ordering::Relaxed);
-        if failing > 0 {
-            self.failing_flushes.store(failing - 1, Ordering::Relaxed);
-            let mut state = self.state.lock().unwrap();
-            let since = state.log.iter().rev().map_while(|event| match event {
-                Event::Write { offset, .. } => Some(*offset),
-                Event::Flush => None,
-            });
-            let since: Vec<u64> = since.collect();
-            state.failed_writes.extend(since);
-            return Err(io::Error::from_raw_os_error(libc::EIO));
+        self.take_time();
+        let mut state = self.state();
+        if !state.power.as_mut().is_none_or(Power::lasts) {
+            return Err(failure());
         }
-        self.state.lock().unwrap().log.push(Event::Flush);
+        let failing = self.failing_flushes.load(Ordering::Relaxed);
+        if failing > 0 || state.fails(Operation::Flush, &(0..self.length)) {
+            self.failing_flushes.store(failing.saturating_sub(1), Ordering::Relaxed);
+            state.flush_fails();
+            return Err(failure());
+        }
+        state.flush();
         Ok(())
     }
 
