@@ -119,7 +119,8 @@ impl Source for Memory {
 
     fn usage(&self) -> Usage {
         let gib = |count: u64| ByteCount(count << 30);
-        Usage { size: gib(10), used: gib(7), expiring: gib(1), free: gib(3) }
+        let (size, used, expiring, free) = (gib(10), gib(7), gib(1), gib(3));
+        Usage { size, used, expiring, free, bad_blocks: 0 }
     }
 
     fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {

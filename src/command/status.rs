@@ -191,6 +191,9 @@ fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)
         ("oldest", oldest),
         ("clips", ring.clips.to_string()),
     ];
+    if ring.bad_blocks > 0 {
+        rows.push(("bad blocks", format!("{}, not used any more", ring.bad_blocks)));
+    }
     if has_counted {
         let work = format!(
             "{} in {} writes, {} flushes, {} errors, {} clips evicted",
@@ -210,6 +213,7 @@ fn device_text(device: &DeviceStatus) -> Option<String> {
     let since = seconds_text(device.since_seconds.unwrap_or(0));
     let mut told = match device.state.as_str() {
         "gone" => vec![format!("gone for {since}: nothing is recorded until it is back")],
+        "failing" => vec!["takes no flush: recording pauses until it does".to_owned()],
         "stalled" => vec![format!("has not answered for {since}")],
         _ => Vec::new(),
     };

@@ -31,6 +31,7 @@ pub fn ring_status(
         used_bytes: usage.used.0,
         expiring_bytes: usage.expiring.0,
         free_bytes: usage.free.0,
+        bad_blocks: usage.bad_blocks,
         oldest: oldest.map(utc_timestamp),
         retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
         clips: totals.iter().map(|totals| totals.clips).sum(),
@@ -48,6 +49,7 @@ pub fn device_status(health: &Health, counters: &Counters) -> DeviceStatus {
     let (state, since) = match (health.gone, health.stalled) {
         (Some(gone), _) => ("gone", Some(gone)),
         (None, Some(stalled)) => ("stalled", Some(stalled)),
+        (None, None) if counters.commits_failed > 1 => ("failing", None),
         (None, None) => ("present", None),
     };
     DeviceStatus {
@@ -207,6 +209,7 @@ mod tests {
             used: ByteCount(8 << 20),
             expiring: ByteCount(4096),
             free: ByteCount(48 << 20),
+            bad_blocks: 3,
         };
         let counters = Counters { flushes: 7, ..Counters::default() };
         let now = WallTime(12 * HOUR);

@@ -47,6 +47,8 @@ pub struct RingStatus {
     pub expiring_bytes: u64,
     /// Blocks without footage, in bytes.
     pub free_bytes: u64,
+    /// Blocks that refused a write and are not used any more.
+    pub bad_blocks: u32,
     /// When the oldest footage begins.
     pub oldest: Option<String>,
     /// Age of the oldest footage, in seconds: the retention that is achieved.
@@ -55,7 +57,7 @@ pub struct RingStatus {
     pub clips: u64,
     /// Clips evicted since the daemon started.
     pub evicted: u64,
-    /// Writes and flushes of the device that failed since the daemon started.
+    /// Reads, writes and flushes of the device that failed since the daemon started.
     pub device_errors: u64,
     /// Writes to the device since the daemon started.
     pub writes: u64,
@@ -68,7 +70,8 @@ pub struct RingStatus {
 /// The device. Counts are since the daemon started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceStatus {
-    /// `present`, `stalled` where it does not answer, `gone`; `unknown` where no daemon runs.
+    /// `present`; `failing` where it takes no flush; `stalled` where it does not answer; `gone`;
+    /// `unknown` where no daemon runs.
     pub state: String,
     /// For how long it has been stalled or gone, in seconds.
     pub since_seconds: Option<u64>,

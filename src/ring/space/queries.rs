@@ -179,6 +179,7 @@ impl Space {
             used: ByteCount(size - free),
             expiring: ByteCount(leaving.map(|record| record.used().0).sum()),
             free: ByteCount(free),
+            bad_blocks: self.blocks.iter().filter(|block| block.bad).count() as u32,
         }
     }
 }
