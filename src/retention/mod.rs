@@ -150,7 +150,7 @@ fn older_than(
     let oldest_kept = now.plus_nanos(retain_nanos.saturating_neg());
     catalogue
         .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)
-        .filter(|clip| clip.state == ClipState::Closed)
+        .filter(|clip| clip.state == ClipState::Closed || clip.state.is_found())
         .filter(move |clip| clip.fact.end < oldest_kept)
         .filter(move |clip| !recorded_after(catalogue, clip, oldest_kept))
         .map(move |clip| due(clip, Action::Purge(Reason::Expired), Why::OlderThan { retain_nanos }))
@@ -287,6 +287,17 @@ mod tests {
         let mut catalogue = ten_days();
         add_stream(&mut catalogue, 2, Some(DAY));
         assert_eq!(purged(&catalogue, &policy(&[], Some(DAY)), NOW), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn what_was_found_is_given_up_with_its_age_and_not_before() {
+        let mut catalogue = ten_days();
+        let all_closed = purged(&catalogue, &policy(&[(0, Some(5 * DAY))], None), NOW);
+        assert!(!all_closed.is_empty());
+        for counter in 0..10 {
+            set_state(&mut catalogue, counter, ClipState::FOUND);
+        }
+        assert_eq!(purged(&catalogue, &policy(&[(0, Some(5 * DAY))], None), NOW), all_closed);
     }
 
     #[test]

@@ -112,6 +112,19 @@ pub enum ClipState {
     },
 }
 
+impl ClipState {
+    /// Nobody can vouch for the clip: facts are lost, and it may have been deleted. It can be
+    /// restored, is not shown as if nothing had happened, and stays until its space is needed.
+    pub const FOUND: ClipState =
+        ClipState::Expiring { until: WallTime(i64::MAX), reason: Reason::Deleted };
+
+    /// Whether it is [`ClipState::FOUND`].
+    #[must_use]
+    pub fn is_found(self) -> bool {
+        self == ClipState::FOUND
+    }
+}
+
 /// What happened, in the order in which it became true. Told on the writer's thread, which waits:
 /// whoever listens takes a short lock at most.
 #[derive(Clone, Debug)]

@@ -9,14 +9,9 @@ use crate::ring::core::Core;
 use crate::ring::fact::Fact;
 use crate::ring::space::Space;
 use crate::ring::superblock::Superblock;
-use crate::ring::types::{ClipState, DurableChunk, Ending, Extent, Reason};
+use crate::ring::types::{ClipState, DurableChunk, Ending, Extent};
 use crate::ring::walk::{self, ChunkAt, Walk};
-use crate::units::{BlockNumber, ClipId, StreamNumber, WallTime};
-
-/// Nobody can vouch for it: whether it was deleted is not known. It can be restored, is not shown
-/// as if nothing had happened, and goes first where space is needed.
-pub(super) const FOUND: ClipState =
-    ClipState::Expiring { until: WallTime(i64::MAX), reason: Reason::Deleted };
+use crate::units::{BlockNumber, ClipId, StreamNumber};
 
 /// What a crash left in blocks that no fact speaks of yet: those that streams were going on in,
 /// and those reserved for a next life.
@@ -156,7 +151,7 @@ fn close(
     core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());
     let state = match standing {
         Standing::Found(state) => Some(state),
-        _ => rotten.then_some(FOUND),
+        _ => rotten.then_some(ClipState::FOUND),
     };
     if rotten {
         log::warn!("recovery: clip {clip}: its facts have rotted; what its blocks say is expiring");

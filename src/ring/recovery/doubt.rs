@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::adopt::{FOUND, Standing};
+use super::adopt::Standing;
 use super::sweep::{Scope, Sweep, sweep};
 use crate::device::Device;
 use crate::ring::fact::Fact;
@@ -55,7 +55,7 @@ impl Doubt {
         );
         for clip in closed {
             // A closed clip takes any state.
-            let _ = space.apply(&Fact::State { clip, state: FOUND });
+            let _ = space.apply(&Fact::State { clip, state: ClipState::FOUND });
         }
     }
 
@@ -63,7 +63,7 @@ impl Doubt {
     pub fn standing(&self, clip: ClipId) -> Standing {
         match self.last_words.get(&clip) {
             Some(None) => Standing::Gone,
-            Some(Some(ClipState::Closed)) | None => Standing::Found(FOUND),
+            Some(Some(ClipState::Closed)) | None => Standing::Found(ClipState::FOUND),
             Some(Some(state)) => Standing::Found(*state),
         }
     }
