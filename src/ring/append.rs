@@ -10,13 +10,9 @@ use super::core::{Core, Growing, OpenBlock, Suspect, Undurable};
 use super::types::{ClipContents, Ending, Extent, NewChunk};
 use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
 
-/// Clips of fewer chunks get no table of their own: walking them costs as little.
-const TABLE_CHUNKS_MIN: usize = 12;
-/// A table in more pieces than this is not written: it is a cache, and the clip is very long.
-const TABLE_PIECES_MAX: usize = 4;
 /// Room at the end of a block that is left unused rather than filled with part of a chunk, in
 /// pages: below it the part's own header weighs too much.
-const REST_PAGES_MIN: u32 = 16;
+pub(super) const REST_PAGES_MIN: u32 = 16;
 /// Attempts at finding space before a chunk is given up: each closes or evicts a clip.
 const SPACE_ATTEMPTS_MAX: usize = 64;
 
@@ -42,7 +38,7 @@ impl Core {
     /// # Errors
     /// See [`NotStored`]; the clip has ended then, at the latest before this chunk.
     pub fn append(&mut self, chunk: NewChunk) -> Result<(), NotStored> {
-        let clip = chunk.clip;
+        let (clip, stream) = (chunk.clip, chunk.stream);
         let mut rest = Some(chunk);
         while let Some(chunk) = rest.take() {
             match self.append_part(chunk) {
@@ -57,6 +53,7 @@ impl Core {
                 }
             }
         }
+        self.write_table_copies(stream);
         Ok(())
     }
 
@@ -112,7 +109,7 @@ impl Core {
     }
 
     /// Sees to it that the stream has a block to go on in; answers whether nothing is in it yet.
-    fn ensure_open(&mut self, stream: StreamNumber) -> Result<bool, NotStored> {
+    pub(super) fn ensure_open(&mut self, stream: StreamNumber) -> Result<bool, NotStored> {
         if let Some(open) = self.open.get(&stream) {
             return Ok(!open.begun);
         }
@@ -189,7 +186,7 @@ impl Core {
 
     /// One write: the block's header if it is new, parameter sets that the block lacks, the chunk.
     /// The block must have room for all of it.
-    fn write_chunk(&mut self, new: &Part<'_>) -> Result<Written, NotStored> {
+    pub(super) fn write_chunk(&mut self, new: &Part<'_>) -> Result<Written, NotStored> {
         let stream = new.stream;
         let begin = self.open.get(&stream).is_some_and(|open| !open.begun);
         let header = begin.then(|| self.block_header(stream)).flatten();
@@ -249,47 +246,6 @@ impl Core {
         let durable = growing.durable;
         self.undurable.push(Undurable::End { clip, stream, ending, extents, table, durable });
     }
-
-    /// Writes the clip's table behind it. It is a cache: where it can't be written, there is none.
-    fn write_table(&mut self, clip: ClipId, growing: &Growing) -> Vec<Extent> {
-        let complete = growing.contents.chunks.len() == growing.next_number as usize;
-        if !complete || growing.contents.chunks.len() < TABLE_CHUNKS_MIN {
-            return Vec::new();
-        }
-        let bytes = growing.contents.encode();
-        let mut extents: Vec<Extent> = Vec::new();
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            if extents.len() == TABLE_PIECES_MAX || self.ensure_open(growing.stream).is_err() {
-                return Vec::new();
-            }
-            let Some(open) = self.open.get(&growing.stream) else { return Vec::new() };
-            let rest_pages = self.superblock.geometry.block_pages() - open.next_page;
-            let whole = chunk::page_count(0, 0, rest.len()) <= rest_pages;
-            let room = data_room(rest_pages, 0, 0).filter(|_| rest_pages >= REST_PAGES_MIN);
-            let Some(room) = room.or(whole.then_some(rest.len())) else {
-                self.open.remove(&growing.stream);
-                continue;
-            };
-            let (piece, behind) = rest.split_at(if whole { rest.len() } else { room });
-            let part = Part {
-                kind: ChunkKind::Table,
-                stream: growing.stream,
-                clip,
-                number_in_clip: extents.len() as u32,
-                parameters: &[],
-                missing: &[],
-                table: &[],
-                data: piece,
-            };
-            let Ok(written) = self.write_chunk(&part) else {
-                return Vec::new();
-            };
-            extents.push(extent_of(&written, 0));
-            rest = behind;
-        }
-        extents
-    }
 }
 
 fn missing_parameters(open: &OpenBlock, wanted: &[Arc<[u8]>]) -> Vec<Arc<[u8]>> {
@@ -303,14 +259,14 @@ fn missing_parameters(open: &OpenBlock, wanted: &[Arc<[u8]>]) -> Vec<Arc<[u8]>> 
 }
 
 /// Bytes of samples that fit `pages` pages beside a header of at most this size.
-fn data_room(pages: u32, parameters: usize, table_length: usize) -> Option<usize> {
+pub(super) fn data_room(pages: u32, parameters: usize, table_length: usize) -> Option<usize> {
     let bytes = pages as usize * PAGE_BYTES as usize;
     let units = bytes.div_ceil(UNIT_BYTES as usize);
     let header = FIXED_BYTES + 4 * parameters + table_length + 4 * units;
     bytes.checked_sub(header).filter(|room| *room > 0)
 }
 
-fn extent_of(written: &Written, clip_chunks: u32) -> Extent {
+pub(super) fn extent_of(written: &Written, clip_chunks: u32) -> Extent {
     Extent {
         block: written.place.block,
         life: written.place.life,

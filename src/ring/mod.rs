@@ -18,6 +18,7 @@ mod read;
 mod recovery;
 mod space;
 mod superblock;
+mod tables;
 mod types;
 mod walk;
 mod wipe;

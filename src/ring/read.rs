@@ -107,10 +107,13 @@ impl Ring {
             state.space.clip(clip).cloned()
         };
         let record = record.filter(is_readable).ok_or(ReadError::Gone(clip))?;
-        if !record.table.is_empty() {
-            match self.read_table(clip, &record.table) {
+        for table in [&record.table, &record.table_copy] {
+            if table.is_empty() {
+                continue;
+            }
+            match self.read_table(clip, table) {
                 Ok(contents) => return Ok(contents),
-                Err(error) => log::warn!("{error}; walking its chunks instead"),
+                Err(error) => log::warn!("{error}"),
             }
         }
         self.walk_clip(clip, &record)

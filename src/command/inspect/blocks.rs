@@ -77,7 +77,7 @@ fn contents(inspection: &Inspection<'_>, wanted: &Wanted) -> BTreeMap<BlockNumbe
             chunks_before = extent.clip_chunks;
             add(&mut contents, clip.record.stream, extent, span, 1);
         }
-        for extent in &clip.record.table {
+        for extent in clip.record.table.iter().chain(&clip.record.table_copy) {
             add(&mut contents, clip.record.stream, extent, None, 0);
         }
     }

@@ -102,6 +102,7 @@ pub(super) struct ClipRow {
     digest: Option<String>,
     extents: Vec<ExtentRow>,
     table: Vec<ExtentRow>,
+    table_copy: Vec<ExtentRow>,
     damage: Option<String>,
     #[serde(skip)]
     span: Option<Span>,
@@ -152,6 +153,7 @@ fn row(clip: &Known<'_>, streams: &Streams) -> ClipRow {
         digest: None,
         extents: record.extents.iter().map(extent_row).collect(),
         table: record.table.iter().map(extent_row).collect(),
+        table_copy: record.table_copy.iter().map(extent_row).collect(),
         damage: None,
         span,
         until,

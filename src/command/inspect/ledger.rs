@@ -118,25 +118,11 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
             text: format!("life {life} goes on at page {end_page} with chunk {next_chunk}"),
             ..named("fill")
         },
-        Fact::Extent { clip, stream, ordinal, extent, .. } => Said {
-            stream: Some(*stream),
-            clip: Some(*clip),
-            block: Some(extent.block.0),
-            text: format!("{ordinal}: {}", extent_text(extent)),
-            ..named("extent")
-        },
-        Fact::Clip { clip, stream, extents, table, fact } => {
-            let fact = ClipFact::decode(fact)?;
-            let (stream, clip) = (Some(*stream), Some(*clip));
-            let (span, text) = (Some((fact.start, fact.end)), clip_text(&fact, *extents, table));
-            Said { stream, clip, span, text, ..named("clip") }
-        }
-        Fact::State { clip, state } => {
-            Said { clip: Some(*clip), text: state_text(*state), ..named("state") }
-        }
-        Fact::Gone { clip, reason } => {
-            Said { clip: Some(*clip), text: words(reason), ..named("gone") }
-        }
+        Fact::Extent { .. }
+        | Fact::Clip { .. }
+        | Fact::TableCopy { .. }
+        | Fact::State { .. }
+        | Fact::Gone { .. } => say_of_clip(fact)?,
         Fact::Observation { stream, from, to, fact } => {
             let seen = Observation::decode(fact)?;
             Said {
@@ -155,7 +141,37 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
             let text = "does not go on in its block".to_owned();
             Said { stream: Some(*stream), text, ..named("left") }
         }
-        Fact::CheckpointEnd => {
+        Fact::CheckpointEnd => say_of_clip(fact)?,
+    })
+}
+
+/// Those about clips; any other is the end of a checkpoint.
+fn say_of_clip(fact: &Fact) -> Result<Said, Malformed> {
+    Ok(match fact {
+        Fact::Extent { clip, stream, ordinal, extent, .. } => Said {
+            stream: Some(*stream),
+            clip: Some(*clip),
+            block: Some(extent.block.0),
+            text: format!("{ordinal}: {}", extent_text(extent)),
+            ..named("extent")
+        },
+        Fact::Clip { clip, stream, extents, table, fact } => {
+            let fact = ClipFact::decode(fact)?;
+            let (stream, clip) = (Some(*stream), Some(*clip));
+            let (span, text) = (Some((fact.start, fact.end)), clip_text(&fact, *extents, table));
+            Said { stream, clip, span, text, ..named("clip") }
+        }
+        Fact::TableCopy { clip, table } => {
+            let text = format!("its table once more, in {} pieces", table.len());
+            Said { clip: Some(*clip), text, ..named("table copy") }
+        }
+        Fact::State { clip, state } => {
+            Said { clip: Some(*clip), text: state_text(*state), ..named("state") }
+        }
+        Fact::Gone { clip, reason } => {
+            Said { clip: Some(*clip), text: words(reason), ..named("gone") }
+        }
+        _ => {
             let text = "all facts before were in force".to_owned();
             Said { text, ..named("checkpoint") }
         }

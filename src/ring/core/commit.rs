@@ -35,7 +35,9 @@ impl Core {
                 .and_then(|()| self.reserve_ahead())
                 .and_then(|()| self.flush_facts())
         } else {
-            Err(io::ErrorKind::NotConnected.into())
+            // Fails at once, and settles that what was written before it went is not owed to the
+            // first flush after its return.
+            self.device.flush().and(Err(io::ErrorKind::NotConnected.into()))
         };
         match committed {
             Ok(()) => {

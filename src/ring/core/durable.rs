@@ -44,6 +44,12 @@ impl Core {
                 Undurable::Extent { clip, stream, ordinal, extent } => {
                     self.record_extent(clip, stream, ordinal, extent);
                 }
+                Undurable::TableCopy { clip, extents } => {
+                    let closed = self.state().space.clip(clip).is_some_and(|r| r.state.is_some());
+                    if closed {
+                        self.record(Fact::TableCopy { clip, table: extents });
+                    }
+                }
                 Undurable::End { clip, stream, ending, extents, table, .. } => {
                     self.seal(clip, stream, ending, extents, table);
                 }
@@ -100,6 +106,8 @@ impl Core {
                     self.state_mut().counters.chunks_dropped += 1;
                     (clip, stream, None)
                 }
+                // It is a cache, and its clip is durable without it.
+                Undurable::TableCopy { .. } => continue,
                 Undurable::Extent { clip, stream, .. } => (clip, stream, None),
                 Undurable::End { clip, stream, durable, .. } => (clip, stream, durable),
             };

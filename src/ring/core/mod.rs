@@ -20,6 +20,7 @@ use super::ledger::Ledger;
 use super::page::RECORDS_BYTES_MAX;
 use super::space::{self, Space};
 use super::superblock::Superblock;
+use super::tables::OwedCopy;
 use super::types::{
     ChunkPlace, ClipContents, ClipState, Ending, Extent, Interpreter, News, Reason,
 };
@@ -144,6 +145,10 @@ pub(super) enum Undurable {
         ordinal: u32,
         extent: Extent,
     },
+    TableCopy {
+        clip: ClipId,
+        extents: Vec<Extent>,
+    },
     End {
         clip: ClipId,
         stream: StreamNumber,
@@ -177,6 +182,8 @@ pub(super) struct Core {
     unannounced: Vec<Fact>,
     pub(super) undurable: Vec<Undurable>,
     pub(super) blocks_taken: usize,
+    /// Tables that wait for their streams to go on in another block.
+    pub(super) copies_owed: BTreeMap<StreamNumber, Vec<OwedCopy>>,
     /// Blocks that have refused a write since the last flush.
     pub(super) suspects: Vec<Suspect>,
     /// The facts in force hold more than is pending: only a checkpoint says it all.
@@ -228,6 +235,7 @@ impl Core {
             unannounced: Vec::new(),
             undurable: Vec::new(),
             blocks_taken: 0,
+            copies_owed: BTreeMap::new(),
             suspects: Vec::new(),
             checkpoint_due: false,
             failure_complaint: None,

@@ -26,6 +26,9 @@ const BAD: u8 = 11;
 const LEFT: u8 = 12;
 const CLOCK: u8 = 13;
 pub(super) const CHECKPOINT_END: u8 = 14;
+const TABLE_COPY: u8 = 15;
+/// The highest kind that is known.
+pub(super) const LAST: u8 = TABLE_COPY;
 
 /// Kind and body of a record.
 pub(super) fn encode(fact: &Fact) -> (u8, Vec<u8>) {
@@ -81,9 +84,11 @@ fn encode_fact(fact: &Fact, to: &mut Encoder) -> u8 {
             CLOCK
         }
         Fact::CheckpointEnd => CHECKPOINT_END,
-        Fact::Extent { .. } | Fact::Clip { .. } | Fact::State { .. } | Fact::Gone { .. } => {
-            encode_clip_fact(fact, to)
-        }
+        Fact::Extent { .. }
+        | Fact::Clip { .. }
+        | Fact::TableCopy { .. }
+        | Fact::State { .. }
+        | Fact::Gone { .. } => encode_clip_fact(fact, to),
     }
 }
 
@@ -102,12 +107,14 @@ fn encode_clip_fact(fact: &Fact, to: &mut Encoder) -> u8 {
             to.u64(clip.number());
             to.u32(stream.0);
             to.u32(*extents);
-            to.u64(table.len() as u64);
-            for extent in table {
-                encode_extent(to, extent);
-            }
+            encode_table(to, table);
             to.bytes(fact);
             CLIP
+        }
+        Fact::TableCopy { clip, table } => {
+            to.u64(clip.number());
+            encode_table(to, table);
+            TABLE_COPY
         }
         Fact::State { clip, state } => {
             to.u64(clip.number());
@@ -151,15 +158,10 @@ pub(super) fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malf
             clip: clip(from)?,
             stream: stream(from)?,
             extents: from.u32("extent count")?,
-            table: {
-                let count = from.count(7, "table extents")?;
-                if count > TABLE_EXTENTS_MAX {
-                    return Err(from.wrong("table extents", format!("{count} of them")));
-                }
-                (0..count).map(|_| decode_extent(from)).collect::<Result<_, _>>()?
-            },
+            table: decode_table(from)?,
             fact: opaque(from, "clip fact")?,
         },
+        TABLE_COPY => Fact::TableCopy { clip: clip(from)?, table: decode_table(from)? },
         STATE => Fact::State { clip: clip(from)?, state: decode_state(from)? },
         GONE => Fact::Gone { clip: clip(from)?, reason: decode_reason(from)? },
         OBSERVATION => Fact::Observation {
@@ -218,6 +220,21 @@ fn encode_extent(to: &mut Encoder, extent: &Extent) {
     to.u32(extent.chunks);
     to.u32(extent.clip_chunks);
     to.u32(extent.seal);
+}
+
+fn encode_table(to: &mut Encoder, table: &[Extent]) {
+    to.u64(table.len() as u64);
+    for extent in table {
+        encode_extent(to, extent);
+    }
+}
+
+fn decode_table(from: &mut Decoder<'_>) -> Result<Vec<Extent>, Malformed> {
+    let count = from.count(7, "table extents")?;
+    if count > TABLE_EXTENTS_MAX {
+        return Err(from.wrong("table extents", format!("{count} of them")));
+    }
+    (0..count).map(|_| decode_extent(from)).collect()
 }
 
 fn decode_extent(from: &mut Decoder<'_>) -> Result<Extent, Malformed> {

@@ -79,6 +79,13 @@ pub enum Fact {
         /// Opaque here.
         fact: Arc<[u8]>,
     },
+    /// The table of a closed clip was written once more.
+    TableCopy {
+        /// Which clip.
+        clip: ClipId,
+        /// Where.
+        table: Vec<Extent>,
+    },
     /// A closed clip has got another state.
     State {
         /// Which.
@@ -147,7 +154,7 @@ impl Fact {
     /// # Errors
     /// Names the first field that is not what it should be.
     pub fn decode(kind: u8, body: &[u8]) -> Result<Option<Fact>, Malformed> {
-        if kind == 0 || kind > code::CHECKPOINT_END {
+        if kind == 0 || kind > code::LAST {
             return Ok(None);
         }
         let mut from = Decoder::new(body, VERSION, "fact")?;
@@ -246,6 +253,8 @@ mod tests {
                     fact
                 }
             ),
+            (clip(), proptest::collection::vec(extent(), 0..4))
+                .prop_map(|(clip, table)| Fact::TableCopy { clip, table }),
             (clip(), state()).prop_map(|(clip, state)| Fact::State { clip, state }),
             (stream(), any::<[i64; 2]>(), bytes()).prop_map(|(stream, [from, to], fact)| {
                 Fact::Observation { stream, from: WallTime(from), to: WallTime(to), fact }

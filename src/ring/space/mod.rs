@@ -4,6 +4,7 @@
 //! restart finds is what was there before it. Applying a fact twice changes nothing.
 
 mod checks;
+mod closed;
 mod queries;
 mod restore;
 
@@ -39,6 +40,8 @@ pub struct ClipRecord {
     pub extents: Vec<Extent>,
     /// Where its table is.
     pub table: Vec<Extent>,
+    /// Where its table is once more.
+    pub table_copy: Vec<Extent>,
     /// Opaque: sums while it grows, the clip's fact once it is closed.
     pub fact: Arc<[u8]>,
     /// `None` while it grows.
@@ -46,11 +49,16 @@ pub struct ClipRecord {
 }
 
 impl ClipRecord {
+    /// Everything that it refers to.
+    pub fn all_extents(&self) -> impl Iterator<Item = &Extent> + Clone {
+        self.extents.iter().chain(&self.table).chain(&self.table_copy)
+    }
+
     /// Space on the device, in whole pages.
     #[must_use]
     pub fn used(&self) -> ByteCount {
-        let extents = self.extents.iter().chain(&self.table);
-        let pages: u64 = extents.map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
+        let pages: u64 =
+            self.all_extents().map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
         ByteCount(pages * PAGE_BYTES)
     }
 }
@@ -160,6 +168,7 @@ impl Space {
             Fact::Clip { clip, stream, extents, table, fact } => {
                 self.close_clip(*clip, *stream, *extents, table, fact)?;
             }
+            Fact::TableCopy { clip, table } => self.add_table_copy(*clip, table)?,
             Fact::State { clip, state } => {
                 let record = self.clips.get_mut(clip);
                 let known = record.filter(|record| record.state.is_some());
@@ -259,6 +268,7 @@ impl Space {
             stream,
             extents: Vec::new(),
             table: Vec::new(),
+            table_copy: Vec::new(),
             fact: Arc::from([]),
             state: None,
         });
@@ -293,45 +303,14 @@ impl Space {
         }
     }
 
-    fn close_clip(
-        &mut self,
-        clip: ClipId,
-        stream: StreamNumber,
-        extents: u32,
-        table: &[Extent],
-        fact: &Arc<[u8]>,
-    ) -> Result<(), Contradiction> {
-        for extent in table {
-            self.check_extent(extent)?;
-        }
-        let record = self.clips.get_mut(&clip);
-        let have = record.as_ref().map_or(0, |record| record.extents.len() as u32);
-        let Some(record) = record.filter(|_| have == extents) else {
-            return Err(Contradiction(format!("clip {clip} of {extents} extents has {have}")));
-        };
-        if record.state.is_some() {
-            return Ok(());
-        }
-        self.fact_bytes += closed_bytes(fact, table.len());
-        self.fact_bytes -= record.fact.len() as u64;
-        record.fact = fact.clone();
-        record.table = table.to_vec();
-        record.state = Some(ClipState::Closed);
-        for extent in table {
-            self.hold_extent(extent);
-            self.fill_up(stream, extent);
-        }
-        Ok(())
-    }
-
     fn forget(&mut self, clip: ClipId) {
         let Some(record) = self.clips.remove(&clip) else { return };
         let facts = match record.state {
-            Some(_) => closed_bytes(&record.fact, record.table.len()),
+            Some(_) => closed_bytes(&record.fact, record.table.len() + record.table_copy.len()),
             None => record.fact.len() as u64,
         };
         self.fact_bytes -= facts + record.extents.len() as u64 * EXTENT_FACT_BYTES;
-        for extent in record.extents.iter().chain(&record.table) {
+        for extent in record.all_extents() {
             self.release(extent.block);
         }
     }
@@ -353,14 +332,6 @@ impl Space {
         state.holders = state.holders.saturating_sub(1);
         if state.holders == 0 && !state.bad {
             self.free.insert(block);
-        }
-    }
-
-    /// Gives back what an earlier session reserved and did not begin. For the time between reading
-    /// the ledger and writing to it; a later reservation of such a block says the same.
-    pub fn drop_reservations(&mut self) {
-        for block in std::mem::take(&mut self.reserved).into_keys() {
-            self.release(block);
         }
     }
 }

@@ -59,7 +59,7 @@ impl Space {
     #[must_use]
     pub fn blocks_with_room(&self) -> Vec<BlockNumber> {
         let mut filled = vec![0_u32; self.blocks.len()];
-        let extents = self.clips.values().flat_map(|r| r.extents.iter().chain(&r.table));
+        let extents = self.clips.values().flat_map(ClipRecord::all_extents);
         for extent in extents {
             let pages = &mut filled[extent.block.0 as usize];
             *pages = pages.saturating_add(extent.end_page.saturating_sub(extent.first_page));
@@ -204,6 +204,9 @@ pub(super) fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<F
         table: record.table.clone(),
         fact: record.fact.clone(),
     });
+    if !record.table_copy.is_empty() {
+        facts.push(Fact::TableCopy { clip, table: record.table_copy.clone() });
+    }
     if state != ClipState::Closed {
         facts.push(Fact::State { clip, state });
     }

@@ -31,7 +31,7 @@ impl Space {
         }
         let mut restored = 0;
         for (&clip, record) in &older.clips {
-            let extents = record.extents.iter().chain(&record.table);
+            let extents = record.all_extents();
             let reused = |e: &Extent| self.life(e.block).is_none_or(|life| life > e.life);
             let known = self.clip(clip).is_some_and(|record| record.state.is_some());
             if known || gone.contains(&clip) || extents.clone().any(reused) {
@@ -49,7 +49,7 @@ impl Space {
     /// that is lost.
     pub fn drop_overwritten(&mut self) {
         let overwritten = |record: &ClipRecord| {
-            let mut extents = record.extents.iter().chain(&record.table);
+            let mut extents = record.all_extents();
             extents.any(|extent| self.life(extent.block) != Some(extent.life))
         };
         let clips = self.clips.iter().filter(|(_, record)| overwritten(record));
@@ -65,6 +65,14 @@ impl Space {
         let growing: Vec<ClipId> = growing.map(|(&clip, _)| clip).collect();
         for clip in growing {
             self.forget(clip);
+        }
+    }
+
+    /// Gives back what an earlier session reserved and did not begin. For the time between reading
+    /// the ledger and writing to it; a later reservation of such a block says the same.
+    pub fn drop_reservations(&mut self) {
+        for block in std::mem::take(&mut self.reserved).into_keys() {
+            self.release(block);
         }
     }
 }
