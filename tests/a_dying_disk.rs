@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -112,6 +113,33 @@ fn open_direct(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)
 }
 
+/// A file whose pages stay in the page cache, whoever tells the kernel to drop it.
+struct Pinned {
+    start: *mut libc::c_void,
+    length: usize,
+}
+
+impl Pinned {
+    fn new(path: &Path) -> Pinned {
+        let file = File::open(path).expect("it opens");
+        let length = file.metadata().expect("stat").len() as usize;
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        // SAFETY: a new mapping of a file that is open, at an address that the kernel chooses.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, flags, file.as_raw_fd(), 0)
+        };
+        assert_ne!(start, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+        Pinned { start, length }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new` with this very length, and nobody refers to it.
+        unsafe { libc::munmap(self.start, self.length) };
+    }
+}
+
 fn resident_bytes(daemon: &Daemon) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
@@ -186,6 +214,7 @@ fn a_block_that_takes_no_write_is_bad_and_recording_goes_on_elsewhere() {
     wait_until("bad blocks", 30, || daemon.log().matches("is bad").count() >= 2);
     wait_more_frames(&daemon, "door");
     assert!(device_count(&daemon, "write_errors") >= 2);
+    assert_eq!(daemon.status()["ring"]["bad_blocks"], 2);
     assert_eq!(device_state(&daemon), "present");
     let state = daemon.camera("door")["state"].clone();
     assert_eq!(state, "recording");
@@ -452,11 +481,13 @@ fn a_disk_that_stalls_costs_whole_groups_beyond_the_queue_and_no_session() {
     wait_until("a clip", 30, || !clips_of(&mount, "yard-1").is_empty());
     let first = mount.join(&clips_of(&mount, "yard-1")[0]);
     let cached = fs::read(&first).expect("a clip");
+    let pinned = Pinned::new(&first);
     let said_before = daemon.log().len();
 
     bench.faulty.hang();
     let stalled = Instant::now();
     assert_served_while_stalled(&daemon, &mount, &first, &cached);
+    drop(pinned);
     std::thread::sleep(stall.saturating_sub(stalled.elapsed()));
     let dropped = || {
         let of = |number| daemon.camera(&format!("yard-{number}"))["dropped"][REASON].as_u64();
