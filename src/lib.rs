@@ -63,12 +63,14 @@
 //! 6. **`rm` hides at once and is durable within the flush interval.** Once purged, no sample can
 //!    be read through the mount; with `purge.wipe`, none from the device either.
 //!    `test: a_synced_removal_is_durable_at_once`
+//!    `test: a_removed_clip_is_in_the_trash_over_a_crash_and_mv_brings_it_back`
 //!    `test: no_byte_of_a_purged_clip_is_left_on_the_device_and_its_neighbours_are_intact`
 //! 7. **Kept footage is never overwritten.**
 //!    `test: nothing_young_kept_or_restorable_is_ever_purged`
 //!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 8. **An overwritten or damaged file is an error to its reader, never other bytes.**
 //!    `test: a_flipped_bit_costs_the_unit_that_it_is_in`
+//!    `test: a_lost_block_costs_its_own_samples_and_no_others`
 //!    `test: a_file_that_is_open_while_its_clip_is_evicted_reads_its_own_bytes_or_an_error`
 //! 9. **Recording waits for nobody:** what cannot be stored is dropped in whole groups of
 //!    pictures, counted, logged, and shown as a gap.

@@ -80,7 +80,7 @@ fn history(turns: usize, close: bool) -> Left {
             }
             _ => continue,
         };
-        assert!(open.writer.set_state(clip, state));
+        assert_eq!(open.writer.set_state(clip, state), Ok(true));
         left.states.insert(clip, state);
         open.writer.sync().expect("the disk is in order");
     }
@@ -262,7 +262,7 @@ fn where_both_areas_are_gone_the_blocks_alone_bring_the_clips_back() {
             assert!(matches!(state, Some(ClipState::Expiring { .. })), "clip {clip}: {state:?}");
         }
         let restored = *left.clips.keys().next_back().expect("there are clips");
-        assert!(again.writer.set_state(restored, ClipState::Closed));
+        assert_eq!(again.writer.set_state(restored, ClipState::Closed), Ok(true));
         let newer = again.clip(1, &samples(99, 50_000)).expect("it records");
         assert!(newer > restored, "numbers are never used twice");
         again.writer.close().expect("it closes");

@@ -131,7 +131,7 @@ fn a_deletion_after_a_failed_flush_survives_a_cut() {
     assert!(first.writer.sync().is_err());
     let until = WallTime(9_000);
     let state = ClipState::Expiring { until, reason: Reason::Deleted };
-    assert!(first.writer.set_state(clip, state));
+    assert_eq!(first.writer.set_state(clip, state), Ok(true));
     first.writer.sync().expect("the disk is in order again");
     // The page that the failed flush should have covered never got there.
     let cut = after_a_cut(&disk, &base);

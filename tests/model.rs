@@ -371,7 +371,7 @@ impl Round {
     }
 
     fn set_state(&mut self, id: ClipId, state: ClipState) {
-        let set = self.open.writer.set_state(id, state);
+        let set = self.open.writer.set_state(id, state).expect("there is room to queue");
         let Some(clip) = self.naive.clips.get_mut(&id) else { return };
         assert_eq!(set, !clip.is_purging(), "clip {id}: {:?} to {state:?}", clip.state);
         if set {

@@ -34,6 +34,8 @@ struct Memory {
     snapshots: AtomicUsize,
     syncs: AtomicUsize,
     removed: Mutex<Vec<ClipId>>,
+    restored: Mutex<Vec<ClipId>>,
+    purged: Mutex<Vec<ClipId>>,
     gate: Arc<Gate>,
 }
 
@@ -109,6 +111,16 @@ impl Source for Memory {
 
     fn remove(&self, clip: ClipId) -> Result<(), SourceError> {
         self.removed.lock().expect("no panic").push(clip);
+        Ok(())
+    }
+
+    fn restore(&self, clip: ClipId) -> Result<(), SourceError> {
+        self.restored.lock().expect("no panic").push(clip);
+        Ok(())
+    }
+
+    fn purge(&self, clip: ClipId) -> Result<(), SourceError> {
+        self.purged.lock().expect("no panic").push(clip);
         Ok(())
     }
 
@@ -339,7 +351,7 @@ fn rm_hides_at_once_and_who_has_it_open_reads_on() {
     let mut bytes = vec![0; 300_000];
     file.read_exact_at(&mut bytes, 0).expect("its bytes");
     assert!(bytes == content(1000, 300_000));
-    assert_eq!(file.metadata().expect("still open").nlink(), 0);
+    assert_eq!(file.metadata().expect("still open").nlink(), 1, "it is in the trash");
     File::open(rig.path("2026-11-21")).expect("a day").sync_all().expect("durable");
     assert_eq!(rig.memory.syncs.load(Ordering::SeqCst), 1);
 }

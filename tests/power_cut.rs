@@ -169,7 +169,7 @@ impl Script<'_> {
         let kept = |s: &ClipState| matches!(s, ClipState::Kept { .. });
         let all_kept = self.open.told().states.values().filter(|state| kept(state)).count();
         let Some(clip) = self.some_closed() else { return };
-        if (!kept(&state) || all_kept < 3) && self.open.writer.set_state(clip, state) {
+        if (!kept(&state) || all_kept < 3) && self.open.writer.set_state(clip, state) == Ok(true) {
             self.states.push((clip, state));
         }
     }

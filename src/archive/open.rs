@@ -65,8 +65,8 @@ impl Archive {
     pub fn open_clip(&self, clip: ClipId) -> Result<Arc<ClipFile>, ArchiveError> {
         let fact = {
             let catalogue = self.catalogue();
-            let listed = catalogue.clip(clip).filter(|found| found.listed());
-            listed.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
+            let readable = catalogue.clip(clip).filter(|found| found.readable());
+            readable.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
         };
         if let Some(open) = self.recall(clip) {
             return Ok(open);

@@ -42,6 +42,12 @@ impl Clip {
     pub fn listed(&self) -> bool {
         listed(&self.state)
     }
+
+    /// Whether its samples may be read: until it is being purged.
+    #[must_use]
+    pub fn readable(&self) -> bool {
+        !matches!(self.state, ClipState::Purging { .. })
+    }
 }
 
 fn listed(state: &ClipState) -> bool {

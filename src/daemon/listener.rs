@@ -8,6 +8,7 @@ use crate::archive::{Archive, Listener};
 use crate::catalogue::{Catalogue, Change, Clip};
 use crate::mount::Notifier;
 use crate::mp4;
+use crate::ring::ClipState;
 use crate::units::ClipId;
 use crate::view::{ListedClip, Tree};
 
@@ -36,10 +37,11 @@ pub(super) struct TreeKeeper {
 impl Listener for TreeKeeper {
     fn changed(&mut self, change: &Change) {
         match change {
-            Change::Listed(clip) | Change::Restored(clip) => self.list(*clip),
-            Change::Hidden(clip) => self.hide(*clip),
+            Change::Listed(clip) => self.list(*clip),
+            Change::Restored(clip) => self.restore(*clip),
+            Change::Hidden(clip) | Change::Restated(clip) => self.restate(*clip),
             Change::Gone(clip) => self.drop_clip(clip),
-            Change::Nothing | Change::Restated(_) | Change::StreamSet(_) | Change::Grown(_) => {}
+            Change::Nothing | Change::StreamSet(_) | Change::Grown(_) => {}
         }
     }
 
@@ -74,6 +76,34 @@ impl TreeKeeper {
         if let Some(notifier) = self.later.notifier() {
             log::info!("{camera}: {} is closed: {} frames", place.name, fact.frames());
             notifier.clip_closed(&place);
+        }
+    }
+
+    fn restore(&self, id: ClipId) {
+        let moved = self.tree.write().unwrap_or_else(PoisonError::into_inner).restore(id);
+        match (moved, self.later.notifier()) {
+            (Some(moved), Some(notifier)) => notifier.clip_moved(&moved),
+            (Some(_), None) => {}
+            // The mount has put it back already, or it was not shown at all.
+            (None, _) => self.list(id),
+        }
+    }
+
+    /// Removed clips are in the trash; those that are being purged are nowhere.
+    fn restate(&self, id: ClipId) {
+        let state = {
+            let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+            catalogue.clip(id).map(|clip| clip.state)
+        };
+        match state {
+            Some(ClipState::Expiring { .. }) => {
+                let moved = self.tree.write().unwrap_or_else(PoisonError::into_inner).discard(id);
+                if let (Some(moved), Some(notifier)) = (moved, self.later.notifier()) {
+                    notifier.clip_moved(&moved);
+                }
+            }
+            Some(ClipState::Purging { .. }) => self.hide(id),
+            _ => {}
         }
     }
 

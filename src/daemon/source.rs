@@ -14,6 +14,7 @@ use crate::device::{Device, ReturningDevice};
 use crate::mount::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
 use crate::ring::{ClipState, ReadError, Reason, Usage, Writer};
 use crate::units::ClipId;
+use crate::view::utc_timestamp;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
 const HAND_OVER: Duration = Duration::from_millis(50);
@@ -87,6 +88,16 @@ impl Library {
     }
 }
 
+impl Library {
+    fn set_state(&self, clip: ClipId, state: ClipState) -> Result<(), SourceError> {
+        match self.writer.set_state(clip, state) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SourceError::Gone),
+            Err(refused) => Err(SourceError::Device(refused.to_string())),
+        }
+    }
+}
+
 impl Source for Library {
     fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, SourceError> {
         let file = self.archive.open_clip(clip).map_err(|error| {
@@ -122,7 +133,17 @@ impl Source for Library {
         self.check_present()?;
         let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
         let state = ClipState::Expiring { until, reason: Reason::Deleted };
-        if self.writer.set_state(clip, state) { Ok(()) } else { Err(SourceError::Gone) }
+        self.set_state(clip, state)
+    }
+
+    fn restore(&self, clip: ClipId) -> Result<(), SourceError> {
+        self.check_present()?;
+        self.set_state(clip, ClipState::Closed)
+    }
+
+    fn purge(&self, clip: ClipId) -> Result<(), SourceError> {
+        self.check_present()?;
+        self.set_state(clip, ClipState::Purging { reason: Reason::Deleted })
     }
 
     fn sync(&self) -> Result<(), SourceError> {
@@ -139,7 +160,12 @@ impl Source for Library {
     fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
-        Some(attributes(&camera_of(&catalogue, clip), &clip.fact))
+        let mut attributes = attributes(&camera_of(&catalogue, clip), &clip.fact);
+        if let ClipState::Expiring { until, .. } = clip.state {
+            let expires = if clip.state.is_found() { "found".into() } else { utc_timestamp(until) };
+            attributes.push(("user.reelfs.expires", expires));
+        }
+        Some(attributes)
     }
 
     fn status_json(&self) -> Vec<u8> {

@@ -18,7 +18,7 @@ use fuser::{
 
 use super::attributes::{give_names, give_one};
 use super::served::Served;
-use super::{errno, session};
+use super::session;
 use crate::units::PAGE_BYTES;
 
 /// The longest name, in bytes, as `statfs` says it.
@@ -43,23 +43,6 @@ fn give_empty(done: Result<(), Errno>, reply: ReplyEmpty) {
     match done {
         Ok(()) => reply.ok(),
         Err(errno) => reply.error(errno),
-    }
-}
-
-impl Requests {
-    fn sync(&self, reply: ReplyEmpty) {
-        let served = Arc::clone(&self.served);
-        self.served.disk.run(reply, move |pending| match served.source.sync() {
-            Ok(()) => {
-                // What has just become durable is in the next snapshot.
-                served.snapshots.outdate();
-                pending.answer(ReplyEmpty::ok);
-            }
-            Err(error) => {
-                log::error!("sync: {error}");
-                pending.fail(errno::of_read(&error));
-            }
-        });
     }
 }
 
@@ -151,7 +134,7 @@ impl Filesystem for Requests {
         reply: ReplyEmpty,
     ) {
         guarded("fsync", || match self.served.snapshots.get(ino.0) {
-            Some(_) => self.sync(reply),
+            Some(_) => self.served.sync(reply),
             // A closed clip is durable before it is listed.
             None => reply.ok(),
         });
@@ -206,7 +189,7 @@ impl Filesystem for Requests {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        guarded("fsyncdir", || self.sync(reply));
+        guarded("fsyncdir", || self.served.sync(reply));
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
@@ -238,6 +221,27 @@ impl Filesystem for Requests {
         guarded("rmdir", || {
             let name = name.to_str().ok_or(Errno::ENOENT);
             give_empty(name.and_then(|name| self.served.rmdir(parent.0, name)), reply);
+        });
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        newparent: INodeNo,
+        newname: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        guarded("rename", || {
+            // That nothing may be in the way, the kernel has seen to.
+            let renamed = match (name.to_str(), newname.to_str()) {
+                _ if !RenameFlags::RENAME_NOREPLACE.contains(flags) => Err(Errno::EINVAL),
+                (Some(name), Some(new)) => self.served.rename((parent.0, name), (newparent.0, new)),
+                _ => Err(Errno::EPERM),
+            };
+            give_empty(renamed, reply);
         });
     }
 
@@ -360,19 +364,6 @@ impl Filesystem for Requests {
 
     fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
         reply.error(Errno::EROFS);
-    }
-
-    fn rename(
-        &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _newparent: INodeNo,
-        _newname: &OsStr,
-        _flags: RenameFlags,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EPERM);
     }
 
     fn link(

@@ -19,6 +19,7 @@ mod filesystem;
 mod handles;
 mod notifier;
 mod place;
+mod removal;
 mod served;
 mod session;
 mod snapshots;

@@ -11,7 +11,7 @@ use fuser::INodeNo;
 
 use super::lock;
 use crate::units::ClipId;
-use crate::view::{GoneDirectory, Place};
+use crate::view::{GoneDirectory, Moved, Place};
 
 /// How many names may wait to be forgotten, at about 100 bytes each. What comes on top is told by
 /// inode alone: its name is then asked for again at its next use, which the kernel does on ESTALE.
@@ -70,6 +70,19 @@ impl Notifier {
             waiting.forget_name(place.parent, place.clip.number(), &place.name);
             waiting.contents.insert(place.clip.number());
         });
+    }
+
+    /// A clip has another place: in the trash, or out of it.
+    pub fn clip_moved(&self, moved: &Moved) {
+        self.tell(|waiting| {
+            waiting.forget_name(moved.from.parent, moved.from.clip.number(), &moved.from.name);
+            waiting.attributes.insert(moved.to.parent);
+        });
+    }
+
+    /// A name stands for another inode than the kernel believes.
+    pub fn name_changed(&self, parent: u64, inode: u64, name: &str) {
+        self.tell(|waiting| waiting.forget_name(parent, inode, name));
     }
 
     /// A clip that left the listing earlier has been purged: who has it open may not read it from

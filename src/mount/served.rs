@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, RwLock};
 
-use fuser::{Errno, FileHandle, FileType, Generation, ReplyData, ReplyEntry, ReplyOpen};
+use fuser::{
+    Errno, FileHandle, FileType, Generation, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen,
+};
 
 use super::attributes::{Described, FILE_TTL, NO_TTL, Owner};
 use super::disk_queue::{DiskQueue, Pending};
@@ -267,6 +269,22 @@ impl Served {
         }
     }
 
+    /// Makes everything durable, and answers then.
+    pub(super) fn sync(self: &Arc<Self>, reply: ReplyEmpty) {
+        let served = Arc::clone(self);
+        self.disk.run(reply, move |pending| match served.source.sync() {
+            Ok(()) => {
+                // What has just become durable is in the next snapshot.
+                served.snapshots.outdate();
+                pending.answer(ReplyEmpty::ok);
+            }
+            Err(error) => {
+                log::error!("sync: {error}");
+                pending.fail(errno::of_read(&error));
+            }
+        });
+    }
+
     /// Extended attributes of an inode; none where it has none.
     pub(super) fn extended(&self, inode: u64) -> Vec<Attribute> {
         if let Some(snapshot) = self.snapshots.get(inode) {
@@ -276,45 +294,6 @@ impl Served {
         match kind {
             Some(NodeKind::Clip { clip, .. }) => self.source.attributes(clip).unwrap_or_default(),
             _ => Vec::new(),
-        }
-    }
-
-    /// Removes a clip.
-    pub(super) fn unlink(&self, parent: u64, name: &str) -> Result<(), Errno> {
-        let (node, now) = {
-            let tree = read(&self.tree);
-            (tree.lookup(parent, name), tree.now_inode())
-        };
-        if parent == now || parent == ROOT && name == STATUS_NAME {
-            return Err(Errno::EPERM);
-        }
-        let NodeKind::Clip { clip, .. } = node.ok_or(Errno::ENOENT)?.kind else {
-            return Err(Errno::EISDIR);
-        };
-        // No lock is held: the source may tell the tree itself.
-        match self.source.remove(clip) {
-            // Whoever was quicker, it is gone now, as was asked.
-            Ok(()) | Err(SourceError::Gone) => {}
-            Err(error) => {
-                log_failure("remove", &format!("clip {clip}"), &error);
-                return Err(Errno::EIO);
-            }
-        }
-        let place = super::write(&self.tree).remove(clip);
-        if let Some(place) = place {
-            self.notifier.clip_gone(&place);
-        }
-        Ok(())
-    }
-
-    /// Removes an empty directory.
-    pub(super) fn rmdir(&self, parent: u64, name: &str) -> Result<(), Errno> {
-        if parent == read(&self.tree).now_inode() {
-            return Err(Errno::ENOTDIR);
-        }
-        match super::write(&self.tree).rmdir(parent, name) {
-            Ok(_gone) => Ok(()),
-            Err(error) => Err(errno::of_rmdir(error)),
         }
     }
 }
@@ -357,6 +336,6 @@ fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyDa
 
 /// Not for everybody: a disk that is dying would fill the log, and the source says what is wrong
 /// with it as often as is good.
-fn log_failure(what: &str, which: &str, error: &SourceError) {
+pub(super) fn log_failure(what: &str, which: &str, error: &SourceError) {
     log::debug!("{what} {which}: {error}");
 }

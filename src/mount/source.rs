@@ -53,6 +53,19 @@ pub trait Source: Send + Sync + 'static {
     /// Where it is gone already, or nothing can be written any more.
     fn remove(&self, clip: ClipId) -> Result<(), SourceError>;
 
+    /// Lists a removed clip again: true at once, durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where it is gone, or nothing can be written any more.
+    fn restore(&self, clip: ClipId) -> Result<(), SourceError>;
+
+    /// Gives a removed clip up for good before its deadline: it can be neither read nor restored
+    /// from now on. Durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where it is gone already, or nothing can be written any more.
+    fn purge(&self, clip: ClipId) -> Result<(), SourceError>;
+
     /// Makes everything durable that has happened so far, and waits for it.
     ///
     /// # Errors

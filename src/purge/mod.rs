@@ -27,7 +27,7 @@ const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 
 /// What carries decisions out: the ring's writer.
 pub trait Carrier: Send + 'static {
-    /// As [`Writer::set_state`].
+    /// As [`Writer::set_state`]; false where the ring does not keep up, too.
     fn set_state(&self, clip: ClipId, state: ClipState) -> bool;
 
     /// As [`Writer::purge`].
@@ -39,7 +39,8 @@ pub trait Carrier: Send + 'static {
 
 impl Carrier for Writer {
     fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
-        Writer::set_state(self, clip, state)
+        // Where the ring does not keep up, the next pass comes back to it.
+        Writer::set_state(self, clip, state).unwrap_or(false)
     }
 
     fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {

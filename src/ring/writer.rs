@@ -163,14 +163,24 @@ impl Writer {
     }
 
     /// Sets the state of a closed clip: durable with the next flush. False where the clip is gone
-    /// or being purged, or the ring is closed.
-    pub fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+    /// or being purged.
+    ///
+    /// # Errors
+    /// [`Refused::QueueFull`], or the ring is closed.
+    pub fn set_state(&self, clip: ClipId, state: ClipState) -> Result<bool, Refused> {
         let settable = {
             let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
             let record = shared.space.clip(clip).and_then(|record| record.state);
             record.is_some_and(|state| !matches!(state, ClipState::Purging { .. }))
         };
-        settable && self.send(Request::SetState { clip, state })
+        if !settable {
+            return Ok(false);
+        }
+        let sent = self.inner.requests.try_send(Request::SetState { clip, state });
+        sent.map(|()| true).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::QueueFull,
+            TrySendError::Disconnected(_) => Refused::Closed,
+        })
     }
 
     /// Frees a clip for good: durably purging first, then overwritten with zeros if `wipe`, then

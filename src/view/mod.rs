@@ -15,6 +15,7 @@ mod layout;
 mod node;
 mod number;
 mod timestamp;
+mod trash;
 mod tree;
 
 pub use calendar::clip_boundary_after;
@@ -22,4 +23,5 @@ pub use layout::{ClipPath, Layout, LayoutError, growing_name};
 pub use node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
 pub use number::{ROOT, SERVED_BIT, name_number};
 pub use timestamp::{local_timestamp, utc_timestamp};
-pub use tree::{NOW_NAME, Tree};
+pub use trash::Moved;
+pub use tree::{NOW_NAME, TRASH_NAME, Tree};

@@ -18,6 +18,9 @@ use crate::units::{BootTime, ClipId, NANOS_PER_SECOND, Sequence, WallTime};
 /// The directory of growing clips, in the root. It is in the tree; what it lists is not.
 pub const NOW_NAME: &str = "now";
 
+/// The directory of removed clips, in the root: found by its name, not listed.
+pub const TRASH_NAME: &str = ".trash";
+
 /// How long an emptied directory stays: `rm -r` of 10,000 clips is well within it.
 const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
 
@@ -27,9 +30,10 @@ pub struct Tree {
     layout: Layout,
     zone: Tz,
     /// The directory of each clip.
-    clips: HashMap<ClipId, u64>,
-    directories: HashMap<u64, Directory>,
+    pub(super) clips: HashMap<ClipId, u64>,
+    pub(super) directories: HashMap<u64, Directory>,
     now: u64,
+    pub(super) trash: u64,
     /// Empty directories, and when [`Tree::drop_empty`] first found them so.
     emptied: BTreeMap<u64, Option<BootTime>>,
     /// Directories removed so far; the generation of the next one made. So all that a restart
@@ -39,7 +43,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// An empty tree: a root with `now` in it. `zone` is the configured one.
+    /// An empty tree: a root with `now` in it, and `.trash`. `zone` is the configured one.
     #[must_use]
     pub fn new(layout: Layout, zone: Tz) -> Tree {
         Self::with_hash_mask(layout, zone, number::HASH_MASK)
@@ -52,11 +56,17 @@ impl Tree {
             clips: HashMap::new(),
             directories: HashMap::from([(ROOT, Directory::new(ROOT, "", 0))]),
             now: 0,
+            trash: 0,
             emptied: BTreeMap::new(),
             removals: 0,
             hash_mask,
         };
         tree.now = tree.make_directory(ROOT, NOW_NAME, NOW_NAME);
+        tree.trash = tree.make_directory(ROOT, TRASH_NAME, TRASH_NAME);
+        if let Some(root) = tree.directories.get_mut(&ROOT) {
+            // A link count that `find` can rely on is one of what is listed.
+            root.subdirectories -= 1;
+        }
         tree.emptied.clear();
         tree
     }
@@ -83,19 +93,29 @@ impl Tree {
         }
         let path = self.layout.path(self.zone, clip.camera, clip.start, clip.form);
         let parent = self.directory_at(&path.directories);
-        let mut name = path.file;
+        let times = ClipTimes { start: clip.start, end: clip.end, size: clip.size };
+        self.list_clip(clip.clip, parent, path.file, times)
+    }
+
+    pub(super) fn list_clip(
+        &mut self,
+        clip: ClipId,
+        parent: u64,
+        name: String,
+        times: ClipTimes,
+    ) -> Place {
+        let mut name = name;
         if self.cookie_of(parent, &name).is_some() {
             let stem = name.strip_suffix(".mp4").unwrap_or(&name);
-            name = format!("{stem}~{:x}.mp4", clip.clip.number());
+            name = format!("{stem}~{:x}.mp4", clip.number());
         }
-        let times = ClipTimes { start: clip.start, end: clip.end, size: clip.size };
         if let Some(directory) = self.directories.get_mut(&parent) {
-            directory.add(number::clip_cookie(clip.clip), &name, Some(times));
+            directory.add(number::clip_cookie(clip), &name, Some(times));
         }
-        self.clips.insert(clip.clip, parent);
+        self.clips.insert(clip, parent);
         self.emptied.remove(&parent);
-        self.note_newest(parent, clip.end);
-        Place { clip: clip.clip, parent, name }
+        self.note_newest(parent, times.end);
+        Place { clip, parent, name }
     }
 
     /// Takes a clip off the listing; answers where it was, `None` where it was not listed.
@@ -149,7 +169,9 @@ impl Tree {
     pub fn list(&self, inode: u64, after: u64) -> Option<impl Iterator<Item = Entry<'_>>> {
         let directory = self.directories.get(&inode)?;
         let behind = (Bound::Excluded(after), Bound::Unbounded);
-        Some(directory.entries.range(behind).filter_map(|(cookie, listed)| {
+        let hidden = number::directory_cookie(self.trash);
+        let entries = directory.entries.range(behind).filter(move |(cookie, _)| **cookie != hidden);
+        Some(entries.filter_map(|(cookie, listed)| {
             let node = self.listed_node(*cookie, listed)?;
             Some(Entry { cookie: *cookie, name: &listed.name, node })
         }))
@@ -165,7 +187,7 @@ impl Tree {
             return Err(RemoveError::NotADirectory);
         }
         let inode = number::directory_of(cookie);
-        if inode == self.now {
+        if inode == self.now || inode == self.trash {
             return Err(RemoveError::Reserved);
         }
         let directory = self.directories.get(&inode).ok_or(RemoveError::Missing)?;
@@ -212,7 +234,7 @@ impl Tree {
     }
 
     /// The inode of the directory at a path, made where it is missing.
-    fn directory_at(&mut self, components: &[String]) -> u64 {
+    pub(super) fn directory_at(&mut self, components: &[String]) -> u64 {
         let mut inode = ROOT;
         let mut path = String::new();
         for component in components {
@@ -244,7 +266,7 @@ impl Tree {
         inode
     }
 
-    fn unlist_directory(&mut self, inode: u64) -> Option<GoneDirectory> {
+    pub(super) fn unlist_directory(&mut self, inode: u64) -> Option<GoneDirectory> {
         let gone = self.directories.remove(&inode)?;
         self.emptied.remove(&inode);
         self.removals += 1;
@@ -262,7 +284,7 @@ impl Tree {
                 return;
             }
             directory.newest = end;
-            if inode == ROOT {
+            if inode == ROOT || inode == self.trash {
                 return;
             }
             inode = directory.parent;
@@ -273,7 +295,7 @@ impl Tree {
     /// has left a directory.
     fn after_removal(&mut self, inode: u64, end: WallTime) {
         let is_empty = self.directories.get(&inode).is_some_and(|dir| dir.entries.is_empty());
-        if is_empty && inode != ROOT {
+        if is_empty && inode != ROOT && inode != self.trash {
             self.emptied.insert(inode, None);
         }
         let mut inode = inode;
@@ -286,6 +308,7 @@ impl Tree {
                 .iter()
                 .filter_map(|(cookie, listed)| match listed.clip {
                     Some(times) => Some(times.end),
+                    None if number::directory_of(*cookie) == self.trash => None,
                     None => Some(self.directories.get(&number::directory_of(*cookie))?.newest),
                 })
                 .max();
@@ -297,7 +320,7 @@ impl Tree {
             if let Some(directory) = self.directories.get_mut(&inode) {
                 directory.newest = newest;
             }
-            if inode == ROOT {
+            if inode == ROOT || inode == self.trash {
                 return;
             }
             inode = parent;

@@ -1,0 +1,225 @@
+//! Removed clips: under `.trash`, at the path that they had, until their deadline.
+
+use super::node::{GoneDirectory, Place};
+use super::number::{self, ROOT};
+use super::tree::{TRASH_NAME, Tree};
+use crate::units::{ClipId, Sequence};
+
+/// A clip has another place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was.
+    pub from: Place,
+    /// Where it is.
+    pub to: Place,
+}
+
+impl Tree {
+    /// Inode of the directory of removed clips.
+    #[must_use]
+    pub fn trash_inode(&self) -> u64 {
+        self.trash
+    }
+
+    /// Whether a directory is `.trash`, or below it.
+    #[must_use]
+    pub fn is_trash(&self, inode: u64) -> bool {
+        let mut inode = inode;
+        while inode != self.trash {
+            match self.directories.get(&inode) {
+                Some(directory) if inode != ROOT => inode = directory.parent,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Moves a listed clip into `.trash`; `None` where it is not listed, or there already.
+    pub fn discard(&mut self, clip: ClipId) -> Option<Moved> {
+        let parent = *self.clips.get(&clip)?;
+        if self.is_trash(parent) {
+            return None;
+        }
+        let mut path = self.path_of(parent);
+        path.insert(0, TRASH_NAME.to_owned());
+        self.move_to(clip, &path)
+    }
+
+    /// Moves a clip from `.trash` to where it belongs; `None` where it is not there.
+    pub fn restore(&mut self, clip: ClipId) -> Option<Moved> {
+        let parent = *self.clips.get(&clip)?;
+        if !self.is_trash(parent) {
+            return None;
+        }
+        let mut path = self.path_of(parent);
+        path.remove(0);
+        self.move_to(clip, &path)
+    }
+
+    /// Where the clips of a directory below `.trash` belong: the directory there, if it exists.
+    #[must_use]
+    pub fn home_of(&self, inode: u64) -> Option<u64> {
+        let path = self.path_of(inode);
+        let (first, rest) = path.split_first()?;
+        if first != TRASH_NAME {
+            return None;
+        }
+        rest.iter().try_fold(ROOT, |inode, name| {
+            let cookie = self.directories.get(&inode)?.cookie_of(name)?;
+            Some(number::directory_of(cookie))
+        })
+    }
+
+    /// All clips in a directory and below it.
+    #[must_use]
+    pub fn clips_below(&self, inode: u64) -> Vec<ClipId> {
+        let Some(directory) = self.directories.get(&inode) else { return Vec::new() };
+        let mut clips = Vec::new();
+        for (&cookie, listed) in &directory.entries {
+            match listed.clip {
+                Some(_) => clips.push(ClipId(Sequence(cookie))),
+                None => clips.extend(self.clips_below(number::directory_of(cookie))),
+            }
+        }
+        clips
+    }
+
+    /// Drops a directory below `.trash` and what is in it, where no clip is left in any of it.
+    pub fn drop_emptied_trash(&mut self, inode: u64) -> Vec<GoneDirectory> {
+        let mut gone = Vec::new();
+        if !self.is_trash(inode) || !self.clips_below(inode).is_empty() {
+            return gone;
+        }
+        let Some(directory) = self.directories.get(&inode) else { return gone };
+        let below: Vec<u64> =
+            directory.entries.keys().map(|cookie| number::directory_of(*cookie)).collect();
+        for directory in below {
+            gone.extend(self.drop_emptied_trash(directory));
+        }
+        if inode != self.trash {
+            gone.extend(self.unlist_directory(inode));
+        }
+        gone
+    }
+
+    fn move_to(&mut self, clip: ClipId, path: &[String]) -> Option<Moved> {
+        let times = {
+            let directory = self.directories.get(self.clips.get(&clip)?)?;
+            directory.entries.get(&number::clip_cookie(clip))?.clip?
+        };
+        let from = self.remove(clip)?;
+        let parent = self.directory_at(path);
+        let to = self.list_clip(clip, parent, from.name.clone(), times);
+        Some(Moved { from, to })
+    }
+
+    fn path_of(&self, inode: u64) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut inode = inode;
+        while let Some(directory) = self.directories.get(&inode)
+            && inode != ROOT
+        {
+            path.push(directory.name.to_string());
+            inode = directory.parent;
+        }
+        path.reverse();
+        path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::segment::NameForm;
+    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
+    use crate::view::{Layout, ListedClip, RemoveError};
+
+    /// 2026-11-21 00:00 UTC.
+    const DAY: i64 = 1_795_219_200 * NANOS_PER_SECOND;
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Tz::UTC);
+        for number in 2..6 {
+            let start = WallTime(DAY + number as i64 * 60 * NANOS_PER_SECOND);
+            tree.insert(&ListedClip {
+                clip: ClipId(Sequence(number)),
+                camera: "a",
+                start,
+                end: start.plus_nanos(NANOS_PER_SECOND),
+                form: NameForm::Seconds,
+                size: 1,
+            });
+        }
+        tree
+    }
+
+    fn names(tree: &Tree, inode: u64) -> Vec<String> {
+        tree.list(inode, 0).expect("a directory").map(|entry| entry.name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_removed_clip_is_in_the_trash_at_its_path_and_comes_back_to_it() {
+        let mut tree = tree();
+        let before = tree.node(ROOT);
+        let clip = ClipId(Sequence(3));
+        let moved = tree.discard(clip).expect("it is listed");
+        assert_eq!(tree.discard(clip), None, "it is there already");
+        assert!(tree.is_trash(moved.to.parent) && !tree.is_trash(moved.from.parent));
+        assert_eq!(tree.home_of(moved.to.parent), Some(moved.from.parent));
+        assert_eq!(moved.to.name, moved.from.name);
+        assert_eq!(tree.lookup(moved.from.parent, &moved.from.name), None);
+        assert_eq!(tree.node(clip.number()).map(|node| node.inode), Some(3), "the same inode");
+        let back = tree.restore(clip).expect("it is in the trash");
+        assert_eq!((back.from, back.to), (moved.to, moved.from));
+        assert_eq!(tree.restore(clip), None);
+        assert_eq!(tree.node(ROOT), before);
+    }
+
+    #[test]
+    fn the_trash_is_found_by_name_and_neither_listed_nor_counted_nor_removed() {
+        let mut tree = tree();
+        let before = (tree.node(ROOT), names(&tree, ROOT));
+        tree.discard(ClipId(Sequence(2))).expect("it is listed");
+        assert_eq!((tree.node(ROOT), names(&tree, ROOT)), before);
+        let trash = tree.lookup(ROOT, TRASH_NAME).expect("it is always there");
+        assert_eq!(trash.inode, tree.trash_inode());
+        assert_eq!(names(&tree, trash.inode), ["2026-11-21"]);
+        assert_eq!(tree.rmdir(ROOT, TRASH_NAME), Err(RemoveError::Reserved));
+        let minute = 60 * NANOS_PER_SECOND;
+        assert!(tree.drop_empty(BootTime(0)).is_empty());
+        assert!(tree.drop_empty(BootTime(2 * minute)).is_empty());
+    }
+
+    #[test]
+    fn what_is_older_than_the_trash_does_not_age_the_root() {
+        let mut tree = tree();
+        let newest = ClipId(Sequence(5));
+        let all = tree.node(ROOT).expect("the root").modified;
+        tree.discard(newest).expect("it is listed");
+        let left = tree.node(ROOT).expect("the root").modified;
+        assert!(left < all, "the newest is not among the files any more");
+        tree.restore(newest).expect("it is in the trash");
+        assert_eq!(tree.node(ROOT).expect("the root").modified, all);
+    }
+
+    #[test]
+    fn a_whole_directory_is_restored_and_leaves_nothing_behind() {
+        let mut tree = tree();
+        let listed = names(&tree, ROOT);
+        for number in 2..6 {
+            tree.discard(ClipId(Sequence(number))).expect("it is listed");
+        }
+        let day = tree.lookup(tree.trash_inode(), "2026-11-21").expect("removed clips").inode;
+        assert_eq!(tree.clips_below(day).len(), 4);
+        assert!(tree.drop_emptied_trash(day).is_empty(), "clips are in it");
+        for clip in tree.clips_below(day) {
+            tree.restore(clip).expect("it is in the trash");
+        }
+        let gone = tree.drop_emptied_trash(day);
+        assert_eq!(gone.len(), 2, "{gone:?}");
+        assert!(names(&tree, tree.trash_inode()).is_empty());
+        assert_eq!(names(&tree, ROOT), listed);
+    }
+}
