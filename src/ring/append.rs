@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind, FIXED_BYTES, UNIT_BYTES};
 use super::compose::{Part, Written, compose};
-use super::core::{Core, Growing, OpenBlock, Suspect, Undurable};
+use super::core::{Core, Growing, OpenBlock, Undurable};
 use super::types::{ClipContents, Ending, Extent, NewChunk};
 use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
 
@@ -196,11 +196,11 @@ impl Core {
         }
         let (uuid, epoch) = (self.superblock.ring_uuid, self.epoch);
         let composed = compose(open, new, header.as_deref(), uuid, epoch);
-        let suspect = Suspect { block: open.block, fresh: begin.then_some(open.life) };
-        let offset = self.superblock.geometry.page_start(open.block, composed.base_page);
+        let block = open.block;
+        let offset = self.superblock.geometry.page_start(block, composed.base_page);
         if let Err(error) = self.write(offset, &composed.pages) {
-            self.open.remove(&stream);
-            self.suspect(suspect, &error);
+            self.abandon(stream);
+            self.suspect(block, &error);
             return Err(NotStored::Device);
         }
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };

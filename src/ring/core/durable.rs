@@ -55,6 +55,7 @@ impl Core {
                 }
             }
         }
+        self.leave_abandoned();
         for growing in self.growing.values_mut() {
             growing.durable = growing.current.map(|extent| (growing.extents, extent));
         }
@@ -102,20 +103,24 @@ impl Core {
         let mut hit: BTreeMap<ClipId, (StreamNumber, Option<(u32, Extent)>)> = BTreeMap::new();
         for item in std::mem::take(&mut self.undurable) {
             let (clip, stream, durable) = match item {
-                Undurable::Chunk { clip, stream, .. } => {
+                Undurable::Chunk { clip, stream, place, .. } => {
                     self.state_mut().counters.chunks_dropped += 1;
+                    self.abandoned.insert(place.block, stream);
                     (clip, stream, None)
                 }
                 // It is a cache, and its clip is durable without it.
                 Undurable::TableCopy { .. } => continue,
                 Undurable::Extent { clip, stream, .. } => (clip, stream, None),
-                Undurable::End { clip, stream, durable, .. } => (clip, stream, durable),
+                Undurable::End { clip, stream, durable, table, .. } => {
+                    self.abandoned.extend(table.iter().map(|extent| (extent.block, stream)));
+                    (clip, stream, durable)
+                }
             };
             let entry = hit.entry(clip).or_insert((stream, None));
             entry.1 = entry.1.or(durable);
         }
         for (clip, (stream, ended_at)) in hit {
-            self.open.remove(&stream);
+            self.abandon(stream);
             let growing = self.growing.remove(&clip);
             self.state_mut().end(clip);
             let durable = growing.and_then(|growing| growing.durable).or(ended_at);
@@ -123,5 +128,6 @@ impl Core {
             self.record_extent(clip, stream, ordinal, extent);
             self.seal(clip, stream, Ending::DeviceError, ordinal + 1, Vec::new());
         }
+        self.leave_abandoned();
     }
 }

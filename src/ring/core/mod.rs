@@ -27,7 +27,6 @@ use super::types::{
 use crate::clock::Clock;
 use crate::device::{AlignedBuffer, Device};
 use crate::units::{BlockNumber, ClipId, DeviceOffset, Sequence, StreamNumber};
-pub(super) use refusal::Suspect;
 
 /// Blocks reserved ahead at least.
 const RESERVED_MIN: usize = 2;
@@ -185,7 +184,9 @@ pub(super) struct Core {
     /// Tables that wait for their streams to go on in another block.
     pub(super) copies_owed: BTreeMap<StreamNumber, Vec<OwedCopy>>,
     /// Blocks that have refused a write since the last flush.
-    pub(super) suspects: Vec<Suspect>,
+    pub(super) suspects: Vec<BlockNumber>,
+    /// Blocks that streams have left because of a failure, until the facts say so.
+    pub(super) abandoned: BTreeMap<BlockNumber, StreamNumber>,
     /// The facts in force hold more than is pending: only a checkpoint says it all.
     checkpoint_due: bool,
     /// When the log last said that the device fails.
@@ -237,6 +238,7 @@ impl Core {
             blocks_taken: 0,
             copies_owed: BTreeMap::new(),
             suspects: Vec::new(),
+            abandoned: BTreeMap::new(),
             checkpoint_due: false,
             failure_complaint: None,
             evicted_for_ledger: 0,

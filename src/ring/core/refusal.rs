@@ -7,9 +7,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Core;
+use super::{Core, Growing};
 use crate::ring::fact::Fact;
-use crate::units::{BlockNumber, Sequence};
+use crate::units::{BlockNumber, StreamNumber};
 
 /// Blocks that may refuse a write between two flushes before no more are tried.
 const SUSPECTS_MAX: usize = 16;
@@ -20,14 +20,6 @@ const FAILURES_MAX: u64 = 2;
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 /// Facts that wait for a flush at most. Beyond it a checkpoint takes their place.
 const PENDING_FACTS_MAX: usize = 16 << 10;
-
-/// A block that has refused a write.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::ring) struct Suspect {
-    pub block: BlockNumber,
-    /// The life that it may begin, where nothing is in it yet.
-    pub fresh: Option<Sequence>,
-}
 
 impl Core {
     /// Whether nothing of the last flush intervals is safe.
@@ -42,27 +34,26 @@ impl Core {
     }
 
     /// The block has refused a write.
-    pub(in crate::ring) fn suspect(&mut self, suspect: Suspect, error: &io::Error) {
+    pub(in crate::ring) fn suspect(&mut self, block: BlockNumber, error: &io::Error) {
         if !self.device.is_present() {
-            self.ready.extend(suspect.fresh.map(|life| (suspect.block, life)));
             return;
         }
         if self.suspects.is_empty() && !self.is_failing() {
-            log::error!("ring: block {} refuses a write: {error}", suspect.block);
+            log::error!("ring: block {block} refuses a write: {error}");
         }
-        self.suspects.push(suspect);
+        self.suspects.push(block);
     }
 
     /// Says of the suspects that they are bad, for the ledger alone as yet.
-    pub(super) fn accuse(&mut self) -> Vec<Suspect> {
+    pub(super) fn accuse(&mut self) -> Vec<BlockNumber> {
         let suspects = std::mem::take(&mut self.suspects);
-        self.pending.extend(suspects.iter().map(|suspect| Fact::Bad { block: suspect.block }));
+        self.pending.extend(suspects.iter().map(|&block| Fact::Bad { block }));
         suspects
     }
 
     /// The ledger has taken it: the blocks are not used again.
-    pub(super) fn convict(&mut self, suspects: &[Suspect]) {
-        for &Suspect { block, .. } in suspects {
+    pub(super) fn convict(&mut self, suspects: &[BlockNumber]) {
+        for &block in suspects {
             log::error!("ring: block {block} is bad, and is not used any more");
             if let Err(contradiction) = self.state_mut().space.apply(&Fact::Bad { block }) {
                 log::error!("ring: {contradiction}");
@@ -70,12 +61,43 @@ impl Core {
         }
     }
 
-    /// The ledger has not taken it: that they refused says nothing about these blocks.
-    pub(super) fn acquit(&mut self, suspects: Vec<Suspect>) {
-        let is_suspect = |block| suspects.iter().any(|suspect| suspect.block == block);
-        self.pending.retain(|fact| !matches!(fact, Fact::Bad { block } if is_suspect(*block)));
-        for Suspect { block, fresh } in suspects {
-            self.ready.extend(fresh.map(|life| (block, life)));
+    /// The ledger has not taken it, but where an eviction has flushed before: that they refused
+    /// says nothing about these blocks.
+    pub(super) fn acquit(&mut self, suspects: Vec<BlockNumber>) {
+        let taken = |block: &BlockNumber| self.unannounced.contains(&Fact::Bad { block: *block });
+        let (taken, others): (Vec<_>, Vec<_>) = suspects.into_iter().partition(taken);
+        self.convict(&taken);
+        self.pending.retain(|fact| !matches!(fact, Fact::Bad { block } if others.contains(block)));
+    }
+
+    /// The stream leaves its block: what was written there and counts as dropped lies behind what
+    /// is durable in it. A crash must not find it again.
+    pub(in crate::ring) fn abandon(&mut self, stream: StreamNumber) {
+        if let Some(open) = self.open.remove(&stream) {
+            self.abandoned.insert(open.block, stream);
+        }
+    }
+
+    /// Says so, once the facts about what is durable in these blocks have been recorded. A block
+    /// that no fact speaks of begins another life, and serves again unless it is bad.
+    pub(super) fn leave_abandoned(&mut self) {
+        for (block, stream) in std::mem::take(&mut self.abandoned) {
+            let grows = |growing: &Growing| growing.current.is_some_and(|at| at.block == block);
+            let (open, reserved, bad) = {
+                let space = &self.state().space;
+                let open = space.open_blocks().any(|(of, at)| of == stream && at.block == block);
+                (open, space.is_reserved(block), space.is_bad(block))
+            };
+            if self.growing.values().any(grows) {
+                self.abandoned.insert(block, stream);
+            } else if open {
+                self.record(Fact::Left { stream });
+            } else if reserved {
+                let life = self.sequences.next();
+                if self.record(Fact::Reserved { block, life }) && !bad {
+                    self.reserving.push((block, life));
+                }
+            }
         }
     }
 
@@ -106,7 +128,7 @@ impl Core {
     /// same. Of closed clips only the pending fact knows that they have not been listed yet.
     pub(super) fn keep_for_the_next_flush(&mut self, fact: Fact) {
         if self.pending.len() >= PENDING_FACTS_MAX {
-            self.pending.retain(|fact| matches!(fact, Fact::Clip { .. }));
+            self.pending.retain(|fact| matches!(fact, Fact::Clip { .. } | Fact::Bad { .. }));
             self.checkpoint_due = true;
         }
         self.pending.push(fact);

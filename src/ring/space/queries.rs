@@ -131,6 +131,12 @@ impl Space {
         })
     }
 
+    /// Whether the block may have begun a life that no extent speaks of yet.
+    #[must_use]
+    pub fn is_reserved(&self, block: BlockNumber) -> bool {
+        self.reserved.contains_key(&block)
+    }
+
     /// The highest number of a stream that anything speaks of.
     #[must_use]
     pub fn last_stream(&self) -> Option<StreamNumber> {
