@@ -91,9 +91,17 @@ impl Core {
     /// Begins a checkpoint now: the log has rotten pages, or came from a crash.
     pub fn begin_checkpoint(&mut self) {
         if !self.ledger.is_checkpointing() {
-            let facts = self.state().space.facts();
+            let facts = self.facts_in_force();
             self.ledger.begin_checkpoint(&facts);
         }
+    }
+
+    /// With what is said of bad blocks, which holds only once the ledger has taken it.
+    fn facts_in_force(&self) -> Vec<Fact> {
+        let mut facts = self.state().space.facts();
+        let said = self.unannounced.iter().chain(&self.pending);
+        facts.extend(said.filter(|fact| matches!(fact, Fact::Bad { .. })).cloned());
+        facts
     }
 
     /// Makes the recorded facts durable, and whatever was written before.
@@ -112,7 +120,7 @@ impl Core {
     fn write_facts(&mut self) -> io::Result<()> {
         if self.checkpoint_due || !self.ledger.has_room_for(&self.pending) {
             // The facts in force hold the pending ones, too.
-            let facts = self.state().space.facts();
+            let facts = self.facts_in_force();
             self.ledger.begin_checkpoint(&facts);
             return self.ledger.advance_checkpoint(&*self.device, self.epoch, usize::MAX);
         }
