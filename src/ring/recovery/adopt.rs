@@ -53,7 +53,9 @@ pub(super) fn find(
     let epoch_max = epochs.max().unwrap_or(0).max(ledger_epoch);
     let mut pieces = Pieces::new();
     for (block, life, chunks) in &mut runs {
-        pieces::cut_torn(device, superblock, *block, chunks, epoch_max);
+        // A flush says nothing of a write that was refused: any part of it may be there.
+        let from_epoch = if space.is_bad(*block) { 0 } else { epoch_max };
+        pieces::cut_torn(device, superblock, *block, chunks, from_epoch);
         pieces::sort(*block, *life, chunks, &mut pieces);
     }
     Sweep { pieces, epoch_max, ..Sweep::default() }
