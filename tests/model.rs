@@ -41,6 +41,7 @@ struct Open {
 }
 
 /// What a history is like.
+#[derive(Debug)]
 struct Plan {
     length: u64,
     block_length: u64,
@@ -72,6 +73,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// With fewer than four blocks for each stream `run` would refuse it: growing clips may have
+    /// to be closed early.
+    fn is_tight(&self, blocks_bad: u64) -> bool {
+        self.length / self.block_length < 4 * self.streams + blocks_bad
+    }
+}
+
 /// A history under way.
 struct Round {
     plan: Plan,
@@ -93,6 +102,8 @@ struct Round {
     last_clip: ClipId,
     /// Blocks that have rotted, in which life.
     damaged: BTreeMap<BlockNumber, Sequence>,
+    /// Blocks that have refused a write, at most.
+    blocks_bad: u64,
     /// Writes into these will fail for ever.
     refusing: Vec<Fault>,
     lives: BTreeMap<BlockNumber, Sequence>,
@@ -191,6 +202,7 @@ impl Round {
             dropped: 0,
             last_clip: ClipId::default(),
             damaged: BTreeMap::new(),
+            blocks_bad: 0,
             refusing: Vec::new(),
             lives: BTreeMap::new(),
             steps: 0,
@@ -498,9 +510,10 @@ impl Round {
             assert!(done, "clip {id} has ended and is not listed");
             clip.ended |= clip.listed.is_some();
         }
-        let excused = self.failed || self.plan.keeps_all;
+        let excused = self.failed || self.plan.keeps_all || self.plan.is_tight(self.blocks_bad);
         assert!(lost.is_empty() || dropped > self.dropped, "{lost:?}: lost, and not counted");
-        assert!(excused || dropped == self.dropped, "{lost:?}: dropped without a reason");
+        let plan = &self.plan;
+        assert!(excused || dropped == self.dropped, "{lost:?}: dropped without a reason: {plan:?}");
         self.naive.acknowledge();
         let nothing = |(_, clip): &(&ClipId, &Clip)| clip.ended && clip.listed.is_none();
         let nothing = self.naive.clips.iter().filter(nothing).map(|(id, _)| *id);
@@ -745,7 +758,9 @@ impl Round {
             }
         };
         let length = contents.chunks.iter().map(|c| c.place.data_length as usize).sum();
-        let least = if clip.listed.is_some() { clip.samples.len() } else { clip.durable };
+        // Where something has failed, it may have been listed without its end.
+        let whole = clip.listed.is_some() && !self.failed;
+        let least = if whole { clip.samples.len() } else { clip.durable };
         let enough = length >= least || damaged && clip.listed.is_none();
         assert!(enough, "clip {id}: {length} bytes of {least} are left");
         assert!(length <= clip.samples.len(), "clip {id}: more than was written");
@@ -816,8 +831,12 @@ impl Round {
         let (operation, range, left) = match self.dice.roll(6) {
             0 => (Operation::Flush, 0..self.plan.length, some),
             1 => (Operation::Write, ledger, some),
-            2 => (Operation::Write, blocks, some),
+            2 if self.blocks_bad < u64::from(geometry.block_count) / 4 => {
+                self.blocks_bad += some;
+                (Operation::Write, blocks, some)
+            }
             3 if self.refusing.is_empty() => {
+                self.blocks_bad += 1;
                 let block = BlockNumber(self.dice.roll(u64::from(geometry.block_count)) as u32);
                 let start = geometry.block_start(block).0;
                 let range = start..start + self.plan.block_length;
@@ -880,7 +899,7 @@ fn check_samples_of(ring: &Ring, id: ClipId, clip: &Clip, excused: bool) {
         digest = chain(&digest, blake3::hash(wanted).as_bytes());
         at += wanted.len();
     }
-    assert_eq!(at, clip.durable, "clip {id}: bytes in it");
+    assert!(at >= clip.durable, "clip {id}: {at} bytes, {} were there", clip.durable);
     if let Some(fact) = clip.listed.as_ref().filter(|_| !excused) {
         assert_eq!(count_of(fact) as usize, contents.chunks.len(), "chunks of clip {id}");
         assert_eq!(fact[4..36], digest, "the fact of clip {id}");

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use reelfs::device::Device;
 use reelfs::ring::{
     ClipState, FormatOptions, Geometry, NewChunk, Reason, Ring, Settings, Writer, format,
 };
-use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
+use reelfs::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Event, Image};
 use support::memory::{Memory, Still, Told, chain, count_of};
 
@@ -21,6 +22,8 @@ const MIB: u64 = 1 << 20;
 const STREAMS: u64 = 3;
 /// Steps of the history.
 const STEPS: u64 = 400;
+/// Threads that cut, each behind events of its own.
+const THREADS: usize = 2;
 /// Clips whose samples are all compared after a cut; of the others only the facts are.
 const CLIPS_COMPARED: usize = 4;
 
@@ -344,33 +347,51 @@ fn check_samples(open: &Open, clip: ClipId, known: &Clip, events: usize, place: 
 }
 
 fn outcomes() -> u64 {
-    std::env::var("REELFS_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(80)
+    std::env::var("REELFS_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(112)
 }
 
-/// Cuts behind every event; every eighth time also once more while the ring is opened again.
+/// Cuts behind every event, on two threads; every eighth time also once more while the ring is
+/// opened again.
 fn cut_everywhere(base: &Image, history: &History, log: &[Event], start: usize) {
-    let mut cuts = Cuts::new(base.clone(), &log[start..]);
-    let mut tried = 0_u64;
-    for events in start.. {
-        for outcome in 0..outcomes() {
-            let seed = events as u64 * 1_000 + outcome;
-            let mut dice = Dice::new(seed);
-            let place = format!("cut behind event {events}, seed {seed}");
-            let image = cuts.image(&mut dice);
-            let disk = Disk::from_image(image.clone());
-            let open = Open::on(&disk);
-            check(&open, history, events, &mut dice, &place);
-            tried += 1;
-            if seed.is_multiple_of(8) {
-                tried += 1;
-                cut_again(&image, &disk, open, (history, events), &mut dice, &place);
+    let cut = move |turn| {
+        // With pages of its own: counting who shares one would cost more than all the rest.
+        let mut cuts = Cuts::new(base.unshared(), &log[start..]);
+        let mut tried = 0_u64;
+        for events in start.. {
+            if events % THREADS == turn {
+                tried += cut_behind(&cuts, history, events);
+            }
+            if !cuts.step() {
+                return tried;
             }
         }
-        if !cuts.step() {
-            break;
+        tried
+    };
+    let tried: u64 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|turn| scope.spawn(move || cut(turn))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no cut loses anything")).sum()
+    });
+    println!("{tried} cuts in {} events", log.len() - start);
+}
+
+/// Several outcomes of a cut behind an event; the first is that of a kill, which loses nothing.
+fn cut_behind(cuts: &Cuts<'_>, history: &History, events: usize) -> u64 {
+    let mut tried = 0;
+    for outcome in 0..outcomes() {
+        let seed = events as u64 * 1_000 + outcome;
+        let mut dice = Dice::new(seed);
+        let place = format!("cut behind event {events}, seed {seed}");
+        let image = if outcome == 0 { cuts.written() } else { cuts.image(&mut dice) };
+        let disk = Disk::from_image(image.clone());
+        let open = Open::on(&disk);
+        check(&open, history, events, &mut dice, &place);
+        tried += 1;
+        if seed.is_multiple_of(8) {
+            tried += 1;
+            cut_again(&image, &disk, open, (history, events), &mut dice, &place);
         }
     }
-    println!("{tried} cuts in {} events", log.len() - start);
+    tried
 }
 
 /// The power goes again: somewhere in the recovery, or right behind it; then nothing that the
@@ -402,29 +423,10 @@ fn cut_again(
     }
 }
 
-#[test]
-fn a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged() {
-    let disk = formatted();
-    let (base, start) = (disk.image(), disk.events());
-    let history = play(&disk, 1, STEPS);
-    let purged = history.clips.values().filter(|clip| clip.purged.is_some()).count();
-    let left = history.clips.values().filter(|clip| clip.leaves).count();
-    assert!(purged > 2 && left > purged + 5, "{purged} purged, {left} gone: the ring did not turn");
-    let ledger = Geometry::plan(ByteCount(12 * MIB), Some(MIB)).expect("as formatted");
-    let second_area = ledger.ledger_start(1).0..ledger.blocks_start.0;
-    let switched = |event: &&Event| match event {
-        Event::Write { offset, .. } => second_area.contains(offset),
-        Event::Flush => false,
-    };
-    assert!(disk.log()[start..].iter().filter(switched).count() > 1, "the ledger did not turn");
-    cut_everywhere(&base, &history, &disk.log(), start);
-}
-
-#[test]
-fn what_an_earlier_life_left_on_the_disk_is_never_adopted() {
+/// A new ring on a disk whose blocks are full of another ring's chunks.
+fn on_an_earlier_life() -> Arc<Disk> {
     let disk = formatted();
     drop(play(&disk, 2, STEPS));
-    // Another ring on the same disk: its blocks are full of the old one's chunks.
     let options = FormatOptions {
         block_length: Some(MIB),
         label: "next".into(),
@@ -433,6 +435,42 @@ fn what_an_earlier_life_left_on_the_disk_is_never_adopted() {
         now: Still::at(1_000).0,
     };
     format(&*disk, &options).expect("it is large enough");
+    disk
+}
+
+#[test]
+fn a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged() {
+    let disk = on_an_earlier_life();
+    let (base, start) = (disk.image(), disk.events());
+    let history = play(&disk, 1, STEPS);
+    let purged = history.clips.values().filter(|clip| clip.purged.is_some()).count();
+    let left = history.clips.values().filter(|clip| clip.leaves).count();
+    assert!(purged > 2 && left > purged + 5, "{purged} purged, {left} gone: the ring did not turn");
+    let set = |wanted: fn(&ClipState) -> bool| {
+        let states = history.clips.values().flat_map(|clip| &clip.states);
+        states.filter(|(state, _)| wanted(state)).count()
+    };
+    assert!(set(|state| matches!(state, ClipState::Kept { .. })) > 2, "few were kept");
+    assert!(set(expiring) > 2 && set(|state| *state == ClipState::Closed) > 2, "few came back");
+    let log = &disk.log()[start..];
+    let written = |range: Range<u64>| {
+        let within = |event: &&Event| match event {
+            Event::Write { offset, .. } => range.contains(offset),
+            Event::Flush => false,
+        };
+        log.iter().filter(within).count()
+    };
+    let plan = Geometry::plan(ByteCount(12 * MIB), Some(MIB)).expect("as formatted");
+    assert!(written(plan.ledger_start(1).0..plan.blocks_start.0) > 1, "the ledger did not turn");
+    let headers = (0..plan.block_count).map(|block| plan.block_start(BlockNumber(block)).0);
+    let lives: Vec<usize> = headers.map(|start| written(start..start + 1)).collect();
+    assert!(lives.iter().max() > Some(&1), "the ring did not wrap: {lives:?}");
+    cut_everywhere(&base, &history, &disk.log(), start);
+}
+
+#[test]
+fn what_an_earlier_life_left_on_the_disk_is_never_adopted() {
+    let disk = on_an_earlier_life();
     let (base, start) = (disk.image(), disk.events());
     let history = play(&disk, 3, STEPS / 4);
     cut_everywhere(&base, &history, &disk.log(), start);

@@ -210,6 +210,17 @@ impl<'a> Cuts<'a> {
         self.flushed.clone()
     }
 
+    /// The disk after a kill here: everything that was written is there.
+    pub fn written(&self) -> Image {
+        let mut image = self.flushed.clone();
+        for event in &self.waiting {
+            if let Event::Write { offset, bytes } = event {
+                image.write(*offset, bytes);
+            }
+        }
+        image
+    }
+
     /// The disk after a cut here.
     pub fn image(&self, dice: &mut Dice) -> Image {
         let mut image = self.flushed.clone();
