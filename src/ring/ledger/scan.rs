@@ -100,6 +100,8 @@ struct Gap {
     index: usize,
     /// Epochs of the page before it and of that behind it: what is missing has one of these.
     epochs: RangeInclusive<u64>,
+    /// They may have been part of the checkpoint.
+    checkpoint: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -120,7 +122,6 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
     let mut accepted: Vec<Seen> = Vec::with_capacity(pages.len());
     let mut tail = Tail::empty(area, generation);
     let mut gaps = Vec::new();
-    let mut rotten_checkpoint = false;
     for seen in pages {
         let header = &seen.header;
         let gap = header.number != tail.next_page;
@@ -133,14 +134,17 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
                 // The pages between were part of a failed flush, and are said again from here on.
                 accepted.truncate(behind);
                 gaps.retain(|gap: &Gap| gap.index < behind);
+                // One of them missing is no rot either.
+                let last = accepted.last().map_or(0, |page| page.header.number);
+                findings.rotten.retain(|(_, page)| *page < last);
             } else if !gap {
                 break;
             } else if header.epoch == epoch_max && header.number > header.flushed_pages {
                 findings.torn_tail += 1;
                 continue;
             } else {
-                rotten_checkpoint |= !tail.checkpointed;
-                gaps.push(Gap { index: accepted.len(), epochs: epoch..=header.epoch });
+                let (index, checkpoint) = (accepted.len(), !tail.checkpointed);
+                gaps.push(Gap { index, epochs: epoch..=header.epoch, checkpoint });
                 findings.rotten.extend((tail.next_page..header.number).map(|page| (area, page)));
             }
         }
@@ -151,6 +155,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
     }
     tail.flushed();
     let epoch = epoch_max;
+    let rotten_checkpoint = gaps.iter().any(|gap| gap.checkpoint);
     Scan { generation, strides, accepted, gaps, tail, epoch, findings, rotten_checkpoint }
 }
 
