@@ -205,13 +205,15 @@ fn a_whole_ledger_area_may_be_lost_and_nothing_is_lost_with_it() {
 
 #[test]
 fn where_both_areas_rot_nothing_deleted_is_live_and_nothing_is_overwritten() {
-    let seed = std::env::var("REELFS_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse().expect("a number"));
+    let seed: u64 = number("REELFS_SEED").unwrap_or(1);
+    let rounds: u64 = number("REELFS_ROUNDS").unwrap_or(240) / 4;
     println!("REELFS_SEED={seed}");
     let mut dice = Dice::new(seed);
     for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {
         let left = history(turns, close);
         let pages = [pages_of_area(&left, 0), pages_of_area(&left, 1)];
-        for round in 0..60 {
+        for round in 0..rounds {
             let mut image = left.image.clone();
             let mut what = format!("{turns} turns, {close}, round {round}:");
             for (area, pages) in pages.iter().enumerate() {
@@ -227,6 +229,7 @@ fn where_both_areas_rot_nothing_deleted_is_live_and_nothing_is_overwritten() {
             check_nothing_deleted_is_live(&left, image, &what);
         }
     }
+    println!("torture: ledger rounds={} cuts=0 failures=0", 4 * rounds);
 }
 
 fn without_ledger(left: &Left) -> Image {

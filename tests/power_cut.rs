@@ -1,7 +1,8 @@
 //! A power cut after every write and every flush of a scripted history, several outcomes each:
 //! what was acknowledged is there afterwards, and nothing else.
 //!
-//! A failure prints its seed; `REELFS_CUTS=n` tries `n` outcomes behind each event.
+//! A failure prints its seed; `REELFS_CUTS=n` tries `n` outcomes behind each event, `REELFS_SEED=n`
+//! begins with other dice.
 
 mod support;
 
@@ -350,6 +351,10 @@ fn outcomes() -> u64 {
     std::env::var("REELFS_CUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(112)
 }
 
+fn first_seed() -> u64 {
+    std::env::var("REELFS_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
 /// Cuts behind every event, on two threads; every eighth time also once more while the ring is
 /// opened again.
 fn cut_everywhere(base: &Image, history: &History, log: &[Event], start: usize) {
@@ -371,14 +376,15 @@ fn cut_everywhere(base: &Image, history: &History, log: &[Event], start: usize) 
         let threads: Vec<_> = (0..THREADS).map(|turn| scope.spawn(move || cut(turn))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no cut loses anything")).sum()
     });
-    println!("{tried} cuts in {} events", log.len() - start);
+    let events = log.len() - start;
+    println!("torture: cuts rounds={events} cuts={tried} failures=0");
 }
 
 /// Several outcomes of a cut behind an event; the first is that of a kill, which loses nothing.
 fn cut_behind(cuts: &Cuts<'_>, history: &History, events: usize) -> u64 {
     let mut tried = 0;
     for outcome in 0..outcomes() {
-        let seed = events as u64 * 1_000 + outcome;
+        let seed = first_seed() + events as u64 * 1_000_000 + outcome;
         let mut dice = Dice::new(seed);
         let place = format!("cut behind event {events}, seed {seed}");
         let image = if outcome == 0 { cuts.written() } else { cuts.image(&mut dice) };
@@ -386,7 +392,7 @@ fn cut_behind(cuts: &Cuts<'_>, history: &History, events: usize) -> u64 {
         let open = Open::on(&disk);
         check(&open, history, events, &mut dice, &place);
         tried += 1;
-        if seed.is_multiple_of(8) {
+        if outcome.is_multiple_of(8) {
             tried += 1;
             cut_again(&image, &disk, open, (history, events), &mut dice, &place);
         }
