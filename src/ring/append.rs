@@ -38,7 +38,7 @@ impl Core {
     /// # Errors
     /// See [`NotStored`]; the clip has ended then, at the latest before this chunk.
     pub fn append(&mut self, chunk: NewChunk) -> Result<(), NotStored> {
-        let (clip, stream) = (chunk.clip, chunk.stream);
+        let clip = chunk.clip;
         let mut rest = Some(chunk);
         while let Some(chunk) = rest.take() {
             match self.append_part(chunk) {
@@ -53,7 +53,6 @@ impl Core {
                 }
             }
         }
-        self.write_table_copies(stream);
         Ok(())
     }
 
@@ -245,6 +244,9 @@ impl Core {
         }
         let durable = growing.durable;
         self.undurable.push(Undurable::End { clip, stream, ending, extents, table, durable });
+        if !matches!(ending, Ending::DeviceError | Ending::Evicted) {
+            self.write_table_copies(stream);
+        }
     }
 }
 

@@ -49,7 +49,9 @@ impl Core {
         extents
     }
 
-    /// Writes the tables that wait for the stream to go on in another block.
+    /// Writes the tables that wait for the stream to go on in another block. Only behind the end
+    /// of a clip: the fact about a copy says that the stream goes on behind it, and a crash would
+    /// lose the chunks before it of a clip that grows, which no fact speaks of yet.
     pub(super) fn write_table_copies(&mut self, stream: StreamNumber) {
         let Some(block) = self.open.get(&stream).map(|open| open.block) else { return };
         let Some(owed) = self.copies_owed.get_mut(&stream) else { return };
@@ -60,6 +62,11 @@ impl Core {
                 self.undurable.push(Undurable::TableCopy { clip, extents });
             }
         }
+    }
+
+    /// The clip did not end as its table says.
+    pub(in crate::ring) fn forget_table_copy(&mut self, clip: ClipId) {
+        self.copies_owed.values_mut().for_each(|owed| owed.retain(|copy| copy.clip != clip));
     }
 
     fn write_table_pieces(

@@ -108,8 +108,13 @@ impl Core {
                     self.abandoned.insert(place.block, stream);
                     (clip, stream, None)
                 }
-                // It is a cache, and its clip is durable without it.
-                Undurable::TableCopy { .. } => continue,
+                // It is a cache, and its clip is durable without it; what would follow it in its
+                // block is not.
+                Undurable::TableCopy { clip, .. } => {
+                    let stream = self.state().space.clip(clip).map(|record| record.stream);
+                    stream.into_iter().for_each(|stream| self.abandon(stream));
+                    continue;
+                }
                 Undurable::Extent { clip, stream, .. } => (clip, stream, None),
                 Undurable::End { clip, stream, durable, table, .. } => {
                     self.abandoned.extend(table.iter().map(|extent| (extent.block, stream)));
@@ -121,6 +126,7 @@ impl Core {
         }
         for (clip, (stream, ended_at)) in hit {
             self.abandon(stream);
+            self.forget_table_copy(clip);
             let growing = self.growing.remove(&clip);
             self.state_mut().end(clip);
             let durable = growing.and_then(|growing| growing.durable).or(ended_at);
