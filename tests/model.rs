@@ -936,7 +936,7 @@ fn play(seed: u64, steps: u64) -> Named {
 fn random_histories_are_what_a_naive_model_says() {
     let steps = setting("REELFS_STEPS").unwrap_or(1_500);
     let seed = setting("REELFS_SEED");
-    let rounds = setting("REELFS_ROUNDS").unwrap_or(24);
+    let rounds = setting("REELFS_ROUNDS").unwrap_or(60);
     let seeds = seed.map_or(0..rounds, |seed| seed..seed + 1);
     let began = Instant::now();
     let (next, cuts) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
