@@ -87,6 +87,20 @@ impl Archive {
         Ok(file)
     }
 
+    /// Has the index keep what the ring says of a clip that has just closed: then it opens without
+    /// a seek, and also where its headers rot later. Waits for nothing; it is read on the index's
+    /// thread.
+    pub fn keep_contents(&self, clip: ClipId) {
+        let ring = self.ring.clone();
+        self.index.put_later(clip, move || match ring.contents(clip) {
+            Ok(contents) => Some(contents.encode()),
+            Err(error) => {
+                log::debug!("not indexed: {error}");
+                None
+            }
+        });
+    }
+
     /// Opens what flushes cover of a camera's growing clip; `None` where nothing grows.
     ///
     /// # Errors

@@ -37,7 +37,12 @@ pub(super) struct TreeKeeper {
 impl Listener for TreeKeeper {
     fn changed(&mut self, change: &Change) {
         match change {
-            Change::Listed(clip) => self.list(*clip),
+            Change::Listed(clip) => {
+                self.list(*clip);
+                if let Some(archive) = self.later.archive.get() {
+                    archive.keep_contents(*clip);
+                }
+            }
             Change::Restored(clip) => self.restore(*clip),
             Change::Hidden(clip) | Change::Restated(clip) => self.restate(*clip),
             Change::Gone(clip) => self.drop_clip(clip),

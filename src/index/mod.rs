@@ -9,7 +9,7 @@
 //!    which ring and which session they belong to.
 //! 3. At the first sign of damage, an error, a panic or a wrong checksum, everything is thrown
 //!    away and the index begins anew. Nothing is ever repaired.
-//! 4. After [`RESETS_MAX`] of those the daemon goes on without an index.
+//! 4. After [`RESETS_MAX`] of those, or when the thread dies, the daemon goes on without an index.
 //!
 //! Only `<directory>/sled` and `<directory>/sled.discarded` are ever removed, so that a directory
 //! that was named by mistake loses nothing.
@@ -54,9 +54,14 @@ pub(crate) struct Owner {
 }
 
 /// Contents of clips, kept on a fast disk. May be used from several threads.
-#[derive(Debug)]
 pub struct Index {
     queue: Arc<Queue>,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("ready", &self.ready()).finish_non_exhaustive()
+    }
 }
 
 impl Index {
@@ -104,6 +109,17 @@ impl Index {
         if contents.len() <= CONTENTS_BYTES_MAX {
             self.queue.write(Write::Put(clip, contents));
         }
+    }
+
+    /// Keeps what `contents` answers for a clip. It is asked on the index's thread when its turn
+    /// comes, and may read a disk: whoever asked meanwhile gets no answer in time, and goes to
+    /// the ring. Never waits; where the queue is full it is not asked at all.
+    pub fn put_later(
+        &self,
+        clip: ClipId,
+        contents: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+    ) {
+        self.queue.write(Write::PutLater(clip, Box::new(contents)));
     }
 
     /// Forgets a clip. Never waits; where the queue is full its contents stay, which nobody asks
@@ -252,6 +268,22 @@ mod tests {
         assert_eq!(index.contents(clip(1)), None);
         index.close();
         assert_eq!(std::fs::read_to_string(&file).expect("the file"), "somebody's");
+    }
+
+    #[test]
+    fn contents_that_come_later_are_kept_and_a_panic_over_them_harms_nobody() {
+        let home = tempfile::tempdir().expect("a directory");
+        let index = open(home.path());
+        index.put_later(clip(1), || panic!("somebody else's fault"));
+        index.put_later(clip(2), || None);
+        index.put_later(clip(3), || Some(vec![0; CONTENTS_BYTES_MAX + 1]));
+        index.put_later(clip(4), || Some(contents(4)));
+        assert!(is_kept(&index, 4));
+        for counter in 1..4 {
+            assert_eq!(index.contents(clip(counter)), None, "{counter}");
+        }
+        index.close();
+        assert!(is_kept(&open(home.path()), 4));
     }
 
     #[test]

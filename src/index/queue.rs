@@ -19,10 +19,13 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Where a question's answer goes.
 pub(super) type Reply = SyncSender<Option<Vec<u8>>>;
 
+/// Contents that are still to be got, on the index's thread; `None` where there are none.
+pub(super) type Later = Box<dyn FnOnce() -> Option<Vec<u8>> + Send>;
+
 /// A change of the index.
-#[derive(Debug)]
 pub(super) enum Write {
     Put(ClipId, Vec<u8>),
+    PutLater(ClipId, Later),
     Forget(ClipId),
 }
 
@@ -30,13 +33,12 @@ impl Write {
     fn byte_count(&self) -> usize {
         match self {
             Write::Put(_, contents) => contents.len(),
-            Write::Forget(_) => 0,
+            Write::PutLater(..) | Write::Forget(_) => 0,
         }
     }
 }
 
 /// What the index's thread is to do next.
-#[derive(Debug)]
 pub(super) enum Job {
     Answer(ClipId, Reply),
     Write(Write),
@@ -57,7 +59,7 @@ enum Phase {
     Off,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     phase: Phase,
     questions: VecDeque<(ClipId, Reply)>,
@@ -70,7 +72,7 @@ struct State {
 }
 
 /// The queue between whoever uses the index and its thread.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,

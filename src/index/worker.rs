@@ -2,13 +2,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::queue::{Job, Queue, Reply, Write};
+use super::queue::{Job, Later, Queue, Reply, Write};
 use super::store::{Store, Trouble};
-use super::{Owner, RESETS_MAX};
+use super::{CONTENTS_BYTES_MAX, Owner, RESETS_MAX};
 use crate::units::ClipId;
 
 /// Time between flushes while something is written. What a crash loses is read from the ring.
@@ -52,6 +53,8 @@ impl Worker {
 
     /// Serves the queue until it is closed, or until there is no index to be had.
     pub(super) fn run(mut self) {
+        // Whatever ends this thread: nobody goes on waiting for it.
+        let _farewell = Farewell(Arc::clone(&self.queue));
         // Held to the end: tells another process to stay away.
         match self.lock_directory() {
             Ok(lock) => {
@@ -70,7 +73,6 @@ impl Worker {
                 log::warn!("going on without an index: {directory}: {error}");
             }
         }
-        self.queue.give_up();
     }
 
     fn lock_directory(&self) -> io::Result<File> {
@@ -139,7 +141,7 @@ impl Worker {
             });
             let done = match self.queue.next(wait_max) {
                 Job::Answer(clip, reply) => answer(&store, clip, &reply),
-                Job::Write(write) => self.write(&store, &write),
+                Job::Write(write) => self.write(&store, write),
                 Job::Idle => Ok(()),
                 Job::Stop { flush } => {
                     if flush && let Err(trouble) = store.flush() {
@@ -176,15 +178,24 @@ impl Worker {
         self.open()
     }
 
-    fn write(&mut self, store: &Store, write: &Write) -> Result<(), Trouble> {
-        self.written_at.get_or_insert_with(Instant::now);
+    fn write(&mut self, store: &Store, write: Write) -> Result<(), Trouble> {
         match write {
-            Write::Put(clip, contents) => {
-                self.unflushed_bytes += contents.len();
-                store.put(*clip, contents)
+            Write::Put(clip, contents) => self.put(store, clip, &contents),
+            Write::PutLater(clip, later) => match got(later) {
+                Some(contents) => self.put(store, clip, &contents),
+                None => Ok(()),
+            },
+            Write::Forget(clip) => {
+                self.written_at.get_or_insert_with(Instant::now);
+                store.forget(clip)
             }
-            Write::Forget(clip) => store.forget(*clip),
         }
+    }
+
+    fn put(&mut self, store: &Store, clip: ClipId, contents: &[u8]) -> Result<(), Trouble> {
+        self.written_at.get_or_insert_with(Instant::now);
+        self.unflushed_bytes += contents.len();
+        store.put(clip, contents)
     }
 
     /// Flushes when it is time; answers whether the index is within its bound.
@@ -197,6 +208,24 @@ impl Worker {
         store.flush()?;
         Ok(store.byte_count()? <= self.bytes_max)
     }
+}
+
+/// Lets go of everybody who waits, also where the thread panics.
+struct Farewell(Arc<Queue>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+/// What was to come later. A panic over it is not the index's.
+fn got(later: Later) -> Option<Vec<u8>> {
+    let contents = catch_unwind(AssertUnwindSafe(later)).unwrap_or_else(|_| {
+        log::error!("index: what was to be kept could not be read");
+        None
+    });
+    contents.filter(|contents| contents.len() <= CONTENTS_BYTES_MAX)
 }
 
 /// Whoever asked hears nothing of damage: the ring answers instead.
@@ -220,5 +249,30 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Sequence;
+
+    #[test]
+    fn a_thread_that_dies_keeps_nobody_waiting() {
+        let queue = Arc::new(Queue::new());
+        queue.opened();
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        assert!(queue.ask(ClipId(Sequence(1)), reply.clone()));
+        let farewell = Farewell(Arc::clone(&queue));
+        let died = std::thread::spawn(move || {
+            let _farewell = farewell;
+            panic!("as a fault in sled might have it");
+        });
+        assert!(died.join().is_err());
+        drop(reply);
+        assert!(answer.recv().is_err(), "told at once");
+        let (reply, _answer) = std::sync::mpsc::sync_channel(1);
+        assert!(!queue.ask(ClipId(Sequence(1)), reply), "and asked no more");
+        assert!(queue.wait_stopped(Duration::ZERO));
     }
 }
