@@ -211,7 +211,7 @@ impl Recording {
             }
             self.writer.end_clip(clip, 0, None);
             self.writer.sync().expect("a flush");
-            self.writer.set_state(clip, ClipState::Kept { until: None });
+            assert_eq!(self.writer.set_state(clip, ClipState::Kept { until: None }), Ok(true));
         }
         self.writer.sync().expect("a flush");
     }

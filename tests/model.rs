@@ -936,8 +936,9 @@ fn play(seed: u64, steps: u64) -> Named {
 fn random_histories_are_what_a_naive_model_says() {
     let steps = setting("REELFS_STEPS").unwrap_or(1_500);
     let seed = setting("REELFS_SEED");
-    let rounds = setting("REELFS_ROUNDS").unwrap_or(60);
-    let seeds = seed.map_or(0..rounds, |seed| seed..seed + 1);
+    // A seed alone is one history; with a number of rounds it is the first of so many.
+    let rounds = setting("REELFS_ROUNDS").unwrap_or(if seed.is_some() { 1 } else { 60 });
+    let seeds = seed.unwrap_or(0)..seed.unwrap_or(0) + rounds;
     let began = Instant::now();
     let (next, cuts) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
     std::thread::scope(|scope| {

@@ -177,7 +177,8 @@ impl Scan {
     /// Whether the session ended in order, and this says so.
     pub fn ends_clean(&self) -> bool {
         let last = self.accepted.len().saturating_sub(1);
-        self.facts_of(&self.accepted[last..]).0.last() == Some(&Fact::Clean)
+        let facts = self.facts_of(&self.accepted[last..]).0;
+        matches!(facts.as_slice(), [.., Fact::Clean] | [.., Fact::Clean, Fact::CheckpointEnd])
     }
 
     /// The epoch of the last page.
