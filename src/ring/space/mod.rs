@@ -157,7 +157,7 @@ impl Space {
                     next_chunk: *next_chunk,
                     seal: *seal,
                 };
-                self.check_place(*block, 1..*end_page)?;
+                self.check_fill(&fill)?;
                 self.check_stream(*stream)?;
                 self.set_open(*stream, fill);
             }
