@@ -211,7 +211,8 @@ impl Recording {
             }
             self.writer.end_clip(clip, 0, None);
             self.writer.sync().expect("a flush");
-            assert_eq!(self.writer.set_state(clip, ClipState::Kept { until: None }), Ok(true));
+            let kept = ClipState::Kept { until: None };
+            self.writer.set_state(clip, kept).expect("a closed clip");
         }
         self.writer.sync().expect("a flush");
     }

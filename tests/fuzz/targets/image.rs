@@ -121,7 +121,6 @@ impl Open {
         let expiring = ClipState::Expiring { until: WallTime(START), reason: Reason::Deleted };
         for state in [ClipState::Kept { until: None }, expiring] {
             if let Some(clip) = clips.next() {
-                // Whatever the answer is.
                 let _ = self.writer.set_state(clip, state);
             }
         }
@@ -184,10 +183,10 @@ fn made() -> Image {
         .into();
     open.writer.sync().expect("a flush");
     let kept = ClipState::Kept { until: Some(WallTime(START)) };
-    assert_eq!(open.writer.set_state(clips[2], kept), Ok(true));
+    open.writer.set_state(clips[2], kept).expect("a closed clip");
     let until = WallTime(START + 1);
     let expiring = ClipState::Expiring { until, reason: Reason::Expired };
-    assert_eq!(open.writer.set_state(clips[3], expiring), Ok(true));
+    open.writer.set_state(clips[3], expiring).expect("a closed clip");
     let (from, to) = (WallTime(START), WallTime(START + 5));
     let kind = ObservationKind::Lost;
     let observation = Observation { from, to, kind, number: 3, text: "on the way".into() };

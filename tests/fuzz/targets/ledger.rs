@@ -11,9 +11,9 @@ use super::image::{base, exercise, superblock};
 use super::input::{Input, Output};
 use super::seal::{PAGE, UUID, ledger, seal, u32_at};
 
-/// First byte of an input: the pages are a log of their own in the second area.
+/// First byte of an input: the pages are a log of their own in the area that does not serve.
 const ANEW: u8 = 1;
-/// First byte of an input: the first area is lost.
+/// First byte of an input: the area that serves is lost.
 const ALONE: u8 = 2;
 
 /// First byte of a page: what is not as it should be.
@@ -43,29 +43,47 @@ fn area_pages() -> u32 {
     (superblock().geometry.ledger_area.0 / PAGE as u64) as u32
 }
 
-/// The pages of the log of [`base`], all in the first area.
-fn pages(image: &Image) -> Vec<Vec<u8>> {
+/// The pages of a log in one area.
+fn pages_in(image: &Image, area: usize) -> Vec<Vec<u8>> {
     let page = |number: u32| {
         let mut page = vec![0; PAGE];
-        image.read(area_start(0) + u64::from(number) * PAGE as u64, &mut page);
+        image.read(area_start(area) + u64::from(number) * PAGE as u64, &mut page);
         page
     };
     (0..area_pages()).map(page).take_while(|page| page.starts_with(ledger::MAGIC)).collect()
 }
 
+fn generation(page: &[u8]) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&page[ledger::GENERATION]);
+    u64::from_le_bytes(number)
+}
+
+/// The log of [`base`]: in which area it is, and its pages.
+fn serving() -> &'static (usize, Vec<Vec<u8>>) {
+    static SERVING: OnceLock<(usize, Vec<Vec<u8>>)> = OnceLock::new();
+    SERVING.get_or_init(|| {
+        let logs = [0, 1].map(|area| (area, pages_in(&base(), area)));
+        let newest = |log: &(usize, Vec<Vec<u8>>)| log.1.first().map(|page| generation(page));
+        logs.into_iter().max_by_key(newest).expect("a log")
+    })
+}
+
 impl Log {
     fn anew() -> Log {
-        let (start, pages) = (area_start(1), area_pages());
-        Log { start, pages, generation: 2, epoch: 1 << 20, number: 0, previous: 0 }
+        let (area, pages) = serving();
+        let (start, generation) = (area_start(1 - area), generation(&pages[0]) + 1);
+        Log { start, pages: area_pages(), generation, epoch: 1 << 20, number: 0, previous: 0 }
     }
 
     fn behind() -> Log {
-        static LAST: OnceLock<Vec<u8>> = OnceLock::new();
-        let last = LAST.get_or_init(|| pages(&base()).pop().expect("a log"));
+        let (area, pages) = serving();
+        let last = pages.last().expect("a page");
         let number = u32_at(last, ledger::NUMBER) + 1;
         let previous = u32_at(last, ledger::CHECKSUM);
         let epoch = u64::from(u32_at(last, ledger::EPOCH.start..ledger::EPOCH.start + 4));
-        Log { start: area_start(0), generation: 1, epoch, number, previous, ..Log::anew() }
+        let (start, generation) = (area_start(*area), generation(last));
+        Log { start, generation, epoch, number, previous, ..Log::anew() }
     }
 
     /// Writes the next page of the input; a page behind the end of the area is left out.
@@ -118,7 +136,7 @@ pub fn change(image: &mut Image, data: &[u8]) {
     let mut input = Input(data);
     let how = input.byte();
     if how & ALONE != 0 {
-        image.write(area_start(0), &vec![0xff; area_pages() as usize * PAGE]);
+        image.write(area_start(serving().0), &vec![0xff; area_pages() as usize * PAGE]);
     }
     let mut log = if how & ANEW != 0 { Log::anew() } else { Log::behind() };
     while !input.is_empty() && log.number < log.pages {
@@ -168,7 +186,8 @@ fn more_facts() -> Vec<Fact> {
 }
 
 pub fn seeds() -> Vec<Seed> {
-    let real: Vec<Vec<u8>> = pages(&base())
+    let real: Vec<Vec<u8>> = serving()
+        .1
         .iter()
         .map(|page| {
             let used = usize::from(u16::from_le_bytes([page[ledger::USED.start], page[49]]));
