@@ -21,6 +21,7 @@
 //! | [`camera`] | RTSP in, samples out; the only room that knows retina |
 //! | [`purge`] | carries expiry out, in the background |
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
+//! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips sealed, clips opened as files |
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
@@ -89,6 +90,7 @@
 pub mod archive;
 pub mod camera;
 pub mod catalogue;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod command;

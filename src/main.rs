@@ -1,6 +1,6 @@
 //! `reelfs`: words in, one command carried out, an exit status.
 //!
-//! 0: done. 1: failed. 2: wrong usage or configuration.
+//! 0: done. 1: failed. 2: wrong usage or configuration. `check` has its own: see its help.
 
 use std::fmt::Display;
 use std::io::{Stdout, stdout};
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
-    Cli, Command, FormatArguments, ImportArguments, InspectArguments, RunArguments,
+    CheckArguments, Cli, Command, FormatArguments, ImportArguments, InspectArguments, RunArguments,
     StatusArguments, Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
-    self, CommandError, FormatRequest, ImportRequest, InspectRequest, PlanRequest, Selection,
-    StatusRequest,
+    self, CHECK_FAILED, CheckRequest, CommandError, FormatRequest, ImportRequest, InspectRequest,
+    PlanRequest, Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, system_zone};
 use reelfs::daemon::{self, DaemonError};
@@ -64,11 +64,20 @@ impl From<DaemonError> for Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        // For whoever asks `check`, 2 means that footage is lost.
+        Err(error) if error.use_stderr() && std::env::args().nth(1).as_deref() == Some("check") => {
+            // There is nobody to tell where standard error is closed.
+            let _ = error.print();
+            return ExitCode::from(CHECK_FAILED);
+        }
+        Err(error) => error.exit(),
+    };
     let log = env_logger::Env::default().default_filter_or("info");
     env_logger::Builder::from_env(log).init();
     match carry_out(cli, &mut stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(failure) => {
             eprintln!("reelfs: {}", failure.reason);
             ExitCode::from(failure.status)
@@ -76,12 +85,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(cli: Cli, out: &mut Stdout) -> Result<(), Failure> {
-    match cli.command {
+/// Answers the exit status.
+fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
+    let done = match cli.command {
         Command::Format(arguments) => format(arguments, out),
         Command::Run(arguments) => run(&arguments),
         Command::Status(arguments) => status(&arguments, out),
         Command::Inspect(arguments) => inspect(&arguments, out),
+        Command::Check(arguments) => return check(arguments, out),
         Command::Import(arguments) => import(arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
@@ -89,7 +100,8 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<(), Failure> {
         }
         Command::Man { directory } => pages::write_manuals(&directory)
             .map_err(|error| Failure::new(false, &format!("{}: {error}", directory.display()))),
-    }
+    };
+    done.map(|()| 0)
 }
 
 fn format(arguments: FormatArguments, out: &mut Stdout) -> Result<(), Failure> {
@@ -146,6 +158,14 @@ fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure
         time_text: &|time| time_text(time, zone),
     };
     Ok(command::inspect(&request, out)?)
+}
+
+fn check(arguments: CheckArguments, out: &mut Stdout) -> Result<u8, Failure> {
+    let CheckArguments { path, repair, scrub, rescue, index, json } = arguments;
+    let request = CheckRequest { path, repair, scrub, rescue, index, json };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    command::check(&request, &clock, out)
+        .map_err(|error| Failure { status: CHECK_FAILED, reason: error.to_string() })
 }
 
 fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 21] = [
+const ROOMS: [&[&str]; 22] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
@@ -19,6 +19,7 @@ const ROOMS: [&[&str]; 21] = [
     &["camera"],
     &["purge"],
     &["status"],
+    &["check"],
     &["archive"],
     &["retention"],
     &["view"],

@@ -11,7 +11,7 @@ pub mod quantity;
 pub mod table;
 
 pub use command::{
-    Cli, Command, CompletionsArguments, FormatArguments, ImportArguments, InspectArguments,
-    RunArguments, StatusArguments, Subject, parse,
+    CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, ImportArguments,
+    InspectArguments, RunArguments, StatusArguments, Subject, parse,
 };
 pub use moment::Moment;

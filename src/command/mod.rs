@@ -3,6 +3,7 @@
 //! What a command prints goes to the writer that it is given; progress bars and the log go to
 //! standard error. A reader that has seen enough (`| head`) is no error.
 
+mod check;
 mod contents;
 mod error;
 mod format;
@@ -10,6 +11,7 @@ mod import;
 mod inspect;
 mod status;
 
+pub use check::{CHECK_FAILED, CheckRequest, check};
 pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};
 pub use import::{ImportRequest, import};

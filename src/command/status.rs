@@ -15,7 +15,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::{Access, FileDevice};
 use crate::ring::{Counters, Inspection};
-use crate::status::{CameraStatus, DeviceStatus, RingStatus, Status, camera_totals, ring_status};
+use crate::status::{
+    CameraStatus, DeviceStatus, RingStatus, ScrubFinding, ScrubStatus, Status, camera_totals,
+    ring_status,
+};
 use crate::units::ByteCount;
 use crate::view::utc_timestamp;
 
@@ -151,6 +154,9 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
     if let Some(reason) = &status.expiry_suspended {
         writeln!(out, "{:<12}nothing expires: {reason}", "purge")?;
     }
+    if let Some(scrub) = &status.scrub {
+        writeln!(out, "{:<12}{}", "scrub", scrub_text(scrub))?;
+    }
     if !status.cameras.is_empty() {
         write!(out, "\n{}", cameras_table(&status.cameras))?;
     }
@@ -226,6 +232,25 @@ fn device_text(device: &DeviceStatus) -> Option<String> {
     let failed = kinds.iter().filter(|(_, count)| *count > 0);
     told.extend(failed.map(|(kind, count)| format!("{count} {kind} failed since start")));
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn scrub_text(scrub: &ScrubStatus) -> String {
+    let last = match &scrub.last_complete {
+        Some(at) => format!("the last was complete at {}", whole_second(at)),
+        None => "none complete since the start".to_owned(),
+    };
+    let mut text = format!(
+        "{:.1} % of a pass, {last}; {} tried, damaged places: {}",
+        scrub.progress_percent,
+        size_text(ByteCount(scrub.bytes)),
+        scrub.damaged
+    );
+    if let Some(latest) = scrub.latest.last() {
+        let ScrubFinding { camera, clip, from, to, .. } = latest;
+        let [from, to] = [from, to].map(|time| whole_second(time));
+        let _ = write!(text, "; latest: {camera} from {from} to {to} (clip {clip})");
+    }
+    text
 }
 
 fn cameras_table(cameras: &[CameraStatus]) -> Table {

@@ -246,6 +246,15 @@ impl Section<'_> {
         duration_in_range(self.string(key)?, key)
     }
 
+    /// A length of time: the file's or the default; `None` where it says [`keys::OFF`].
+    pub(super) fn duration_or_off(&self, key: &Key) -> Result<Option<Duration>, ConfigError> {
+        let text = self.string(key)?;
+        if text.value == keys::OFF {
+            return Ok(None);
+        }
+        Ok(Some(duration_in_range(text, key)?.value))
+    }
+
     /// A length of time within the key's range, where the file has it.
     pub(super) fn optional_duration(
         &self,
@@ -294,7 +303,9 @@ fn reason_of(error: &toml::de::Error, text: &str) -> String {
 fn duration_in_range(text: Located<String>, key: &Key) -> Result<Located<Duration>, ConfigError> {
     let value = duration::parse(&text.value).map_err(|error| text.refuse(error.to_string()))?;
     match key.kind {
-        Kind::Duration { least, most } if value < least || value > most => {
+        Kind::Duration { least, most } | Kind::DurationOrOff { least, most }
+            if value < least || value > most =>
+        {
             let [value, least, most] = [value, least, most].map(duration::text);
             Err(text.refuse(format!("{value} is not from {least} to {most}")))
         }
@@ -306,6 +317,9 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
     let right = match key.kind {
         Kind::Boolean => "true or false".to_owned(),
         Kind::Duration { .. } => format!("a duration such as {}", key.example),
+        Kind::DurationOrOff { .. } => {
+            format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
+        }
         Kind::Text | Kind::Path => format!("a text in quotes such as {}", key.example),
     };
     value.refuse(format!("is {}, has to be {right}", type_of(value.value)))

@@ -29,7 +29,17 @@ pub enum Kind {
         /// The longest.
         most: Duration,
     },
+    /// As [`Kind::Duration`], or [`OFF`].
+    DurationOrOff {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
 }
+
+/// What a key says that is not to happen at all.
+pub const OFF: &str = "off";
 
 /// What holds where a key is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +150,19 @@ pub const RING_FLUSH: Key = Key {
     text: "Time between flushes. A power cut costs each camera at most this and one second; a \
            removal outlives one when a flush has covered it. Shorter ones cost a spinning disk \
            more of its time.",
+};
+
+/// `ring.scrub`
+pub const RING_SCRUB: Key = Key {
+    section: &RING,
+    name: "scrub",
+    kind: Kind::DurationOrOff { least: Duration::from_secs(1), most: Duration::from_secs(CENTURY) },
+    absent: Absent::Default("30d"),
+    example: "\"30d\"",
+    text: "Time in which all footage is read once in the background and tried against its \
+           checksums, so that rot is known before somebody needs what it hit. It reads at idle \
+           priority and makes way for recording; what it finds is in the log and in `reelfs \
+           status`. `off` switches it off.",
 };
 
 /// `view.mount`
@@ -298,10 +321,11 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 17] = [
+pub const KEYS: [&Key; 18] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
+    &RING_SCRUB,
     &VIEW_MOUNT,
     &VIEW_ZONE,
     &VIEW_LAYOUT,
@@ -333,7 +357,7 @@ mod tests {
         for key in KEYS {
             let Absent::Default(default) = key.absent else { continue };
             match key.kind {
-                Kind::Duration { least, most } => {
+                Kind::Duration { least, most } | Kind::DurationOrOff { least, most } => {
                     let value = duration::parse(default).unwrap();
                     assert!(least <= value && value <= most, "{}", key.label());
                 }

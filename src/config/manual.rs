@@ -72,6 +72,10 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
         }
+        Kind::DurationOrOff { least, most } => {
+            let [least, most] = [*least, *most].map(duration::text);
+            format!("Duration, {least} to {most}, or \"{}\"", keys::OFF)
+        }
     }
 }
 

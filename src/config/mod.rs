@@ -69,6 +69,8 @@ pub struct RingConfig {
     pub index: PathBuf,
     /// Time between flushes, 200 ms to 60 s.
     pub flush: Duration,
+    /// Time in which all footage is tried once, at least a second; `None`: never.
+    pub scrub: Option<Duration>,
 }
 
 /// `[view]`.
@@ -175,6 +177,7 @@ fn read_ring(section: &Section<'_>, mount: &Path) -> Result<RingConfig, ConfigEr
         device: outside_mount(&keys::RING_DEVICE)?,
         index: outside_mount(&keys::RING_INDEX)?,
         flush: section.duration(&keys::RING_FLUSH)?.value,
+        scrub: section.duration_or_off(&keys::RING_SCRUB)?,
     })
 }
 
@@ -276,9 +279,23 @@ url = "rtsp://192.0.2.11/stream1"
         assert_eq!(config.ring.index, Path::new("/var/lib/reelfs/index"));
         assert_eq!(config.ring.flush, Duration::from_secs(2));
         assert_eq!(config.view.layout, "%Y-%m-%d/{camera}/%H-%M-%S.mp4");
+        assert_eq!(config.ring.scrub, Some(Duration::from_secs(30 * 86_400)));
         assert_eq!(config.purge.retain, None);
         assert!(!config.purge.wipe && !config.view.allow_other);
         assert!(config.cameras.is_empty());
+    }
+
+    #[test]
+    fn the_scrub_can_be_switched_off_and_nothing_else_can() {
+        let with = |line: &str| WHOLE.replacen("flush = \"2s\"", line, 1);
+        assert_eq!(parse(&with("scrub = \"off\"")).unwrap().ring.scrub, None);
+        let hour = parse(&with("scrub = \"1h\"")).unwrap().ring.scrub;
+        assert_eq!(hour, Some(Duration::from_secs(3600)));
+        assert!(parse(&with("flush = \"off\"")).is_err());
+        let error = parse(&with("scrub = \"0s\"")).expect_err("too short").to_string();
+        assert!(error.contains("ring.scrub: 0s is not from 1s to"), "{error}");
+        let error = parse(&with("scrub = 30")).expect_err("a number").to_string();
+        assert!(error.ends_with("has to be a duration such as \"30d\", or \"off\""), "{error}");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Wires the rooms, owns threads, signals and the order of shutdown: `reelfs run`.
 //!
 //! Start-up: mount point, device, ring (which tells the catalogue what there is), index, mount,
-//! recorders, purge. Shutdown goes the other way round, so that each part still finds below it
-//! what it needs.
+//! recorders, purge, scrub. Shutdown goes the other way round, so that each part still finds below
+//! it what it needs.
 
 mod listener;
 mod owner;
 mod reporter;
 mod running;
+mod scrub;
 mod source;
 mod streams;
 
@@ -327,6 +328,7 @@ fn start(
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
     let purger = start_purge(config, store, &enrolled)?;
+    let scrubber = scrub::start_scrub(config, store)?;
     let zone = layout.zone(config.view.zone);
     let length = i64::try_from(config.view.clip.as_nanos()).unwrap_or(i64::MAX);
     let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
@@ -350,7 +352,7 @@ fn start(
         })
         .collect();
     steps.done(&format!("{} cameras", recorders.len()));
-    reporter.begin(recorders, purger);
+    reporter.begin(recorders, purger, scrubber);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
     Ok(Running { reporter, view, mounted, runtime, writer })
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Store;
+use super::scrub::scrub_status;
 use crate::archive::Archive;
+use crate::check::Scrubber;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
@@ -33,6 +35,7 @@ pub(super) struct Reporter {
 struct Parts {
     recorders: Vec<(String, RecorderHandle)>,
     purger: Option<Purger>,
+    scrubber: Option<Scrubber>,
 }
 
 impl Reporter {
@@ -58,13 +61,21 @@ impl Reporter {
     }
 
     /// Everything runs.
-    pub(super) fn begin(&self, recorders: Vec<(String, RecorderHandle)>, purger: Purger) {
-        *self.parts() = Parts { recorders, purger: Some(purger) };
+    pub(super) fn begin(
+        &self,
+        recorders: Vec<(String, RecorderHandle)>,
+        purger: Purger,
+        scrubber: Option<Scrubber>,
+    ) {
+        *self.parts() = Parts { recorders, purger: Some(purger), scrubber };
     }
 
-    /// Everything is to be stopped, by the caller.
+    /// The scrub stops; everything else is to be stopped by the caller.
     pub(super) fn end(&self) -> (Vec<(String, RecorderHandle)>, Option<Purger>) {
         let parts = std::mem::take(&mut *self.parts());
+        if let Some(scrubber) = parts.scrubber {
+            scrubber.stop();
+        }
         (parts.recorders, parts.purger)
     }
 
@@ -120,6 +131,7 @@ impl Reporter {
                 let ahead = seconds(suspension.step_nanos);
                 format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)
             }),
+            scrub: parts.scrubber.as_ref().map(|scrubber| scrub_status(&scrubber.counters())),
             cameras,
         }
     }

@@ -14,10 +14,13 @@
 //! Only `<directory>/sled` and `<directory>/sled.discarded` are ever removed, so that a directory
 //! that was named by mistake loses nothing.
 
+mod audit;
 mod queue;
 mod record;
 mod store;
 mod worker;
+
+pub use audit::{Audit, NoAudit, set_aside};
 
 use std::path::Path;
 use std::sync::Arc;

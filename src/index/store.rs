@@ -66,6 +66,20 @@ impl Store {
         })
     }
 
+    /// Opens a copy of an index, whoever's it is, and answers whose.
+    pub(super) fn look_at(path: &Path) -> Result<(Store, Owner), Trouble> {
+        guarded(|| {
+            let config = sled::Config::new();
+            let config = config.path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+            let database = config.open()?;
+            let file_path = path.join("db");
+            let file = File::open(&file_path).map_err(|source| files(&file_path, source))?;
+            let owner = database.get(record::OWNER_KEY)?.ok_or(Trouble::NoOwner)?;
+            let owner = record::decode_owner(&owner)?;
+            Ok((Store { database, file }, owner))
+        })
+    }
+
     /// Checks whose index this is, and writes down that it is `owner`'s.
     fn claim(&self, owner: &Owner) -> Result<(), Trouble> {
         match self.database.get(record::OWNER_KEY)? {

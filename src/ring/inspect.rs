@@ -14,7 +14,7 @@ use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, Wall
 
 /// A ring as it stands on the device.
 pub struct Inspection<'a> {
-    device: &'a dyn Device,
+    pub(super) device: &'a dyn Device,
     /// What the ring is.
     pub superblock: Superblock,
     /// The first superblock is damaged.
@@ -23,7 +23,7 @@ pub struct Inspection<'a> {
     pub facts: Vec<Fact>,
     /// What the ledger said of itself.
     pub findings: Findings,
-    space: Space,
+    pub(super) space: Space,
 }
 
 /// What a block is in use for.

@@ -16,6 +16,7 @@ mod ledger;
 mod page;
 mod read;
 mod recovery;
+mod scrub;
 mod space;
 mod superblock;
 mod tables;
@@ -37,6 +38,10 @@ pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
 pub use recovery::{Opening, Rescued, read_superblock, repair_superblocks};
+pub use scrub::{
+    Behind, Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
+    TriedChunk, UnknownClip, Wrong, superblock_copies,
+};
 pub use space::{ClipRecord, Fill};
 pub use superblock::{
     BLOCKS_MIN, Geometry, LABEL_BYTES_MAX, NotASuperblock, Superblock, Unsuitable,

@@ -26,6 +26,9 @@ pub struct Status {
     pub device: DeviceStatus,
     /// Why nothing expires at present, if so.
     pub expiry_suspended: Option<String>,
+    /// The background scrub, where a daemon runs one.
+    #[serde(default)]
+    pub scrub: Option<ScrubStatus>,
     /// Streams in the order of the configuration; those that have left it behind them.
     pub cameras: Vec<CameraStatus>,
 }
@@ -83,6 +86,44 @@ pub struct DeviceStatus {
     pub write_errors: u64,
     /// Flushes that failed.
     pub flush_errors: u64,
+}
+
+/// The background scrub, since the daemon started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScrubStatus {
+    /// Part of the ring that the present pass has been through, in percent.
+    pub progress_percent: f64,
+    /// When the last pass was complete.
+    pub last_complete: Option<String>,
+    /// Chunks tried.
+    pub chunks: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Places that are damaged.
+    pub damaged: u64,
+    /// The latest of them, the newest last.
+    pub latest: Vec<ScrubFinding>,
+}
+
+/// A damaged place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubFinding {
+    /// When it was found.
+    pub at: String,
+    /// The camera.
+    pub camera: String,
+    /// The clip, as `session.counter`.
+    pub clip: String,
+    /// When what is hit begins.
+    pub from: String,
+    /// When it ends.
+    pub to: String,
+    /// Block of the ring.
+    pub block: u32,
+    /// Page of 4 KiB, from the beginning of the block.
+    pub page: u32,
+    /// What is wrong.
+    pub found: String,
 }
 
 /// A stream.

@@ -118,6 +118,7 @@ impl Ledger {
             findings.rotten.extend(&scan.findings.rotten);
             findings.torn_tail += scan.findings.torn_tail;
         }
+        findings.rotten.sort_unstable();
         let choice = match (areas.pop(), areas.pop()) {
             (Some(newer), Some(older)) => choose(newer, older),
             (Some(only), None) => alone(only),

@@ -1,0 +1,223 @@
+//! Compares superblocks, ledger, blocks and index with one another, and says what differs.
+//!
+//! [`check`] looks at a ring and writes nothing, also while a daemon records: what is found wrong
+//! with a clip that the daemon has given up meanwhile is left out. Each [`Finding`] is a place,
+//! what was found there, what was expected, and what that costs. [`Scrubber`] does the part of it
+//! that reads every sample in the daemon, at its own slow pace.
+
+mod blocks;
+mod clips;
+mod facts;
+mod finding;
+mod idle;
+mod indexed;
+mod ledger;
+mod names;
+mod pass;
+mod report;
+mod samples;
+mod scrubber;
+mod superblocks;
+
+pub use finding::{Cost, Finding, Loss, Place};
+pub use names::Span;
+pub use report::{FINDINGS_MAX, Report};
+pub use scrubber::{Damage, LATEST_MAX, ScrubCounters, Scrubber};
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::device::Device;
+use crate::index::Audit;
+use crate::ring::{ClipState, Inspection, RingError};
+use crate::segment::Growth;
+use crate::units::Sequence;
+use crate::view::utc_timestamp;
+use names::Names;
+
+/// A ledger that is being written to may look torn for a moment: it is read again, so often ...
+const LEDGER_READS_MAX: u32 = 4;
+/// ... and after this time.
+const LEDGER_WAIT: Duration = Duration::from_millis(500);
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Every sample, too.
+    pub scrub: bool,
+    /// The directory of the index, to be compared with the ring.
+    pub index: Option<&'a Path>,
+    /// A daemon writes to the ring.
+    pub live: bool,
+}
+
+/// What is being gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Clips: headers and tables. Counted in clips.
+    Clips,
+    /// Headers of blocks. Counted in blocks.
+    Blocks,
+    /// Samples. Counted in bytes.
+    Samples,
+}
+
+/// How far a check has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which part of it.
+    pub phase: Phase,
+    /// Done of it.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// Who hears of a check while it goes on.
+pub trait Listener {
+    /// Something was found; while a daemon writes, only at the end.
+    fn found(&mut self, finding: &Finding);
+
+    /// Something is worth knowing.
+    fn noted(&mut self, note: &str);
+
+    /// It has come so far.
+    fn progress(&mut self, progress: Progress);
+}
+
+/// A check that goes on.
+struct Checker<'a> {
+    inspection: Inspection<'a>,
+    options: Options<'a>,
+    names: Names,
+    index: Option<Audit>,
+    report: Report,
+    listener: &'a mut dyn Listener,
+}
+
+/// Compares everything that a ring says of itself.
+///
+/// # Errors
+/// There is no ring that can be looked at: see [`RingError`]. Both superblocks are gone, or
+/// neither ledger area has a complete checkpoint.
+pub fn check<'a>(
+    device: &'a dyn Device,
+    options: &Options<'a>,
+    listener: &'a mut dyn Listener,
+) -> Result<Report, RingError> {
+    let inspection = open(device, options.live)?;
+    let names = Names::of(&inspection);
+    let (options, report) = (*options, Report::default());
+    let mut checker = Checker { inspection, options, names, index: None, report, listener };
+    if options.live {
+        checker.note("a daemon records: what grows may look half-written".into());
+    }
+    checker.check_superblocks(device);
+    checker.check_ledger();
+    checker.note_what_grows();
+    checker.check_facts();
+    if let Some(directory) = options.index {
+        checker.open_index(directory);
+    }
+    checker.check_blocks();
+    checker.check_clips();
+    if options.scrub {
+        checker.check_samples();
+    }
+    checker.finish(device)
+}
+
+fn open(device: &dyn Device, live: bool) -> Result<Inspection<'_>, RingError> {
+    let mut reads = 1;
+    loop {
+        let opened = Inspection::open(device);
+        let sound = opened.as_ref().is_ok_and(|inspection| inspection.findings.is_clean());
+        if sound || !live || reads == LEDGER_READS_MAX {
+            return opened;
+        }
+        reads += 1;
+        std::thread::sleep(LEDGER_WAIT);
+    }
+}
+
+impl Checker<'_> {
+    fn tell(&mut self, finding: Finding) {
+        if !self.options.live {
+            self.listener.found(&finding);
+        }
+        self.report.take(finding);
+    }
+
+    fn note(&mut self, note: String) {
+        self.listener.noted(&note);
+        self.report.notes.push(note);
+    }
+
+    fn step(&mut self, phase: Phase, done: u64, total: u64) {
+        self.listener.progress(Progress { phase, done, total });
+    }
+
+    /// What a crash leaves is no damage: it is said what the next opening for writing does.
+    fn note_what_grows(&mut self) {
+        if self.inspection.is_clean() || self.options.live {
+            return;
+        }
+        self.report.is_unclean = true;
+        self.note("the last session did not end in order: the next `run` closes what grows".into());
+        let growing = self.inspection.clips().filter(|(_, record)| record.state.is_none());
+        let lines = growing.map(|(clip, record)| {
+            let growth = Growth::decode(&record.fact).ok();
+            let from = growth.as_ref().map(|growth| growth.start);
+            let camera = self.names.camera(record.stream, from);
+            let span = growth.map_or_else(String::new, |growth| {
+                let [from, to] = [growth.start, growth.end()].map(utc_timestamp);
+                format!(" from {from} to {to}")
+            });
+            format!("clip {clip} of {camera} grows{span}, and goes on behind that")
+        });
+        let mut lines: Vec<String> = lines.collect();
+        match self.inspection.behind() {
+            Ok(behind) => lines.extend(behind.iter().map(|behind| {
+                let camera = self.names.camera(behind.stream, None);
+                let (chunks, block) = (behind.chunks, behind.block);
+                format!("{chunks} chunks of {camera} in block {block} are to be taken over")
+            })),
+            Err(error) => lines.push(format!("what is to be taken over can't be read: {error}")),
+        }
+        for line in lines {
+            self.note(line);
+        }
+    }
+
+    fn finish(mut self, device: &dyn Device) -> Result<Report, RingError> {
+        let bad = (0..self.inspection.superblock.geometry.block_count)
+            .filter(|block| self.inspection.is_bad(crate::units::BlockNumber(*block)));
+        let bad = bad.count();
+        if bad > 0 {
+            self.note(format!("{bad} blocks have refused a write, and are not used any more"));
+        }
+        if self.options.live {
+            let now = Inspection::open(device)?;
+            self.report.forget(|finding| is_gone(&now, finding));
+            for finding in &self.report.findings {
+                self.listener.found(finding);
+            }
+        }
+        Ok(self.report)
+    }
+}
+
+/// Whether the clip or the block's life that a finding speaks of is not there any more.
+fn is_gone(now: &Inspection<'_>, finding: &Finding) -> bool {
+    let place = &finding.place;
+    let other_life = place
+        .block
+        .zip(place.life)
+        .is_some_and(|(block, life)| now.life(crate::units::BlockNumber(block)) != Sequence(life));
+    let clip_gone = place.clip_id.is_some_and(|clip| {
+        let mut clips = now.clips();
+        let record = clips.find(|(known, _)| *known == clip).map(|(_, record)| record);
+        record.is_none_or(|record| matches!(record.state, Some(ClipState::Purging { .. })))
+    });
+    other_life || clip_gone
+}

@@ -1,0 +1,201 @@
+//! `reelfs check`: what of a ring disagrees, and putting it right where that is asked for.
+
+mod mend;
+mod meter;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::contents::of_ring;
+use super::{CommandError, unless_closed};
+use crate::check::{self, Finding, Listener, Options, Progress, Report};
+use crate::clock::Clock;
+use crate::device::{Access, Device, FileDevice};
+use crate::ring::RingError;
+use meter::Meter;
+
+/// What to check, and what to do about it.
+#[derive(Clone, Debug)]
+pub struct CheckRequest {
+    /// The block device or file.
+    pub path: PathBuf,
+    /// Whether what can be put right is.
+    pub repair: bool,
+    /// Whether every sample is read.
+    pub scrub: bool,
+    /// Whether the ledger is made anew from the blocks.
+    pub rescue: bool,
+    /// The directory of the index, to be compared with the ring.
+    pub index: Option<PathBuf>,
+    /// JSON for programs, rather than lines for people.
+    pub json: bool,
+}
+
+/// The check could not be made.
+pub const CHECK_FAILED: u8 = 3;
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Answer<'a> {
+    path: String,
+    status: u8,
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Cameras and clips whose footage is hit.
+    losses: Vec<String>,
+    /// What has been put right.
+    repaired: &'a [String],
+}
+
+/// Prints what disagrees, and puts it right where the request says so. Answers the exit status: 0
+/// nothing disagrees, 1 what does costs no footage, or has been put right, 2 footage is lost.
+///
+/// # Errors
+/// There is no ring, it can't be read, or it is in use while it is to be written to.
+pub fn check(
+    request: &CheckRequest,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let writes = request.repair || request.rescue;
+    let access = if writes { Access::Exclusive } else { Access::ReadOnly };
+    let device = Arc::new(FileDevice::open(&request.path, access)?);
+    let mut status = 0;
+    let outcome = if request.rescue {
+        mend::rescue(request, device, clock, out).map(|()| status = 1)
+    } else {
+        look(request, device, clock, out).map(|answered| status = answered)
+    };
+    unless_closed(outcome)?;
+    Ok(status)
+}
+
+fn look(
+    request: &CheckRequest,
+    device: Arc<FileDevice>,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let live = !request.repair && is_written_to(&request.path);
+    let index = request.index.as_deref();
+    let options = Options { scrub: request.scrub, index, live };
+    let mut printer = Printer::new(out, request.json);
+    let report = printer.check(&*device, &options).map_err(|reason| match reason {
+        RingError::LedgerLost => CommandError::Failed(format!(
+            "{}: {reason}; --rescue makes a new ledger from the blocks",
+            request.path.display()
+        )),
+        reason => of_ring(&request.path)(reason),
+    })?;
+    printer.finish()?;
+    let mut repaired = Vec::new();
+    if request.repair {
+        repaired = mend::repair(request, &report, device, clock)?;
+    }
+    let status = report.status().max(u8::from(!repaired.is_empty()));
+    if request.json {
+        let path = request.path.display().to_string();
+        let (losses, repaired) = (report.losses(), &repaired[..]);
+        let answer = Answer { path, status, report: &report, losses, repaired };
+        serde_json::to_writer_pretty(&mut *out, &answer).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print_end(request, &report, &repaired, out)?;
+    }
+    out.flush()?;
+    Ok(status)
+}
+
+/// Whether another program has the ring open to write: it holds a lock then.
+fn is_written_to(path: &Path) -> bool {
+    // Released at once: a daemon may start beside the check.
+    let tried = File::open(path).map(|file| file.try_lock_shared());
+    matches!(tried, Ok(Err(std::fs::TryLockError::WouldBlock)))
+}
+
+fn print_end(
+    request: &CheckRequest,
+    report: &Report,
+    repaired: &[String],
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    for line in repaired {
+        writeln!(out, "repaired: {line}")?;
+    }
+    let tried = match request.scrub {
+        true => format!("{} of them with all their data", report.chunks_tried),
+        false => "their data was not read".to_owned(),
+    };
+    let looked = format!("{} clips, {} chunks, {tried}", report.clips, report.chunks);
+    let path = request.path.display();
+    let losses = report.losses();
+    match (report.findings_count, report.footage_count) {
+        (0, _) => writeln!(out, "{path}: clean: {looked}")?,
+        (count, 0) => {
+            let advice = if request.repair { "" } else { " (see --repair)" };
+            writeln!(out, "{path}: findings: {count}, no footage is lost{advice}: {looked}")?;
+        }
+        (count, footage) => {
+            writeln!(
+                out,
+                "{path}: findings: {count}, of them costing footage: {footage}: {looked}"
+            )?;
+        }
+    }
+    for loss in losses {
+        writeln!(out, "footage is lost: {loss}")?;
+    }
+    Ok(())
+}
+
+/// Prints while a check goes on.
+struct Printer<'a> {
+    out: &'a mut dyn Write,
+    json: bool,
+    meter: Meter,
+    /// What the writer said: the check goes on to its end, which is soon where nothing is read.
+    failed: Option<std::io::Error>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(out: &'a mut dyn Write, json: bool) -> Printer<'a> {
+        Printer { out, json, meter: Meter::new(), failed: None }
+    }
+
+    fn check(&mut self, device: &dyn Device, options: &Options<'_>) -> Result<Report, RingError> {
+        let report = check::check(device, options, self);
+        self.meter.finish();
+        report
+    }
+
+    fn line(&mut self, line: &str) {
+        if self.json || self.failed.is_some() {
+            return;
+        }
+        let out = &mut *self.out;
+        self.failed =
+            self.meter.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush())).err();
+    }
+
+    fn finish(self) -> Result<(), CommandError> {
+        self.failed.map_or(Ok(()), |error| Err(CommandError::Output(error)))
+    }
+}
+
+impl Listener for Printer<'_> {
+    fn found(&mut self, finding: &Finding) {
+        self.line(&finding.to_string());
+    }
+
+    fn noted(&mut self, note: &str) {
+        self.line(&format!("note: {note}"));
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.meter.show(progress);
+    }
+}

@@ -1,0 +1,176 @@
+//! Putting a ring right: superblocks, what a crash left, the ledger, the index.
+
+use std::io::Write;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::CheckRequest;
+use crate::archive::{Listener, Scribe};
+use crate::catalogue::{Catalogue, Change};
+use crate::check::{self, Finding, Options, Progress, Report};
+use crate::clock::Clock;
+use crate::command::CommandError;
+use crate::command::contents::of_ring;
+use crate::device::{Device, FileDevice};
+use crate::index;
+use crate::ring::{self, Ring, RingError, Settings};
+
+/// Nobody shows the ring while it is put right.
+struct Nobody;
+
+impl Listener for Nobody {
+    fn changed(&mut self, _: &Change) {}
+    fn flush_due(&mut self) {}
+}
+
+impl check::Listener for Nobody {
+    fn found(&mut self, _: &Finding) {}
+    fn noted(&mut self, _: &str) {}
+    fn progress(&mut self, _: Progress) {}
+}
+
+/// No flush comes by itself: each is asked for.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// A part of a checkpoint that is certainly written with one flush, in bytes.
+const CHECKPOINT_STEP_BYTES: u64 = 1 << 20;
+
+fn scribe() -> Box<Scribe> {
+    let catalogue = Arc::new(RwLock::new(Catalogue::new()));
+    Box::new(Scribe::new(catalogue, Box::new(Nobody)))
+}
+
+/// Puts right what `report` found and can be. Answers what was done, in words.
+pub(super) fn repair(
+    request: &CheckRequest,
+    report: &Report,
+    device: Arc<FileDevice>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<String>, CommandError> {
+    let fail = of_ring(&request.path);
+    let mut done = Vec::new();
+    if report.superblock_is_damaged && ring::repair_superblocks(&*device).map_err(&fail)? {
+        done.push("a superblock is written again from the other".to_owned());
+    }
+    if report.has_unknown {
+        log::warn!(
+            "{}: the ledger is left as it is: a new one would give up the footage that no fact \
+             knows any more. `reelfs check --rescue` finds it, and forgets what was deleted; \
+             `reelfs run` goes on without it",
+            request.path.display()
+        );
+    } else if report.is_unclean || !report.ledger_is_sound {
+        done.extend(reopen(device, clock).map_err(&fail)?);
+    }
+    if report.index_differs
+        && let Some(directory) = &request.index
+    {
+        index::set_aside(directory).map_err(|source| CommandError::System {
+            what: directory.display().to_string(),
+            source,
+        })?;
+        done.push("the index is set aside as sled.discarded: it fills again by itself".to_owned());
+    }
+    Ok(done)
+}
+
+/// Opens the ring as the daemon does, which closes what grows, and closes it in order behind a
+/// new checkpoint.
+fn reopen(device: Arc<FileDevice>, clock: &Arc<dyn Clock>) -> Result<Vec<String>, RingError> {
+    let settings = Settings { flush_interval: FLUSH_INTERVAL, wipe: false };
+    let (ring, writer, opening) = Ring::open(device, clock.clone(), &settings, scribe())?;
+    if !opening.findings.is_clean() {
+        // Each flush takes part of the checkpoint along.
+        let length = ring.superblock().geometry.ledger_area.0;
+        for _ in 0..=length.div_ceil(CHECKPOINT_STEP_BYTES) {
+            writer.sync()?;
+        }
+    }
+    writer.close()?;
+    let mut done = Vec::new();
+    if !opening.was_clean {
+        done.push(format!(
+            "{} growing clips are closed, with {} chunks that no fact spoke of",
+            opening.clips_recovered, opening.chunks_recovered
+        ));
+    }
+    if !opening.findings.is_clean() {
+        done.push("the ledger has a new checkpoint".to_owned());
+    }
+    if !opening.clips_found.is_empty() {
+        let count = opening.clips_found.len();
+        done.push(format!("{count} clips that nobody can vouch for are in .trash"));
+    }
+    Ok(done)
+}
+
+/// Makes the ledger anew from the blocks.
+pub(super) fn rescue(
+    request: &CheckRequest,
+    device: Arc<FileDevice>,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    let fail = of_ring(&request.path);
+    refuse_good_ledger(request, &*device)?;
+    let superblock = ring::repair_superblocks(&*device).map_err(&fail)?;
+    let template = "{wide_bar} block {pos} of {len}, {eta} left";
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(0);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let mut progress = |block: crate::units::BlockNumber, count: u32| {
+        bar.set_length(u64::from(count));
+        bar.set_position(u64::from(block.0));
+    };
+    let rescued = Ring::rescue(device, clock.clone(), scribe(), &mut progress);
+    bar.finish_and_clear();
+    let rescued = rescued.map_err(&fail)?;
+    let path = request.path.display();
+    if request.json {
+        let answer = serde_json::json!({
+            "path": path.to_string(),
+            "status": 1,
+            "superblock_repaired": superblock,
+            "blocks_read": rescued.blocks_read,
+            "blocks_unreadable": rescued.blocks_unreadable,
+            "clips_found": rescued.clips_found,
+            "chunks_found": rescued.chunks_found,
+            "streams_found": rescued.streams_found,
+        });
+        writeln!(out, "{answer:#}")?;
+    } else {
+        if superblock {
+            writeln!(out, "repaired: a superblock is written again from the other")?;
+        }
+        writeln!(
+            out,
+            "{path}: a new ledger from {} blocks ({} unreadable): {} clips of {} cameras, {} \
+             chunks; all of them are in .trash, and mv brings them back",
+            rescued.blocks_read,
+            rescued.blocks_unreadable,
+            rescued.clips_found,
+            rescued.streams_found,
+            rescued.chunks_found
+        )?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A rescue knows nothing of deletions, so that it is refused where the ledger still does.
+fn refuse_good_ledger(request: &CheckRequest, device: &dyn Device) -> Result<(), CommandError> {
+    match check::check(device, &Options::default(), &mut Nobody) {
+        Ok(report) if report.ledger_is_complete && !report.has_unknown => {
+            Err(CommandError::Failed(format!(
+                "{}: its ledger is good: a rescue would forget what was deleted and what was kept, \
+             and put every clip into .trash; nothing was changed",
+                request.path.display()
+            )))
+        }
+        Ok(_) | Err(RingError::LedgerLost) => Ok(()),
+        // One area can't be read, and the other has no checkpoint.
+        Err(RingError::Device { .. }) => Ok(()),
+        Err(reason) => Err(of_ring(&request.path)(reason)),
+    }
+}

@@ -1,0 +1,109 @@
+//! How far a check has come, on standard error: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::check::{Phase, Progress};
+use crate::cli::quantity::{duration_text, size_text};
+use crate::units::ByteCount;
+
+/// Between two lines where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows one phase after another.
+pub(super) struct Meter {
+    is_terminal: bool,
+    phase: Option<Phase>,
+    began: Instant,
+    told: Instant,
+    bar: ProgressBar,
+}
+
+impl Meter {
+    /// Nothing is shown yet.
+    pub fn new() -> Meter {
+        let now = Instant::now();
+        let is_terminal = std::io::stderr().is_terminal();
+        Meter { is_terminal, phase: None, began: now, told: now, bar: ProgressBar::hidden() }
+    }
+
+    /// Shows how far it has come.
+    pub fn show(&mut self, progress: Progress) {
+        if self.phase != Some(progress.phase) {
+            self.begin(progress);
+        }
+        if self.is_terminal {
+            self.bar.set_position(progress.done);
+        } else if self.told.elapsed() >= LINE_INTERVAL {
+            self.told = Instant::now();
+            eprintln!("{}", line(progress, self.began.elapsed()));
+        }
+    }
+
+    fn begin(&mut self, progress: Progress) {
+        self.phase = Some(progress.phase);
+        (self.began, self.told) = (Instant::now(), Instant::now());
+        if !self.is_terminal {
+            return;
+        }
+        self.bar.finish_and_clear();
+        let template = match progress.phase {
+            Phase::Clips => "clips {wide_bar} {pos} of {len}, {eta} left",
+            Phase::Blocks => "blocks {wide_bar} {pos} of {len}, {eta} left",
+            Phase::Samples => {
+                "samples {wide_bar} {binary_bytes} of {binary_total_bytes}, \
+                 {binary_bytes_per_sec}, {eta} left"
+            }
+        };
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar = ProgressBar::new(progress.total).with_style(style);
+    }
+
+    /// Prints something without the bar in its way.
+    pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        if self.is_terminal { self.bar.suspend(print) } else { print() }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn line(progress: Progress, elapsed: Duration) -> String {
+    let Progress { phase, done, total } = progress;
+    let percent = (done * 100).checked_div(total).unwrap_or(100);
+    let left = total.saturating_sub(done) as f64 / done.max(1) as f64 * elapsed.as_secs_f64();
+    let left = match done {
+        0 => String::new(),
+        _ => format!(", {} left", duration_text(Duration::from_secs(left.min(1e9) as u64))),
+    };
+    match phase {
+        Phase::Clips => format!("clips: {percent} % of {total}{left}"),
+        Phase::Blocks => format!("blocks: {percent} % of {total}{left}"),
+        Phase::Samples => {
+            let rate = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+            let [total, rate] = [total, rate].map(|bytes| size_text(ByteCount(bytes)));
+            format!("samples: {percent} % of {total}, {rate}/s{left}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long_still() {
+        let progress = Progress { phase: Phase::Samples, done: 1 << 30, total: 4 << 30 };
+        let text = line(progress, Duration::from_secs(64));
+        assert_eq!(text, "samples: 25 % of 4.00 GiB, 16.0 MiB/s, 3m 12s left");
+        let progress = Progress { phase: Phase::Clips, done: 0, total: 7 };
+        assert_eq!(line(progress, Duration::ZERO), "clips: 0 % of 7");
+        let progress = Progress { phase: Phase::Blocks, done: 0, total: 0 };
+        assert_eq!(line(progress, Duration::ZERO), "blocks: 100 % of 0");
+    }
+}
