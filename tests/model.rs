@@ -76,8 +76,8 @@ impl Plan {
 impl Plan {
     /// With fewer than four blocks for each stream `run` would refuse it: growing clips may have
     /// to be closed early.
-    fn is_tight(&self, blocks_bad: u64) -> bool {
-        self.length / self.block_length < 4 * self.streams + blocks_bad
+    fn is_tight(&self, blocks_of_no_use: u64) -> bool {
+        self.length / self.block_length < 4 * self.streams + blocks_of_no_use
     }
 }
 
@@ -96,6 +96,8 @@ struct Round {
     barrier: u64,
     /// Something has failed since the last `sync` that did not.
     failed: bool,
+    /// The ring has since given a clip up that grew.
+    closed_early: bool,
     /// `chunks_dropped`, as it was then.
     dropped: u64,
     /// The highest number ever given to a clip.
@@ -199,6 +201,7 @@ impl Round {
             growing: BTreeMap::new(),
             barrier: 0,
             failed: false,
+            closed_early: false,
             dropped: 0,
             last_clip: ClipId::default(),
             damaged: BTreeMap::new(),
@@ -278,6 +281,7 @@ impl Round {
             }
             if told.gone.contains(&id) {
                 assert!(!clip.is_kept(), "clip {id} is kept, and was evicted");
+                self.closed_early |= !clip.ended;
                 if !clip.is_purging() {
                     evicted.push(id);
                 }
@@ -359,6 +363,12 @@ impl Round {
         let listed: Vec<ClipId> = listed.map(|(id, _)| *id).collect();
         let wanted = self.dice.roll(listed.len().max(1) as u64) as usize;
         listed.get(wanted).copied()
+    }
+
+    /// Whether growing clips may be closed early, and chunks dropped, for want of space.
+    fn may_be_full(&self) -> bool {
+        let kept = self.kept_blocks() as u64;
+        self.closed_early || self.plan.keeps_all || self.plan.is_tight(self.blocks_bad + kept)
     }
 
     fn kept_blocks(&self) -> usize {
@@ -510,7 +520,7 @@ impl Round {
             assert!(done, "clip {id} has ended and is not listed");
             clip.ended |= clip.listed.is_some();
         }
-        let excused = self.failed || self.plan.keeps_all || self.plan.is_tight(self.blocks_bad);
+        let excused = self.failed || self.may_be_full();
         assert!(lost.is_empty() || dropped > self.dropped, "{lost:?}: lost, and not counted");
         let plan = &self.plan;
         assert!(excused || dropped == self.dropped, "{lost:?}: dropped without a reason: {plan:?}");
@@ -520,6 +530,7 @@ impl Round {
         self.naive.dead.extend(nothing);
         self.naive.clips.retain(|_, clip| !clip.ended || clip.listed.is_some());
         self.dropped = dropped;
+        self.closed_early = false;
         self.failed = self.disk.may_fail();
     }
 }
@@ -652,7 +663,7 @@ impl Round {
 
     /// Ends in order, and begins again: everything is as it was.
     fn reopen(&mut self) {
-        if self.failed || self.plan.keeps_all || self.dice.roll(2) == 0 {
+        if self.failed || self.may_be_full() || self.dice.roll(2) == 0 {
             self.sync_until_good();
         }
         let closed = self.open.writer.close();
@@ -736,6 +747,7 @@ impl Round {
         self.take_over_observations();
         self.growing.clear();
         self.evictable.clear();
+        self.closed_early = false;
         self.dropped = self.open.ring.counters().chunks_dropped;
         self.failed = self.disk.may_fail();
         self.hear();
