@@ -50,6 +50,8 @@
 //! 1. **The ring is the truth.** Media, tables, parameters, clips, states, streams and
 //!    observations can be read back from the device alone.
 //!    `test: removed_clips_stay_hidden_and_all_others_as_they_were_without_the_index`
+//!    `test: a_damaged_index_costs_no_byte_no_listing_and_no_frame`
+//!    `test: without_any_ledger_a_rescue_finds_every_clip_as_it_was`
 //! 2. **What is listed is on disk.** A sample is in a listed file only after a flush covers it.
 //!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 3. **A closed file never changes:** same name, inode, size and bytes for every reader, after
@@ -61,6 +63,8 @@
 //! 5. **A power cut costs at most the flush interval plus one second** of each stream, and nothing
 //!    that was flushed before.
 //!    `test: a_killed_daemon_loses_no_more_than_the_flush_interval_and_a_second`
+//!    `test: a_daemon_that_is_killed_again_and_again_keeps_what_it_had`
+//!    `test: whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little`
 //! 6. **`rm` hides at once and is durable within the flush interval.** Once purged, no sample can
 //!    be read through the mount; with `purge.wipe`, none from the device either.
 //!    `test: a_synced_removal_is_durable_at_once`
@@ -76,9 +80,11 @@
 //! 9. **Recording waits for nobody:** what cannot be stored is dropped in whole groups of
 //!    pictures, counted, logged, and shown as a gap.
 //!    `test: a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else`
+//!    `test: a_disk_that_stalls_costs_whole_groups_beyond_the_queue_and_no_session`
 //! 10. **Nothing read from a disk, a network or a file can panic the daemon** or make it allocate
 //!     without bound.
 //!     `test: a_ring_that_cannot_be_used_is_refused_by_name_and_reason`
+//!     `test: every_target_starts_from_what_real_code_makes` (`scripts/fuzz`)
 //!     `test: a_camera_that_cannot_be_recorded_says_why_and_disturbs_no_other`
 //!
 //! # Where to begin

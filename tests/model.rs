@@ -127,8 +127,9 @@ fn earlier_life(plan: &Plan, dice: &mut Dice) -> Arc<Disk> {
                 let (clip, data) = (open.writer.new_clip(), samples(dice, 300_000));
                 let chunk = chunk(clip, StreamNumber(stream % 3 + 1), &[1], data);
                 open.writer.append(chunk).expect("there is room");
+                // Numbers come from one counter: the writer must not take one at the same time.
+                open.writer.sync().expect("a healthy disk");
             }
-            open.writer.sync().expect("a healthy disk");
             disk
         }
     }

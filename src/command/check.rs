@@ -84,13 +84,7 @@ fn look(
     let index = request.index.as_deref();
     let options = Options { scrub: request.scrub, index, live };
     let mut printer = Printer::new(out, request.json);
-    let report = printer.check(&*device, &options).map_err(|reason| match reason {
-        RingError::LedgerLost => CommandError::Failed(format!(
-            "{}: {reason}; --rescue makes a new ledger from the blocks",
-            request.path.display()
-        )),
-        reason => of_ring(&request.path)(reason),
-    })?;
+    let report = printer.check(&*device, &options).map_err(of_ring(&request.path))?;
     printer.finish()?;
     let mut repaired = Vec::new();
     if request.repair {

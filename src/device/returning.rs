@@ -58,7 +58,7 @@ pub struct Health {
     pub stalled: Option<Duration>,
 }
 
-/// See the [module](self).
+/// A [`FileDevice`] that may vanish, and is used again when its owner knows it.
 pub struct ReturningDevice {
     shared: Arc<Shared>,
 }

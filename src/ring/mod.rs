@@ -97,7 +97,10 @@ pub enum RingError {
         features: u64,
     },
     /// Neither ledger area can be used.
-    #[error("no complete checkpoint in either ledger area")]
+    #[error(
+        "no complete checkpoint in either ledger area; reelfs check --rescue makes a new ledger \
+         from the blocks"
+    )]
     LedgerLost,
     /// The device does not suit.
     #[error(transparent)]
