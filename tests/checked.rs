@@ -68,6 +68,26 @@ impl Map {
         self.number("blocks_start") + block * self.number("block_bytes") + page * PAGE
     }
 
+    /// Blocks and pages of all chunks of a kind of a clip.
+    fn chunks(&self, kind: &str, clip: &str) -> Vec<(u64, u64)> {
+        let mut found = Vec::new();
+        for block in &self.blocks {
+            let chunks = block["chunks"].as_array().expect("chunks").iter();
+            let wanted = chunks.filter(|chunk| chunk["kind"] == kind && chunk["clip"] == clip);
+            let number = |value: &Value| value.as_u64().expect("a number");
+            found.extend(wanted.map(|chunk| (number(&block["block"]), number(&chunk["page"]))));
+        }
+        found
+    }
+
+    /// When the first sample in a block was taken.
+    fn first_time(&self, block: u64) -> Value {
+        let block = self.blocks.iter().find(|found| found["block"] == block).expect("a block");
+        let chunks = block["chunks"].as_array().expect("chunks");
+        let first = chunks.iter().find(|chunk| chunk["kind"] == "media").expect("samples");
+        first["samples"][0]["time"].clone()
+    }
+
     /// Block and page of the chunk of a kind with a number in a clip.
     fn chunk(&self, kind: &str, clip: &str, number: u64) -> (u64, u64) {
         for block in &self.blocks {
@@ -371,18 +391,43 @@ fn damaged_samples_are_found_by_a_scrub_with_the_second_that_they_cost() {
 }
 
 #[test]
-fn a_damaged_table_costs_speed() {
+fn a_damaged_table_or_its_copy_costs_speed() {
     let site = recorded();
     let map = Map::of(&site);
     let ids = clip_ids(&site);
-    let (block, page) = map.chunk("table", &ids[0], 0);
-    for at in [20, 1000] {
-        let checked = flipped(&site, map.page(block, page) + at, &[]);
-        assert_eq!(checked.status, 1, "{:#}", checked.answer);
-        let place = &checked.only()["place"];
-        assert_eq!((&place["part"], &place["page"]), (&"table".into(), &page.into()));
-        assert_eq!(checked.only()["cost"]["kind"], "cache");
+    let tables = map.chunks("table", &ids[0]);
+    assert_eq!(tables.len(), 2, "a clip in several blocks has a copy of its table");
+    for (block, page) in tables {
+        for at in [20, 1000] {
+            let checked = flipped(&site, map.page(block, page) + at, &[]);
+            assert_eq!(checked.status, 1, "{:#}", checked.answer);
+            let place = &checked.only()["place"];
+            assert_eq!((&place["part"], &place["page"]), (&"table".into(), &page.into()));
+            assert_eq!(place["block"], block);
+            assert_eq!(checked.only()["cost"]["kind"], "cache");
+        }
     }
+}
+
+#[test]
+fn a_block_that_is_gone_costs_what_was_in_it() {
+    let site = recorded();
+    let map = Map::of(&site);
+    let ids = clip_ids(&site);
+    let file = OpenOptions::new().write(true).open(site.ring_path()).expect("the ring");
+    let length = map.number("block_bytes") as usize;
+    file.write_all_at(&vec![0; length], map.page(0, 0)).expect("the ring");
+    let checked = ask(&site, &["--scrub"]);
+    assert_eq!(checked.status, 2, "{:#}", checked.answer);
+    let findings = checked.findings();
+    assert!(findings.iter().all(|finding| finding["place"]["block"] == 0), "{findings:#?}");
+    let costs = findings.iter().filter(|finding| finding["cost"]["kind"] == "footage");
+    let costs: Vec<_> = costs.map(|finding| &finding["cost"]).collect();
+    assert_eq!(costs.len(), 1, "{findings:#?}");
+    assert_eq!(costs[0]["clip"], ids[0]);
+    assert_eq!(costs[0]["from"], "2026-03-01T12:00:00.000000000Z");
+    let kept = map.first_time(1);
+    assert_eq!(costs[0]["to"], kept, "the next block begins there");
 }
 
 #[test]

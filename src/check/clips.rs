@@ -59,26 +59,16 @@ impl Checker<'_> {
         self.report.clips += u64::from(record.state.is_some());
         self.report.chunks += walked.chunks;
         let fact = record.state.and_then(|_| ClipFact::decode(&record.fact).ok());
-        let table = match self.inspection.table(clip, record) {
-            Ok(table) => table,
-            Err(wrong) => {
-                let geometry = &self.inspection.superblock.geometry;
-                let life = Some(self.inspection.life(wrong.block).0);
-                let place = Place::block("table", geometry, wrong.block, wrong.page);
-                let place = Place { life, ..place }.with_clip(clip);
-                let expected = "the clip's table".into();
-                self.tell(Finding { place, found: wrong.found, expected, cost: Cost::Cache });
-                None
-            }
-        };
+        let tables = self.tables(clip, record);
         let opens = |contents: &ClipContents| fact.as_ref().map(|fact| opened(fact, contents));
-        let opens_by_table = table.as_ref().is_some_and(|table| opens(table) == Some(Ok(())));
+        // Readers take the first that is sound.
+        let opens_by_table = tables.first().is_some_and(|(_, table)| opens(table) == Some(Ok(())));
         if walked.hits.is_empty() && walked.malformed.is_none() {
             self.check_whole(clip, record, &walked, fact.as_ref());
-            if let Some(table) = &table
-                && *table != walked.contents
-            {
-                self.tell_other_table(clip, record);
+            for (first, table) in &tables {
+                if *table != walked.contents {
+                    self.tell_other_table(clip, first);
+                }
             }
             self.check_indexed(clip, &walked.contents);
         } else if let Some(found) = &walked.malformed {
@@ -90,6 +80,26 @@ impl Checker<'_> {
         for hit in walked.hits {
             self.tell_hit(clip, record, &hit, opens_by_table || record.state.is_none());
         }
+    }
+
+    /// The clip's table and its copy, those of them that are sound, each with its first extent.
+    fn tables(&mut self, clip: ClipId, record: &ClipRecord) -> Vec<(Extent, ClipContents)> {
+        let mut sound = Vec::new();
+        for table in [&record.table, &record.table_copy] {
+            let Some(first) = table.first() else { continue };
+            match self.inspection.table(clip, table) {
+                Ok(contents) => sound.extend(contents.map(|contents| (*first, contents))),
+                Err(wrong) => {
+                    let geometry = &self.inspection.superblock.geometry;
+                    let life = Some(self.inspection.life(wrong.block).0);
+                    let place = Place::block("table", geometry, wrong.block, wrong.page);
+                    let place = Place { life, ..place }.with_clip(clip);
+                    let expected = "the clip's table".into();
+                    self.tell(Finding { place, found: wrong.found, expected, cost: Cost::Cache });
+                }
+            }
+        }
+        sound
     }
 
     /// All headers are sound: does what they say add up to what the fact says?
@@ -119,8 +129,7 @@ impl Checker<'_> {
         }
     }
 
-    fn tell_other_table(&mut self, clip: ClipId, record: &ClipRecord) {
-        let Some(extent) = record.table.first() else { return };
+    fn tell_other_table(&mut self, clip: ClipId, extent: &Extent) {
         self.tell(Finding {
             place: self.place_of("table", extent, clip),
             found: "other chunks than the clip has".into(),

@@ -19,7 +19,7 @@ impl Checker<'_> {
             }
             wrong.extend(self.wrong_with_clip(clip, record));
             wrong.extend(self.wrong_with_lives(clip, record));
-            for extent in record.extents.iter().chain(&record.table) {
+            for extent in record.all_extents() {
                 places.entry(extent.block).or_default().push((clip, *extent));
             }
         }
@@ -74,7 +74,7 @@ impl Checker<'_> {
 
     /// A block that has begun another life since holds another clip's samples there.
     fn wrong_with_lives(&self, clip: ClipId, record: &ClipRecord) -> Vec<Finding> {
-        let tables = record.table.iter().map(|extent| (extent, true));
+        let tables = record.table.iter().chain(&record.table_copy).map(|extent| (extent, true));
         let extents = record.extents.iter().map(|extent| (extent, false)).chain(tables);
         let other = extents.filter(|(e, _)| self.inspection.life(e.block) != e.life);
         let finding = |(extent, is_table): (&Extent, bool)| Finding {

@@ -9,7 +9,7 @@ use crate::device::{self, Device};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::fact::Fact;
 use crate::ring::inspect::Inspection;
-use crate::ring::space::{ClipRecord, Fill, Space};
+use crate::ring::space::{Fill, Space};
 use crate::ring::superblock::{NotASuperblock, Superblock};
 use crate::ring::types::{ClipContents, Extent};
 use crate::ring::walk::{self, ChunkAt, Walk};
@@ -94,9 +94,10 @@ impl<'a> Inspection<'a> {
         for fact in &self.facts {
             let Err(contradiction) = space.apply(fact) else { continue };
             let clip = match fact {
-                Fact::Extent { clip, .. } | Fact::Clip { clip, .. } | Fact::State { clip, .. } => {
-                    Some(*clip)
-                }
+                Fact::Extent { clip, .. }
+                | Fact::Clip { clip, .. }
+                | Fact::TableCopy { clip, .. }
+                | Fact::State { clip, .. } => Some(*clip),
                 _ => None,
             };
             found.push((clip, contradiction.to_string()));
@@ -168,23 +169,19 @@ impl<'a> Inspection<'a> {
         Ok(data.map(Arc::from))
     }
 
-    /// What the table of a clip says; `None` where it has none.
+    /// What a table of a clip, or its copy, says; `None` where there is none.
     ///
     /// # Errors
     /// Where a piece of the table is damaged, and what was found there.
-    pub fn table(
-        &self,
-        clip: ClipId,
-        record: &ClipRecord,
-    ) -> Result<Option<ClipContents>, NoTable> {
+    pub fn table(&self, clip: ClipId, table: &[Extent]) -> Result<Option<ClipContents>, NoTable> {
         let mut encoded = Vec::new();
-        let Some(first) = record.table.first() else { return Ok(None) };
+        let Some(first) = table.first() else { return Ok(None) };
         let fail = |extent: &Extent, found: String| NoTable {
             block: extent.block,
             page: extent.first_page,
             found,
         };
-        for extent in &record.table {
+        for extent in table {
             let (block, page) = (extent.block, extent.first_page);
             let device = |error: io::Error| fail(extent, error.to_string());
             let header = walk::header_at(self.device, &self.superblock, block, page);
@@ -312,7 +309,10 @@ fn number_of(fact: &Fact) -> Sequence {
     match fact {
         Fact::Reserved { life, .. } | Fact::Fill { life, .. } => *life,
         Fact::Extent { clip, extent, .. } => clip.0.max(extent.life),
-        Fact::Clip { clip, .. } | Fact::State { clip, .. } | Fact::Gone { clip, .. } => clip.0,
+        Fact::Clip { clip, .. }
+        | Fact::TableCopy { clip, .. }
+        | Fact::State { clip, .. }
+        | Fact::Gone { clip, .. } => clip.0,
         _ => Sequence::default(),
     }
 }

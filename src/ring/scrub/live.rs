@@ -46,7 +46,8 @@ impl Ring {
             if !matches!(record.state, Some(state) if !is_purging(state)) {
                 continue;
             }
-            let parts = [(&record.extents, false), (&record.table, true)];
+            let parts =
+                [(&record.extents, false), (&record.table, true), (&record.table_copy, true)];
             for (extents, is_table) in parts {
                 let here = extents.iter().filter(|extent| extent.block == block);
                 held.extend(here.map(|&extent| HeldExtent { clip, extent, is_table }));
