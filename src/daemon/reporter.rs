@@ -32,10 +32,10 @@ pub(super) struct Reporter {
 
 /// What runs, between start and stop.
 #[derive(Default)]
-struct Parts {
-    recorders: Vec<(String, RecorderHandle)>,
-    purger: Option<Purger>,
-    scrubber: Option<Scrubber>,
+pub(super) struct Parts {
+    pub recorders: Vec<(String, RecorderHandle)>,
+    pub purger: Option<Purger>,
+    pub scrubber: Option<Scrubber>,
 }
 
 impl Reporter {
@@ -70,13 +70,9 @@ impl Reporter {
         *self.parts() = Parts { recorders, purger: Some(purger), scrubber };
     }
 
-    /// The scrub stops; everything else is to be stopped by the caller.
-    pub(super) fn end(&self) -> (Vec<(String, RecorderHandle)>, Option<Purger>) {
-        let parts = std::mem::take(&mut *self.parts());
-        if let Some(scrubber) = parts.scrubber {
-            scrubber.stop();
-        }
-        (parts.recorders, parts.purger)
+    /// Everything is to be stopped, by the caller.
+    pub(super) fn end(&self) -> Parts {
+        std::mem::take(&mut *self.parts())
     }
 
     /// Somebody says that the clock is right.

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::DaemonError;
 use super::listener::Later;
-use super::reporter::Reporter;
+use super::reporter::{Parts, Reporter};
 use super::source::Library;
 use crate::clock::{Clock, SystemClock};
 use crate::mount::{self, MountError, Mounted};
@@ -30,6 +30,9 @@ const RUNTIME_STOP: Duration = Duration::from_secs(2);
 
 /// The purge gets this long to end with the clip that it is at.
 const PURGE_STOP: Duration = Duration::from_secs(5);
+
+/// The scrub gets this long to end with the read that is under way.
+const SCRUB_STOP: Duration = Duration::from_secs(2);
 
 /// Does what may wait for a device that does not answer, on a thread of its own; `None` where it
 /// has not been done in time, or can't be begun. It is then left to end with the process.
@@ -164,7 +167,7 @@ impl Running {
     /// Recorders first: they hand in what they hold. The mount last: it needs the ring only to
     /// read.
     pub(super) fn stop(self) {
-        let (recorders, purger) = self.reporter.end();
+        let Parts { recorders, purger, scrubber } = self.reporter.end();
         for (_, recorder) in &recorders {
             recorder.request_stop();
         }
@@ -174,6 +177,11 @@ impl Running {
             }
         }
         self.keep_clock();
+        if let Some(scrubber) = scrubber
+            && within(SCRUB_STOP, "scrub-stop", move || scrubber.stop()).is_none()
+        {
+            log::warn!("the scrub waits for the device, and is left behind");
+        }
         if let Some(purger) = purger
             && within(PURGE_STOP, "purge-stop", move || purger.stop()).is_none()
         {
