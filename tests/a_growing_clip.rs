@@ -74,6 +74,8 @@ fn syncing_a_snapshot_brings_what_was_seen_to_the_disk() {
     let mut site = Site::new("64M");
     // Nothing is on disk by itself while this test runs.
     site.ring = "flush = \"60s\"".to_owned();
+    // And no clip ends meanwhile.
+    site.view = "clip = \"1h\"\nzone = \"UTC\"".to_owned();
     site.add_camera("door", &cameras.url(1), "");
     let daemon = site.run();
     std::thread::sleep(Duration::from_secs(4));
