@@ -133,7 +133,8 @@ impl Cutter {
         if frame.data.len() > self.settings.chunk_bytes_max {
             let number = frame.data.len() as i64;
             self.interrupt(DropReason::TooLarge, number, &frame.received, actions);
-        } else if frame.is_key {
+        } else if frame.is_key && frame.lost_packets == 0 {
+            // Behind a loss, a key frame may lack its own beginning: parameter sets, or slices.
             if let Some(millis) = jump {
                 self.interrupt(DropReason::TimeJump, millis, &frame.received, actions);
                 self.run = None;
@@ -605,6 +606,21 @@ mod tests {
         assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
         assert_eq!(bench.cutter.drops().of(DropReason::Loss), 15);
         assert_eq!(bench.clips[1].start.0 - START, 2 * NANOS_PER_SECOND);
+    }
+
+    #[test]
+    fn a_key_frame_that_may_lack_its_beginning_is_none() {
+        let mut bench = Bench::new();
+        bench.run(50);
+        let mut frame = bench.frame(true);
+        frame.lost_packets = 1;
+        bench.send(frame);
+        bench.run(40);
+        bench.stop();
+        bench.check();
+        assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
+        assert_eq!(bench.cutter.drops().of(DropReason::Loss), 25);
+        assert_eq!(bench.clips[1].start.0 - START, 3 * NANOS_PER_SECOND);
     }
 
     #[test]
