@@ -22,10 +22,10 @@ const AMBIVALENT: i32 = 8;
 /// # Errors
 /// What was found, or why that can't be told.
 pub(super) fn refuse_occupied(path: &Path, device: &dyn Device) -> Result<(), CommandError> {
-    let found = match ring_on(device) {
+    let failed = |reason| CommandError::NotProbed { path: path.to_owned(), reason };
+    let found = match ring_on(device).map_err(failed)? {
         Some(ring) => Some(ring),
-        None => signature_on(path)
-            .map_err(|reason| CommandError::NotProbed { path: path.to_owned(), reason })?,
+        None => signature_on(path).map_err(failed)?,
     };
     match found {
         Some(found) => Err(CommandError::Occupied { path: path.to_owned(), found }),
@@ -34,8 +34,8 @@ pub(super) fn refuse_occupied(path: &Path, device: &dyn Device) -> Result<(), Co
 }
 
 /// The ring that is on a device, whole or not.
-fn ring_on(device: &dyn Device) -> Option<String> {
-    match read_superblock(device) {
+fn ring_on(device: &dyn Device) -> Result<Option<String>, String> {
+    Ok(match read_superblock(device) {
         Ok((superblock, _)) => {
             let uuid = uuid::Uuid::from_bytes(superblock.ring_uuid);
             let label = match superblock.label.as_str() {
@@ -46,8 +46,9 @@ fn ring_on(device: &dyn Device) -> Option<String> {
             Some(format!("holds a reelfs ring {label}, UUID {uuid}, made {created}"))
         }
         Err(RingError::NoSuperblock(NotASuperblock::Foreign) | RingError::TooShort { .. }) => None,
+        Err(error @ RingError::Device { .. }) => return Err(error.to_string()),
         Err(reason) => Some(format!("holds a reelfs ring that can't be used ({reason})")),
-    }
+    })
 }
 
 /// What `blkid` finds; `None` where it finds nothing.

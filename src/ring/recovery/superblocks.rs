@@ -14,16 +14,14 @@ pub fn read_superblock(device: &dyn Device) -> Result<(Superblock, bool), RingEr
         return Err(RingError::TooShort { length: device.length() });
     }
     let copy = DeviceOffset(device.length().0 - PAGE_BYTES);
-    let first = superblock_at(device, DeviceOffset(0))?;
-    let second = match &first {
-        Ok(_) => None,
-        Err(NotASuperblock::Newer { .. } | NotASuperblock::UnknownFeatures { .. }) => None,
-        Err(_) => superblock_at(device, copy)?.ok(),
-    };
-    let from_copy = second.is_some();
-    let superblock = match (first, second) {
-        (Ok(superblock), _) | (Err(_), Some(superblock)) => superblock,
-        (Err(reason), None) => return Err(RingError::NoSuperblock(reason)),
+    let (superblock, from_copy) = match superblock_at(device, DeviceOffset(0)) {
+        Ok(superblock) => (superblock, false),
+        Err(reason) if is_foreseen(&reason) => return Err(reason),
+        // Where neither serves, it is the first one that something is said of.
+        Err(reason) => match superblock_at(device, copy) {
+            Ok(superblock) => (superblock, true),
+            Err(_) => return Err(reason),
+        },
     };
     if device.length() < superblock.geometry.length {
         return Err(RingError::Truncated {
@@ -34,18 +32,16 @@ pub fn read_superblock(device: &dyn Device) -> Result<(Superblock, bool), RingEr
     Ok((superblock, from_copy))
 }
 
-type Decoded = Result<Superblock, NotASuperblock>;
+fn superblock_at(device: &dyn Device, offset: DeviceOffset) -> Result<Superblock, RingError> {
+    let page = device::read(device, offset, PAGE_BYTES as usize)
+        .map_err(|source| RingError::Device { what: "reading the superblock".into(), source })?;
+    Superblock::decode(&page).map_err(RingError::NoSuperblock)
+}
 
-fn superblock_at(device: &dyn Device, offset: DeviceOffset) -> Result<Decoded, RingError> {
-    match device::read(device, offset, PAGE_BYTES as usize) {
-        Ok(page) => Ok(Superblock::decode(&page)),
-        // The copy may still be readable.
-        Err(source) if offset.0 == 0 => {
-            log::error!("superblock: {source}");
-            Ok(Err(NotASuperblock::Foreign))
-        }
-        Err(source) => Err(RingError::Device { what: "reading the superblock".into(), source }),
-    }
+/// Whether it is a whole superblock, of a program that came later: its copy says nothing else.
+fn is_foreseen(reason: &RingError) -> bool {
+    use NotASuperblock::{Newer, UnknownFeatures};
+    matches!(reason, RingError::NoSuperblock(Newer { .. } | UnknownFeatures { .. }))
 }
 
 /// Writes the superblock that is damaged, or differs, as it stands in the other; the first one is
