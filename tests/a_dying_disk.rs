@@ -330,11 +330,13 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
     wait_until("a clip", 30, || !clips_of(&bench.site.mount(), "door").is_empty());
     let known = closed_clips(&bench.site.mount());
     let used = resident_bytes(&daemon);
+    let older = fs::read(bench.faulty.backing()).expect("the ring");
+    wait_more_frames(&daemon, "door");
 
     bench.faulty.kill();
     wait_until("it is missed", 10, || daemon.log().contains("recording pauses: "));
     assert_copes_without(&daemon, &bench.site, &known);
-    // In its place: nothing; an empty file; a file as long; another ring.
+    // In its place: nothing; an empty file; a file as long; another ring; a copy of this one.
     bench.faulty.unmount();
     let place = bench.faulty.disk();
     std::thread::sleep(Duration::from_millis(1500));
@@ -344,7 +346,8 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
     format(&bench.site, &other, 32);
     let candidates = [(Vec::new(), "bytes"), (vec![0; length as usize], "no reelfs superblock")];
     let other_ring = (fs::read(&other).expect("a ring"), "another ring is there");
-    for (content, reason) in candidates.into_iter().chain([other_ring]) {
+    let older = (older, "an older copy of the ring");
+    for (content, reason) in candidates.into_iter().chain([other_ring, older]) {
         fs::write(&place, &content).expect("a file");
         wait_until(reason, 10, || {
             let status = daemon.status();

@@ -32,7 +32,7 @@ use crate::ring::{self, Opening, Ring, RingError, Writer};
 use crate::units::StreamNumber;
 use crate::view::{Layout, Tree, clip_boundary_after};
 use listener::{Later, TreeKeeper};
-use owner::{Mark, RingOwner};
+use owner::RingOwner;
 use reporter::Reporter;
 use running::{Running, View};
 use source::Library;
@@ -226,7 +226,7 @@ impl Store {
         let (ring, writer, opening) =
             Ring::open(below, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
         log_opening(&opening);
-        owner.opened(Mark { ring_uuid: superblock.ring_uuid, session: opening.session });
+        owner.opened(&ring, opening.session);
         let index =
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
         let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));

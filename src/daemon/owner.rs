@@ -3,19 +3,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::device::{Device, Owner};
-use crate::ring::Inspection;
+use crate::ring::{Inspection, Ring};
 use crate::units::SessionNumber;
 
 /// What a ring is known by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    pub ring_uuid: [u8; 16],
+struct Mark {
+    ring: Weak<Ring>,
     /// Ours: whoever opens the ring to write leaves a later one.
-    pub session: SessionNumber,
+    session: SessionNumber,
 }
 
 /// Knows the device by the ring that is on it.
@@ -30,10 +29,10 @@ impl RingOwner {
         RingOwner { path, mark: OnceLock::new() }
     }
 
-    /// The ring is open.
-    pub(super) fn opened(&self, mark: Mark) {
+    /// The ring is open, and `session` is ours.
+    pub(super) fn opened(&self, ring: &Arc<Ring>, session: SessionNumber) {
         // Set once, by who opened it.
-        let _ = self.mark.set(mark);
+        let _ = self.mark.set(Mark { ring: Arc::downgrade(ring), session });
     }
 }
 
@@ -42,8 +41,11 @@ impl Owner for RingOwner {
         let Some(mark) = self.mark.get() else {
             return Err("the ring was not open yet".to_owned());
         };
+        let Some(ring) = mark.ring.upgrade() else {
+            return Err("the ring is closed".to_owned());
+        };
         let found = Inspection::open(device).map_err(|error| error.to_string())?;
-        if found.superblock.ring_uuid != mark.ring_uuid {
+        if found.superblock.ring_uuid != ring.superblock().ring_uuid {
             let uuid = uuid::Uuid::from_bytes(found.superblock.ring_uuid);
             return Err(format!("another ring is there, {uuid}"));
         }
@@ -53,6 +55,9 @@ impl Owner for RingOwner {
                 "somebody else has used the ring: session {found}, {ours} was the last; start the \
                  daemon again"
             ));
+        }
+        if found.epoch() < ring.ledger_epoch() {
+            return Err("an older copy of the ring is there: it lacks what was recorded".to_owned());
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ pub struct Inspection<'a> {
     pub facts: Vec<Fact>,
     /// What the ledger said of itself.
     pub findings: Findings,
+    epoch: u64,
     pub(super) space: Space,
 }
 
@@ -93,6 +94,7 @@ impl<'a> Inspection<'a> {
             device,
             superblock,
             superblock_from_copy,
+            epoch: replay.epoch,
             facts: replay.facts,
             findings: replay.findings,
             space,
@@ -130,6 +132,12 @@ impl<'a> Inspection<'a> {
     #[must_use]
     pub fn session(&self) -> crate::units::SessionNumber {
         self.space.session()
+    }
+
+    /// The highest epoch of any page of the ledger.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// A block, from the facts and its header.

@@ -88,6 +88,14 @@ impl Ring {
         self.state().counters
     }
 
+    /// The epoch of the last ledger pages that a flush covers: what is found on the device says
+    /// at least this much ([`Inspection::epoch`](super::Inspection::epoch)), or is not this ring
+    /// as it was left.
+    #[must_use]
+    pub fn ledger_epoch(&self) -> u64 {
+        self.state().ledger_epoch
+    }
+
     fn state(&self) -> RwLockReadGuard<'_, Shared> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner)
     }

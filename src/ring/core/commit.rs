@@ -109,9 +109,14 @@ impl Core {
     /// # Errors
     /// What the device says.
     pub fn flush_facts(&mut self) -> io::Result<()> {
+        let epoch = self.epoch;
         self.write_facts()?;
         self.flush()?;
         self.ledger.flushed();
+        // Without facts no page was written.
+        if !self.pending.is_empty() {
+            self.state_mut().ledger_epoch = epoch;
+        }
         self.checkpoint_due = false;
         self.unannounced.append(&mut self.pending);
         Ok(())

@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub ended: BTreeSet<ClipId>,
     /// Counted for `status`.
     pub counters: Counters,
+    /// The epoch of the last ledger pages that a flush covers.
+    pub ledger_epoch: u64,
 }
 
 /// Clips that ended by themselves and whose recorders have not been told: more than any set of
@@ -217,6 +219,7 @@ impl Core {
             growing: HashMap::new(),
             ended: BTreeSet::new(),
             counters: Counters::default(),
+            ledger_epoch: 0,
         };
         Core {
             device: parts.device,
