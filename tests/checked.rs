@@ -409,6 +409,56 @@ fn a_damaged_table_or_its_copy_costs_speed() {
     }
 }
 
+/// Fills a page with what it never was.
+fn ruin(site: &Site, at: u64) {
+    let file = OpenOptions::new().write(true).open(site.ring_path()).expect("the ring");
+    file.write_all_at(&[0xa5; PAGE as usize], at).expect("the ring");
+}
+
+#[test]
+fn what_something_else_says_is_written_again_as_it_was() {
+    let site = recorded();
+    let map = Map::of(&site);
+    let ids = clip_ids(&site);
+    let whole = fs::read(site.ring_path()).expect("the ring");
+    let with_table = |kind: &str| -> Vec<(u64, u64)> {
+        ids[..2].iter().flat_map(|clip| map.chunks(kind, clip)).collect()
+    };
+    let (sets, tables) = (with_table("parameters"), with_table("table"));
+    assert!(sets.len() >= 3 && tables.len() >= 3, "{sets:?} {tables:?}");
+    let headers: Vec<(u64, u64)> = (0..5).map(|block| (block, 0)).collect();
+    // Of each thing that is said in several places one is left.
+    let together = [[&sets[..], &tables[..1]].concat(), [&headers[..], &tables[..1]].concat()];
+    let alone = sets.iter().chain(&tables).chain(&headers).map(|place| vec![*place]);
+    for places in alone.chain(together) {
+        let pages: Vec<u64> = places.iter().map(|(block, page)| map.page(*block, *page)).collect();
+        fs::write(site.ring_path(), &whole).expect("the ring");
+        pages.iter().for_each(|at| ruin(&site, *at));
+        assert_eq!(ask(&site, &[]).status, 1, "{places:?}");
+        let repaired = ask(&site, &["--repair"]);
+        assert_eq!(repaired.status, 1);
+        assert_eq!(repaired.errors, "", "{places:?}");
+        let checked = ask(&site, &["--scrub"]);
+        assert_eq!(checked.status, 0, "{places:?}: {:#}", checked.answer);
+        // All but the moment at which a block was begun, which nothing else knows.
+        let mut now = fs::read(site.ring_path()).expect("the ring");
+        for (_, at) in places.iter().zip(&pages).filter(|((_, page), _)| *page == 0) {
+            let page = *at as usize..(*at + PAGE) as usize;
+            now[page.clone()].copy_from_slice(&whole[page]);
+        }
+        assert!(now == whole, "{places:?}");
+    }
+
+    // The last of these rings has headers that were written again: blocks are found by them.
+    let area = map.number("ledger_area_bytes");
+    let file = OpenOptions::new().write(true).open(site.ring_path()).expect("the ring");
+    file.write_all_at(&vec![0; 2 * area as usize], LEDGER).expect("the ring");
+    let rescued = ask(&site, &["--rescue"]);
+    assert_eq!((rescued.status, rescued.answer["clips_found"].as_u64()), (1, Some(3)));
+    assert_eq!(rescued.answer["blocks_unreadable"], 0);
+    assert_eq!(ask(&site, &["--scrub"]).status, 0);
+}
+
 #[test]
 fn a_block_that_is_gone_costs_what_was_in_it() {
     let site = recorded();

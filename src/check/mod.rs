@@ -15,6 +15,7 @@ mod ledger;
 mod names;
 mod pass;
 mod report;
+mod restoring;
 mod samples;
 mod scrubber;
 mod superblocks;
@@ -22,6 +23,7 @@ mod superblocks;
 pub use finding::{Cost, Finding, Loss, Place};
 pub use names::Span;
 pub use report::{FINDINGS_MAX, Report};
+pub use restoring::restore;
 pub use scrubber::{Damage, LATEST_MAX, ScrubCounters, Scrubber};
 
 use std::path::Path;

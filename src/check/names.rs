@@ -25,6 +25,11 @@ impl Names {
         self.streams.contains_key(&stream)
     }
 
+    /// The number under which other rings know a stream; zeros where nobody does.
+    pub fn uuid(&self, stream: StreamNumber) -> [u8; 16] {
+        self.streams.get(&stream).map_or([0; 16], |fact| fact.uuid)
+    }
+
     /// The camera of a stream, by the name that it had at a time.
     pub fn camera(&self, stream: StreamNumber, at: Option<WallTime>) -> String {
         match (self.streams.get(&stream), at) {

@@ -33,6 +33,8 @@ pub struct Report {
     pub ledger_is_complete: bool,
     /// Blocks are ahead of the ledger: a rescue finds what is in them, and nothing else does.
     pub has_unknown: bool,
+    /// A header, a set or a table is to be written again: something else says the same.
+    pub has_copies_damaged: bool,
     /// A superblock is to be written again.
     pub superblock_is_damaged: bool,
     /// The last session did not end in order: the next opening for writing closes what grows.
@@ -54,6 +56,8 @@ impl Report {
 
     /// Takes something that is wrong.
     pub(super) fn take(&mut self, finding: Finding) {
+        let is_copied = matches!(finding.cost, Cost::Nothing | Cost::Cache);
+        self.has_copies_damaged |= finding.place.block.is_some() && is_copied;
         self.findings_count += 1;
         self.footage_count += u64::from(matches!(finding.cost, Cost::Footage(_)));
         if self.findings.len() < FINDINGS_MAX {

@@ -252,8 +252,9 @@ Example: reelfs check /dev/sdb1 --scrub --index /var/lib/reelfs/index")]
 pub struct CheckArguments {
     /// The block device or file
     pub path: PathBuf,
-    /// Put right what can be: write a damaged superblock again from its copy, close the clips
-    /// that grew, write the ledger anew where pages are rotten, set the index aside
+    /// Put right what can be: write superblocks, headers of blocks, parameter sets and clip tables
+    /// again from what says the same, close the clips that grew, write the ledger anew where pages
+    /// are rotten, set the index aside
     #[arg(long)]
     pub repair: bool,
     /// Read every sample, and try all checksums and digests

@@ -223,6 +223,7 @@ impl Core {
             stream_uuid,
             name,
             start: self.clock.read().wall,
+            chain: 0,
         };
         Some(header.encode())
     }

@@ -24,6 +24,7 @@ fields! {
     START: 8,
     STREAM_UUID: 16,
     NAME: NAME_BYTES_MAX,
+    CHAIN: 4,
 }
 const PLACEMENT: std::ops::Range<usize> = RING_UUID.start..PLACEMENT_RESERVED.end;
 const CONTENT: std::ops::Range<usize> = CONTENT_CHECKSUM.end..PAGE_BYTES as usize;
@@ -48,6 +49,9 @@ pub struct BlockHeader {
     pub name: String,
     /// When the life began.
     pub start: WallTime,
+    /// What the first chunk names as its predecessor, where that is not this page's content
+    /// checksum: of a header that was written again from what others say. 0: it is.
+    pub chain: u32,
 }
 
 impl BlockHeader {
@@ -65,6 +69,7 @@ impl BlockHeader {
         put(&mut page, START, self.start.0.to_le_bytes());
         let name = &self.name.as_bytes()[..self.name.floor_char_boundary(NAME_BYTES_MAX)];
         page[NAME][..name.len()].copy_from_slice(name);
+        put(&mut page, CHAIN, self.chain.to_le_bytes());
         let placement = crc32c::crc32c(&page[PLACEMENT]);
         put(&mut page, PLACEMENT_CHECKSUM, placement.to_le_bytes());
         let content = crc32c::crc32c(&page[CONTENT]);
@@ -94,13 +99,17 @@ impl BlockHeader {
             stream_uuid: get(page, STREAM_UUID),
             name: String::from_utf8_lossy(name).into_owned(),
             start: WallTime(i64::from_le_bytes(get(page, START))),
+            chain: get_u32(page, CHAIN),
         })
     }
 
     /// What the first chunk of the block names as its predecessor.
     #[must_use]
     pub fn seal(page: &[u8]) -> u32 {
-        get_u32(page, CONTENT_CHECKSUM)
+        match get_u32(page, CHAIN) {
+            0 => get_u32(page, CONTENT_CHECKSUM),
+            chain => chain,
+        }
     }
 }
 
@@ -120,6 +129,7 @@ mod tests {
             stream_uuid: [4; 16],
             name: "front-door".into(),
             start: WallTime(5),
+            chain: 0,
         }
     }
 
@@ -130,6 +140,14 @@ mod tests {
         let (here, there) = (header().encode(), elsewhere.encode());
         assert_eq!(here[CONTENT], there[CONTENT]);
         assert_eq!(BlockHeader::seal(&here), BlockHeader::seal(&there));
+    }
+
+    #[test]
+    fn a_header_that_was_written_again_goes_on_with_the_chain_that_is_there() {
+        let again = BlockHeader { start: WallTime(6), chain: 0x1234_5678, ..header() };
+        let page = again.encode();
+        assert_eq!(BlockHeader::decode(&page), Some(again));
+        assert_eq!(BlockHeader::seal(&page), 0x1234_5678);
     }
 
     #[test]

@@ -175,6 +175,15 @@ pub fn encode(fixed: &mut ChunkHeader, content: &Content<'_>, pages: &mut [u8]) 
     rest[..data.len()].copy_from_slice(data);
 }
 
+/// Gives a whole chunk that [`encode`] wrote another epoch; answers its checksum then.
+pub fn stamp(fixed: &mut ChunkHeader, epoch: u64, pages: &mut [u8]) -> u32 {
+    let header = &mut pages[..fixed.header_length as usize];
+    put(header, EPOCH, epoch.to_le_bytes());
+    (fixed.epoch, fixed.checksum) = (epoch, checksum_around(header, CHECKSUM));
+    put(header, CHECKSUM, fixed.checksum.to_le_bytes());
+    fixed.checksum
+}
+
 /// What the beginning of a page says about a header.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Peek {

@@ -16,6 +16,7 @@ mod ledger;
 mod page;
 mod read;
 mod recovery;
+mod restore;
 mod scrub;
 mod space;
 mod superblock;
@@ -38,6 +39,7 @@ pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
 pub use recovery::{Opening, Rescued, read_superblock, repair_superblocks};
+pub use restore::{BlockLabel, Restored};
 pub use scrub::{
     Behind, Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
     TriedChunk, UnknownClip, Wrong, superblock_copies,

@@ -11,7 +11,7 @@ use super::core::{Counters, Shared};
 use super::space::ClipRecord;
 use super::superblock::Superblock;
 use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
-use super::walk::{self, Walk};
+use super::walk::{self, Unwalkable};
 use crate::device::{self, AlignedBuffer, Device};
 use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence};
 
@@ -148,43 +148,14 @@ impl Ring {
     }
 
     fn walk_clip(&self, clip: ClipId, record: &ClipRecord) -> Result<ClipContents, ReadError> {
-        let mut contents = ClipContents::default();
-        for extent in &record.extents {
-            let mut walk = Walk {
-                device: &*self.device,
-                superblock: &self.superblock,
-                block: extent.block,
-                life: extent.life,
-                page: extent.first_page,
-                number: extent.first_chunk,
-                predecessor: None,
-            };
-            for _ in 0..extent.chunks {
-                let page = walk.page;
-                let damaged = || {
-                    let place = format!("page {page} of block {}", extent.block);
-                    ReadError::Damaged(format!("clip {clip}: no chunk of it at {place}"))
-                };
-                let at = walk.step().map_err(|source| self.failed(clip, source))?;
-                let at = at.ok_or_else(damaged)?;
-                if at.header.fixed.kind != ChunkKind::Media {
-                    continue;
-                }
-                let sets =
-                    walk::parameters_of(&*self.device, &self.superblock, extent.block, &at.header)
-                        .map_err(|source| self.failed(clip, source))?
-                        .ok_or_else(damaged)?;
-                let place = ChunkPlace {
-                    block: extent.block,
-                    life: extent.life,
-                    first_page: at.page,
-                    header_length: at.header.fixed.header_length,
-                    data_length: at.header.fixed.data_length,
-                };
-                contents.push(place, &sets, Arc::from(at.header.table));
+        let walked = walk::contents_of(&*self.device, &self.superblock, &record.extents);
+        walked.map_err(|error| match error {
+            Unwalkable::Device(source) => self.failed(clip, source),
+            Unwalkable::Damaged { block, page } => {
+                let place = format!("page {page} of block {block}");
+                ReadError::Damaged(format!("clip {clip}: no chunk of it at {place}"))
             }
-        }
-        Ok(contents)
+        })
     }
 
     /// Part of a chunk's samples, `range` in bytes from the first one. What is answered has been

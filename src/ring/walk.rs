@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind, Header, Peek};
 use super::superblock::Superblock;
+use super::types::{ChunkPlace, ClipContents, Extent};
 use crate::device::{self, Device};
 use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence};
 
@@ -141,4 +142,65 @@ pub fn parameters_of(
         sets.push(Arc::from(bytes));
     }
     Ok(Some(sets))
+}
+
+/// Why the chunks of a clip can't be walked.
+#[derive(Debug)]
+pub enum Unwalkable {
+    /// What the device says.
+    Device(io::Error),
+    /// There is no sound chunk where one should be.
+    Damaged {
+        /// In which block.
+        block: BlockNumber,
+        /// Where in it.
+        page: u32,
+    },
+}
+
+impl From<io::Error> for Unwalkable {
+    fn from(source: io::Error) -> Unwalkable {
+        Unwalkable::Device(source)
+    }
+}
+
+/// What a clip's table says, from the headers of the chunks in its extents.
+///
+/// # Errors
+/// See [`Unwalkable`].
+pub fn contents_of(
+    device: &dyn Device,
+    superblock: &Superblock,
+    extents: &[Extent],
+) -> Result<ClipContents, Unwalkable> {
+    let mut contents = ClipContents::default();
+    for extent in extents {
+        let mut walk = Walk {
+            device,
+            superblock,
+            block: extent.block,
+            life: extent.life,
+            page: extent.first_page,
+            number: extent.first_chunk,
+            predecessor: None,
+        };
+        for _ in 0..extent.chunks {
+            let damaged = Unwalkable::Damaged { block: extent.block, page: walk.page };
+            let Some(at) = walk.step()? else { return Err(damaged) };
+            if at.header.fixed.kind != ChunkKind::Media {
+                continue;
+            }
+            let sets = parameters_of(device, superblock, extent.block, &at.header)?;
+            let Some(sets) = sets else { return Err(damaged) };
+            let place = ChunkPlace {
+                block: extent.block,
+                life: extent.life,
+                first_page: at.page,
+                header_length: at.header.fixed.header_length,
+                data_length: at.header.fixed.data_length,
+            };
+            contents.push(place, &sets, Arc::from(at.header.table));
+        }
+    }
+    Ok(contents)
 }

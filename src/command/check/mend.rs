@@ -62,7 +62,10 @@ pub(super) fn repair(
             request.path.display()
         );
     } else if report.is_unclean || !report.ledger_is_sound {
-        done.extend(reopen(device, clock).map_err(&fail)?);
+        done.extend(reopen(device.clone(), clock).map_err(&fail)?);
+    }
+    if report.has_copies_damaged && !report.has_unknown {
+        done.extend(restore(request, &*device).map_err(&fail)?);
     }
     if report.index_differs
         && let Some(directory) = &request.index
@@ -104,6 +107,21 @@ fn reopen(device: Arc<FileDevice>, clock: &Arc<dyn Clock>) -> Result<Vec<String>
         done.push(format!("{count} clips that nobody can vouch for are in .trash"));
     }
     Ok(done)
+}
+
+/// Writes again what something else says, too.
+fn restore(request: &CheckRequest, device: &dyn Device) -> Result<Vec<String>, RingError> {
+    let restored = check::restore(device)?;
+    for left in &restored.left {
+        log::warn!("{}: not repaired: {left}", request.path.display());
+    }
+    let counts = [
+        (restored.headers, "headers of blocks"),
+        (restored.sets, "parameter sets"),
+        (restored.tables, "pieces of clip tables"),
+    ];
+    let done = counts.iter().filter(|(count, _)| *count > 0);
+    Ok(done.map(|(count, what)| format!("{what} written again: {count}")).collect())
 }
 
 /// Makes the ledger anew from the blocks.

@@ -176,32 +176,32 @@ impl<'a> Inspection<'a> {
     pub fn table(&self, clip: ClipId, table: &[Extent]) -> Result<Option<ClipContents>, NoTable> {
         let mut encoded = Vec::new();
         let Some(first) = table.first() else { return Ok(None) };
-        let fail = |extent: &Extent, found: String| NoTable {
-            block: extent.block,
-            page: extent.first_page,
-            found,
-        };
         for extent in table {
-            let (block, page) = (extent.block, extent.first_page);
-            let device = |error: io::Error| fail(extent, error.to_string());
-            let header = walk::header_at(self.device, &self.superblock, block, page);
-            let header = header.map_err(device)?.filter(|header| {
-                let fixed = &header.fixed;
-                (fixed.kind, fixed.life, fixed.clip) == (ChunkKind::Table, extent.life, clip)
-            });
-            let header = header.ok_or_else(|| fail(extent, "no header of it".into()))?;
-            if (encoded.len() as u64).saturating_add(u64::from(header.fixed.data_length))
-                > TABLE_BYTES_MAX
-            {
-                return Err(fail(extent, format!("more than {TABLE_BYTES_MAX} bytes")));
+            encoded.extend(self.table_piece(clip, extent)?);
+            if encoded.len() as u64 > TABLE_BYTES_MAX {
+                return Err(no_table(extent, format!("more than {TABLE_BYTES_MAX} bytes")));
             }
-            let at = ChunkAt { page, header };
-            let data = walk::data_of(self.device, &self.superblock, block, &at).map_err(device)?;
-            let wrong = || fail(extent, "a wrong checksum".into());
-            encoded.extend(data.ok_or_else(wrong)?);
         }
         let decoded = ClipContents::decode(&encoded);
-        decoded.map(Some).map_err(|error| fail(first, error.to_string()))
+        decoded.map(Some).map_err(|error| no_table(first, error.to_string()))
+    }
+
+    /// The bytes of a clip's table that lie in one of its extents.
+    ///
+    /// # Errors
+    /// They are damaged, and what was found there.
+    pub fn table_piece(&self, clip: ClipId, extent: &Extent) -> Result<Vec<u8>, NoTable> {
+        let (block, page) = (extent.block, extent.first_page);
+        let device = |error: io::Error| no_table(extent, error.to_string());
+        let header = walk::header_at(self.device, &self.superblock, block, page);
+        let header = header.map_err(device)?.filter(|header| {
+            let fixed = &header.fixed;
+            (fixed.kind, fixed.life, fixed.clip) == (ChunkKind::Table, extent.life, clip)
+        });
+        let header = header.ok_or_else(|| no_table(extent, "no header of it".into()))?;
+        let at = ChunkAt { page, header };
+        let data = walk::data_of(self.device, &self.superblock, block, &at).map_err(device)?;
+        data.ok_or_else(|| no_table(extent, "a wrong checksum".into()))
     }
 
     /// Chunks behind what the facts know, that the next opening for writing will take over.
@@ -315,4 +315,8 @@ fn number_of(fact: &Fact) -> Sequence {
         | Fact::Gone { clip, .. } => clip.0,
         _ => Sequence::default(),
     }
+}
+
+fn no_table(extent: &Extent, found: String) -> NoTable {
+    NoTable { block: extent.block, page: extent.first_page, found }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reelfs::archive::{Archive, ClipFile, Listener, Scribe, attributes};
 use reelfs::catalogue::{Catalogue, Change};
+use reelfs::check;
 use reelfs::clock::{Clock, Reading};
 use reelfs::device::Device;
 use reelfs::index::Index;
@@ -250,11 +251,19 @@ pub fn exercise(image: Image) {
         Ok(again) => {
             assert!(again.opening.session > session, "sessions count up");
             again.read_all();
-            let _ = again.writer.close();
+            if again.writer.close().is_ok() {
+                drop(again);
+                restore(&*disk);
+            }
         }
         Err(RingError::SessionsExhausted) => {}
         Err(error) => panic!("closed in order, and does not open: {error}"),
     }
+}
+
+fn restore(device: &dyn Device) {
+    check::restore(device).expect("closed in order");
+    assert_eq!(check::restore(device).map(|again| again.headers).ok(), Some(0), "once is enough");
 }
 
 fn inspect(device: &dyn Device) {

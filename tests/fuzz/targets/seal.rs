@@ -42,6 +42,7 @@ pub mod block {
     pub const CONTENT: Range<usize> = 516..super::PAGE;
     pub const LIFE: Range<usize> = 532..540;
     pub const STREAM: Range<usize> = 540..544;
+    pub const CHAIN: Range<usize> = 696..700;
 }
 
 /// Fields of a chunk's header.
@@ -87,7 +88,10 @@ fn seal_block_header(page: &mut [u8]) -> u32 {
     page[block::PLACEMENT_CHECKSUM].copy_from_slice(&placement.to_le_bytes());
     let content = crc32c::crc32c(&page[block::CONTENT]);
     page[block::CONTENT_CHECKSUM].copy_from_slice(&content.to_le_bytes());
-    content
+    match u32_at(page, block::CHAIN) {
+        0 => content,
+        chain => chain,
+    }
 }
 
 /// Where the chunks of a block end.
