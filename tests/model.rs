@@ -33,6 +33,8 @@ const STEPS_COMPARED: u64 = 60;
 const BARRIER: StreamNumber = StreamNumber(1_000);
 /// Faults that one `sync` can meet, and one to spare.
 const SYNCS_MAX: usize = 8;
+/// A line on how far it is comes so often, in rounds.
+const TELL_ROUNDS: u64 = 20;
 
 struct Open {
     ring: Arc<Ring>,
@@ -962,7 +964,12 @@ fn random_histories_are_what_a_naive_model_says() {
                     if seed >= seeds.end {
                         break;
                     }
-                    cuts.fetch_add(play(seed, steps).round.cuts, Ordering::Relaxed);
+                    let cuts_before =
+                        cuts.fetch_add(play(seed, steps).round.cuts, Ordering::Relaxed);
+                    let round = seed - seeds.start;
+                    if round.is_multiple_of(TELL_ROUNDS) {
+                        println!("round {round} of {rounds}: {cuts_before} cuts");
+                    }
                 }
             });
         }

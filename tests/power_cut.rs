@@ -25,6 +25,8 @@ const STREAMS: u64 = 3;
 const STEPS: u64 = 400;
 /// Threads that cut, each behind events of its own.
 const THREADS: usize = 2;
+/// A line on how far it is comes so often, in events.
+const TELL_EVENTS: usize = 20;
 /// Clips whose samples are all compared after a cut; of the others only the facts are.
 const CLIPS_COMPARED: usize = 4;
 
@@ -365,6 +367,10 @@ fn cut_everywhere(base: &Image, history: &History, log: &[Event], start: usize) 
         for events in start.. {
             if events % THREADS == turn {
                 tried += cut_behind(&cuts, history, events);
+            }
+            if turn == 0 && (events - start).is_multiple_of(TELL_EVENTS) {
+                let (done, all) = (events - start, log.len() - start);
+                println!("behind event {done} of {all}: about {} cuts", tried * THREADS as u64);
             }
             if !cuts.step() {
                 return tried;
