@@ -34,7 +34,10 @@ struct Walked {
     /// A table that can't be understood, by its chunk.
     malformed: Option<String>,
     chunks: u64,
+    /// The number in the clip of its next chunk.
     media: u32,
+    /// The next chunk is the first of its extent, or something was lost before it.
+    begins_extent: bool,
     last: Option<Span>,
 }
 
@@ -175,6 +178,7 @@ impl Checker<'_> {
         for extent in &record.extents {
             let mut sets: HashMap<u32, Option<Arc<[u8]>>> = HashMap::new();
             let mut always = |_| true;
+            walked.begins_extent = true;
             let trial =
                 self.inspection.trial(extent, Depth::Headers, ByteCount(PAGE_BYTES), &mut always);
             for tried in trial {
@@ -184,7 +188,7 @@ impl Checker<'_> {
                     }
                     Tried::Lost(fault) => {
                         // How many were lost is not known: the next one says where it stands.
-                        walked.media = u32::MAX;
+                        walked.begins_extent = true;
                         let from = walked.last.map(|(_, end)| (end, end));
                         walked.hits.push(Hit {
                             extent: *extent,
@@ -219,12 +223,16 @@ impl Checker<'_> {
         }
         if chunk.clip != clip {
             hit(chunk.fault(Wrong::OtherClip { found: chunk.clip, expected: clip }));
-        } else if chunk.number_in_clip != walked.media && walked.media != u32::MAX {
+        } else if chunk.number_in_clip != walked.media
+            // Of a clip that was found in the blocks, chunks before an extent may be lost.
+            && !(walked.begins_extent && chunk.number_in_clip > walked.media)
+        {
             let (found, expected) = (chunk.number_in_clip, walked.media);
             hit(chunk.fault(Wrong::OtherNumberInClip { found, expected }));
         }
         let used = self.sets_of(walked, &extent, chunk, sets);
         walked.media = chunk.number_in_clip.saturating_add(1);
+        walked.begins_extent = false;
         // What was lost before this chunk ends where it begins.
         for open in walked.hits.iter_mut().filter(|hit| hit.to.is_none() && !hit.is_set) {
             open.to = span.map(|(begin, _)| (begin, begin));

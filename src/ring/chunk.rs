@@ -208,6 +208,12 @@ pub fn peek(page: &[u8], room: u64) -> Peek {
     Peek::Header(header_length as usize)
 }
 
+/// Whether a page begins as a chunk does.
+#[must_use]
+pub fn may_begin(page: &[u8]) -> bool {
+    page.starts_with(&MAGIC_BYTES)
+}
+
 /// Reads a header; `None` where its checksum or its lengths are wrong. `bytes` may be longer.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Header> {

@@ -121,6 +121,20 @@ pub fn data_of(
     Ok(sound.then(|| data.to_vec()))
 }
 
+/// Whether a sound parameter set of a life lies at a page of a block.
+pub fn is_set(
+    device: &dyn Device,
+    superblock: &Superblock,
+    block: BlockNumber,
+    life: Sequence,
+    page: u32,
+) -> bool {
+    let Ok(Some(header)) = header_at(device, superblock, block, page) else { return false };
+    let is_of_life = header.fixed.kind == ChunkKind::Parameters && header.fixed.life == life;
+    let at = ChunkAt { page, header };
+    is_of_life && matches!(data_of(device, superblock, block, &at), Ok(Some(_)))
+}
+
 /// The parameter sets that a chunk names, in its order; `None` where one of them is damaged.
 ///
 /// # Errors

@@ -22,6 +22,14 @@ pub struct Identity {
     pub digest: String,
 }
 
+impl Identity {
+    fn of(metadata: &std::fs::Metadata, bytes: &[u8]) -> Identity {
+        let digest = blake3::hash(bytes).to_string();
+        let (inode, size, modified) = (metadata.ino(), metadata.size(), metadata.mtime());
+        Identity { inode, size, modified, digest }
+    }
+}
+
 /// All closed clips below a mount by their path in it, in the order of their names.
 pub fn closed_clips(mount: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -59,11 +67,29 @@ pub fn identities(mount: &Path) -> BTreeMap<String, Identity> {
         let metadata = std::fs::metadata(&path).expect("a clip");
         let bytes = std::fs::read(&path).expect("its bytes");
         assert_eq!(metadata.len(), bytes.len() as u64, "{clip}: stat against bytes read");
-        let digest = blake3::hash(&bytes).to_string();
-        let (inode, size, modified) = (metadata.ino(), metadata.size(), metadata.mtime());
-        (clip, Identity { inode, size, modified, digest })
+        (clip, Identity::of(&metadata, &bytes))
     };
     closed_clips(mount).into_iter().map(identity).collect()
+}
+
+/// Every closed clip that is still there when it is looked at: a full ring gives up the oldest.
+///
+/// # Panics
+/// Where one can't be read, and is there.
+pub fn identities_left(mount: &Path) -> BTreeMap<String, Identity> {
+    let identity = |clip: String| {
+        let path = mount.join(&clip);
+        let looked_at =
+            std::fs::metadata(&path).and_then(|metadata| Ok((metadata, std::fs::read(&path)?)));
+        match looked_at {
+            Ok((metadata, bytes)) => Some((clip, Identity::of(&metadata, &bytes))),
+            Err(error) => {
+                assert!(!path.exists(), "{}: {error}", path.display());
+                None
+            }
+        }
+    };
+    closed_clips(mount).into_iter().filter_map(identity).collect()
 }
 
 /// An extended attribute of a clip: `user.reelfs.` and this name.

@@ -68,6 +68,8 @@ pub(super) enum Standing {
     Growing,
     /// Nobody can vouch for it, or its last known state is this.
     Found(ClipState),
+    /// As found, and the blocks are all that is left: its beginning may be lost.
+    Rescued,
     /// It was purged or evicted.
     Gone,
 }
@@ -100,7 +102,7 @@ pub(super) fn adopt(
         }
         let next_number = known.iter().filter_map(|(_, extents)| extents.last());
         let next_number = next_number.map(|extent| extent.clip_chunks).next().unwrap_or(0);
-        keep_consecutive(&mut pieces, next_number);
+        keep_in_order(&mut pieces, next_number, standing);
         let stream = known.as_ref().map(|(stream, _)| *stream);
         let stream = stream.or(pieces.first().map(|piece| piece.stream));
         let Some(stream) = stream else { continue };
@@ -112,11 +114,18 @@ pub(super) fn adopt(
     }
 }
 
-/// Behind a gap nothing is the clip's.
-fn keep_consecutive(pieces: &mut Vec<Piece>, mut next_number: u32) {
+/// Of a clip that was growing, nothing is behind a gap: no flush covered it. Of one that nobody can
+/// vouch for, what is behind a gap is all that is left; but what has lost its beginning to another
+/// life of its block was given up, and is over.
+fn keep_in_order(pieces: &mut Vec<Piece>, mut next_number: u32, standing: Standing) {
     pieces.sort_by_key(|piece| (piece.first_number, piece.extent.life));
+    let begins = pieces.first().is_some_and(|piece| piece.first_number <= next_number);
     pieces.retain(|piece| {
-        let follows = piece.first_number == next_number;
+        let follows = match standing {
+            Standing::Growing | Standing::Gone => piece.first_number == next_number,
+            Standing::Found(_) => begins && piece.first_number >= next_number,
+            Standing::Rescued => piece.first_number >= next_number,
+        };
         if follows {
             next_number = piece.extent.clip_chunks;
         }
@@ -153,7 +162,8 @@ fn close(
     core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());
     let state = match standing {
         Standing::Found(state) => Some(state),
-        _ => rotten.then_some(ClipState::FOUND),
+        Standing::Rescued => Some(ClipState::FOUND),
+        Standing::Growing | Standing::Gone => rotten.then_some(ClipState::FOUND),
     };
     if rotten {
         log::warn!("recovery: clip {clip}: its facts have rotted; what its blocks say is expiring");

@@ -11,9 +11,10 @@ use super::sweep::{Scope, Sweep, sweep};
 use crate::device::Device;
 use crate::ring::fact::Fact;
 use crate::ring::ledger::Replay;
-use crate::ring::space::Space;
+use crate::ring::space::{Room, Space};
 use crate::ring::superblock::Superblock;
 use crate::ring::types::ClipState;
+use crate::ring::walk;
 use crate::units::ClipId;
 
 /// Between two lines in the log about how far it is.
@@ -42,15 +43,28 @@ impl Doubt {
     }
 
     /// Deletions may be among the facts that are lost. Growing clips are looked for in the blocks,
-    /// where they are whole.
-    pub fn settle(&self, space: &mut Space) {
+    /// where they are whole; and what a block says itself of its life holds.
+    pub fn settle(&self, device: &dyn Device, superblock: &Superblock, space: &mut Space) {
+        log::error!(
+            "ledger: both copies of a part are lost; the blocks are asked, which takes time"
+        );
+        let mut progress = Progress::new("blocks in use are looked at");
+        for (block, life) in space.blocks_in_use().collect::<Vec<_>>() {
+            progress.step();
+            // A header that can't be read says nothing against the facts.
+            let header = walk::block_header(device, superblock, block).ok().flatten();
+            if let Some((header, _)) = header.filter(|(header, _)| header.life > life) {
+                log::warn!("ledger: block {block} has begun life {}, not {life}", header.life);
+                space.begin_life(block, header.life);
+            }
+        }
+        space.leave_open_blocks();
         space.drop_overwritten();
         space.drop_growing();
         let closed = space.clips().filter(|(_, record)| record.state == Some(ClipState::Closed));
         let closed: Vec<ClipId> = closed.map(|(clip, _)| clip).collect();
         log::error!(
-            "ledger: both copies of a part are lost; {} clips are in .trash, as nobody can say \
-             whether they were deleted",
+            "ledger: {} clips are in .trash, as nobody can say whether they were deleted",
             closed.len()
         );
         for clip in closed {
@@ -76,17 +90,40 @@ impl Doubt {
         space: &Space,
     ) -> Sweep {
         let scope = Scope { since_epoch: self.since_epoch, used_part_only: true };
-        let blocks = space.blocks_with_room();
-        let count = blocks.len();
-        let mut told = Instant::now();
-        let mut looked_at = 0_usize;
-        let mut progress = |_| {
-            looked_at += 1;
-            if told.elapsed() >= PROGRESS_INTERVAL {
-                told = Instant::now();
-                log::warn!("ledger: looking for lost clips: {looked_at} of {count} blocks");
+        let mut blocks = space.blocks_with_room();
+        blocks.retain(|(block, room)| match room {
+            Room::Anywhere => true,
+            // One look tells whether the rest of a full block is empty.
+            Room::AtEnd(page) => {
+                let chunk = walk::header_at(device, superblock, *block, *page);
+                chunk.is_ok_and(|chunk| {
+                    chunk.is_some_and(|chunk| Some(chunk.fixed.life) == space.life(*block))
+                })
             }
-        };
-        sweep(device, superblock, blocks.into_iter(), scope, &mut progress)
+        });
+        let mut progress = Progress::new("blocks are searched for lost clips");
+        let blocks = blocks.into_iter().map(|(block, _)| block);
+        sweep(device, superblock, blocks, scope, &mut |_| progress.step())
+    }
+}
+
+/// Says in the log how far a search is.
+struct Progress {
+    what: &'static str,
+    count: u64,
+    told: Instant,
+}
+
+impl Progress {
+    fn new(what: &'static str) -> Progress {
+        Progress { what, count: 0, told: Instant::now() }
+    }
+
+    fn step(&mut self) {
+        self.count += 1;
+        if self.told.elapsed() >= PROGRESS_INTERVAL {
+            self.told = Instant::now();
+            log::warn!("ledger: {}: {} so far", self.what, self.count);
+        }
     }
 }

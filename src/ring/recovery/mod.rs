@@ -116,7 +116,7 @@ fn learn(
     opening.known_clock = space.known_clock();
     let doubt = Doubt::of(&replay);
     if let Some(doubt) = &doubt {
-        doubt.settle(&mut space);
+        doubt.settle(device, superblock, &mut space);
     }
     let swept = match &doubt {
         Some(doubt) => doubt.look_through(device, superblock, &space),

@@ -12,7 +12,7 @@ use crate::ring::core::{Core, Parts};
 use crate::ring::fact::Fact;
 use crate::ring::ledger::Ledger;
 use crate::ring::space::Space;
-use crate::ring::types::{ClipState, ClockFact, Interpreter, Reason};
+use crate::ring::types::{ClockFact, Interpreter, Reason};
 use crate::ring::{RingError, Sequences};
 use crate::units::{BlockNumber, Sequence, SessionNumber};
 
@@ -84,7 +84,7 @@ pub(in crate::ring) fn rescue(
         core.set_stream(*stream, fact.into());
     }
     let mut opening = Opening::default();
-    adopt(&mut core, found.pieces, &|_| Standing::Found(ClipState::FOUND), &mut opening);
+    adopt(&mut core, found.pieces, &|_| Standing::Rescued, &mut opening);
     rescued.clips_found = opening.clips_found.len();
     rescued.chunks_found = opening.chunks_recovered;
     write_ledger(&mut core).map_err(failed("writing the ledger"))?;

@@ -20,7 +20,7 @@ const UNUSED_MAX: u32 = 4096;
 pub(super) struct Scope {
     /// Clips whose last chunk is of an earlier epoch are not looked for.
     pub since_epoch: u64,
-    /// Whether to end where the part begins that was never used.
+    /// Whether to pass over the part that was never used, from where it begins to the ring's end.
     pub used_part_only: bool,
 }
 
@@ -47,13 +47,21 @@ pub(super) fn sweep(
 ) -> Sweep {
     let mut sweep = Sweep::default();
     let mut unused = 0;
+    let mut last = BlockNumber(0);
     for block in blocks {
+        // The part that was never used ends with the ring: the search goes on at its beginning.
+        if block < last {
+            unused = 0;
+        } else if scope.used_part_only && unused >= UNUSED_MAX {
+            continue;
+        }
+        last = block;
         progress(block);
         sweep.blocks_read += 1;
         match pieces::whole_block(device, superblock, block) {
             Ok(Some((header, walk))) => {
                 unused = 0;
-                let chunks = pieces::chunks(walk);
+                let chunks = pieces::chunks_and_on(walk);
                 sweep.note(&header, &chunks);
                 let wiped = wiped_clips(device, superblock, block, &chunks);
                 let mut here = Pieces::new();
@@ -63,12 +71,7 @@ pub(super) fn sweep(
                     sweep.pieces.entry(clip).or_default().extend(pieces);
                 }
             }
-            Ok(None) => {
-                unused += 1;
-                if scope.used_part_only && unused >= UNUSED_MAX {
-                    break;
-                }
-            }
+            Ok(None) => unused += 1,
             Err(error) => {
                 log::error!("recovery: header of block {block}: {error}");
                 sweep.blocks_unreadable += 1;

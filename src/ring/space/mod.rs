@@ -8,6 +8,8 @@ mod closed;
 mod queries;
 mod restore;
 
+pub use queries::Room;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

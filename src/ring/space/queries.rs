@@ -1,5 +1,6 @@
 //! Questions to the facts in force.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
@@ -9,8 +10,34 @@ use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
 };
 
-/// Pages that may be left at the end of a block that counts as full.
-const REST_PAGES_MAX: u32 = 32;
+/// Fewer pages at the end of a block are left unused where the next chunk is longer.
+const REST_PAGES_MIN: u32 = 16;
+
+/// Where in a block something may be that no clip has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Anywhere.
+    Anywhere,
+    /// Only a short chunk, which would begin at this page.
+    AtEnd(u32),
+}
+
+/// Where there is room in a block beside the pages that clips have of it.
+fn room_beside(mut held: Vec<Range<u32>>, pages_per_block: u32) -> Option<Room> {
+    held.sort_unstable_by_key(|pages| pages.start);
+    let mut end = 1;
+    for pages in held {
+        if pages.start > end {
+            return Some(Room::Anywhere);
+        }
+        end = end.max(pages.end);
+    }
+    match pages_per_block.saturating_sub(end) {
+        0 => None,
+        rest if rest < REST_PAGES_MIN => Some(Room::AtEnd(end)),
+        _ => Some(Room::Anywhere),
+    }
+}
 
 impl Space {
     /// All facts in force, in an order in which they can be applied again.
@@ -57,17 +84,24 @@ impl Space {
     /// Blocks that the clips do not fill, free ones among them, in the order in which they would
     /// be taken: where something may be that no fact speaks of.
     #[must_use]
-    pub fn blocks_with_room(&self) -> Vec<BlockNumber> {
-        let mut filled = vec![0_u32; self.blocks.len()];
-        let extents = self.clips.values().flat_map(ClipRecord::all_extents);
-        for extent in extents {
-            let pages = &mut filled[extent.block.0 as usize];
-            *pages = pages.saturating_add(extent.end_page.saturating_sub(extent.first_page));
+    pub fn blocks_with_room(&self) -> Vec<(BlockNumber, Room)> {
+        let mut held: Vec<Vec<Range<u32>>> = vec![Vec::new(); self.blocks.len()];
+        for extent in self.clips.values().flat_map(ClipRecord::all_extents) {
+            held[extent.block.0 as usize].push(extent.first_page..extent.end_page);
         }
-        let full = self.pages_per_block.saturating_sub(1 + REST_PAGES_MAX);
-        let count = filled.len() as u32;
+        let count = held.len() as u32;
         let in_order = (0..count).map(|at| BlockNumber((self.frontier.0 + at) % count));
-        in_order.filter(|block| filled[block.0 as usize] < full).collect()
+        let room = |block: BlockNumber| {
+            let pages = std::mem::take(&mut held[block.0 as usize]);
+            Some((block, room_beside(pages, self.pages_per_block)?))
+        };
+        in_order.filter_map(room).collect()
+    }
+
+    /// Blocks that clips, streams or reservations hold, each with the life that the facts know.
+    pub fn blocks_in_use(&self) -> impl Iterator<Item = (BlockNumber, Sequence)> {
+        let in_use = self.blocks.iter().enumerate().filter(|(_, block)| block.holders > 0);
+        in_use.map(|(index, block)| (BlockNumber(index as u32), block.life))
     }
 
     /// The oldest closed clip that may be given up.

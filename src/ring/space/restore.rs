@@ -6,7 +6,7 @@ use super::queries::facts_of_clip;
 use super::{ClipRecord, Space};
 use crate::ring::fact::Fact;
 use crate::ring::types::Extent;
-use crate::units::ClipId;
+use crate::units::{BlockNumber, ClipId, Sequence};
 
 impl Space {
     /// Takes over what an older ledger area knows and rotten pages of a checkpoint may have said:
@@ -43,6 +43,24 @@ impl Space {
             restored += usize::from(facts.iter().all(|fact| self.apply(fact).is_ok()));
         }
         restored
+    }
+
+    /// A block has begun a later life than the facts know: what they say of it is over.
+    pub fn begin_life(&mut self, block: BlockNumber, life: Sequence) {
+        let Some(known) = self.blocks.get_mut(block.0 as usize).map(|known| &mut known.life) else {
+            return;
+        };
+        *known = life.max(*known);
+        if self.reserved.remove(&block).is_some() {
+            self.release(block);
+        }
+    }
+
+    /// Nobody knows any more where streams have left their blocks: each goes on in another one.
+    pub fn leave_open_blocks(&mut self) {
+        for fill in std::mem::take(&mut self.open).into_values() {
+            self.release(fill.block);
+        }
     }
 
     /// Forgets clips whose blocks have begun another life: that they are gone was said in a fact
