@@ -643,3 +643,56 @@ fn whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little() {
         score.lost_max as f64 / SECOND as f64
     );
 }
+
+/// A file system in memory; unmounted when dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn at(path: PathBuf, size: &str) -> Small {
+        fs::create_dir(&path).expect("a folder");
+        run_tool("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", text(&path)]);
+        Small(path)
+    }
+
+    fn resize(&self, size: &str) {
+        run_tool("mount", &["-o", &format!("remount,size={size}"), text(&self.0)]);
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        try_tool("umount", &["--lazy", text(&self.0)]);
+    }
+}
+
+#[test]
+fn a_full_file_system_below_a_ring_with_holes_costs_no_block() {
+    let cameras = Cameras::start(&LARGE);
+    let mut site = Site::without_ring();
+    let small = Small::at(site.path("small"), "12m");
+    let ring = small.0.join("ring");
+    let words = ["format", "--sparse", "--size", "64M", "--block-size", "1M", text(&ring)];
+    let output = site.reelfs(&words);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    symlink(&ring, site.ring_path()).expect("a link");
+    site.add_camera("door", &cameras.url(1), "");
+    let daemon = site.run();
+    let pauses = "recording pauses until there is room";
+    wait_until("it is full", 60, || daemon.log().contains(pauses));
+    std::thread::sleep(Duration::from_secs(12));
+    assert_eq!(daemon.log().matches(pauses).count(), 1, "said once: {}", daemon.log());
+    assert_eq!(device_state(&daemon), "present");
+    small.resize("96m");
+    wait_until("it goes on", 20, || daemon.log().contains("there is room for it again"));
+    wait_more_frames(&daemon, "door");
+    assert_eq!(daemon.status()["ring"]["bad_blocks"], 0);
+    assert!(!daemon.log().contains("not used any more"), "{}", daemon.log());
+    daemon.stop();
+    site.cameras = site.cameras.replace(&cameras.url(1), "rtsp://127.0.0.1:1/");
+    let daemon = site.run();
+    let mount = site.mount();
+    let clips: Vec<String> = closed_clips(&mount);
+    assert!(clips.len() >= 2, "before, and after: {clips:?}");
+    clips.iter().for_each(|clip| clips::assert_plays(&mount.join(clip)));
+    daemon.stop();
+}

@@ -342,14 +342,16 @@ fn a_damaged_chunk_header_costs_its_chunk_or_its_clip_and_the_camera_is_named() 
     let loss = checked.answer["losses"][0].as_str().expect("a loss");
     assert!(loss.contains("yard") && loss.contains("12:00:30"), "{loss}");
 
-    // Without a table, as a clip of few chunks in one block is, it can't be opened.
-    let site = recorded_for(5);
-    let (block, page) = Map::of(&site).chunk("media", &clip_ids(&site)[0], 2);
-    let checked = flipped(&site, Map::of(&site).page(block, page) + 30, &[]);
-    assert_eq!(checked.status, 2);
-    let cost = &checked.only()["cost"];
-    assert_eq!(cost["from"], "2026-03-01T12:00:00.000000000Z");
-    assert_eq!(cost["to"], "2026-03-01T12:00:05.000000000Z");
+    // Also of a short clip. Of one chunk, which has no table, it is all.
+    for (seconds, chunk, from, to) in [(5, 2, 2, 3), (1, 0, 0, 1)] {
+        let site = recorded_for(seconds);
+        let (block, page) = Map::of(&site).chunk("media", &clip_ids(&site)[0], chunk);
+        let checked = flipped(&site, Map::of(&site).page(block, page) + 30, &[]);
+        assert_eq!(checked.status, 2);
+        let cost = &checked.only()["cost"];
+        assert_eq!(cost["from"], format!("2026-03-01T12:00:0{from}.000000000Z"));
+        assert_eq!(cost["to"], format!("2026-03-01T12:00:0{to}.000000000Z"));
+    }
 }
 
 #[test]
@@ -363,7 +365,7 @@ fn a_damaged_parameter_set_costs_clips_that_have_no_table() {
         let checked = flipped(&site, map.page(block, page) + at, &[]);
         assert!(checked.status == 1 || at == 300, "{:#}", checked.answer);
     }
-    let site = recorded_for(5);
+    let site = recorded_for(1);
     let (map, ids) = (Map::of(&site), clip_ids(&site));
     let (block, page) = map.chunk("parameters", &ids[0], 0);
     let checked = flipped(&site, map.page(block, page) + 30, &[]);

@@ -4,11 +4,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reelfs::device::Device;
-use reelfs::ring::{ClipContents, Geometry, ReadError};
-use reelfs::units::{BlockNumber, ClipId};
+use reelfs::ring::{ClipChunk, ClipContents, Geometry, NewChunk, ReadError};
+use reelfs::units::{BlockNumber, ClipId, StreamNumber};
 use support::disk::{Disk, Image};
+use support::memory::count_of;
 use support::opened::{Open, formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
@@ -106,5 +108,113 @@ fn a_lost_block_costs_its_own_samples_and_no_others() {
             (start..start + MIB).step_by(4096).for_each(|at| unreadable.spoil(at));
             check(&recorded, unreadable, lost, &format!("block {lost} unreadable"));
         }
+    }
+}
+
+/// How many chunks of a clip can be read, of how many.
+fn readable(open: &Open, clip: ClipId) -> (usize, usize) {
+    let contents = open.ring.contents(clip).expect("it opens");
+    let read = |chunk: &&ClipChunk| open.ring.read(clip, &chunk.place, 0..u32::MAX).is_ok();
+    (contents.chunks.iter().filter(read).count(), contents.chunks.len())
+}
+
+#[test]
+fn a_chunk_header_that_rots_costs_its_chunk_also_in_a_short_clip() {
+    let disk = formatted(24 * MIB);
+    let first = open(disk.clone());
+    let clip = first.writer.new_clip();
+    for number in 0..4 {
+        first.append(1, clip, &samples(number, 20_000)).expect("there is room in the queue");
+    }
+    first.writer.end_clip(clip, 0, None);
+    first.writer.sync().expect("the disk is in order");
+    let chunks = first.ring.contents(clip).expect("it opens").chunks;
+    let geometry = first.ring.superblock().geometry;
+    assert!(chunks.iter().all(|chunk| chunk.place.block == chunks[0].place.block));
+    for chunk in &chunks {
+        let mut image = disk.image();
+        image.spoil(geometry.page_start(chunk.place.block, chunk.place.first_page).0);
+        let again = open(Disk::from_image(image));
+        assert_eq!(readable(&again, clip), (3, 4));
+        again.writer.close().expect("it closes");
+    }
+}
+
+#[test]
+fn a_clip_that_grew_when_the_power_went_gets_a_table_behind_the_next_one() {
+    let disk = formatted(24 * MIB);
+    let first = open(disk.clone());
+    let clip = first.writer.new_clip();
+    for number in 0..20 {
+        first.append(1, clip, &samples(number, 150_000)).expect("there is room in the queue");
+        first.writer.sync().expect("the disk is in order");
+    }
+    let disk = Disk::from_image(disk.image());
+    let second = open(disk.clone());
+    assert_eq!(second.ring.clips_without_table(), [clip]);
+    let contents = second.ring.contents(clip).expect("it opens");
+    second.writer.add_table(clip, &contents);
+    for number in 0..3 {
+        second.clip(1, &samples(number, 500_000)).expect("the disk is in order");
+    }
+    assert_eq!(second.ring.clips_without_table(), []);
+    second.writer.close().expect("it closes");
+    let geometry = second.ring.superblock().geometry;
+    let blocks: BTreeSet<BlockNumber> =
+        contents.chunks.iter().map(|chunk| chunk.place.block).collect();
+    assert!(blocks.len() > 2);
+    for lost in blocks {
+        let mut image = disk.image();
+        image.write(geometry.block_start(lost).0, &vec![0; MIB as usize]);
+        let again = open(Disk::from_image(image));
+        let kept = contents.chunks.iter().filter(|chunk| chunk.place.block != lost).count();
+        assert_eq!(readable(&again, clip), (kept, contents.chunks.len()), "block {lost}");
+        again.writer.close().expect("it closes");
+    }
+}
+
+/// A table that does not fit its block needs another one, and for that a flush might be due: it
+/// may fail while the clip is between growing and ended.
+#[test]
+fn a_flush_that_fails_while_a_clip_ends_costs_no_sample_of_an_earlier_one() {
+    for others in 0..=12_u32 {
+        let disk = formatted(32 * MIB);
+        let first = open(disk.clone());
+        let clip = first.writer.new_clip();
+        let append = |number: u64| {
+            let chunk = NewChunk {
+                clip,
+                stream: StreamNumber(1),
+                parameters: vec![Arc::from(&b"parameters"[..])],
+                table: Arc::from(vec![number as u8; 3_000]),
+                data: samples(number, 30_000),
+            };
+            first.writer.append(chunk).expect("there is room in the queue");
+        };
+        (0..26).for_each(append);
+        first.writer.sync().expect("the disk is in order");
+        append(26);
+        // They take the blocks that are ready.
+        for other in 0..others {
+            let number = first.writer.new_clip();
+            first.append(2 + other, number, &samples(7, 1_000)).expect("there is room");
+        }
+        disk.failing_flushes.store(1, Ordering::Relaxed);
+        first.writer.end_clip(clip, 0, None);
+        let _ = first.writer.sync();
+        disk.failing_flushes.store(0, Ordering::Relaxed);
+        (0..3).for_each(|_| first.writer.sync().expect("the disk is in order again"));
+        let flushed: Vec<u8> = (0..26).flat_map(|number| samples(number, 30_000)).collect();
+        let what = format!("{others} others");
+        assert!(first.samples(clip).starts_with(&flushed), "{what}");
+        // Whatever takes a block now does not take the clip's.
+        first.clip(1, &samples(1, 900_000)).expect("the disk is in order");
+        assert!(first.samples(clip).starts_with(&flushed), "{what}");
+        first.writer.close().expect("it closes");
+        let again = open(Disk::from_image(disk.image()));
+        assert!(again.samples(clip).starts_with(&flushed), "{what}");
+        let chunks = again.ring.contents(clip).expect("it opens").chunks.len() as u32;
+        assert_eq!(count_of(&again.told().closed[&clip]), chunks, "{what}: sums and chunks agree");
+        again.writer.close().expect("it closes");
     }
 }

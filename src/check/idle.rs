@@ -11,7 +11,7 @@ const CLASS_IDLE: libc::c_int = 3 << 13;
 ///
 /// # Errors
 /// What the system says; some schedulers know no priorities, and take it all the same.
-pub(super) fn give_way() -> io::Result<()> {
+pub fn give_way() -> io::Result<()> {
     // SAFETY: no pointer is passed; 0 stands for the calling thread.
     let answer = unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_THREAD, 0, CLASS_IDLE) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -21,6 +21,7 @@ mod scrubber;
 mod superblocks;
 
 pub use finding::{Cost, Finding, Loss, Place};
+pub use idle::give_way;
 pub use names::Span;
 pub use report::{FINDINGS_MAX, Report};
 pub use restoring::restore;

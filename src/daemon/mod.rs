@@ -11,6 +11,7 @@ mod running;
 mod scrub;
 mod source;
 mod streams;
+mod tables;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -352,6 +353,7 @@ fn start(
         })
         .collect();
     steps.done(&format!("{} cameras", recorders.len()));
+    tables::add_missing_tables(store);
     reporter.begin(recorders, purger, scrubber);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
     Ok(Running { reporter, view, mounted, runtime, writer })

@@ -165,9 +165,13 @@ impl Device for ReturningDevice {
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
-        let returns = self.shared.attempt(|device| device.write_at(offset, bytes))?;
-        self.shared.state().unflushed.get_or_insert(returns);
-        Ok(())
+        let before = self.shared.state().present.as_ref().map(|present| present.returns);
+        let written = self.shared.attempt(|device| device.write_at(offset, bytes));
+        // Part of one that failed may be there, too.
+        if let Some(returns) = written.as_ref().ok().copied().or(before) {
+            self.shared.state().unflushed.get_or_insert(returns);
+        }
+        written.map(|_| ())
     }
 
     fn flush(&self) -> io::Result<()> {

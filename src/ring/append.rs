@@ -113,18 +113,7 @@ impl Core {
             return Ok(!open.begun);
         }
         for _ in 0..SPACE_ATTEMPTS_MAX {
-            if let Some((block, life)) = self.ready.pop_front() {
-                self.blocks_taken += 1;
-                let open = OpenBlock {
-                    block,
-                    life,
-                    next_page: 1,
-                    next_chunk: 0,
-                    seal: 0,
-                    parameters: HashMap::new(),
-                    begun: false,
-                };
-                self.open.insert(stream, open);
+            if self.open_ready(stream) {
                 return Ok(true);
             }
             self.commit().map_err(|_| NotStored::Device)?;
@@ -133,6 +122,23 @@ impl Core {
             }
         }
         Err(NotStored::NoSpace)
+    }
+
+    /// Gives the stream a block that is ready; answers whether there was one.
+    pub(super) fn open_ready(&mut self, stream: StreamNumber) -> bool {
+        let Some((block, life)) = self.ready.pop_front() else { return false };
+        self.blocks_taken += 1;
+        let open = OpenBlock {
+            block,
+            life,
+            next_page: 1,
+            next_chunk: 0,
+            seal: 0,
+            parameters: HashMap::new(),
+            begun: false,
+        };
+        self.open.insert(stream, open);
+        true
     }
 
     /// Nothing that is closed can go: the oldest growing clip is closed early, to go next.
@@ -202,6 +208,7 @@ impl Core {
             self.suspect(block, &error);
             return Err(NotStored::Device);
         }
+        self.has_room();
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
         open.begun = true;
         open.next_page = composed.written.end_page;

@@ -1,6 +1,6 @@
 //! Reading: a clip's chunks, and samples that are checked before anybody sees them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -10,10 +10,11 @@ use super::chunk::{self, ChunkKind, UNIT_BYTES};
 use super::core::{Counters, Shared};
 use super::space::ClipRecord;
 use super::superblock::Superblock;
+use super::tables::{COPIES_OWED_MAX, TABLE_CHUNKS_MIN};
 use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
 use super::walk::{self, Unwalkable};
 use crate::device::{self, AlignedBuffer, Device};
-use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence};
+use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence, StreamNumber};
 
 /// A wanted piece that begins this close behind a chunk's beginning is read together with the
 /// header, in bytes: one longer read is cheaper than two.
@@ -94,6 +95,29 @@ impl Ring {
     #[must_use]
     pub fn ledger_epoch(&self) -> u64 {
         self.state().ledger_epoch
+    }
+
+    /// Closed clips of more than one chunk without a table, oldest first: such as were growing when
+    /// the power went. Of each stream as many as [`Writer::add_table`](super::Writer::add_table)
+    /// takes, the newest.
+    #[must_use]
+    pub fn clips_without_table(&self) -> Vec<ClipId> {
+        let state = self.state();
+        let mut of_streams: HashMap<StreamNumber, VecDeque<ClipId>> = HashMap::new();
+        for (clip, record) in state.space.clips().filter(|(_, record)| record.lacks_table()) {
+            let chunks: u32 = record.extents.iter().map(|extent| extent.chunks).sum();
+            if (chunks as usize) < TABLE_CHUNKS_MIN {
+                continue;
+            }
+            let newest = of_streams.entry(record.stream).or_default();
+            newest.push_back(clip);
+            if newest.len() > COPIES_OWED_MAX {
+                newest.pop_front();
+            }
+        }
+        let mut clips: Vec<ClipId> = of_streams.into_values().flatten().collect();
+        clips.sort_unstable();
+        clips
     }
 
     fn state(&self) -> RwLockReadGuard<'_, Shared> {

@@ -12,20 +12,19 @@ use super::core::{Core, Growing, Undurable};
 use super::types::Extent;
 use crate::units::{BlockNumber, ClipId, StreamNumber};
 
-/// Clips of one block and fewer chunks get no table: walking them costs as little, and they are
-/// lost with their block anyway.
-const TABLE_CHUNKS_MIN: usize = 12;
+/// Clips of fewer chunks get no table: losing the header of their only chunk costs all of them.
+pub(super) const TABLE_CHUNKS_MIN: usize = 2;
 /// A table in more pieces than this is not written: it is a cache, and the clip is very long.
 const TABLE_PIECES_MAX: usize = 4;
-/// Tables of a stream that wait for its next block, at most.
-const COPIES_OWED_MAX: usize = 4;
+/// Tables of a stream that wait to be written, at most.
+pub(super) const COPIES_OWED_MAX: usize = 4;
 
-/// A table that is to be written once more, into another block.
+/// A table that is to be written behind the next end of a clip: once more, or for the first time.
 pub(super) struct OwedCopy {
     clip: ClipId,
     table: Vec<u8>,
-    /// Where it must not be.
-    block: BlockNumber,
+    /// Where it is of no use.
+    avoid: Option<BlockNumber>,
 }
 
 impl Core {
@@ -33,20 +32,40 @@ impl Core {
     pub(super) fn write_table(&mut self, clip: ClipId, growing: &Growing) -> Vec<Extent> {
         let chunks = growing.contents.chunks.len();
         let complete = chunks == growing.next_number as usize;
-        if !complete || (chunks < TABLE_CHUNKS_MIN && growing.extents == 0) {
+        if !complete || chunks < TABLE_CHUNKS_MIN {
             return Vec::new();
         }
         let table = growing.contents.encode();
         let extents = self.write_table_pieces(clip, growing.stream, &table);
         let last = growing.current.map(|extent| extent.block);
-        if let Some(block) = last.filter(|last| extents.iter().any(|e| e.block == *last)) {
-            let owed = self.copies_owed.entry(growing.stream).or_default();
-            owed.push(OwedCopy { clip, table, block });
-            if owed.len() > COPIES_OWED_MAX {
-                owed.remove(0);
-            }
+        let is_with_the_last = extents.iter().any(|extent| Some(extent.block) == last);
+        let in_several_blocks = growing.extents > 0;
+        if extents.is_empty() || (is_with_the_last && in_several_blocks) {
+            let avoid = last.filter(|_| in_several_blocks);
+            self.owe_table(growing.stream, OwedCopy { clip, table, avoid });
         }
         extents
+    }
+
+    fn owe_table(&mut self, stream: StreamNumber, copy: OwedCopy) {
+        let owed = self.copies_owed.entry(stream).or_default();
+        owed.push(copy);
+        if owed.len() > COPIES_OWED_MAX {
+            owed.remove(0);
+        }
+    }
+
+    /// Takes the table of a closed clip that has none.
+    pub(in crate::ring) fn add_table(&mut self, clip: ClipId, table: Vec<u8>) {
+        let (stream, avoid) = {
+            let state = self.state();
+            let record = state.space.clip(clip).filter(|record| record.lacks_table());
+            let Some(record) = record else { return };
+            let last = record.extents.last().map(|extent| extent.block);
+            let elsewhere = record.extents.iter().any(|extent| Some(extent.block) != last);
+            (record.stream, last.filter(|_| elsewhere))
+        };
+        self.owe_table(stream, OwedCopy { clip, table, avoid });
     }
 
     /// Writes the tables that wait for the stream to go on in another block. Only behind the end
@@ -55,7 +74,7 @@ impl Core {
     pub(super) fn write_table_copies(&mut self, stream: StreamNumber) {
         let Some(block) = self.open.get(&stream).map(|open| open.block) else { return };
         let Some(owed) = self.copies_owed.get_mut(&stream) else { return };
-        let due: Vec<OwedCopy> = owed.extract_if(.., |copy| copy.block != block).collect();
+        let due: Vec<OwedCopy> = owed.extract_if(.., |copy| copy.avoid != Some(block)).collect();
         for OwedCopy { clip, table, .. } in due {
             let extents = self.write_table_pieces(clip, stream, &table);
             if !extents.is_empty() {
@@ -78,7 +97,9 @@ impl Core {
         let mut extents: Vec<Extent> = Vec::new();
         let mut rest = table;
         while !rest.is_empty() {
-            if extents.len() == TABLE_PIECES_MAX || self.ensure_open(stream).is_err() {
+            // A block that is ready, or none: no flush may come between a clip's growing and end.
+            let has_block = self.open.contains_key(&stream) || self.open_ready(stream);
+            if extents.len() == TABLE_PIECES_MAX || !has_block {
                 return Vec::new();
             }
             let Some(open) = self.open.get(&stream) else { return Vec::new() };

@@ -46,6 +46,11 @@ fn wipe_extent(
     extent: &Extent,
 ) -> io::Result<ByteCount> {
     let mut wiped = ByteCount(0);
+    let header = walk::block_header(device, superblock, extent.block).unwrap_or_default();
+    if header.is_some_and(|(header, _)| header.life != extent.life) {
+        // Somebody else's, whatever the facts say.
+        return Ok(wiped);
+    }
     let mut page = extent.first_page;
     while page < extent.end_page {
         // A page that can't be read is written without being read.

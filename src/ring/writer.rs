@@ -10,7 +10,7 @@ use super::append::NotStored;
 use super::core::{Core, Shared};
 use super::fact::Fact;
 use super::superblock::Superblock;
-use super::types::{ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, Reason};
+use super::types::{ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, Reason};
 use super::{Refused, RingError, Sequences, wipe};
 use crate::device::Device;
 use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
@@ -22,6 +22,8 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const QUEUE_CHUNKS_MAX: usize = 8192;
 /// Everything that may wait; other requests than chunks wait for room beyond it.
 const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
+/// How often the samples of a clip are zeroed at most, where flushes fail meanwhile.
+const WIPES_MAX: usize = 3;
 /// Between two lines in the log about chunks that could not be stored.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -32,6 +34,7 @@ enum Request {
     SetStream { stream: StreamNumber, fact: Vec<u8> },
     Record(Fact),
     Forget { clip: ClipId },
+    AddTable { clip: ClipId, table: Vec<u8> },
     Sync { done: SyncSender<Result<(), RingError>> },
     Close { done: SyncSender<Result<(), RingError>> },
 }
@@ -152,6 +155,15 @@ impl Writer {
         self.send(Request::EndClip { clip, ending });
     }
 
+    /// Gives a closed clip the table that it lacks ([`Ring::clips_without_table`]): written behind
+    /// the next clip of its stream that ends. Without one, a chunk header that rots costs the whole
+    /// clip.
+    ///
+    /// [`Ring::clips_without_table`]: super::Ring::clips_without_table
+    pub fn add_table(&self, clip: ClipId, contents: &ClipContents) {
+        self.send(Request::AddTable { clip, table: contents.encode() });
+    }
+
     /// Records an observation.
     pub fn observe(&self, stream: StreamNumber, from: WallTime, to: WallTime, fact: Vec<u8>) {
         self.send(Request::Record(Fact::Observation { stream, from, to, fact: fact.into() }));
@@ -199,14 +211,29 @@ impl Writer {
         self.send(Request::SetState { clip, state: ClipState::Purging { reason } });
         if wipe {
             self.sync()?;
-            let inner = &self.inner;
-            wipe::wipe(&*inner.device, &inner.superblock, &inner.shared, clip).map_err(
-                |source| RingError::Device { what: format!("wiping clip {clip}"), source },
-            )?;
-            // The zeros have to be on the disk before the ledger forgets where they belong.
-            self.sync()?;
+            self.wipe(clip)?;
         }
         if self.send(Request::Forget { clip }) { Ok(used) } else { Err(RingError::Closed) }
+    }
+
+    /// The zeros have to be on the disk before the ledger forgets where they belong: also those
+    /// that were written before a flush of somebody else's failed.
+    fn wipe(&self, clip: ClipId) -> Result<(), RingError> {
+        let inner = &self.inner;
+        let failed = |source| RingError::Device { what: format!("wiping clip {clip}"), source };
+        let flush_errors = || {
+            let shared = inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+            shared.counters.flush_errors
+        };
+        for _ in 0..WIPES_MAX {
+            let before = flush_errors();
+            wipe::wipe(&*inner.device, &inner.superblock, &inner.shared, clip).map_err(failed)?;
+            self.sync()?;
+            if flush_errors() == before {
+                return Ok(());
+            }
+        }
+        Err(failed(std::io::Error::other("flushes fail meanwhile")))
     }
 
     /// Makes everything handed in so far durable, facts included, and waits for it.
@@ -304,6 +331,7 @@ impl Turn {
                 self.core.record(fact);
             }
             Request::Forget { clip } => self.core.forget(clip, Reason::Deleted),
+            Request::AddTable { clip, table } => self.core.add_table(clip, table),
             Request::Sync { done } => {
                 // Whoever waited may have gone.
                 let _ = done.send(self.core.settle().map_err(device_error));

@@ -187,6 +187,8 @@ pub(super) struct Core {
     pub(super) copies_owed: BTreeMap<StreamNumber, Vec<OwedCopy>>,
     /// Blocks that have refused a write since the last flush.
     pub(super) suspects: Vec<BlockNumber>,
+    /// When the device last had no room for a block.
+    pub(super) full: Option<Instant>,
     /// Blocks that streams have left because of a failure, until the facts say so.
     pub(super) abandoned: BTreeMap<BlockNumber, StreamNumber>,
     /// The facts in force hold more than is pending: only a checkpoint says it all.
@@ -241,6 +243,7 @@ impl Core {
             blocks_taken: 0,
             copies_owed: BTreeMap::new(),
             suspects: Vec::new(),
+            full: None,
             abandoned: BTreeMap::new(),
             checkpoint_due: false,
             failure_complaint: None,

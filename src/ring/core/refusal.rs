@@ -4,7 +4,7 @@
 //! the ledger with the next flush, and holds once the ledger has taken it. Where that fails, too,
 //! nothing is said of any block, and recording pauses until a flush succeeds.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use super::{Core, Growing};
@@ -18,6 +18,8 @@ const SUSPECTS_MAX: usize = 16;
 const FAILURES_MAX: u64 = 2;
 /// Between two lines in the log about a device that fails.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
+/// How long nothing is tried after the device had no room: a file in a full file system.
+const FULL_PAUSE: Duration = Duration::from_secs(5);
 /// Facts that wait for a flush at most. Beyond it a checkpoint takes their place.
 const PENDING_FACTS_MAX: usize = 16 << 10;
 
@@ -30,12 +32,33 @@ impl Core {
     /// Whether a chunk may be tried at all.
     pub(in crate::ring) fn takes_chunks(&self) -> bool {
         let failed = self.state().counters.commits_failed;
-        self.device.is_present() && failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX
+        let waits_for_room = self.full.is_some_and(|full| full.elapsed() < FULL_PAUSE);
+        self.device.is_present()
+            && failed < FAILURES_MAX
+            && self.suspects.len() < SUSPECTS_MAX
+            && !waits_for_room
     }
 
-    /// The block has refused a write.
+    /// The device has taken a chunk.
+    pub(in crate::ring) fn has_room(&mut self) {
+        if self.full.take().is_some() {
+            log::warn!("ring: there is room for it again, recording goes on");
+        }
+    }
+
+    /// The block has refused a write. That there is no room for it says nothing of the block: the
+    /// ring is a file with holes, in a file system that is full.
     pub(in crate::ring) fn suspect(&mut self, block: BlockNumber, error: &io::Error) {
         if !self.device.is_present() {
+            return;
+        }
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            if self.full.replace(Instant::now()).is_none() {
+                log::error!(
+                    "ring: recording pauses until there is room for block {block} in the file: \
+                     {error}"
+                );
+            }
             return;
         }
         if self.suspects.is_empty() && !self.is_failing() {
@@ -53,8 +76,11 @@ impl Core {
 
     /// The ledger has taken it: the blocks are not used again.
     pub(super) fn convict(&mut self, suspects: &[BlockNumber]) {
+        if let [first, ..] = suspects {
+            let count = suspects.len();
+            log::error!("ring: {count} blocks are bad, from block {first} on: not used any more");
+        }
         for &block in suspects {
-            log::error!("ring: block {block} is bad, and is not used any more");
             if let Err(contradiction) = self.state_mut().space.apply(&Fact::Bad { block }) {
                 log::error!("ring: {contradiction}");
             }

@@ -56,6 +56,13 @@ impl ClipRecord {
         self.extents.iter().chain(&self.table).chain(&self.table_copy)
     }
 
+    /// Whether it is closed, can be read, and opens by its chunks' headers alone.
+    #[must_use]
+    pub fn lacks_table(&self) -> bool {
+        let readable = self.state.is_some_and(|state| !matches!(state, ClipState::Purging { .. }));
+        readable && self.table.is_empty() && self.table_copy.is_empty()
+    }
+
     /// Space on the device, in whole pages.
     #[must_use]
     pub fn used(&self) -> ByteCount {

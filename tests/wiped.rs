@@ -1,0 +1,66 @@
+//! A purge that wipes: the samples are zeros on the disk when the clip is gone, whatever flushes of
+//! others come to meanwhile; and nothing but the clip's is overwritten.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reelfs::ring::{ClipChunk, Geometry, Reason};
+use support::disk::{Dice, Disk, Image};
+use support::opened::{formatted, open, samples};
+
+const MIB: u64 = 1 << 20;
+
+/// Bytes of a clip's samples that are not zeros.
+fn remains(image: &Image, geometry: &Geometry, chunks: &[ClipChunk]) -> usize {
+    let left = |chunk: &ClipChunk| {
+        let place = &chunk.place;
+        let end = (place.header_length + place.data_length) as usize;
+        let mut bytes = vec![0; end.next_multiple_of(4096)];
+        image.read(geometry.page_start(place.block, place.first_page).0, &mut bytes);
+        bytes[place.header_length as usize..end].iter().filter(|byte| **byte != 0).count()
+    };
+    chunks.iter().map(left).sum()
+}
+
+#[test]
+fn a_flush_that_fails_while_a_clip_is_wiped_does_not_leave_its_samples() {
+    let mut gone = 0;
+    for round in 0..40_u64 {
+        let disk = Disk::on_power(formatted(24 * MIB).image(), round);
+        let first = open(disk.clone());
+        let clip = first.writer.new_clip();
+        let data = samples(round, 120_000);
+        for _ in 0..60 {
+            first.append(1, clip, &data).expect("there is room in the queue");
+        }
+        first.writer.end_clip(clip, 0, None);
+        first.writer.sync().expect("the disk is in order");
+        let chunks = first.ring.contents(clip).expect("it opens").chunks;
+        let geometry = first.ring.superblock().geometry;
+        assert!(remains(&disk.image(), &geometry, &chunks) > 59 * 110_000);
+
+        // Slow enough for one flush of somebody else's to fail on the way, sooner or later.
+        disk.slowness.store(200, Ordering::Relaxed);
+        let (writer, failing) = (first.writer.clone(), disk.clone());
+        let other = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(2 * round));
+            failing.failing_flushes.store(1, Ordering::Relaxed);
+            let _ = writer.sync();
+        });
+        let purged = first.writer.purge(clip, Reason::Deleted, true);
+        other.join().expect("no panic");
+        disk.slowness.store(0, Ordering::Relaxed);
+        disk.failing_flushes.store(0, Ordering::Relaxed);
+        let _ = first.writer.sync();
+        if purged.is_ok() {
+            gone += 1;
+            let left = remains(&disk.after_a_cut(&mut Dice::new(round)), &geometry, &chunks);
+            assert_eq!(left, 0, "round {round}: samples of a clip that is gone");
+        }
+        // Where it could not be, it is still to be purged: nothing else is promised then.
+        drop(first);
+    }
+    assert!(gone > 0, "every purge met a failing flush");
+}
