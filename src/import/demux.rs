@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use re_mp4::{Avc1Box, BoxHeader, BoxType, MoofBox, MoovBox, ReadBox, StsdBoxContent, TrakBox};
 
-use super::walk::{Place, fragment_places, table_places};
+use super::walk::{Place, check_place, fragment_places, table_places};
 use crate::segment::{Codec, ParameterSet, VideoParameters};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 
@@ -181,17 +181,13 @@ fn read_footage(path: &Path, file: File) -> Result<Footage, Problem> {
         StsdBoxContent::Avc1(entry) => parameter_set(entry),
         other => return Err(Problem::Codec(coding(other))),
     };
-    let mut places = table_places(&trak.mdia.minf.stbl)?;
+    let mut places = table_places(&trak.mdia.minf.stbl, length)?;
     places.extend(fragment_places(&boxes.moov, &boxes.moofs, trak.tkhd.track_id, &places)?);
     if places.is_empty() {
         return Err(Problem::NoVideo);
     }
     for (number, place) in places.iter().enumerate() {
-        let end = place.offset.saturating_add(u64::from(place.size));
-        if end > length {
-            let what = format!("sample {} of {}", number + 1, places.len());
-            return Err(Problem::Truncated { what, end, length });
-        }
+        check_place(place.offset, place.size, length, (number + 1, places.len()))?;
     }
     let made = [boxes.moov.mvhd.creation_time, trak.tkhd.creation_time];
     Ok(Footage {

@@ -39,6 +39,20 @@ fn check_count(count: usize) -> Result<(), Problem> {
     Err(Problem::Unsupported(format!("{count} samples, at most {SAMPLES_MAX}")))
 }
 
+/// `which`: the number of the sample, of how many.
+pub(super) fn check_place(
+    offset: u64,
+    size: u32,
+    length: u64,
+    (number, count): (usize, usize),
+) -> Result<(), Problem> {
+    let end = offset.saturating_add(u64::from(size));
+    if end <= length {
+        return Ok(());
+    }
+    Err(Problem::Truncated { what: format!("sample {number} of {count}"), end, length })
+}
+
 fn one_entry_only(description: u32) -> Result<(), Problem> {
     match description {
         1 => Ok(()),
@@ -49,14 +63,15 @@ fn one_entry_only(description: u32) -> Result<(), Problem> {
 }
 
 /// The samples that the tables of a track list (ISO/IEC 14496-12, 8.6 and 8.7); none where the
-/// file is fragmented.
-pub(super) fn table_places(tables: &StblBox) -> Result<Vec<Place>, Problem> {
+/// file is fragmented. `length` is that of the file, in bytes.
+pub(super) fn table_places(tables: &StblBox, length: u64) -> Result<Vec<Place>, Problem> {
     let count = match tables.stsz.sample_size {
         0 => tables.stsz.sample_sizes.len(),
         _ => tables.stsz.sample_count as usize,
     };
     check_count(count)?;
-    let mut places = Vec::with_capacity(count);
+    // The count may be forged: samples that lie in the file bound what is listed.
+    let mut places = Vec::new();
     let stts = tables.stts.entries.iter();
     let mut durations = runs(stts.map(|run| (run.sample_count, run.sample_delta)));
     let ctts = tables.ctts.iter().flat_map(|ctts| ctts.entries.iter());
@@ -67,6 +82,7 @@ pub(super) fn table_places(tables: &StblBox) -> Result<Vec<Place>, Problem> {
             return Err(malformed("stts lists fewer samples than stsz"));
         };
         let number = places.len() as u32 + 1;
+        check_place(offset, size, length, (number as usize, count))?;
         let listed = tables.stss.as_ref();
         places.push(Place {
             offset,
