@@ -97,6 +97,14 @@ impl Ring {
         self.state().ledger_epoch
     }
 
+    /// How many clips are there that nobody can vouch for.
+    #[must_use]
+    pub fn clips_found(&self) -> usize {
+        let state = self.state();
+        let found = |record: &ClipRecord| record.state.is_some_and(ClipState::is_found);
+        state.space.clips().filter(|(_, record)| found(record)).count()
+    }
+
     /// Closed clips of more than one chunk without a table, oldest first: such as were growing when
     /// the power went. Of each stream as many as [`Writer::add_table`](super::Writer::add_table)
     /// takes, the newest.

@@ -102,9 +102,9 @@ fn reopen(device: Arc<FileDevice>, clock: &Arc<dyn Clock>) -> Result<Vec<String>
     if !opening.findings.is_clean() {
         done.push("the ledger has a new checkpoint".to_owned());
     }
-    if !opening.clips_found.is_empty() {
-        let count = opening.clips_found.len();
-        done.push(format!("{count} clips that nobody can vouch for are in .trash"));
+    let found = ring.clips_found();
+    if opening.findings.doubtful && found > 0 {
+        done.push(format!("{found} clips that nobody can vouch for are in .trash"));
     }
     Ok(done)
 }
