@@ -508,7 +508,11 @@ fn what_can_not_be_checked_ends_with_3() {
     let nothing = site.path("nothing.img");
     assert_eq!(site.reelfs(&["check", text(&nothing)]).status.code(), Some(3));
     fs::write(&nothing, vec![0; 16 << 20]).expect("a file");
-    assert_eq!(site.reelfs(&["check", text(&nothing)]).status.code(), Some(3));
+    let output = site.reelfs(&["check", text(&nothing), "--json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["status"], 3);
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("no reelfs superblock")));
     assert_eq!(site.reelfs(&["check"]).status.code(), Some(3));
     assert_eq!(site.reelfs(&["check", "--help"]).status.code(), Some(0));
 }

@@ -61,6 +61,20 @@ pub fn check(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
+    let outcome = run(request, clock, out);
+    if let (Err(error), true) = (&outcome, request.json) {
+        let (path, error) = (request.path.display().to_string(), error.to_string());
+        let answer = serde_json::json!({ "path": path, "status": CHECK_FAILED, "error": error });
+        unless_closed(writeln!(out, "{answer:#}").map_err(CommandError::from))?;
+    }
+    outcome
+}
+
+fn run(
+    request: &CheckRequest,
+    clock: &Arc<dyn Clock>,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
     let writes = request.repair || request.rescue;
     let access = if writes { Access::Exclusive } else { Access::ReadOnly };
     let device = Arc::new(FileDevice::open(&request.path, access)?);
