@@ -463,6 +463,45 @@ fn what_something_else_says_is_written_again_as_it_was() {
     assert_eq!(ask(&site, &["--scrub"]).status, 0);
 }
 
+/// Seconds behind 12:00 of a time as `inspect` writes it.
+fn seconds_of(time: &Value) -> f64 {
+    let time = time.as_str().expect("a time").split("12:").nth(1).expect("its minutes");
+    let (minutes, seconds) = time.split_once(':').expect("its seconds");
+    let number = |text: &str| text.trim_end_matches('Z').parse::<f64>().expect("a number");
+    60.0 * number(minutes) + number(seconds)
+}
+
+#[test]
+fn a_rescued_clip_shows_what_is_left_of_it_at_its_time() {
+    let site = recorded();
+    let map = Map::of(&site);
+    let (block, page) = map.chunk("media", &clip_ids(&site)[0], 22);
+    let begins = seconds_of(&map.first_time(1));
+    assert!(block > 0 && begins > 1.0, "{block} {begins}");
+    let file = OpenOptions::new().write(true).open(site.ring_path()).expect("the ring");
+    let blank = vec![0; (map.number("blocks_start") - LEDGER) as usize];
+    file.write_all_at(&blank, LEDGER).expect("the ring");
+    file.write_all_at(&vec![0; map.number("block_bytes") as usize], map.page(0, 0)).expect("it");
+    ruin(&site, map.page(block, page));
+    let rescued = ask(&site, &["--rescue"]);
+    assert_eq!((rescued.status, rescued.answer["clips_found"].as_u64()), (1, Some(3)));
+    let checked = ask(&site, &["--scrub"]);
+    assert_eq!(checked.status, 0, "{:#}", checked.answer);
+    let daemon = site.run();
+    let clip = site.mount().join(".trash/2026-03-01/yard/12-00-00.mp4");
+    assert_plays(&clip);
+    let shown = ["-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0"];
+    let shown = run_tool("ffprobe", &[&["-v", "error"], &shown[..], &[text(&clip)]].concat());
+    let times: Vec<f64> = shown.lines().map(|time| time.parse().expect("a time")).collect();
+    assert!((times[0] - begins).abs() < 0.001, "{} and {begins}", times[0]);
+    // A second is missing, and what is behind it is where it was.
+    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let gap = gaps.iter().position(|gap| *gap > 0.9).expect("a gap");
+    assert!((times[gap + 1] - 23.0).abs() < 0.001, "{}", times[gap + 1]);
+    assert!((times[times.len() - 1] - 29.9).abs() < 0.001, "{}", times[times.len() - 1]);
+    daemon.stop();
+}
+
 #[test]
 fn a_block_that_is_gone_costs_what_was_in_it() {
     let site = recorded();

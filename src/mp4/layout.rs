@@ -80,7 +80,11 @@ impl Presentation {
                 primed.max(start.saturating_neg())
             }
         };
-        let delay = if is_lead { 0 } else { start.saturating_add(media_time).max(0) };
+        // The lead begins at tick 0, but where the clip's first chunks were lost.
+        let delay = match is_lead {
+            true => start.max(0),
+            false => start.saturating_add(media_time).max(0),
+        };
         // Composition lags behind decoding by `first` at both ends; what is cut off beyond that
         // is not presented.
         let cut = media_time.saturating_sub(first);
