@@ -182,6 +182,55 @@ fn any_page_of_the_ledger_may_rot_and_nothing_is_lost() {
     }
 }
 
+/// Two streams whose facts take a page each, made durable by one flush; not closed.
+fn two_pages_with_one_flush() -> Left {
+    let disk = formatted(24 * MIB);
+    let open = open(device(&disk));
+    for stream in 1..3 {
+        open.writer.set_stream(StreamNumber(stream), vec![stream as u8; 2_500]);
+    }
+    open.writer.sync().expect("the disk is in order");
+    let geometry = read_superblock(&*disk).expect("a ring").0.geometry;
+    let (clips, states, purged) = Default::default();
+    Left { image: disk.image(), geometry, clips, states, purged }
+}
+
+#[test]
+fn the_last_page_of_one_copy_may_rot_and_one_within_the_other() {
+    let left = two_pages_with_one_flush();
+    for area in 0..2 {
+        let pages = pages_of_area(&left, area);
+        let mut image = flipped(&left, area, pages - 1);
+        image.flip(left.geometry.ledger_start(1 - area).0 + (pages - 3) * PAGE + 90, 0x40);
+        let again = open(Disk::from_image(image));
+        assert_eq!(again.told().streams.len(), 2, "area {area}: {:?}", again.opening.findings);
+        again.writer.close().expect("it closes");
+    }
+}
+
+#[test]
+fn the_last_page_of_either_copy_may_rot_and_nothing_flushed_is_lost() {
+    let left = two_pages_with_one_flush();
+    for area in 0..2 {
+        let pages = pages_of_area(&left, area);
+        for page in pages - 2..pages {
+            let disk = Disk::from_image(flipped(&left, area, page));
+            let again = open(device(&disk));
+            let what = format!("page {page} of {pages} in area {area}");
+            assert!(!again.opening.findings.doubtful, "{what}: {:?}", again.opening.findings);
+            for stream in 1..3 {
+                let told = again.told().streams.get(&StreamNumber(stream)).cloned();
+                assert_eq!(told, Some(vec![stream as u8; 2_500]), "{what}: stream {stream}");
+            }
+            again.writer.close().expect("it closes");
+            let third = open(device(&disk));
+            assert!(third.opening.findings.is_clean(), "{what}: {:?}", third.opening.findings);
+            assert_eq!(third.told().streams.len(), 2, "{what}");
+            third.writer.close().expect("it closes");
+        }
+    }
+}
+
 #[test]
 fn a_whole_ledger_area_may_be_lost_and_nothing_is_lost_with_it() {
     for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {

@@ -154,21 +154,27 @@ fn alone(only: Scan) -> Choice {
     }
 }
 
-/// The newer area where it is whole and reaches as far, then the older one, then both together.
+/// The newer area where it is whole and the other says no more, then the older one, then both
+/// together.
 fn choose(newer: Scan, older: Scan) -> Choice {
     let (reach, older_reach) = (newer.reach(), older.reach());
-    if newer.is_whole() && reach >= older_reach {
+    if newer.is_whole() && !older.goes_on_behind(&newer) {
         // Behind a crash the two may differ in what no flush covered: only one can go on.
         let same = older_reach == reach && newer.ends_clean() && older.ends_clean();
         let goes_on = older.is_whole() && same;
         return Choice { mirror: goes_on.then_some(older), ..alone(newer) };
     }
+    let is_filled = |(facts, unreadable, all_filled): (Vec<Fact>, u32, bool), by: &Scan| {
+        (facts, unreadable, (!all_filled).then(|| by.doubtful_since()))
+    };
     if older.is_whole() && older_reach >= reach {
+        let filled = older.facts_filled_from(&newer);
+        let (facts, unreadable, doubtful_since) = is_filled(filled, &older);
         let fell_back = !newer.is_whole();
-        return Choice { fell_back, ..alone(older) };
+        return Choice { facts, unreadable, doubtful_since, fell_back, ..alone(older) };
     }
-    let (facts, unreadable, all_filled) = newer.facts_filled_from(&older);
-    let doubtful_since = (!all_filled).then(|| newer.doubtful_since());
+    let filled = newer.facts_filled_from(&older);
+    let (facts, unreadable, doubtful_since) = is_filled(filled, &newer);
     let older = if newer.rotten_checkpoint { older.facts().0 } else { Vec::new() };
     Choice { facts, unreadable, older, doubtful_since, ..alone(newer) }
 }

@@ -1,5 +1,6 @@
 //! Reading a ledger area: which of its pages belong to the log, and what is missing.
 
+use std::collections::HashSet;
 use std::io;
 use std::ops::{Range, RangeInclusive};
 
@@ -186,6 +187,25 @@ impl Scan {
         self.accepted.last().map_or(0, |page| page.header.epoch)
     }
 
+    /// Whether it says more than `other`: it reaches farther, or says all that the other says in
+    /// its last epoch, and more. Epochs alone do not tell: one flush covers several pages, and
+    /// where the last of them has rotted, nothing behind it tells that there was one.
+    pub fn goes_on_behind(&self, other: &Scan) -> bool {
+        let (reach, other_reach) = (self.reach(), other.reach());
+        if reach != other_reach {
+            return reach > other_reach;
+        }
+        let (said, said_there) = (self.last_records(), other.last_records());
+        said.len() > said_there.len() && said_there.is_subset(&said)
+    }
+
+    /// What the pages of the last epoch say.
+    fn last_records(&self) -> HashSet<(u8, &[u8])> {
+        let reach = self.reach();
+        let last = self.accepted.iter().rev().take_while(|page| page.header.epoch == reach);
+        last.flat_map(|page| Fact::records(self.records(page))).collect()
+    }
+
     /// What is missing speaks of nothing before this epoch: the checkpoint said the rest.
     pub fn doubtful_since(&self) -> u64 {
         let first = self.accepted.first().map_or(0, |page| page.header.epoch);
@@ -198,56 +218,72 @@ impl Scan {
     }
 
     /// As [`Scan::facts`], with what `other` says where pages of the log are missing, or where it
-    /// reaches farther; tells, too, whether that is all that was in them. Facts may then come
+    /// goes on behind them; tells, too, whether that is all that was in them. Facts may then come
     /// twice, which changes nothing.
     pub fn facts_filled_from(&self, other: &Scan) -> (Vec<Fact>, u32, bool) {
         let (mut facts, mut unreadable) = (Vec::new(), 0);
         let mut all_filled = !self.rotten_checkpoint;
+        let mut take = |(more, bad): (Vec<Fact>, u32)| {
+            facts.extend(more);
+            unreadable += bad;
+        };
+        let within = |epochs: &RangeInclusive<u64>| -> Vec<Seen> {
+            let pages = other.accepted.iter();
+            pages.filter(|page| epochs.contains(&page.header.epoch)).copied().collect()
+        };
         let mut from = 0;
-        let gaps = self.gaps.iter().map(|gap| (gap.index, gap.epochs.clone()));
-        let behind = (other.reach() > self.reach())
-            .then(|| (self.accepted.len(), self.reach()..=other.reach()));
-        for (index, epochs) in gaps.chain(behind) {
-            let before = self.facts_of(&self.accepted[from..index]);
-            let within = |page: &&Seen| epochs.contains(&page.header.epoch);
-            let pages: Vec<Seen> = other.accepted.iter().filter(within).copied().collect();
-            let filling = other.facts_of(&pages);
-            for (more, bad) in [before, filling] {
-                facts.extend(more);
-                unreadable += bad;
-            }
+        for Gap { index, epochs, .. } in &self.gaps {
+            take(self.facts_of(&self.accepted[from..*index]));
+            take(other.facts_of(&within(epochs)));
             let missing_there = other.gaps.iter().any(|theirs| {
                 theirs.epochs.start() <= epochs.end() && epochs.start() <= theirs.epochs.end()
             });
             all_filled &= !missing_there && other.reach() >= *epochs.end();
-            from = index;
+            from = *index;
         }
-        let (more, bad) = self.facts_of(&self.accepted[from..]);
-        facts.extend(more);
-        (facts, unreadable + bad, all_filled)
+        take(self.facts_of(&self.accepted[from..]));
+        if other.goes_on_behind(self) {
+            take(other.facts_of(&within(&(self.reach()..=other.reach()))));
+            all_filled &= other.gaps.iter().all(|gap| self.has_what_is_missing(other, gap));
+        }
+        (facts, unreadable, all_filled)
+    }
+
+    /// Whether a gap of `other` lies before the end of this: what follows the gap is here, too.
+    fn has_what_is_missing(&self, other: &Scan, gap: &Gap) -> bool {
+        let said = self.last_records();
+        let behind = other.records(&other.accepted[gap.index]);
+        *gap.epochs.end() < self.reach()
+            || Fact::records(behind).all(|record| said.contains(&record))
     }
 
     fn facts_of(&self, pages: &[Seen]) -> (Vec<Fact>, u32) {
         let mut facts = Vec::new();
         let mut unreadable = 0;
-        for page in pages.iter().map(|page| page.header.number as usize) {
-            let stride = &self.strides[page / STRIDE_PAGES];
-            let at = (page % STRIDE_PAGES) * PAGE_BYTES as usize;
-            let bytes = &stride[at..at + PAGE_BYTES as usize];
-            let Slot::Sealed { records, .. } = page::open(&page::ring_uuid(bytes), bytes) else {
-                continue;
-            };
-            for (kind, body) in Fact::records(records) {
+        for page in pages {
+            for (kind, body) in Fact::records(self.records(page)) {
                 match Fact::decode(kind, body) {
                     Ok(Some(fact)) => facts.push(fact),
                     Ok(None) => unreadable += 1,
                     Err(error) => {
-                        log::warn!("ledger page {page}: {error}");
+                        log::warn!("ledger page {}: {error}", page.header.number);
                         unreadable += 1;
                     }
                 }
             }
         }
         (facts, unreadable)
+    }
+
+    /// The records of a page, one behind another.
+    fn records(&self, page: &Seen) -> &[u8] {
+        let number = page.header.number as usize;
+        let stride = &self.strides[number / STRIDE_PAGES];
+        let at = (number % STRIDE_PAGES) * PAGE_BYTES as usize;
+        let bytes = &stride[at..at + PAGE_BYTES as usize];
+        match page::open(&page::ring_uuid(bytes), bytes) {
+            Slot::Sealed { records, .. } => records,
+            Slot::Blank | Slot::Torn => &[],
+        }
     }
 }
