@@ -14,6 +14,7 @@ use support::disk::Disk;
 use support::opened::{self, Open, formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
+const PAGE: u64 = 4096;
 
 /// A disk that can be pulled out, and whose pages can refuse to be written.
 struct Fickle {
@@ -248,4 +249,38 @@ fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
     assert_eq!(again.samples(after), samples(5, 50_000));
     assert_eq!(again.told().states.get(&before), Some(&state));
     again.writer.close().expect("it closes");
+}
+
+#[test]
+fn what_only_a_checkpoint_took_is_kept_when_a_page_of_it_rots() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    let open_ring = open(device.clone());
+    let deleted = open_ring.clip(1, &samples(1, 50_000)).expect("it is there");
+    device.pulled.store(true, Ordering::SeqCst);
+    let mut state = ClipState::Closed;
+    // More than may wait: a checkpoint takes the place of the log.
+    for at in 0..40_000_i64 {
+        state = ClipState::Expiring { until: WallTime(at), reason: Reason::Deleted };
+        while open_ring.writer.set_state(deleted, state) == Err(Refused::QueueFull) {
+            std::thread::yield_now();
+        }
+    }
+    open_ring.writer.sync().expect_err("it is away");
+    device.pulled.store(false, Ordering::SeqCst);
+    open_ring.writer.sync().expect("it is back");
+    open_ring.writer.set_stream(StreamNumber(1), vec![1; 2_500]);
+    open_ring.writer.sync().expect("it is back");
+    let whole = device.disk.image();
+    for area in 0..2 {
+        for page in 0..3 {
+            let mut image = whole.clone();
+            image.flip(geometry(&device.disk).ledger_start(area).0 + page * PAGE + 90, 0x40);
+            let again = open(Disk::from_image(image));
+            let what = format!("page {page} of area {area}: {:?}", again.opening.findings);
+            assert!(!again.opening.findings.doubtful, "{what}");
+            assert_eq!(again.told().states.get(&deleted), Some(&state), "{what}");
+            assert_eq!(again.told().streams[&StreamNumber(1)], vec![1; 2_500], "{what}");
+            again.writer.close().expect("it closes");
+        }
+    }
 }

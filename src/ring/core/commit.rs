@@ -20,6 +20,7 @@ impl Core {
             || !self.undurable.is_empty()
             || !self.suspects.is_empty()
             || self.ledger.is_checkpointing()
+            || self.ledger.wants_checkpoint()
             || self.is_failing()
     }
 
@@ -126,8 +127,7 @@ impl Core {
         if self.checkpoint_due || !self.ledger.has_room_for(&self.pending) {
             // The facts in force hold the pending ones, too.
             let facts = self.facts_in_force();
-            self.ledger.begin_checkpoint(&facts);
-            return self.ledger.advance_checkpoint(&*self.device, self.epoch, usize::MAX);
+            return self.ledger.stand_in(&*self.device, self.epoch, &facts);
         }
         self.ledger.append(&*self.device, self.epoch, &self.pending)?;
         if self.ledger.wants_checkpoint() {

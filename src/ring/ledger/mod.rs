@@ -101,6 +101,8 @@ pub struct Ledger {
     not_before: u32,
     /// Set by a checkpoint whose last page is written and waits for a flush.
     complete: Option<Tail>,
+    /// The checkpoint holds facts that the log beside it lacks.
+    stands_in: bool,
 }
 
 impl Ledger {
@@ -147,6 +149,7 @@ impl Ledger {
             checkpoint: None,
             not_before: 0,
             complete: None,
+            stands_in: false,
         }
     }
 
@@ -195,9 +198,21 @@ impl Ledger {
     pub fn begin_checkpoint(&mut self, facts: &[Fact]) {
         let tail = Tail::empty(1 - self.tail.area, self.generation_max + 1);
         self.mirror = None;
+        self.stands_in = false;
         self.generation_max = tail.generation;
         let records = paginate(facts);
         self.checkpoint = Some(Checkpoint { tail, records, written: 0, since: Vec::new() });
+    }
+
+    /// Writes a checkpoint with all facts in force, of which the log lacks some: it does not go on
+    /// as a second copy when this one serves.
+    ///
+    /// # Errors
+    /// As [`Ledger::advance_checkpoint`].
+    pub fn stand_in(&mut self, device: &dyn Device, epoch: u64, facts: &[Fact]) -> io::Result<()> {
+        self.begin_checkpoint(facts);
+        self.stands_in = true;
+        self.advance_checkpoint(device, epoch, usize::MAX)
     }
 
     /// Writes up to `pages_max` pages of a running checkpoint, and its end where they suffice; the
@@ -242,7 +257,8 @@ impl Ledger {
     pub fn flushed(&mut self) {
         if let Some(tail) = self.complete.take() {
             log::debug!("ledger: generation {} serves in area {}", tail.generation, tail.area);
-            self.mirror = Some(std::mem::replace(&mut self.tail, tail));
+            let before = std::mem::replace(&mut self.tail, tail);
+            self.mirror = (!self.stands_in).then_some(before);
         }
         self.tail.flushed();
         if let Some(mirror) = &mut self.mirror {
@@ -258,6 +274,7 @@ impl Ledger {
     pub fn flush_failed(&mut self) {
         self.complete = None;
         self.checkpoint = None;
+        self.stands_in = false;
         self.tail.flush_failed();
         if let Some(mirror) = &mut self.mirror {
             mirror.flush_failed();
