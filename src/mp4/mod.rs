@@ -16,8 +16,9 @@
 //!
 //! **Time.** Tick *t* of the clip is media time *t* − `start` of a track, and is presented *t*
 //! after the clip's start. The first picture is presented at tick 0, unless the clip's first chunks
-//! were lost. A track that begins later is delayed by an empty edit; what it has of priming (`codec_delay`), or of samples from
-//! before tick 0, is cut off by the edit. A track has one edit, or two where it is delayed.
+//! were lost. A track that begins later is delayed by an empty edit; what it has of priming
+//! (`codec_delay`), or of samples from before tick 0, is cut off by the edit. A track has one edit,
+//! or two where it is delayed.
 //!
 //! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
 //! `tables` (samples), `file` (pieces).
