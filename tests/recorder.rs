@@ -10,7 +10,7 @@ mod frames;
 mod recording;
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cameras::Cameras;
 use recording::{Clip, Recording};
@@ -160,6 +160,12 @@ fn a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else() {
     let cameras = Cameras::start(&["--gop", "25"]);
     let recording = cameras.record(1);
     seconds(5);
+    // Behind a clip's first chunk: one whose first chunk is refused is not there to end.
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let into_clip = since_1970.as_nanos() % recording::CLIP.as_nanos();
+    let wanted = recording::CLIP.as_nanos() * 7 / 10;
+    let wait = (wanted + recording::CLIP.as_nanos() - into_clip) % recording::CLIP.as_nanos();
+    std::thread::sleep(Duration::from_nanos(wait as u64));
     recording.refuse(2);
     seconds(8);
     let dropped = recording.status().dropped.losses();

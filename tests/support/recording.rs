@@ -158,6 +158,8 @@ impl Cameras {
 }
 
 /// As on a ring: a flush every two seconds.
+/// Clips begin at multiples of this.
+pub const CLIP: Duration = Duration::from_secs(5);
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Recording {
@@ -176,7 +178,7 @@ impl Recording {
                 ticker.send_modify(|tick| *tick += 1);
             }
         });
-        let clip = 5_000_000_000;
+        let clip = CLIP.as_nanos() as i64;
         let settings = RecorderSettings {
             camera: camera.expect("a camera"),
             hosts: Arc::new(Hosts::default()),

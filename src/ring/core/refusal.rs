@@ -76,9 +76,10 @@ impl Core {
 
     /// The ledger has taken it: the blocks are not used again.
     pub(super) fn convict(&mut self, suspects: &[BlockNumber]) {
-        if let [first, ..] = suspects {
-            let count = suspects.len();
-            log::error!("ring: {count} blocks are bad, from block {first} on: not used any more");
+        if !suspects.is_empty() {
+            let blocks: Vec<String> =
+                suspects.iter().map(|block| format!("block {block}")).collect();
+            log::error!("ring: bad, and not used any more: {}", blocks.join(", "));
         }
         for &block in suspects {
             if let Err(contradiction) = self.state_mut().space.apply(&Fact::Bad { block }) {
