@@ -2,16 +2,17 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reelfs::device::Device;
+use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
     ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError, Settings,
     Superblock, Writer, format,
 };
-use reelfs::units::{ClipId, DeviceOffset, StreamNumber, WallTime};
+use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Image};
 use support::memory::{Memory, Still, Told};
 
@@ -26,10 +27,13 @@ struct Open {
 }
 
 fn try_open(disk: &Arc<Disk>) -> Result<Open, RingError> {
+    try_open_on(disk.clone())
+}
+
+fn try_open_on(device: Arc<dyn Device>) -> Result<Open, RingError> {
     let memory = Memory::default();
     // Flushes happen when the test says so.
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: true };
-    let device: Arc<dyn Device> = disk.clone();
     let clock = Arc::new(Still::at(2_000));
     let (ring, writer, opening) = Ring::open(device, clock, &settings, Box::new(memory.clone()))?;
     Ok(Open { ring, writer, opening, memory })
@@ -269,4 +273,81 @@ fn a_header_that_cannot_be_read_does_not_keep_samples_from_being_wiped() {
     assert!(!raw.windows(64).any(|window| windows.contains(window)), "samples are left");
     assert_eq!(again.samples(neighbour), samples(3, 30_000), "it uses the same parameter set");
     again.writer.close().expect("it closes");
+}
+
+/// A disk whose flushes fail for a time: what they should have covered is gone.
+struct Losing {
+    disk: Arc<Disk>,
+    loses: AtomicBool,
+    /// Flushes succeed that have nothing to cover.
+    flaps: bool,
+    /// What was written since the last flush: offsets and lengths.
+    written: Mutex<Vec<(DeviceOffset, usize)>>,
+}
+
+impl Device for Losing {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.disk.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        self.written.lock().expect("nobody died").push((offset, bytes.len()));
+        self.disk.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let written = std::mem::take(&mut *self.written.lock().expect("nobody died"));
+        if !self.loses.load(Ordering::SeqCst) || self.flaps && written.is_empty() {
+            return self.disk.flush();
+        }
+        for (offset, length) in written {
+            self.disk.write_at(offset, &AlignedBuffer::zeroed(length))?;
+        }
+        Err(io::Error::from_raw_os_error(libc::EIO))
+    }
+
+    fn length(&self) -> ByteCount {
+        self.disk.length()
+    }
+}
+
+/// So many flushes that fail, all of them or those with something to do; then the disk is well, and
+/// what is said from then on, and what was said before, is known after a crash.
+fn check_behind_failed_flushes(length: u64, flushes: usize, flaps: bool) {
+    let disk = formatted(length);
+    let (loses, written) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let device = Arc::new(Losing { disk: disk.clone(), loses, flaps, written });
+    let first = try_open_on(device.clone()).expect("it opens");
+    let clip = first.clip(&samples(1, 5_000));
+    first.writer.set_stream(StreamNumber(1), vec![1; 2_500]);
+    device.loses.store(true, Ordering::SeqCst);
+    for _ in 0..flushes {
+        first.writer.sync().expect_err("the flush fails");
+    }
+    device.loses.store(false, Ordering::SeqCst);
+    let state = ClipState::Expiring { until: WallTime(9_000), reason: Reason::Deleted };
+    assert_eq!(first.writer.set_state(clip, state), Ok(true));
+    first.writer.sync().expect("the disk is well again");
+    first.writer.set_stream(StreamNumber(2), vec![2; 2_500]);
+    first.writer.sync().expect("the disk is well again");
+    let again = open(&Disk::from_image(disk.image()));
+    let told = again.told();
+    let what = format!("{flushes} flushes, {flaps}: {:?}", again.opening.findings);
+    assert_eq!(told.states.get(&clip), Some(&state), "{what}");
+    assert_eq!(told.streams.get(&StreamNumber(1)), Some(&vec![1; 2_500]), "{what}");
+    assert_eq!(told.streams.get(&StreamNumber(2)), Some(&vec![2; 2_500]), "{what}");
+    assert!(again.opening.findings.rotten.is_empty(), "{what}");
+    again.writer.close().expect("it closes");
+}
+
+#[test]
+fn what_is_said_behind_a_long_row_of_failed_flushes_is_found_again() {
+    // Areas of a thousand pages: they are not filled by any of these.
+    for flushes in [1, 200, 520] {
+        for flaps in [false, true] {
+            check_behind_failed_flushes(1_100 * MIB, flushes, flaps);
+        }
+    }
+    // More than are passed over in a row: a checkpoint takes the place of the log.
+    check_behind_failed_flushes(9_000 * MIB, 4_500, true);
 }

@@ -32,7 +32,8 @@ impl Core {
     pub fn commit(&mut self) -> io::Result<()> {
         let suspects = self.accuse();
         let committed = if self.device.is_present() {
-            self.keep_facts_within_the_ledger()
+            self.try_flush()
+                .and_then(|()| self.keep_facts_within_the_ledger())
                 .and_then(|()| self.reserve_ahead())
                 .and_then(|()| self.flush_facts())
         } else {
@@ -57,6 +58,12 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// While flushes fail nothing is written for them: the facts would be written again and again,
+    /// each time to other pages of the ledger. One that had no page to cover counts for nothing.
+    fn try_flush(&self) -> io::Result<()> {
+        if self.is_failing() { self.flush_device() } else { Ok(()) }
     }
 
     /// Commits until nothing is due.
@@ -144,9 +151,13 @@ impl Core {
 
     /// Epochs count flushes that succeeded.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.state_mut().counters.flushes += 1;
-        self.device.flush().inspect_err(|_| self.state_mut().counters.flush_errors += 1)?;
+        self.flush_device()?;
         self.epoch += 1;
         Ok(())
+    }
+
+    fn flush_device(&self) -> io::Result<()> {
+        self.state_mut().counters.flushes += 1;
+        self.device.flush().inspect_err(|_| self.state_mut().counters.flush_errors += 1)
     }
 }

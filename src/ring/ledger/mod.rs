@@ -22,6 +22,10 @@ use write::{Pages, paginate};
 /// Read and written at once, in pages: 1 MiB.
 const STRIDE_PAGES: usize = 256;
 
+/// Pages that are passed over in a row at most, because they refused to be written or a flush
+/// failed: behind as many without a page the area counts as ended. 16 MiB.
+const HOLE_PAGES_MAX: u32 = 16 * STRIDE_PAGES as u32;
+
 /// A checkpoint begins when this part of the area is used, in percent: what is left must take the
 /// log until it is complete.
 const CHECKPOINT_AT_PERCENT: u32 = 60;
@@ -44,6 +48,9 @@ struct Tail {
     /// Pages that a flush has covered, and the checksum of the last of them.
     flushed_pages: u32,
     flushed_previous: u32,
+    /// Behind the last page that the device has taken: those up to `next_page` are passed over.
+    hole_start: u32,
+    flushed_hole_start: u32,
     /// Whether the checkpoint at the beginning is complete.
     checkpointed: bool,
 }
@@ -57,6 +64,8 @@ impl Tail {
             previous: 0,
             flushed_pages: 0,
             flushed_previous: 0,
+            hole_start: 0,
+            flushed_hole_start: 0,
             checkpointed: false,
         }
     }
@@ -64,6 +73,7 @@ impl Tail {
     fn flushed(&mut self) {
         self.flushed_pages = self.next_page;
         self.flushed_previous = self.previous;
+        self.flushed_hole_start = self.hole_start;
     }
 
     /// What was written since the last flush counts for nothing. Its place is not used again: a
@@ -71,6 +81,13 @@ impl Tail {
     fn flush_failed(&mut self) {
         self.previous = self.flushed_previous;
         self.flushed_pages = self.next_page;
+        self.hole_start = self.flushed_hole_start;
+    }
+
+    /// Pages that may be written behind it, in an area of so many.
+    fn room(&self, area_pages: u32) -> u32 {
+        let hole = self.next_page - self.hole_start;
+        if hole > HOLE_PAGES_MAX { 0 } else { area_pages.saturating_sub(self.next_page) }
     }
 }
 
@@ -190,7 +207,7 @@ impl Ledger {
     /// them has to take its place.
     #[must_use]
     pub fn has_room_for(&self, facts: &[Fact]) -> bool {
-        self.tail.next_page as usize + paginate(facts).len() <= self.area_pages() as usize
+        paginate(facts).len() <= self.tail.room(self.area_pages()) as usize
     }
 
     /// Begins a checkpoint with all facts in force; logging goes on beside it. One that is under

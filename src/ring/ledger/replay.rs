@@ -108,7 +108,7 @@ impl Ledger {
                 }
             }
         }
-        let generation_max = areas.iter().map(|scan| scan.generation).max().unwrap_or(0);
+        let generation_max = areas.iter().map(|scan| scan.generation_max).max().unwrap_or(0);
         let epoch = areas.iter().map(|scan| scan.epoch).max().unwrap_or(0);
         findings.pages_read = areas.iter().map(|scan| scan.findings.pages_read).sum();
         // An unfinished newer checkpoint is no damage in itself.

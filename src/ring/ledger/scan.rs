@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::{Range, RangeInclusive};
 
-use super::{Findings, STRIDE_PAGES, Tail};
+use super::{Findings, HOLE_PAGES_MAX, STRIDE_PAGES, Tail};
 use crate::device::{AlignedBuffer, Device};
 use crate::ring::fact::Fact;
 use crate::ring::page::{self, PageHeader, Slot};
@@ -14,6 +14,8 @@ use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 /// Pages of one generation of an area, as they were found.
 pub(super) struct Scan {
     pub generation: u64,
+    /// The highest that any page names: one that was given up must not be used again.
+    pub generation_max: u64,
     strides: Vec<AlignedBuffer>,
     accepted: Vec<Seen>,
     /// Where flushed pages of the log are missing.
@@ -25,7 +27,8 @@ pub(super) struct Scan {
     pub rotten_checkpoint: bool,
 }
 
-/// Reads the pages of one area, as far as its generation goes; `None` where it holds none.
+/// Reads the pages of one area, as far as its generation goes; `None` where it holds none. Pages
+/// of a filling before may stand at its beginning, where places refuse to be written.
 pub(super) fn scan(
     device: &dyn Device,
     superblock: &Superblock,
@@ -35,41 +38,49 @@ pub(super) fn scan(
     let start = geometry.ledger_start(area);
     let mut pages: Vec<Seen> = Vec::new();
     let mut strides = Vec::new();
-    let (mut generation, mut failure) = (None, None);
+    // The header with the highest epoch: nothing is written to a filling that another follows.
+    let mut newest: Option<PageHeader> = None;
+    let (mut failure, mut end) = (None, 0);
     let area_bytes = geometry.ledger_area.0;
     let stride_bytes = STRIDE_PAGES as u64 * PAGE_BYTES;
     for at in (0..area_bytes).step_by(stride_bytes as usize) {
         let range = at..(at + stride_bytes).min(area_bytes);
+        let read = (range.end / PAGE_BYTES) as u32;
         let (stride, error) = read_stride(device, start, &range);
-        let unreadable = error.is_some();
+        if error.is_some() {
+            end = read;
+        }
         failure = failure.or(error);
-        let first = (at / PAGE_BYTES) as u32;
-        let before = pages.len();
-        for (index, bytes) in stride.chunks(PAGE_BYTES as usize).enumerate() {
+        let numbers = (at / PAGE_BYTES) as u32..;
+        for (number, bytes) in numbers.zip(stride.chunks(PAGE_BYTES as usize)) {
             let Slot::Sealed { header, checksum, records } =
                 page::open(&superblock.ring_uuid, bytes)
             else {
                 continue;
             };
-            let number = first + index as u32;
-            let wanted = *generation.get_or_insert(header.generation);
-            if header.generation > wanted && at == 0 {
-                // A page of the filling before stood first only because page 0 is rotten.
-                generation = Some(header.generation);
-                pages.clear();
+            if header.number != number {
+                continue;
             }
-            if Some(header.generation) == generation && header.number == number {
-                let ends_checkpoint = Fact::ends_checkpoint(records);
-                pages.push(Seen { header, checksum, ends_checkpoint });
+            if newest.is_none_or(|newest| header.epoch > newest.epoch) {
+                newest = Some(header);
             }
+            if newest.is_some_and(|newest| header.generation == newest.generation) {
+                end = number + 1;
+            }
+            let ends_checkpoint = Fact::ends_checkpoint(records);
+            pages.push(Seen { header, checksum, ends_checkpoint });
         }
         strides.push(stride);
-        if pages.len() == before && !unreadable {
+        if read - end > HOLE_PAGES_MAX {
             break;
         }
     }
-    let Some(generation) = generation else { return failure.map_or(Ok(None), Err) };
-    Ok(Some(accept(area, generation, strides, &pages)))
+    let Some(PageHeader { generation, .. }) = newest else {
+        return failure.map_or(Ok(None), Err);
+    };
+    let generation_max = pages.iter().map(|page| page.header.generation).max().unwrap_or(0);
+    pages.retain(|page| page.header.generation == generation);
+    Ok(Some(Scan { generation_max, ..accept(area, generation, strides, &pages) }))
 }
 
 /// One bad sector must not take a megabyte of pages with it: what can't be read at once is read
@@ -128,7 +139,8 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
         let gap = header.number != tail.next_page;
         let epoch = accepted.last().map_or(0, |page| page.header.epoch);
         if header.epoch < epoch {
-            break;
+            // What no flush had covered before a crash, in a place that was passed over since.
+            continue;
         }
         if header.previous != tail.previous {
             if let Some(behind) = last_safe(&accepted, header) {
@@ -139,7 +151,7 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
                 let last = accepted.last().map_or(0, |page| page.header.number);
                 findings.rotten.retain(|(_, page)| *page < last);
             } else if !gap {
-                break;
+                continue;
             } else if header.epoch == epoch_max && header.number > header.flushed_pages {
                 findings.torn_tail += 1;
                 continue;
@@ -151,19 +163,34 @@ fn accept(area: usize, generation: u64, strides: Vec<AlignedBuffer>, pages: &[Se
         }
         accepted.push(*seen);
         tail.next_page = header.number.saturating_add(1);
+        tail.hole_start = tail.next_page;
         tail.previous = seen.checksum;
         tail.checkpointed |= header.checkpointed || seen.ends_checkpoint;
     }
     tail.flushed();
     let epoch = epoch_max;
     let rotten_checkpoint = gaps.iter().any(|gap| gap.checkpoint);
-    Scan { generation, strides, accepted, gaps, tail, epoch, findings, rotten_checkpoint }
+    let generation_max = generation;
+    Scan {
+        generation,
+        generation_max,
+        strides,
+        accepted,
+        gaps,
+        tail,
+        epoch,
+        findings,
+        rotten_checkpoint,
+    }
 }
 
 /// How many of the accepted pages come before a page that passes over what a failed flush left.
-/// Epochs count good flushes: the pages passed over have the same as that page.
+/// Epochs count good flushes: the pages passed over have the same as that page, or the one before
+/// where they were left behind a flush that had nothing to cover.
 fn last_safe(accepted: &[Seen], next: &PageHeader) -> Option<usize> {
-    let same = accepted.iter().rev().take_while(|page| page.header.epoch == next.epoch).count();
+    let last = accepted.last()?.header.epoch;
+    let passed = |page: &&Seen| page.header.epoch == next.epoch || page.header.epoch == last;
+    let same = accepted.iter().rev().take_while(passed).count();
     let from = accepted.len().saturating_sub(same + 1);
     let found = accepted[from..].iter().rposition(|page| page.checksum == next.previous)?;
     Some(from + found + 1)

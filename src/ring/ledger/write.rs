@@ -66,7 +66,7 @@ impl Pages<'_> {
 
     fn check_room(&self, tail: &Tail, pages: usize) -> io::Result<()> {
         let area_pages = (self.geometry.ledger_area.0 / PAGE_BYTES) as usize;
-        if tail.next_page as usize + pages <= area_pages {
+        if pages <= tail.room(area_pages as u32) as usize {
             return Ok(());
         }
         let full = AreaFull { area: tail.area, pages: area_pages as u32 };
@@ -112,6 +112,8 @@ impl Pages<'_> {
             tail.next_page += 1;
             tail.previous = checksum;
         }
-        self.device.write_at(self.geometry.ledger_start(tail.area) + offset, &buffer)
+        self.device.write_at(self.geometry.ledger_start(tail.area) + offset, &buffer)?;
+        tail.hole_start = tail.next_page;
+        Ok(())
     }
 }
