@@ -4,6 +4,7 @@
 mod support;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -27,6 +28,12 @@ struct Fickle {
 }
 
 impl Fickle {
+    /// Over a disk of which these pages of a ledger area refuse.
+    fn over_ledger(disk: Arc<Disk>, area: usize, pages: Range<u64>) -> Arc<Fickle> {
+        let start = geometry(&disk).ledger_start(area).0;
+        Fickle::over(disk, pages.map(|page| start + page * PAGE).collect())
+    }
+
     fn over(disk: Arc<Disk>, refusing: Vec<u64>) -> Arc<Fickle> {
         Arc::new(Fickle {
             disk,
@@ -282,5 +289,90 @@ fn what_only_a_checkpoint_took_is_kept_when_a_page_of_it_rots() {
             assert_eq!(again.told().streams[&StreamNumber(1)], vec![1; 2_500], "{what}");
             again.writer.close().expect("it closes");
         }
+    }
+}
+
+/// A ring whose ledger areas have more than a thousand pages each.
+fn ring_of_long_areas() -> Arc<Disk> {
+    let disk = formatted(1_100 * MIB);
+    let pages = geometry(&disk).ledger_area.0 / PAGE;
+    assert!((1_000..1_200).contains(&pages), "{pages} pages");
+    disk
+}
+
+/// Facts of a page each, so that a checkpoint takes as many pages as there are.
+const LONG_FACTS: u32 = 200;
+
+/// Several turns of the ledger with pages that refuse, in each of which every flush succeeds, and
+/// what was said is known after it: at once, after a kill, and after an end in order.
+fn check_ledger_turns(area: usize, refusing: Range<u64>) {
+    let what = format!("pages {refusing:?} of area {area} refuse");
+    let device = Fickle::over_ledger(ring_of_long_areas(), area, refusing);
+    let open_ring = open(device.clone());
+    let stored = open_ring.clip(300, &samples(1, 10_000)).expect("no page matters");
+    for round in 0..1_400_u32 {
+        let stream = StreamNumber(1 + round % LONG_FACTS);
+        open_ring.writer.set_stream(stream, vec![(round / LONG_FACTS) as u8; 2_500]);
+        let synced = open_ring.writer.sync();
+        assert!(synced.is_ok(), "{what}: round {round}: {synced:?}");
+    }
+    assert_eq!(open_ring.ring.counters().chunks_dropped, 0, "{what}");
+    assert!(device.refusals.load(Ordering::SeqCst) > 0, "{what}: they were never written");
+    let check = |again: &Open, when: &str| {
+        assert!(!again.opening.findings.doubtful, "{what}: {when}: {:?}", again.opening.findings);
+        for stream in 1..=LONG_FACTS {
+            let told = again.told().streams.get(&StreamNumber(stream)).cloned();
+            assert_eq!(told, Some(vec![6; 2_500]), "{what}: {when}: stream {stream}");
+        }
+        assert_eq!(again.samples(stored), samples(1, 10_000), "{what}: {when}");
+    };
+    check(&open(Disk::from_image(device.disk.image())), "killed");
+    open_ring.writer.close().expect("no page matters");
+    let again = open(device.clone());
+    check(&again, "closed");
+    assert!(again.opening.findings.is_clean(), "{what}: {:?}", again.opening.findings);
+    again.writer.close().expect("no page matters");
+}
+
+#[test]
+fn ledger_pages_that_refuse_at_the_beginning_of_an_area_cost_nothing() {
+    for (area, pages) in [(0, 0..5), (1, 0..5), (0, 0..40), (1, 0..300), (0, 0..300)] {
+        check_ledger_turns(area, pages);
+    }
+}
+
+#[test]
+fn ledger_pages_that_refuse_within_a_checkpoint_cost_nothing() {
+    for (area, pages) in [(0, 100..105), (1, 100..105), (1, 90..130), (0, 100..400), (1, 100..400)]
+    {
+        check_ledger_turns(area, pages);
+    }
+}
+
+#[test]
+fn ledger_pages_that_refuse_in_the_log_cost_nothing() {
+    for (area, pages) in [(0, 300..305), (1, 300..305), (0, 300..340), (0, 300..600), (1, 300..600)]
+    {
+        check_ledger_turns(area, pages);
+    }
+}
+
+#[test]
+fn one_copy_of_the_ledger_alone_carries_what_the_other_refuses() {
+    for area in 0..2 {
+        // From a page on, an area takes nothing: its checkpoints fit before it, its log does not.
+        let device = Fickle::over_ledger(ring_of_long_areas(), area, 20..1_200);
+        let open_ring = open(device.clone());
+        for round in 0..300_u32 {
+            open_ring.writer.set_stream(StreamNumber(1), vec![round as u8; 2_500]);
+            let synced = open_ring.writer.sync();
+            assert!(synced.is_ok(), "area {area}: round {round}: {synced:?}");
+        }
+        let killed = open(Disk::from_image(device.disk.image()));
+        assert!(!killed.opening.findings.doubtful, "{:?}", killed.opening.findings);
+        let told = killed.told();
+        assert_eq!(told.streams[&StreamNumber(1)], vec![(299 % 256) as u8; 2_500], "area {area}");
+        open_ring.writer.close().expect("one copy is enough");
+        open(device.clone()).writer.close().expect("one copy is enough");
     }
 }

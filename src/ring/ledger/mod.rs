@@ -33,6 +33,9 @@ const CHECKPOINT_AT_PERCENT: u32 = 60;
 /// A checkpoint that was refused is tried again when the log has grown by this part of its area.
 const RETRIES_PER_AREA: u32 = 64;
 
+/// A device that fails is asked with patience again after so many flushes in a row.
+const FAILURES_PER_TRIAL: u32 = 16;
+
 /// All facts in force may take this part of an area, in percent; beyond it the oldest clips have
 /// to go, or the ledger could not turn.
 const FACTS_MAX_PERCENT: u64 = 40;
@@ -120,6 +123,8 @@ pub struct Ledger {
     complete: Option<Tail>,
     /// The checkpoint holds facts that the log beside it lacks.
     stands_in: bool,
+    /// Writes and flushes in a row that failed.
+    failures: u32,
 }
 
 impl Ledger {
@@ -167,6 +172,7 @@ impl Ledger {
             not_before: 0,
             complete: None,
             stands_in: false,
+            failures: 0,
         }
     }
 
@@ -174,18 +180,24 @@ impl Ledger {
     ///
     /// # Errors
     /// What the device says, or that the area is full. The pages count as used in either case.
-    /// An error of the second copy alone is none: the next checkpoint takes its place.
+    /// An error of one copy alone is none: the other serves, and the next checkpoint takes the
+    /// place of the one that failed.
     pub fn append(&mut self, device: &dyn Device, epoch: u64, facts: &[Fact]) -> io::Result<()> {
         if facts.is_empty() {
             return Ok(());
         }
         let records = paginate(facts);
-        let pages = Pages { device, geometry: &self.geometry, ring_uuid: &self.ring_uuid, epoch };
-        pages.write(&mut self.tail, &records)?;
-        if let Some(mirror) = &mut self.mirror
-            && pages.write(mirror, &records).is_err()
-        {
-            self.mirror = None;
+        let pages = pages(device, epoch, &self.geometry, &self.ring_uuid, self.failures);
+        let served = pages.write(&mut self.tail, &records);
+        let copied = self.mirror.as_mut().map(|mirror| pages.write(mirror, &records));
+        match (served, copied) {
+            (Ok(()), Some(Err(_))) => self.mirror = None,
+            (Ok(()), _) => {}
+            (Err(error), Some(Ok(()))) => {
+                log::error!("ledger: area {} takes no page: {error}", self.tail.area);
+                self.tail = self.mirror.take().unwrap_or_else(|| self.tail.clone());
+            }
+            (Err(error), _) => return Err(error),
         }
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.since.extend_from_slice(facts);
@@ -248,7 +260,7 @@ impl Ledger {
         self.not_before = self.tail.next_page + self.area_pages() / RETRIES_PER_AREA;
         let Checkpoint { tail, records, written, since } = &mut checkpoint;
         let until = records.len().min(*written + pages_max.max(1));
-        let pages = Pages { device, geometry: &self.geometry, ring_uuid: &self.ring_uuid, epoch };
+        let pages = pages(device, epoch, &self.geometry, &self.ring_uuid, self.failures);
         pages.write(tail, &records[*written..until])?;
         *written = until;
         if *written < records.len() {
@@ -272,6 +284,7 @@ impl Ledger {
 
     /// A flush has covered everything appended so far: a complete checkpoint takes over.
     pub fn flushed(&mut self) {
+        self.failures = 0;
         if let Some(tail) = self.complete.take() {
             log::debug!("ledger: generation {} serves in area {}", tail.generation, tail.area);
             let before = std::mem::replace(&mut self.tail, tail);
@@ -289,6 +302,7 @@ impl Ledger {
     /// A write or a flush failed: what was appended since the last good flush counts as not
     /// written, and a checkpoint that was under way is given up.
     pub fn flush_failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
         self.complete = None;
         self.checkpoint = None;
         self.stands_in = false;
@@ -307,4 +321,15 @@ impl Ledger {
     fn area_pages(&self) -> u32 {
         (self.geometry.ledger_area.0 / PAGE_BYTES) as u32
     }
+}
+
+fn pages<'a>(
+    device: &'a dyn Device,
+    epoch: u64,
+    geometry: &'a Geometry,
+    ring_uuid: &'a [u8; 16],
+    failures: u32,
+) -> Pages<'a> {
+    let patient = failures.is_multiple_of(FAILURES_PER_TRIAL);
+    Pages { device, geometry, ring_uuid, epoch, patient }
 }

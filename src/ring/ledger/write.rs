@@ -9,9 +9,9 @@ use crate::ring::page::{self, PageHeader, RECORDS_BYTES_MAX};
 use crate::ring::superblock::Geometry;
 use crate::units::{ByteCount, PAGE_BYTES};
 
-/// Pages of one write that may refuse it: they are passed over. Beyond it, it is the device that
-/// fails.
-const REFUSALS_MAX: usize = 4;
+/// Refusals in a row after which a device that has just failed is believed to do so again: it may
+/// take seconds to refuse. One that was well is asked until the hole is as long as it may be.
+const REFUSALS_MAX: u32 = 2;
 
 /// The area is full: nothing was written. Cannot happen while checkpoints are taken in time.
 #[derive(Debug, thiserror::Error)]
@@ -45,21 +45,61 @@ pub(super) struct Pages<'a> {
     pub geometry: &'a Geometry,
     pub ring_uuid: &'a [u8; 16],
     pub epoch: u64,
+    /// The device was well, and places that refuse are passed over however many they are.
+    pub patient: bool,
 }
 
 impl Pages<'_> {
-    /// Writes records, a page each, behind `tail`, which moves on.
+    /// Writes records, a page each, behind `tail`, which moves on. What refuses to be written is
+    /// passed over, in steps that double: the next page names the one before it, as if it had been
+    /// part of a flush that failed.
     ///
     /// # Errors
     /// What the device says, or that the area is full. The pages count as used in either case.
     pub fn write(&self, tail: &mut Tail, records: &[Vec<u8>]) -> io::Result<()> {
         self.check_room(tail, records.len())?;
-        for batch in records.chunks(STRIDE_PAGES) {
-            let before = tail.clone();
-            if self.write_batch(tail, batch).is_err() {
-                *tail = before;
-                self.write_around(tail, batch)?;
+        let mut tried = tail.next_page;
+        let written = self.write_around(tail, records, &mut tried);
+        if written.is_err() {
+            // Any part of a write that was refused may be there.
+            tail.next_page = tail.next_page.max(tried);
+        }
+        written
+    }
+
+    /// `tried` becomes the place behind the last that a write was tried at.
+    fn write_around(
+        &self,
+        tail: &mut Tail,
+        records: &[Vec<u8>],
+        tried: &mut u32,
+    ) -> io::Result<()> {
+        let (mut rest, mut batch_pages) = (records, STRIDE_PAGES);
+        let (mut step, mut in_a_row, mut passed_over) = (1, 0, 0);
+        while !rest.is_empty() {
+            let batch = &rest[..rest.len().min(batch_pages)];
+            self.check_room(tail, batch.len())?;
+            *tried = (*tried).max(tail.next_page + batch.len() as u32);
+            let Err(error) = self.write_batch(tail, batch) else {
+                rest = &rest[batch.len()..];
+                batch_pages = (2 * batch.len()).min(STRIDE_PAGES);
+                (step, in_a_row) = (1, 0);
+                continue;
+            };
+            in_a_row += 1;
+            let gives_up = !self.patient && in_a_row >= REFUSALS_MAX;
+            if gives_up || !self.device.is_present() {
+                return Err(error);
             }
+            if batch.len() == 1 {
+                tail.next_page += step;
+                passed_over += step;
+                step *= 2;
+            }
+            batch_pages = 1;
+        }
+        if passed_over > 0 {
+            log::error!("ledger: {passed_over} pages of area {} are passed over", tail.area);
         }
         Ok(())
     }
@@ -73,47 +113,28 @@ impl Pages<'_> {
         Err(io::Error::new(io::ErrorKind::StorageFull, full))
     }
 
-    /// Page by page. Behind one that can't be written the next names the page before it, as if
-    /// it had been part of a flush that failed.
-    fn write_around(&self, tail: &mut Tail, records: &[Vec<u8>]) -> io::Result<()> {
-        let mut refusals = 0;
-        for record in records.chunks(1) {
-            loop {
-                self.check_room(tail, 1)?;
-                let previous = tail.previous;
-                let Err(error) = self.write_batch(tail, record) else { break };
-                tail.previous = previous;
-                refusals += 1;
-                if refusals > REFUSALS_MAX || !self.device.is_present() {
-                    return Err(error);
-                }
-            }
-        }
-        if refusals > 0 {
-            log::error!("ledger: {refusals} pages of area {} refuse to be written", tail.area);
-        }
-        Ok(())
-    }
-
+    /// Moves `tail` on only where it succeeds.
     fn write_batch(&self, tail: &mut Tail, batch: &[Vec<u8>]) -> io::Result<()> {
+        let mut behind = tail.clone();
         let mut buffer = AlignedBuffer::zeroed(batch.len() * PAGE_BYTES as usize);
         let offset = ByteCount(u64::from(tail.next_page) * PAGE_BYTES);
         for (records, slot) in batch.iter().zip(buffer.chunks_mut(PAGE_BYTES as usize)) {
             let header = PageHeader {
                 generation: tail.generation,
                 epoch: self.epoch,
-                number: tail.next_page,
-                previous: tail.previous,
+                number: behind.next_page,
+                previous: behind.previous,
                 flushed_pages: tail.flushed_pages,
                 checkpointed: tail.checkpointed,
             };
             let (page, checksum) = page::seal(self.ring_uuid, &header, records);
             slot.copy_from_slice(&page);
-            tail.next_page += 1;
-            tail.previous = checksum;
+            behind.next_page += 1;
+            behind.previous = checksum;
         }
         self.device.write_at(self.geometry.ledger_start(tail.area) + offset, &buffer)?;
-        tail.hole_start = tail.next_page;
+        behind.hole_start = behind.next_page;
+        *tail = behind;
         Ok(())
     }
 }
