@@ -6,10 +6,11 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use reelfs::check;
 use reelfs::device::Device;
-use reelfs::ring::{ClipState, Geometry, Reason, Ring, RingError, read_superblock};
+use reelfs::ring::{ClipState, Geometry, Inspection, Reason, Ring, RingError, read_superblock};
 use reelfs::units::{BlockNumber, ClipId, StreamNumber, WallTime};
-use support::disk::{Dice, Disk, Image};
+use support::disk::{Cuts, Dice, Disk, Image};
 use support::memory::{Memory, Still};
 use support::opened::{Open, formatted, open, samples, try_open};
 
@@ -227,6 +228,67 @@ fn the_last_page_of_either_copy_may_rot_and_nothing_flushed_is_lost() {
             assert!(third.opening.findings.is_clean(), "{what}: {:?}", third.opening.findings);
             assert_eq!(third.told().streams.len(), 2, "{what}");
             third.writer.close().expect("it closes");
+        }
+    }
+}
+
+struct Unheard;
+
+impl check::Listener for Unheard {
+    fn found(&mut self, _: &check::Finding) {}
+    fn noted(&mut self, _: &str) {}
+    fn progress(&mut self, _: check::Progress) {}
+}
+
+fn checked(disk: &Disk) -> check::Report {
+    check::check(disk, &check::Options::default(), &mut Unheard).expect("a ring")
+}
+
+#[test]
+fn a_copy_of_the_log_that_ends_too_early_is_found_and_costs_nothing() {
+    for turns in [0, 3] {
+        let left = history(turns, false);
+        let whole = checked(&Disk::from_image(left.image.clone()));
+        assert!(whole.ledger_is_sound, "{:?}", whole.findings);
+        for area in 0..2 {
+            let page = pages_of_area(&left, area) - 25;
+            let mut image = left.image.clone();
+            let at = left.geometry.ledger_start(area).0 + page * PAGE;
+            image.write(at, &vec![0; 25 * PAGE as usize]);
+            let disk = Disk::from_image(image.clone());
+            let report = checked(&disk);
+            assert!(!report.ledger_is_sound, "area {area}: {:?}", report.findings);
+            let of_ledger = report.findings.iter().filter(|found| found.place.part == "ledger");
+            let found: Vec<_> = of_ledger.collect();
+            assert_eq!(found.len(), 1, "{found:?}");
+            let place = (found[0].place.area, found[0].place.page.map(u64::from));
+            assert_eq!(place, (Some(area), Some(page)), "{turns} turns");
+            assert_eq!(found[0].cost, check::Cost::Nothing);
+            check_nothing_is_lost(&left, image, &format!("the end of area {area}"));
+            open(device(&disk)).writer.close().expect("it closes");
+            assert!(checked(&disk).ledger_is_sound);
+        }
+    }
+}
+
+#[test]
+fn no_cut_makes_a_copy_of_the_log_look_cut_short() {
+    let left = history(3, false);
+    let disk = Disk::from_image(left.image.clone());
+    for round in 0..3 {
+        let again = open(device(&disk));
+        for stream in 1..4 {
+            again.writer.set_stream(StreamNumber(stream), vec![round; 2_500]);
+            again.writer.sync().expect("the disk is in order");
+        }
+    }
+    let log = disk.log();
+    let mut cuts = Cuts::new(left.image, &log);
+    while cuts.step() {
+        for image in [cuts.flushed(), cuts.written()] {
+            let disk = Disk::from_image(image);
+            let inspection = Inspection::open(&*disk).expect("a ring");
+            assert_eq!(inspection.findings.cut_short, None, "{:?}", inspection.findings);
         }
     }
 }

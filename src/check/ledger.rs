@@ -25,6 +25,14 @@ impl Checker<'_> {
                 cost: cost.clone(),
             });
         }
+        if let Some((area, page)) = findings.cut_short {
+            self.tell(Finding {
+                place: Place::ledger(&geometry, area, Some(page)),
+                found: "the end of the log".into(),
+                expected: "what a flush covered in the other copy".into(),
+                cost: cost.clone(),
+            });
+        }
         let contradictions = self.inspection.contradictions();
         for (clip, words) in &contradictions {
             let place = Place::of("facts");
@@ -51,6 +59,7 @@ impl Checker<'_> {
         }
         self.report.ledger_is_sound = findings.rotten.is_empty()
             && findings.area_lost.is_none()
+            && findings.cut_short.is_none()
             && findings.unreadable_facts == 0
             && !findings.fell_back
             && !findings.doubtful;

@@ -16,6 +16,8 @@ pub struct Findings {
     pub pages_read: u32,
     /// Pages that had been flushed and can't be read any more: (area, page).
     pub rotten: Vec<(usize, u32)>,
+    /// An area whose log ends before what a flush covered in the other: (area, first page missing).
+    pub cut_short: Option<(usize, u32)>,
     /// Pages at the end that no flush had covered.
     pub torn_tail: u32,
     /// Facts that could not be made sense of.
@@ -35,6 +37,7 @@ impl Findings {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.rotten.is_empty()
+            && self.cut_short.is_none()
             && self.torn_tail == 0
             && self.unreadable_facts == 0
             && self.area_lost.is_none()
@@ -120,7 +123,12 @@ impl Ledger {
         }
         findings.rotten.sort_unstable();
         let choice = match (areas.pop(), areas.pop()) {
-            (Some(newer), Some(older)) => choose(newer, older),
+            (Some(newer), Some(older)) => {
+                let pairs = [(&newer, &older), (&older, &newer)];
+                let cut_short = pairs.into_iter().find(|(one, other)| one.is_cut_short(other));
+                findings.cut_short = cut_short.map(|(one, _)| (one.tail.area, one.tail.next_page));
+                choose(newer, older)
+            }
             (Some(only), None) => alone(only),
             _ => return Err(failure.unwrap_or(LedgerError::Lost)),
         };

@@ -9,7 +9,7 @@ use crate::device::{AlignedBuffer, Device};
 use crate::ring::fact::Fact;
 use crate::ring::page::{self, PageHeader, Slot};
 use crate::ring::superblock::Superblock;
-use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
+use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, SessionNumber};
 
 /// Pages of one generation of an area, as they were found.
 pub(super) struct Scan {
@@ -226,6 +226,24 @@ impl Scan {
         said.len() > said_there.len() && said_there.is_subset(&said)
     }
 
+    /// Whether it ends before something that a flush covered in `other`. Behind a crash two copies
+    /// may differ in the last epoch; and the session after one has a single copy, until a
+    /// checkpoint takes the place of the other.
+    pub fn is_cut_short(&self, other: &Scan) -> bool {
+        let flushed = self.reach() + 1..other.reach();
+        let missing = |page: &&Seen| flushed.contains(&page.header.epoch);
+        if !other.accepted.iter().any(|page| missing(&page)) {
+            return false;
+        }
+        let session = sessions(&self.facts().0).max();
+        let ended = self.ends_clean();
+        let later = |page: &Seen| {
+            let (facts, _) = other.facts_of(std::slice::from_ref(page));
+            !ended && sessions(&facts).max() > session
+        };
+        other.accepted.iter().take_while(|page| !later(page)).any(|page| missing(&page))
+    }
+
     /// What the pages of the last epoch say.
     fn last_records(&self) -> HashSet<(u8, &[u8])> {
         let reach = self.reach();
@@ -313,4 +331,11 @@ impl Scan {
             Slot::Blank | Slot::Torn => &[],
         }
     }
+}
+
+fn sessions(facts: &[Fact]) -> impl Iterator<Item = SessionNumber> {
+    facts.iter().filter_map(|fact| match fact {
+        Fact::Session { number, .. } => Some(*number),
+        _ => None,
+    })
 }
