@@ -6,9 +6,11 @@
 mod checks;
 mod closed;
 mod queries;
+mod record;
 mod restore;
 
 pub use queries::Room;
+pub use record::ClipRecord;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,9 +18,7 @@ use std::sync::Arc;
 use super::fact::Fact;
 use super::superblock::Geometry;
 use super::types::{ClipState, ClockFact, Extent, Reason};
-use crate::units::{
-    BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
-};
+use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
 
 /// Observations kept in force take this part of a ledger area at most, in percent; the oldest
 /// make room. Clips would have to go for them otherwise.
@@ -31,45 +31,6 @@ struct Block {
     /// How many extents, reservations and open streams hold it.
     holders: u32,
     bad: bool,
-}
-
-/// What the ring knows of a clip.
-#[derive(Clone, Debug)]
-pub struct ClipRecord {
-    /// Whose.
-    pub stream: StreamNumber,
-    /// Where its chunks are, in order.
-    pub extents: Vec<Extent>,
-    /// Where its table is.
-    pub table: Vec<Extent>,
-    /// Where its table is once more.
-    pub table_copy: Vec<Extent>,
-    /// Opaque: sums while it grows, the clip's fact once it is closed.
-    pub fact: Arc<[u8]>,
-    /// `None` while it grows.
-    pub state: Option<ClipState>,
-}
-
-impl ClipRecord {
-    /// Everything that it refers to.
-    pub fn all_extents(&self) -> impl Iterator<Item = &Extent> + Clone {
-        self.extents.iter().chain(&self.table).chain(&self.table_copy)
-    }
-
-    /// Whether it is closed, can be read, and opens by its chunks' headers alone.
-    #[must_use]
-    pub fn lacks_table(&self) -> bool {
-        let readable = self.state.is_some_and(|state| !matches!(state, ClipState::Purging { .. }));
-        readable && self.table.is_empty() && self.table_copy.is_empty()
-    }
-
-    /// Space on the device, in whole pages.
-    #[must_use]
-    pub fn used(&self) -> ByteCount {
-        let pages: u64 =
-            self.all_extents().map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
-        ByteCount(pages * PAGE_BYTES)
-    }
 }
 
 /// The block that a stream goes on in, as far as extents speak of it.
@@ -398,6 +359,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::units::ByteCount;
 
     #[test]
     fn a_hundred_thousand_observations_are_replayed_within_seconds() {

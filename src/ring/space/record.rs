@@ -1,0 +1,45 @@
+//! A clip, as the facts have it.
+
+use std::sync::Arc;
+
+use crate::ring::types::{ClipState, Extent};
+use crate::units::{ByteCount, PAGE_BYTES, StreamNumber};
+
+/// What the ring knows of a clip.
+#[derive(Clone, Debug)]
+pub struct ClipRecord {
+    /// Whose.
+    pub stream: StreamNumber,
+    /// Where its chunks are, in order.
+    pub extents: Vec<Extent>,
+    /// Where its table is.
+    pub table: Vec<Extent>,
+    /// Where its table is once more.
+    pub table_copy: Vec<Extent>,
+    /// Opaque: sums while it grows, the clip's fact once it is closed.
+    pub fact: Arc<[u8]>,
+    /// `None` while it grows.
+    pub state: Option<ClipState>,
+}
+
+impl ClipRecord {
+    /// Everything that it refers to.
+    pub fn all_extents(&self) -> impl Iterator<Item = &Extent> + Clone {
+        self.extents.iter().chain(&self.table).chain(&self.table_copy)
+    }
+
+    /// Whether it is closed, can be read, and opens by its chunks' headers alone.
+    #[must_use]
+    pub fn lacks_table(&self) -> bool {
+        let readable = self.state.is_some_and(|state| !matches!(state, ClipState::Purging { .. }));
+        readable && self.table.is_empty() && self.table_copy.is_empty()
+    }
+
+    /// Space on the device, in whole pages.
+    #[must_use]
+    pub fn used(&self) -> ByteCount {
+        let pages: u64 =
+            self.all_extents().map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
+        ByteCount(pages * PAGE_BYTES)
+    }
+}
