@@ -56,7 +56,9 @@ impl Owner for RingOwner {
                  daemon again"
             ));
         }
-        if found.epoch() < ring.ledger_epoch() {
+        let has_all =
+            || ring.last_chunks().iter().all(|(clip, place)| found.has_chunk(*clip, place));
+        if found.epoch() < ring.ledger_epoch() || !has_all() {
             return Err("an older copy of the ring is there: it lacks what was recorded".to_owned());
         }
         Ok(())

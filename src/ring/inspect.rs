@@ -8,6 +8,7 @@ use super::ledger::Findings;
 use super::recovery::{read_ledger, read_superblock};
 use super::space::{ClipRecord, Space};
 use super::superblock::Superblock;
+use super::types::ChunkPlace;
 use super::walk::{self, ChunkAt, Walk};
 use crate::device::{self, Device};
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
@@ -138,6 +139,20 @@ impl<'a> Inspection<'a> {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether a chunk of a clip lies at a place.
+    #[must_use]
+    pub fn has_chunk(&self, clip: ClipId, place: &ChunkPlace) -> bool {
+        let header = walk::header_at(self.device, &self.superblock, place.block, place.first_page);
+        header.is_ok_and(|header| {
+            header.is_some_and(|header| {
+                let fixed = &header.fixed;
+                fixed.life == place.life
+                    && fixed.clip == clip
+                    && fixed.data_length == place.data_length
+            })
+        })
     }
 
     /// A block, from the facts and its header.

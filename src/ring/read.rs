@@ -97,6 +97,18 @@ impl Ring {
         self.state().ledger_epoch
     }
 
+    /// The last chunk of each growing clip that a flush covers: no fact may speak of it yet, and
+    /// what is found on the device has it ([`Inspection::has_chunk`](super::Inspection::has_chunk)),
+    /// or is not this ring as it was left.
+    #[must_use]
+    pub fn last_chunks(&self) -> Vec<(ClipId, ChunkPlace)> {
+        let state = self.state();
+        let last = state.growing.iter().filter_map(|(&clip, growing)| {
+            growing.contents.chunks.last().map(|chunk| (clip, chunk.place))
+        });
+        last.collect()
+    }
+
     /// How many clips are there that nobody can vouch for.
     #[must_use]
     pub fn clips_found(&self) -> usize {
