@@ -97,9 +97,9 @@ impl Ring {
         self.state().ledger_epoch
     }
 
-    /// The last chunk of each growing clip that a flush covers: no fact may speak of it yet, and
-    /// what is found on the device has it ([`Inspection::has_chunk`](super::Inspection::has_chunk)),
-    /// or is not this ring as it was left.
+    /// The last chunk of each growing clip that a flush covers: no fact may speak of it yet. What
+    /// is found on the device has it ([`has_chunk`](super::Inspection::has_chunk)), or is not this
+    /// ring as it was left.
     #[must_use]
     pub fn last_chunks(&self) -> Vec<(ClipId, ChunkPlace)> {
         let state = self.state();
