@@ -118,14 +118,21 @@ fn readable(open: &Open, clip: ClipId) -> (usize, usize) {
     (contents.chunks.iter().filter(read).count(), contents.chunks.len())
 }
 
+/// A clip that has not ended, all its chunks flushed.
+fn growing_clip(open: &Open, chunks: u64, chunk_length: usize) -> ClipId {
+    let clip = open.writer.new_clip();
+    for number in 0..chunks {
+        open.append(1, clip, &samples(number, chunk_length)).expect("there is room in the queue");
+        open.writer.sync().expect("the disk is in order");
+    }
+    clip
+}
+
 #[test]
 fn a_chunk_header_that_rots_costs_its_chunk_also_in_a_short_clip() {
     let disk = formatted(24 * MIB);
     let first = open(disk.clone());
-    let clip = first.writer.new_clip();
-    for number in 0..4 {
-        first.append(1, clip, &samples(number, 20_000)).expect("there is room in the queue");
-    }
+    let clip = growing_clip(&first, 4, 20_000);
     first.writer.end_clip(clip, 0, None);
     first.writer.sync().expect("the disk is in order");
     let chunks = first.ring.contents(clip).expect("it opens").chunks;
@@ -143,12 +150,7 @@ fn a_chunk_header_that_rots_costs_its_chunk_also_in_a_short_clip() {
 #[test]
 fn a_clip_that_grew_when_the_power_went_gets_a_table_behind_the_next_one() {
     let disk = formatted(24 * MIB);
-    let first = open(disk.clone());
-    let clip = first.writer.new_clip();
-    for number in 0..20 {
-        first.append(1, clip, &samples(number, 150_000)).expect("there is room in the queue");
-        first.writer.sync().expect("the disk is in order");
-    }
+    let clip = growing_clip(&open(disk.clone()), 20, 150_000);
     let disk = Disk::from_image(disk.image());
     let second = open(disk.clone());
     assert_eq!(second.ring.clips_without_table(), [clip]);
@@ -171,6 +173,28 @@ fn a_clip_that_grew_when_the_power_went_gets_a_table_behind_the_next_one() {
         assert_eq!(readable(&again, clip), (kept, contents.chunks.len()), "block {lost}");
         again.writer.close().expect("it closes");
     }
+}
+
+#[test]
+fn a_clip_of_one_chunk_gets_no_table() {
+    let disk = formatted(24 * MIB);
+    let first = open(disk.clone());
+    let ended = growing_clip(&first, 1, 20_000);
+    first.writer.end_clip(ended, 0, None);
+    let grew = growing_clip(&first, 1, 20_000);
+    let used_after = |asked: &[ClipId]| {
+        let again = open(Disk::from_image(disk.image()));
+        assert_eq!(again.ring.clips_without_table(), []);
+        for &clip in asked {
+            again.writer.add_table(clip, &again.ring.contents(clip).expect("it opens"));
+        }
+        for number in 0..3 {
+            again.clip(1, &samples(number, 500_000)).expect("the disk is in order");
+        }
+        again.writer.close().expect("it closes");
+        again.ring.usage().used
+    };
+    assert_eq!(used_after(&[ended, grew]), used_after(&[]));
 }
 
 /// A table that does not fit its block needs another one, and for that a flush might be due: it

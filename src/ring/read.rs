@@ -125,7 +125,7 @@ impl Ring {
         let state = self.state();
         let mut of_streams: HashMap<StreamNumber, VecDeque<ClipId>> = HashMap::new();
         for (clip, record) in state.space.clips().filter(|(_, record)| record.lacks_table()) {
-            let chunks: u32 = record.extents.iter().map(|extent| extent.chunks).sum();
+            let chunks = record.extents.last().map_or(0, |extent| extent.clip_chunks);
             if (chunks as usize) < TABLE_CHUNKS_MIN {
                 continue;
             }

@@ -10,6 +10,7 @@ use super::append::NotStored;
 use super::core::{Core, Shared};
 use super::fact::Fact;
 use super::superblock::Superblock;
+use super::tables::TABLE_CHUNKS_MIN;
 use super::types::{ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, Reason};
 use super::{Refused, RingError, Sequences, wipe};
 use crate::device::Device;
@@ -161,7 +162,9 @@ impl Writer {
     ///
     /// [`Ring::clips_without_table`]: super::Ring::clips_without_table
     pub fn add_table(&self, clip: ClipId, contents: &ClipContents) {
-        self.send(Request::AddTable { clip, table: contents.encode() });
+        if contents.chunks.len() >= TABLE_CHUNKS_MIN {
+            self.send(Request::AddTable { clip, table: contents.encode() });
+        }
     }
 
     /// Records an observation.
