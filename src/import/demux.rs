@@ -182,12 +182,13 @@ fn read_footage(path: &Path, file: File) -> Result<Footage, Problem> {
         other => return Err(Problem::Codec(coding(other))),
     };
     let mut places = table_places(&trak.mdia.minf.stbl, length)?;
+    let listed = places.len();
     places.extend(fragment_places(&boxes.moov, &boxes.moofs, trak.tkhd.track_id, &places)?);
     if places.is_empty() {
         return Err(Problem::NoVideo);
     }
-    for (number, place) in places.iter().enumerate() {
-        check_place(place.offset, place.size, length, (number + 1, places.len()))?;
+    for (index, place) in places.iter().enumerate().skip(listed) {
+        check_place(place, length, index + 1, places.len())?;
     }
     let made = [boxes.moov.mvhd.creation_time, trak.tkhd.creation_time];
     Ok(Footage {

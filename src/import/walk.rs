@@ -39,14 +39,14 @@ fn check_count(count: usize) -> Result<(), Problem> {
     Err(Problem::Unsupported(format!("{count} samples, at most {SAMPLES_MAX}")))
 }
 
-/// `which`: the number of the sample, of how many.
+/// Whether a sample lies in a file of `length` bytes. It is the `number`th, from 1, of `count`.
 pub(super) fn check_place(
-    offset: u64,
-    size: u32,
+    place: &Place,
     length: u64,
-    (number, count): (usize, usize),
+    number: usize,
+    count: usize,
 ) -> Result<(), Problem> {
-    let end = offset.saturating_add(u64::from(size));
+    let end = place.offset.saturating_add(u64::from(place.size));
     if end <= length {
         return Ok(());
     }
@@ -82,16 +82,17 @@ pub(super) fn table_places(tables: &StblBox, length: u64) -> Result<Vec<Place>, 
             return Err(malformed("stts lists fewer samples than stsz"));
         };
         let number = places.len() as u32 + 1;
-        check_place(offset, size, length, (number as usize, count))?;
         let listed = tables.stss.as_ref();
-        places.push(Place {
+        let place = Place {
             offset,
             size,
             decode_time,
             composition_offset: i64::from(shifts.next().unwrap_or(0)),
             duration,
             sync: listed.is_none_or(|stss| stss.entries.binary_search(&number).is_ok()),
-        });
+        };
+        check_place(&place, length, number as usize, count)?;
+        places.push(place);
         decode_time = decode_time.saturating_add(i64::from(duration));
         Ok(())
     })?;

@@ -7,12 +7,10 @@ use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind, FIXED_BYTES, UNIT_BYTES};
 use super::compose::{Part, Written, compose};
 use super::core::{Core, Growing, OpenBlock, Undurable};
+use super::superblock::REST_PAGES_MIN;
 use super::types::{ClipContents, Ending, Extent, NewChunk};
 use crate::units::{ClipId, PAGE_BYTES, StreamNumber};
 
-/// Room at the end of a block that is left unused rather than filled with part of a chunk, in
-/// pages: below it the part's own header weighs too much.
-pub(super) const REST_PAGES_MIN: u32 = 16;
 /// Attempts at finding space before a chunk is given up: each closes or evicts a clip.
 const SPACE_ATTEMPTS_MAX: usize = 64;
 
@@ -208,7 +206,7 @@ impl Core {
             self.suspect(block, &error);
             return Err(NotStored::Device);
         }
-        self.has_room();
+        self.room_again();
         let Some(open) = self.open.get_mut(&stream) else { return Err(NotStored::Device) };
         open.begun = true;
         open.next_page = composed.written.end_page;

@@ -9,7 +9,7 @@ use super::recovery::{read_ledger, read_superblock};
 use super::space::{ClipRecord, Space};
 use super::superblock::Superblock;
 use super::types::ChunkPlace;
-use super::walk::{self, ChunkAt, Walk};
+use super::walk::{self, ChunkAt};
 use crate::device::{self, Device};
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 
@@ -187,17 +187,8 @@ impl<'a> Inspection<'a> {
     /// The device failed.
     pub fn chunks(&self, block: BlockNumber) -> Result<Vec<ChunkReport>, RingError> {
         let fail = |source| failed(block, source);
-        let header = walk::block_header(self.device, &self.superblock, block).map_err(fail)?;
-        let Some((header, seal)) = header else { return Ok(Vec::new()) };
-        let mut walk = Walk {
-            device: self.device,
-            superblock: &self.superblock,
-            block,
-            life: header.life,
-            page: 1,
-            number: 0,
-            predecessor: Some(seal),
-        };
+        let whole = walk::whole_block(self.device, &self.superblock, block).map_err(fail)?;
+        let Some((_, mut walk)) = whole else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
         while let Some(at) = walk.step().map_err(fail)? {
             reports.push(self.report(block, at).map_err(fail)?);

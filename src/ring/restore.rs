@@ -15,7 +15,7 @@ use super::chunk::{self, ChunkHeader, ChunkKind, Content};
 use super::inspect::Inspection;
 use super::space::ClipRecord;
 use super::types::{ClipContents, ClipState, Extent};
-use super::walk::{self, ChunkAt, Walk};
+use super::walk::{self, ChunkAt};
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 
 /// Epochs that are tried for a chunk: those of its neighbours are close. A guess takes less than a
@@ -268,29 +268,19 @@ impl Inspection<'_> {
 
     /// The chunk before a lost one, and what the lost one names as its predecessor.
     fn chain_before(&self, lost: &Lost<'_>) -> io::Result<(Option<ChunkAt>, u32)> {
-        let header = walk::block_header(self.device, &self.superblock, lost.block)?;
-        let Some((_, seal)) = header else {
+        let whole = walk::whole_block(self.device, &self.superblock, lost.block)?;
+        let Some((_, mut walk)) = whole.filter(|(header, _)| header.life == lost.life) else {
             return Err(io::Error::other("its block has no header"));
-        };
-        let mut walk = Walk {
-            device: self.device,
-            superblock: &self.superblock,
-            block: lost.block,
-            life: lost.life,
-            page: 1,
-            number: 0,
-            predecessor: Some(seal),
         };
         let mut before = None;
         while walk.page < lost.page {
             let Some(at) = walk.step()? else { break };
             before = Some(at);
         }
-        if walk.page != lost.page {
-            return Err(io::Error::other("the chunks before it are damaged, too"));
+        match walk.predecessor.filter(|_| walk.page == lost.page) {
+            Some(predecessor) => Ok((before, predecessor)),
+            None => Err(io::Error::other("the chunks before it are damaged, too")),
         }
-        let predecessor = before.as_ref().map_or(seal, |at| at.header.fixed.checksum);
-        Ok((before, predecessor))
     }
 
     fn write_pages(&self, block: BlockNumber, page: u32, bytes: &[u8]) -> io::Result<()> {

@@ -60,6 +60,10 @@ const RECORD_REGION: u16 = 1;
 const RECORD_HEADER_BYTES: usize = 4;
 const REGION_BYTES: usize = 5 * 8;
 
+/// Fewer pages than these at the end of a block are left unused rather than filled with part of a
+/// chunk: the part's own header would weigh too much.
+pub(super) const REST_PAGES_MIN: u32 = 16;
+
 /// A stretch of the device with ledger areas and blocks. Version 1 has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {

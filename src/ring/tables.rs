@@ -5,10 +5,11 @@
 //! no file can be laid out without the sizes of all samples. So it is written a second time, into
 //! the block that the stream goes on in.
 
-use super::append::{REST_PAGES_MIN, data_room, extent_of};
+use super::append::{data_room, extent_of};
 use super::chunk::{self, ChunkKind};
 use super::compose::Part;
 use super::core::{Core, Growing, Undurable};
+use super::superblock::REST_PAGES_MIN;
 use super::types::Extent;
 use crate::units::{BlockNumber, ClipId, StreamNumber};
 

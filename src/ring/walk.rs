@@ -101,6 +101,24 @@ pub fn block_header(
     Ok(header.map(|header| (header, BlockHeader::seal(&page))))
 }
 
+/// A walk over all chunks of the present life of a block; `None` where the block has no header of
+/// this ring that can be read.
+///
+/// # Errors
+/// What the device says.
+pub fn whole_block<'a>(
+    device: &'a dyn Device,
+    superblock: &'a Superblock,
+    block: BlockNumber,
+) -> io::Result<Option<(BlockHeader, Walk<'a>)>> {
+    let header = block_header(device, superblock, block)?;
+    Ok(header.map(|(header, seal)| {
+        let (life, predecessor) = (header.life, Some(seal));
+        let walk = Walk { device, superblock, block, life, page: 1, number: 0, predecessor };
+        (header, walk)
+    }))
+}
+
 /// The samples of a chunk, or what else it holds; `None` where a checksum is wrong.
 ///
 /// # Errors
@@ -121,18 +139,21 @@ pub fn data_of(
     Ok(sound.then(|| data.to_vec()))
 }
 
-/// Whether a sound parameter set of a life lies at a page of a block.
-pub fn is_set(
+/// The parameter set at a page of a block; `None` where there is no sound one of this life.
+///
+/// # Errors
+/// What the device says.
+pub fn parameter_set(
     device: &dyn Device,
     superblock: &Superblock,
     block: BlockNumber,
     life: Sequence,
     page: u32,
-) -> bool {
-    let Ok(Some(header)) = header_at(device, superblock, block, page) else { return false };
-    let is_of_life = header.fixed.kind == ChunkKind::Parameters && header.fixed.life == life;
-    let at = ChunkAt { page, header };
-    is_of_life && matches!(data_of(device, superblock, block, &at), Ok(Some(_)))
+) -> io::Result<Option<Arc<[u8]>>> {
+    let header = header_at(device, superblock, block, page)?
+        .filter(|header| header.fixed.kind == ChunkKind::Parameters && header.fixed.life == life);
+    let Some(header) = header else { return Ok(None) };
+    Ok(data_of(device, superblock, block, &ChunkAt { page, header })?.map(Arc::from))
 }
 
 /// The parameter sets that a chunk names, in its order; `None` where one of them is damaged.
@@ -147,13 +168,9 @@ pub fn parameters_of(
 ) -> io::Result<Option<Vec<Arc<[u8]>>>> {
     let mut sets = Vec::with_capacity(header.parameter_pages.len());
     for &page in &header.parameter_pages {
-        let Some(set) = header_at(device, superblock, block, page)? else { return Ok(None) };
-        if set.fixed.kind != ChunkKind::Parameters || set.fixed.life != header.fixed.life {
-            return Ok(None);
-        }
-        let at = ChunkAt { page, header: set };
-        let Some(bytes) = data_of(device, superblock, block, &at)? else { return Ok(None) };
-        sets.push(Arc::from(bytes));
+        let set = parameter_set(device, superblock, block, header.fixed.life, page)?;
+        let Some(set) = set else { return Ok(None) };
+        sets.push(set);
     }
     Ok(Some(sets))
 }

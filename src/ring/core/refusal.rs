@@ -40,7 +40,7 @@ impl Core {
     }
 
     /// The device has taken a chunk.
-    pub(in crate::ring) fn has_room(&mut self) {
+    pub(in crate::ring) fn room_again(&mut self) {
         if self.full.take().is_some() {
             log::warn!("ring: there is room for it again, recording goes on");
         }

@@ -31,7 +31,7 @@ pub(super) fn find(
         predecessor: Some(fill.seal),
     });
     let begun = space.reserved().filter_map(|(block, life)| {
-        let found = pieces::whole_block(device, superblock, block).unwrap_or_else(|error| {
+        let found = walk::whole_block(device, superblock, block).unwrap_or_else(|error| {
             log::error!("recovery: header of block {block}: {error}");
             None
         });

@@ -54,8 +54,8 @@ pub(super) fn chunks_and_on(mut walk: Walk<'_>) -> Vec<ChunkAt> {
                 walk.page = last.page + last.header.fixed.pages();
                 walk.number = last.header.fixed.number_in_block + 1;
             }
-            // The device reads it now and then.
-            None if !found.is_empty() => walk.page += 1,
+            // Looked for there, and gone: the device reads it now and then.
+            None if walk.predecessor.is_none() => walk.page += 1,
             None => {}
         }
         found.extend(chunks);
@@ -65,7 +65,10 @@ pub(super) fn chunks_and_on(mut walk: Walk<'_>) -> Vec<ChunkAt> {
     let mut sets = BTreeMap::new();
     found.retain(|at| {
         at.header.parameter_pages.iter().all(|&page| {
-            *sets.entry(page).or_insert_with(|| walk::is_set(device, superblock, block, life, page))
+            *sets.entry(page).or_insert_with(|| {
+                let set = walk::parameter_set(device, superblock, block, life, page);
+                matches!(set, Ok(Some(_)))
+            })
         })
     });
     found
@@ -96,21 +99,6 @@ fn next_of_life(walk: &Walk<'_>) -> Option<(u32, u32)> {
         from += pages;
     }
     None
-}
-
-/// A walk over all chunks of the present life of a block; `None` where the block has no header of
-/// this ring that can be read.
-pub(super) fn whole_block<'a>(
-    device: &'a dyn Device,
-    superblock: &'a Superblock,
-    block: BlockNumber,
-) -> std::io::Result<Option<(crate::ring::block::BlockHeader, Walk<'a>)>> {
-    let header = walk::block_header(device, superblock, block)?;
-    Ok(header.map(|(header, seal)| {
-        let (life, predecessor) = (header.life, Some(seal));
-        let walk = Walk { device, superblock, block, life, page: 1, number: 0, predecessor };
-        (header, walk)
-    }))
 }
 
 /// The piece up to its first chunk of the last epoch whose samples are not whole: that one was

@@ -8,7 +8,7 @@ use crate::ring::block::BlockHeader;
 use crate::ring::chunk::{self, ChunkKind, UNIT_BYTES};
 use crate::ring::superblock::Superblock;
 use crate::ring::types::FoundStream;
-use crate::ring::walk::ChunkAt;
+use crate::ring::walk::{self, ChunkAt};
 use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES, SessionNumber, StreamNumber};
 
 /// Blocks without a header, one behind another, after which the part of a ring that has never been
@@ -58,7 +58,7 @@ pub(super) fn sweep(
         last = block;
         progress(block);
         sweep.blocks_read += 1;
-        match pieces::whole_block(device, superblock, block) {
+        match walk::whole_block(device, superblock, block) {
             Ok(Some((header, walk))) => {
                 unused = 0;
                 let chunks = pieces::chunks_and_on(walk);

@@ -160,13 +160,7 @@ impl<'a> Inspection<'a> {
         life: Sequence,
         page: u32,
     ) -> io::Result<Option<Arc<[u8]>>> {
-        let header = walk::header_at(self.device, &self.superblock, block, page)?;
-        let is_set = |kind| kind == ChunkKind::Parameters;
-        let header = header.filter(|header| is_set(header.fixed.kind) && header.fixed.life == life);
-        let Some(header) = header else { return Ok(None) };
-        let at = ChunkAt { page, header };
-        let data = walk::data_of(self.device, &self.superblock, block, &at)?;
-        Ok(data.map(Arc::from))
+        walk::parameter_set(self.device, &self.superblock, block, life, page)
     }
 
     /// What a table of a clip, or its copy, says; `None` where there is none.
@@ -221,15 +215,9 @@ impl<'a> Inspection<'a> {
             ));
         }
         for (block, life) in self.space.reserved() {
-            let Some((header, seal)) = walk::block_header(device, superblock, block)? else {
-                continue;
-            };
-            if header.life == life {
-                let (page, number, predecessor) = (1, 0, Some(seal));
-                walks.push((
-                    header.stream,
-                    Walk { device, superblock, block, life, page, number, predecessor },
-                ));
+            let whole = walk::whole_block(device, superblock, block)?;
+            if let Some((header, walk)) = whole.filter(|(header, _)| header.life == life) {
+                walks.push((header.stream, walk));
             }
         }
         for (stream, mut walk) in walks {
@@ -258,17 +246,8 @@ impl<'a> Inspection<'a> {
         horizon: Sequence,
         gone: &BTreeSet<ClipId>,
     ) -> io::Result<Vec<UnknownClip>> {
-        let header = walk::block_header(self.device, &self.superblock, block)?;
-        let Some((header, seal)) = header else { return Ok(Vec::new()) };
-        let mut walk = Walk {
-            device: self.device,
-            superblock: &self.superblock,
-            block,
-            life: header.life,
-            page: 1,
-            number: 0,
-            predecessor: Some(seal),
-        };
+        let whole = walk::whole_block(self.device, &self.superblock, block)?;
+        let Some((header, mut walk)) = whole else { return Ok(Vec::new()) };
         let mut found: BTreeMap<ClipId, UnknownClip> = BTreeMap::new();
         while let Some(at) = walk.step()? {
             let clip = at.header.fixed.clip;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
 use crate::ring::fact::Fact;
+use crate::ring::superblock::REST_PAGES_MIN;
 use crate::ring::types::{ClipState, ClockFact, Usage};
 use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
 };
-
-/// Fewer pages at the end of a block are left unused where the next chunk is longer.
-const REST_PAGES_MIN: u32 = 16;
 
 /// Where in a block something may be that no clip has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
