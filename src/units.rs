@@ -191,3 +191,25 @@ impl fmt::Display for ClipId {
         self.0.fmt(f)
     }
 }
+
+/// How many of what: "1 clip", "2 clips".
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a, N>(pub N, pub &'a str);
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counted(count, thing) = self;
+        write!(f, "{count} {thing}{}", if *count == N::from(1) { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_counted_as_many() {
+        let counted = |count: u32| Counted(count, "clip").to_string();
+        assert_eq!([0, 1, 2].map(counted), ["0 clips", "1 clip", "2 clips"]);
+    }
+}

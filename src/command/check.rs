@@ -16,6 +16,7 @@ use crate::check::{self, Finding, Listener, Options, Progress, Report};
 use crate::clock::Clock;
 use crate::device::{Access, Device, FileDevice};
 use crate::ring::RingError;
+use crate::units::Counted;
 use meter::Meter;
 
 /// What to check, and what to do about it.
@@ -138,7 +139,8 @@ fn print_end(
         true => format!("{} of them with all their data", report.chunks_tried),
         false => "their data was not read".to_owned(),
     };
-    let looked = format!("{} clips, {} chunks, {tried}", report.clips, report.chunks);
+    let (clips, chunks) = (Counted(report.clips, "clip"), Counted(report.chunks, "chunk"));
+    let looked = format!("{clips}, {chunks}, {tried}");
     let path = request.path.display();
     let losses = report.losses();
     match (report.findings_count, report.footage_count) {

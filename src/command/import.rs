@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::device::{Access, Device, FileDevice, OpenError};
 use crate::import::Footage;
 use crate::ring::{Ring, Settings, Writer};
-use crate::units::{ByteCount, StreamNumber, WallTime};
+use crate::units::{ByteCount, Counted, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 use store::Store;
 
@@ -199,13 +199,13 @@ impl Opened {
                 .take(&file.path, &file.footage, file.start, &bar)
                 .map_err(|error| error.of_ring(&config.ring.device))?;
             let line = format!(
-                "{}: {} from {}: {} frames, {}, {} clips",
+                "{}: {} from {}: {}, {}, {}",
                 file.path.display(),
                 request.camera,
                 utc_timestamp(taken.start),
-                taken.frames,
+                Counted(taken.frames, "frame"),
                 size_text(ByteCount(taken.bytes)),
-                taken.clips
+                Counted(taken.clips, "clip")
             );
             bar.suspend(|| writeln!(out, "{line}"))?;
         }
@@ -260,7 +260,8 @@ impl Opened {
         match counters.chunks_dropped {
             0 => Ok(()),
             dropped => Err(CommandError::Failed(format!(
-                "{device}: {dropped} chunks could not be stored: see the log"
+                "{device}: {} could not be stored: see the log",
+                Counted(dropped, "chunk")
             ))),
         }
     }

@@ -16,6 +16,7 @@ use crate::command::contents::of_ring;
 use crate::device::{Device, FileDevice};
 use crate::index;
 use crate::ring::{self, Ring, RingError, Settings};
+use crate::units::Counted;
 
 /// Nobody shows the ring while it is put right.
 struct Nobody;
@@ -164,13 +165,13 @@ pub(super) fn rescue(
         }
         writeln!(
             out,
-            "{path}: a new ledger from {} blocks ({} unreadable): {} clips of {} cameras, {} \
-             chunks; all of them are in .trash, and mv brings them back",
-            rescued.blocks_read,
+            "{path}: a new ledger from {} ({} unreadable): {} of {}, {}; all of them are in \
+             .trash, and mv brings them back",
+            Counted(rescued.blocks_read, "block"),
             rescued.blocks_unreadable,
-            rescued.clips_found,
-            rescued.streams_found,
-            rescued.chunks_found
+            Counted(rescued.clips_found, "clip"),
+            Counted(rescued.streams_found, "camera"),
+            Counted(rescued.chunks_found, "chunk")
         )?;
     }
     Ok(out.flush()?)
