@@ -4,12 +4,14 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reelfs::check;
-use reelfs::device::Device;
+use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{ClipState, Geometry, Inspection, Reason, Ring, RingError, read_superblock};
-use reelfs::units::{BlockNumber, ClipId, StreamNumber, WallTime};
+use reelfs::units::{BlockNumber, ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Image};
 use support::memory::{Memory, Still};
 use support::opened::{Open, formatted, open, samples, try_open};
@@ -293,6 +295,55 @@ fn no_cut_makes_a_copy_of_the_log_look_cut_short() {
     }
 }
 
+/// A ring that is recorded into while it is read: when the second copy of the ledger is, there is
+/// more in it than there was in the first.
+struct Moving {
+    disks: Vec<Arc<Disk>>,
+    reads: AtomicUsize,
+    geometry: Geometry,
+}
+
+impl Device for Moving {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        let [first, second] = [0, 1].map(|area| self.geometry.ledger_start(area));
+        let began = usize::from(offset == first);
+        let turn = self.reads.fetch_add(began, Ordering::Relaxed) + began;
+        let is_first = (first.0..second.0).contains(&offset.0);
+        let now = turn.min(self.disks.len() - 1);
+        self.disks[now.saturating_sub(usize::from(is_first))].read_at(offset, buffer)
+    }
+
+    fn write_at(&self, _: DeviceOffset, _: &AlignedBuffer) -> io::Result<()> {
+        unreachable!("a check writes nothing")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        unreachable!("a check writes nothing")
+    }
+
+    fn length(&self) -> ByteCount {
+        self.disks[0].length()
+    }
+}
+
+#[test]
+fn a_ledger_that_grows_while_it_is_checked_is_not_damaged() {
+    let disk = formatted(24 * MIB);
+    let open = open(device(&disk));
+    let disks = (0..8).map(|seed| {
+        open.clip(1, &samples(seed, 5_000)).expect("the disk is in order");
+        open.clip(1, &samples(seed, 5_000)).expect("the disk is in order");
+        Disk::from_image(disk.image())
+    });
+    let (disks, geometry) = (disks.collect(), open.ring.superblock().geometry);
+    let moving = Moving { disks, reads: AtomicUsize::new(0), geometry };
+    let seen = Inspection::open(&moving).expect("a ring");
+    assert!(seen.findings.cut_short.is_some(), "they were read at two times: {:?}", seen.findings);
+    let options = check::Options { live: true, ..check::Options::default() };
+    let report = check::check(&moving, &options, &mut Unheard).expect("a ring");
+    assert!(report.ledger_is_sound, "{:?}", report.findings);
+}
+
 #[test]
 fn a_whole_ledger_area_may_be_lost_and_nothing_is_lost_with_it() {
     for (turns, close) in [(0, true), (0, false), (3, true), (3, false)] {
@@ -385,6 +436,53 @@ fn where_both_areas_are_gone_the_blocks_alone_bring_the_clips_back() {
         assert_eq!(third.samples(newer), samples(99, 50_000));
         third.writer.close().expect("it closes");
     }
+}
+
+/// A checkpoint of one epoch, of many pages.
+fn rescued() -> (Arc<Disk>, Geometry) {
+    let disk = formatted(24 * MIB);
+    let first = open(device(&disk));
+    for seed in 0..400 {
+        let clip = first.writer.new_clip();
+        first.append(1, clip, &samples(seed, 500)).expect("there is room in the queue");
+        first.writer.end_clip(clip, 0, None);
+    }
+    first.writer.close().expect("it closes");
+    let geometry = first.ring.superblock().geometry;
+    let mut image = disk.image();
+    image.write(geometry.ledger_start(0).0, &vec![0; 2 * geometry.ledger_area.0 as usize]);
+    let disk = Disk::from_image(image);
+    let (clock, memory) = (Arc::new(Still::at(3_000)), Box::new(Memory::default()));
+    let rescued = Ring::rescue(device(&disk), clock, memory, &mut |_, _| {});
+    assert_eq!(rescued.expect("it is rescued").clips_found, 400);
+    (disk, geometry)
+}
+
+#[test]
+fn a_page_of_each_copy_may_rot_right_after_a_rescue() {
+    let (disk, geometry) = rescued();
+    let mut image = disk.image();
+    image.spoil(geometry.ledger_start(0).0 + 2 * PAGE);
+    image.spoil(geometry.ledger_start(1).0 + 5 * PAGE);
+    let again = open(device(&Disk::from_image(image)));
+    assert!(again.opening.findings.doubtful, "{:?}", again.opening.findings);
+    assert_eq!(again.told().closed.len(), 400);
+    again.writer.close().expect("it closes");
+}
+
+#[test]
+fn many_gaps_in_one_checkpoint_do_not_multiply_its_facts() {
+    let (disk, geometry) = rescued();
+    let whole = Inspection::open(&*disk).expect("a ring").facts.len();
+    let mut image = disk.image();
+    for gap in 0..4 {
+        image.spoil(geometry.ledger_start(0).0 + (1 + 2 * gap) * PAGE);
+    }
+    image.spoil(geometry.ledger_start(1).0 + 4 * PAGE);
+    let disk = Disk::from_image(image);
+    let inspection = Inspection::open(&*disk).expect("a ring");
+    assert_eq!(inspection.findings.rotten.len(), 5, "{:?}", inspection.findings);
+    assert!(inspection.facts.len() < 3 * whole, "{} of {whole}", inspection.facts.len());
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use reelfs::check;
 use reelfs::device::Device;
-use reelfs::ring::{ClipChunk, ClipContents, Geometry, NewChunk, ReadError};
+use reelfs::ring::{ClipChunk, ClipContents, Geometry, Inspection, NewChunk, ReadError, Reason};
 use reelfs::units::{BlockNumber, ClipId, StreamNumber};
 use support::disk::{Disk, Image};
 use support::memory::count_of;
@@ -195,6 +196,58 @@ fn a_clip_of_one_chunk_gets_no_table() {
         again.ring.usage().used
     };
     assert_eq!(used_after(&[ended, grew]), used_after(&[]));
+}
+
+#[test]
+fn a_table_of_an_earlier_session_hides_nothing_that_is_recorded_behind_it() {
+    for is_purged in [false, true] {
+        let disk = formatted(24 * MIB);
+        let grew = growing_clip(&open(disk.clone()), 4, 20_000);
+        let disk = Disk::from_image(disk.image());
+        let second = open(disk.clone());
+        let contents = second.ring.contents(grew).expect("it opens");
+        second.writer.add_table(grew, &contents);
+        let ended = growing_clip(&second, 3, 20_000);
+        if is_purged {
+            second.writer.purge(grew, Reason::Deleted, false).expect("it goes");
+            second.writer.sync().expect("the disk is in order");
+        }
+        second.writer.end_clip(ended, 0, None);
+        let clip = growing_clip(&second, 5, 20_000);
+        let disk = Disk::from_image(disk.image());
+        let inspection = Inspection::open(&*disk).expect("a ring");
+        let behind = inspection.behind().expect("the disk is in order");
+        let third = open(disk.clone());
+        assert_eq!(third.opening.chunks_recovered > 0, !behind.is_empty(), "{behind:?}");
+        assert_eq!(readable(&third, clip), (5, 5), "purged: {is_purged}");
+        third.writer.close().expect("it closes");
+    }
+}
+
+/// The first chunk of a block has none before it that tells when it was written.
+#[test]
+fn the_first_set_of_a_block_is_written_again_also_when_the_ring_is_old() {
+    let disk = formatted(24 * MIB);
+    let first = open(disk.clone());
+    for _ in 0..(1 << 20) + 1_000 {
+        first.writer.sync().expect("the disk is in order");
+    }
+    let clip = growing_clip(&first, 4, 20_000);
+    first.writer.end_clip(clip, 0, None);
+    first.writer.close().expect("it closes");
+    let place = first.ring.contents(clip).expect("it opens").chunks[0].place;
+    let start = first.ring.superblock().geometry.page_start(place.block, 1).0;
+    let mut image = disk.image();
+    image.write(start, &[0x5A; 4096]);
+    let damaged = Disk::from_image(image);
+    let restored = check::restore(&*damaged).expect("a ring");
+    assert_eq!((restored.sets, restored.left), (1, vec![]));
+    let [before, after] = [disk.image(), damaged.image()].map(|image| {
+        let mut page = vec![0; 4096];
+        image.read(start, &mut page);
+        page
+    });
+    assert!(before == after, "other bytes");
 }
 
 /// A table that does not fit its block needs another one, and for that a flush might be due: it

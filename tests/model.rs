@@ -802,6 +802,16 @@ impl Round {
         self.naive.observations_durable = count;
     }
 
+    /// As the daemon does when it starts.
+    fn add_missing_tables(&self) {
+        for clip in self.open.ring.clips_without_table() {
+            // What has rotted can't be read.
+            if let Ok(contents) = self.open.ring.contents(clip) {
+                self.open.writer.add_table(clip, &contents);
+            }
+        }
+    }
+
     /// Opens a disk, through cuts and failures on the way; answers what was given up meanwhile.
     fn opened(&mut self, mut image: Image, crashed: bool) -> BTreeSet<ClipId> {
         let mut given_up = BTreeSet::new();
@@ -828,6 +838,7 @@ impl Round {
                     self.open = open;
                     self.disk.heal_for_a_time();
                     self.disk.cut_never();
+                    self.add_missing_tables();
                     return given_up;
                 }
                 Err(error) => assert!(self.disk.is_off() || fails, "it does not open: {error}"),

@@ -23,6 +23,8 @@ const MIB: u64 = 1 << 20;
 const STREAMS: u64 = 3;
 /// Steps of the history.
 const STEPS: u64 = 400;
+/// Steps between two kills of whoever records.
+const STEPS_OF_A_SESSION: u64 = 100;
 /// Threads that cut, each behind events of its own.
 const THREADS: usize = 2;
 /// A line on how far it is comes so often, in events.
@@ -94,12 +96,14 @@ struct Clip {
 struct History {
     clips: BTreeMap<ClipId, Clip>,
     streams: BTreeMap<StreamNumber, Vec<(Vec<u8>, usize)>>,
+    /// For clips of a session that was killed.
+    tables_added: usize,
 }
 
 /// A step of the script, and what waits for the next flush to be true for good.
 struct Script<'a> {
-    open: &'a Open,
-    disk: &'a Disk,
+    open: Open,
+    disk: &'a Arc<Disk>,
     dice: Dice,
     history: History,
     growing: BTreeMap<u64, ClipId>,
@@ -200,6 +204,18 @@ impl Script<'_> {
         }
     }
 
+    /// Killed, and started again: what grew is closed, and gets the table that it lacks.
+    fn begin_again(&mut self) {
+        self.sync();
+        self.open = Open::on(self.disk);
+        self.growing.clear();
+        for clip in self.open.ring.clips_without_table() {
+            let contents = self.open.ring.contents(clip).expect("a listed clip opens");
+            self.open.writer.add_table(clip, &contents);
+            self.history.tables_added += 1;
+        }
+    }
+
     fn sync(&mut self) {
         self.open.writer.sync().expect("the disk is in order");
         let now = self.disk.events();
@@ -226,9 +242,8 @@ impl Script<'_> {
 }
 
 fn play(disk: &Arc<Disk>, seed: u64, steps: u64) -> History {
-    let open = Open::on(disk);
     let mut script = Script {
-        open: &open,
+        open: Open::on(disk),
         disk,
         dice: Dice::new(seed),
         history: History::default(),
@@ -238,7 +253,10 @@ fn play(disk: &Arc<Disk>, seed: u64, steps: u64) -> History {
         purged: Vec::new(),
         facts: Vec::new(),
     };
-    for _ in 0..steps {
+    for step in 0..steps {
+        if step % STEPS_OF_A_SESSION == STEPS_OF_A_SESSION / 2 {
+            script.begin_again();
+        }
         script.step();
     }
     script.sync();
@@ -458,6 +476,7 @@ fn a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged() {
     let purged = history.clips.values().filter(|clip| clip.purged.is_some()).count();
     let left = history.clips.values().filter(|clip| clip.leaves).count();
     assert!(purged > 2 && left > purged + 5, "{purged} purged, {left} gone: the ring did not turn");
+    assert!(history.tables_added > 2, "{} clips lacked a table", history.tables_added);
     let set = |wanted: fn(&ClipState) -> bool| {
         let states = history.clips.values().flat_map(|clip| &clip.states);
         states.filter(|(state, _)| wanted(state)).count()

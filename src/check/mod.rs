@@ -131,16 +131,24 @@ pub fn check<'a>(
 }
 
 fn open(device: &dyn Device, live: bool) -> Result<Inspection<'_>, RingError> {
-    let mut reads = 1;
-    loop {
-        let opened = Inspection::open(device);
-        let sound = opened.as_ref().is_ok_and(|inspection| inspection.findings.is_clean());
-        if sound || !live || reads == LEDGER_READS_MAX {
-            return opened;
-        }
-        reads += 1;
+    let reads_max = if live { LEDGER_READS_MAX } else { 1 };
+    let mut opened = Inspection::open(device);
+    // The copies are read one after the other: the second may say what the first did not yet.
+    let mut cut_short_before = None;
+    for _ in 1..reads_max {
+        cut_short_before = match &opened {
+            Ok(inspection) if inspection.findings.is_clean() => break,
+            Ok(inspection) => inspection.findings.cut_short,
+            Err(_) => None,
+        };
         std::thread::sleep(LEDGER_WAIT);
+        opened = Inspection::open(device);
     }
+    let mut inspection = opened?;
+    if live && inspection.findings.cut_short != cut_short_before {
+        inspection.findings.cut_short = None;
+    }
+    Ok(inspection)
 }
 
 impl Checker<'_> {

@@ -56,6 +56,8 @@ struct Lost<'a> {
     clip: ClipId,
     number_in_clip: u32,
     data: &'a [u8],
+    /// It was written in this epoch, or not much later.
+    epoch_min: u64,
     /// Header checksum that is named elsewhere.
     checksum: u32,
 }
@@ -196,6 +198,8 @@ impl Inspection<'_> {
             clip: next.clip,
             number_in_clip: next.number_in_clip,
             data: set,
+            // They were one write.
+            epoch_min: next.epoch,
             checksum: next.predecessor,
         })
     }
@@ -207,6 +211,11 @@ impl Inspection<'_> {
         contents: &ClipContents,
         restored: &mut Restored,
     ) {
+        let last = contents.chunks.last().map(|chunk| &chunk.place);
+        let last = last.and_then(|last| {
+            walk::header_at(self.device, &self.superblock, last.block, last.first_page).ok()?
+        });
+        let epoch_min = last.map_or(0, |last| last.fixed.epoch);
         for table in [&record.table, &record.table_copy] {
             if self.table(clip, table).is_ok() {
                 continue;
@@ -228,6 +237,7 @@ impl Inspection<'_> {
                     clip,
                     number_in_clip: number,
                     data: piece,
+                    epoch_min,
                     checksum: extent.seal,
                 };
                 match self.restore_chunk(&lost) {
@@ -249,7 +259,7 @@ impl Inspection<'_> {
             number_in_clip: lost.number_in_clip,
             number_in_block: before.as_ref().map_or(0, |at| at.header.fixed.number_in_block + 1),
             predecessor,
-            epoch: before.as_ref().map_or(0, |at| at.header.fixed.epoch),
+            epoch: before.as_ref().map_or(0, |at| at.header.fixed.epoch).max(lost.epoch_min),
             header_length: 0,
             data_length: 0,
             digest: [0; 32],

@@ -79,12 +79,12 @@ impl Core {
         for OwedCopy { clip, table, .. } in due {
             let extents = self.write_table_pieces(clip, stream, &table);
             if !extents.is_empty() {
-                self.undurable.push(Undurable::TableCopy { clip, extents });
+                self.undurable.push(Undurable::TableCopy { clip, stream, extents });
             }
         }
     }
 
-    /// The clip did not end as its table says.
+    /// The clip is gone, or did not end as its table says.
     pub(in crate::ring) fn forget_table_copy(&mut self, clip: ClipId) {
         self.copies_owed.values_mut().for_each(|owed| owed.retain(|copy| copy.clip != clip));
     }

@@ -8,7 +8,7 @@ use super::chunk::{self, ChunkKind, Header, Peek};
 use super::superblock::Superblock;
 use super::types::{ChunkPlace, ClipContents, Extent};
 use crate::device::{self, Device};
-use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence};
+use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence, SessionNumber};
 
 /// A chunk in a block.
 #[derive(Clone, Debug)]
@@ -17,6 +17,17 @@ pub struct ChunkAt {
     pub page: u32,
     /// Its header.
     pub header: Header,
+}
+
+impl ChunkAt {
+    /// Whether the last session may have written it where no fact speaks of it yet. What an earlier
+    /// one left there was dropped when that one ended; but a clip of an earlier session may have
+    /// been given the table that it lacked.
+    #[must_use]
+    pub fn may_be_of(&self, session: SessionNumber) -> bool {
+        let fixed = &self.header.fixed;
+        fixed.kind == ChunkKind::Table || fixed.clip.0.session() == session
+    }
 }
 
 /// The chunks of one life of a block, from some place on. Ends where the chain does.

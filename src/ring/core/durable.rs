@@ -44,7 +44,7 @@ impl Core {
                 Undurable::Extent { clip, stream, ordinal, extent } => {
                     self.record_extent(clip, stream, ordinal, extent);
                 }
-                Undurable::TableCopy { clip, extents } => {
+                Undurable::TableCopy { clip, extents, .. } => {
                     let closed = self.state().space.clip(clip).is_some_and(|r| r.state.is_some());
                     if closed {
                         self.record(Fact::TableCopy { clip, table: extents });
@@ -110,9 +110,8 @@ impl Core {
                 }
                 // It is a cache, and its clip is durable without it; what would follow it in its
                 // block is not.
-                Undurable::TableCopy { clip, .. } => {
-                    let stream = self.state().space.clip(clip).map(|record| record.stream);
-                    stream.into_iter().for_each(|stream| self.abandon(stream));
+                Undurable::TableCopy { stream, .. } => {
+                    self.abandon(stream);
                     continue;
                 }
                 Undurable::Extent { clip, stream, .. } => (clip, stream, None),

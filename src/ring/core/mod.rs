@@ -148,6 +148,7 @@ pub(super) enum Undurable {
     },
     TableCopy {
         clip: ClipId,
+        stream: StreamNumber,
         extents: Vec<Extent>,
     },
     End {
@@ -329,6 +330,7 @@ impl Core {
             closed.map(|record| space::gone(clip, record, otherwise))
         };
         if let Some(fact @ Fact::Gone { reason, .. }) = fact {
+            self.forget_table_copy(clip);
             self.record(fact);
             self.interpreter.news(&News::ClipGone { clip, reason });
         }

@@ -129,7 +129,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Writes a ledger of these facts into both areas, in place of what was there, without a
-    /// flush. The last fact is the end of the checkpoint.
+    /// flush. The last fact is the end of the checkpoint. The ledger goes on behind it.
     ///
     /// # Errors
     /// What the device says.
@@ -138,7 +138,7 @@ impl Ledger {
         superblock: &Superblock,
         epoch: u64,
         facts: &[Fact],
-    ) -> io::Result<()> {
+    ) -> io::Result<Ledger> {
         let blank = AlignedBuffer::zeroed(STRIDE_PAGES * PAGE_BYTES as usize);
         for area in 0..2 {
             let start = superblock.geometry.ledger_start(area);
@@ -152,7 +152,9 @@ impl Ledger {
                 }
             }
         }
-        Ledger::blank(superblock).append(device, epoch, facts)
+        let mut ledger = Ledger::blank(superblock);
+        ledger.append(device, epoch, facts)?;
+        Ok(ledger)
     }
 
     /// A ledger in which nothing is written yet.

@@ -277,9 +277,15 @@ impl Scan {
             pages.filter(|page| epochs.contains(&page.header.epoch)).copied().collect()
         };
         let mut from = 0;
-        for Gap { index, epochs, .. } in &self.gaps {
+        for (number, Gap { index, epochs, .. }) in self.gaps.iter().enumerate() {
             take(self.facts_of(&self.accepted[from..*index]));
-            take(other.facts_of(&within(epochs)));
+            // Of gaps in the same epochs the first brings all that others refer to, and the last
+            // puts it in order: a checkpoint may be of one epoch, and have hundreds of gaps.
+            let before = number.checked_sub(1).and_then(|before| self.gaps.get(before));
+            let beside = [before, self.gaps.get(number + 1)];
+            if !beside.iter().all(|gap| gap.is_some_and(|gap| gap.epochs == *epochs)) {
+                take(other.facts_of(&within(epochs)));
+            }
             let missing_there = other.gaps.iter().any(|theirs| {
                 theirs.epochs.start() <= epochs.end() && epochs.start() <= theirs.epochs.end()
             });
@@ -289,17 +295,14 @@ impl Scan {
         take(self.facts_of(&self.accepted[from..]));
         if other.goes_on_behind(self) {
             take(other.facts_of(&within(&(self.reach()..=other.reach()))));
-            all_filled &= other.gaps.iter().all(|gap| self.has_what_is_missing(other, gap));
+            let said = self.last_records();
+            // What follows a gap that lies before the end of this is here, too.
+            all_filled &= other.gaps.iter().all(|gap| {
+                let behind = Fact::records(other.records(&other.accepted[gap.index]));
+                *gap.epochs.end() < self.reach() || behind.into_iter().all(|r| said.contains(&r))
+            });
         }
         (facts, unreadable, all_filled)
-    }
-
-    /// Whether a gap of `other` lies before the end of this: what follows the gap is here, too.
-    fn has_what_is_missing(&self, other: &Scan, gap: &Gap) -> bool {
-        let said = self.last_records();
-        let behind = other.records(&other.accepted[gap.index]);
-        *gap.epochs.end() < self.reach()
-            || Fact::records(behind).all(|record| said.contains(&record))
     }
 
     fn facts_of(&self, pages: &[Seen]) -> (Vec<Fact>, u32) {

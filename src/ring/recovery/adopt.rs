@@ -42,9 +42,7 @@ pub(super) fn find(
         .map(|walk| {
             let (block, life) = (walk.block, walk.life);
             let mut chunks = pieces::chunks(walk);
-            // An earlier session's chunks that no fact speaks of were gone before it ended.
-            let ours = |at: &ChunkAt| at.header.fixed.clip.0.session() == space.session();
-            let ours = chunks.iter().take_while(|at| ours(at)).count();
+            let ours = chunks.iter().take_while(|at| at.may_be_of(space.session())).count();
             chunks.truncate(ours);
             (block, life, chunks)
         })

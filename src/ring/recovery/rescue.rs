@@ -100,6 +100,10 @@ fn write_ledger(core: &mut Core) -> io::Result<()> {
     core.record(Fact::Clean);
     let mut facts = core.state().space.facts();
     facts.push(Fact::CheckpointEnd);
-    Ledger::create(&*core.device, &core.superblock, core.epoch, &facts)?;
+    let mut ledger = Ledger::create(&*core.device, &core.superblock, core.epoch, &facts)?;
+    core.device.flush()?;
+    ledger.flushed();
+    // A page of the next epoch: without one, those behind a page that rots would look torn.
+    ledger.append(&*core.device, core.epoch + 1, &[Fact::Clean])?;
     core.device.flush()
 }

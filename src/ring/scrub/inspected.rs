@@ -223,7 +223,7 @@ impl<'a> Inspection<'a> {
         for (stream, mut walk) in walks {
             let mut chunks = 0;
             while let Some(at) = walk.step()? {
-                if at.header.fixed.clip.0.session() != self.space.session() {
+                if !at.may_be_of(self.space.session()) {
                     break;
                 }
                 chunks += u32::from(at.header.fixed.kind == ChunkKind::Media);
