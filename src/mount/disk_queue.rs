@@ -5,7 +5,7 @@
 //! first takes the next: the rest of the threads go on to answer `ls` and `stat`. A watch answers
 //! EIO to what has taken too long; the thread that comes back late then finds nobody waiting.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -27,6 +27,10 @@ const WAITING_MAX: usize = 4096;
 
 /// How long the disk may take for a request, queueing included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Part of it that further requests are given while one is overdue that the disk has not answered
+/// since: the kernel asks again for a page whose read-ahead has failed.
+const WHILE_SILENT: u32 = 10;
 
 /// Between two lines in the log about a disk that does not answer.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -102,6 +106,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     busy: usize,
+    /// Tickets of what the threads are at.
+    working: BTreeSet<u64>,
     waiting: VecDeque<Job>,
     /// What is not answered yet, by ticket: in the order of their coming.
     unanswered: BTreeMap<u64, (Instant, Arc<dyn Expire>)>,
@@ -171,12 +177,14 @@ impl Shared {
     fn work_off(&self, first: Job) {
         let mut next = Some(first);
         while let Some(Job { ticket, slot, work }) = next {
+            lock(&self.state).working.insert(ticket);
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 log::error!("a request panicked; EIO to it");
             }
             slot.expire();
             let mut state = lock(&self.state);
             state.unanswered.remove(&ticket);
+            state.working.remove(&ticket);
             next = state.next_job();
             if next.is_none() {
                 state.busy -= 1;
@@ -217,7 +225,13 @@ impl State {
         }
     }
 
+    /// Whether a request has been given up on that the disk still has.
+    fn is_silent(&self) -> bool {
+        self.working.iter().any(|ticket| !self.unanswered.contains_key(ticket))
+    }
+
     fn overdue(&mut self, patience: Duration) -> Vec<Arc<dyn Expire>> {
+        let patience = if self.is_silent() { patience / WHILE_SILENT } else { patience };
         let mut overdue = Vec::new();
         while let Some(first) = self.unanswered.first_entry() {
             if first.get().0.elapsed() < patience {
@@ -258,6 +272,29 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_millis(300), "{:?}", begun.elapsed());
         });
         assert!(answers.recv().is_err(), "nothing is answered twice");
+    }
+
+    #[test]
+    fn while_the_disk_is_silent_further_requests_fail_soon_and_then_no_more() {
+        let queue = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
+        let (told, answers) = channel();
+        let hang = |told: Sender<&'static str>, millis: u64| {
+            queue.run(Told(told), move |pending| {
+                std::thread::sleep(Duration::from_millis(millis));
+                pending.answer(|told| told.0.send("answered").expect("a listener"));
+            });
+        };
+        std::thread::scope(|scope| {
+            let first = told.clone();
+            scope.spawn(|| hang(first, 2_000));
+            assert_eq!(answers.recv(), Ok("EIO"));
+            let (again, begun) = (told.clone(), Instant::now());
+            scope.spawn(|| hang(again, 800));
+            assert_eq!(answers.recv(), Ok("EIO"));
+            assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+        });
+        hang(told, 500);
+        assert_eq!(answers.recv(), Ok("answered"));
     }
 
     #[test]
