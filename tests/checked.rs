@@ -432,7 +432,12 @@ fn what_something_else_says_is_written_again_as_it_was() {
     assert!(sets.len() >= 3 && tables.len() >= 3, "{sets:?} {tables:?}");
     let headers: Vec<(u64, u64)> = (0..5).map(|block| (block, 0)).collect();
     // Of each thing that is said in several places one is left.
-    let together = [[&sets[..], &tables[..1]].concat(), [&headers[..], &tables[..1]].concat()];
+    let together = [
+        [&sets[..], &tables[..1]].concat(),
+        [&sets[..], &tables[1..2]].concat(),
+        [&sets[..], &tables[tables.len() - 1..]].concat(),
+        [&headers[..], &tables[..1]].concat(),
+    ];
     let alone = sets.iter().chain(&tables).chain(&headers).map(|place| vec![*place]);
     for places in alone.chain(together) {
         let pages: Vec<u64> = places.iter().map(|(block, page)| map.page(*block, *page)).collect();
@@ -541,6 +546,24 @@ fn the_lines_for_people_say_place_found_expected_and_cost() {
     assert!(said.contains("findings: 1, of them costing footage: 1"), "{said}");
 }
 
+/// As `reelfs check … | head -n 0`: the status is what was found, and a repair is made.
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let site = recorded();
+    flip(&site, 20);
+    let ring = site.ring_path();
+    let unread = |options: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut check = site.command(&[&["check", text(&ring)], options].concat());
+        check.stdout(writer).status().expect("it starts").code()
+    };
+    assert_eq!(unread(&[]), Some(1));
+    assert_eq!(unread(&["--json"]), Some(1));
+    assert_eq!(unread(&["--repair"]), Some(1));
+    assert_eq!(unread(&[]), Some(0), "it is repaired");
+}
+
 #[test]
 fn what_can_not_be_checked_ends_with_3() {
     let site = Site::without_ring();
@@ -616,7 +639,7 @@ fn beside_a_daemon_that_records_and_evicts_nothing_is_wrong_and_after_a_crash_ne
     let after = ask(&site, &["--scrub"]);
     assert_eq!(after.status, 0, "a crash is no damage: {:#}", after.answer);
     let notes = after.answer["notes"].to_string();
-    assert!(notes.contains("of camera-1") && notes.contains("are to be taken over"), "{notes}");
+    assert!(notes.contains("of camera-1") && notes.contains("to be taken over: "), "{notes}");
     let repaired = ask(&site, &["--repair"]);
     assert_eq!(repaired.status, 1, "{:#}", repaired.answer);
     let words = repaired.answer["repaired"][0].as_str().expect("words");

@@ -212,7 +212,7 @@ impl Checker<'_> {
         chunk: &TriedChunk,
         sets: &mut HashMap<u32, Option<Arc<[u8]>>>,
     ) {
-        walked.chunks += 1;
+        walked.chunks += u64::from(chunk.kind == ChunkKind::Media);
         let extent = *extent;
         let span = span_of_table(&chunk.table);
         let mut hit =

@@ -9,6 +9,7 @@ mod blocks;
 mod clips;
 mod facts;
 mod finding;
+mod growing;
 mod idle;
 mod indexed;
 mod ledger;
@@ -33,9 +34,7 @@ use std::time::Duration;
 use crate::device::Device;
 use crate::index::Audit;
 use crate::ring::{ClipState, Inspection, RingError};
-use crate::segment::Growth;
 use crate::units::Sequence;
-use crate::view::utc_timestamp;
 use names::Names;
 
 /// A ledger that is being written to may look torn for a moment: it is read again, so often ...
@@ -117,7 +116,7 @@ pub fn check<'a>(
     }
     checker.check_superblocks(device);
     checker.check_ledger();
-    checker.note_what_grows();
+    checker.check_what_grows()?;
     checker.check_facts();
     if let Some(directory) = options.index {
         checker.open_index(directory);
@@ -166,38 +165,6 @@ impl Checker<'_> {
 
     fn step(&mut self, phase: Phase, done: u64, total: u64) {
         self.listener.progress(Progress { phase, done, total });
-    }
-
-    /// What a crash leaves is no damage: it is said what the next opening for writing does.
-    fn note_what_grows(&mut self) {
-        if self.inspection.is_clean() || self.options.live {
-            return;
-        }
-        self.report.is_unclean = true;
-        self.note("the last session did not end in order: the next `run` closes what grows".into());
-        let growing = self.inspection.clips().filter(|(_, record)| record.state.is_none());
-        let lines = growing.map(|(clip, record)| {
-            let growth = Growth::decode(&record.fact).ok();
-            let from = growth.as_ref().map(|growth| growth.start);
-            let camera = self.names.camera(record.stream, from);
-            let span = growth.map_or_else(String::new, |growth| {
-                let [from, to] = [growth.start, growth.end()].map(utc_timestamp);
-                format!(" from {from} to {to}")
-            });
-            format!("clip {clip} of {camera} grows{span}, and goes on behind that")
-        });
-        let mut lines: Vec<String> = lines.collect();
-        match self.inspection.behind() {
-            Ok(behind) => lines.extend(behind.iter().map(|behind| {
-                let camera = self.names.camera(behind.stream, None);
-                let (chunks, block) = (behind.chunks, behind.block);
-                format!("{chunks} chunks of {camera} in block {block} are to be taken over")
-            })),
-            Err(error) => lines.push(format!("what is to be taken over can't be read: {error}")),
-        }
-        for line in lines {
-            self.note(line);
-        }
     }
 
     fn finish(mut self, device: &dyn Device) -> Result<Report, RingError> {

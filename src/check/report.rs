@@ -1,10 +1,10 @@
 //! What a check has come to: counted, told as it is found, and bounded.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::finding::{Cost, Finding};
+use super::finding::{Cost, Finding, Loss};
 
 /// Findings that are kept for the JSON form, and while a daemon writes: beyond it they are
 /// counted. A disk on which so much is wrong does not need the list.
@@ -39,6 +39,9 @@ pub struct Report {
     pub superblock_is_damaged: bool,
     /// The last session did not end in order: the next opening for writing closes what grows.
     pub is_unclean: bool,
+    /// Footage that no fact speaks of yet, and that can't be read: clips are closed without it.
+    #[serde(skip)]
+    pub left_out: Vec<Loss>,
     /// The index differs from the ring.
     pub index_differs: bool,
 }
@@ -80,16 +83,37 @@ impl Report {
     /// The cameras and clips whose footage is hit, in order, each once.
     #[must_use]
     pub fn losses(&self) -> Vec<String> {
-        let mut seen = BTreeSet::new();
-        for finding in &self.findings {
-            let Cost::Footage(loss) = &finding.cost else { continue };
-            let clip = loss.clip.as_ref().map(|clip| format!(" clip {clip}")).unwrap_or_default();
-            let begin = loss.clip_start.as_ref().or(loss.from.as_ref());
-            let begin = begin.map(|begin| format!(" of {begin}")).unwrap_or_default();
-            seen.insert(format!("{}{clip}{begin}", loss.camera));
-        }
-        seen.into_iter().collect()
+        named(self.findings.iter().filter_map(|finding| match &finding.cost {
+            Cost::Footage(loss) => Some(loss),
+            _ => None,
+        }))
     }
+
+    /// As [`Report::losses`], behind a repair: what a check `after` it still finds, and what that
+    /// can't know of, because clips were closed without it.
+    #[must_use]
+    pub fn losses_after(&self, after: &Report) -> Vec<String> {
+        let found = after.findings.iter().filter_map(|finding| match &finding.cost {
+            Cost::Footage(loss) => Some(loss),
+            _ => None,
+        });
+        named(self.left_out.iter().chain(found))
+    }
+}
+
+fn named<'a>(losses: impl Iterator<Item = &'a Loss>) -> Vec<String> {
+    let mut clips: BTreeMap<(&str, &Option<String>), Option<&String>> = BTreeMap::new();
+    for loss in losses {
+        let begin = loss.clip_start.as_ref().or(loss.from.as_ref());
+        let known = clips.entry((&loss.camera, &loss.clip)).or_insert(begin);
+        *known = [*known, begin].into_iter().flatten().min();
+    }
+    let words = clips.into_iter().map(|((camera, clip), begin)| {
+        let clip = clip.as_ref().map(|clip| format!(" clip {clip}")).unwrap_or_default();
+        let begin = begin.map(|begin| format!(" of {begin}")).unwrap_or_default();
+        format!("{camera}{clip}{begin}")
+    });
+    words.collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@ use crate::device::Device;
 use crate::ring::{BlockLabel, ClipRecord, Inspection, Restored, RingError};
 use crate::units::WallTime;
 
+/// Times that a ring is gone through: more than one where what is there again says what the rest
+/// was.
+const PASSES_MAX: usize = 8;
+
 /// Writes headers of blocks, parameter sets and clip tables again that can't be read. Nobody else
 /// may have the ring open.
 ///
@@ -21,8 +25,22 @@ pub fn restore(device: &dyn Device) -> Result<Restored, RingError> {
             start: start.unwrap_or(WallTime(0)),
         }
     };
-    inspection.restore(&label).map_err(|source| RingError::Device {
-        what: "writing again what was damaged".into(),
-        source,
-    })
+    let mut all = Restored::default();
+    for _ in 0..PASSES_MAX {
+        let restored = inspection.restore(&label).map_err(|source| RingError::Device {
+            what: "writing again what was damaged".into(),
+            source,
+        })?;
+        let Restored { headers, sets, tables, left } = restored;
+        all = Restored {
+            headers: all.headers + headers,
+            sets: all.sets + sets,
+            tables: all.tables + tables,
+            left,
+        };
+        if headers + sets + tables == 0 {
+            break;
+        }
+    }
+    Ok(all)
 }

@@ -8,37 +8,40 @@ use super::{Checker, Phase};
 use crate::ring::{
     ChunkKind, ClipRecord, ClipState, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
 };
-use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES};
+use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES, StreamNumber};
 
 /// Read at once, in bytes: what a spinning disk reads in the time of a seek or two.
 const STRIDE: ByteCount = ByteCount(4 << 20);
 
 impl Checker<'_> {
     pub(super) fn check_samples(&mut self) {
-        let mut blocks: BTreeMap<BlockNumber, Vec<(ClipId, Extent)>> = BTreeMap::new();
+        let mut blocks: BTreeMap<BlockNumber, Vec<(ClipId, StreamNumber, Extent)>> =
+            BTreeMap::new();
         let mut bytes_total = 0;
         for (clip, record) in self.inspection.clips() {
+            let stream = record.stream;
             if matches!(record.state, Some(ClipState::Purging { .. })) {
                 continue;
             }
             for extent in &record.extents {
                 bytes_total += length_of(extent);
-                blocks.entry(extent.block).or_default().push((clip, *extent));
+                blocks.entry(extent.block).or_default().push((clip, stream, *extent));
             }
         }
         let mut bytes = 0;
         for mut extents in blocks.into_values() {
-            extents.sort_by_key(|(_, extent)| extent.first_page);
-            for (clip, extent) in extents {
+            extents.sort_by_key(|(_, _, extent)| extent.first_page);
+            for (clip, stream, extent) in extents {
                 self.step(Phase::Samples, bytes, bytes_total);
                 bytes += length_of(&extent);
-                self.check_extent(clip, &extent);
+                self.check_extent(clip, stream, &extent);
             }
         }
         self.step(Phase::Samples, bytes, bytes_total);
     }
 
-    fn check_extent(&mut self, clip: ClipId, extent: &Extent) {
+    /// `stream` is that of the clip, which the facts need not know yet.
+    pub(super) fn check_extent(&mut self, clip: ClipId, stream: StreamNumber, extent: &Extent) {
         let mut faults: Vec<Fault> = Vec::new();
         let mut always = |_| true;
         let trial = self.inspection.trial(extent, Depth::Data, STRIDE, &mut always);
@@ -56,7 +59,8 @@ impl Checker<'_> {
         if faults.is_empty() {
             return;
         }
-        let Some(record) = self.record(clip) else { return };
+        let unknown = || ClipRecord { stream, ..ClipRecord::default() };
+        let record = self.record(clip).unwrap_or_else(unknown);
         for fault in faults {
             self.tell_fault(clip, &record, extent, &fault);
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::contents::of_ring;
-use super::{CommandError, unless_closed};
+use super::{CommandError, WhileRead};
 use crate::check::{self, Finding, Listener, Options, Progress, Report};
 use crate::clock::Clock;
 use crate::device::{Access, Device, FileDevice};
@@ -46,7 +46,7 @@ struct Answer<'a> {
     status: u8,
     #[serde(flatten)]
     report: &'a Report,
-    /// Cameras and clips whose footage is hit.
+    /// Cameras and clips whose footage is hit, for all that has been put right.
     losses: Vec<String>,
     /// What has been put right.
     repaired: &'a [String],
@@ -62,11 +62,12 @@ pub fn check(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
+    let out = &mut WhileRead::new(out);
     let outcome = run(request, clock, out);
     if let (Err(error), true) = (&outcome, request.json) {
         let (path, error) = (request.path.display().to_string(), error.to_string());
         let answer = serde_json::json!({ "path": path, "status": CHECK_FAILED, "error": error });
-        unless_closed(writeln!(out, "{answer:#}").map_err(CommandError::from))?;
+        writeln!(out, "{answer:#}")?;
     }
     outcome
 }
@@ -79,14 +80,10 @@ fn run(
     let writes = request.repair || request.rescue;
     let access = if writes { Access::Exclusive } else { Access::ReadOnly };
     let device = Arc::new(FileDevice::open(&request.path, access)?);
-    let mut status = 0;
-    let outcome = if request.rescue {
-        mend::rescue(request, device, clock, out).map(|()| status = 1)
-    } else {
-        look(request, device, clock, out).map(|answered| status = answered)
-    };
-    unless_closed(outcome)?;
-    Ok(status)
+    match request.rescue {
+        true => mend::rescue(request, device, clock, out).map(|()| 1),
+        false => look(request, device, clock, out),
+    }
 }
 
 fn look(
@@ -102,18 +99,27 @@ fn look(
     let report = printer.check(&*device, &options).map_err(of_ring(&request.path))?;
     printer.finish()?;
     let mut repaired = Vec::new();
+    let mut losses = report.losses();
     if request.repair {
-        repaired = mend::repair(request, &report, device, clock)?;
+        repaired = mend::repair(request, &report, device.clone(), clock)?;
+        if !losses.is_empty() && !repaired.is_empty() {
+            // What was written again may have been all that was missing.
+            let after = check::check(&*device, &options, &mut mend::Nobody);
+            losses = report.losses_after(&after.map_err(of_ring(&request.path))?);
+        }
     }
-    let status = report.status().max(u8::from(!repaired.is_empty()));
+    let status = match (report.status(), losses.is_empty()) {
+        (2, true) => 1,
+        (status, _) => status.max(u8::from(!repaired.is_empty())),
+    };
     if request.json {
         let path = request.path.display().to_string();
-        let (losses, repaired) = (report.losses(), &repaired[..]);
+        let repaired = &repaired[..];
         let answer = Answer { path, status, report: &report, losses, repaired };
         serde_json::to_writer_pretty(&mut *out, &answer).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        print_end(request, &report, &repaired, out)?;
+        print_end(request, &report, &repaired, &losses, out)?;
     }
     out.flush()?;
     Ok(status)
@@ -130,6 +136,7 @@ fn print_end(
     request: &CheckRequest,
     report: &Report,
     repaired: &[String],
+    losses: &[String],
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
     for line in repaired {
@@ -142,7 +149,6 @@ fn print_end(
     let (clips, chunks) = (Counted(report.clips, "clip"), Counted(report.chunks, "chunk"));
     let looked = format!("{clips}, {chunks}, {tried}");
     let path = request.path.display();
-    let losses = report.losses();
     match (report.findings_count, report.footage_count) {
         (0, _) => writeln!(out, "{path}: clean: {looked}")?,
         (count, 0) => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::contents::of_ring;
-use super::{CommandError, unless_closed};
+use super::{CommandError, WhileRead};
 use crate::archive::{Listener, Scribe, enrol};
 use crate::catalogue::{Catalogue, Change};
 use crate::cli::quantity::{duration_text, size_text};
@@ -71,10 +71,10 @@ pub fn import(
         refuse_expired(&files, retain, now)?;
     }
     let opened = Opened::open(config, clock)?;
-    let outcome = opened.take_all(config, request, &files, clock, out);
+    let outcome = opened.take_all(config, request, &files, clock, &mut WhileRead::new(out));
     // Also after an error: what was taken is closed in order.
     let closed = opened.writer.close().map_err(of_ring(&config.ring.device));
-    unless_closed(outcome)?;
+    outcome?;
     closed?;
     opened.refuse_losses(config)
 }

@@ -18,7 +18,47 @@ pub use import::{ImportRequest, import};
 pub use inspect::{InspectRequest, Selection, Subject, inspect};
 pub use status::{StatusRequest, status};
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
+
+/// Writes until nobody reads any more: what a command does besides is done to its end, and its exit
+/// status is what it found.
+struct WhileRead<'a> {
+    out: &'a mut dyn Write,
+    is_closed: bool,
+}
+
+impl<'a> WhileRead<'a> {
+    fn new(out: &'a mut dyn Write) -> WhileRead<'a> {
+        WhileRead { out, is_closed: false }
+    }
+
+    fn unless_closed<T>(
+        &mut self,
+        otherwise: T,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.is_closed {
+            return Ok(otherwise);
+        }
+        match write(self.out) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(otherwise)
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Write for WhileRead<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_closed(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_closed((), |out| out.flush())
+    }
+}
 
 /// A pipe that nobody reads any more ends a command quietly.
 fn unless_closed(outcome: Result<(), CommandError>) -> Result<(), CommandError> {

@@ -5,6 +5,7 @@
 //! it what it needs.
 
 mod listener;
+mod opening;
 mod owner;
 mod reporter;
 mod running;
@@ -226,7 +227,7 @@ impl Store {
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
             Ring::open(below, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
-        log_opening(&opening);
+        opening::log_opening(&opening);
         owner.opened(&ring, opening.session);
         let index =
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
@@ -268,24 +269,6 @@ impl Store {
             // A request that the disk does not answer still holds it: it is a cache.
             Err(_) => log::debug!("the index is left as it is"),
         }
-    }
-}
-
-fn log_opening(opening: &Opening) {
-    if !opening.was_clean {
-        log::warn!(
-            "the last run did not end in order: {} clips closed, {} chunks found behind the ledger",
-            opening.clips_recovered,
-            opening.chunks_recovered
-        );
-    }
-    let findings = &opening.findings;
-    if !findings.rotten.is_empty() || findings.unreadable_facts > 0 {
-        log::error!(
-            "ledger: {} pages and {} facts can't be read; what they said may be missing",
-            findings.rotten.len(),
-            findings.unreadable_facts
-        );
     }
 }
 

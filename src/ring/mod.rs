@@ -38,10 +38,10 @@ pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
-pub use recovery::{Opening, Rescued, read_superblock, repair_superblocks};
+pub use recovery::{LeftBehind, LostPlace, Opening, Rescued, read_superblock, repair_superblocks};
 pub use restore::{BlockLabel, Restored};
 pub use scrub::{
-    Behind, Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
+    Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
     TriedChunk, UnknownClip, Wrong, superblock_copies,
 };
 pub use space::{ClipRecord, Fill};

@@ -125,9 +125,14 @@ impl Site {
 
     /// Runs another command than `run` to its end.
     pub fn reelfs(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("reelfs runs")
+    }
+
+    /// The same, not started yet.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reelfs"));
         command.args(words).env_remove("RUST_LOG").current_dir(self.folder.path());
-        command.output().expect("reelfs runs")
+        command
     }
 
     /// Puts an mp4 file into the ring as footage of a camera.

@@ -19,7 +19,7 @@ use crate::ring::{self, Ring, RingError, Settings};
 use crate::units::Counted;
 
 /// Nobody shows the ring while it is put right.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Listener for Nobody {
     fn changed(&mut self, _: &Change) {}
@@ -156,6 +156,7 @@ pub(super) fn rescue(
             "blocks_unreadable": rescued.blocks_unreadable,
             "clips_found": rescued.clips_found,
             "chunks_found": rescued.chunks_found,
+            "chunks_lost": rescued.chunks_lost,
             "streams_found": rescued.streams_found,
         });
         writeln!(out, "{answer:#}")?;
@@ -165,10 +166,11 @@ pub(super) fn rescue(
         }
         writeln!(
             out,
-            "{path}: a new ledger from {} ({} unreadable): {} of {}, {}; all of them are in \
-             .trash, and mv brings them back",
+            "{path}: a new ledger from {} ({} without a header, {} lost): {} of {}, {}; all of \
+             them are in .trash, and mv brings them back",
             Counted(rescued.blocks_read, "block"),
             rescued.blocks_unreadable,
+            Counted(rescued.chunks_lost, "chunk"),
             Counted(rescued.clips_found, "clip"),
             Counted(rescued.streams_found, "camera"),
             Counted(rescued.chunks_found, "chunk")

@@ -1,63 +1,13 @@
 //! Chunks that no fact speaks of become parts of their clips, and the clips are closed.
 
 use super::Opening;
-use super::pieces::{self, Piece, Pieces};
-use super::sweep::Sweep;
-use crate::device::Device;
+use super::pieces::{Piece, Pieces};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::core::Core;
 use crate::ring::fact::Fact;
-use crate::ring::space::Space;
-use crate::ring::superblock::Superblock;
 use crate::ring::types::{ClipState, DurableChunk, Ending, Extent};
 use crate::ring::walk::{self, ChunkAt, Walk};
 use crate::units::{BlockNumber, ClipId, StreamNumber};
-
-/// What a crash left in blocks that no fact speaks of yet: those that streams were going on in,
-/// and those reserved for a next life.
-pub(super) fn find(
-    device: &dyn Device,
-    superblock: &Superblock,
-    space: &Space,
-    ledger_epoch: u64,
-) -> Sweep {
-    let open = space.open_blocks().map(|(_, fill)| Walk {
-        device,
-        superblock,
-        block: fill.block,
-        life: fill.life,
-        page: fill.end_page,
-        number: fill.next_chunk,
-        predecessor: Some(fill.seal),
-    });
-    let begun = space.reserved().filter_map(|(block, life)| {
-        let found = walk::whole_block(device, superblock, block).unwrap_or_else(|error| {
-            log::error!("recovery: header of block {block}: {error}");
-            None
-        });
-        found.filter(|(header, _)| header.life == life).map(|(_, walk)| walk)
-    });
-    let mut runs: Vec<_> = open
-        .chain(begun)
-        .map(|walk| {
-            let (block, life) = (walk.block, walk.life);
-            let mut chunks = pieces::chunks(walk);
-            let ours = chunks.iter().take_while(|at| at.may_be_of(space.session())).count();
-            chunks.truncate(ours);
-            (block, life, chunks)
-        })
-        .collect();
-    let epochs = runs.iter().flat_map(|(_, _, chunks)| chunks).map(|at| at.header.fixed.epoch);
-    let epoch_max = epochs.max().unwrap_or(0).max(ledger_epoch);
-    let mut pieces = Pieces::new();
-    for (block, life, chunks) in &mut runs {
-        // A flush says nothing of a write that was refused: any part of it may be there.
-        let from_epoch = if space.is_bad(*block) { 0 } else { epoch_max };
-        pieces::cut_torn(device, superblock, *block, chunks, from_epoch);
-        pieces::sort(*block, *life, chunks, &mut pieces);
-    }
-    Sweep { pieces, epoch_max, ..Sweep::default() }
-}
 
 /// What is to become of a clip that pieces were found of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +23,11 @@ pub(super) enum Standing {
 }
 
 /// Closes the clips that were growing: what the facts know of them, and what was found behind it.
-/// `standing` judges a clip that the facts do not know as closed.
+/// `standing` judges a clip that the facts do not know as closed; `epoch_max` is the highest epoch
+/// of anything that is durable.
 pub(super) fn adopt(
     core: &mut Core,
-    mut found: Pieces,
+    (mut found, epoch_max): (Pieces, u64),
     standing: &dyn Fn(ClipId) -> Standing,
     opening: &mut Opening,
 ) {
@@ -100,7 +51,7 @@ pub(super) fn adopt(
         }
         let next_number = known.iter().filter_map(|(_, extents)| extents.last());
         let next_number = next_number.map(|extent| extent.clip_chunks).next().unwrap_or(0);
-        keep_in_order(&mut pieces, next_number, standing);
+        keep_in_order(&mut pieces, next_number, standing, epoch_max);
         let stream = known.as_ref().map(|(stream, _)| *stream);
         let stream = stream.or(pieces.first().map(|piece| piece.stream));
         let Some(stream) = stream else { continue };
@@ -112,15 +63,25 @@ pub(super) fn adopt(
     }
 }
 
-/// Of a clip that was growing, nothing is behind a gap: no flush covered it. Of one that nobody can
-/// vouch for, what is behind a gap is all that is left; but what has lost its beginning to another
-/// life of its block was given up, and is over.
-fn keep_in_order(pieces: &mut Vec<Piece>, mut next_number: u32, standing: Standing) {
+/// Of a clip that was growing, what is behind a gap counts where it is of an earlier epoch than the
+/// last: what is missing had been flushed, then, and has rotted. Of one that nobody can vouch for,
+/// it is all that is left; but what has lost its beginning to another life of its block was given
+/// up, and is over.
+fn keep_in_order(
+    pieces: &mut Vec<Piece>,
+    mut next_number: u32,
+    standing: Standing,
+    epoch_max: u64,
+) {
     pieces.sort_by_key(|piece| (piece.first_number, piece.extent.life));
     let begins = pieces.first().is_some_and(|piece| piece.first_number <= next_number);
     pieces.retain(|piece| {
         let follows = match standing {
-            Standing::Growing | Standing::Gone => piece.first_number == next_number,
+            Standing::Growing | Standing::Gone => {
+                let had_been_flushed = piece.epoch_first < epoch_max;
+                piece.first_number == next_number
+                    || (piece.first_number > next_number && had_been_flushed)
+            }
             Standing::Found(_) => begins && piece.first_number >= next_number,
             Standing::Rescued => piece.first_number >= next_number,
         };

@@ -2,14 +2,18 @@
 
 mod adopt;
 mod doubt;
+mod left;
 mod pieces;
 mod rescue;
 mod superblocks;
 mod sweep;
+mod tail;
 
+pub use left::{LeftBehind, left_behind};
 pub use rescue::Rescued;
 pub(super) use rescue::rescue;
 pub use superblocks::{read_superblock, repair_superblocks};
+pub use tail::LostPlace;
 
 use std::io;
 use std::sync::Arc;
@@ -42,6 +46,8 @@ pub struct Opening {
     pub clips_recovered: usize,
     /// Chunks in them that no fact spoke of.
     pub chunks_recovered: usize,
+    /// Chunks behind the facts that had been flushed and can't be read any more.
+    pub chunks_lost: usize,
     /// Clips among them of which later facts have rotted: what their blocks say is expiring.
     pub clips_found: Vec<(ClipId, ClipState)>,
     /// The last time that was trusted, if any ever was.
@@ -121,8 +127,12 @@ fn learn(
     let swept = match &doubt {
         Some(doubt) => doubt.look_through(device, superblock, &space),
         None if space.is_clean() => Sweep::default(),
-        None => adopt::find(device, superblock, &space, replay.epoch),
+        None => {
+            let left = left::left_behind(device, superblock, &space, replay.epoch);
+            left::swept(left.map_err(failed("reading what the last session left"))?)
+        }
     };
+    opening.chunks_lost = swept.chunks_lost;
     let last = space.session().max(swept.session_max);
     opening.session = SessionNumber(last.0.saturating_add(1));
     if opening.session > Sequence::SESSION_MAX {
@@ -180,7 +190,7 @@ pub(super) fn open(
         }
     }
     let standing = |clip| doubt.as_ref().map_or(Standing::Growing, |doubt| doubt.standing(clip));
-    adopt::adopt(&mut core, swept.pieces, &standing, &mut opening);
+    adopt::adopt(&mut core, (swept.pieces, epoch), &standing, &mut opening);
     begin_session(&mut core, &opening).map_err(failed("beginning a session"))?;
     core.adopt_open_blocks();
     if !opening.findings.is_clean() {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::device::{self, Device};
-use crate::ring::chunk::{self, ChunkKind};
+use crate::device::Device;
+use crate::ring::chunk::ChunkKind;
 use crate::ring::superblock::Superblock;
 use crate::ring::types::Extent;
 use crate::ring::walk::{self, ChunkAt, Walk};
-use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber};
+use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
 
 /// Consecutive chunks of one clip in one life of a block.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub stream: StreamNumber,
     /// Number in the clip of the first media chunk.
     pub first_number: u32,
+    /// The epoch of its first media chunk.
+    pub epoch_first: u64,
     /// The highest epoch of a chunk in it.
     pub epoch_max: u64,
     /// Where, as a fact would say it.
@@ -39,66 +41,6 @@ pub(super) fn chunks(mut walk: Walk<'_>) -> Vec<ChunkAt> {
         }
     }
     chunks
-}
-
-/// The chunks of a block, also behind places where no header can be read, and without those whose
-/// parameter sets can't be. What lies behind such a place is of the life, or it is not taken.
-pub(super) fn chunks_and_on(mut walk: Walk<'_>) -> Vec<ChunkAt> {
-    let (device, superblock) = (walk.device, walk.superblock);
-    let (block, life) = (walk.block, walk.life);
-    let mut found = Vec::new();
-    loop {
-        let chunks = chunks(Walk { ..walk });
-        match chunks.last() {
-            Some(last) => {
-                walk.page = last.page + last.header.fixed.pages();
-                walk.number = last.header.fixed.number_in_block + 1;
-            }
-            // Looked for there, and gone: the device reads it now and then.
-            None if walk.predecessor.is_none() => walk.page += 1,
-            None => {}
-        }
-        found.extend(chunks);
-        let Some((page, number)) = next_of_life(&walk) else { break };
-        walk = Walk { device, superblock, block, life, page, number, predecessor: None };
-    }
-    let mut sets = BTreeMap::new();
-    found.retain(|at| {
-        at.header.parameter_pages.iter().all(|&page| {
-            *sets.entry(page).or_insert_with(|| {
-                let set = walk::parameter_set(device, superblock, block, life, page);
-                matches!(set, Ok(Some(_)))
-            })
-        })
-    });
-    found
-}
-
-/// Pages that are looked at together, for the next header behind one that can't be read.
-const LOOK_PAGES: u32 = 256;
-
-/// Where the next chunk of this life may begin, and its number in the block.
-fn next_of_life(walk: &Walk<'_>) -> Option<(u32, u32)> {
-    let geometry = &walk.superblock.geometry;
-    let mut from = walk.page;
-    while from < geometry.block_pages() {
-        let pages = LOOK_PAGES.min(geometry.block_pages() - from);
-        let length = pages as usize * PAGE_BYTES as usize;
-        let read = device::read(walk.device, geometry.page_start(walk.block, from), length).ok();
-        for page in from..from + pages {
-            let at = (page - from) as usize * PAGE_BYTES as usize;
-            if read.as_ref().is_some_and(|bytes| !chunk::may_begin(&bytes[at..])) {
-                continue;
-            }
-            let header = walk::header_at(walk.device, walk.superblock, walk.block, page);
-            let Ok(Some(header)) = header else { continue };
-            if header.fixed.life == walk.life && header.fixed.number_in_block >= walk.number {
-                return Some((page, header.fixed.number_in_block));
-            }
-        }
-        from += pages;
-    }
-    None
 }
 
 /// The piece up to its first chunk of the last epoch whose samples are not whole: that one was
@@ -181,6 +123,7 @@ pub(super) fn sort(block: BlockNumber, life: Sequence, chunks: &[ChunkAt], piece
             _ => of_clip.push(Piece {
                 stream: fixed.stream,
                 first_number: fixed.number_in_clip,
+                epoch_first: fixed.epoch,
                 epoch_max: fixed.epoch,
                 extent: next,
             }),

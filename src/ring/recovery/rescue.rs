@@ -21,14 +21,16 @@ use crate::units::{BlockNumber, Sequence, SessionNumber};
 pub struct Rescued {
     /// Blocks that were looked through.
     pub blocks_read: u32,
-    /// Blocks whose header can't be read: what was in them is lost.
+    /// Blocks whose header can't be read: chunks in them are taken all the same.
     pub blocks_unreadable: u32,
     /// Streams that blocks speak of.
     pub streams_found: usize,
-    /// Clips: each from its beginning to the first chunk that is missing.
+    /// Clips, with what is left of them.
     pub clips_found: usize,
     /// Chunks in them.
     pub chunks_found: usize,
+    /// Chunks that lay before others and can't be read: where, the log tells.
+    pub chunks_lost: usize,
 }
 
 /// Writes a new ledger from what the blocks say. Nobody can vouch for any clip: all are *found*,
@@ -77,6 +79,7 @@ pub(in crate::ring) fn rescue(
         blocks_read: found.blocks_read,
         blocks_unreadable: found.blocks_unreadable,
         streams_found: found.streams.len(),
+        chunks_lost: found.chunks_lost,
         ..Rescued::default()
     };
     for (stream, found) in &found.streams {
@@ -84,7 +87,7 @@ pub(in crate::ring) fn rescue(
         core.set_stream(*stream, fact.into());
     }
     let mut opening = Opening::default();
-    adopt(&mut core, found.pieces, &|_| Standing::Rescued, &mut opening);
+    adopt(&mut core, (found.pieces, found.epoch_max), &|_| Standing::Rescued, &mut opening);
     rescued.clips_found = opening.clips_found.len();
     rescued.chunks_found = opening.chunks_recovered;
     write_ledger(&mut core).map_err(failed("writing the ledger"))?;

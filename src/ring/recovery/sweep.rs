@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pieces::{self, Pieces};
+use super::tail::{self, Tail};
 use crate::device::{self, Device};
 use crate::ring::block::BlockHeader;
 use crate::ring::chunk::{self, ChunkKind, UNIT_BYTES};
 use crate::ring::superblock::Superblock;
 use crate::ring::types::FoundStream;
-use crate::ring::walk::{self, ChunkAt};
-use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES, SessionNumber, StreamNumber};
+use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::units::{
+    BlockNumber, ByteCount, ClipId, PAGE_BYTES, SessionNumber, StreamNumber, WallTime,
+};
 
 /// Blocks without a header, one behind another, after which the part of a ring that has never been
 /// used begins: blocks are taken in their order.
@@ -29,12 +32,16 @@ pub(super) struct Scope {
 pub(super) struct Sweep {
     pub pieces: Pieces,
     pub streams: BTreeMap<StreamNumber, FoundStream>,
+    /// Streams of blocks whose header can't be read.
+    pub nameless: BTreeSet<StreamNumber>,
     /// The highest of anything that was met.
     pub epoch_max: u64,
     pub session_max: SessionNumber,
     pub blocks_read: u32,
     /// Blocks whose header can't be read.
     pub blocks_unreadable: u32,
+    /// Chunks that were there once and can't be read.
+    pub chunks_lost: usize,
 }
 
 /// Looks through blocks. `progress` hears of each before it is read.
@@ -58,40 +65,61 @@ pub(super) fn sweep(
         last = block;
         progress(block);
         sweep.blocks_read += 1;
-        match walk::whole_block(device, superblock, block) {
-            Ok(Some((header, walk))) => {
-                unused = 0;
-                let chunks = pieces::chunks_and_on(walk);
-                sweep.note(&header, &chunks);
-                let wiped = wiped_clips(device, superblock, block, &chunks);
-                let mut here = Pieces::new();
-                pieces::sort(block, header.life, &chunks, &mut here);
-                here.retain(|clip, _| !wiped.contains(clip));
-                for (clip, pieces) in here {
-                    sweep.pieces.entry(clip).or_default().extend(pieces);
-                }
-            }
-            Ok(None) => unused += 1,
-            Err(error) => {
-                log::error!("recovery: header of block {block}: {error}");
-                sweep.blocks_unreadable += 1;
-            }
-        }
+        let header = walk::whole_block(device, superblock, block).unwrap_or_else(|error| {
+            log::error!("recovery: header of block {block}: {error}");
+            None
+        });
+        let (header, walk) = header.unzip();
+        let Some(walk) = walk.or_else(|| tail::headless(device, superblock, block, None)) else {
+            unused += 1;
+            continue;
+        };
+        unused = 0;
+        sweep.blocks_unreadable += u32::from(header.is_none());
+        sweep.look_into(device, superblock, walk, header.as_ref());
     }
     sweep
         .pieces
         .retain(|_, pieces| pieces.iter().any(|piece| piece.epoch_max >= scope.since_epoch));
     sweep.cut_torn(device, superblock);
+    sweep.name_the_nameless(&superblock.ring_uuid);
     sweep
 }
 
 impl Sweep {
-    fn note(&mut self, header: &BlockHeader, chunks: &[ChunkAt]) {
-        self.session_max = self.session_max.max(header.life.session());
-        for at in chunks {
+    fn look_into(
+        &mut self,
+        device: &dyn Device,
+        superblock: &Superblock,
+        walk: Walk<'_>,
+        header: Option<&BlockHeader>,
+    ) {
+        let mut tail = Tail::read(walk, &|_| true);
+        let (block, life) = (tail.block, tail.life);
+        for place in tail.without_sets(device, superblock) {
+            place.tell(block);
+            self.chunks_lost += place.chunks as usize;
+        }
+        self.session_max = self.session_max.max(life.session());
+        for at in &tail.chunks {
             self.epoch_max = self.epoch_max.max(at.header.fixed.epoch);
             self.session_max = self.session_max.max(at.header.fixed.clip.0.session());
         }
+        match (header, tail.chunks.first()) {
+            (Some(header), _) => self.note(header),
+            (None, Some(first)) => drop(self.nameless.insert(first.header.fixed.stream)),
+            (None, None) => {}
+        }
+        let wiped = wiped_clips(device, superblock, block, &tail.chunks);
+        let mut here = Pieces::new();
+        pieces::sort(block, life, &tail.chunks, &mut here);
+        here.retain(|clip, _| !wiped.contains(clip));
+        for (clip, pieces) in here {
+            self.pieces.entry(clip).or_default().extend(pieces);
+        }
+    }
+
+    fn note(&mut self, header: &BlockHeader) {
         let found = self.streams.entry(header.stream).or_insert_with(|| FoundStream {
             uuid: header.stream_uuid,
             name: header.name.clone(),
@@ -102,6 +130,18 @@ impl Sweep {
         if header.start > found.last {
             found.last = header.start;
             found.name.clone_from(&header.name);
+        }
+    }
+
+    /// Streams of which no header is left have lost their names.
+    fn name_the_nameless(&mut self, ring_uuid: &[u8; 16]) {
+        for stream in std::mem::take(&mut self.nameless) {
+            self.streams.entry(stream).or_insert_with(|| {
+                let mut uuid = *ring_uuid;
+                uuid[12..].iter_mut().zip(stream.0.to_be_bytes()).for_each(|(of, by)| *of ^= by);
+                let (name, since) = (format!("stream-{stream}"), WallTime(0));
+                FoundStream { uuid, name, since, last: since }
+            });
         }
     }
 

@@ -9,10 +9,11 @@ use crate::device::{self, Device};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::fact::Fact;
 use crate::ring::inspect::Inspection;
+use crate::ring::recovery::{LeftBehind, left_behind};
 use crate::ring::space::{Fill, Space};
 use crate::ring::superblock::{NotASuperblock, Superblock};
 use crate::ring::types::{ClipContents, Extent};
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::{self, ChunkAt};
 use crate::units::{
     BlockNumber, ByteCount, ClipId, DeviceOffset, PAGE_BYTES, Sequence, StreamNumber,
 };
@@ -43,17 +44,6 @@ pub fn superblock_copies(device: &dyn Device, superblock: &Superblock) -> [Super
         };
         SuperblockCopy { offset, page, decoded }
     })
-}
-
-/// Chunks behind what the facts say of a stream's block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Behind {
-    /// Whose.
-    pub stream: StreamNumber,
-    /// Where.
-    pub block: BlockNumber,
-    /// How many chunks with samples.
-    pub chunks: u32,
 }
 
 /// Chunks of a clip that no fact speaks of, in one block.
@@ -201,38 +191,10 @@ impl<'a> Inspection<'a> {
     /// Chunks behind what the facts know, that the next opening for writing will take over.
     ///
     /// # Errors
-    /// What the device says.
-    pub fn behind(&self) -> io::Result<Vec<Behind>> {
-        let mut found = Vec::new();
-        let (device, superblock) = (self.device, &self.superblock);
-        let mut walks = Vec::new();
-        for (stream, fill) in self.space.open_blocks() {
-            let (page, number, predecessor) = (fill.end_page, fill.next_chunk, Some(fill.seal));
-            let (block, life) = (fill.block, fill.life);
-            walks.push((
-                stream,
-                Walk { device, superblock, block, life, page, number, predecessor },
-            ));
-        }
-        for (block, life) in self.space.reserved() {
-            let whole = walk::whole_block(device, superblock, block)?;
-            if let Some((header, walk)) = whole.filter(|(header, _)| header.life == life) {
-                walks.push((header.stream, walk));
-            }
-        }
-        for (stream, mut walk) in walks {
-            let mut chunks = 0;
-            while let Some(at) = walk.step()? {
-                if !at.may_be_of(self.space.session()) {
-                    break;
-                }
-                chunks += u32::from(at.header.fixed.kind == ChunkKind::Media);
-            }
-            if chunks > 0 {
-                found.push(Behind { stream, block: walk.block, chunks });
-            }
-        }
-        Ok(found)
+    /// The device reads nothing at all.
+    pub fn behind(&self) -> io::Result<Vec<LeftBehind>> {
+        let left = left_behind(self.device, &self.superblock, &self.space, self.epoch());
+        left.map(|(left, _)| left)
     }
 
     /// The clips in a block's present life that no fact in force speaks of, nor says to be gone,

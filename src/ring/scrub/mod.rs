@@ -9,7 +9,7 @@ mod live;
 mod window;
 
 pub use fault::{Fault, Wrong};
-pub use inspected::{Behind, NoTable, SuperblockCopy, UnknownClip, superblock_copies};
+pub use inspected::{NoTable, SuperblockCopy, UnknownClip, superblock_copies};
 pub use live::{HeldExtent, Scrubbed};
 pub use window::Pace;
 

@@ -6,7 +6,7 @@ use crate::ring::types::{ClipState, Extent};
 use crate::units::{ByteCount, PAGE_BYTES, StreamNumber};
 
 /// What the ring knows of a clip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ClipRecord {
     /// Whose.
     pub stream: StreamNumber,

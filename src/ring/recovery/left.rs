@@ -1,0 +1,125 @@
+//! What the last session left behind the facts when it did not end in order: in the blocks that
+//! streams were going on in, and in those that were reserved for a next life.
+
+use std::io;
+
+use super::pieces::{self, Piece, Pieces};
+use super::sweep::Sweep;
+use super::tail::{self, LostPlace, Tail};
+use crate::device::Device;
+use crate::ring::chunk::ChunkKind;
+use crate::ring::space::Space;
+use crate::ring::superblock::Superblock;
+use crate::ring::types::Extent;
+use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
+
+/// What is in one of the blocks.
+#[derive(Clone, Debug)]
+pub struct LeftBehind {
+    /// Whose it is.
+    pub stream: StreamNumber,
+    /// Where.
+    pub block: BlockNumber,
+    /// In which life of it.
+    pub life: Sequence,
+    /// In their order; tables of clips included.
+    chunks: Vec<ChunkAt>,
+    /// Where chunks were that had been flushed and can't be read any more.
+    pub lost: Vec<LostPlace>,
+}
+
+/// Looks into all of these blocks; answers, too, the highest epoch of anything that is durable.
+///
+/// # Errors
+/// The device reads nothing at all. What it does not read here and there is lost.
+pub fn left_behind(
+    device: &dyn Device,
+    superblock: &Superblock,
+    space: &Space,
+    ledger_epoch: u64,
+) -> io::Result<(Vec<LeftBehind>, u64)> {
+    let open = space.open_blocks().map(|(_, fill)| Walk {
+        device,
+        superblock,
+        block: fill.block,
+        life: fill.life,
+        page: fill.end_page,
+        number: fill.next_chunk,
+        predecessor: Some(fill.seal),
+    });
+    let mut failed = false;
+    let mut begun = Vec::new();
+    for (block, life) in space.reserved() {
+        let whole = walk::whole_block(device, superblock, block);
+        failed |= whole.is_err();
+        begun.extend(match whole {
+            Ok(Some((header, walk))) => Some(walk).filter(|_| header.life == life),
+            Ok(None) | Err(_) => tail::headless(device, superblock, block, Some(life)),
+        });
+    }
+    let is_ours = |at: &ChunkAt| at.may_be_of(space.session());
+    let mut tails: Vec<Tail> = open.chain(begun).map(|walk| Tail::read(walk, &is_ours)).collect();
+    if failed || tails.iter().any(|tail| tail.failed) {
+        tail::reads_anything(device, superblock)?;
+    }
+    tails.retain(|tail| !tail.chunks.is_empty());
+    let epochs = tails.iter().flat_map(|tail| &tail.chunks).map(|at| at.header.fixed.epoch);
+    let epoch_max = epochs.max().unwrap_or(0).max(ledger_epoch);
+    let left = tails.into_iter().map(|mut tail| {
+        let (stream, block, life) = (tail.chunks[0].header.fixed.stream, tail.block, tail.life);
+        // A flush says nothing of a write that was refused: any part of it may be there.
+        let from_epoch = if space.is_bad(block) { 0 } else { epoch_max };
+        tail.end_at_torn(from_epoch);
+        let lost = tail.without_sets(device, superblock);
+        pieces::cut_torn(device, superblock, block, &mut tail.chunks, from_epoch);
+        LeftBehind { stream, block, life, chunks: tail.chunks, lost }
+    });
+    Ok((left.collect(), epoch_max))
+}
+
+/// The same as what is to be adopted; what is lost is told in the log.
+pub(super) fn swept(left: (Vec<LeftBehind>, u64)) -> Sweep {
+    let (left, epoch_max) = left;
+    let mut sweep = Sweep { epoch_max, ..Sweep::default() };
+    for LeftBehind { block, life, chunks, lost, .. } in &left {
+        pieces::sort(*block, *life, chunks, &mut sweep.pieces);
+        for place in lost {
+            place.tell(*block);
+            sweep.chunks_lost += place.chunks as usize;
+        }
+    }
+    sweep
+}
+
+impl LeftBehind {
+    /// How many of its chunks hold samples.
+    #[must_use]
+    pub fn media_chunks(&self) -> usize {
+        self.media().count()
+    }
+
+    /// What of it belongs to which clip.
+    #[must_use]
+    pub fn extents(&self) -> Vec<(ClipId, Extent)> {
+        let mut pieces = Pieces::new();
+        pieces::sort(self.block, self.life, &self.chunks, &mut pieces);
+        let of_clip = |(clip, pieces): (ClipId, Vec<Piece>)| {
+            pieces.into_iter().map(move |piece| (clip, piece.extent))
+        };
+        pieces.into_iter().flat_map(of_clip).collect()
+    }
+
+    /// The sample tables of the chunks before and behind a place, with the clips that they are of.
+    #[must_use]
+    pub fn beside(&self, place: &LostPlace) -> [Option<(ClipId, &[u8])>; 2] {
+        let of = |at: &'_ ChunkAt| at.header.fixed.clip;
+        let before = self.media().take_while(|at| at.page < place.pages.start).last();
+        let behind = self.media().find(|at| at.page >= place.pages.end);
+        [before, behind].map(|at| at.map(|at| (of(at), &at.header.table[..])))
+    }
+
+    fn media(&self) -> impl Iterator<Item = &ChunkAt> {
+        self.chunks.iter().filter(|at| at.header.fixed.kind == ChunkKind::Media)
+    }
+}
