@@ -48,6 +48,7 @@ pub fn left_behind(
         number: fill.next_chunk,
         predecessor: Some(fill.seal),
     });
+    let pages_ahead = tail::pages_ahead(space.open_blocks().count() + space.reserved().count());
     let mut failed = false;
     let mut begun = Vec::new();
     for (block, life) in space.reserved() {
@@ -55,11 +56,14 @@ pub fn left_behind(
         failed |= whole.is_err();
         begun.extend(match whole {
             Ok(Some((header, walk))) => Some(walk).filter(|_| header.life == life),
-            Ok(None) | Err(_) => tail::headless(device, superblock, block, Some(life)),
+            Ok(None) | Err(_) => {
+                tail::headless(device, superblock, block, Some((life, pages_ahead)))
+            }
         });
     }
     let is_ours = |at: &ChunkAt| at.may_be_of(space.session());
-    let mut tails: Vec<Tail> = open.chain(begun).map(|walk| Tail::read(walk, &is_ours)).collect();
+    let mut tails: Vec<Tail> =
+        open.chain(begun).map(|walk| Tail::read(walk, &is_ours, pages_ahead)).collect();
     if failed || tails.iter().any(|tail| tail.failed) {
         tail::reads_anything(device, superblock)?;
     }

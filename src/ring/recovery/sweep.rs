@@ -94,7 +94,7 @@ impl Sweep {
         walk: Walk<'_>,
         header: Option<&BlockHeader>,
     ) {
-        let mut tail = Tail::read(walk, &|_| true);
+        let mut tail = Tail::read(walk, &|_| true, u32::MAX);
         let (block, life) = (tail.block, tail.life);
         for place in tail.without_sets(device, superblock) {
             place.tell(block);

@@ -19,6 +19,9 @@ use crate::units::{BlockNumber, Counted, PAGE_BYTES, Sequence};
 
 /// Pages that are looked at together, for the next header behind one that can't be read.
 const LOOK_PAGES: u32 = 256;
+/// Pages that are read in all to find what is behind lost places, of all blocks that streams were
+/// going on in: 64 MiB, so that a start takes seconds however large blocks are.
+const LOOKED_AT_PAGES: u32 = 16 << 10;
 /// Pages at the beginning of a block in which its first chunk is looked for.
 const FIRST_CHUNK_PAGES: u32 = 64;
 /// Blocks that are asked whether a device reads anything at all.
@@ -66,9 +69,17 @@ pub struct Tail {
     pub failed: bool,
 }
 
+/// How far to look for a chunk behind a place that can't be read, in pages, where so many blocks
+/// are looked into: a MiB at least, which takes a few chunks of any camera.
+pub fn pages_ahead(blocks: usize) -> u32 {
+    let share = LOOKED_AT_PAGES as usize / blocks.max(1);
+    LOOK_PAGES.max(share as u32)
+}
+
 impl Tail {
-    /// Reads the chunks of a life up to the first that `is_ours` does not hold for.
-    pub fn read(mut walk: Walk<'_>, is_ours: &dyn Fn(&ChunkAt) -> bool) -> Tail {
+    /// Reads the chunks of a life up to the first that `is_ours` does not hold for. A chunk behind
+    /// a place that can't be read is looked for within `pages_ahead`.
+    pub fn read(mut walk: Walk<'_>, is_ours: &dyn Fn(&ChunkAt) -> bool, pages_ahead: u32) -> Tail {
         let (block, life) = (walk.block, walk.life);
         let (chunks, lost) = (Vec::new(), Vec::new());
         let mut tail = Tail { block, life, chunks, lost, failed: false };
@@ -85,7 +96,7 @@ impl Tail {
                     error.to_string()
                 }
             };
-            let found = next_chunk(&walk, u32::MAX, |header| {
+            let found = next_chunk(&walk, pages_ahead, |header| {
                 header.fixed.life == life && header.fixed.number_in_block >= walk.number
             });
             let Some((page, header)) = found else { break };
@@ -166,12 +177,13 @@ impl Tail {
 }
 
 /// A walk over what is left of a life in a block whose header can't be read; `None` where nothing
-/// is. Where it is not known which life, a chunk tells that lies where the first of a block does.
+/// is. It is looked for within so many pages; where it is not known which life, a chunk tells that
+/// lies where the first of a block does.
 pub fn headless<'a>(
     device: &'a dyn Device,
     superblock: &'a Superblock,
     block: BlockNumber,
-    life: Option<Sequence>,
+    life: Option<(Sequence, u32)>,
 ) -> Option<Walk<'a>> {
     let start = superblock.geometry.page_start(block, 0);
     if let Ok(bytes) = device::read(device, start, 2 * PAGE_BYTES as usize) {
@@ -181,23 +193,25 @@ pub fn headless<'a>(
             return None;
         }
     }
-    let end = if life.is_some() { superblock.geometry.block_pages() } else { FIRST_CHUNK_PAGES };
+    let pages_ahead = life.map_or(FIRST_CHUNK_PAGES, |(_, pages_ahead)| pages_ahead);
     let unknown = Sequence::default();
     let walk =
         Walk { device, superblock, block, life: unknown, page: 1, number: 0, predecessor: None };
-    let found = next_chunk(&walk, end, |header| life.is_none_or(|life| header.fixed.life == life));
+    let found = next_chunk(&walk, pages_ahead, |header| {
+        life.is_none_or(|(life, _)| header.fixed.life == life)
+    });
     found.map(|(_, header)| Walk { life: header.fixed.life, ..walk })
 }
 
-/// The next chunk from the walk's page on, before page `end`, that is wanted.
+/// The next chunk that is wanted, within so many pages from the walk's on.
 fn next_chunk(
     walk: &Walk<'_>,
-    end: u32,
+    pages_ahead: u32,
     is_wanted: impl Fn(&Header) -> bool,
 ) -> Option<(u32, Header)> {
     let geometry = &walk.superblock.geometry;
-    let end = end.min(geometry.block_pages());
     let mut from = walk.page;
+    let end = from.saturating_add(pages_ahead).min(geometry.block_pages());
     while from < end {
         let pages = LOOK_PAGES.min(end - from);
         let length = pages as usize * PAGE_BYTES as usize;
