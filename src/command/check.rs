@@ -143,7 +143,7 @@ fn print_end(
         writeln!(out, "repaired: {line}")?;
     }
     let tried = match request.scrub {
-        true => format!("{} of them with all their data", report.chunks_tried),
+        true => format!("the data of {} was read", report.chunks_tried),
         false => "their data was not read".to_owned(),
     };
     let (clips, chunks) = (Counted(report.clips, "clip"), Counted(report.chunks, "chunk"));
