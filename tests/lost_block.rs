@@ -119,21 +119,11 @@ fn readable(open: &Open, clip: ClipId) -> (usize, usize) {
     (contents.chunks.iter().filter(read).count(), contents.chunks.len())
 }
 
-/// A clip that has not ended, all its chunks flushed.
-fn growing_clip(open: &Open, chunks: u64, chunk_length: usize) -> ClipId {
-    let clip = open.writer.new_clip();
-    for number in 0..chunks {
-        open.append(1, clip, &samples(number, chunk_length)).expect("there is room in the queue");
-        open.writer.sync().expect("the disk is in order");
-    }
-    clip
-}
-
 #[test]
 fn a_chunk_header_that_rots_costs_its_chunk_also_in_a_short_clip() {
     let disk = formatted(24 * MIB);
     let first = open(disk.clone());
-    let clip = growing_clip(&first, 4, 20_000);
+    let clip = first.growing_clip(4, 20_000);
     first.writer.end_clip(clip, 0, None);
     first.writer.sync().expect("the disk is in order");
     let chunks = first.ring.contents(clip).expect("it opens").chunks;
@@ -151,7 +141,7 @@ fn a_chunk_header_that_rots_costs_its_chunk_also_in_a_short_clip() {
 #[test]
 fn a_clip_that_grew_when_the_power_went_gets_a_table_behind_the_next_one() {
     let disk = formatted(24 * MIB);
-    let clip = growing_clip(&open(disk.clone()), 20, 150_000);
+    let clip = open(disk.clone()).growing_clip(20, 150_000);
     let disk = Disk::from_image(disk.image());
     let second = open(disk.clone());
     assert_eq!(second.ring.clips_without_table(), [clip]);
@@ -180,9 +170,9 @@ fn a_clip_that_grew_when_the_power_went_gets_a_table_behind_the_next_one() {
 fn a_clip_of_one_chunk_gets_no_table() {
     let disk = formatted(24 * MIB);
     let first = open(disk.clone());
-    let ended = growing_clip(&first, 1, 20_000);
+    let ended = first.growing_clip(1, 20_000);
     first.writer.end_clip(ended, 0, None);
-    let grew = growing_clip(&first, 1, 20_000);
+    let grew = first.growing_clip(1, 20_000);
     let used_after = |asked: &[ClipId]| {
         let again = open(Disk::from_image(disk.image()));
         assert_eq!(again.ring.clips_without_table(), []);
@@ -202,18 +192,18 @@ fn a_clip_of_one_chunk_gets_no_table() {
 fn a_table_of_an_earlier_session_hides_nothing_that_is_recorded_behind_it() {
     for is_purged in [false, true] {
         let disk = formatted(24 * MIB);
-        let grew = growing_clip(&open(disk.clone()), 4, 20_000);
+        let grew = open(disk.clone()).growing_clip(4, 20_000);
         let disk = Disk::from_image(disk.image());
         let second = open(disk.clone());
         let contents = second.ring.contents(grew).expect("it opens");
         second.writer.add_table(grew, &contents);
-        let ended = growing_clip(&second, 3, 20_000);
+        let ended = second.growing_clip(3, 20_000);
         if is_purged {
             second.writer.purge(grew, Reason::Deleted, false).expect("it goes");
             second.writer.sync().expect("the disk is in order");
         }
         second.writer.end_clip(ended, 0, None);
-        let clip = growing_clip(&second, 5, 20_000);
+        let clip = second.growing_clip(5, 20_000);
         let disk = Disk::from_image(disk.image());
         let inspection = Inspection::open(&*disk).expect("a ring");
         let behind = inspection.behind().expect("the disk is in order");
@@ -232,7 +222,7 @@ fn the_first_set_of_a_block_is_written_again_also_when_the_ring_is_old() {
     for _ in 0..(1 << 20) + 1_000 {
         first.writer.sync().expect("the disk is in order");
     }
-    let clip = growing_clip(&first, 4, 20_000);
+    let clip = first.growing_clip(4, 20_000);
     first.writer.end_clip(clip, 0, None);
     first.writer.close().expect("it closes");
     let place = first.ring.contents(clip).expect("it opens").chunks[0].place;

@@ -29,11 +29,7 @@ struct Left {
 fn left() -> Left {
     let disk = formatted(24 * MIB);
     let open = open(disk.clone());
-    let clip = open.writer.new_clip();
-    for number in 0..CHUNKS as u64 {
-        open.append(1, clip, &samples(number, 20_000)).expect("there is room in the queue");
-        open.writer.sync().expect("the disk is in order");
-    }
+    let clip = open.growing_clip(CHUNKS as u64, 20_000);
     let chunks = open.ring.contents(clip).expect("it opens").chunks;
     let block = chunks[0].place.block;
     assert!(chunks.iter().all(|chunk| chunk.place.block == block), "they are in one block");

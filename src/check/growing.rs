@@ -52,11 +52,8 @@ impl Checker<'_> {
         for lost in &left.lost {
             self.tell_lost(left, lost, camera.clone());
         }
-        if self.options.scrub {
-            for (clip, extent) in left.extents() {
-                self.check_extent(clip, left.stream, &extent);
-            }
-        }
+        let extents = left.extents().into_iter();
+        self.behind.extend(extents.map(|(clip, extent)| (clip, left.stream, extent)));
     }
 
     fn tell_lost(&mut self, left: &LeftBehind, lost: &LostPlace, camera: String) {

@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use crate::device::Device;
 use crate::index::Audit;
-use crate::ring::{ClipState, Inspection, RingError};
-use crate::units::Sequence;
+use crate::ring::{ClipState, Extent, Inspection, RingError};
+use crate::units::{ClipId, Sequence, StreamNumber};
 use names::Names;
 
 /// A ledger that is being written to may look torn for a moment: it is read again, so often ...
@@ -93,6 +93,8 @@ struct Checker<'a> {
     options: Options<'a>,
     names: Names,
     index: Option<Audit>,
+    /// What no fact speaks of yet: clips with their streams.
+    behind: Vec<(ClipId, StreamNumber, Extent)>,
     report: Report,
     listener: &'a mut dyn Listener,
 }
@@ -110,7 +112,8 @@ pub fn check<'a>(
     let inspection = open(device, options.live)?;
     let names = Names::of(&inspection);
     let (options, report) = (*options, Report::default());
-    let mut checker = Checker { inspection, options, names, index: None, report, listener };
+    let (index, behind) = (None, Vec::new());
+    let mut checker = Checker { inspection, options, names, index, behind, report, listener };
     if options.live {
         checker.note("a daemon records: what grows may look half-written".into());
     }

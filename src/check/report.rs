@@ -83,21 +83,21 @@ impl Report {
     /// The cameras and clips whose footage is hit, in order, each once.
     #[must_use]
     pub fn losses(&self) -> Vec<String> {
-        named(self.findings.iter().filter_map(|finding| match &finding.cost {
-            Cost::Footage(loss) => Some(loss),
-            _ => None,
-        }))
+        named(self.footage())
     }
 
     /// As [`Report::losses`], behind a repair: what a check `after` it still finds, and what that
     /// can't know of, because clips were closed without it.
     #[must_use]
     pub fn losses_after(&self, after: &Report) -> Vec<String> {
-        let found = after.findings.iter().filter_map(|finding| match &finding.cost {
+        named(self.left_out.iter().chain(after.footage()))
+    }
+
+    fn footage(&self) -> impl Iterator<Item = &Loss> {
+        self.findings.iter().filter_map(|finding| match &finding.cost {
             Cost::Footage(loss) => Some(loss),
             _ => None,
-        });
-        named(self.left_out.iter().chain(found))
+        })
     }
 }
 

@@ -28,6 +28,10 @@ impl Checker<'_> {
                 blocks.entry(extent.block).or_default().push((clip, stream, *extent));
             }
         }
+        for (clip, stream, extent) in std::mem::take(&mut self.behind) {
+            bytes_total += length_of(&extent);
+            blocks.entry(extent.block).or_default().push((clip, stream, extent));
+        }
         let mut bytes = 0;
         for mut extents in blocks.into_values() {
             extents.sort_by_key(|(_, _, extent)| extent.first_page);
@@ -41,7 +45,7 @@ impl Checker<'_> {
     }
 
     /// `stream` is that of the clip, which the facts need not know yet.
-    pub(super) fn check_extent(&mut self, clip: ClipId, stream: StreamNumber, extent: &Extent) {
+    fn check_extent(&mut self, clip: ClipId, stream: StreamNumber, extent: &Extent) {
         let mut faults: Vec<Fault> = Vec::new();
         let mut always = |_| true;
         let trial = self.inspection.trial(extent, Depth::Data, STRIDE, &mut always);

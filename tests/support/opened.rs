@@ -46,6 +46,18 @@ impl Open {
         })
     }
 
+    /// A clip of stream 1 that has not ended, all its chunks flushed: number `n` is of
+    /// `samples(n, chunk_length)`.
+    pub fn growing_clip(&self, chunks: u64, chunk_length: usize) -> ClipId {
+        let clip = self.writer.new_clip();
+        for number in 0..chunks {
+            let data = samples(number, chunk_length);
+            self.append(1, clip, &data).expect("there is room in the queue");
+            self.writer.sync().expect("the disk is in order");
+        }
+        clip
+    }
+
     /// A closed clip of one chunk.
     pub fn clip(&self, stream: u32, data: &[u8]) -> Result<ClipId, RingError> {
         let clip = self.writer.new_clip();

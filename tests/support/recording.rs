@@ -157,9 +157,9 @@ impl Cameras {
     }
 }
 
-/// As on a ring: a flush every two seconds.
 /// Clips begin at multiples of this.
 pub const CLIP: Duration = Duration::from_secs(5);
+/// As on a ring: a flush every two seconds.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Recording {
