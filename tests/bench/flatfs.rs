@@ -2,9 +2,10 @@
 //! measure the mount against. It asks of fuser what the mount asks: the difference that is left
 //! is what assembling a clip from the ring costs.
 //!
-//! `flatfs FILE DIRECTORY` serves FILE as `DIRECTORY/file` until it is unmounted.
+//! `flatfs PATH FIRST LENGTH DIRECTORY` serves so many bytes of a file or block device, from FIRST
+//! on, as `DIRECTORY/file` until it is unmounted. FIRST is a multiple of 4096.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -28,6 +29,7 @@ const SECTOR: usize = 4096;
 
 struct Flat {
     file: File,
+    first: u64,
     size: u64,
 }
 
@@ -68,7 +70,7 @@ impl Flat {
         let mut filled = 0;
         // The last sector of the file is not a whole one.
         while filled < (range.end - from) as usize {
-            match self.file.read_at(&mut aligned[filled..], from + filled as u64)? {
+            match self.file.read_at(&mut aligned[filled..], self.first + from + filled as u64)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => filled += count,
             }
@@ -136,9 +138,9 @@ impl Filesystem for Flat {
     }
 }
 
-fn serve(path: &Path, directory: &Path) -> io::Result<()> {
+fn serve(path: &Path, first: u64, size: u64, directory: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)?;
-    let flat = Flat { size: file.metadata()?.len(), file };
+    let flat = Flat { file, first, size };
     let mut config = Config::default();
     config.mount_options = vec![MountOption::FSName("flatfs".into()), MountOption::NoAtime];
     config.acl = SessionACL::Owner;
@@ -154,8 +156,11 @@ fn serve(path: &Path, directory: &Path) -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    match &words[..] {
-        [path, directory] => serve(path.as_ref(), directory.as_ref()),
-        _ => Err(io::Error::other("usage: flatfs FILE DIRECTORY")),
+    let number = |word: &OsString| word.to_str().and_then(|word| word.parse().ok());
+    if let [path, first, length, directory] = &words[..]
+        && let (Some(first), Some(length)) = (number(first), number(length))
+    {
+        return serve(path.as_ref(), first, length, directory.as_ref());
     }
+    Err(io::Error::other("usage: flatfs PATH FIRST LENGTH DIRECTORY"))
 }
