@@ -3,11 +3,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reelfs::device::Device;
-use reelfs::ring::{FormatOptions, NewChunk, Opening, Reason, Ring, Settings, Writer, format};
-use reelfs::units::{ClipId, StreamNumber};
+use reelfs::ring::{
+    ClipState, FormatOptions, NewChunk, Opening, Reason, Ring, Settings, Writer, format,
+};
+use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
 use support::disk::{Dice, Disk};
 use support::memory::{Memory, Still};
 
@@ -165,6 +168,39 @@ fn after_a_purge_with_wipe_no_sample_is_on_the_device_and_neighbours_are_intact(
         assert_eq!(whole(&again.ring, *clip), *data);
     }
     again.writer.close().unwrap();
+}
+
+#[test]
+fn what_was_restored_before_it_was_to_be_purged_stays() {
+    let disk = formatted(16 * MIB);
+    let open = open(&disk);
+    let clip = open.writer.new_clip();
+    let data = samples(7, 30_000);
+    open.writer.append(chunk(clip, 1, data.clone())).unwrap();
+    open.writer.end_clip(clip, 0, None);
+    open.writer.sync().unwrap();
+    let expiring = ClipState::Expiring { until: WallTime(5), reason: Reason::Deleted };
+    assert_eq!(open.writer.set_state(clip, expiring), Ok(true));
+    open.writer.sync().unwrap();
+    // The writer is busy, so that all of this waits: somebody restores the clip, and who decided
+    // to purge it before does not know.
+    disk.slowness.store(400_000, Ordering::Relaxed);
+    let other = open.writer.new_clip();
+    open.writer.append(chunk(other, 2, samples(8, 30_000))).unwrap();
+    let writer = open.writer.clone();
+    let flush = std::thread::spawn(move || writer.sync());
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(open.writer.set_state(clip, ClipState::Closed), Ok(true));
+    let purging = ClipState::Purging { reason: Reason::Expired };
+    assert_eq!(open.writer.change_state(clip, expiring, purging), Ok(true));
+    open.writer.free(clip, false).unwrap();
+    assert_eq!(open.writer.free(clip, true).unwrap(), ByteCount(0));
+    disk.slowness.store(0, Ordering::Relaxed);
+    flush.join().unwrap().unwrap();
+    open.writer.sync().unwrap();
+    assert_eq!(whole(&open.ring, clip), data);
+    assert_eq!(open.writer.change_state(clip, expiring, purging), Ok(false));
+    open.writer.close().unwrap();
 }
 
 #[test]

@@ -3,12 +3,14 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reelfs::ring::{ClipChunk, Geometry, Reason};
+use reelfs::ring::{BlockUse, ClipChunk, ClipState, Geometry, Inspection, Reason};
+use reelfs::units::{BlockNumber, ClipId};
 use support::disk::{Dice, Disk, Image};
-use support::opened::{formatted, open, samples};
+use support::opened::{Open, formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
 
@@ -22,6 +24,64 @@ fn remains(image: &Image, geometry: &Geometry, chunks: &[ClipChunk]) -> usize {
         bytes[place.header_length as usize..end].iter().filter(|byte| **byte != 0).count()
     };
     chunks.iter().map(left).sum()
+}
+
+/// A clip of 60 chunks in several blocks, with its chunks.
+fn wiped_clip(disk: &Arc<Disk>) -> (Open, ClipId, Vec<ClipChunk>) {
+    let open = open(disk.clone());
+    let clip = open.writer.new_clip();
+    for seed in 0..60 {
+        open.append(1, clip, &samples(seed, 120_000)).expect("there is room in the queue");
+    }
+    open.writer.end_clip(clip, 0, None);
+    open.writer.sync().expect("the disk is in order");
+    let chunks = open.ring.contents(clip).expect("it opens").chunks;
+    (open, clip, chunks)
+}
+
+#[test]
+fn a_page_that_refuses_zeros_keeps_what_it_held_and_no_other_does() {
+    let disk = formatted(24 * MIB);
+    let (open, clip, chunks) = wiped_clip(&disk);
+    let geometry = open.ring.superblock().geometry;
+    let place = &chunks[20].place;
+    let page = geometry.page_start(place.block, place.first_page + 4).0;
+    *disk.refusing.lock().expect("nobody died") = Some(page..page + 4096);
+    let before = open.ring.counters().write_errors;
+    open.writer.purge(clip, Reason::Deleted, true).expect("the rest takes them");
+    open.writer.sync().expect("the disk takes all else");
+    assert!(open.ring.counters().write_errors > before);
+    assert!(open.ring.contents(clip).is_err(), "it is gone");
+    let left = remains(&disk.image(), &geometry, &chunks);
+    assert!((1..=4096).contains(&left), "{left} bytes are left");
+    open.writer.close().expect("it closes");
+    let inspection = Inspection::open(&*disk).expect("a ring");
+    assert_eq!(inspection.clips().count(), 0);
+    let bad = |block: &BlockNumber| {
+        inspection.block(*block).is_ok_and(|block| block.used_for == BlockUse::Bad)
+    };
+    let blocks = (0..geometry.block_count).map(BlockNumber).filter(bad);
+    assert_eq!(blocks.collect::<Vec<_>>(), [place.block], "it is not used again");
+}
+
+#[test]
+fn where_no_page_takes_zeros_the_clip_is_still_to_be_purged() {
+    let disk = formatted(24 * MIB);
+    let (open, clip, chunks) = wiped_clip(&disk);
+    let geometry = open.ring.superblock().geometry;
+    *disk.refusing.lock().expect("nobody died") = Some(0..24 * MIB);
+    open.writer.purge(clip, Reason::Deleted, true).expect_err("nothing takes them");
+    open.writer.free(clip, true).expect_err("nor later");
+    *disk.refusing.lock().expect("nobody died") = None;
+    open.writer.sync().expect("the disk is in order");
+    drop(open);
+    let again = support::opened::open(Disk::from_image(disk.image()));
+    assert!(again.ring.contents(clip).is_err(), "it is hidden");
+    let purging = ClipState::Purging { reason: Reason::Deleted };
+    assert_eq!(again.told().states.get(&clip), Some(&purging));
+    assert!(remains(&disk.image(), &geometry, &chunks) > 0);
+    again.writer.free(clip, true).expect("the disk is in order");
+    again.writer.close().expect("it closes");
 }
 
 #[test]

@@ -27,24 +27,24 @@ const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 
 /// What carries decisions out: the ring's writer.
 pub trait Carrier: Send + 'static {
-    /// As [`Writer::set_state`]; false where the ring does not keep up, too.
-    fn set_state(&self, clip: ClipId, state: ClipState) -> bool;
+    /// As [`Writer::change_state`]; false where the ring does not keep up, too.
+    fn change_state(&self, clip: ClipId, from: ClipState, state: ClipState) -> bool;
 
-    /// As [`Writer::purge`].
+    /// As [`Writer::free`].
     ///
     /// # Errors
-    /// As [`Writer::purge`].
-    fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError>;
+    /// As [`Writer::free`].
+    fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError>;
 }
 
 impl Carrier for Writer {
-    fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+    fn change_state(&self, clip: ClipId, from: ClipState, state: ClipState) -> bool {
         // Where the ring does not keep up, the next pass comes back to it.
-        Writer::set_state(self, clip, state).unwrap_or(false)
+        Writer::change_state(self, clip, from, state).unwrap_or(false)
     }
 
-    fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
-        Writer::purge(self, clip, reason, wipe)
+    fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
+        Writer::free(self, clip, wipe)
     }
 }
 
@@ -286,7 +286,7 @@ impl<C: Carrier> Passes<C> {
                 break;
             }
             let began = Instant::now();
-            let outcome = self.carrier.purge(due.clip, reason, wipe);
+            let outcome = self.carrier.free(due.clip, wipe);
             let account = accounts.entry(due.stream).or_default();
             account.took += began.elapsed();
             match outcome {
@@ -328,20 +328,22 @@ impl<C: Carrier> Passes<C> {
 
     /// Does what can be done at once; answers the decisions that are to be purged.
     fn mark(&self, due: &Due) -> Option<(Due, Reason)> {
-        // Between decision and deed somebody may have restored the clip, or kept it.
+        // Between decision and deed somebody may have restored the clip, or kept it; what is on
+        // its way to the ring, the ring compares.
         let state = self.catalogue().clip(due.clip).map(|clip| clip.state);
         if state != Some(due.state) {
             return None;
         }
         match due.action {
             Action::Release => {
-                self.carrier.set_state(due.clip, ClipState::Closed);
+                self.carrier.change_state(due.clip, due.state, ClipState::Closed);
                 None
             }
             Action::Purge(reason) => {
                 let being_purged = matches!(due.state, ClipState::Purging { .. });
+                let purging = ClipState::Purging { reason };
                 let marked =
-                    being_purged || self.carrier.set_state(due.clip, ClipState::Purging { reason });
+                    being_purged || self.carrier.change_state(due.clip, due.state, purging);
                 marked.then_some((*due, reason))
             }
         }
@@ -403,12 +405,12 @@ mod tests {
     }
 
     impl Carrier for Recorder {
-        fn set_state(&self, clip: ClipId, state: ClipState) -> bool {
+        fn change_state(&self, clip: ClipId, _from: ClipState, state: ClipState) -> bool {
             self.tell(&News::StateSet { clip, state });
             true
         }
 
-        fn purge(&self, clip: ClipId, _reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
+        fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
             if self.failing == Some(clip) {
                 let source = io::Error::other("bad sector");
                 return Err(RingError::Device { what: "writing zeros".into(), source });

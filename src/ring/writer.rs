@@ -11,10 +11,10 @@ use super::core::{Core, Shared};
 use super::fact::Fact;
 use super::superblock::Superblock;
 use super::tables::TABLE_CHUNKS_MIN;
-use super::types::{ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, Reason};
-use super::{Refused, RingError, Sequences, wipe};
+use super::types::{ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk};
+use super::{Refused, RingError, Sequences};
 use crate::device::Device;
-use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
+use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 
 /// Samples that may wait for the device, in bytes: eight cameras of 4 Mbit/s for 16 s, or what a
 /// disk that wakes up keeps waiting.
@@ -23,37 +23,61 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const QUEUE_CHUNKS_MAX: usize = 8192;
 /// Everything that may wait; other requests than chunks wait for room beyond it.
 const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
-/// How often the samples of a clip are zeroed at most, where flushes fail meanwhile.
-const WIPES_MAX: usize = 3;
 /// Between two lines in the log about chunks that could not be stored.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
-enum Request {
+pub(super) enum Request {
     Append(NewChunk),
-    EndClip { clip: ClipId, ending: Ending },
-    SetState { clip: ClipId, state: ClipState },
-    SetStream { stream: StreamNumber, fact: Vec<u8> },
+    EndClip {
+        clip: ClipId,
+        ending: Ending,
+    },
+    /// Unless the clip is in another state than `from`.
+    SetState {
+        clip: ClipId,
+        from: Option<ClipState>,
+        state: ClipState,
+    },
+    SetStream {
+        stream: StreamNumber,
+        fact: Vec<u8>,
+    },
     Record(Fact),
-    Forget { clip: ClipId },
-    AddTable { clip: ClipId, table: Vec<u8> },
-    Sync { done: SyncSender<Result<(), RingError>> },
-    Close { done: SyncSender<Result<(), RingError>> },
+    /// Unless the clip is not purging.
+    Forget {
+        clip: ClipId,
+    },
+    /// The block refuses a write that was not the writer's own.
+    Suspect {
+        block: BlockNumber,
+        error: std::io::Error,
+    },
+    AddTable {
+        clip: ClipId,
+        table: Vec<u8>,
+    },
+    Sync {
+        done: SyncSender<Result<(), RingError>>,
+    },
+    Close {
+        done: SyncSender<Result<(), RingError>>,
+    },
 }
 
 /// Hands work to the one thread that writes. Cheap to clone; no call but [`Writer::sync`],
 /// [`Writer::purge`] and [`Writer::close`] waits for the device.
 #[derive(Clone)]
 pub struct Writer {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     requests: SyncSender<Request>,
     queued: Arc<Queued>,
     sequences: Arc<Sequences>,
-    shared: Arc<RwLock<Shared>>,
-    device: Arc<dyn Device>,
-    superblock: Superblock,
+    pub shared: Arc<RwLock<Shared>>,
+    pub device: Arc<dyn Device>,
+    pub superblock: Superblock,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -183,60 +207,39 @@ impl Writer {
     /// # Errors
     /// [`Refused::QueueFull`], or the ring is closed.
     pub fn set_state(&self, clip: ClipId, state: ClipState) -> Result<bool, Refused> {
-        let settable = {
-            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            let record = shared.space.clip(clip).and_then(|record| record.state);
-            record.is_some_and(|state| !matches!(state, ClipState::Purging { .. }))
-        };
-        if !settable {
+        let settable = |state| !matches!(state, ClipState::Purging { .. });
+        self.try_set(clip, None, state, settable)
+    }
+
+    /// The same, unless the clip is in another state than `from` when its turn comes: what was
+    /// asked for before this goes first. False where that is known already.
+    ///
+    /// # Errors
+    /// As [`Writer::set_state`].
+    pub fn change_state(
+        &self,
+        clip: ClipId,
+        from: ClipState,
+        state: ClipState,
+    ) -> Result<bool, Refused> {
+        self.try_set(clip, Some(from), state, |state| state == from)
+    }
+
+    fn try_set(
+        &self,
+        clip: ClipId,
+        from: Option<ClipState>,
+        state: ClipState,
+        settable: impl Fn(ClipState) -> bool,
+    ) -> Result<bool, Refused> {
+        if !self.state_of(clip).is_some_and(settable) {
             return Ok(false);
         }
-        let sent = self.inner.requests.try_send(Request::SetState { clip, state });
+        let sent = self.inner.requests.try_send(Request::SetState { clip, from, state });
         sent.map(|()| true).map_err(|error| match error {
             TrySendError::Full(_) => Refused::QueueFull,
             TrySendError::Disconnected(_) => Refused::Closed,
         })
-    }
-
-    /// Frees a clip for good: durably purging first, then overwritten with zeros if `wipe`, then
-    /// gone. Answers the space that it took: none for a clip that grows, or is gone already.
-    ///
-    /// # Errors
-    /// The device failed, or the ring is closed; the clip stays hidden, and purging goes on after
-    /// the next start.
-    pub fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
-        let used = {
-            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            let record = shared.space.clip(clip).filter(|record| record.state.is_some());
-            let Some(record) = record else { return Ok(ByteCount(0)) };
-            record.used()
-        };
-        self.send(Request::SetState { clip, state: ClipState::Purging { reason } });
-        if wipe {
-            self.sync()?;
-            self.wipe(clip)?;
-        }
-        if self.send(Request::Forget { clip }) { Ok(used) } else { Err(RingError::Closed) }
-    }
-
-    /// The zeros have to be on the disk before the ledger forgets where they belong: also those
-    /// that were written before a flush of somebody else's failed.
-    fn wipe(&self, clip: ClipId) -> Result<(), RingError> {
-        let inner = &self.inner;
-        let failed = |source| RingError::Device { what: format!("wiping clip {clip}"), source };
-        let flush_errors = || {
-            let shared = inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            shared.counters.flush_errors
-        };
-        for _ in 0..WIPES_MAX {
-            let before = flush_errors();
-            wipe::wipe(&*inner.device, &inner.superblock, &inner.shared, clip).map_err(failed)?;
-            self.sync()?;
-            if flush_errors() == before {
-                return Ok(());
-            }
-        }
-        Err(failed(std::io::Error::other("flushes fail meanwhile")))
     }
 
     /// Makes everything handed in so far durable, facts included, and waits for it.
@@ -272,7 +275,13 @@ impl Writer {
         ByteCount(self.inner.queued.bytes.load(Ordering::Acquire) as u64)
     }
 
-    fn send(&self, request: Request) -> bool {
+    /// The state of a closed clip.
+    pub(super) fn state_of(&self, clip: ClipId) -> Option<ClipState> {
+        let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+        shared.space.clip(clip).and_then(|record| record.state)
+    }
+
+    pub(super) fn send(&self, request: Request) -> bool {
         self.inner.requests.send(request).is_ok()
     }
 }
@@ -326,14 +335,15 @@ impl Turn {
         match request {
             Request::Append(chunk) => self.append(chunk),
             Request::EndClip { clip, ending } => self.core.end_clip(clip, ending),
-            Request::SetState { clip, state } => {
-                self.core.set_state(clip, state);
+            Request::SetState { clip, from, state } => {
+                self.core.set_state(clip, from, state);
             }
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
             Request::Record(fact) => {
                 self.core.record(fact);
             }
-            Request::Forget { clip } => self.core.forget(clip, Reason::Deleted),
+            Request::Forget { clip } => self.core.forget_purged(clip),
+            Request::Suspect { block, error } => self.core.suspect(block, &error),
             Request::AddTable { clip, table } => self.core.add_table(clip, table),
             Request::Sync { done } => {
                 // Whoever waited may have gone.

@@ -62,9 +62,9 @@ impl Core {
         self.record(Fact::State { clip, state });
         self.interpreter.news(&News::StateSet { clip, state });
         self.flush_facts()?;
-        if let Err(error) = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip) {
-            log::error!("ring: clip {clip} is not wiped, and not evicted: {error}");
-            self.state_mut().counters.write_errors += 1;
+        let wiped = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip);
+        if let Some((block, error)) = wiped.refused.first() {
+            log::error!("ring: clip {clip} is not wiped, and not evicted: block {block}: {error}");
             return Ok(false);
         }
         self.flush()?;

@@ -300,13 +300,12 @@ impl Core {
         true
     }
 
-    /// Sets the state of a closed clip; false where there is none, or it is being purged.
-    pub fn set_state(&mut self, clip: ClipId, state: ClipState) -> bool {
-        let settable = self.state().space.clip(clip).is_some_and(|record| {
-            matches!(
-                record.state,
-                Some(ClipState::Closed | ClipState::Kept { .. } | ClipState::Expiring { .. })
-            )
+    /// Sets the state of a closed clip; false where there is none, it is being purged, or it is in
+    /// another state than `from`.
+    pub fn set_state(&mut self, clip: ClipId, from: Option<ClipState>, state: ClipState) -> bool {
+        let known = self.state().space.clip(clip).and_then(|record| record.state);
+        let settable = known.is_some_and(|known| {
+            !matches!(known, ClipState::Purging { .. }) && from.is_none_or(|from| from == known)
         });
         if settable {
             self.record(Fact::State { clip, state });
@@ -333,6 +332,14 @@ impl Core {
             self.forget_table_copy(clip);
             self.record(fact);
             self.interpreter.news(&News::ClipGone { clip, reason });
+        }
+    }
+
+    /// A clip that is being purged is gone.
+    pub fn forget_purged(&mut self, clip: ClipId) {
+        let state = self.state().space.clip(clip).and_then(|record| record.state);
+        if let Some(ClipState::Purging { reason }) = state {
+            self.forget(clip, reason);
         }
     }
 
