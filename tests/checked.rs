@@ -489,7 +489,13 @@ fn a_rescued_clip_shows_what_is_left_of_it_at_its_time() {
     file.write_all_at(&vec![0; map.number("block_bytes") as usize], map.page(0, 0)).expect("it");
     ruin(&site, map.page(block, page));
     let rescued = ask(&site, &["--rescue"]);
-    assert_eq!((rescued.status, rescued.answer["clips_found"].as_u64()), (1, Some(3)));
+    assert_eq!((rescued.status, rescued.answer["clips_found"].as_u64()), (2, Some(3)));
+    assert_eq!(rescued.answer["chunks_lost"], 1);
+    let losses = rescued.answer["losses"].as_array().expect("a list");
+    let clip = &clip_ids(&site)[0];
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    let loss = losses[0].as_str().expect("words");
+    assert!(loss.starts_with(&format!("yard clip {clip} of 2026-03-01T12:00:2")), "{loss}");
     let checked = ask(&site, &["--scrub"]);
     assert_eq!(checked.status, 0, "{:#}", checked.answer);
     let daemon = site.run();

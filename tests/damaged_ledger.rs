@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reelfs::check;
 use reelfs::device::{AlignedBuffer, Device};
-use reelfs::ring::{ClipState, Geometry, Inspection, Reason, Ring, RingError, read_superblock};
+use reelfs::ring::{
+    ClipState, FormatOptions, Geometry, Inspection, Reason, Rescued, Ring, RingError, format,
+    read_superblock, repair_superblocks,
+};
 use reelfs::units::{BlockNumber, ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Image};
 use support::memory::{Memory, Still};
@@ -539,4 +542,107 @@ fn a_superblock_that_rots_is_written_again_from_the_other() {
             assert_eq!(page, expected, "superblock at {offset}");
         }
     }
+}
+
+/// The first bytes of another ring, on a device of this length.
+fn beginning_of_another(length: u64, bytes: u64) -> Vec<u8> {
+    let disk = Disk::blank(length);
+    let options = FormatOptions {
+        block_length: Some(MIB),
+        label: "another".into(),
+        ring_uuid: [9; 16],
+        node_uuid: [2; 16],
+        now: Still::at(1_000).0,
+    };
+    format(&*disk, &options).expect("it is large enough");
+    let mut beginning = vec![0; bytes as usize];
+    disk.image().read(0, &mut beginning);
+    beginning
+}
+
+/// With another ring's superblock in the place of each of the two, which may be one of a larger
+/// device.
+fn overwritten(left: &Left, image: &Image) -> Vec<(u64, Image)> {
+    let places = [0, left.geometry.superblock_copy().0];
+    let each = places.into_iter().flat_map(|offset| {
+        [left.geometry.length.0, left.geometry.length.0 + 8 * MIB].map(|length| {
+            let mut image = image.clone();
+            image.write(offset, &beginning_of_another(length, PAGE));
+            (offset, image)
+        })
+    });
+    each.collect()
+}
+
+fn of_superblocks(disk: &Disk) -> Vec<check::Finding> {
+    let findings = checked(disk).findings.into_iter();
+    findings.filter(|finding| finding.place.part.starts_with("superblock")).collect()
+}
+
+fn rescue(disk: &Arc<Disk>) -> Result<Rescued, RingError> {
+    let (clock, memory) = (Arc::new(Still::at(3_000)), Box::new(Memory::default()));
+    Ring::rescue(device(disk), clock, memory, &mut |_, _| {})
+}
+
+#[test]
+fn a_superblock_of_another_ring_does_not_hide_this_one() {
+    let left = history(0, true);
+    for (offset, image) in overwritten(&left, &left.image) {
+        let disk = Disk::from_image(image);
+        let findings = of_superblocks(&disk);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].place.offset, Some(offset));
+        assert!(findings[0].found.starts_with("that of the ring 09090909-"), "{findings:?}");
+        check_nothing_is_lost(&left, disk.image(), "superblock of another ring");
+        open(device(&disk)).writer.close().expect("it closes");
+        assert_eq!(of_superblocks(&disk), [], "written again from the other");
+    }
+}
+
+#[test]
+fn a_rescue_believes_the_superblock_whose_blocks_are_there() {
+    let left = history(0, true);
+    let blocks = without_ledger(&left);
+    for (offset, image) in overwritten(&left, &blocks) {
+        let disk = Disk::from_image(image);
+        let rescued = rescue(&disk).expect("it is rescued");
+        assert!(rescued.clips_found >= left.clips.len(), "{offset}: {rescued:?}");
+        let again = open(device(&disk));
+        for (clip, data) in &left.clips {
+            assert_eq!(&again.samples(*clip), data, "clip {clip}");
+        }
+        again.writer.close().expect("it closes");
+    }
+}
+
+#[test]
+fn the_superblock_of_a_ring_whose_blocks_are_there_is_not_written_over() {
+    let left = history(0, true);
+    // The beginning of another ring, with its ledger, has been copied over this one.
+    let (length, bytes) = (left.geometry.length.0, left.geometry.blocks_start.0);
+    let beginning = beginning_of_another(length, bytes);
+    let mut image = left.image.clone();
+    image.write(0, &beginning);
+    let disk = Disk::from_image(image);
+    let other = open(device(&disk));
+    assert_eq!(other.ring.superblock().ring_uuid, [9; 16], "its ledger answers");
+    other.writer.close().expect("it closes");
+    assert!(!repair_superblocks(&*disk).expect("a ring"));
+    // So that it is still there to be rescued.
+    let mut image = disk.image();
+    image.write(0, &[0; PAGE as usize]);
+    let disk = Disk::from_image(image);
+    assert!(rescue(&disk).expect("it is rescued").clips_found >= left.clips.len());
+}
+
+#[test]
+fn where_nothing_is_found_a_rescue_changes_nothing() {
+    let left = history(0, true);
+    let mut image = without_ledger(&left);
+    let blocks = left.geometry.length.0 - MIB - left.geometry.blocks_start.0;
+    image.write(left.geometry.blocks_start.0, &vec![0; blocks as usize]);
+    let disk = Disk::from_image(image.clone());
+    let nothing = rescue(&disk).err();
+    assert!(matches!(nothing, Some(RingError::NothingToRescue)), "{nothing:?}");
+    assert!(disk.image().bytes() == image.bytes());
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use reelfs::check;
 use reelfs::device::Device;
-use reelfs::ring::{Geometry, Ring, RingError};
+use reelfs::ring::{Geometry, Inspection, Ring, RingError};
 use reelfs::units::{BlockNumber, ClipId};
 use support::disk::{Disk, Fault, Image, Operation};
 use support::memory::{Memory, Still, count_of};
@@ -162,9 +162,49 @@ fn a_rescue_takes_what_is_behind_a_lost_header() {
     let disk: Arc<dyn Device> = Disk::from_image(image);
     let (clock, memory) = (Arc::new(Still::at(3_000)), Box::new(Memory::default()));
     let rescued = Ring::rescue(disk.clone(), clock, memory, &mut |_, _| {}).expect("a ring");
-    assert_eq!((rescued.blocks_unreadable, rescued.chunks_lost), (1, 0));
+    assert_eq!((rescued.blocks_unreadable, rescued.lost.len()), (1, 0));
     assert_eq!((rescued.clips_found, rescued.chunks_found), (1, CHUNKS));
     let again = open(disk);
     assert_eq!(found(&again, left.clip).len(), CHUNKS);
     again.writer.close().expect("it closes");
+}
+
+#[test]
+fn what_a_power_cut_left_of_an_earlier_session_is_no_loss_of_a_later_one() {
+    let disk = formatted(24 * MIB);
+    let first = open(disk.clone());
+    let clip = first.growing_clip(1, 20_000);
+    let mut image = disk.image();
+    // One more flush was under way: of all that it was to cover, a table reached the disk.
+    for number in 1..5 {
+        first.append(1, clip, &samples(number, 20_000)).expect("there is room in the queue");
+    }
+    first.writer.end_clip(clip, 0, None);
+    first.writer.sync().expect("the disk is in order");
+    let under_way = disk.image();
+    let disk = Disk::from_image(under_way.clone());
+    let inspection = Inspection::open(&*disk).expect("a ring");
+    let (_, record) = inspection.clips().find(|(of, _)| *of == clip).expect("it is known");
+    let table = record.table[0];
+    assert_eq!(table.end_page - table.first_page, 1);
+    let at = inspection.superblock.geometry.page_start(table.block, table.first_page).0;
+    let mut page = vec![0; 4096];
+    assert!(under_way.read(at, &mut page));
+    image.write(at, &page);
+
+    let disk = Disk::from_image(image);
+    let second = open(disk.clone());
+    assert_eq!(second.opening.chunks_lost, 0);
+    let later = second.growing_clip(1, 1_000);
+    let place = second.ring.contents(later).expect("it opens").chunks[0].place;
+    assert_eq!(place.block, table.block, "the stream goes on in its block");
+    assert!(place.first_page + 2 < table.first_page, "what is left lies behind a gap");
+    let image = disk.image();
+    // These samples are of no camera; of the blocks, nothing is wrong.
+    let findings = checked(&image, true).findings;
+    assert!(findings.iter().all(|finding| finding.place.block.is_none()), "{findings:?}");
+    let third = open(Disk::from_image(image));
+    assert_eq!(third.opening.chunks_lost, 0);
+    assert_eq!(third.samples(later), samples(0, 1_000));
+    third.writer.close().expect("it closes");
 }

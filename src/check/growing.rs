@@ -3,10 +3,36 @@
 use super::Checker;
 use super::finding::{Cost, Finding, Loss, Place};
 use super::names::span_of_table;
-use crate::ring::{LeftBehind, LostPlace, RingError};
+use super::report::named;
+use crate::ring::{LeftBehind, LostPlace, Rescued, RingError};
 use crate::segment::Growth;
-use crate::units::Counted;
+use crate::units::{ClipId, Counted};
 use crate::view::utc_timestamp;
+
+/// A sample table, and the clip that it is of.
+type Beside = Option<(ClipId, Vec<u8>)>;
+
+/// What is lost between two chunks.
+fn loss_between(camera: String, beside: &[Beside; 2]) -> Loss {
+    let span = |chunk: &Beside| chunk.as_ref().and_then(|(_, table)| span_of_table(table));
+    let clip = beside.iter().flatten().next().map(|(clip, _)| clip.to_string());
+    let [before, behind] = beside;
+    let from = span(before).map(|span| utc_timestamp(span.1));
+    let to = span(behind).map(|span| utc_timestamp(span.0));
+    Loss { camera, clip, clip_start: None, from, to }
+}
+
+/// The cameras and clips of which a rescue has not found all, in order, each once: what
+/// [`Report::losses`](super::Report::losses) says of a check.
+#[must_use]
+pub fn rescue_losses(rescued: &Rescued) -> Vec<String> {
+    let losses = rescued.lost.iter().map(|lost| {
+        let unknown = || format!("stream-{}", lost.stream);
+        let camera = rescued.names.get(&lost.stream).cloned().unwrap_or_else(unknown);
+        loss_between(camera, &lost.beside)
+    });
+    named(losses.collect::<Vec<_>>().iter())
+}
 
 impl Checker<'_> {
     /// What a crash leaves is no damage: it is said what the next opening for writing does. What
@@ -66,17 +92,9 @@ impl Checker<'_> {
         let part = if is_header { "block" } else { "chunk" };
         let place = Place::block(part, geometry, left.block, lost.pages.start);
         let place = Place { life: Some(left.life.0), ..place };
-        let [before, behind] = left.beside(lost);
-        let clip = before.or(behind).map(|(clip, _)| clip);
-        let from = before.and_then(|(_, table)| span_of_table(table)).map(|span| span.1);
-        let to = behind.and_then(|(_, table)| span_of_table(table)).map(|span| span.0);
-        let loss = Loss {
-            camera,
-            clip: clip.map(|clip| clip.to_string()),
-            clip_start: None,
-            from: from.map(utc_timestamp),
-            to: to.map(utc_timestamp),
-        };
+        let beside = left.beside(lost);
+        let clip = beside.iter().flatten().next().map(|(clip, _)| *clip);
+        let loss = loss_between(camera, &beside);
         let (expected, cost) = match is_header {
             true => (format!("the header of life {}", left.life), Cost::Nothing),
             false => {

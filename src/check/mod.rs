@@ -22,6 +22,7 @@ mod scrubber;
 mod superblocks;
 
 pub use finding::{Cost, Finding, Loss, Place};
+pub use growing::rescue_losses;
 pub use idle::give_way;
 pub use names::Span;
 pub use report::{FINDINGS_MAX, Report};

@@ -101,7 +101,8 @@ impl Report {
     }
 }
 
-fn named<'a>(losses: impl Iterator<Item = &'a Loss>) -> Vec<String> {
+/// The cameras and clips that are hit, in order, each once.
+pub(super) fn named<'a>(losses: impl Iterator<Item = &'a Loss>) -> Vec<String> {
     let mut clips: BTreeMap<(&str, &Option<String>), Option<&String>> = BTreeMap::new();
     for loss in losses {
         let begin = loss.clip_start.as_ref().or(loss.from.as_ref());

@@ -81,7 +81,7 @@ fn run(
     let access = if writes { Access::Exclusive } else { Access::ReadOnly };
     let device = Arc::new(FileDevice::open(&request.path, access)?);
     match request.rescue {
-        true => mend::rescue(request, device, clock, out).map(|()| 1),
+        true => mend::rescue(request, device, clock, out),
         false => look(request, device, clock, out),
     }
 }

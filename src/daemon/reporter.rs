@@ -100,7 +100,8 @@ impl Reporter {
         let (usage, counters) = (ring.usage(), ring.counters());
         let configured: Vec<(&str, Option<Duration>)> =
             self.cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
-        let (ring, mut cameras) = {
+        let health = self.device.health();
+        let (mut ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
             let superblock = ring.superblock();
             let (path, wall) = (&self.path, now.wall);
@@ -109,6 +110,7 @@ impl Reporter {
                 camera_totals(&catalogue, &configured, wall),
             )
         };
+        ring.device_errors += health.read_errors;
         let parts = self.parts();
         for (name, recorder) in &parts.recorders {
             if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == *name) {
@@ -122,7 +124,7 @@ impl Reporter {
             at: utc_timestamp(now.wall),
             uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
             ring,
-            device: device_status(&self.device.health(), &counters),
+            device: device_status(&health, &counters),
             expiry_suspended: suspension.map(|suspension| {
                 let ahead = seconds(suspension.step_nanos);
                 format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)

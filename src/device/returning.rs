@@ -56,6 +56,8 @@ pub struct Health {
     pub refused: Option<String>,
     /// For how long it has not answered its oldest request, where that is a stall.
     pub stalled: Option<Duration>,
+    /// Reads that it has refused, whoever asked.
+    pub read_errors: u64,
 }
 
 /// A [`FileDevice`] that may vanish, and is used again when its owner knows it.
@@ -83,6 +85,7 @@ struct State {
     /// When the requests under way began, by ticket.
     under_way: BTreeMap<u64, Instant>,
     next_ticket: u64,
+    read_errors: u64,
     is_closed: bool,
 }
 
@@ -120,6 +123,7 @@ impl ReturningDevice {
             unflushed: None,
             under_way: BTreeMap::new(),
             next_ticket: 0,
+            read_errors: 0,
             is_closed: false,
         };
         let shared = Arc::new(Shared {
@@ -147,6 +151,7 @@ impl ReturningDevice {
             gone: state.gone.as_ref().map(|gone| gone.since.elapsed()),
             refused: state.gone.as_ref().and_then(|gone| gone.refused.clone()),
             stalled: state.longest_wait().filter(|waited| *waited >= STALL_MIN),
+            read_errors: state.read_errors,
         }
     }
 }
@@ -161,7 +166,12 @@ impl Drop for ReturningDevice {
 
 impl Device for ReturningDevice {
     fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
-        self.shared.attempt(|device| device.read_at(offset, buffer)).map(|_| ())
+        let read = self.shared.attempt(|device| {
+            let read = device.read_at(offset, buffer);
+            self.shared.state().read_errors += u64::from(read.is_err());
+            read
+        });
+        read.map(|_| ())
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {

@@ -38,7 +38,9 @@ pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
-pub use recovery::{LeftBehind, LostPlace, Opening, Rescued, read_superblock, repair_superblocks};
+pub use recovery::{
+    LeftBehind, LostChunks, LostPlace, Opening, Rescued, read_superblock, repair_superblocks,
+};
 pub use restore::{BlockLabel, Restored};
 pub use scrub::{
     Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
@@ -104,6 +106,12 @@ pub enum RingError {
          from the blocks"
     )]
     LedgerLost,
+    /// The blocks have nothing that a ledger could speak of.
+    #[error(
+        "no footage of this ring in any block: there is nothing to rescue, and nothing was \
+         changed; reelfs format makes a new ring"
+    )]
+    NothingToRescue,
     /// The device does not suit.
     #[error(transparent)]
     Unsuitable(#[from] Unsuitable),

@@ -182,7 +182,7 @@ impl Ring {
             let offset = self.superblock.geometry.page_start(extent.block, extent.first_page);
             let length = (pages(extent) * PAGE_BYTES) as usize;
             let bytes = device::read(&*self.device, offset, length)
-                .map_err(|source| self.failed(clip, source))?;
+                .map_err(|source| failed(clip, source))?;
             let piece = table_piece(&bytes, extent, clip).ok_or_else(|| {
                 damaged(format!("page {} of block {}", extent.first_page, extent.block))
             })?;
@@ -194,7 +194,7 @@ impl Ring {
     fn walk_clip(&self, clip: ClipId, record: &ClipRecord) -> Result<ClipContents, ReadError> {
         let walked = walk::contents_of(&*self.device, &self.superblock, &record.extents);
         walked.map_err(|error| match error {
-            Unwalkable::Device(source) => self.failed(clip, source),
+            Unwalkable::Device(source) => failed(clip, source),
             Unwalkable::Damaged { block, page } => {
                 let place = format!("page {page} of block {block}");
                 ReadError::Damaged(format!("clip {clip}: no chunk of it at {place}"))
@@ -232,7 +232,7 @@ impl Ring {
             // Also where it can't be read together: a bad sector between the two costs neither.
             None => {
                 let read = self.read_pages(place, first_page..end);
-                (first_page, read.map_err(|source| self.failed(clip, source))?)
+                (first_page, read.map_err(|source| failed(clip, source))?)
             }
         };
         let checksums = match known {
@@ -264,13 +264,6 @@ impl Ring {
         device::read(&*self.device, offset + ByteCount(range.start), length as usize)
     }
 
-    fn failed(&self, clip: ClipId, source: io::Error) -> ReadError {
-        let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        state.counters.read_errors += 1;
-        drop(state);
-        ReadError::Device { what: format!("clip {clip}"), source }
-    }
-
     /// The checksums of a chunk, from its header: in `read` already, or read now.
     fn checksums_of(
         &self,
@@ -281,7 +274,7 @@ impl Ring {
         let header = match read {
             Some(bytes) => chunk::decode(bytes),
             None => walk::header_at(&*self.device, &self.superblock, place.block, place.first_page)
-                .map_err(|source| self.failed(clip, source))?,
+                .map_err(|source| failed(clip, source))?,
         };
         let header = header.filter(|header| {
             let fixed = &header.fixed;
@@ -325,6 +318,10 @@ impl Ring {
             Err(ReadError::Gone(clip))
         }
     }
+}
+
+fn failed(clip: ClipId, source: io::Error) -> ReadError {
+    ReadError::Device { what: format!("clip {clip}"), source }
 }
 
 fn is_readable(record: &ClipRecord) -> bool {

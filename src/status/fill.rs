@@ -56,7 +56,7 @@ pub fn device_status(health: &Health, counters: &Counters) -> DeviceStatus {
         state: state.to_owned(),
         since_seconds: since.map(|since| since.as_secs()),
         refused: health.refused.clone(),
-        read_errors: counters.read_errors,
+        read_errors: health.read_errors,
         write_errors: counters.write_errors,
         flush_errors: counters.flush_errors,
     }

@@ -4,19 +4,18 @@ use std::io::Write;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::CheckRequest;
+use super::meter::Meter;
 use crate::archive::{Listener, Scribe};
 use crate::catalogue::{Catalogue, Change};
-use crate::check::{self, Finding, Options, Progress, Report};
+use crate::check::{self, Finding, Options, Phase, Progress, Report};
 use crate::clock::Clock;
 use crate::command::CommandError;
 use crate::command::contents::of_ring;
 use crate::device::{Device, FileDevice};
 use crate::index;
 use crate::ring::{self, Ring, RingError, Settings};
-use crate::units::Counted;
+use crate::units::{BlockNumber, Counted};
 
 /// Nobody shows the ring while it is put right.
 pub(super) struct Nobody;
@@ -125,39 +124,40 @@ fn restore(request: &CheckRequest, device: &dyn Device) -> Result<Vec<String>, R
     Ok(done.map(|(count, what)| format!("{what} written again: {count}")).collect())
 }
 
-/// Makes the ledger anew from the blocks.
+/// Makes the ledger anew from the blocks. Answers the exit status.
 pub(super) fn rescue(
     request: &CheckRequest,
     device: Arc<FileDevice>,
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
-) -> Result<(), CommandError> {
+) -> Result<u8, CommandError> {
     let fail = of_ring(&request.path);
     refuse_good_ledger(request, &*device)?;
     let superblock = ring::repair_superblocks(&*device).map_err(&fail)?;
-    let template = "{wide_bar} block {pos} of {len}, {eta} left";
-    let style = ProgressStyle::with_template(template);
-    let bar = ProgressBar::new(0);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut progress = |block: crate::units::BlockNumber, count: u32| {
-        bar.set_length(u64::from(count));
-        bar.set_position(u64::from(block.0));
+    let mut meter = Meter::new();
+    let mut progress = |block: BlockNumber, count: u32| {
+        let (done, total) = (u64::from(block.0), u64::from(count));
+        meter.show(Progress { phase: Phase::Blocks, done, total });
     };
     let rescued = Ring::rescue(device, clock.clone(), scribe(), &mut progress);
-    bar.finish_and_clear();
+    meter.finish();
     let rescued = rescued.map_err(&fail)?;
     let path = request.path.display();
+    let losses = check::rescue_losses(&rescued);
+    let status = if losses.is_empty() { 1 } else { 2 };
+    let chunks_lost: u64 = rescued.lost.iter().map(|lost| u64::from(lost.place.chunks)).sum();
     if request.json {
         let answer = serde_json::json!({
             "path": path.to_string(),
-            "status": 1,
+            "status": status,
             "superblock_repaired": superblock,
             "blocks_read": rescued.blocks_read,
             "blocks_unreadable": rescued.blocks_unreadable,
             "clips_found": rescued.clips_found,
             "chunks_found": rescued.chunks_found,
-            "chunks_lost": rescued.chunks_lost,
+            "chunks_lost": chunks_lost,
             "streams_found": rescued.streams_found,
+            "losses": losses,
         });
         writeln!(out, "{answer:#}")?;
     } else {
@@ -170,13 +170,17 @@ pub(super) fn rescue(
              them are in .trash, and mv brings them back",
             Counted(rescued.blocks_read, "block"),
             rescued.blocks_unreadable,
-            Counted(rescued.chunks_lost, "chunk"),
+            Counted(chunks_lost, "chunk"),
             Counted(rescued.clips_found, "clip"),
             Counted(rescued.streams_found, "camera"),
             Counted(rescued.chunks_found, "chunk")
         )?;
+        for loss in losses {
+            writeln!(out, "footage is lost: {loss}")?;
+        }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(status)
 }
 
 /// A rescue knows nothing of deletions, so that it is refused where the ledger still does.

@@ -83,8 +83,6 @@ pub struct Counters {
     pub write_bytes: u64,
     /// Flushes.
     pub flushes: u64,
-    /// Reads that failed.
-    pub read_errors: u64,
     /// Writes that failed.
     pub write_errors: u64,
     /// Flushes that failed.
@@ -98,10 +96,10 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Reads, writes and flushes that failed.
+    /// Writes and flushes that failed.
     #[must_use]
     pub fn errors(&self) -> u64 {
-        self.read_errors + self.write_errors + self.flush_errors
+        self.write_errors + self.flush_errors
     }
 }
 

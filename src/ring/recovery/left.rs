@@ -24,7 +24,7 @@ pub struct LeftBehind {
     /// In which life of it.
     pub life: Sequence,
     /// In their order; tables of clips included.
-    chunks: Vec<ChunkAt>,
+    pub(super) chunks: Vec<ChunkAt>,
     /// Where chunks were that had been flushed and can't be read any more.
     pub lost: Vec<LostPlace>,
 }
@@ -61,9 +61,9 @@ pub fn left_behind(
             }
         });
     }
-    let is_ours = |at: &ChunkAt| at.may_be_of(space.session());
+    let session = Some(space.session());
     let mut tails: Vec<Tail> =
-        open.chain(begun).map(|walk| Tail::read(walk, &is_ours, pages_ahead)).collect();
+        open.chain(begun).map(|walk| Tail::read(walk, session, pages_ahead)).collect();
     if failed || tails.iter().any(|tail| tail.failed) {
         tail::reads_anything(device, superblock)?;
     }
@@ -90,13 +90,37 @@ pub(super) fn swept(left: (Vec<LeftBehind>, u64)) -> Sweep {
         pieces::sort(*block, *life, chunks, &mut sweep.pieces);
         for place in lost {
             place.tell(*block);
-            sweep.chunks_lost += place.chunks as usize;
         }
     }
+    sweep.lost = left.iter().flat_map(LeftBehind::lost_chunks).collect();
     sweep
 }
 
+/// Chunks that are lost, with what is known of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostChunks {
+    /// Whose they were.
+    pub stream: StreamNumber,
+    /// In which block.
+    pub block: BlockNumber,
+    /// Where in it, and how many.
+    pub place: LostPlace,
+    /// The clips of the chunks with samples before and behind, and the sample tables of these.
+    pub beside: [Option<(ClipId, Vec<u8>)>; 2],
+}
+
 impl LeftBehind {
+    /// What is lost here; what costs no chunk is left out.
+    pub fn lost_chunks(&self) -> impl Iterator<Item = LostChunks> {
+        let lost = self.lost.iter().filter(|place| place.chunks > 0);
+        lost.map(|place| LostChunks {
+            stream: self.stream,
+            block: self.block,
+            place: place.clone(),
+            beside: self.beside(place),
+        })
+    }
+
     /// How many of its chunks hold samples.
     #[must_use]
     pub fn media_chunks(&self) -> usize {
@@ -116,11 +140,10 @@ impl LeftBehind {
 
     /// The sample tables of the chunks before and behind a place, with the clips that they are of.
     #[must_use]
-    pub fn beside(&self, place: &LostPlace) -> [Option<(ClipId, &[u8])>; 2] {
-        let of = |at: &'_ ChunkAt| at.header.fixed.clip;
+    pub fn beside(&self, place: &LostPlace) -> [Option<(ClipId, Vec<u8>)>; 2] {
         let before = self.media().take_while(|at| at.page < place.pages.start).last();
         let behind = self.media().find(|at| at.page >= place.pages.end);
-        [before, behind].map(|at| at.map(|at| (of(at), &at.header.table[..])))
+        [before, behind].map(|at| at.map(|at| (at.header.fixed.clip, at.header.table.clone())))
     }
 
     fn media(&self) -> impl Iterator<Item = &ChunkAt> {

@@ -9,7 +9,7 @@ mod superblocks;
 mod sweep;
 mod tail;
 
-pub use left::{LeftBehind, left_behind};
+pub use left::{LeftBehind, LostChunks, left_behind};
 pub use rescue::Rescued;
 pub(super) use rescue::rescue;
 pub use superblocks::{read_superblock, repair_superblocks};
@@ -132,7 +132,7 @@ fn learn(
             left::swept(left.map_err(failed("reading what the last session left"))?)
         }
     };
-    opening.chunks_lost = swept.chunks_lost;
+    opening.chunks_lost = swept.chunks_lost();
     let last = space.session().max(swept.session_max);
     opening.session = SessionNumber(last.0.saturating_add(1));
     if opening.session > Sequence::SESSION_MAX {

@@ -1,9 +1,11 @@
 //! A ledger anew, from the blocks alone: when both areas are gone.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use super::adopt::{Standing, adopt};
+use super::left::LostChunks;
 use super::sweep::{Scope, sweep};
 use super::{Opening, failed, read_superblock};
 use crate::clock::Clock;
@@ -14,10 +16,10 @@ use crate::ring::ledger::Ledger;
 use crate::ring::space::Space;
 use crate::ring::types::{ClockFact, Interpreter, Reason};
 use crate::ring::{RingError, Sequences};
-use crate::units::{BlockNumber, Sequence, SessionNumber};
+use crate::units::{BlockNumber, Sequence, SessionNumber, StreamNumber};
 
 /// What the blocks gave back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rescued {
     /// Blocks that were looked through.
     pub blocks_read: u32,
@@ -29,8 +31,10 @@ pub struct Rescued {
     pub clips_found: usize,
     /// Chunks in them.
     pub chunks_found: usize,
-    /// Chunks that lay before others and can't be read: where, the log tells.
-    pub chunks_lost: usize,
+    /// Names of the streams.
+    pub names: BTreeMap<StreamNumber, String>,
+    /// Chunks that lay before others and can't be read.
+    pub lost: Vec<LostChunks>,
 }
 
 /// Writes a new ledger from what the blocks say. Nobody can vouch for any clip: all are *found*,
@@ -56,6 +60,9 @@ pub(in crate::ring) fn rescue(
     let scope = Scope { since_epoch: 0, used_part_only: false };
     let blocks = (0..count).map(BlockNumber);
     let found = sweep(&*device, &superblock, blocks, scope, &mut |block| progress(block, count));
+    if found.pieces.is_empty() {
+        return Err(RingError::NothingToRescue);
+    }
     let session = SessionNumber(found.session_max.0.saturating_add(1));
     if session > Sequence::SESSION_MAX {
         return Err(RingError::SessionsExhausted);
@@ -79,7 +86,8 @@ pub(in crate::ring) fn rescue(
         blocks_read: found.blocks_read,
         blocks_unreadable: found.blocks_unreadable,
         streams_found: found.streams.len(),
-        chunks_lost: found.chunks_lost,
+        names: found.streams.iter().map(|(stream, of)| (*stream, of.name.clone())).collect(),
+        lost: found.lost,
         ..Rescued::default()
     };
     for (stream, found) in &found.streams {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::left::{LeftBehind, LostChunks};
 use super::pieces::{self, Pieces};
 use super::tail::{self, Tail};
 use crate::device::{self, Device};
@@ -40,8 +41,8 @@ pub(super) struct Sweep {
     pub blocks_read: u32,
     /// Blocks whose header can't be read.
     pub blocks_unreadable: u32,
-    /// Chunks that were there once and can't be read.
-    pub chunks_lost: usize,
+    /// What was there once and can't be read.
+    pub lost: Vec<LostChunks>,
 }
 
 /// Looks through blocks. `progress` hears of each before it is read.
@@ -87,6 +88,11 @@ pub(super) fn sweep(
 }
 
 impl Sweep {
+    /// How many chunks are lost.
+    pub fn chunks_lost(&self) -> usize {
+        self.lost.iter().map(|lost| lost.place.chunks as usize).sum()
+    }
+
     fn look_into(
         &mut self,
         device: &dyn Device,
@@ -94,12 +100,11 @@ impl Sweep {
         walk: Walk<'_>,
         header: Option<&BlockHeader>,
     ) {
-        let mut tail = Tail::read(walk, &|_| true, u32::MAX);
+        let mut tail = Tail::read(walk, None, u32::MAX);
         let (block, life) = (tail.block, tail.life);
-        for place in tail.without_sets(device, superblock) {
-            place.tell(block);
-            self.chunks_lost += place.chunks as usize;
-        }
+        let stream = tail.chunks.first().map(|first| first.header.fixed.stream);
+        let lost = tail.without_sets(device, superblock);
+        lost.iter().for_each(|place| place.tell(block));
         self.session_max = self.session_max.max(life.session());
         for at in &tail.chunks {
             self.epoch_max = self.epoch_max.max(at.header.fixed.epoch);
@@ -113,6 +118,10 @@ impl Sweep {
         let wiped = wiped_clips(device, superblock, block, &tail.chunks);
         let mut here = Pieces::new();
         pieces::sort(block, life, &tail.chunks, &mut here);
+        if let Some(stream) = stream {
+            let left = LeftBehind { stream, block, life, chunks: tail.chunks, lost };
+            self.lost.extend(left.lost_chunks());
+        }
         here.retain(|clip, _| !wiped.contains(clip));
         for (clip, pieces) in here {
             self.pieces.entry(clip).or_default().extend(pieces);

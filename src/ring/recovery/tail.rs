@@ -15,7 +15,7 @@ use crate::ring::block::BlockHeader;
 use crate::ring::chunk::{self, Header};
 use crate::ring::superblock::Superblock;
 use crate::ring::walk::{self, ChunkAt, Walk};
-use crate::units::{BlockNumber, Counted, PAGE_BYTES, Sequence};
+use crate::units::{BlockNumber, Counted, PAGE_BYTES, Sequence, SessionNumber};
 
 /// Pages that are looked at together, for the next header behind one that can't be read.
 const LOOK_PAGES: u32 = 256;
@@ -77,10 +77,12 @@ pub fn pages_ahead(blocks: usize) -> u32 {
 }
 
 impl Tail {
-    /// Reads the chunks of a life up to the first that `is_ours` does not hold for. A chunk behind
-    /// a place that can't be read is looked for within `pages_ahead`.
-    pub fn read(mut walk: Walk<'_>, is_ours: &dyn Fn(&ChunkAt) -> bool, pages_ahead: u32) -> Tail {
+    /// Reads the chunks of a life, or only what a session may have written of it, up to the first
+    /// that it has not. A chunk behind a place that can't be read is looked for within
+    /// `pages_ahead`.
+    pub fn read(mut walk: Walk<'_>, session: Option<SessionNumber>, pages_ahead: u32) -> Tail {
         let (block, life) = (walk.block, walk.life);
+        let is_ours = |at: &ChunkAt| session.is_none_or(|session| at.may_be_of(session));
         let (chunks, lost) = (Vec::new(), Vec::new());
         let mut tail = Tail { block, life, chunks, lost, failed: false };
         if walk.predecessor.is_none() {
@@ -88,7 +90,7 @@ impl Tail {
             tail.lost.push((0, LostPlace { pages: 0..1, chunks: 0, why }));
         }
         loop {
-            let why = match tail.follow(&mut walk, is_ours) {
+            let why = match tail.follow(&mut walk, &is_ours) {
                 Ok(true) => break,
                 Ok(false) => "no header of a chunk that can be read".to_owned(),
                 Err(error) => {
@@ -96,8 +98,15 @@ impl Tail {
                     error.to_string()
                 }
             };
+            // What an earlier session was writing when the power went may lie here, too: older
+            // than what has been written since. A table does not tell which session it is of.
+            let epoch_min = tail.chunks.last().map_or(0, |at| at.header.fixed.epoch);
             let found = next_chunk(&walk, pages_ahead, |header| {
-                header.fixed.life == life && header.fixed.number_in_block >= walk.number
+                let fixed = &header.fixed;
+                fixed.life == life
+                    && fixed.number_in_block >= walk.number
+                    && fixed.epoch >= epoch_min
+                    && session.is_none_or(|session| fixed.clip.0.session() == session)
             });
             let Some((page, header)) = found else { break };
             let number = header.fixed.number_in_block;
