@@ -291,6 +291,15 @@ fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
     assert_eq!(device_state(&daemon), "present", "an error of one place");
     assert_eq!(daemon.log().matches("a reader gets EIO").count(), 1, "said once: {}", daemon.log());
     daemon.stop();
+    // No other footage shall come there.
+    let device = FileDevice::open(&bench.faulty.backing(), Access::ReadOnly).expect("the ring");
+    let inspection = Inspection::open(&device).expect("the ring");
+    let of_page = (0..inspection.superblock.geometry.block_count).map(BlockNumber).find(|block| {
+        let start = inspection.superblock.geometry.block_start(*block).0;
+        (start..start + inspection.superblock.geometry.block_length.0).contains(&page)
+    });
+    let found = inspection.block(of_page.expect("a block")).expect("it reads").used_for;
+    assert_eq!(found, BlockUse::Bad);
 }
 
 /// What holds while the device is gone.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
-    ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError, Settings,
-    Superblock, Writer, format,
+    BlockUse, ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError,
+    Settings, Superblock, Writer, format,
 };
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
-use support::disk::{Cuts, Dice, Disk, Image};
+use support::disk::{Cuts, Dice, Disk, Fault, Image, Operation};
 use support::memory::{Memory, Still, Told};
 
 const MIB: u64 = 1 << 20;
@@ -177,6 +177,51 @@ fn a_block_that_refuses_a_write_is_left_for_good() {
         assert!(places.iter().all(|chunk| chunk.place.block != block), "the bad block is used");
     }
     assert_eq!(second.ring.counters().errors(), 0);
+    second.writer.close().expect("it closes");
+}
+
+#[test]
+fn a_block_that_refuses_a_read_again_and_again_is_left_when_it_is_full() {
+    let disk = formatted(16 * MIB);
+    let first = open(&disk);
+    let clip = first.clip(&samples(1, 50_000));
+    let place = first.ring.contents(clip).expect("closed").chunks[0].place;
+    let at = first.ring.superblock().geometry.page_start(place.block, place.first_page + 3).0;
+    let fault = |left| Fault { operation: Operation::Read, range: at..at + PAGE, left };
+    let is_bad = || {
+        let inspection = Inspection::open(&*disk).expect("a ring");
+        inspection.block(place.block).expect("it reads").used_for == BlockUse::Bad
+    };
+    let read = || first.ring.read(clip, &place, 0..u32::MAX);
+
+    // An error of the moment says nothing of the block.
+    disk.fail(fault(2));
+    assert!(read().is_err());
+    assert_eq!(first.samples(clip), samples(1, 50_000));
+    first.writer.sync().expect("the disk takes writes");
+    assert!(!is_bad());
+
+    disk.fail(fault(u64::MAX));
+    assert!(read().is_err());
+    first.writer.sync().expect("the disk takes writes");
+    assert!(!is_bad(), "the stream is still in it");
+    let mut clips = Vec::new();
+    while clips.last().is_none_or(|&clip| {
+        first.ring.contents(clip).expect("closed").chunks[0].place.block == place.block
+    }) {
+        clips.push(first.clip(&samples(2 + clips.len() as u64, 300_000)));
+    }
+    first.writer.sync().expect("the disk takes writes");
+    assert!(is_bad(), "it is full");
+    disk.heal();
+    assert_eq!(first.samples(clip), samples(1, 50_000), "what is in it stays");
+    first.writer.close().expect("it closes");
+    let second = open(&disk);
+    for seed in 0..60 {
+        let clip = second.clip(&samples(seed, 300_000));
+        let places = second.ring.contents(clip).expect("closed").chunks;
+        assert!(places.iter().all(|chunk| chunk.place.block != place.block), "it is used");
+    }
     second.writer.close().expect("it closes");
 }
 

@@ -176,7 +176,9 @@ impl Checker<'_> {
             .filter(|block| self.inspection.is_bad(crate::units::BlockNumber(*block)));
         let bad = bad.count();
         if bad > 0 {
-            self.note(format!("{bad} blocks have refused a write, and are not used any more"));
+            self.note(format!(
+                "{bad} blocks have refused a write or a read, and are not used any more"
+            ));
         }
         if self.options.live {
             let now = Inspection::open(device)?;

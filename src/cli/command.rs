@@ -243,7 +243,15 @@ beside the daemon; what the daemon holds in memory is then not known to it. What
 power went is no damage: a note says what the next run takes over.
 
 A rescue knows nothing of deletions, names and marks: everything that it finds is in .trash of \
-the mount, restorable with mv.
+the mount, restorable with mv. Where it finds nothing, it changes nothing.
+
+The object of --json has path, status, findings, findings_count, footage_count, notes, losses, \
+repaired, the numbers of clips and chunks that were looked at, and of chunks_tried, and what is to \
+be put right. A finding has a place (part, and where they apply offset in bytes, area, block, page \
+of 4 KiB, clip, chunk), found, expected, and a cost (kind: nothing, cache, facts, or footage with \
+camera, clip, clip_start, from and to, RFC 3339 in UTC). Of a rescue it has path, status, \
+superblock_repaired, blocks_read, blocks_unreadable, streams_found, clips_found, chunks_found, \
+chunks_lost and losses; of a check that could not be made path, status and error.
 
 Exit status: 0 nothing disagrees, 1 what disagrees costs no footage or has been put right, 2 \
 footage is lost (the output says which), 3 the check could not be made.

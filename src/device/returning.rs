@@ -453,7 +453,7 @@ mod tests {
         let behind = read(&bench.device, DeviceOffset(LENGTH), 4096);
         behind.map(drop).expect_err("behind the end");
         assert!(bench.device.is_present());
-        assert_eq!(bench.device.health(), Health::default());
+        assert_eq!(bench.device.health(), Health { read_errors: 1, ..Health::default() });
         bench.read().expect("it is there");
     }
 

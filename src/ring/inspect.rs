@@ -39,7 +39,7 @@ pub enum BlockUse {
     Open,
     /// Clips are in it.
     Filled,
-    /// The device refused a write.
+    /// The device refused a write, or to read something of it.
     Bad,
 }
 

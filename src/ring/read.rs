@@ -14,7 +14,9 @@ use super::tables::{COPIES_OWED_MAX, TABLE_CHUNKS_MIN};
 use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
 use super::walk::{self, Unwalkable};
 use crate::device::{self, AlignedBuffer, Device};
-use crate::units::{ByteCount, ClipId, PAGE_BYTES, Sequence, StreamNumber};
+use crate::units::{
+    BlockNumber, ByteCount, ClipId, DeviceOffset, PAGE_BYTES, Sequence, StreamNumber,
+};
 
 /// A wanted piece that begins this close behind a chunk's beginning is read together with the
 /// header, in bytes: one longer read is cheaper than two.
@@ -213,6 +215,21 @@ impl Ring {
         place: &ChunkPlace,
         range: Range<u32>,
     ) -> Result<Verified, ReadError> {
+        let read = self.try_read(clip, place, range);
+        if matches!(read, Err(ReadError::Device { .. })) {
+            let length = u64::from(place.header_length) + u64::from(place.data_length);
+            let end_page = place.first_page + length.div_ceil(PAGE_BYTES) as u32;
+            self.doubt(place.block, place.first_page..end_page);
+        }
+        read
+    }
+
+    fn try_read(
+        &self,
+        clip: ClipId,
+        place: &ChunkPlace,
+        range: Range<u32>,
+    ) -> Result<Verified, ReadError> {
         let end = range.end.min(place.data_length);
         let range = range.start.min(end)..end;
         self.check_alive(clip, place)?;
@@ -255,6 +272,26 @@ impl Ring {
         let data_start = u64::from(place.header_length);
         let wanted = data_start + u64::from(range.start)..data_start + u64::from(range.end);
         Ok(Verified { range: within(wanted.start)..within(wanted.end), buffer })
+    }
+
+    /// The device has refused to read these pages of a block. If it does so again, and reads
+    /// elsewhere, the block is bad: what is in it stays, and no other footage shall come there.
+    pub(super) fn doubt(&self, block: BlockNumber, pages: Range<u32>) {
+        let is_told = {
+            let state = self.state();
+            state.space.is_bad(block) || state.unreadable.contains(&block)
+        };
+        let reads =
+            |offset, length: u64| device::read(&*self.device, offset, length as usize).is_ok();
+        let start = self.superblock.geometry.page_start(block, pages.start);
+        if !is_told
+            && !reads(start, pages.len() as u64 * PAGE_BYTES)
+            && reads(DeviceOffset(0), PAGE_BYTES)
+            && self.device.is_present()
+        {
+            let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+            state.unreadable.insert(block);
+        }
     }
 
     /// The pages of a chunk that hold `range`, in bytes from its beginning; it begins on a page.

@@ -283,6 +283,6 @@ pub struct Usage {
     pub expiring: ByteCount,
     /// Blocks that nothing refers to.
     pub free: ByteCount,
-    /// Blocks that refused a write: not used again, and counted as used.
+    /// Blocks that refused a write or a read: not used again, and counted as used.
     pub bad_blocks: u32,
 }

@@ -50,7 +50,7 @@ pub struct RingStatus {
     pub expiring_bytes: u64,
     /// Blocks without footage, in bytes.
     pub free_bytes: u64,
-    /// Blocks that refused a write and are not used any more.
+    /// Blocks that refused a write or a read, and are not used any more.
     pub bad_blocks: u32,
     /// When the oldest footage begins.
     pub oldest: Option<String>,

@@ -134,7 +134,7 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
         }
         Fact::Bad { block } => Said {
             block: Some(block.0),
-            text: "the device refused a write".to_owned(),
+            text: "the device refused a write, or a read".to_owned(),
             ..named("bad block")
         },
         Fact::Left { stream } => {

@@ -19,6 +19,7 @@ impl Core {
         !self.pending.is_empty()
             || !self.undurable.is_empty()
             || !self.suspects.is_empty()
+            || !self.unreadable().is_empty()
             || self.ledger.is_checkpointing()
             || self.ledger.wants_checkpoint()
             || self.is_failing()

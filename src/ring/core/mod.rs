@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub growing: HashMap<ClipId, GrowingContents>,
     /// Growing clips that the ring ended by itself; their recorders do not know yet.
     pub ended: BTreeSet<ClipId>,
+    /// Blocks of which the device does not read something, and that the writer has not heard of.
+    pub unreadable: BTreeSet<BlockNumber>,
     /// Counted for `status`.
     pub counters: Counters,
     /// The epoch of the last ledger pages that a flush covers.
@@ -219,6 +221,7 @@ impl Core {
             space: parts.space,
             growing: HashMap::new(),
             ended: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             counters: Counters::default(),
             ledger_epoch: 0,
         };

@@ -1,8 +1,9 @@
 //! A device that refuses: one place of it, or everything.
 //!
-//! A block that refuses a write is bad only if the device takes writes elsewhere: it is said in
-//! the ledger with the next flush, and holds once the ledger has taken it. Where that fails, too,
-//! nothing is said of any block, and recording pauses until a flush succeeds.
+//! A block that refuses a write, or again and again a read, is bad only if the device takes writes
+//! elsewhere: it is said in the ledger with the next flush, and holds once the ledger has taken it.
+//! Where that fails, too, nothing is said of any block, and recording pauses until a flush
+//! succeeds.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -67,9 +68,27 @@ impl Core {
         self.suspects.push(block);
     }
 
+    /// Blocks that readers have come across. One that is being written to, or is about to be, is
+    /// left until it is full.
+    pub(super) fn unreadable(&self) -> Vec<BlockNumber> {
+        let state = self.state();
+        let space = &state.space;
+        let is_idle = |block: &BlockNumber| {
+            !space.is_bad(*block)
+                && !space.is_reserved(*block)
+                && !space.open_blocks().any(|(_, fill)| fill.block == *block)
+                && !self.open.values().any(|open| open.block == *block)
+                && !self.abandoned.contains_key(block)
+        };
+        state.unreadable.iter().copied().filter(is_idle).collect()
+    }
+
     /// Says of the suspects that they are bad, for the ledger alone as yet.
     pub(super) fn accuse(&mut self) -> Vec<BlockNumber> {
-        let suspects = std::mem::take(&mut self.suspects);
+        let mut suspects = std::mem::take(&mut self.suspects);
+        let unreadable = self.unreadable();
+        self.state_mut().unreadable.retain(|block| !unreadable.contains(block));
+        suspects.extend(unreadable);
         self.pending.extend(suspects.iter().map(|&block| Fact::Bad { block }));
         suspects
     }

@@ -111,7 +111,8 @@ pub enum Fact {
         /// Opaque here.
         fact: Arc<[u8]>,
     },
-    /// The device refused a write into this block: it is not used again.
+    /// The device refused a write into this block, or to read something of it: it is not used
+    /// again.
     Bad {
         /// Which.
         block: BlockNumber,

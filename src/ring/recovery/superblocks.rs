@@ -1,7 +1,7 @@
 //! The two superblocks: either serves, and a damaged one is written again from the other.
 //!
-//! Where they are of different rings, because something wrote over one of them, that one is believed
-//! whose ledger answers, or else the one whose headers are in the blocks.
+//! Where they are of different rings, because something wrote over one of them, that one is
+//! believed whose ledger answers, or else the one whose headers are in the blocks.
 
 use crate::device::{self, AlignedBuffer, Device};
 use crate::ring::ledger::Ledger;

@@ -107,7 +107,7 @@ impl<'a> Inspection<'a> {
         self.space.holders(block)
     }
 
-    /// Whether the device refused a write into the block.
+    /// Whether the device refused a write into the block, or to read something of it.
     #[must_use]
     pub fn is_bad(&self, block: BlockNumber) -> bool {
         self.space.is_bad(block)

@@ -75,6 +75,9 @@ impl Ring {
         scrubbed.is_away = !self.device.is_present();
         if !scrubbed.is_away && self.holds(held) {
             scrubbed.faults = faults.into_iter().filter(|fault| again.contains(fault)).collect();
+            for fault in &scrubbed.faults {
+                self.doubt(held.extent.block, fault.pages.clone());
+            }
         }
         scrubbed
     }

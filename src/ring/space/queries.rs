@@ -123,7 +123,7 @@ impl Space {
         self.blocks.get(block.0 as usize).map_or(0, |block| block.holders)
     }
 
-    /// Whether the device refused a write into the block.
+    /// Whether the device refused a write into the block, or to read something of it.
     #[must_use]
     pub fn is_bad(&self, block: BlockNumber) -> bool {
         self.blocks.get(block.0 as usize).is_some_and(|block| block.bad)
