@@ -45,6 +45,7 @@ impl Core {
         match committed {
             Ok(()) => {
                 self.convict(&suspects);
+                self.tell_of_bad_blocks();
                 self.well_again();
                 self.ready.extend(self.reserving.drain(..));
                 self.announce();

@@ -188,6 +188,9 @@ pub(super) struct Core {
     pub(super) copies_owed: BTreeMap<StreamNumber, Vec<OwedCopy>>,
     /// Blocks that have refused a write since the last flush.
     pub(super) suspects: Vec<BlockNumber>,
+    /// Bad blocks that the log has not told of, and when it last did.
+    pub(super) bad_untold: Vec<BlockNumber>,
+    pub(super) bad_told: Option<Instant>,
     /// When the device last had no room for a block.
     pub(super) full: Option<Instant>,
     /// Blocks that streams have left because of a failure, until the facts say so.
@@ -245,6 +248,8 @@ impl Core {
             blocks_taken: 0,
             copies_owed: BTreeMap::new(),
             suspects: Vec::new(),
+            bad_untold: Vec::new(),
+            bad_told: None,
             full: None,
             abandoned: BTreeMap::new(),
             checkpoint_due: false,

@@ -19,6 +19,10 @@ const SUSPECTS_MAX: usize = 16;
 const FAILURES_MAX: u64 = 2;
 /// Between two lines in the log about a device that fails.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
+/// Between two lines in the log about blocks that are bad, ...
+const BAD_INTERVAL: Duration = Duration::from_secs(60);
+/// ... and how many of them it names.
+const BAD_NAMED: usize = 16;
 /// How long nothing is tried after the device had no room: a file in a full file system.
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 /// Facts that wait for a flush at most. Beyond it a checkpoint takes their place.
@@ -62,7 +66,8 @@ impl Core {
             }
             return;
         }
-        if self.suspects.is_empty() && !self.is_failing() {
+        let due = self.bad_told.is_none_or(|at| at.elapsed() >= BAD_INTERVAL);
+        if self.suspects.is_empty() && !self.is_failing() && due {
             log::error!("ring: block {block} refuses a write: {error}");
         }
         self.suspects.push(block);
@@ -95,15 +100,27 @@ impl Core {
 
     /// The ledger has taken it: the blocks are not used again.
     pub(super) fn convict(&mut self, suspects: &[BlockNumber]) {
-        if !suspects.is_empty() {
-            let blocks: Vec<String> =
-                suspects.iter().map(|block| format!("block {block}")).collect();
-            log::error!("ring: bad, and not used any more: {}", blocks.join(", "));
-        }
+        self.bad_untold.extend(suspects);
         for &block in suspects {
             if let Err(contradiction) = self.state_mut().space.apply(&Fact::Bad { block }) {
                 log::error!("ring: {contradiction}");
             }
+        }
+    }
+
+    /// Tells of bad blocks: at once of the first, then of all that there were in an interval.
+    pub(super) fn tell_of_bad_blocks(&mut self) {
+        let due = self.bad_told.is_none_or(|at| at.elapsed() >= BAD_INTERVAL);
+        if self.bad_untold.is_empty() || !due {
+            return;
+        }
+        self.bad_told = Some(Instant::now());
+        let blocks = std::mem::take(&mut self.bad_untold);
+        let named = blocks.iter().take(BAD_NAMED).map(|block| format!("block {block}"));
+        let named = named.collect::<Vec<String>>().join(", ");
+        match blocks.len().saturating_sub(BAD_NAMED) {
+            0 => log::error!("ring: bad, and not used any more: {named}"),
+            more => log::error!("ring: bad, and not used any more: {named} and {more} others"),
         }
     }
 
