@@ -1,6 +1,6 @@
-//! The index is damaged at random, between runs and while it is at work, and its thread dies:
-//! every clip is listed as before and has the bytes that it has without an index, nothing hangs,
-//! and recording goes on in time. Promises 1 and 9.
+//! The index is damaged at random, between runs and while it is at work, and its thread dies or
+//! hangs in the middle of its work: every clip is listed as before and has the bytes that it has
+//! without an index, nothing hangs, and recording goes on in time. Promises 1 and 9.
 //!
 //! `REELFS_ROUNDS` says how many rounds, `REELFS_SEED` reruns what a failure has printed. Needs
 //! root, to mount a small file system that can be full or read-only; without it the test fails.
@@ -12,11 +12,13 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statvfs::statvfs;
 use reelfs::archive::{Archive, Listener, Scribe};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
@@ -49,8 +51,18 @@ const APPEND_WAIT_MAX: Duration = Duration::from_millis(500);
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
 /// To open a clip: the index's own limit, and the ring's reads.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(2);
-/// To close an index that hangs: its own limit, and as much again.
-const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// To close an index that hangs: its own limit, which closing and dropping it wait for in turn,
+/// with an allowance.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(12);
+/// To be answered, or not: the index's own limit, with an allowance.
+const ASK_WAIT_MAX: Duration = Duration::from_secs(1);
+/// For the index's thread to die, or to come up.
+const DEATH_WAIT_MAX: Duration = Duration::from_secs(20);
+/// What the index is given at once so that sled has to write, and to drop what it knew.
+const FEED: u64 = 3;
+const FEED_BYTES: usize = 3 << 20;
+/// Chunks that are recorded before a round is over.
+const CHUNKS_MIN: u64 = 5;
 /// Length of the file system that the index is on, in bytes.
 const HOME_BYTES: u64 = 24 << 20;
 
@@ -87,6 +99,12 @@ impl Home {
             while file.write_all(&[7; 64 << 10]).is_ok() {}
             while file.write_all(&[7; 512]).is_ok() {}
         }
+    }
+
+    /// Bytes that can be written.
+    fn free(&self) -> u64 {
+        let found = statvfs(self.path()).expect("a file system");
+        found.blocks_available() * found.fragment_size()
     }
 
     fn drain(&self) {
@@ -271,6 +289,24 @@ struct Worst {
     chunks: AtomicU64,
 }
 
+impl Worst {
+    /// How many chunks were recorded since there were so many: not too few.
+    fn recorded_since(&self, before: u64) -> u64 {
+        let chunks = || self.chunks.load(Ordering::Relaxed) - before;
+        wait_for("chunks", || chunks() >= CHUNKS_MIN);
+        chunks()
+    }
+
+    /// Whether recording went on in time.
+    fn check(self) {
+        let (append, flush) = (self.append.into_inner(), self.flush.into_inner());
+        let chunks = self.chunks.into_inner();
+        println!("{chunks} chunks, handed over in {append} ms at most, flushed in {flush} ms");
+        assert!(append <= APPEND_WAIT_MAX.as_millis() as u64, "a chunk waited {append} ms");
+        assert!(flush <= FLUSH_WAIT_MAX.as_millis() as u64, "a flush took {flush} ms");
+    }
+}
+
 fn open_index(directory: &Path) -> Index {
     Index::open(directory, RING_UUID, SessionNumber(7))
 }
@@ -379,6 +415,59 @@ impl Trouble {
     }
 }
 
+/// What befalls the index's thread in the middle of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// A panic that nothing catches: it is dead at once.
+    Killed,
+    /// What it reads on the ring's behalf does not come for a while.
+    Hangs,
+    /// The same, until long after it was to end.
+    HangsOn,
+    /// Its file system is full, whenever it has made room by beginning anew.
+    Full,
+    /// Its file is empty, whenever sled wants to read what it has dropped from its memory.
+    Emptied,
+    /// So is all of its directory.
+    Removed,
+    /// Where its directory was there is a file.
+    Replaced,
+}
+
+impl Fate {
+    fn choose(round: u64, dice: &mut Dice) -> Fate {
+        // That takes as long as closing waits.
+        if round % 100 == 50 {
+            return Fate::HangsOn;
+        }
+        match dice.roll(12) {
+            0..4 => Fate::Killed,
+            4..6 => Fate::Hangs,
+            6..8 => Fate::Full,
+            8..10 => Fate::Emptied,
+            10 => Fate::Removed,
+            _ => Fate::Replaced,
+        }
+    }
+
+    /// Whether the thread does not outlive it.
+    fn is_fatal(self) -> bool {
+        matches!(self, Fate::Killed | Fate::Full | Fate::Emptied)
+    }
+}
+
+/// What a panic carries that gets past whoever catches panics.
+struct Fatal;
+
+impl Drop for Fatal {
+    fn drop(&mut self) {
+        // Not a second one at the same time, which would end the process.
+        if !std::thread::panicking() {
+            panic!("the index's thread is killed by its test");
+        }
+    }
+}
+
 struct Torture {
     recording: Recording,
     home: Home,
@@ -455,6 +544,93 @@ impl Torture {
         told
     }
 
+    /// One run of the index whose thread dies, or hangs, while it is asked and written to.
+    fn death(&mut self, fate: Fate, dice: &mut Dice) {
+        let index = Arc::new(open_index(&self.directory()));
+        wait_for("an open index", || index.ready());
+        self.recording.news.tell(Some(self.recording.archive(index.clone())));
+        self.check(&index, dice);
+        let mut hanging = match fate {
+            Fate::Killed => {
+                index.put_later(self.recording.writer.new_clip(), || {
+                    std::panic::panic_any(Fatal);
+                });
+                None
+            }
+            Fate::Hangs | Fate::HangsOn => {
+                let ((release, wait), (begun, begins)) = (channel::<()>(), channel());
+                index.put_later(self.recording.writer.new_clip(), move || {
+                    begun.send(()).ok()?;
+                    wait.recv().ok().and(None)
+                });
+                begins.recv_timeout(DEATH_WAIT_MAX).expect("its turn comes");
+                Some(release)
+            }
+            _ => {
+                self.wear_down(fate, &index);
+                None
+            }
+        };
+        if fate.is_fatal() {
+            wait_for("a dead thread", || {
+                asked(&index, self.expected[0].0).is_none() && !index.ready()
+            });
+        }
+        self.check(&index, dice);
+        let answer = asked(&index, self.expected[0].0);
+        assert!(answer.is_none() || !fate.is_fatal() && hanging.is_none(), "{fate:?}: an answer");
+        if fate == Fate::Hangs {
+            drop(hanging.take());
+            wait_for("an answer again", || index.contents(self.expected[0].0).is_some());
+        }
+        drop(self.recording.news.tell(None));
+        self.end(index, dice);
+        drop(hanging);
+        wait_for("a free directory", || self.is_free());
+        self.home.drain();
+        if !matches!(fate, Fate::Killed | Fate::Hangs | Fate::HangsOn) {
+            // What it grew to would be the next one's trouble; sled lets go of it in its own time.
+            let _ = fs::remove_dir_all(self.directory());
+            wait_for("room", || self.home.free() > HOME_BYTES / 2);
+        }
+    }
+
+    /// Whether no thread has the index any more: one that hangs is left behind.
+    fn is_free(&self) -> bool {
+        let lock = File::open(self.directory().join("lock"));
+        lock.is_err() || lock.is_ok_and(|lock| lock.try_lock_shared().is_ok())
+    }
+
+    /// Damages its files and has it write and read, so that it comes to know of it; to its end
+    /// where it is to have one.
+    fn wear_down(&self, fate: Fate, index: &Index) {
+        let directory = self.directory();
+        let began = Instant::now();
+        for turn in 0_u64.. {
+            assert!(began.elapsed() < DEATH_WAIT_MAX, "{fate:?}: it lives after {turn} turns");
+            match fate {
+                Fate::Full => self.home.fill(),
+                Fate::Removed => drop(fs::remove_dir_all(&directory)),
+                Fate::Replaced => {
+                    let _ = fs::remove_dir_all(directory.join("sled"));
+                    let _ = fs::write(directory.join("sled"), "somebody's");
+                }
+                _ => {}
+            }
+            for _ in 0..FEED {
+                index.put(self.recording.writer.new_clip(), vec![turn as u8; FEED_BYTES]);
+            }
+            if fate == Fate::Emptied {
+                let file = OpenOptions::new().write(true).open(directory.join("sled/db"));
+                let _ = file.and_then(|file| file.set_len(0));
+            }
+            self.expected.iter().for_each(|(clip, _)| drop(asked(index, *clip)));
+            if !index.ready() || !fate.is_fatal() && turn >= 2 {
+                return;
+            }
+        }
+    }
+
     fn end(&self, mut index: Arc<Index>, dice: &mut Dice) {
         let began = Instant::now();
         // The ring's thread may be telling it something at this moment.
@@ -475,12 +651,41 @@ impl Torture {
     }
 }
 
+/// What the index answers, in time.
+fn asked(index: &Index, clip: ClipId) -> Option<Vec<u8>> {
+    let began = Instant::now();
+    let answer = index.contents(clip);
+    assert!(began.elapsed() < ASK_WAIT_MAX, "the index was waited for: {:?}", began.elapsed());
+    answer
+}
+
 /// Waits a little for an index that may never be ready.
 fn wait_until_settled(index: &Index) {
     let began = Instant::now();
     while !index.ready() && began.elapsed() < Duration::from_millis(100) {
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < DEATH_WAIT_MAX, "{what}: not after {DEATH_WAIT_MAX:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Panics of the index's threads are meant to be, and would hide the one that is not.
+fn hush_the_index() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some("index") {
+                tell(panic);
+            }
+        }));
+    });
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -498,6 +703,7 @@ fn a_damaged_index_costs_no_byte_no_listing_and_no_frame() {
     let rounds = number("REELFS_ROUNDS").unwrap_or(ROUNDS);
     let seed = number("REELFS_SEED").unwrap_or_else(seed_of_now);
     println!("REELFS_SEED={seed} reruns this");
+    hush_the_index();
     let mut torture = Torture::new();
     let (stop, worst) = (AtomicBool::new(false), Worst::default());
     let writer = torture.recording.writer.clone();
@@ -510,23 +716,49 @@ fn a_damaged_index_costs_no_byte_no_listing_and_no_frame() {
             let mut dice = Dice::new(seed.wrapping_add(round));
             let before = worst.chunks.load(Ordering::Relaxed);
             let told = torture.round(&mut dice);
+            let chunks = worst.recorded_since(before);
             assert!(!recording.is_finished(), "recording has ended");
-            let chunks = worst.chunks.load(Ordering::Relaxed) - before;
             println!("round {round}: {told}; {chunks} chunks recorded");
         }
     });
-    let (append, flush) = (worst.append.into_inner(), worst.flush.into_inner());
-    let chunks = worst.chunks.into_inner();
-    println!(
-        "{chunks} chunks in {:?}, handed over in {append} ms at most, flushed in {flush} ms; the \
-         index answered {} times",
-        began.elapsed(),
-        torture.answered
-    );
-    assert!(append <= APPEND_WAIT_MAX.as_millis() as u64, "a chunk waited {append} ms");
-    assert!(flush <= FLUSH_WAIT_MAX.as_millis() as u64, "a flush took {flush} ms");
+    println!("{:?}; the index answered {} times", began.elapsed(), torture.answered);
+    worst.check();
     assert!(torture.answered > 0 || rounds < ROUNDS, "the index never worked at all");
     println!("torture: index rounds={rounds} cuts=0 failures=0");
+}
+
+#[test]
+fn an_index_whose_thread_dies_at_work_costs_no_byte_no_listing_and_no_frame() {
+    let rounds = number("REELFS_ROUNDS").unwrap_or(ROUNDS);
+    let seed = number("REELFS_SEED").unwrap_or_else(seed_of_now);
+    println!("REELFS_SEED={seed} reruns this");
+    hush_the_index();
+    let mut torture = Torture::new();
+    let (stop, worst) = (AtomicBool::new(false), Worst::default());
+    let writer = torture.recording.writer.clone();
+    let began = Instant::now();
+    let mut deaths = 0;
+    std::thread::scope(|scope| {
+        let recording = scope.spawn(|| record(&writer, &stop, &worst));
+        let _stop = StopAtEnd(&stop);
+        for round in 0..rounds {
+            let mut dice = Dice::new(seed.wrapping_add(round));
+            let fate = Fate::choose(round, &mut dice);
+            let before = worst.chunks.load(Ordering::Relaxed);
+            let round_began = Instant::now();
+            torture.death(fate, &mut dice);
+            let chunks = worst.recorded_since(before);
+            assert!(!recording.is_finished(), "recording has ended");
+            println!(
+                "round {round}: {fate:?}; {chunks} chunks recorded in {:?}",
+                round_began.elapsed()
+            );
+            deaths += u64::from(fate.is_fatal());
+        }
+    });
+    println!("{deaths} deaths in {:?}", began.elapsed());
+    worst.check();
+    println!("torture: index target=thread rounds={rounds} cuts=0 failures=0");
 }
 
 /// Ends the recorder whatever becomes of the rounds.
