@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -66,6 +66,11 @@ impl Bench {
         let geometry = read_superblock(&device).expect("the ring").0.geometry;
         let at = |block| geometry.block_start(BlockNumber(block)).0;
         at(blocks.start)..at(blocks.end)
+    }
+
+    /// A daemon that is started from now on does not find the camera at this address.
+    fn unplug(&mut self, url: &str) {
+        self.site.cameras = self.site.cameras.replace(url, "rtsp://127.0.0.1:1/");
     }
 
     /// Whether every closed clip plays, and which there are.
@@ -226,7 +231,7 @@ fn a_block_that_takes_no_write_is_bad_and_recording_goes_on_elsewhere() {
         let found = inspection.block(BlockNumber(block)).expect("it reads").used_for;
         assert_eq!(found == BlockUse::Bad, (4..6).contains(&block), "{block}: {found:?}");
     }
-    bench.site.cameras = bench.site.cameras.replace(&cameras.url(1), "rtsp://127.0.0.1:1/");
+    bench.unplug(&cameras.url(1));
     let daemon = bench.site.run();
     let clips = bench.assert_all_play();
     let frames = clips::frames(&clips);
@@ -377,7 +382,7 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
     assert_eq!(camera["reconnects"], 0, "the session has lasted: {camera}");
     assert!(camera["dropped"]["the device is gone"].as_u64() > Some(0), "{camera}");
     daemon.stop();
-    bench.site.cameras = bench.site.cameras.replace(&cameras.url(1), "rtsp://127.0.0.1:1/");
+    bench.unplug(&cameras.url(1));
     let daemon = bench.site.run();
     let found = closed_clips(&bench.site.mount());
     assert!(found.len() >= known.len() + 2, "before, and after: {found:?}");
@@ -389,16 +394,81 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
 /// A loop device; detached when dropped.
 struct Loop(String);
 
+/// See `linux/loop.h`.
+const LOOP_CLR_FD: libc::c_ulong = 0x4c01;
+const LOOP_CTL_REMOVE: libc::c_ulong = 0x4c81;
+/// From here on nobody finds one who looks for a free one.
+const LOOP_APART: u32 = 1000;
+
 impl Loop {
     fn over(path: &Path) -> Loop {
         let words = ["--find", "--show", "--direct-io=on", text(path)];
         Loop(run_tool("losetup", &words).trim().to_owned())
     }
+
+    /// One that nobody takes who looks for a free one while it is detached.
+    fn apart(path: &Path) -> Loop {
+        let device = Loop(format!("/dev/loop{}", LOOP_APART + std::process::id() % 1_000_000));
+        device.attach(path);
+        device
+    }
+
+    /// Whoever looks whether it is back has it open at moments.
+    fn attach(&self, path: &Path) {
+        let words = ["--direct-io=on", &self.0, text(path)];
+        wait_until("attached", 10, || try_tool("losetup", &words).status.success());
+    }
+
+    fn is_attached(&self) -> bool {
+        let name = self.0.trim_start_matches("/dev/");
+        Path::new(&format!("/sys/block/{name}/loop")).exists()
+    }
+
+    /// Takes it away from a daemon that records to it. `losetup --detach` waits for the last one
+    /// who has it open; only they themselves, being alone, can have it detached at once: so the
+    /// order is given with a copy of their own descriptor.
+    fn detach_under(&self, daemon: &Daemon) {
+        let folder = PathBuf::from(format!("/proc/{}/fd", daemon.id()));
+        let entries = fs::read_dir(&folder).expect("its descriptors");
+        let paths = entries.map(|entry| entry.expect("a descriptor").path());
+        let is_it = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to == Path::new(&self.0));
+        let open: Vec<PathBuf> = paths.filter(is_it).collect();
+        assert_eq!(open.len(), 1, "it has the device open once: {open:?}");
+        let number = open[0].file_name().and_then(|name| name.to_str()).expect("a number");
+        let copy = descriptor_of(daemon.id(), number.parse().expect("a number"));
+        // Where somebody else has it open at this moment, that is for later.
+        wait_until("detached", 10, || {
+            // SAFETY: LOOP_CLR_FD takes no argument, and the descriptor is open.
+            unsafe { libc::ioctl(copy.as_raw_fd(), LOOP_CLR_FD) };
+            read_page(&copy, 0).is_err()
+        });
+    }
+}
+
+/// A copy of another process's descriptor: one and the same open file.
+fn descriptor_of(process: u32, number: i32) -> File {
+    let owned = |found: libc::c_long| {
+        assert!(found >= 0, "{}", io::Error::last_os_error());
+        // SAFETY: a descriptor that the kernel has just made for us alone.
+        unsafe { OwnedFd::from_raw_fd(found as i32) }
+    };
+    // SAFETY: takes two numbers, and refuses those that name nothing.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) });
+    let pidfd = process.as_raw_fd();
+    // SAFETY: takes three numbers, and refuses those that name nothing.
+    let copy = owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd, number, 0) });
+    File::from(copy)
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
         try_tool("losetup", &["--detach", &self.0]);
+        let number = self.0.trim_start_matches("/dev/loop").parse::<u32>();
+        let Some(number) = number.ok().filter(|number| *number >= LOOP_APART) else { return };
+        if let Ok(control) = OpenOptions::new().read(true).write(true).open("/dev/loop-control") {
+            // SAFETY: takes a number, and refuses that of a device in use.
+            unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_REMOVE, number) };
+        }
     }
 }
 
@@ -437,6 +507,45 @@ fn a_block_device_that_vanishes_is_used_again_when_it_is_back() {
     wait_until("it is back", 10, || daemon.log().contains("recording goes on"));
     wait_more_frames(&daemon, "door");
     bench.assert_all_play();
+    daemon.stop();
+}
+
+#[test]
+fn a_loop_device_that_is_detached_is_used_again_when_it_is_attached_again() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::without_ring();
+    let backing = site.path("backing");
+    format(&site, &backing, 32);
+    let device = Loop::apart(&backing);
+    symlink(&device.0, site.ring_path()).expect("a link");
+    site.add_camera("door", &cameras.url(1), "");
+    let daemon = site.run();
+    wait_until("a clip", 30, || !clips_of(&site.mount(), "door").is_empty());
+    let known = closed_clips(&site.mount());
+
+    device.detach_under(&daemon);
+    wait_until("it is missed", 10, || daemon.log().contains("recording pauses: "));
+    assert_copes_without(&daemon, &site, &known);
+    wait_until("it has let go of it", 10, || !device.is_attached());
+    let left = fs::read(&backing).expect("the ring");
+    // The device is still there, and nothing is behind it.
+    wait_until("it is looked at", 10, || {
+        let status = daemon.status();
+        status["device"]["refused"].as_str().is_some_and(|refused| refused.contains("it has 0"))
+    });
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(fs::read(&backing).expect("the ring") == left, "nothing is written");
+    device.attach(&backing);
+    wait_until("it is back", 10, || daemon.log().contains("recording goes on"));
+    wait_more_frames(&daemon, "door");
+    assert_eq!(device_state(&daemon), "present");
+    let camera = daemon.camera("door");
+    assert_eq!(camera["reconnects"], 0, "the session has lasted: {camera}");
+    assert!(camera["dropped"]["the device is gone"].as_u64() > Some(0), "{camera}");
+    let mount = site.mount();
+    let found = closed_clips(&mount);
+    assert!(known.iter().all(|clip| found.contains(clip)), "{known:?} of {found:?}");
+    found.iter().for_each(|clip| clips::assert_plays(&mount.join(clip)));
     daemon.stop();
 }
 
@@ -639,7 +748,7 @@ fn whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little() {
         score.rounds += 1;
     }
     daemon.stop();
-    bench.site.cameras = bench.site.cameras.replace(&server.url(1), "rtsp://127.0.0.1:1/");
+    bench.unplug(&server.url(1));
     let daemon = bench.site.run();
     let clips = bench.assert_all_play();
     let numbers: Vec<u64> = clips::frames(&clips).iter().map(|frame| frame.number).collect();
