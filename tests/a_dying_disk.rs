@@ -14,7 +14,7 @@ mod daemon;
 #[path = "support/faultfs.rs"]
 mod faultfs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -37,6 +37,8 @@ const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
 /// What one checksum covers, in bytes: see `src/ring/FORMAT.md`.
 const UNIT: u64 = 16 << 10;
+/// What is read of a clip at once, in bytes.
+const PIECE: usize = 64 << 10;
 const FLUSH: Duration = Duration::from_secs(1);
 const SECOND: i64 = 1_000_000_000;
 /// About a block each second.
@@ -715,6 +717,8 @@ struct Score {
     rounds: u64,
     cuts: u64,
     lost_max: i64,
+    /// Pieces of clips that were EIO while places could not be read.
+    refused: u64,
 }
 
 /// The power goes while the daemon records: answers how much of the footage is lost, in ns.
@@ -734,6 +738,151 @@ fn cut_power(bench: &mut Bench, daemon: Daemon, dice: &mut Dice) -> i64 {
     cut_at - last
 }
 
+/// Closed clips by their path in the mount, with their bytes.
+fn closed_bytes(mount: &Path) -> BTreeMap<String, Vec<u8>> {
+    let read = |clip: String| {
+        // A full ring gives up the oldest.
+        let bytes = fs::read(mount.join(&clip)).ok()?;
+        Some((clip, bytes))
+    };
+    closed_clips(mount).into_iter().filter_map(read).collect()
+}
+
+/// Reads what a clip begins with, past every cache: in how many pieces that is EIO, where the clip
+/// is still there. What is read is right.
+fn pieces_refused(clip: &Path, expected: &[u8]) -> Option<u64> {
+    let mut refused = 0;
+    let mut failed = |error: io::Error| {
+        let is_eio = error.raw_os_error() == Some(libc::EIO);
+        assert!(is_eio || !clip.exists(), "{}: {error}", clip.display());
+        refused += 1;
+    };
+    match open_direct(clip) {
+        Ok(file) => {
+            let mut buffer = AlignedBuffer::zeroed(PIECE);
+            for (number, piece) in expected.chunks(PIECE).enumerate() {
+                match file.read_at(&mut buffer, (number * PIECE) as u64) {
+                    Ok(length) => {
+                        assert!(&buffer[..length] == piece, "{}: bytes", clip.display());
+                    }
+                    Err(error) => failed(error),
+                }
+            }
+        }
+        Err(error) => failed(error),
+    }
+    clip.exists().then_some(refused)
+}
+
+/// A fault that costs no frame and no session, nor anything that was there before it.
+fn without_loss(
+    bench: &mut Bench,
+    daemon: &Daemon,
+    fault: impl FnOnce(&mut Bench, &BTreeMap<String, Vec<u8>>),
+) {
+    let mount = bench.site.mount();
+    // What earlier faults have cost is counted by then.
+    bench.faulty.mend();
+    wait_more_frames(daemon, "door");
+    let before = daemon.camera("door");
+    let known = closed_bytes(&mount);
+    assert!(!known.is_empty());
+    fault(bench, &known);
+    wait_more_frames(daemon, "door");
+    assert_eq!(device_state(daemon), "present");
+    let after = daemon.camera("door");
+    for what in ["dropped", "reconnects"] {
+        assert_eq!(after[what], before[what], "{what}");
+    }
+    let refused = known.iter().map(|(clip, bytes)| pieces_refused(&mount.join(clip), bytes));
+    let left: Vec<u64> = refused.flatten().collect();
+    assert!(left.iter().all(|refused| *refused == 0), "what was EIO reads again: {left:?}");
+    let names = closed_clips(&mount);
+    // From the oldest on, and in no other order.
+    let gone = known.keys().take_while(|clip| !names.contains(clip)).count();
+    assert!(known.keys().skip(gone).all(|clip| names.contains(clip)), "{known:?}: {names:?}");
+}
+
+/// Places can't be read for a while; answers how many pieces of clips were EIO.
+fn refuse_reads(bench: &mut Bench, daemon: &Daemon, dice: &mut Dice) -> u64 {
+    // From the first one on: it is in use.
+    let blocks = bench.blocks(0..1 + dice.below(40) as u32);
+    let time = Duration::from_millis(dice.below(4000));
+    let mut refused = 0;
+    without_loss(bench, daemon, |bench, known| {
+        let mount = bench.site.mount();
+        bench.faulty.fail(Kind::Read, blocks, 0);
+        let found =
+            known.iter().filter_map(|(clip, bytes)| pieces_refused(&mount.join(clip), bytes));
+        refused = found.sum();
+        std::thread::sleep(time);
+        bench.faulty.mend();
+    });
+    refused
+}
+
+/// A disk that takes its time for one kind of request, but never so long that it stalls.
+fn slow_down(bench: &mut Bench, daemon: &Daemon, dice: &mut Dice) {
+    let kind = [Kind::Read, Kind::Write, Kind::Flush][dice.below(3) as usize];
+    // Of reads a reader may need some, and is to have them within ten seconds.
+    let delay_max = if kind == Kind::Read { 300 } else { 1500 };
+    let delay = Duration::from_millis(1 + dice.below(delay_max));
+    let time = Duration::from_millis(1000 + dice.below(4000));
+    without_loss(bench, daemon, |bench, known| {
+        let began = Instant::now();
+        bench.faulty.delay(kind, delay);
+        for (clip, bytes) in known.iter().rev().take(2) {
+            let (clip, first) = (bench.site.mount().join(clip), bytes.len().min(PIECE));
+            let refused = pieces_refused(&clip, &bytes[..first]);
+            assert!(refused.is_none_or(|refused| refused == 0), "it is slow, and answers");
+        }
+        std::thread::sleep(time.saturating_sub(began.elapsed()));
+        bench.faulty.mend();
+    });
+}
+
+/// Kinds of faults that [`bring_on`] knows.
+const FAULTS: u64 = 8;
+/// With these a run begins, so that each has them: a power cut, places that can't be read, delays.
+const FIRST_FAULTS: [u64; 3] = [0, 6, 7];
+
+/// Lets something happen to the disk while the daemon records.
+fn bring_on(
+    fault: u64,
+    bench: &mut Bench,
+    daemon: Daemon,
+    dice: &mut Dice,
+    score: &mut Score,
+) -> Daemon {
+    let first = dice.below(40) as u32;
+    let some = bench.blocks(first..first + 2);
+    match fault {
+        0 => {
+            let lost = cut_power(bench, daemon, dice);
+            let allowed = FLUSH.as_nanos() as i64 + SECOND;
+            assert!(lost <= allowed, "{} ms are lost", lost / 1_000_000);
+            (score.cuts, score.lost_max) = (score.cuts + 1, score.lost_max.max(lost));
+            return bench.site.run();
+        }
+        1 => {
+            bench.faulty.vanish();
+            std::thread::sleep(Duration::from_millis(dice.below(4000)));
+            bench.faulty.come_back();
+        }
+        2 => {
+            bench.faulty.hang();
+            std::thread::sleep(Duration::from_millis(dice.below(4000)));
+            bench.faulty.release();
+        }
+        3 => bench.faulty.fail(Kind::Write, some, 1 + dice.below(3) as u32),
+        4 => bench.faulty.fail(Kind::Flush, 0..1, 1 + dice.below(3) as u32),
+        5 => bench.faulty.fail(Kind::Write, 0..64 * MIB, 1 + dice.below(6) as u32),
+        6 => score.refused += refuse_reads(bench, &daemon, dice),
+        _ => slow_down(bench, &daemon, dice),
+    }
+    daemon
+}
+
 #[test]
 fn whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little() {
     let seed = seed();
@@ -746,36 +895,13 @@ fn whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little() {
     bench.site.add_camera("door", &server.url(1), "");
     bench.faulty.make_volatile();
     let mut daemon = bench.site.run();
-    for round in 0..rounds_asked().unwrap_or(2) {
+    for round in 0..rounds_asked().unwrap_or(FIRST_FAULTS.len() as u64) {
         wait_more_frames(&daemon, "door");
         std::thread::sleep(Duration::from_millis(dice.below(2500)));
-        // Each run has a power cut.
-        let fault = if round == 0 { 0 } else { dice.below(6) };
+        let first = FIRST_FAULTS.get(round as usize).copied();
+        let fault = first.unwrap_or_else(|| dice.below(FAULTS));
         println!("round {round}: fault {fault}");
-        let first = dice.below(40) as u32;
-        let some = bench.blocks(first..first + 2);
-        match fault {
-            0 => {
-                let lost = cut_power(&mut bench, daemon, &mut dice);
-                let allowed = FLUSH.as_nanos() as i64 + SECOND;
-                assert!(lost <= allowed, "{} ms are lost", lost / 1_000_000);
-                (score.cuts, score.lost_max) = (score.cuts + 1, score.lost_max.max(lost));
-                daemon = bench.site.run();
-            }
-            1 => {
-                bench.faulty.vanish();
-                std::thread::sleep(Duration::from_millis(dice.below(4000)));
-                bench.faulty.come_back();
-            }
-            2 => {
-                bench.faulty.hang();
-                std::thread::sleep(Duration::from_millis(dice.below(4000)));
-                bench.faulty.release();
-            }
-            3 => bench.faulty.fail(Kind::Write, some, 1 + dice.below(3) as u32),
-            4 => bench.faulty.fail(Kind::Flush, 0..1, 1 + dice.below(3) as u32),
-            _ => bench.faulty.fail(Kind::Write, 0..64 * MIB, 1 + dice.below(6) as u32),
-        }
+        daemon = bring_on(fault, &mut bench, daemon, &mut dice, &mut score);
         wait_more_frames(&daemon, "door");
         score.rounds += 1;
     }
@@ -786,6 +912,7 @@ fn whatever_the_disk_does_recording_goes_on_and_a_power_cut_costs_little() {
     let numbers: Vec<u64> = clips::frames(&clips).iter().map(|frame| frame.number).collect();
     assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "each frame once");
     daemon.stop();
+    println!("{} pieces of clips could not be read for a while", score.refused);
     println!(
         "torture: faults rounds={} cuts={} seconds-lost-max={:.2} failures=0",
         score.rounds,
