@@ -244,6 +244,24 @@ fn a_block_that_takes_no_write_is_bad_and_recording_goes_on_elsewhere() {
     daemon.stop();
 }
 
+/// A page well within the samples of a clip, found on the disk by its bytes: where it is in the
+/// clip, and on the disk.
+fn page_of_samples(bench: &Bench, clip: &[u8]) -> (usize, u64) {
+    let ring = fs::read(bench.faulty.backing()).expect("the ring");
+    let found = |at: usize| {
+        let wanted = &clip[at..at + 32];
+        let mut places = ring.windows(32).enumerate().filter(|(_, bytes)| *bytes == wanted);
+        let place = places.next().expect("it is on the disk").0 as u64;
+        assert!(places.next().is_none(), "there once");
+        place / PAGE * PAGE
+    };
+    // Not the one that a chunk begins in: without its header nothing of it can be vouched for.
+    let is_header = |page: u64| ring[page as usize..].starts_with(b"rlCH");
+    let middle = clip.len() / 2;
+    let places = [middle, middle + 2 * PAGE as usize].map(|at| (at, found(at)));
+    places.into_iter().find(|(_, page)| !is_header(*page)).expect("samples")
+}
+
 #[test]
 fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
     let mut bench = Bench::new(32);
@@ -258,20 +276,7 @@ fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
     let (whole, other) = (fs::read(&clip).expect("a clip"), fs::read(&neighbour).expect("a clip"));
     daemon.stop();
 
-    // A page well within the samples, found on the disk by its bytes.
-    let ring = fs::read(bench.faulty.backing()).expect("the ring");
-    let found = |at: usize| {
-        let wanted = &whole[at..at + 32];
-        let mut places = ring.windows(32).enumerate().filter(|(_, bytes)| *bytes == wanted);
-        let place = places.next().expect("it is on the disk").0 as u64;
-        assert!(places.next().is_none(), "there once");
-        place / PAGE * PAGE
-    };
-    // Not the one that a chunk begins in: without its header nothing of it can be vouched for.
-    let is_header = |page: u64| ring[page as usize..].starts_with(b"rlCH");
-    let middle = whole.len() / 2;
-    let places = [middle, middle + 2 * PAGE as usize].map(|at| (at, found(at)));
-    let (at, page) = places.into_iter().find(|(_, page)| !is_header(*page)).expect("samples");
+    let (at, page) = page_of_samples(&bench, &whole);
     bench.faulty.fail(Kind::Read, page..page + PAGE, 0);
 
     let daemon = bench.site.run();
@@ -307,6 +312,52 @@ fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
     });
     let found = inspection.block(of_page.expect("a block")).expect("it reads").used_for;
     assert_eq!(found, BlockUse::Bad);
+}
+
+#[test]
+fn a_scrub_tells_how_far_it_is_and_finds_what_cannot_be_read() {
+    const BLOCKS_MIN: f64 = 8.0;
+    let mut bench = Bench::new(16);
+    bench.site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    let noise = ["-vf", "noise=alls=40:allf=t+u", "-qp", "36"];
+    let file = clips::footage(&bench.site.path(""), "yard.mp4", 20, &noise);
+    bench.site.import("yard", "2026-03-01T12:00:00Z", &file);
+    let daemon = bench.site.run();
+    let clip = bench.site.mount().join("2026-03-01/yard/12-00-00.mp4");
+    let whole = fs::read(&clip).expect("a clip");
+    daemon.stop();
+    let (_, page) = page_of_samples(&bench, &whole);
+    bench.faulty.fail(Kind::Read, page..page + PAGE, 0);
+
+    bench.site.ring += "scrub = \"5s\"\n";
+    let daemon = bench.site.run();
+    let scrub = || daemon.status()["scrub"].clone();
+    let (mut seen, mut last) = (BTreeSet::new(), 0.0);
+    // From wherever the time says to the end of a pass.
+    wait_until("a pass is complete", 60, || {
+        let scrub = scrub();
+        let percent = scrub["progress_percent"].as_f64().expect("a number");
+        let is_complete = scrub["last_complete"].is_string();
+        assert!((0.0..100.0).contains(&percent), "{percent}");
+        assert!(is_complete || percent >= last, "{percent} % after {last} %");
+        seen.insert(percent.round() as u64);
+        last = if is_complete { last } else { percent };
+        is_complete
+    });
+    assert!(seen.len() as f64 >= BLOCKS_MIN, "it moves: {seen:?}");
+    assert!(last >= 100.0 - 200.0 / BLOCKS_MIN, "it comes to its end: {seen:?}");
+    let found = scrub();
+    assert_eq!(found["damaged"], 1, "{found}");
+    let latest = &found["latest"][0];
+    assert_eq!(latest["camera"], "yard", "{found}");
+    let block = latest["block"].as_u64().expect("a number") as u32;
+    assert!(bench.blocks(block..block + 1).contains(&page), "{page}: {found}");
+    assert!(latest["found"].as_str().is_some_and(|found| found.contains("1 of")), "{found}");
+    assert_eq!(device_state(&daemon), "present", "an error of one place");
+    let chunks = found["chunks"].as_u64().expect("a count");
+    wait_until("another pass", 60, || scrub()["chunks"].as_u64() >= Some(2 * chunks));
+    assert_eq!(scrub()["damaged"], 1, "told once");
+    daemon.stop();
 }
 
 /// What holds while the device is gone.
