@@ -77,8 +77,8 @@
 //!    `test: a_flipped_bit_costs_the_unit_that_it_is_in`
 //!    `test: a_lost_block_costs_its_own_samples_and_no_others`
 //!    `test: a_file_that_is_open_while_its_clip_is_evicted_reads_its_own_bytes_or_an_error`
-//! 9. **Recording waits for nobody:** what cannot be stored is dropped in whole groups of
-//!    pictures, counted, logged, and shown as a gap.
+//! 9. **Recording waits for nobody:** what cannot be stored is dropped, always up to the
+//!    next group of pictures, counted, logged, and shown as a gap.
 //!    `test: a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else`
 //!    `test: a_disk_that_stalls_costs_whole_groups_beyond_the_queue_and_no_session`
 //! 10. **Nothing read from a disk, a network or a file can panic the daemon** or make it allocate

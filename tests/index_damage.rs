@@ -51,9 +51,8 @@ const APPEND_WAIT_MAX: Duration = Duration::from_millis(500);
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
 /// To open a clip: the index's own limit, and the ring's reads.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(2);
-/// To close an index that hangs: its own limit, which closing and dropping it wait for in turn,
-/// with an allowance.
-const CLOSE_WAIT_MAX: Duration = Duration::from_secs(12);
+/// To close an index that hangs: its own limit, with an allowance.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(7);
 /// To be answered, or not: the index's own limit, with an allowance.
 const ASK_WAIT_MAX: Duration = Duration::from_secs(1);
 /// For the index's thread to die, or to come up.

@@ -59,6 +59,8 @@ pub(crate) struct Owner {
 /// Contents of clips, kept on a fast disk. May be used from several threads.
 pub struct Index {
     queue: Arc<Queue>,
+    /// The thread has been waited for.
+    is_closed: bool,
 }
 
 impl std::fmt::Debug for Index {
@@ -85,7 +87,7 @@ impl Index {
             log::warn!("going on without an index: no thread for it: {error}");
             queue.give_up();
         }
-        Index { queue }
+        Index { queue, is_closed: false }
     }
 
     /// What was [`put`](Index::put) for a clip; `None` where it is not kept, or did not come
@@ -139,7 +141,8 @@ impl Index {
 
     /// Writes what is queued, makes it durable, and stops; waits for a few seconds at most. An
     /// index that is dropped without it loses what was not yet written, and nothing else.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.is_closed = true;
         self.queue.close(true);
         if !self.queue.wait_stopped(CLOSE_WAIT_MAX) {
             log::warn!("the index did not stop in {CLOSE_WAIT_MAX:?}; leaving it behind");
@@ -149,6 +152,9 @@ impl Index {
 
 impl Drop for Index {
     fn drop(&mut self) {
+        if self.is_closed {
+            return;
+        }
         self.queue.close(false);
         // The directory is free for the next index only when the thread has left it.
         self.queue.wait_stopped(CLOSE_WAIT_MAX);

@@ -75,7 +75,7 @@ pub fn left_behind(
         // A flush says nothing of a write that was refused: any part of it may be there.
         let from_epoch = if space.is_bad(block) { 0 } else { epoch_max };
         tail.end_at_torn(from_epoch);
-        let lost = tail.without_sets(device, superblock);
+        let lost = tail.without_sets(device, superblock, from_epoch);
         pieces::cut_torn(device, superblock, block, &mut tail.chunks, from_epoch);
         LeftBehind { stream, block, life, chunks: tail.chunks, lost }
     });

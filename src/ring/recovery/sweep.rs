@@ -103,7 +103,7 @@ impl Sweep {
         let mut tail = Tail::read(walk, None, u32::MAX);
         let (block, life) = (tail.block, tail.life);
         let stream = tail.chunks.first().map(|first| first.header.fixed.stream);
-        let lost = tail.without_sets(device, superblock);
+        let lost = tail.without_sets(device, superblock, u64::MAX);
         lost.iter().for_each(|place| place.tell(block));
         self.session_max = self.session_max.max(life.session());
         for at in &tail.chunks {

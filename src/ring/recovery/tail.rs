@@ -61,6 +61,8 @@ pub struct Tail {
     pub block: BlockNumber,
     /// Which life.
     pub life: Sequence,
+    /// Where it begins, in pages: what is before has been flushed.
+    first_page: u32,
     /// In their order.
     pub chunks: Vec<ChunkAt>,
     /// In their order, with how many of the chunks lie before each.
@@ -84,7 +86,8 @@ impl Tail {
         let (block, life) = (walk.block, walk.life);
         let is_ours = |at: &ChunkAt| session.is_none_or(|session| at.may_be_of(session));
         let (chunks, lost) = (Vec::new(), Vec::new());
-        let mut tail = Tail { block, life, chunks, lost, failed: false };
+        let first_page = walk.page;
+        let mut tail = Tail { block, life, first_page, chunks, lost, failed: false };
         if walk.predecessor.is_none() {
             let why = "its header can't be read".to_owned();
             tail.lost.push((0, LostPlace { pages: 0..1, chunks: 0, why }));
@@ -149,24 +152,46 @@ impl Tail {
             self.chunks[*before..].first().is_none_or(|at| at.header.fixed.epoch >= epoch_max)
         };
         if let Some(&(before, _)) = self.lost.iter().find(torn) {
-            self.chunks.truncate(before);
-            self.lost.retain(|(of, _)| *of < before);
+            self.truncate(before);
         }
     }
 
-    /// Takes the chunks out whose parameter sets can't be read, and answers all that is lost.
-    pub fn without_sets(&mut self, device: &dyn Device, superblock: &Superblock) -> Vec<LostPlace> {
+    fn truncate(&mut self, chunks: usize) {
+        self.chunks.truncate(chunks);
+        self.lost.retain(|(before, _)| *before < chunks);
+    }
+
+    /// Takes the chunks out whose parameter sets can't be read, and answers all that is lost. A set
+    /// that chunks of this epoch are the first to need, the last of all, may never have been
+    /// written: the tail ends there.
+    pub fn without_sets(
+        &mut self,
+        device: &dyn Device,
+        superblock: &Superblock,
+        epoch_max: u64,
+    ) -> Vec<LostPlace> {
         let (block, life) = (self.block, self.life);
-        let mut lost: Vec<LostPlace> = self.lost.drain(..).map(|(_, place)| place).collect();
+        // By their pages: whether they can be read, and may be torn otherwise.
         let mut sets = BTreeMap::new();
-        self.chunks.retain(|at| {
-            let missing = at.header.parameter_pages.iter().find(|&&page| {
-                !*sets.entry(page).or_insert_with(|| {
+        for at in &self.chunks {
+            for &page in &at.header.parameter_pages {
+                sets.entry(page).or_insert_with(|| {
                     let set = walk::parameter_set(device, superblock, block, life, page);
-                    matches!(set, Ok(Some(_)))
-                })
-            });
-            let Some(page) = missing else { return true };
+                    let is_new = page >= self.first_page && at.header.fixed.epoch >= epoch_max;
+                    (matches!(set, Ok(Some(_))), is_new)
+                });
+            }
+        }
+        let needs = |at: &ChunkAt, set| {
+            at.header.parameter_pages.iter().copied().find(|page| sets.get(page) == Some(&set))
+        };
+        let torn = self.chunks.iter().position(|at| needs(at, (false, true)).is_some());
+        if let Some(torn) = torn {
+            self.truncate(torn);
+        }
+        let mut lost: Vec<LostPlace> = self.lost.drain(..).map(|(_, place)| place).collect();
+        self.chunks.retain(|at| {
+            let Some(page) = needs(at, (false, false)) else { return true };
             let pages = at.page..at.page + at.header.fixed.pages();
             let why = format!("the parameter set at page {page} can't be read");
             lost.push(LostPlace { pages, chunks: 1, why });
