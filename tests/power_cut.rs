@@ -31,6 +31,8 @@ const THREADS: usize = 2;
 const TELL_EVENTS: usize = 20;
 /// Clips whose samples are all compared after a cut; of the others only the facts are.
 const CLIPS_COMPARED: usize = 4;
+/// Times that the power goes after a kill, while the ring is opened again or right behind it.
+const CUTS_OF_A_KILL: u64 = 8;
 
 struct Open {
     ring: Arc<Ring>,
@@ -404,44 +406,46 @@ fn cut_everywhere(base: &Image, history: &History, log: &[Event], start: usize) 
     println!("torture: cuts rounds={events} cuts={tried} failures=0");
 }
 
-/// Several outcomes of a cut behind an event; the first is that of a kill, which loses nothing.
+/// Several outcomes of a cut behind an event; the first is that of a kill, which loses nothing by
+/// itself: what waits for a flush goes on waiting.
 fn cut_behind(cuts: &Cuts<'_>, history: &History, events: usize) -> u64 {
     let mut tried = 0;
     for outcome in 0..outcomes() {
         let seed = first_seed() + events as u64 * 1_000_000 + outcome;
         let mut dice = Dice::new(seed);
+        let killed = outcome == 0;
         let place = format!("cut behind event {events}, seed {seed}");
-        let image = if outcome == 0 { cuts.written() } else { cuts.image(&mut dice) };
-        let disk = Disk::from_image(image.clone());
+        let base = if killed { cuts.flushed() } else { cuts.image(&mut dice) };
+        let disk = if killed { cuts.killed() } else { Disk::from_image(base.clone()) };
+        let waiting = disk.events();
         let open = Open::on(&disk);
         check(&open, history, events, &mut dice, &place);
-        tried += 1;
-        if outcome.is_multiple_of(8) {
-            tried += 1;
-            cut_again(&image, &disk, open, (history, events), &mut dice, &place);
+        let again = if killed { CUTS_OF_A_KILL } else { u64::from(outcome.is_multiple_of(8)) };
+        tried += 1 + again;
+        for _ in 0..again {
+            cut_again((&base, &disk.log(), waiting), &open, (history, events), &mut dice, &place);
         }
     }
     tried
 }
 
 /// The power goes again: somewhere in the recovery, or right behind it; then nothing that the
-/// recovered ring had listed may be missing.
+/// recovered ring had listed may be missing. Of the log the first events were there before it.
 fn cut_again(
-    image: &Image,
-    disk: &Arc<Disk>,
-    first: Open,
+    (base, log, waiting): (&Image, &[Event], usize),
+    first: &Open,
     (history, events): (&History, usize),
     dice: &mut Dice,
     place: &str,
 ) {
-    let log = disk.log();
     let behind = dice.roll(2) == 0;
-    let steps = if behind { log.len() } else { dice.roll(log.len() as u64 + 1) as usize };
-    let mut cuts = Cuts::new(image.clone(), &log);
-    for _ in 0..steps {
+    let recovery = log.len() - waiting;
+    let steps = if behind { recovery } else { dice.roll(recovery as u64 + 1) as usize };
+    let mut cuts = Cuts::new(base.clone(), log);
+    for _ in 0..waiting + steps {
         cuts.step();
     }
-    let place = format!("{place}, again behind {steps} of {}", log.len());
+    let place = format!("{place}, again behind {steps} of {recovery}");
     let second = Open::on(&Disk::from_image(cuts.image(dice)));
     check_but(&first.told().gone, &second, history, events, dice, &place);
     if behind {

@@ -221,6 +221,14 @@ impl<'a> Cuts<'a> {
         image
     }
 
+    /// A disk whose writer was killed here: all of it reads back, and what no flush has covered
+    /// waits in its log for one.
+    pub fn killed(&self) -> Arc<Disk> {
+        let disk = Disk::from_image(self.written());
+        disk.state().log.extend(self.waiting.iter().map(|event| (*event).clone()));
+        disk
+    }
+
     /// The disk after a cut here.
     pub fn image(&self, dice: &mut Dice) -> Image {
         let mut image = self.flushed.clone();
