@@ -19,8 +19,20 @@ const BARRIER: StreamNumber = StreamNumber(1_000);
 const STEPS_OF_A_SESSION: u64 = 100;
 /// Not yet.
 const NEVER: usize = usize::MAX;
-/// The samples of these clips.
+/// What markers begin with.
+const MARKS: &[u8] = b"mark";
+/// The samples of these clips, each with a marker at its beginning.
 const SAMPLE_BYTES: usize = 100;
+
+/// Is in every sample of one clip, and nowhere else.
+pub type Marker = [u8; 8];
+
+/// The markers in some bytes.
+pub fn markers(bytes: &[u8]) -> BTreeSet<Marker> {
+    let windows = bytes.windows(size_of::<Marker>());
+    let marked = windows.filter(|window| window[0] == MARKS[0] && window.starts_with(MARKS));
+    marked.map(|window| window.try_into().expect("as long as a marker")).collect()
+}
 
 pub struct Open {
     pub ring: Arc<Ring>,
@@ -80,8 +92,8 @@ pub enum Leaves {
     Evicted,
 }
 
-#[derive(Default)]
 pub struct Clip {
+    pub marker: Marker,
     pub pieces: Vec<Said<Vec<u8>>>,
     /// Its fact, once it was listed, and behind how many events.
     pub closed: Option<(Vec<u8>, usize)>,
@@ -92,6 +104,11 @@ pub struct Clip {
 }
 
 impl Clip {
+    fn new(marker: Marker) -> Clip {
+        let (pieces, states) = (Vec::new(), Vec::new());
+        Clip { marker, pieces, closed: None, states, leaves: None, wiped: None }
+    }
+
     /// The states that a cut may leave.
     pub fn possible_states(&self, events: usize) -> Vec<ClipState> {
         let (acknowledged, states) = possible(&self.states, events);
@@ -149,6 +166,7 @@ impl History {
 
 /// The script, under way.
 struct Script<'a> {
+    seed: u64,
     open: Open,
     disk: &'a Arc<Disk>,
     dice: Dice,
@@ -160,6 +178,7 @@ struct Script<'a> {
 /// Plays so many steps; the same ones again with the same seed.
 pub fn play(disk: &Arc<Disk>, seed: u64, steps: u64) -> History {
     let mut script = Script {
+        seed,
         open: Open::on(disk),
         disk,
         dice: Dice::new(seed),
@@ -205,7 +224,12 @@ impl Script<'_> {
     }
 
     fn clip(&mut self, clip: ClipId) -> &mut Clip {
-        self.history.clips.entry(clip).or_default()
+        let seed = self.seed;
+        self.history.clips.entry(clip).or_insert_with(|| {
+            let digest = blake3::hash(format!("{seed} {clip}").as_bytes());
+            let marker = [MARKS, &digest.as_bytes()[..4]].concat();
+            Clip::new(marker.try_into().expect("as long as a marker"))
+        })
     }
 
     fn append(&mut self) {
@@ -217,7 +241,11 @@ impl Script<'_> {
         let length = SAMPLE_BYTES * (1 + self.dice.roll(units) as usize);
         let mut dice = Dice::new(self.dice.roll(1 << 30));
         let word = dice.roll(1 << 30).to_le_bytes();
-        let data: Vec<u8> = (0..length).map(|at| word[at % 4] ^ (at / 4) as u8).collect();
+        let mut data: Vec<u8> = (0..length).map(|at| word[at % 4] ^ (at / 4) as u8).collect();
+        let marker = self.clip(id).marker;
+        for sample in data.chunks_mut(SAMPLE_BYTES) {
+            sample[..marker.len()].copy_from_slice(&marker);
+        }
         let chunk = NewChunk {
             clip: id,
             stream: StreamNumber(stream as u32 + 1),
