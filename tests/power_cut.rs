@@ -35,7 +35,7 @@ const THREADS: usize = 2;
 /// A line on how far it is comes so often, in events.
 const TELL_EVENTS: usize = 20;
 /// The samples of clips that something became of so many events before a cut are all compared
-/// after it, and so are those of two others, in turns; of the rest only the facts are. Behind each
+/// after it, and so are those of another one, in turns; of the rest only the facts are. Behind each
 /// event one cut is followed by a comparison of everything.
 const EVENTS_COMPARED: usize = 4;
 /// Times that the power goes after a kill, while the ring is opened again or right behind it.
@@ -148,11 +148,11 @@ impl Cut<'_> {
         let purging = |clip| matches!(told.states.get(clip), Some(ClipState::Purging { .. }));
         let readable: Vec<&ClipId> = told.closed.keys().filter(|clip| !purging(clip)).collect();
         let count = readable.len().max(1) as u64;
-        let turns = [self.turn % count, (self.turn + count / 2) % count];
+        let turn = self.turn % count;
         for (clip, number) in readable.into_iter().zip(0..) {
             let known = &self.history.clips[clip];
             let touched = known.is_touched(self.events, EVENTS_COMPARED);
-            if touched || turns.contains(&number) || self.turn == 1 {
+            if touched || number == turn || self.turn == 1 {
                 self.check_samples_of(open, *clip, known, &told.closed[clip]);
             }
         }
