@@ -715,6 +715,9 @@ impl Round {
     /// Goes on with what is on a disk: the model takes over what is allowed to be there.
     fn take_over(&mut self, image: Image, crashed: bool) {
         let mut given_up = self.opened(image, crashed);
+        let lost = self.open.opening.chunks_lost;
+        let excused = self.plan.fails || self.plan.rots;
+        assert!(excused || lost == 0, "{lost} chunks are told lost, and nothing has rotted");
         let told = self.told();
         given_up.extend(&told.gone);
         let mut clips = std::mem::take(&mut self.naive.clips);

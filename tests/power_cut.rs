@@ -71,6 +71,8 @@ impl Cut<'_> {
         self.check_blocks(disk);
         let waiting = disk.events();
         let open = Open::on(disk);
+        let lost = open.opening.chunks_lost;
+        assert_eq!(lost, 0, "{}: chunks are told lost, and nothing has rotted", self.place);
         self.check_facts(&open.told());
         self.check_samples(&open);
         self.check_wiped(&disk.log()[waiting..]);

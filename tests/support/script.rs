@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reelfs::device::Device;
-use reelfs::ring::{ClipState, NewChunk, Reason, Ring, Settings, Writer};
+use reelfs::ring::{ClipState, NewChunk, Opening, Reason, Ring, Settings, Writer};
 use reelfs::units::{ClipId, StreamNumber, WallTime};
 
 use crate::support::disk::{Dice, Disk};
@@ -37,6 +37,7 @@ pub fn markers(bytes: &[u8]) -> BTreeSet<Marker> {
 pub struct Open {
     pub ring: Arc<Ring>,
     pub writer: Writer,
+    pub opening: Opening,
     memory: Memory,
 }
 
@@ -47,9 +48,9 @@ impl Open {
         let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: true };
         let device: Arc<dyn Device> = disk.clone();
         let clock = Arc::new(Still::at(2_000));
-        let (ring, writer, _) =
+        let (ring, writer, opening) =
             Ring::open(device, clock, &settings, Box::new(memory.clone())).expect("it opens");
-        Open { ring, writer, memory }
+        Open { ring, writer, opening, memory }
     }
 
     pub fn told(&self) -> Told {
