@@ -48,7 +48,9 @@ fn a_page_that_refuses_zeros_keeps_what_it_held_and_no_other_does() {
     let page = geometry.page_start(place.block, place.first_page + 4).0;
     *disk.refusing.lock().expect("nobody died") = Some(page..page + 4096);
     let before = open.ring.counters().write_errors;
-    open.writer.purge(clip, Reason::Deleted, true).expect("the rest takes them");
+    open.writer.purge(clip, Reason::Deleted, true).expect_err("it may be of the moment");
+    assert!(remains(&disk.image(), &geometry, &chunks) <= 4096, "the rest takes them");
+    open.writer.free(clip, true).expect("nothing more can be done");
     open.writer.sync().expect("the disk takes all else");
     assert!(open.ring.counters().write_errors > before);
     assert!(open.ring.contents(clip).is_err(), "it is gone");

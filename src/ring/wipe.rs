@@ -48,12 +48,12 @@ impl Writer {
     /// zeros if `wipe`, then gone. One that is in another state by then stays. Answers the space
     /// that it took.
     ///
-    /// A page that refuses the zeros while the device takes others keeps what it held: the log says
-    /// so, and its block is bad, that is not used any more.
+    /// A page that refuses the zeros when this is called again, while the device takes others, keeps
+    /// what it held: the log says so, and its block is bad, that is not used any more.
     ///
     /// # Errors
-    /// The device failed, or the ring is closed; the clip stays hidden, and purging goes on after
-    /// the next start.
+    /// The device failed, or a page refuses for the first time, or the ring is closed; the clip
+    /// stays hidden, and purging goes on when this is called again, also after the next start.
     pub fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
         let used = {
             let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
@@ -89,40 +89,46 @@ impl Writer {
         Err(failed(clip, io::Error::other("flushes fail meanwhile")))
     }
 
-    /// What refuses zeros takes none later either. Only where the device takes it that the blocks
-    /// are bad is it they that fail, and not all of it.
+    /// What refuses zeros twice takes none later either. Only where the device takes it that the
+    /// blocks are bad is it they that fail, and not all of it.
     fn give_up_blocks(&self, clip: ClipId, wiped: Wiped) -> Result<(), RingError> {
-        let (count, pages) = (wiped.refused.len() as u64, wiped.refused_pages);
-        let mut refused = wiped.refused;
-        {
-            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            refused.retain(|(block, _)| !shared.space.is_bad(*block));
+        let (pages, blocks) = (wiped.refused_pages, wiped.refused.len() as u64);
+        let known = || self.inner.wipes_refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages == 0 {
+            known().remove(&clip);
+            return Ok(());
         }
+        let is_first = known().insert(clip);
+        let all_bad = self.accuse(wiped.refused)?;
+        let pages = Counted(pages, "page");
+        if is_first || !all_bad {
+            return Err(failed(clip, io::Error::other(format!("{pages} refused the zeros"))));
+        }
+        known().remove(&clip);
+        log::error!(
+            "ring: {pages} of clip {clip} refuse to be overwritten, and may still be read from the \
+             device: {} not used any more",
+            Counted(blocks, "block"),
+        );
+        Ok(())
+    }
+
+    /// Has the ledger say that these blocks are bad; false where it does not take that.
+    fn accuse(&self, mut refused: Vec<(BlockNumber, io::Error)>) -> Result<bool, RingError> {
+        let is_bad = |block: BlockNumber| {
+            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+            shared.space.is_bad(block)
+        };
+        refused.retain(|(block, _)| !is_bad(*block));
+        let blocks: Vec<BlockNumber> = refused.iter().map(|(block, _)| *block).collect();
         let mut refused = refused.into_iter().peekable();
         while refused.peek().is_some() {
-            let blocks: Vec<BlockNumber> = refused
-                .by_ref()
-                .take(BAD_AT_ONCE)
-                .map(|(block, error)| {
-                    self.send(Request::Suspect { block, error });
-                    block
-                })
-                .collect();
-            self.sync()?;
-            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            if !blocks.iter().all(|block| shared.space.is_bad(*block)) {
-                return Err(failed(clip, io::Error::other("the device takes no zeros")));
+            for (block, error) in refused.by_ref().take(BAD_AT_ONCE) {
+                self.send(Request::Suspect { block, error });
             }
+            self.sync()?;
         }
-        if pages > 0 {
-            log::error!(
-                "ring: {} of clip {clip} refuse to be overwritten, and may still be read from the \
-                 device: {} not used any more",
-                Counted(pages, "page"),
-                Counted(count, "block"),
-            );
-        }
-        Ok(())
+        Ok(blocks.into_iter().all(is_bad))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one thread that writes, and the handle through which work reaches it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -78,6 +79,8 @@ pub(super) struct Inner {
     pub shared: Arc<RwLock<Shared>>,
     pub device: Arc<dyn Device>,
     pub superblock: Superblock,
+    /// Clips of which a page has refused its zeros once.
+    pub wipes_refused: Mutex<BTreeSet<ClipId>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,6 +102,7 @@ impl Writer {
             shared: core.shared.clone(),
             device: core.device.clone(),
             superblock: core.superblock.clone(),
+            wipes_refused: Mutex::default(),
             thread: Mutex::new(None),
         };
         let mut turn = Turn { core, queued, flush_interval, complained: None };
