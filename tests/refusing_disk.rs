@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{ClipState, Geometry, Reason, Refused};
@@ -375,4 +376,50 @@ fn one_copy_of_the_ledger_alone_carries_what_the_other_refuses() {
         open_ring.writer.close().expect("one copy is enough");
         open(device.clone()).writer.close().expect("one copy is enough");
     }
+}
+
+#[test]
+fn a_disk_that_is_away_for_a_moment_while_a_clip_is_wiped_leaves_none_of_its_samples() {
+    let mut gone = 0;
+    for round in 0..30 {
+        let disk = formatted(24 * MIB);
+        let device = Fickle::over(disk.clone(), Vec::new());
+        let open = opened::open(device.clone());
+        let clip = open.writer.new_clip();
+        for seed in 0..60 {
+            open.append(1, clip, &samples(seed, 120_000)).expect("there is room in the queue");
+        }
+        open.writer.end_clip(clip, 0, None);
+        open.writer.sync().expect("the disk is in order");
+        let chunks = open.ring.contents(clip).expect("it opens").chunks;
+        let geometry = geometry(&disk);
+        disk.slowness.store(300, Ordering::Relaxed);
+        let pulled = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5 * round));
+            device.pulled.store(true, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            device.pulled.store(false, Ordering::SeqCst);
+        });
+        let purged = open.writer.purge(clip, Reason::Deleted, true);
+        pulled.join().expect("no panic");
+        disk.slowness.store(0, Ordering::Relaxed);
+        if purged.is_err() {
+            open.writer.sync().expect("the disk is back");
+            open.writer.free(clip, true).expect("the disk is back");
+        } else {
+            gone += 1;
+        }
+        for chunk in &chunks {
+            let place = &chunk.place;
+            let page = geometry.page_start(place.block, place.first_page).0;
+            let mut bytes = vec![0; (place.header_length + place.data_length) as usize];
+            bytes.resize(bytes.len().next_multiple_of(PAGE as usize), 0);
+            disk.image().read(page, &mut bytes);
+            let samples = &bytes[place.header_length as usize..];
+            assert!(samples.iter().all(|byte| *byte == 0), "round {round}: chunk at {page}");
+        }
+        assert_eq!(open.ring.usage().bad_blocks, 0, "round {round}: it was away");
+        open.writer.close().expect("it closes");
+    }
+    assert!(gone > 0, "every wipe met it");
 }

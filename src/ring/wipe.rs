@@ -19,6 +19,10 @@ const WIPES_MAX: usize = 3;
 /// Blocks that are called bad with one flush: fewer than make the writer pause.
 const BAD_AT_ONCE: usize = 8;
 
+/// Pages that may refuse before those beside one that does are not tried one by one any more: each
+/// may take a dying disk seconds.
+const REFUSED_SINGLY_MAX: u64 = 256;
+
 /// What overwriting a clip came to.
 #[derive(Debug, Default)]
 pub(super) struct Wiped {
@@ -26,6 +30,8 @@ pub(super) struct Wiped {
     pub refused: Vec<(BlockNumber, io::Error)>,
     /// How many pages refuse.
     refused_pages: u64,
+    /// The device went on the way: there may be more to wipe, and nothing is said of any block.
+    pub is_away: bool,
 }
 
 impl Writer {
@@ -48,8 +54,8 @@ impl Writer {
     /// zeros if `wipe`, then gone. One that is in another state by then stays. Answers the space
     /// that it took.
     ///
-    /// A page that refuses the zeros when this is called again, while the device takes others, keeps
-    /// what it held: the log says so, and its block is bad, that is not used any more.
+    /// A page that refuses the zeros when this is called again, while the device takes others,
+    /// keeps what it held: the log says so, and its block is bad and not used any more.
     ///
     /// # Errors
     /// The device failed, or a page refuses for the first time, or the ring is closed; the clip
@@ -81,6 +87,9 @@ impl Writer {
         for _ in 0..WIPES_MAX {
             let before = flush_errors();
             let wiped = wipe(&*inner.device, &inner.superblock, &inner.shared, clip);
+            if wiped.is_away {
+                return Err(failed(clip, io::ErrorKind::NotConnected.into()));
+            }
             self.sync()?;
             if flush_errors() == before {
                 return self.give_up_blocks(clip, wiped);
@@ -150,6 +159,10 @@ pub(super) fn wipe(
     let mut wiped = Wiped::default();
     for extent in record.iter().flat_map(|record| &record.extents) {
         wiped.wipe_extent(device, superblock, extent);
+        if !device.is_present() {
+            wiped.is_away = true;
+            break;
+        }
     }
     if wiped.refused_pages > 0 {
         let mut state = shared.write().unwrap_or_else(PoisonError::into_inner);
@@ -196,17 +209,24 @@ impl Wiped {
         keep: usize,
     ) {
         let page_bytes = PAGE_BYTES as usize;
-        if blank(device, start, pages as usize * page_bytes, keep).is_ok() {
-            return;
+        let together = blank(device, start, pages as usize * page_bytes, keep);
+        let Err(error) = together else { return };
+        if self.refused_pages >= REFUSED_SINGLY_MAX {
+            return self.refuse(block, u64::from(pages), error);
         }
         for page in keep / page_bytes..pages as usize {
             let at = start + ByteCount((page * page_bytes) as u64);
             let kept = keep.saturating_sub(page * page_bytes);
-            let Err(error) = blank(device, at, page_bytes, kept) else { continue };
-            self.refused_pages += 1;
-            if self.refused.last().is_none_or(|(last, _)| *last != block) {
-                self.refused.push((block, error));
+            if let Err(error) = blank(device, at, page_bytes, kept) {
+                self.refuse(block, 1, error);
             }
+        }
+    }
+
+    fn refuse(&mut self, block: BlockNumber, pages: u64, error: io::Error) {
+        self.refused_pages += pages;
+        if self.refused.last().is_none_or(|(last, _)| *last != block) {
+            self.refused.push((block, error));
         }
     }
 }

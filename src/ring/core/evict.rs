@@ -63,6 +63,9 @@ impl Core {
         self.interpreter.news(&News::StateSet { clip, state });
         self.flush_facts()?;
         let wiped = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip);
+        if wiped.is_away {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         if let Some((block, error)) = wiped.refused.first() {
             log::error!("ring: clip {clip} is not wiped, and not evicted: block {block}: {error}");
             return Ok(false);
