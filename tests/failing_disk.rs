@@ -226,6 +226,31 @@ fn a_block_that_refuses_a_read_again_and_again_is_left_when_it_is_full() {
 }
 
 #[test]
+fn a_disk_that_reads_much_of_it_not_for_a_moment_loses_few_blocks() {
+    let disk = formatted(32 * MIB);
+    let first = open(&disk);
+    let clips: Vec<ClipId> = (0..20).map(|seed| first.clip(&samples(seed, 600_000))).collect();
+    let place = |clip: &ClipId| first.ring.contents(*clip).expect("closed").chunks[0].place;
+    let places: Vec<_> = clips.iter().map(place).collect();
+    let geometry = first.ring.superblock().geometry;
+    let range = geometry.blocks_start.0..32 * MIB - MIB;
+    for _ in 0..3 {
+        disk.fail(Fault { operation: Operation::Read, range: range.clone(), left: u64::MAX });
+        for (clip, place) in clips.iter().zip(&places) {
+            assert!(first.ring.read(*clip, place, 0..9).is_err());
+        }
+        first.writer.sync().expect("the disk takes writes");
+        disk.heal();
+        for (clip, seed) in clips.iter().zip(0..) {
+            assert_eq!(first.samples(*clip), samples(seed, 600_000));
+        }
+        first.writer.sync().expect("the disk takes writes");
+    }
+    assert_eq!(first.ring.usage().bad_blocks, 4);
+    first.writer.close().expect("it closes");
+}
+
+#[test]
 fn a_fact_that_no_page_can_hold_is_refused_and_the_ring_goes_on() {
     let disk = formatted(16 * MIB);
     let open = open(&disk);

@@ -188,6 +188,8 @@ pub(super) struct Core {
     pub(super) copies_owed: BTreeMap<StreamNumber, Vec<OwedCopy>>,
     /// Blocks that have refused a write since the last flush.
     pub(super) suspects: Vec<BlockNumber>,
+    /// When blocks were called bad lately because they can't be read.
+    pub(super) unread_at: Vec<Instant>,
     /// Bad blocks that the log has not told of, and when it last did.
     pub(super) bad_untold: Vec<BlockNumber>,
     pub(super) bad_told: Option<Instant>,
@@ -248,6 +250,7 @@ impl Core {
             blocks_taken: 0,
             copies_owed: BTreeMap::new(),
             suspects: Vec::new(),
+            unread_at: Vec::new(),
             bad_untold: Vec::new(),
             bad_told: None,
             full: None,

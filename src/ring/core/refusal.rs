@@ -19,6 +19,11 @@ const SUSPECTS_MAX: usize = 16;
 const FAILURES_MAX: u64 = 2;
 /// Between two lines in the log about a device that fails.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
+/// So many blocks become bad because they can't be read, at most, ...
+const UNREAD_MAX: usize = 4;
+/// ... in this time: where more can't, it is the disk that is in trouble, perhaps for a moment, and
+/// a ring must not lose all its blocks for that.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(600);
 /// Between two lines in the log about blocks that are bad, ...
 const BAD_INTERVAL: Duration = Duration::from_secs(60);
 /// ... and how many of them it names.
@@ -93,7 +98,13 @@ impl Core {
         let mut suspects = std::mem::take(&mut self.suspects);
         let unreadable = self.unreadable();
         self.state_mut().unreadable.retain(|block| !unreadable.contains(block));
-        suspects.extend(unreadable);
+        self.unread_at.retain(|at| at.elapsed() < UNREAD_INTERVAL);
+        // The rest is met again, if it is they.
+        let some = UNREAD_MAX.saturating_sub(self.unread_at.len());
+        for block in unreadable.into_iter().take(some) {
+            self.unread_at.push(Instant::now());
+            suspects.push(block);
+        }
         self.pending.extend(suspects.iter().map(|&block| Fact::Bad { block }));
         suspects
     }
