@@ -58,8 +58,10 @@ impl Walk<'_> {
             return Ok(None);
         };
         let fixed = &header.fixed;
+        // Each chunk before this one takes a page at least, and so does the block's header.
         if fixed.life != self.life
             || fixed.number_in_block != self.number
+            || fixed.number_in_block >= self.page
             || self.predecessor.is_some_and(|checksum| checksum != fixed.predecessor)
         {
             return Ok(None);
