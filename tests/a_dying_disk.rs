@@ -51,6 +51,16 @@ struct Bench {
 }
 
 impl Bench {
+    /// With 20 seconds of a camera, in clips of ten, of which each piece is there once.
+    fn with_yard(mebibytes: u64) -> Bench {
+        let mut bench = Bench::new(mebibytes);
+        bench.site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+        let noise = ["-vf", "noise=alls=40:allf=t+u", "-qp", "36"];
+        let file = clips::footage(&bench.site.path(""), "yard.mp4", 20, &noise);
+        bench.site.import("yard", "2026-03-01T12:00:00Z", &file);
+        bench
+    }
+
     /// With an empty ring of so many MiB.
     fn new(mebibytes: u64) -> Bench {
         let site = Site::without_ring();
@@ -264,11 +274,7 @@ fn page_of_samples(bench: &Bench, clip: &[u8]) -> (usize, u64) {
 
 #[test]
 fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
-    let mut bench = Bench::new(32);
-    bench.site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
-    let noise = ["-vf", "noise=alls=40:allf=t+u", "-qp", "36"];
-    let file = clips::footage(&bench.site.path(""), "yard.mp4", 20, &noise);
-    bench.site.import("yard", "2026-03-01T12:00:00Z", &file);
+    let mut bench = Bench::with_yard(32);
     let mount = bench.site.mount();
     let clip = mount.join("2026-03-01/yard/12-00-00.mp4");
     let neighbour = mount.join("2026-03-01/yard/12-00-10.mp4");
@@ -317,11 +323,7 @@ fn a_place_that_cannot_be_read_is_an_error_there_and_nowhere_else() {
 #[test]
 fn a_scrub_tells_how_far_it_is_and_finds_what_cannot_be_read() {
     const BLOCKS_MIN: f64 = 8.0;
-    let mut bench = Bench::new(16);
-    bench.site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
-    let noise = ["-vf", "noise=alls=40:allf=t+u", "-qp", "36"];
-    let file = clips::footage(&bench.site.path(""), "yard.mp4", 20, &noise);
-    bench.site.import("yard", "2026-03-01T12:00:00Z", &file);
+    let mut bench = Bench::with_yard(16);
     let daemon = bench.site.run();
     let clip = bench.site.mount().join("2026-03-01/yard/12-00-00.mp4");
     let whole = fs::read(&clip).expect("a clip");

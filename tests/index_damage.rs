@@ -697,8 +697,9 @@ fn seed_of_now() -> u64 {
     now.as_nanos() as u64 >> 10 & 0xffff_ffff
 }
 
-#[test]
-fn a_damaged_index_costs_no_byte_no_listing_and_no_frame() {
+/// Plays rounds while a recorder is at work; each says what it was. Answers how many there were,
+/// with what they were played on.
+fn in_rounds(mut play: impl FnMut(&mut Torture, u64, &mut Dice) -> String) -> (u64, Torture) {
     let rounds = number("REELFS_ROUNDS").unwrap_or(ROUNDS);
     let seed = number("REELFS_SEED").unwrap_or_else(seed_of_now);
     println!("REELFS_SEED={seed} reruns this");
@@ -714,49 +715,37 @@ fn a_damaged_index_costs_no_byte_no_listing_and_no_frame() {
             // A round of its own can be told from the line; all of them replay from the seed.
             let mut dice = Dice::new(seed.wrapping_add(round));
             let before = worst.chunks.load(Ordering::Relaxed);
-            let told = torture.round(&mut dice);
+            let round_began = Instant::now();
+            let told = play(&mut torture, round, &mut dice);
             let chunks = worst.recorded_since(before);
             assert!(!recording.is_finished(), "recording has ended");
-            println!("round {round}: {told}; {chunks} chunks recorded");
+            let took = round_began.elapsed();
+            println!("round {round}: {told}; {chunks} chunks recorded in {took:?}");
         }
     });
-    println!("{:?}; the index answered {} times", began.elapsed(), torture.answered);
+    println!("{:?}", began.elapsed());
     worst.check();
+    (rounds, torture)
+}
+
+#[test]
+fn a_damaged_index_costs_no_byte_no_listing_and_no_frame() {
+    let (rounds, torture) = in_rounds(|torture, _, dice| torture.round(dice));
+    println!("the index answered {} times", torture.answered);
     assert!(torture.answered > 0 || rounds < ROUNDS, "the index never worked at all");
     println!("torture: index rounds={rounds} cuts=0 failures=0");
 }
 
 #[test]
 fn an_index_whose_thread_dies_at_work_costs_no_byte_no_listing_and_no_frame() {
-    let rounds = number("REELFS_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("REELFS_SEED").unwrap_or_else(seed_of_now);
-    println!("REELFS_SEED={seed} reruns this");
-    hush_the_index();
-    let mut torture = Torture::new();
-    let (stop, worst) = (AtomicBool::new(false), Worst::default());
-    let writer = torture.recording.writer.clone();
-    let began = Instant::now();
     let mut deaths = 0;
-    std::thread::scope(|scope| {
-        let recording = scope.spawn(|| record(&writer, &stop, &worst));
-        let _stop = StopAtEnd(&stop);
-        for round in 0..rounds {
-            let mut dice = Dice::new(seed.wrapping_add(round));
-            let fate = Fate::choose(round, &mut dice);
-            let before = worst.chunks.load(Ordering::Relaxed);
-            let round_began = Instant::now();
-            torture.death(fate, &mut dice);
-            let chunks = worst.recorded_since(before);
-            assert!(!recording.is_finished(), "recording has ended");
-            println!(
-                "round {round}: {fate:?}; {chunks} chunks recorded in {:?}",
-                round_began.elapsed()
-            );
-            deaths += u64::from(fate.is_fatal());
-        }
+    let (rounds, _) = in_rounds(|torture, round, dice| {
+        let fate = Fate::choose(round, dice);
+        torture.death(fate, dice);
+        deaths += u64::from(fate.is_fatal());
+        format!("{fate:?}")
     });
-    println!("{deaths} deaths in {:?}", began.elapsed());
-    worst.check();
+    println!("{deaths} deaths");
     println!("torture: index target=thread rounds={rounds} cuts=0 failures=0");
 }
 

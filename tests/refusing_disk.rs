@@ -385,13 +385,7 @@ fn a_disk_that_is_away_for_a_moment_while_a_clip_is_wiped_leaves_none_of_its_sam
         let disk = formatted(24 * MIB);
         let device = Fickle::over(disk.clone(), Vec::new());
         let open = opened::open(device.clone());
-        let clip = open.writer.new_clip();
-        for seed in 0..60 {
-            open.append(1, clip, &samples(seed, 120_000)).expect("there is room in the queue");
-        }
-        open.writer.end_clip(clip, 0, None);
-        open.writer.sync().expect("the disk is in order");
-        let chunks = open.ring.contents(clip).expect("it opens").chunks;
+        let (clip, chunks) = open.long_clip(60, 120_000);
         let geometry = geometry(&disk);
         disk.slowness.store(300, Ordering::Relaxed);
         let pulled = std::thread::spawn(move || {

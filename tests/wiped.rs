@@ -3,14 +3,13 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reelfs::ring::{BlockUse, ClipChunk, ClipState, Geometry, Inspection, Reason};
-use reelfs::units::{BlockNumber, ClipId};
+use reelfs::units::BlockNumber;
 use support::disk::{Dice, Disk, Image};
-use support::opened::{Open, formatted, open, samples};
+use support::opened::{formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
 
@@ -26,23 +25,11 @@ fn remains(image: &Image, geometry: &Geometry, chunks: &[ClipChunk]) -> usize {
     chunks.iter().map(left).sum()
 }
 
-/// A clip of 60 chunks in several blocks, with its chunks.
-fn wiped_clip(disk: &Arc<Disk>) -> (Open, ClipId, Vec<ClipChunk>) {
-    let open = open(disk.clone());
-    let clip = open.writer.new_clip();
-    for seed in 0..60 {
-        open.append(1, clip, &samples(seed, 120_000)).expect("there is room in the queue");
-    }
-    open.writer.end_clip(clip, 0, None);
-    open.writer.sync().expect("the disk is in order");
-    let chunks = open.ring.contents(clip).expect("it opens").chunks;
-    (open, clip, chunks)
-}
-
 #[test]
 fn a_page_that_refuses_zeros_keeps_what_it_held_and_no_other_does() {
     let disk = formatted(24 * MIB);
-    let (open, clip, chunks) = wiped_clip(&disk);
+    let open = open(disk.clone());
+    let (clip, chunks) = open.long_clip(60, 120_000);
     let geometry = open.ring.superblock().geometry;
     let place = &chunks[20].place;
     let page = geometry.page_start(place.block, place.first_page + 4).0;
@@ -69,7 +56,8 @@ fn a_page_that_refuses_zeros_keeps_what_it_held_and_no_other_does() {
 #[test]
 fn where_no_page_takes_zeros_the_clip_is_still_to_be_purged() {
     let disk = formatted(24 * MIB);
-    let (open, clip, chunks) = wiped_clip(&disk);
+    let open = open(disk.clone());
+    let (clip, chunks) = open.long_clip(60, 120_000);
     let geometry = open.ring.superblock().geometry;
     *disk.refusing.lock().expect("nobody died") = Some(0..24 * MIB);
     open.writer.purge(clip, Reason::Deleted, true).expect_err("nothing takes them");

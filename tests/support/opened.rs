@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reelfs::device::Device;
 use reelfs::ring::{
-    FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, Writer, format,
+    ClipChunk, FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, Writer, format,
 };
 use reelfs::units::{ClipId, StreamNumber};
 
@@ -56,6 +56,19 @@ impl Open {
             self.writer.sync().expect("the disk is in order");
         }
         clip
+    }
+
+    /// A closed clip of chunks that were flushed together, with its chunks: number `n` is of
+    /// `samples(n, chunk_length)`.
+    pub fn long_clip(&self, chunks: u64, chunk_length: usize) -> (ClipId, Vec<ClipChunk>) {
+        let clip = self.writer.new_clip();
+        for number in 0..chunks {
+            let data = samples(number, chunk_length);
+            self.append(1, clip, &data).expect("there is room in the queue");
+        }
+        self.writer.end_clip(clip, 0, None);
+        self.writer.sync().expect("the disk is in order");
+        (clip, self.ring.contents(clip).expect("it opens").chunks)
     }
 
     /// A closed clip of one chunk.
