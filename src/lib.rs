@@ -17,6 +17,7 @@
 //! | [`mod@import`] | existing mp4 files in |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
 //! | [`mount`] | FUSE requests in, tree and pieces out; the only room that knows fuser and errno |
+//! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
 //! | [`camera`] | RTSP in, samples out; the only room that knows retina |
 //! | [`purge`] | carries expiry out, in the background |
@@ -105,6 +106,7 @@ pub mod daemon;
 pub mod device;
 pub mod import;
 pub mod index;
+pub mod library;
 pub mod mount;
 pub mod mp4;
 pub mod purge;

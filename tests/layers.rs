@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 22] = [
+const ROOMS: [&[&str]; 23] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
     &["cli"],
     &["config"],
     &["mount"],
+    &["library"],
     &["recorder"],
     &["camera"],
     &["purge"],

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use reelfs::mount::{
-    Attribute, Bytes, Mounted, OpenFile, Options, Snapshot, Source, SourceError, mount,
+use reelfs::library::{
+    Attribute, Bytes, Changes, Footage, Library, LibraryError, OpenFile, Snapshot, Watcher,
 };
+use reelfs::mount::{Mounted, Options, mount};
 use reelfs::ring::Usage;
 use reelfs::segment::NameForm;
 use reelfs::units::{BootTime, ByteCount, ClipId, NANOS_PER_SECOND, Sequence, WallTime};
@@ -71,29 +72,29 @@ impl OpenFile for Clip {
         self.bytes.len() as u64
     }
 
-    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, SourceError> {
+    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {
         self.gate.pass();
         assert!(!self.panics, "as a test");
         if self.evicted.load(Ordering::SeqCst) {
-            return Err(SourceError::Gone);
+            return Err(LibraryError::Gone);
         }
         let range = offset..offset + u64::from(length);
         if self.damaged_at.is_some_and(|at| range.contains(&at)) {
-            return Err(SourceError::Damaged("checksum".to_owned()));
+            return Err(LibraryError::Damaged("checksum".to_owned()));
         }
         Ok(Box::new(&self.bytes[range.start as usize..range.end as usize]))
     }
 }
 
-impl Source for Memory {
-    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, SourceError> {
+impl Footage for Memory {
+    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
         let clips = self.clips.lock().expect("no panic");
-        let file = clips.get(&clip).ok_or(SourceError::Gone)?;
+        let file = clips.get(&clip).ok_or(LibraryError::Gone)?;
         Ok(Arc::clone(file) as Arc<dyn OpenFile>)
     }
 
     /// The whole content shifts as it grows: every byte says how long the file is.
-    fn snapshot(&self, _camera: &str) -> Result<Option<Snapshot>, SourceError> {
+    fn snapshot(&self, _camera: &str) -> Result<Option<Snapshot>, LibraryError> {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         let growing = *self.growing.lock().expect("no panic");
         Ok(growing.map(|growths| Snapshot {
@@ -109,26 +110,6 @@ impl Source for Memory {
         growing.iter().map(|_| "a".to_owned()).collect()
     }
 
-    fn remove(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.removed.lock().expect("no panic").push(clip);
-        Ok(())
-    }
-
-    fn restore(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.restored.lock().expect("no panic").push(clip);
-        Ok(())
-    }
-
-    fn purge(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.purged.lock().expect("no panic").push(clip);
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), SourceError> {
-        self.syncs.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
     fn usage(&self) -> Usage {
         let gib = |count: u64| ByteCount(count << 30);
         let (size, used, expiring, free) = (gib(10), gib(7), gib(1), gib(3));
@@ -142,6 +123,28 @@ impl Source for Memory {
 
     fn status_json(&self) -> Vec<u8> {
         format!("{{\"filler\": \"{}\", \"last\": true}}\n", "x".repeat(70_000)).into_bytes()
+    }
+}
+
+impl Changes for Memory {
+    fn remove(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.removed.lock().expect("no panic").push(clip);
+        Ok(())
+    }
+
+    fn restore(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.restored.lock().expect("no panic").push(clip);
+        Ok(())
+    }
+
+    fn purge(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.purged.lock().expect("no panic").push(clip);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), LibraryError> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 }
 
@@ -222,7 +225,7 @@ fn empty_tree() -> Arc<RwLock<Tree>> {
 
 fn mount_at(path: &Path, tree: &Arc<RwLock<Tree>>, memory: &Arc<Memory>) -> Mounted {
     let options = Options { allow_other: false, source_name: "a label".to_owned() };
-    let source = Arc::clone(memory) as Arc<dyn Source>;
+    let source = Arc::clone(memory) as Arc<dyn Library>;
     mount(path, &options, Arc::clone(tree), source).expect("a mount; this needs root and /dev/fuse")
 }
 
@@ -605,7 +608,7 @@ fn an_unmount_ends_while_somebody_has_a_file_open() {
 fn a_mount_that_is_alive_is_not_replaced() {
     let rig = Rig::new();
     let options = Options { allow_other: false, source_name: "x".to_owned() };
-    let source = Arc::clone(&rig.memory) as Arc<dyn Source>;
+    let source = Arc::clone(&rig.memory) as Arc<dyn Library>;
     let refused = mount(&rig.path(""), &options, empty_tree(), source).err().expect("taken");
     assert!(refused.to_string().contains("fuse.reelfs is already mounted"), "{refused}");
     assert!(rig.mounted().is_alive());

@@ -13,7 +13,7 @@ mod scribe;
 
 pub use attributes::attributes;
 pub use enrol::{Enrolment, enrol, retire};
-pub use file::ClipFile;
+pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
 pub use scribe::{Listener, Scribe};
 

@@ -169,6 +169,15 @@ impl Catalogue {
         }
     }
 
+    /// The name under which a clip is shown: the one that was in force when it began.
+    #[must_use]
+    pub fn camera_of(&self, clip: &Clip) -> String {
+        self.stream(clip.stream).map_or_else(
+            || format!("stream-{}", clip.stream),
+            |stream| stream.name_at(clip.fact.start).to_owned(),
+        )
+    }
+
     /// What is known of a stream.
     #[must_use]
     pub fn stream(&self, stream: StreamNumber) -> Option<&StreamFact> {

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::archive::{Archive, Listener};
 use crate::catalogue::{Catalogue, Change, Clip};
+use crate::library::Watcher;
 use crate::mount::Notifier;
 use crate::mp4;
 use crate::ring::ClipState;
@@ -51,15 +52,20 @@ impl Listener for TreeKeeper {
     }
 
     fn flush_due(&mut self) {
-        self.ticks.send_modify(|tick| *tick = tick.wrapping_add(1));
+        tick(&self.ticks);
     }
+}
+
+/// Asks every recorder to hand over what it holds.
+pub(super) fn tick(ticks: &watch::Sender<u64>) {
+    ticks.send_modify(|tick| *tick = tick.wrapping_add(1));
 }
 
 impl TreeKeeper {
     fn list(&self, id: ClipId) {
         let found = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            catalogue.clip(id).map(|clip| (clip.fact.clone(), camera_of(&catalogue, clip)))
+            catalogue.clip(id).map(|clip| (clip.fact.clone(), catalogue.camera_of(clip)))
         };
         let Some((fact, camera)) = found else { return };
         let size = match mp4::size(&fact) {
@@ -128,13 +134,4 @@ impl TreeKeeper {
             archive.forget(clip.id);
         }
     }
-}
-
-/// The name under which a clip is listed: the one that was in force when it began.
-pub(super) fn camera_of(catalogue: &Catalogue, clip: &Clip) -> String {
-    let stream = catalogue.stream(clip.stream);
-    stream.map_or_else(
-        || format!("stream-{}", clip.stream),
-        |stream| stream.name_at(clip.fact.start).to_owned(),
-    )
 }

@@ -10,7 +10,6 @@ mod owner;
 mod reporter;
 mod running;
 mod scrub;
-mod source;
 mod streams;
 mod tables;
 
@@ -27,6 +26,7 @@ use crate::clock::{Clock, ClockGuard, KnownTime, SystemClock};
 use crate::config::{Config, ConfigError, keys};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
+use crate::library::RingLibrary;
 use crate::mount::{self, MountError};
 use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
@@ -37,7 +37,6 @@ use listener::{Later, TreeKeeper};
 use owner::RingOwner;
 use reporter::Reporter;
 use running::{Running, View};
-use source::Library;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
@@ -289,14 +288,15 @@ fn start(
         .map_err(|source| DaemonError::System { what: "threads for cameras", source })?;
     let reporter = Arc::new(Reporter::new(config, store));
     let grace = i64::try_from(config.purge.grace.as_nanos()).unwrap_or(i64::MAX);
-    let library = Arc::new(Library {
+    let (told, ticks) = (reporter.clone(), store.ticks.clone());
+    let library = Arc::new(RingLibrary {
         archive: store.archive.clone(),
         device: store.device.clone(),
         writer: store.writer.clone(),
         clock: store.clock.clone(),
         grace_nanos: grace,
-        reporter: reporter.clone(),
-        ticks: store.ticks.clone(),
+        status_json: Box::new(move || told.json()),
+        ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
     });
     let view = View {
@@ -306,7 +306,7 @@ fn start(
             source_name: source_name(store),
         },
         tree: store.tree.clone(),
-        source: library,
+        library,
         later: store.later.clone(),
     };
     let mounted = view.mount()?;

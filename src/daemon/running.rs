@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 use super::DaemonError;
 use super::listener::Later;
 use super::reporter::{Parts, Reporter};
-use super::source::Library;
 use crate::clock::{Clock, SystemClock};
+use crate::library::{RingLibrary, Watcher};
 use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
 use crate::units::BootTime;
@@ -81,14 +81,14 @@ pub(super) struct View {
     pub path: PathBuf,
     pub options: mount::Options,
     pub tree: Arc<RwLock<Tree>>,
-    pub source: Arc<Library>,
+    pub library: Arc<RingLibrary>,
     pub later: Arc<Later>,
 }
 
 impl View {
     pub(super) fn mount(&self) -> Result<Mounted, MountError> {
-        let source: Arc<dyn mount::Source> = self.source.clone();
-        let mounted = mount::mount(&self.path, &self.options, self.tree.clone(), source)?;
+        let (tree, library) = (self.tree.clone(), self.library.clone());
+        let mounted = mount::mount(&self.path, &self.options, tree, library)?;
         let mut notifier = self.later.notifier.write().unwrap_or_else(PoisonError::into_inner);
         *notifier = Some(mounted.notifier());
         Ok(mounted)

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyXattr};
 
-use super::source::Attribute;
+use crate::library::Attribute;
 use crate::units::WallTime;
 use crate::view::{Node, NodeKind};
 

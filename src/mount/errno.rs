@@ -2,20 +2,20 @@
 
 use fuser::Errno;
 
-use super::source::SourceError;
+use crate::library::LibraryError;
 use crate::view::RemoveError;
 
 /// A file can't be opened. ESTALE makes the kernel look the name up again, so that who opens a
 /// clip by a cached name that has just left is told ENOENT.
-pub(super) fn of_open(error: &SourceError) -> Errno {
+pub(super) fn of_open(error: &LibraryError) -> Errno {
     match error {
-        SourceError::Gone => Errno::ESTALE,
-        SourceError::Damaged(_) | SourceError::Device(_) | SourceError::Closed => Errno::EIO,
+        LibraryError::Gone => Errno::ESTALE,
+        LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,
     }
 }
 
 /// A file that is open can't be read, whatever the reason: it is its own bytes or EIO.
-pub(super) fn of_read(_error: &SourceError) -> Errno {
+pub(super) fn of_read(_error: &LibraryError) -> Errno {
     Errno::EIO
 }
 

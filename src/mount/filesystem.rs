@@ -194,7 +194,7 @@ impl Filesystem for Requests {
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
         guarded("statfs", || {
-            let usage = self.served.source.usage();
+            let usage = self.served.library.usage();
             let (size, free) = (usage.size.0 / PAGE_BYTES, usage.free.0 / PAGE_BYTES);
             // Inodes are not counted: 0 of 0, as Btrfs says it.
             let page = PAGE_BYTES as u32;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use fuser::{FileAttr, FileHandle};
 
 use super::lock;
-use super::source::OpenFile;
+use crate::library::OpenFile;
 
 /// How many may be open at once: as many as one process may have on Linux (`fs.nr_open`).
 const OPEN_MAX: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! FUSE requests in, tree and bytes out: the only room that knows fuser and errno.
 //!
 //! A thin adapter. What names and inodes stand for, the [`Tree`] knows; where bytes come from, a
-//! [`Source`]. What is decided here is how the kernel is talked to:
+//! [`Library`](crate::library::Library). What is decided here is how the kernel is talked to:
 //!
 //! - Closed clips never change. Their pages, names and attributes are cached for an hour, and a
 //!   [`Notifier`] says when one leaves. What is absent is not cached.
@@ -23,14 +23,12 @@ mod removal;
 mod served;
 mod session;
 mod snapshots;
-mod source;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use notifier::Notifier;
 pub use place::{MountError, prepare};
 pub use session::{Mounted, Options, mount};
-pub use source::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
 
 use crate::view::Tree;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fuser::INodeNo;
 
 use super::lock;
+use crate::library::Watcher;
 use crate::units::ClipId;
 use crate::view::{GoneDirectory, Moved, Place};
 
@@ -56,16 +57,16 @@ impl Waiting {
     }
 }
 
-impl Notifier {
+impl Watcher for Notifier {
     /// A clip has been listed. Absent names are not cached: only its directory has changed.
-    pub fn clip_closed(&self, place: &Place) {
+    fn clip_closed(&self, place: &Place) {
         self.tell(|waiting| {
             waiting.attributes.insert(place.parent);
         });
     }
 
     /// A clip is no longer listed.
-    pub fn clip_gone(&self, place: &Place) {
+    fn clip_gone(&self, place: &Place) {
         self.tell(|waiting| {
             waiting.forget_name(place.parent, place.clip.number(), &place.name);
             waiting.contents.insert(place.clip.number());
@@ -73,7 +74,7 @@ impl Notifier {
     }
 
     /// A clip has another place: in the trash, or out of it.
-    pub fn clip_moved(&self, moved: &Moved) {
+    fn clip_moved(&self, moved: &Moved) {
         self.tell(|waiting| {
             waiting.forget_name(moved.from.parent, moved.from.clip.number(), &moved.from.name);
             waiting.attributes.insert(moved.to.parent);
@@ -81,23 +82,25 @@ impl Notifier {
     }
 
     /// A name stands for another inode than the kernel believes.
-    pub fn name_changed(&self, parent: u64, inode: u64, name: &str) {
+    fn name_changed(&self, parent: u64, inode: u64, name: &str) {
         self.tell(|waiting| waiting.forget_name(parent, inode, name));
     }
 
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
-    pub fn clip_purged(&self, clip: ClipId) {
+    fn clip_purged(&self, clip: ClipId) {
         self.tell(|waiting| {
             waiting.contents.insert(clip.number());
         });
     }
 
     /// An emptied directory has been dropped.
-    pub fn directory_gone(&self, gone: &GoneDirectory) {
+    fn directory_gone(&self, gone: &GoneDirectory) {
         self.tell(|waiting| waiting.forget_name(gone.parent, gone.inode, &gone.name));
     }
+}
 
+impl Notifier {
     /// Waits until the kernel has been told everything so far; false where that takes longer than
     /// `limit`. Not to be called from a request.
     #[must_use]

@@ -3,8 +3,8 @@
 use fuser::Errno;
 
 use super::served::{STATUS_NAME, Served, log_failure};
-use super::source::SourceError;
 use super::{errno, read, write};
+use crate::library::{LibraryError, Watcher};
 use crate::units::ClipId;
 use crate::view::{NodeKind, ROOT, TRASH_NAME};
 
@@ -21,11 +21,11 @@ impl Served {
         let NodeKind::Clip { clip, .. } = node.ok_or(Errno::ENOENT)?.kind else {
             return Err(Errno::EISDIR);
         };
-        // No lock is held: the source may tell the tree itself.
-        let removed = if is_trash { self.source.purge(clip) } else { self.source.remove(clip) };
+        // No lock is held: the library may tell the tree itself.
+        let removed = if is_trash { self.library.purge(clip) } else { self.library.remove(clip) };
         match removed {
             // Whoever was quicker, it is gone now, as was asked.
-            Ok(()) | Err(SourceError::Gone) => {}
+            Ok(()) | Err(LibraryError::Gone) => {}
             Err(error) => {
                 log_failure("remove", &format!("clip {clip}"), &error);
                 return Err(Errno::EIO);
@@ -82,10 +82,10 @@ impl Served {
     }
 
     fn restore(&self, clip: ClipId) -> Result<(), Errno> {
-        if let Err(error) = self.source.restore(clip) {
+        if let Err(error) = self.library.restore(clip) {
             log_failure("restore", &format!("clip {clip}"), &error);
             return match error {
-                SourceError::Gone => Err(Errno::ENOENT),
+                LibraryError::Gone => Err(Errno::ENOENT),
                 _ => Err(Errno::EIO),
             };
         }

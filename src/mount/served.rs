@@ -11,8 +11,8 @@ use super::disk_queue::{DiskQueue, Pending};
 use super::handles::{Content, Handle, Handles};
 use super::notifier::Notifier;
 use super::snapshots::{Numbered, Snapshots};
-use super::source::{Attribute, OpenFile, Source, SourceError};
 use super::{errno, read};
+use crate::library::{Attribute, Library, LibraryError, OpenFile};
 use crate::units::ClipId;
 use crate::view::{NodeKind, ROOT, SERVED_BIT, Tree, growing_name, name_number};
 
@@ -29,7 +29,7 @@ const UNMADE_BIT: u64 = 1 << 61;
 /// See the [module](self).
 pub(super) struct Served {
     pub(super) tree: Arc<RwLock<Tree>>,
-    pub(super) source: Arc<dyn Source>,
+    pub(super) library: Arc<dyn Library>,
     pub(super) owner: Owner,
     pub(super) snapshots: Snapshots,
     pub(super) handles: Handles,
@@ -85,7 +85,7 @@ impl Served {
     }
 
     fn look_up_growing(self: &Arc<Self>, name: &str, reply: ReplyEntry) {
-        let cameras = self.source.growing_cameras();
+        let cameras = self.library.growing_cameras();
         let Some(camera) = cameras.into_iter().find(|camera| growing_name(camera) == name) else {
             return reply.error(Errno::ENOENT);
         };
@@ -93,7 +93,7 @@ impl Served {
             return give_entry(Ok(self.snapshot(&fresh)), reply);
         }
         let served = Arc::clone(self);
-        self.disk.run(reply, move |pending| match served.source.snapshot(&camera) {
+        self.disk.run(reply, move |pending| match served.library.snapshot(&camera) {
             Ok(Some(made)) => pending.answer(|reply| {
                 let numbered = served.snapshots.keep(&camera, made);
                 give_entry(Ok(served.snapshot(&numbered)), reply);
@@ -126,7 +126,7 @@ impl Served {
     }
 
     fn status(&self) -> Described {
-        let size = self.source.status_json().len() as u64;
+        let size = self.library.status_json().len() as u64;
         let modified = read(&self.tree).node(ROOT).map(|root| root.modified).unwrap_or_default();
         Described {
             attributes: self.owner.file(STATUS_INODE, size, modified, modified),
@@ -178,7 +178,7 @@ impl Served {
     /// A listing makes no snapshot. What it says of the files is not to be believed for a moment,
     /// so that `stat` asks.
     fn list_growing(&self, after: u64, mut add: impl FnMut(&Line<'_>) -> bool) {
-        let cameras = self.source.growing_cameras();
+        let cameras = self.library.growing_cameras();
         let mut lines: Vec<(u64, String)> = cameras
             .iter()
             .map(|camera| growing_name(camera))
@@ -200,7 +200,7 @@ impl Served {
     pub(super) fn open(self: &Arc<Self>, inode: u64, reply: ReplyOpen) {
         if inode == STATUS_INODE {
             let attributes = self.status().attributes;
-            let content = Content::Made(self.source.status_json());
+            let content = Content::Made(self.library.status_json());
             return self.give_handle(Handle { attributes, content }, reply);
         }
         if let Some(snapshot) = self.snapshots.get(inode) {
@@ -224,10 +224,10 @@ impl Served {
         });
     }
 
-    fn open_clip(&self, clip: ClipId, size: u64) -> Result<Arc<dyn OpenFile>, SourceError> {
-        let opened = self.source.open_clip(clip).and_then(|file| match file.size() {
+    fn open_clip(&self, clip: ClipId, size: u64) -> Result<Arc<dyn OpenFile>, LibraryError> {
+        let opened = self.library.open_clip(clip).and_then(|file| match file.size() {
             found if found == size => Ok(file),
-            found => Err(SourceError::Damaged(format!("{found} bytes, {size} expected"))),
+            found => Err(LibraryError::Damaged(format!("{found} bytes, {size} expected"))),
         });
         if let Err(error) = &opened {
             log_failure("open", &format!("clip {clip}"), error);
@@ -272,7 +272,7 @@ impl Served {
     /// Makes everything durable, and answers then.
     pub(super) fn sync(self: &Arc<Self>, reply: ReplyEmpty) {
         let served = Arc::clone(self);
-        self.disk.run(reply, move |pending| match served.source.sync() {
+        self.disk.run(reply, move |pending| match served.library.sync() {
             Ok(()) => {
                 // What has just become durable is in the next snapshot.
                 served.snapshots.outdate();
@@ -292,7 +292,7 @@ impl Served {
         }
         let kind = read(&self.tree).node(inode).map(|node| node.kind);
         match kind {
-            Some(NodeKind::Clip { clip, .. }) => self.source.attributes(clip).unwrap_or_default(),
+            Some(NodeKind::Clip { clip, .. }) => self.library.attributes(clip).unwrap_or_default(),
             _ => Vec::new(),
         }
     }
@@ -334,8 +334,8 @@ fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyDa
     }
 }
 
-/// Not for everybody: a disk that is dying would fill the log, and the source says what is wrong
+/// Not for everybody: a disk that is dying would fill the log, and the library says what is wrong
 /// with it as often as is good.
-pub(super) fn log_failure(what: &str, which: &str, error: &SourceError) {
+pub(super) fn log_failure(what: &str, which: &str, error: &LibraryError) {
     log::debug!("{what} {which}: {error}");
 }

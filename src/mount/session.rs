@@ -19,7 +19,7 @@ use super::lock;
 use super::notifier::Notifier;
 use super::place::{self, FILE_SYSTEM_TYPE, MountError};
 use super::served::Served;
-use super::source::Source;
+use crate::library::Library;
 use crate::view::Tree;
 
 /// The door to the kernel.
@@ -66,7 +66,7 @@ pub struct Mounted {
     ended: Mutex<Receiver<()>>,
 }
 
-/// Mounts `tree` at `path`, with the bytes from `source`.
+/// Mounts `tree` at `path`, with the bytes from `library`.
 ///
 /// # Errors
 /// Where `path` is missing, no directory, not empty, or taken by a mount that is alive; and where
@@ -75,7 +75,7 @@ pub fn mount(
     path: &Path,
     options: &Options,
     tree: Arc<RwLock<Tree>>,
-    source: Arc<dyn Source>,
+    library: Arc<dyn Library>,
 ) -> Result<Mounted, MountError> {
     let absolute = place::prepare(path)?;
     let failed = |what| move |error| MountError::system(path, what, error);
@@ -84,7 +84,7 @@ pub fn mount(
     let notifier = Notifier::default();
     let served = Served {
         tree,
-        source,
+        library,
         owner,
         snapshots: Default::default(),
         handles: Default::default(),

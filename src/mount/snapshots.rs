@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::lock;
-use super::source::Snapshot;
+use crate::library::Snapshot;
 use crate::view::SERVED_BIT;
 
 /// How long a lookup gets the snapshot that the last one got. `cp` stats a file, opens it, and
@@ -110,7 +110,7 @@ impl Snapshots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::source::{Bytes, OpenFile, SourceError};
+    use crate::library::{Bytes, LibraryError, OpenFile};
     use crate::units::WallTime;
 
     struct Empty;
@@ -119,7 +119,7 @@ mod tests {
         fn size(&self) -> u64 {
             0
         }
-        fn read(&self, _offset: u64, _length: u32) -> Result<Bytes<'_>, SourceError> {
+        fn read(&self, _offset: u64, _length: u32) -> Result<Bytes<'_>, LibraryError> {
             Ok(Box::new(Vec::new()))
         }
     }

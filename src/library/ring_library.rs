@@ -1,17 +1,13 @@
-//! What the mount asks for, answered by archive, catalogue and ring.
+//! The library of a ring: answered by archive, catalogue and writer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
-use super::listener::camera_of;
-use super::reporter::Reporter;
+use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
 use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
 use crate::clock::Clock;
 use crate::device::{Device, ReturningDevice};
-use crate::mount::{Attribute, Bytes, OpenFile, Snapshot, Source, SourceError};
 use crate::ring::{ClipState, ReadError, Reason, Usage, Writer};
 use crate::units::ClipId;
 use crate::view::utc_timestamp;
@@ -23,26 +19,33 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 /// Clips that complaints are remembered of.
 const COMPLAINTS_MAX: usize = 256;
 
-/// The footage, as the mount sees it.
-pub(super) struct Library {
+/// The footage of a ring that is open.
+pub struct RingLibrary {
+    /// Clips as files.
     pub archive: Arc<Archive>,
+    /// Whether the ring's device is there.
     pub device: Arc<ReturningDevice>,
+    /// What states are set through.
     pub writer: Writer,
+    /// The time that deadlines count from.
     pub clock: Arc<dyn Clock>,
-    /// From `rm` to the purge, in nanoseconds.
+    /// From a removal to the purge, in nanoseconds.
     pub grace_nanos: i64,
-    pub reporter: Arc<Reporter>,
-    pub ticks: watch::Sender<u64>,
+    /// What the daemon says of itself, as JSON.
+    pub status_json: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// Asks whoever records to hand over what it holds; does not wait.
+    pub ask_to_hand_over: Box<dyn Fn() + Send + Sync>,
+    /// What the log has spoken of lately.
     pub complaints: Arc<Complaints>,
 }
 
 /// Clips that the log has spoken of lately: the kernel asks for a damaged page again and again.
 #[derive(Default)]
-pub(super) struct Complaints(Mutex<HashMap<ClipId, Instant>>);
+pub struct Complaints(Mutex<HashMap<ClipId, Instant>>);
 
 impl Complaints {
-    fn log(&self, clip: ClipId, error: &SourceError) {
-        if matches!(error, SourceError::Gone | SourceError::Closed) {
+    fn log(&self, clip: ClipId, error: &LibraryError) {
+        if matches!(error, LibraryError::Gone | LibraryError::Closed) {
             return;
         }
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,47 +72,45 @@ impl OpenFile for Opened {
         self.file.size()
     }
 
-    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, SourceError> {
+    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {
         self.file.read(offset, length).map_err(|error| {
-            let error = source_error(&error);
+            let error = library_error(&error);
             self.complaints.log(self.clip, &error);
             error
         })
     }
 }
 
-impl Library {
+impl RingLibrary {
     /// Nothing can be made durable on a device that is gone, and nobody knows for how long.
-    fn check_present(&self) -> Result<(), SourceError> {
+    fn check_present(&self) -> Result<(), LibraryError> {
         match self.device.is_present() {
             true => Ok(()),
-            false => Err(SourceError::Device("the device is gone".to_owned())),
+            false => Err(LibraryError::Device("the device is gone".to_owned())),
         }
     }
-}
 
-impl Library {
-    fn set_state(&self, clip: ClipId, state: ClipState) -> Result<(), SourceError> {
+    fn set_state(&self, clip: ClipId, state: ClipState) -> Result<(), LibraryError> {
         match self.writer.set_state(clip, state) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(SourceError::Gone),
-            Err(refused) => Err(SourceError::Device(refused.to_string())),
+            Ok(false) => Err(LibraryError::Gone),
+            Err(refused) => Err(LibraryError::Device(refused.to_string())),
         }
     }
 }
 
-impl Source for Library {
-    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, SourceError> {
+impl Footage for RingLibrary {
+    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
         let file = self.archive.open_clip(clip).map_err(|error| {
-            let error = source_error(&error);
+            let error = library_error(&error);
             self.complaints.log(clip, &error);
             error
         })?;
         Ok(Arc::new(Opened { clip, file, complaints: self.complaints.clone() }))
     }
 
-    fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, SourceError> {
-        let growing = self.archive.open_growing(camera).map_err(|error| source_error(&error))?;
+    fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError> {
+        let growing = self.archive.open_growing(camera).map_err(|error| library_error(&error))?;
         Ok(growing.map(|growing| Snapshot {
             file: Arc::new(Opened {
                 clip: growing.file.clip(),
@@ -129,30 +130,6 @@ impl Source for Library {
         streams.map(|(_, fact)| fact.name().to_owned()).collect()
     }
 
-    fn remove(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.check_present()?;
-        let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
-        let state = ClipState::Expiring { until, reason: Reason::Deleted };
-        self.set_state(clip, state)
-    }
-
-    fn restore(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.check_present()?;
-        self.set_state(clip, ClipState::Closed)
-    }
-
-    fn purge(&self, clip: ClipId) -> Result<(), SourceError> {
-        self.check_present()?;
-        self.set_state(clip, ClipState::Purging { reason: Reason::Deleted })
-    }
-
-    fn sync(&self) -> Result<(), SourceError> {
-        self.check_present()?;
-        self.ticks.send_modify(|tick| *tick = tick.wrapping_add(1));
-        std::thread::sleep(HAND_OVER);
-        self.writer.sync().map_err(|error| SourceError::Device(error.to_string()))
-    }
-
     fn usage(&self) -> Usage {
         self.archive.ring().usage()
     }
@@ -160,7 +137,7 @@ impl Source for Library {
     fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
-        let mut attributes = attributes(&camera_of(&catalogue, clip), &clip.fact);
+        let mut attributes = attributes(&catalogue.camera_of(clip), &clip.fact);
         if let ClipState::Expiring { until, .. } = clip.state {
             let expires = if clip.state.is_found() { "found".into() } else { utc_timestamp(until) };
             attributes.push(("user.reelfs.expires", expires));
@@ -169,16 +146,42 @@ impl Source for Library {
     }
 
     fn status_json(&self) -> Vec<u8> {
-        self.reporter.json()
+        (self.status_json)()
     }
 }
 
-fn source_error(error: &ArchiveError) -> SourceError {
+impl Changes for RingLibrary {
+    fn remove(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.check_present()?;
+        let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
+        let state = ClipState::Expiring { until, reason: Reason::Deleted };
+        self.set_state(clip, state)
+    }
+
+    fn restore(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.check_present()?;
+        self.set_state(clip, ClipState::Closed)
+    }
+
+    fn purge(&self, clip: ClipId) -> Result<(), LibraryError> {
+        self.check_present()?;
+        self.set_state(clip, ClipState::Purging { reason: Reason::Deleted })
+    }
+
+    fn sync(&self) -> Result<(), LibraryError> {
+        self.check_present()?;
+        (self.ask_to_hand_over)();
+        std::thread::sleep(HAND_OVER);
+        self.writer.sync().map_err(|error| LibraryError::Device(error.to_string()))
+    }
+}
+
+fn library_error(error: &ArchiveError) -> LibraryError {
     match error {
-        ArchiveError::Gone(_) | ArchiveError::Read(ReadError::Gone(_)) => SourceError::Gone,
-        ArchiveError::Read(ReadError::Device { .. }) => SourceError::Device(error.to_string()),
+        ArchiveError::Gone(_) | ArchiveError::Read(ReadError::Gone(_)) => LibraryError::Gone,
+        ArchiveError::Read(ReadError::Device { .. }) => LibraryError::Device(error.to_string()),
         ArchiveError::Read(ReadError::Damaged(_))
         | ArchiveError::Movie { .. }
-        | ArchiveError::Malformed { .. } => SourceError::Damaged(error.to_string()),
+        | ArchiveError::Malformed { .. } => LibraryError::Damaged(error.to_string()),
     }
 }

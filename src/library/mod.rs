@@ -1,0 +1,149 @@
+//! The interface to footage: reading it, changing what becomes of it, telling who watches.
+//!
+//! Whatever serves footage, a mount or another door, stands on these three traits, and a test can
+//! stand in for any of them. [`RingLibrary`] answers them from archive, catalogue and ring.
+//!
+//! - [`Footage`] reads: files of clips, snapshots of what grows, how full it is.
+//! - [`Changes`] asks for another state of a clip, and for everything to become durable.
+//! - [`Watcher`] is told what is shown differently from now on.
+//!
+//! Errors are values to decide by. Which errno or status one becomes, each door decides.
+
+mod ring_library;
+
+use std::sync::Arc;
+
+pub use ring_library::{Complaints, RingLibrary};
+
+pub use crate::archive::Bytes;
+use crate::ring::Usage;
+use crate::units::{ClipId, WallTime};
+use crate::view::{GoneDirectory, Moved, Place};
+
+/// An extended attribute: its whole name (`user.reelfs.start`), and its value.
+pub type Attribute = (&'static str, String);
+
+/// Why something can't be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LibraryError {
+    /// It was evicted, purged or removed.
+    #[error("gone")]
+    Gone,
+    /// The bytes on the device are not the ones that were written; says where.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The device failed; says how.
+    #[error("device: {0}")]
+    Device(String),
+    /// The ring is being closed.
+    #[error("closed")]
+    Closed,
+}
+
+/// Where files come from. Called from several threads at once.
+pub trait Footage: Send + Sync + 'static {
+    /// The file of a closed clip. May wait for the device.
+    ///
+    /// # Errors
+    /// Where the clip is gone, or its tables can't be read.
+    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError>;
+
+    /// What flushes cover of a camera's growing clip, as one playable file that never changes;
+    /// `None` where nothing grows. May wait for the device.
+    ///
+    /// # Errors
+    /// Where its tables can't be read.
+    fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError>;
+
+    /// Names of the cameras with a growing clip. Does not wait.
+    fn growing_cameras(&self) -> Vec<String>;
+
+    /// How full the ring is. Does not wait.
+    fn usage(&self) -> Usage;
+
+    /// The extended attributes of a closed clip; `None` where it is gone. Does not wait.
+    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>>;
+
+    /// What `.status.json` holds at this moment. Does not wait.
+    fn status_json(&self) -> Vec<u8>;
+}
+
+/// What becomes of clips. Called from several threads at once.
+pub trait Changes: Send + Sync + 'static {
+    /// Makes a clip expiring: true at once, durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where it is gone already, or nothing can be written any more.
+    fn remove(&self, clip: ClipId) -> Result<(), LibraryError>;
+
+    /// Lists a removed clip again: true at once, durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where it is gone, or nothing can be written any more.
+    fn restore(&self, clip: ClipId) -> Result<(), LibraryError>;
+
+    /// Gives a removed clip up for good before its deadline: it can be neither read nor restored
+    /// from now on. Durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where it is gone already, or nothing can be written any more.
+    fn purge(&self, clip: ClipId) -> Result<(), LibraryError>;
+
+    /// Makes everything durable that has happened so far, and waits for it.
+    ///
+    /// # Errors
+    /// What the device says.
+    fn sync(&self) -> Result<(), LibraryError>;
+}
+
+/// Who shows the tree elsewhere, and has to hear when it changes: the kernel's caches. Called
+/// under no lock of the tree; never waits.
+pub trait Watcher: Send + Sync + 'static {
+    /// A clip has been listed.
+    fn clip_closed(&self, place: &Place);
+
+    /// A clip is no longer listed.
+    fn clip_gone(&self, place: &Place);
+
+    /// A clip has another place: in the trash, or out of it.
+    fn clip_moved(&self, moved: &Moved);
+
+    /// A name stands for another inode than was said before.
+    fn name_changed(&self, parent: u64, inode: u64, name: &str);
+
+    /// A clip that left the listing earlier has been purged: its bytes are no longer true.
+    fn clip_purged(&self, clip: ClipId);
+
+    /// An emptied directory has been dropped.
+    fn directory_gone(&self, gone: &GoneDirectory);
+}
+
+/// Both that a door needs: reading and changing.
+pub trait Library: Footage + Changes {}
+
+impl<T: Footage + Changes> Library for T {}
+
+/// A file of fixed content. Called from several threads at once.
+pub trait OpenFile: Send + Sync {
+    /// Its size, in bytes.
+    fn size(&self) -> u64;
+
+    /// The `length` bytes from `offset` on, both within the file: all of them, or none. May wait
+    /// for the device.
+    ///
+    /// # Errors
+    /// Where any of them can't be had.
+    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError>;
+}
+
+/// A growing clip at one moment.
+pub struct Snapshot {
+    /// Its content.
+    pub file: Arc<dyn OpenFile>,
+    /// When it begins.
+    pub start: WallTime,
+    /// When it ends so far: what `mtime` shows.
+    pub end: WallTime,
+    /// Its extended attributes.
+    pub attributes: Vec<Attribute>,
+}
