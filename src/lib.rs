@@ -17,6 +17,7 @@
 //! | [`mod@import`] | existing mp4 files in |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
 //! | [`mount`] | FUSE requests in, tree and pieces out; the only room that knows fuser and errno |
+//! | [`shown`] | what is shown: the one owner of the tree, who tells whoever watches it |
 //! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
 //! | [`camera`] | RTSP in, samples out; the only room that knows retina |
@@ -114,6 +115,7 @@ pub mod recorder;
 pub mod retention;
 pub mod ring;
 pub mod segment;
+pub mod shown;
 pub mod status;
 pub mod units;
 pub mod view;

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 23] = [
+const ROOMS: [&[&str]; 24] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
     &["cli"],
     &["config"],
     &["mount"],
+    &["shown"],
     &["library"],
     &["recorder"],
     &["camera"],

@@ -7,15 +7,16 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use reelfs::library::{
-    Attribute, Bytes, Changes, Footage, Library, LibraryError, OpenFile, Snapshot, Watcher,
+    Attribute, Bytes, Changes, Footage, Library, LibraryError, OpenFile, Snapshot,
 };
 use reelfs::mount::{Mounted, Options, mount};
 use reelfs::ring::Usage;
 use reelfs::segment::NameForm;
+use reelfs::shown::Shown;
 use reelfs::units::{BootTime, ByteCount, ClipId, NANOS_PER_SECOND, Sequence, WallTime};
 use reelfs::view::{Layout, ListedClip, Place, Tree};
 
@@ -156,7 +157,7 @@ fn clip_of(bytes: Vec<u8>, gate: &Arc<Gate>) -> Clip {
 /// A mount of some clips, unmounted in the end.
 struct Rig {
     mounted: Option<Mounted>,
-    tree: Arc<RwLock<Tree>>,
+    shown: Arc<Shown>,
     memory: Arc<Memory>,
     directory: tempfile::TempDir,
 }
@@ -164,9 +165,9 @@ struct Rig {
 impl Rig {
     fn new() -> Rig {
         let directory = tempfile::tempdir().expect("a directory");
-        let (tree, memory) = (empty_tree(), Arc::new(Memory::default()));
-        let mounted = Some(mount_at(directory.path(), &tree, &memory));
-        Rig { mounted, tree, memory, directory }
+        let (shown, memory) = (nothing_shown(), Arc::new(Memory::default()));
+        let mounted = Some(mount_at(directory.path(), &shown, &memory));
+        Rig { mounted, shown, memory, directory }
     }
 
     /// With `count` clips, ten minutes apart, of each of two cameras.
@@ -196,7 +197,7 @@ impl Rig {
             size: clip.size(),
         };
         self.memory.clips.lock().expect("no panic").insert(id, Arc::new(clip));
-        self.tree.write().expect("no panic").insert(&listed)
+        self.shown.list(&listed).expect("it was not shown")
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -212,21 +213,21 @@ impl Rig {
         let id = ClipId(Sequence(number));
         let clip = self.memory.clips.lock().expect("no panic").remove(&id).expect("a clip");
         clip.evicted.store(true, Ordering::SeqCst);
-        let place = self.tree.write().expect("no panic").remove(id).expect("listed");
-        self.mounted().notifier().clip_gone(&place);
+        self.shown.hide(id);
         assert!(self.mounted().notifier().wait_until_told(Duration::from_secs(5)));
     }
 }
 
-fn empty_tree() -> Arc<RwLock<Tree>> {
+fn nothing_shown() -> Arc<Shown> {
     let layout = Layout::parse("default").expect("a preset");
-    Arc::new(RwLock::new(Tree::new(layout, chrono_tz::Tz::UTC)))
+    Arc::new(Shown::new(Tree::new(layout, chrono_tz::Tz::UTC)))
 }
 
-fn mount_at(path: &Path, tree: &Arc<RwLock<Tree>>, memory: &Arc<Memory>) -> Mounted {
+fn mount_at(path: &Path, shown: &Arc<Shown>, memory: &Arc<Memory>) -> Mounted {
     let options = Options { allow_other: false, source_name: "a label".to_owned() };
     let source = Arc::clone(memory) as Arc<dyn Library>;
-    mount(path, &options, Arc::clone(tree), source).expect("a mount; this needs root and /dev/fuse")
+    mount(path, &options, Arc::clone(shown), source)
+        .expect("a mount; this needs root and /dev/fuse")
 }
 
 /// Bytes that differ from clip to clip and from page to page.
@@ -284,7 +285,7 @@ fn copies_are_whole_and_a_second_rsync_copies_nothing() {
     let first = printed("rsync", &["-ai", &from, text(to)]);
     assert_eq!(first.matches(".mp4").count(), 10, "{first}");
     assert_eq!(printed("rsync", &["-ai", &from, text(to)]), "");
-    rig.mounted().notifier().clip_closed(&rig.add(1999, "a", 600));
+    rig.add(1999, "a", 600);
     let third = printed("rsync", &["-ai", &from, text(to)]);
     assert_eq!(third.matches(".mp4").count(), 1, "{third}");
     assert!(printed("diff", &["-r", &from, text(to)]).is_empty());
@@ -366,8 +367,7 @@ fn rm_of_a_day_succeeds_while_clips_arrive_elsewhere() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 5001..5201 {
-                let place = rig.add(number, "a", 24 * 60 * 3 + number as i64 - 5000);
-                rig.mounted().notifier().clip_closed(&place);
+                rig.add(number, "a", 24 * 60 * 3 + number as i64 - 5000);
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
@@ -402,8 +402,7 @@ fn emptied_directories_vanish_and_come_back() {
     rig.evict(1001);
     assert_eq!(printed("ls", &[text(&path)]), "");
     for now in [0, 2 * MINUTE] {
-        let gone = rig.tree.write().expect("no panic").drop_empty(BootTime(now));
-        gone.iter().for_each(|gone| rig.mounted().notifier().directory_gone(gone));
+        rig.shown.drop_empty(BootTime(now));
     }
     assert!(rig.mounted().notifier().wait_until_told(Duration::from_secs(5)));
     assert_eq!(errno(fs::metadata(&path)), libc::ENOENT);
@@ -584,7 +583,7 @@ fn ten_thousand_entries_are_listed_quickly() {
             form: NameForm::Seconds,
             size: number,
         };
-        rig.tree.write().expect("no panic").insert(&listed);
+        assert!(rig.shown.list(&listed).is_some());
     }
     let begun = Instant::now();
     let listing = printed("ls", &["-l", text(&rig.path("2026-11-21/a"))]);
@@ -609,7 +608,7 @@ fn a_mount_that_is_alive_is_not_replaced() {
     let rig = Rig::new();
     let options = Options { allow_other: false, source_name: "x".to_owned() };
     let source = Arc::clone(&rig.memory) as Arc<dyn Library>;
-    let refused = mount(&rig.path(""), &options, empty_tree(), source).err().expect("taken");
+    let refused = mount(&rig.path(""), &options, nothing_shown(), source).err().expect("taken");
     assert!(refused.to_string().contains("fuse.reelfs is already mounted"), "{refused}");
     assert!(rig.mounted().is_alive());
 }
@@ -618,7 +617,7 @@ fn a_mount_that_is_alive_is_not_replaced() {
 fn the_mount_of_a_killed_run_is_replaced() {
     // The run that is killed is this very test, started once more.
     if let Some(path) = std::env::var_os(HELPER_PATH) {
-        let _mounted = mount_at(Path::new(&path), &empty_tree(), &Arc::new(Memory::default()));
+        let _mounted = mount_at(Path::new(&path), &nothing_shown(), &Arc::new(Memory::default()));
         std::thread::sleep(Duration::from_secs(60));
         return;
     }
@@ -638,7 +637,7 @@ fn the_mount_of_a_killed_run_is_replaced() {
     helper.kill().expect("killed");
     helper.wait().expect("dead");
     assert_eq!(errno(fs::read_dir(directory.path())), libc::ENOTCONN);
-    let mounted = mount_at(directory.path(), &empty_tree(), &Arc::new(Memory::default()));
+    let mounted = mount_at(directory.path(), &nothing_shown(), &Arc::new(Memory::default()));
     assert!(directory.path().join("now").exists());
     mounted.unmount().expect("unmounted");
     assert_eq!(fs::read_dir(directory.path()).expect("nothing left over").count(), 0);

@@ -69,6 +69,7 @@ fn a_removed_clip_is_in_the_trash_over_a_crash_and_mv_brings_it_back() {
     assert!(!mv(&mount.join(DAY).join("yard/12-00-30.mp4"), &trash), "rm is how to remove");
     assert!(mv(&trash.join(CLIP), &mount.join(DAY).join("yard")), "mv");
     assert_eq!(identities(&mount), before, "as if nothing had happened");
+    assert!(!daemon.log().contains("is closed"), "nothing has been recorded: {}", daemon.log());
     assert!(!trash.join(CLIP).exists());
     sync(&mount.join(DAY));
     daemon.kill();

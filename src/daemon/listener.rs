@@ -1,4 +1,4 @@
-//! Changes of the catalogue into the tree, and from there to the kernel's caches.
+//! News of the ring's clips to what is shown, and to what is kept of them beside the ring.
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -6,31 +6,18 @@ use tokio::sync::watch;
 
 use crate::archive::{Archive, Listener};
 use crate::catalogue::{Catalogue, Change, Clip};
-use crate::library::Watcher;
-use crate::mount::Notifier;
 use crate::mp4;
 use crate::ring::ClipState;
+use crate::shown::Shown;
 use crate::units::ClipId;
-use crate::view::{ListedClip, Tree};
+use crate::view::{ListedClip, Place};
 
-/// What is there only once the ring is open: the archive, then the mount.
-#[derive(Default)]
-pub(super) struct Later {
-    pub archive: OnceLock<Arc<Archive>>,
-    pub notifier: RwLock<Option<Notifier>>,
-}
-
-impl Later {
-    fn notifier(&self) -> Option<Notifier> {
-        self.notifier.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Keeps the tree in step with the catalogue.
+/// Keeps what is shown in step with the catalogue.
 pub(super) struct TreeKeeper {
     pub catalogue: Arc<RwLock<Catalogue>>,
-    pub tree: Arc<RwLock<Tree>>,
-    pub later: Arc<Later>,
+    pub shown: Arc<Shown>,
+    /// There once the ring is open.
+    pub archive: Arc<OnceLock<Arc<Archive>>>,
     /// Counts up when a flush is due.
     pub ticks: watch::Sender<u64>,
 }
@@ -39,12 +26,16 @@ impl Listener for TreeKeeper {
     fn changed(&mut self, change: &Change) {
         match change {
             Change::Listed(clip) => {
-                self.list(*clip);
-                if let Some(archive) = self.later.archive.get() {
+                self.list(*clip, "closed");
+                if let Some(archive) = self.archive.get() {
                     archive.keep_contents(*clip);
                 }
             }
-            Change::Restored(clip) => self.restore(*clip),
+            Change::Restored(clip) => {
+                self.shown.put_back(*clip);
+                // One that was found by a recovery may not have been shown at all.
+                self.list(*clip, "listed again");
+            }
             Change::Hidden(clip) | Change::Restated(clip) => self.restate(*clip),
             Change::Gone(clip) => self.drop_clip(clip),
             Change::Nothing | Change::StreamSet(_) | Change::Grown(_) => {}
@@ -62,7 +53,9 @@ pub(super) fn tick(ticks: &watch::Sender<u64>) {
 }
 
 impl TreeKeeper {
-    fn list(&self, id: ClipId) {
+    /// Shows a clip among the files, and says in the log `how` it came there, unless this is the
+    /// start, when all of them do.
+    fn list(&self, id: ClipId, how: &str) {
         let found = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
             catalogue.clip(id).map(|clip| (clip.fact.clone(), catalogue.camera_of(clip)))
@@ -83,20 +76,9 @@ impl TreeKeeper {
             form: fact.name_form,
             size,
         };
-        let place = self.tree.write().unwrap_or_else(PoisonError::into_inner).insert(&listed);
-        if let Some(notifier) = self.later.notifier() {
-            log::info!("{camera}: {} is closed: {} frames", place.name, fact.frames());
-            notifier.clip_closed(&place);
-        }
-    }
-
-    fn restore(&self, id: ClipId) {
-        let moved = self.tree.write().unwrap_or_else(PoisonError::into_inner).restore(id);
-        match (moved, self.later.notifier()) {
-            (Some(moved), Some(notifier)) => notifier.clip_moved(&moved),
-            (Some(_), None) => {}
-            // The mount has put it back already, or it was not shown at all.
-            (None, _) => self.list(id),
+        let place = self.shown.list(&listed);
+        if let (Some(Place { name, .. }), true) = (place, self.shown.is_watched()) {
+            log::info!("{camera}: {name} is {how}: {} frames", fact.frames());
         }
     }
 
@@ -107,30 +89,15 @@ impl TreeKeeper {
             catalogue.clip(id).map(|clip| clip.state)
         };
         match state {
-            Some(ClipState::Expiring { .. }) => {
-                let moved = self.tree.write().unwrap_or_else(PoisonError::into_inner).discard(id);
-                if let (Some(moved), Some(notifier)) = (moved, self.later.notifier()) {
-                    notifier.clip_moved(&moved);
-                }
-            }
-            Some(ClipState::Purging { .. }) => self.hide(id),
+            Some(ClipState::Expiring { .. }) => self.shown.discard(id),
+            Some(ClipState::Purging { .. }) => self.shown.hide(id),
             _ => {}
         }
     }
 
-    fn hide(&self, id: ClipId) {
-        let place = self.tree.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let (Some(place), Some(notifier)) = (place, self.later.notifier()) {
-            notifier.clip_gone(&place);
-        }
-    }
-
     fn drop_clip(&self, clip: &Clip) {
-        self.hide(clip.id);
-        if let Some(notifier) = self.later.notifier() {
-            notifier.clip_purged(clip.id);
-        }
-        if let Some(archive) = self.later.archive.get() {
+        self.shown.drop_clip(clip.id);
+        if let Some(archive) = self.archive.get() {
             archive.forget(clip.id);
         }
     }

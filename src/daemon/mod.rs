@@ -14,7 +14,7 @@ mod streams;
 mod tables;
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -31,9 +31,10 @@ use crate::mount::{self, MountError};
 use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::{self, Opening, Ring, RingError, Writer};
+use crate::shown::Shown;
 use crate::units::StreamNumber;
 use crate::view::{Layout, Tree, clip_boundary_after};
-use listener::{Later, TreeKeeper};
+use listener::TreeKeeper;
 use owner::RingOwner;
 use reporter::Reporter;
 use running::{Running, View};
@@ -187,12 +188,11 @@ struct Store {
     clock: Arc<dyn Clock>,
     device: Arc<ReturningDevice>,
     catalogue: Arc<RwLock<Catalogue>>,
-    tree: Arc<RwLock<Tree>>,
+    shown: Arc<Shown>,
     archive: Arc<Archive>,
     index: Arc<Index>,
     writer: Writer,
     opening: Opening,
-    later: Arc<Later>,
     ticks: watch::Sender<u64>,
 }
 
@@ -211,13 +211,13 @@ impl Store {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let tree = Arc::new(RwLock::new(Tree::new(layout.clone(), config.view.zone)));
-        let later = Arc::new(Later::default());
+        let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone)));
+        let opened = Arc::new(OnceLock::new());
         let (ticks, _) = watch::channel(0);
         let keeper = TreeKeeper {
             catalogue: catalogue.clone(),
-            tree: tree.clone(),
-            later: later.clone(),
+            shown: shown.clone(),
+            archive: opened.clone(),
             ticks: ticks.clone(),
         };
         let settings =
@@ -232,21 +232,9 @@ impl Store {
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
         let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));
         // Set once, here.
-        let _ = later.archive.set(archive.clone());
+        let _ = opened.set(archive.clone());
         let path = path.clone();
-        Ok(Store {
-            path,
-            clock,
-            device,
-            catalogue,
-            tree,
-            archive,
-            index,
-            writer,
-            opening,
-            later,
-            ticks,
-        })
+        Ok(Store { path, clock, device, catalogue, shown, archive, index, writer, opening, ticks })
     }
 
     /// Flushes the ring and closes it; then the index.
@@ -261,8 +249,8 @@ impl Store {
                 self.path.display()
             ),
         }
-        let Store { archive, index, later, .. } = self;
-        drop((archive, later));
+        let Store { archive, index, .. } = self;
+        drop(archive);
         match Arc::try_unwrap(index) {
             Ok(index) => index.close(),
             // A request that the disk does not answer still holds it: it is a cache.
@@ -305,9 +293,8 @@ fn start(
             allow_other: config.view.allow_other,
             source_name: source_name(store),
         },
-        tree: store.tree.clone(),
+        shown: store.shown.clone(),
         library,
-        later: store.later.clone(),
     };
     let mounted = view.mount()?;
     steps.done("the tree is mounted");

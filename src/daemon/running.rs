@@ -1,22 +1,20 @@
 //! The daemon while it runs: signals, small chores, and stopping in order.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use tokio::runtime::Runtime;
 
 use super::DaemonError;
-use super::listener::Later;
 use super::reporter::{Parts, Reporter};
 use crate::clock::{Clock, SystemClock};
-use crate::library::{RingLibrary, Watcher};
+use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
-use crate::units::BootTime;
-use crate::view::Tree;
+use crate::shown::Shown;
 
 /// How often signals and the mount are looked at: what a person at the keyboard does not notice.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -80,18 +78,13 @@ impl Signals {
 pub(super) struct View {
     pub path: PathBuf,
     pub options: mount::Options,
-    pub tree: Arc<RwLock<Tree>>,
+    pub shown: Arc<Shown>,
     pub library: Arc<RingLibrary>,
-    pub later: Arc<Later>,
 }
 
 impl View {
     pub(super) fn mount(&self) -> Result<Mounted, MountError> {
-        let (tree, library) = (self.tree.clone(), self.library.clone());
-        let mounted = mount::mount(&self.path, &self.options, tree, library)?;
-        let mut notifier = self.later.notifier.write().unwrap_or_else(PoisonError::into_inner);
-        *notifier = Some(mounted.notifier());
-        Ok(mounted)
+        mount::mount(&self.path, &self.options, self.shown.clone(), self.library.clone())
     }
 }
 
@@ -119,7 +112,7 @@ impl Running {
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Instant::now();
                 self.keep_mounted();
-                self.drop_emptied(clock.read().boot);
+                self.view.shown.drop_empty(clock.read().boot);
             }
             if clock_kept.is_none_or(|at| at.elapsed() >= CLOCK_INTERVAL) {
                 clock_kept = self.keep_clock().then(Instant::now);
@@ -142,16 +135,6 @@ impl Running {
                 self.mounted = Some(mounted);
             }
             Err(error) => log::debug!("not mounted again yet: {error}"),
-        }
-    }
-
-    fn drop_emptied(&self, now: BootTime) {
-        let mut tree = self.view.tree.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = tree.drop_empty(now);
-        drop(tree);
-        let notifier = self.mounted.as_ref().map(Mounted::notifier);
-        for (directory, notifier) in gone.iter().zip(notifier.iter().cycle()) {
-            notifier.directory_gone(directory);
         }
     }
 

@@ -108,9 +108,6 @@ pub trait Watcher: Send + Sync + 'static {
     /// A clip has another place: in the trash, or out of it.
     fn clip_moved(&self, moved: &Moved);
 
-    /// A name stands for another inode than was said before.
-    fn name_changed(&self, parent: u64, inode: u64, name: &str);
-
     /// A clip that left the listing earlier has been purged: its bytes are no longer true.
     fn clip_purged(&self, clip: ClipId);
 

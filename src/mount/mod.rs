@@ -1,6 +1,7 @@
 //! FUSE requests in, tree and bytes out: the only room that knows fuser and errno.
 //!
-//! A thin adapter. What names and inodes stand for, the [`Tree`] knows; where bytes come from, a
+//! A thin adapter. What names and inodes stand for, the tree knows, and
+//! [`Shown`](crate::shown::Shown) changes it; where bytes come from, a
 //! [`Library`](crate::library::Library). What is decided here is how the kernel is talked to:
 //!
 //! - Closed clips never change. Their pages, names and attributes are cached for an hour, and a
@@ -24,25 +25,15 @@ mod served;
 mod session;
 mod snapshots;
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use notifier::Notifier;
 pub use place::{MountError, prepare};
 pub use session::{Mounted, Options, mount};
-
-use crate::view::Tree;
 
 // A request that panics is answered with EIO, and the ones behind it are served all the same:
 // what a lock guards is changed in steps that each leave it whole.
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(tree: &RwLock<Tree>) -> RwLockReadGuard<'_, Tree> {
-    tree.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write(tree: &RwLock<Tree>) -> RwLockWriteGuard<'_, Tree> {
-    tree.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -81,11 +81,6 @@ impl Watcher for Notifier {
         });
     }
 
-    /// A name stands for another inode than the kernel believes.
-    fn name_changed(&self, parent: u64, inode: u64, name: &str) {
-        self.tell(|waiting| waiting.forget_name(parent, inode, name));
-    }
-
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
     fn clip_purged(&self, clip: ClipId) {
@@ -101,6 +96,11 @@ impl Watcher for Notifier {
 }
 
 impl Notifier {
+    /// A name stands for another inode than the kernel believes.
+    pub(super) fn name_changed(&self, parent: u64, inode: u64, name: &str) {
+        self.tell(|waiting| waiting.forget_name(parent, inode, name));
+    }
+
     /// Waits until the kernel has been told everything so far; false where that takes longer than
     /// `limit`. Not to be called from a request.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Everything that is served: the tree, the snapshots of `now/`, the status file.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use fuser::{
     Errno, FileHandle, FileType, Generation, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen,
@@ -8,13 +8,14 @@ use fuser::{
 
 use super::attributes::{Described, FILE_TTL, NO_TTL, Owner};
 use super::disk_queue::{DiskQueue, Pending};
+use super::errno;
 use super::handles::{Content, Handle, Handles};
 use super::notifier::Notifier;
 use super::snapshots::{Numbered, Snapshots};
-use super::{errno, read};
 use crate::library::{Attribute, Library, LibraryError, OpenFile};
+use crate::shown::Shown;
 use crate::units::ClipId;
-use crate::view::{NodeKind, ROOT, SERVED_BIT, Tree, growing_name, name_number};
+use crate::view::{NodeKind, ROOT, SERVED_BIT, growing_name, name_number};
 
 /// The status file, in the root: found by name, not listed.
 pub(super) const STATUS_NAME: &str = ".status.json";
@@ -28,7 +29,7 @@ const UNMADE_BIT: u64 = 1 << 61;
 
 /// See the [module](self).
 pub(super) struct Served {
-    pub(super) tree: Arc<RwLock<Tree>>,
+    pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
     pub(super) owner: Owner,
     pub(super) snapshots: Snapshots,
@@ -54,7 +55,7 @@ impl Served {
         if inode == STATUS_INODE {
             return Ok(self.status());
         }
-        if let Some(node) = read(&self.tree).node(inode) {
+        if let Some(node) = self.shown.tree().node(inode) {
             return Ok(self.owner.node(&node));
         }
         if let Some(snapshot) = self.snapshots.get(inode) {
@@ -67,7 +68,7 @@ impl Served {
 
     /// Answers a lookup.
     pub(super) fn look_up(self: &Arc<Self>, parent: u64, name: &str, reply: ReplyEntry) {
-        let now = read(&self.tree).now_inode();
+        let now = self.shown.tree().now_inode();
         if parent == now && name != "." && name != ".." {
             return self.look_up_growing(name, reply);
         }
@@ -77,7 +78,7 @@ impl Served {
             ".." => self.parent(parent).and_then(|inode| self.describe(inode)),
             STATUS_NAME if parent == ROOT => Ok(self.status()),
             _ => {
-                let node = read(&self.tree).lookup(parent, name);
+                let node = self.shown.tree().lookup(parent, name);
                 node.map(|node| self.owner.node(&node)).ok_or(Errno::ENOENT)
             }
         };
@@ -118,7 +119,7 @@ impl Served {
         if inode == STATUS_INODE {
             return Ok(ROOT);
         }
-        let tree = read(&self.tree);
+        let tree = self.shown.tree();
         if self.snapshots.get(inode).is_some() {
             return Ok(tree.now_inode());
         }
@@ -127,7 +128,7 @@ impl Served {
 
     fn status(&self) -> Described {
         let size = self.library.status_json().len() as u64;
-        let modified = read(&self.tree).node(ROOT).map(|root| root.modified).unwrap_or_default();
+        let modified = self.shown.tree().node(ROOT).map(|root| root.modified).unwrap_or_default();
         Described {
             attributes: self.owner.file(STATUS_INODE, size, modified, modified),
             generation: Generation(0),
@@ -160,7 +161,7 @@ impl Served {
             }
         }
         let behind = if after <= PARENT_COOKIE { 0 } else { after };
-        let tree = read(&self.tree);
+        let tree = self.shown.tree();
         if inode == tree.now_inode() {
             drop(tree);
             self.list_growing(behind, add);
@@ -208,7 +209,7 @@ impl Served {
             let attributes = self.snapshot(&Numbered { inode, snapshot }).attributes;
             return self.give_handle(Handle { attributes, content }, reply);
         }
-        let Some(node) = read(&self.tree).node(inode) else {
+        let Some(node) = self.shown.tree().node(inode) else {
             return reply.error(Errno::ESTALE);
         };
         let NodeKind::Clip { clip, size, .. } = node.kind else {
@@ -290,7 +291,7 @@ impl Served {
         if let Some(snapshot) = self.snapshots.get(inode) {
             return snapshot.attributes.clone();
         }
-        let kind = read(&self.tree).node(inode).map(|node| node.kind);
+        let kind = self.shown.tree().node(inode).map(|node| node.kind);
         match kind {
             Some(NodeKind::Clip { clip, .. }) => self.library.attributes(clip).unwrap_or_default(),
             _ => Vec::new(),

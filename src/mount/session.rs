@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, InitFlags, KernelConfig, MountOption, Session, SessionACL};
@@ -20,7 +20,7 @@ use super::notifier::Notifier;
 use super::place::{self, FILE_SYSTEM_TYPE, MountError};
 use super::served::Served;
 use crate::library::Library;
-use crate::view::Tree;
+use crate::shown::Shown;
 
 /// The door to the kernel.
 const FUSE_DEVICE: &str = "/dev/fuse";
@@ -66,7 +66,8 @@ pub struct Mounted {
     ended: Mutex<Receiver<()>>,
 }
 
-/// Mounts `tree` at `path`, with the bytes from `library`.
+/// Mounts what is shown at `path`, with the bytes from `library`. From then on the kernel is told
+/// of each change.
 ///
 /// # Errors
 /// Where `path` is missing, no directory, not empty, or taken by a mount that is alive; and where
@@ -74,7 +75,7 @@ pub struct Mounted {
 pub fn mount(
     path: &Path,
     options: &Options,
-    tree: Arc<RwLock<Tree>>,
+    shown: Arc<Shown>,
     library: Arc<dyn Library>,
 ) -> Result<Mounted, MountError> {
     let absolute = place::prepare(path)?;
@@ -83,7 +84,7 @@ pub fn mount(
         Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let notifier = Notifier::default();
     let served = Served {
-        tree,
+        shown: shown.clone(),
         library,
         owner,
         snapshots: Default::default(),
@@ -102,7 +103,10 @@ pub fn mount(
     };
     let session = session.map_err(failed("mount"))?;
     let kernel = session.notifier();
+    // Before the first request is served: what the kernel knows, it has to hear of.
+    shown.watched_by(Arc::new(notifier.clone()));
     let session = session.spawn().map_err(|error| {
+        notifier.stop();
         let _ = direct.then(|| place::unmount(&absolute));
         MountError::system(path, "start a thread", error)
     })?;

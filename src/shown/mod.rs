@@ -1,0 +1,168 @@
+//! What is shown: the tree, and who is told when it changes. Nobody else changes either.
+//!
+//! A change comes in two ways. Somebody asks for it: it is carried out on the spot, so that who
+//! asked sees it at once. And the ring tells of it when it became true, of what was asked for, too:
+//! what is as the news says already is left as it is, and told to nobody twice.
+//!
+//! A verb is one function here, for who asks; a place where a clip can be is one, for the news.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::library::{Changes, LibraryError, Watcher};
+use crate::units::{BootTime, ClipId};
+use crate::view::{ListedClip, Moved, Place, RemoveError, Tree};
+
+/// See the [module](self).
+pub struct Shown {
+    tree: RwLock<Tree>,
+    watcher: RwLock<Option<Arc<dyn Watcher>>>,
+}
+
+impl Shown {
+    /// Shows `tree`, to nobody yet.
+    #[must_use]
+    pub fn new(tree: Tree) -> Shown {
+        Shown { tree: RwLock::new(tree), watcher: RwLock::default() }
+    }
+
+    /// From now on `watcher` is told, and whoever was told before is not.
+    pub fn watched_by(&self, watcher: Arc<dyn Watcher>) {
+        *self.watcher.write().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+    }
+
+    /// Whether anybody has ever been told.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watcher().is_some()
+    }
+
+    /// The tree, to look at. Not to be held over a call that changes it.
+    pub fn tree(&self) -> RwLockReadGuard<'_, Tree> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tree_to_change(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        self.watcher.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// No lock is held meanwhile: a watcher may look at the tree.
+    fn tell(&self, what: impl FnOnce(&dyn Watcher)) {
+        if let Some(watcher) = self.watcher() {
+            what(&*watcher);
+        }
+    }
+}
+
+/// What somebody asks for.
+impl Shown {
+    /// Removes a clip into the trash. Where it is gone meanwhile, that is what was asked.
+    ///
+    /// # Errors
+    /// Where the library refuses; the clip is shown as before.
+    pub fn remove(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+        // The tree is not locked: the news may come before the answer.
+        match library.remove(clip) {
+            Ok(()) => self.discard(clip),
+            Err(LibraryError::Gone) => self.hide(clip),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Gives a removed clip up for good. Where it is gone meanwhile, that is what was asked.
+    ///
+    /// # Errors
+    /// Where the library refuses; the clip is shown as before.
+    pub fn purge(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+        match library.purge(clip) {
+            Ok(()) | Err(LibraryError::Gone) => self.hide(clip),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Lists a removed clip again.
+    ///
+    /// # Errors
+    /// Where it is gone, or the library refuses; the clip is shown as before.
+    pub fn restore(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+        library.restore(clip)?;
+        self.put_back(clip);
+        Ok(())
+    }
+
+    /// Removes an empty directory. The asker knows, and nobody else is told.
+    ///
+    /// # Errors
+    /// Where it is none, holds something, or is always there.
+    pub fn remove_directory(&self, parent: u64, name: &str) -> Result<(), RemoveError> {
+        self.tree_to_change().rmdir(parent, name).map(drop)
+    }
+
+    /// Drops a directory of the trash, and those in it, where no clip is left in any of them.
+    pub fn drop_emptied_trash(&self, inode: u64) {
+        let gone = self.tree_to_change().drop_emptied_trash(inode);
+        self.tell(|watcher| gone.iter().for_each(|gone| watcher.directory_gone(gone)));
+    }
+
+    /// Drops directories that have been empty for a minute of calls to this; `now` is boot time.
+    pub fn drop_empty(&self, now: BootTime) {
+        let gone = self.tree_to_change().drop_empty(now);
+        self.tell(|watcher| gone.iter().for_each(|gone| watcher.directory_gone(gone)));
+    }
+}
+
+/// Where a clip is, as the news says.
+impl Shown {
+    /// Among the files. Answers where, unless it was shown already, there or in the trash.
+    pub fn list(&self, clip: &ListedClip<'_>) -> Option<Place> {
+        let place = {
+            let mut tree = self.tree_to_change();
+            if tree.place(clip.clip).is_some() {
+                return None;
+            }
+            tree.insert(clip)
+        };
+        self.tell(|watcher| watcher.clip_closed(&place));
+        Some(place)
+    }
+
+    /// In the trash, if it was listed.
+    pub fn discard(&self, clip: ClipId) {
+        let moved = self.tree_to_change().discard(clip);
+        self.tell_moved(moved);
+    }
+
+    /// Out of the trash, if it was there.
+    pub fn put_back(&self, clip: ClipId) {
+        let moved = self.tree_to_change().restore(clip);
+        self.tell_moved(moved);
+    }
+
+    /// Nowhere: it can't be read any more.
+    pub fn hide(&self, clip: ClipId) {
+        let place = self.tree_to_change().remove(clip);
+        if let Some(place) = place {
+            self.tell(|watcher| watcher.clip_gone(&place));
+        }
+    }
+
+    /// Nowhere, and its bytes are overwritten.
+    pub fn drop_clip(&self, clip: ClipId) {
+        self.hide(clip);
+        self.tell(|watcher| watcher.clip_purged(clip));
+    }
+
+    fn tell_moved(&self, moved: Option<Moved>) {
+        if let Some(moved) = moved {
+            self.tell(|watcher| watcher.clip_moved(&moved));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Each verb, asked for and told again: the tree changes at once, and whoever watches hears once.
+
+use std::sync::Mutex;
+
+use chrono_tz::Tz;
+
+use super::*;
+use crate::segment::NameForm;
+use crate::units::{Sequence, WallTime};
+use crate::view::{GoneDirectory, Layout, TRASH_NAME};
+
+const CLIP: ClipId = ClipId(Sequence(100));
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Heard(Mutex<Vec<&'static str>>);
+
+impl Heard {
+    fn add(&self, what: &'static str) {
+        self.0.lock().expect("no panic").push(what);
+    }
+
+    fn all(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.lock().expect("no panic"))
+    }
+}
+
+impl Watcher for Heard {
+    fn clip_closed(&self, _place: &Place) {
+        self.add("closed");
+    }
+    fn clip_gone(&self, _place: &Place) {
+        self.add("gone");
+    }
+    fn clip_moved(&self, moved: &Moved) {
+        self.add(if moved.from.parent == moved.to.parent { "nowhere" } else { "moved" });
+    }
+    fn clip_purged(&self, _clip: ClipId) {
+        self.add("purged");
+    }
+    fn directory_gone(&self, _gone: &GoneDirectory) {
+        self.add("directory");
+    }
+}
+
+/// Answers all requests alike.
+struct Answers(Result<(), LibraryError>);
+
+impl Changes for Answers {
+    fn remove(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.0.clone()
+    }
+    fn restore(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.0.clone()
+    }
+    fn purge(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.0.clone()
+    }
+    fn sync(&self) -> Result<(), LibraryError> {
+        self.0.clone()
+    }
+}
+
+fn refuses() -> Answers {
+    Answers(Err(LibraryError::Device("gone".to_owned())))
+}
+
+fn listed() -> ListedClip<'static> {
+    let (start, end) = (WallTime(0), WallTime(60_000_000_000));
+    ListedClip { clip: CLIP, camera: "a", start, end, form: NameForm::Seconds, size: 1 }
+}
+
+fn with_a_clip() -> (Shown, Arc<Heard>) {
+    let layout = Layout::parse("default").expect("a preset");
+    let (shown, heard) = (Shown::new(Tree::new(layout, Tz::UTC)), Arc::new(Heard::default()));
+    shown.watched_by(heard.clone());
+    assert!(shown.list(&listed()).is_some());
+    assert_eq!(heard.all(), ["closed"]);
+    (shown, heard)
+}
+
+fn in_trash(shown: &Shown) -> Option<bool> {
+    let tree = shown.tree();
+    tree.place(CLIP).map(|place| tree.is_trash(place.parent))
+}
+
+#[test]
+fn what_is_asked_for_is_shown_at_once_and_its_news_change_nothing() {
+    let (shown, heard) = with_a_clip();
+    let library = Answers(Ok(()));
+    shown.remove(CLIP, &library).expect("removed");
+    assert_eq!((in_trash(&shown), heard.all()), (Some(true), vec!["moved"]));
+    shown.discard(CLIP);
+    assert_eq!((in_trash(&shown), heard.all()), (Some(true), vec![]));
+    shown.restore(CLIP, &library).expect("restored");
+    assert_eq!((in_trash(&shown), heard.all()), (Some(false), vec!["moved"]));
+    shown.put_back(CLIP);
+    assert_eq!(shown.list(&listed()), None, "it is no new clip");
+    assert_eq!((in_trash(&shown), heard.all()), (Some(false), vec![]));
+    shown.remove(CLIP, &library).expect("removed");
+    shown.purge(CLIP, &library).expect("purged");
+    assert_eq!((in_trash(&shown), heard.all()), (None, vec!["moved", "gone"]));
+    shown.hide(CLIP);
+    assert_eq!(heard.all(), Vec::<&str>::new());
+    shown.drop_clip(CLIP);
+    assert_eq!(heard.all(), ["purged"], "pages of a file that is still open");
+}
+
+#[test]
+fn what_is_refused_is_shown_as_before() {
+    let (shown, heard) = with_a_clip();
+    assert!(shown.remove(CLIP, &refuses()).is_err());
+    assert!(shown.purge(CLIP, &refuses()).is_err());
+    assert_eq!((in_trash(&shown), heard.all()), (Some(false), vec![]));
+    shown.discard(CLIP);
+    heard.all();
+    assert!(shown.restore(CLIP, &refuses()).is_err());
+    assert_eq!((in_trash(&shown), heard.all()), (Some(true), vec![]));
+}
+
+#[test]
+fn a_clip_that_is_gone_meanwhile_is_hidden_and_can_not_be_restored() {
+    let gone = Answers(Err(LibraryError::Gone));
+    let (shown, heard) = with_a_clip();
+    assert_eq!(shown.restore(CLIP, &gone), Err(LibraryError::Gone));
+    assert_eq!(shown.remove(CLIP, &gone), Ok(()));
+    assert_eq!((in_trash(&shown), heard.all()), (None, vec!["gone"]));
+}
+
+#[test]
+fn directories_that_leave_with_their_last_clip_are_told() {
+    let (shown, heard) = with_a_clip();
+    shown.discard(CLIP);
+    let trash = shown.tree().trash_inode();
+    let day = {
+        let tree = shown.tree();
+        assert_eq!(tree.lookup(crate::view::ROOT, TRASH_NAME).map(|node| node.inode), Some(trash));
+        tree.list(trash, 0).and_then(|mut days| days.next()).expect("a day").node.inode
+    };
+    shown.drop_emptied_trash(day);
+    assert_eq!(heard.all(), ["moved"], "the clip is still in it");
+    shown.put_back(CLIP);
+    shown.drop_emptied_trash(day);
+    assert_eq!(heard.all(), ["moved", "directory", "directory"]);
+}
