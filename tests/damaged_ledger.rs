@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use reelfs::check;
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
-    ClipState, FormatOptions, Geometry, Inspection, Reason, Rescued, Ring, RingError, format,
+    ClipState, FormatOptions, Geometry, Inspection, Rescued, Ring, RingError, StateRequest, format,
     read_superblock, repair_superblocks,
 };
 use reelfs::units::{BlockNumber, ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
@@ -72,12 +72,16 @@ fn history(turns: usize, close: bool) -> Left {
             continue;
         }
         let until = WallTime(9_000);
-        let state = match seed % 6 {
-            0 => ClipState::Expiring { until, reason: Reason::Deleted },
-            1 => ClipState::Kept { until: None },
-            2 => ClipState::Closed,
+        let request = match seed % 6 {
+            0 => StateRequest::Remove { until },
+            1 => {
+                let restored = open.writer.change_state(clip, StateRequest::Restore);
+                assert_eq!(restored, Ok(ClipState::Closed));
+                StateRequest::Keep { until: None }
+            }
+            2 => StateRequest::Restore,
             3 => {
-                open.writer.purge(clip, Reason::Deleted, false).expect("the disk is in order");
+                open.purge(clip, false).expect("the disk is in order");
                 left.clips.remove(&clip);
                 left.states.remove(&clip);
                 left.purged.push(clip);
@@ -86,7 +90,7 @@ fn history(turns: usize, close: bool) -> Left {
             }
             _ => continue,
         };
-        assert_eq!(open.writer.set_state(clip, state), Ok(true));
+        let state = open.writer.change_state(clip, request).expect("the disk is in order");
         left.states.insert(clip, state);
         open.writer.sync().expect("the disk is in order");
     }
@@ -149,13 +153,13 @@ fn check_doubtful(left: &Left, again: &Open, what: &str) {
     let told = again.told();
     for (clip, data) in &left.clips {
         assert!(told.closed.contains_key(clip), "{what}: clip {clip} is lost");
-        let hidden = matches!(told.states.get(clip), Some(ClipState::Expiring { .. }));
+        let hidden = told.states.get(clip).is_some_and(|state| state.is_in_trash());
         assert!(hidden || left.is_live(*clip), "{what}: deleted clip {clip} is back");
         assert_eq!(&again.samples(*clip), data, "{what}: clip {clip}");
     }
     for clip in &left.purged {
         let state = told.states.get(clip);
-        let hidden = matches!(state, Some(ClipState::Expiring { .. }));
+        let hidden = state.is_some_and(|state| state.is_in_trash());
         assert!(
             hidden || !told.closed.contains_key(clip),
             "{what}: purged clip {clip} is back {state:?} {:?}",
@@ -427,10 +431,11 @@ fn where_both_areas_are_gone_the_blocks_alone_bring_the_clips_back() {
         for (clip, data) in &left.clips {
             assert_eq!(&again.samples(*clip), data, "clip {clip}");
             let state = told.states.get(clip);
-            assert!(matches!(state, Some(ClipState::Expiring { .. })), "clip {clip}: {state:?}");
+            assert!(state.is_some_and(|state| state.is_in_trash()), "clip {clip}: {state:?}");
         }
         let restored = *left.clips.keys().next_back().expect("there are clips");
-        assert_eq!(again.writer.set_state(restored, ClipState::Closed), Ok(true));
+        let state = again.writer.change_state(restored, StateRequest::Restore);
+        assert_eq!(state, Ok(ClipState::Closed));
         let newer = again.clip(1, &samples(99, 50_000)).expect("it records");
         assert!(newer > restored, "numbers are never used twice");
         again.writer.close().expect("it closes");
@@ -500,7 +505,7 @@ fn what_was_wiped_is_not_found_and_a_lost_block_costs_no_other() {
         .collect();
     let wiped = clips[2].0;
     let lost = first.ring.contents(clips[5].0).expect("it opens").chunks[0].place.block;
-    first.writer.purge(wiped, Reason::Deleted, true).expect("the disk is in order");
+    first.purge(wiped, true).expect("the disk is in order");
     first.writer.close().expect("it closes");
     let geometry = first.ring.superblock().geometry;
     let mut image = disk.image();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
     BlockUse, ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError,
-    Settings, Superblock, Writer, format,
+    Settings, StateRequest, Superblock, Writer, format,
 };
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Fault, Image, Operation};
@@ -135,7 +135,7 @@ fn a_deletion_after_a_failed_flush_survives_a_cut() {
     assert!(first.writer.sync().is_err());
     let until = WallTime(9_000);
     let state = ClipState::Expiring { until, reason: Reason::Deleted };
-    assert_eq!(first.writer.set_state(clip, state), Ok(true));
+    assert_eq!(first.writer.change_state(clip, StateRequest::Remove { until }), Ok(state));
     first.writer.sync().expect("the disk is in order again");
     // The page that the failed flush should have covered never got there.
     let cut = after_a_cut(&disk, &base);
@@ -333,7 +333,8 @@ fn a_header_that_cannot_be_read_does_not_keep_samples_from_being_wiped() {
     image.spoil(second);
     let disk = Disk::from_image(image);
     let again = open(&disk);
-    again.writer.purge(clip, Reason::Deleted, true).expect("it is purged");
+    again.writer.change_state(clip, StateRequest::Purge).expect("it is closed");
+    again.writer.free(clip, true).expect("it is purged");
     again.writer.sync().expect("the disk is in order");
     let raw = disk.image().bytes();
     let windows: std::collections::HashSet<&[u8]> = data.windows(64).collect();
@@ -395,8 +396,9 @@ fn check_behind_failed_flushes(length: u64, flushes: usize, flaps: bool) {
         first.writer.sync().expect_err("the flush fails");
     }
     device.loses.store(false, Ordering::SeqCst);
-    let state = ClipState::Expiring { until: WallTime(9_000), reason: Reason::Deleted };
-    assert_eq!(first.writer.set_state(clip, state), Ok(true));
+    let until = WallTime(9_000);
+    let state = ClipState::Expiring { until, reason: Reason::Deleted };
+    assert_eq!(first.writer.change_state(clip, StateRequest::Remove { until }), Ok(state));
     first.writer.sync().expect("the disk is well again");
     first.writer.set_stream(StreamNumber(2), vec![2; 2_500]);
     first.writer.sync().expect("the disk is well again");

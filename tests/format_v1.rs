@@ -221,14 +221,9 @@ fn to_runs(image: &Image) -> Vec<u8> {
     runs
 }
 
-fn from_runs(mut runs: &[u8]) -> Image {
+fn from_runs(runs: &[u8]) -> Image {
     let mut image = Image::blank(LENGTH);
-    while !runs.is_empty() {
-        let offset = u64::from_le_bytes(runs[..8].try_into().unwrap());
-        let length = u32::from_le_bytes(runs[8..12].try_into().unwrap()) as usize;
-        image.write(offset, &runs[12..12 + length]);
-        runs = &runs[12 + length..];
-    }
+    image.write(0, &support::runs::bytes(runs, LENGTH as usize));
     image
 }
 

@@ -24,7 +24,7 @@ use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
 use reelfs::ring::{
-    ClipContents, ClipState, FormatOptions, Inspection, NewChunk, Ring, Settings, Writer, format,
+    ClipContents, FormatOptions, Inspection, NewChunk, Ring, Settings, StateRequest, Writer, format,
 };
 use reelfs::segment::{
     Anchor, ChunkTable, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, StreamFact,
@@ -228,8 +228,8 @@ impl Recording {
             }
             self.writer.end_clip(clip, 0, None);
             self.writer.sync().expect("a flush");
-            let kept = ClipState::Kept { until: None };
-            self.writer.set_state(clip, kept).expect("a closed clip");
+            let keep = StateRequest::Keep { until: None };
+            self.writer.change_state(clip, keep).expect("a closed clip");
         }
         self.writer.sync().expect("a flush");
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use reelfs::check;
 use reelfs::device::Device;
-use reelfs::ring::{ClipChunk, ClipContents, Geometry, Inspection, NewChunk, ReadError, Reason};
+use reelfs::ring::{ClipChunk, ClipContents, Geometry, Inspection, NewChunk, ReadError};
 use reelfs::units::{BlockNumber, ClipId, StreamNumber};
 use support::disk::{Disk, Image};
 use support::memory::count_of;
@@ -199,7 +199,7 @@ fn a_table_of_an_earlier_session_hides_nothing_that_is_recorded_behind_it() {
         second.writer.add_table(grew, &contents);
         let ended = second.growing_clip(3, 20_000);
         if is_purged {
-            second.writer.purge(grew, Reason::Deleted, false).expect("it goes");
+            second.purge(grew, false).expect("it goes");
             second.writer.sync().expect("the disk is in order");
         }
         second.writer.end_clip(ended, 0, None);

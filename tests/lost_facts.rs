@@ -92,7 +92,7 @@ fn check(left: &Left, open: &Open, what: &str) -> usize {
     for clip in told.closed.keys().filter(|clip| !left.clips.contains_key(clip)) {
         let state = told.states.get(clip).copied();
         let is_ours = clip.0.session() > left.session;
-        assert!(is_ours || state.is_some_and(ClipState::is_found), "{what}: clip {clip} is back");
+        assert!(is_ours || state == Some(ClipState::Found), "{what}: clip {clip} is back");
     }
     exact
 }

@@ -17,7 +17,7 @@ use naive::{Clip, Naive, Piece};
 use reelfs::device::Device;
 use reelfs::ring::{
     BlockSummary, BlockUse, ClipState, ClockFact, FormatOptions, Geometry, Inspection, NewChunk,
-    Opening, ReadError, Reason, Ring, RingError, Settings, Writer, format,
+    Opening, ReadError, Ring, RingError, Settings, StateRefused, StateRequest, Writer, format,
 };
 use reelfs::units::{BlockNumber, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
 use support::disk::{Dice, Disk, Fault, Image, Operation};
@@ -384,22 +384,23 @@ impl Round {
         let until = WallTime(self.dice.roll(1 << 40) as i64);
         let blocks = (self.plan.length / self.plan.block_length) as usize;
         let may_keep = self.plan.keeps_all || self.kept_blocks() < blocks / 4;
-        let state = match self.dice.roll(6) {
-            0..3 if self.plan.keeps_all => ClipState::Kept { until: None },
-            0 if may_keep => ClipState::Kept { until: None },
-            1 if may_keep => ClipState::Kept { until: Some(until) },
-            2 | 3 => ClipState::Expiring { until, reason: Reason::Deleted },
-            4 => ClipState::Expiring { until, reason: Reason::Expired },
-            _ => ClipState::Closed,
+        let request = match self.dice.roll(6) {
+            0..3 if self.plan.keeps_all => StateRequest::Keep { until: None },
+            0 if may_keep => StateRequest::Keep { until: None },
+            1 if may_keep => StateRequest::Keep { until: Some(until) },
+            2 | 3 => StateRequest::Remove { until },
+            4 => StateRequest::Release,
+            _ => StateRequest::Restore,
         };
-        self.set_state(id, state);
+        self.change_state(id, request);
     }
 
-    fn set_state(&mut self, id: ClipId, state: ClipState) {
-        let set = self.open.writer.set_state(id, state).expect("there is room to queue");
+    fn change_state(&mut self, id: ClipId, request: StateRequest) {
+        let answer = self.open.writer.change_state(id, request);
         let Some(clip) = self.naive.clips.get_mut(&id) else { return };
-        assert_eq!(set, !clip.is_purging(), "clip {id}: {:?} to {state:?}", clip.state);
-        if set {
+        let expected = clip.state.after(request).map_err(StateRefused::State);
+        assert_eq!(answer, expected, "clip {id}: {:?}, {request:?}", clip.state);
+        if let Ok(state) = expected {
             clip.set_state(state);
         }
     }
@@ -407,7 +408,10 @@ impl Round {
     /// Mostly what is expiring or was left purging; rarely something else.
     fn purge(&mut self) {
         let leaving = |state: &ClipState| {
-            matches!(state, ClipState::Expiring { .. } | ClipState::Purging { .. })
+            matches!(
+                state,
+                ClipState::Expiring { .. } | ClipState::Found | ClipState::Purging { .. }
+            )
         };
         let found = self.naive.clips.iter().find(|(_, clip)| leaving(&clip.state));
         let found = found.map(|(id, _)| *id);
@@ -415,13 +419,11 @@ impl Round {
         let Some(id) = id else { return };
         let wipe = self.dice.roll(2) == 0;
         let places = self.open.ring.contents(id).map(|contents| contents.chunks);
-        let reason = Reason::Deleted;
-        if let Some(clip) = self.naive.clips.get_mut(&id)
-            && !clip.is_purging()
-        {
-            clip.set_state(ClipState::Purging { reason });
+        self.change_state(id, StateRequest::Purge);
+        if self.naive.clips.get(&id).is_some_and(Clip::is_kept) {
+            return;
         }
-        let purged = self.open.writer.purge(id, reason, wipe);
+        let purged = self.open.writer.free(id, wipe);
         if let Err(error) = &purged {
             assert!(self.failed || self.disk.is_off(), "purging clip {id}: {error}");
         }
@@ -625,7 +627,7 @@ impl Round {
             let clip = self.naive.clips.get(&id);
             let clip = clip.unwrap_or_else(|| panic!("clip {id} is on the disk, and nobody's"));
             assert_eq!(record.stream, clip.stream, "the stream of clip {id}");
-            if clip.is_purging() || matches!(clip.state, ClipState::Expiring { .. }) {
+            if clip.is_purging() || clip.state.is_in_trash() {
                 leaving += record.used().0;
             }
             for extent in record.extents.iter().chain(&record.table) {

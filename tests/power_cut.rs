@@ -25,7 +25,7 @@ const DISK_BYTES: u64 = 12 * MIB;
 /// Steps of the history.
 const STEPS: u64 = 400;
 /// Outcomes behind each event, where nobody wants others.
-const OUTCOMES: u64 = 100;
+const OUTCOMES: u64 = 101;
 /// Cuts that are promised then.
 const CUTS_MIN: u64 = 100_000;
 /// Histories that are tried for one in which everything happens.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
-use reelfs::ring::{ClipState, Geometry, Reason, Refused};
+use reelfs::ring::{ClipState, Geometry, Refused, StateRefused, StateRequest};
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::Disk;
 use support::opened::{self, Open, formatted, open, samples};
@@ -235,11 +235,13 @@ fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
     assert_eq!(open_ring.append(2, growing, &samples(4, 100)), Err(Refused::DeviceAway));
     open_ring.writer.sync().expect_err("it is away");
     open_ring.ring.contents(before).expect_err("it is away");
-    // Deletions and the like are remembered, in bounded memory, and told when it is back.
+    // States are remembered, in bounded memory, and told when it is back.
     let mut state = ClipState::Closed;
     for at in 0..40_000_i64 {
-        state = ClipState::Expiring { until: WallTime(at), reason: Reason::Deleted };
-        while open_ring.writer.set_state(before, state) == Err(Refused::QueueFull) {
+        let until = Some(WallTime(at));
+        state = ClipState::Kept { until };
+        let keep = StateRequest::Keep { until };
+        while open_ring.writer.change_state(before, keep) == Err(StateRefused::QueueFull) {
             std::thread::yield_now();
         }
     }
@@ -263,13 +265,15 @@ fn a_disk_that_is_pulled_and_put_back_goes_on_where_the_last_flush_left_it() {
 fn what_only_a_checkpoint_took_is_kept_when_a_page_of_it_rots() {
     let device = Fickle::over(formatted(24 * MIB), Vec::new());
     let open_ring = open(device.clone());
-    let deleted = open_ring.clip(1, &samples(1, 50_000)).expect("it is there");
+    let kept = open_ring.clip(1, &samples(1, 50_000)).expect("it is there");
     device.pulled.store(true, Ordering::SeqCst);
     let mut state = ClipState::Closed;
     // More than may wait: a checkpoint takes the place of the log.
     for at in 0..40_000_i64 {
-        state = ClipState::Expiring { until: WallTime(at), reason: Reason::Deleted };
-        while open_ring.writer.set_state(deleted, state) == Err(Refused::QueueFull) {
+        let until = Some(WallTime(at));
+        state = ClipState::Kept { until };
+        let keep = StateRequest::Keep { until };
+        while open_ring.writer.change_state(kept, keep) == Err(StateRefused::QueueFull) {
             std::thread::yield_now();
         }
     }
@@ -286,7 +290,7 @@ fn what_only_a_checkpoint_took_is_kept_when_a_page_of_it_rots() {
             let again = open(Disk::from_image(image));
             let what = format!("page {page} of area {area}: {:?}", again.opening.findings);
             assert!(!again.opening.findings.doubtful, "{what}");
-            assert_eq!(again.told().states.get(&deleted), Some(&state), "{what}");
+            assert_eq!(again.told().states.get(&kept), Some(&state), "{what}");
             assert_eq!(again.told().streams[&StreamNumber(1)], vec![1; 2_500], "{what}");
             again.writer.close().expect("it closes");
         }
@@ -394,7 +398,7 @@ fn a_disk_that_is_away_for_a_moment_while_a_clip_is_wiped_leaves_none_of_its_sam
             std::thread::sleep(Duration::from_millis(5));
             device.pulled.store(false, Ordering::SeqCst);
         });
-        let purged = open.writer.purge(clip, Reason::Deleted, true);
+        let purged = open.purge(clip, true);
         pulled.join().expect("no panic");
         disk.slowness.store(0, Ordering::Relaxed);
         if purged.is_err() {

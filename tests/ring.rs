@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use reelfs::device::Device;
 use reelfs::ring::{
-    ClipState, FormatOptions, NewChunk, Opening, Reason, Ring, Settings, Writer, format,
+    ClipState, FormatOptions, NewChunk, Opening, Reason, Ring, Settings, StateRefused,
+    StateRequest, Writer, format,
 };
 use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
 use support::disk::{Dice, Disk};
@@ -153,7 +154,8 @@ fn after_a_purge_with_wipe_no_sample_is_on_the_device_and_neighbours_are_intact(
     open.writer.sync().unwrap();
     let block = |clip| open.ring.contents(clip).unwrap().chunks[0].place.block;
     assert_eq!(block(clips[0].0), block(clips[1].0), "they share a block");
-    open.writer.purge(clips[1].0, Reason::Deleted, true).unwrap();
+    open.writer.change_state(clips[1].0, StateRequest::Purge).unwrap();
+    open.writer.free(clips[1].0, true).unwrap();
     open.writer.sync().unwrap();
     assert!(open.ring.contents(clips[1].0).is_err());
     let raw = disk.image().bytes();
@@ -179,8 +181,9 @@ fn what_was_restored_before_it_was_to_be_purged_stays() {
     open.writer.append(chunk(clip, 1, data.clone())).unwrap();
     open.writer.end_clip(clip, 0, None);
     open.writer.sync().unwrap();
-    let expiring = ClipState::Expiring { until: WallTime(5), reason: Reason::Deleted };
-    assert_eq!(open.writer.set_state(clip, expiring), Ok(true));
+    let until = WallTime(5);
+    let expiring = ClipState::Expiring { until, reason: Reason::Deleted };
+    assert_eq!(open.writer.change_state(clip, StateRequest::Remove { until }), Ok(expiring));
     open.writer.sync().unwrap();
     // The writer is busy, so that all of this waits: somebody restores the clip, and who decided
     // to purge it before does not know.
@@ -190,16 +193,17 @@ fn what_was_restored_before_it_was_to_be_purged_stays() {
     let writer = open.writer.clone();
     let flush = std::thread::spawn(move || writer.sync());
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(open.writer.set_state(clip, ClipState::Closed), Ok(true));
-    let purging = ClipState::Purging { reason: Reason::Expired };
-    assert_eq!(open.writer.change_state(clip, expiring, purging), Ok(true));
+    let restored = open.writer.change_state(clip, StateRequest::Restore);
+    assert_eq!(restored, Ok(ClipState::Closed));
+    let expire = || open.writer.change_state_from(clip, expiring, StateRequest::Expire);
+    assert_eq!(expire(), Err(StateRefused::Changed));
     open.writer.free(clip, false).unwrap();
     assert_eq!(open.writer.free(clip, true).unwrap(), ByteCount(0));
     disk.slowness.store(0, Ordering::Relaxed);
     flush.join().unwrap().unwrap();
     open.writer.sync().unwrap();
     assert_eq!(whole(&open.ring, clip), data);
-    assert_eq!(open.writer.change_state(clip, expiring, purging), Ok(false));
+    assert_eq!(expire(), Err(StateRefused::Changed));
     open.writer.close().unwrap();
 }
 

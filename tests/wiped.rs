@@ -35,7 +35,7 @@ fn a_page_that_refuses_zeros_keeps_what_it_held_and_no_other_does() {
     let page = geometry.page_start(place.block, place.first_page + 4).0;
     *disk.refusing.lock().expect("nobody died") = Some(page..page + 4096);
     let before = open.ring.counters().write_errors;
-    open.writer.purge(clip, Reason::Deleted, true).expect_err("it may be of the moment");
+    open.purge(clip, true).expect_err("it may be of the moment");
     assert!(remains(&disk.image(), &geometry, &chunks) <= 4096, "the rest takes them");
     open.writer.free(clip, true).expect("nothing more can be done");
     open.writer.sync().expect("the disk takes all else");
@@ -60,7 +60,7 @@ fn where_no_page_takes_zeros_the_clip_is_still_to_be_purged() {
     let (clip, chunks) = open.long_clip(60, 120_000);
     let geometry = open.ring.superblock().geometry;
     *disk.refusing.lock().expect("nobody died") = Some(0..24 * MIB);
-    open.writer.purge(clip, Reason::Deleted, true).expect_err("nothing takes them");
+    open.purge(clip, true).expect_err("nothing takes them");
     open.writer.free(clip, true).expect_err("nor later");
     *disk.refusing.lock().expect("nobody died") = None;
     open.writer.sync().expect("the disk is in order");
@@ -99,7 +99,7 @@ fn a_flush_that_fails_while_a_clip_is_wiped_does_not_leave_its_samples() {
             failing.failing_flushes.store(1, Ordering::Relaxed);
             let _ = writer.sync();
         });
-        let purged = first.writer.purge(clip, Reason::Deleted, true);
+        let purged = first.purge(clip, true);
         other.join().expect("no panic");
         disk.slowness.store(0, Ordering::Relaxed);
         disk.failing_flushes.store(0, Ordering::Relaxed);

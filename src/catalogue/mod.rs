@@ -28,7 +28,7 @@ pub struct Clip {
     pub id: ClipId,
     /// Whose.
     pub stream: StreamNumber,
-    /// Closed, kept, expiring or being purged.
+    /// Its state.
     pub state: ClipState,
     /// Space that it takes on the device, headers included.
     pub used: ByteCount,
@@ -40,20 +40,13 @@ impl Clip {
     /// Whether the clip is shown among the files: closed or kept.
     #[must_use]
     pub fn listed(&self) -> bool {
-        listed(&self.state)
+        self.state.is_listed()
     }
 
     /// Whether its samples may be read: until it is being purged.
     #[must_use]
     pub fn readable(&self) -> bool {
-        !matches!(self.state, ClipState::Purging { .. })
-    }
-}
-
-fn listed(state: &ClipState) -> bool {
-    match state {
-        ClipState::Closed | ClipState::Kept { .. } => true,
-        ClipState::Expiring { .. } | ClipState::Purging { .. } => false,
+        !self.state.is_purging()
     }
 }
 
@@ -162,7 +155,7 @@ impl Catalogue {
         } else {
             self.marked.insert(id);
         }
-        match (listed(&before), listed(&state)) {
+        match (before.is_listed(), state.is_listed()) {
             (true, false) => Change::Hidden(id),
             (false, true) => Change::Restored(id),
             _ => Change::Restated(id),

@@ -44,8 +44,7 @@ struct Walked {
 impl Checker<'_> {
     pub(super) fn check_clips(&mut self) {
         let all = self.inspection.clips();
-        let readable =
-            all.filter(|(_, record)| !matches!(record.state, Some(ClipState::Purging { .. })));
+        let readable = all.filter(|(_, record)| !record.state.is_some_and(ClipState::is_purging));
         let mut clips: Vec<(ClipId, ClipRecord)> =
             readable.map(|(clip, record)| (clip, record.clone())).collect();
         // In the order of the device, so that a spinning disk goes forward.

@@ -14,7 +14,7 @@ impl Checker<'_> {
         let mut places: BTreeMap<BlockNumber, Vec<(ClipId, Extent)>> = BTreeMap::new();
         let mut wrong = Vec::new();
         for (clip, record) in self.inspection.clips() {
-            if matches!(record.state, Some(ClipState::Purging { .. })) {
+            if record.state.is_some_and(ClipState::is_purging) {
                 continue;
             }
             wrong.extend(self.wrong_with_clip(clip, record));

@@ -201,7 +201,7 @@ fn is_gone(now: &Inspection<'_>, finding: &Finding) -> bool {
     let clip_gone = place.clip_id.is_some_and(|clip| {
         let mut clips = now.clips();
         let record = clips.find(|(known, _)| *known == clip).map(|(_, record)| record);
-        record.is_none_or(|record| matches!(record.state, Some(ClipState::Purging { .. })))
+        record.is_none_or(|record| record.state.is_some_and(ClipState::is_purging))
     });
     other_life || clip_gone
 }

@@ -20,7 +20,7 @@ impl Checker<'_> {
         let mut bytes_total = 0;
         for (clip, record) in self.inspection.clips() {
             let stream = record.stream;
-            if matches!(record.state, Some(ClipState::Purging { .. })) {
+            if record.state.is_some_and(ClipState::is_purging) {
                 continue;
             }
             for extent in &record.extents {

@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use crate::archive::{Archive, Listener};
 use crate::catalogue::{Catalogue, Change, Clip};
 use crate::mp4;
-use crate::ring::ClipState;
 use crate::shown::Shown;
 use crate::units::ClipId;
 use crate::view::{ListedClip, Place};
@@ -89,8 +88,8 @@ impl TreeKeeper {
             catalogue.clip(id).map(|clip| clip.state)
         };
         match state {
-            Some(ClipState::Expiring { .. }) => self.shown.discard(id),
-            Some(ClipState::Purging { .. }) => self.shown.hide(id),
+            Some(state) if state.is_in_trash() => self.shown.discard(id),
+            Some(state) if state.is_purging() => self.shown.hide(id),
             _ => {}
         }
     }

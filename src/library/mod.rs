@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use ring_library::{Complaints, RingLibrary};
 
 pub use crate::archive::Bytes;
-use crate::ring::Usage;
+use crate::ring::{Refusal, Usage};
 use crate::units::{ClipId, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
 
@@ -35,6 +35,9 @@ pub enum LibraryError {
     /// The device failed; says how.
     #[error("device: {0}")]
     Device(String),
+    /// The clip's state does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The ring is being closed.
     #[error("closed")]
     Closed,
@@ -73,7 +76,7 @@ pub trait Changes: Send + Sync + 'static {
     /// Makes a clip expiring: true at once, durable with the next flush. Does not wait.
     ///
     /// # Errors
-    /// Where it is gone already, or nothing can be written any more.
+    /// Where it is kept, or gone already, or nothing can be written any more.
     fn remove(&self, clip: ClipId) -> Result<(), LibraryError>;
 
     /// Lists a removed clip again: true at once, durable with the next flush. Does not wait.
@@ -86,7 +89,7 @@ pub trait Changes: Send + Sync + 'static {
     /// from now on. Durable with the next flush. Does not wait.
     ///
     /// # Errors
-    /// Where it is gone already, or nothing can be written any more.
+    /// Where it is kept, or gone already, or nothing can be written any more.
     fn purge(&self, clip: ClipId) -> Result<(), LibraryError>;
 
     /// Makes everything durable that has happened so far, and waits for it.

@@ -8,7 +8,7 @@ use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot
 use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
 use crate::clock::Clock;
 use crate::device::{Device, ReturningDevice};
-use crate::ring::{ClipState, ReadError, Reason, Usage, Writer};
+use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::ClipId;
 use crate::view::utc_timestamp;
 
@@ -90,12 +90,16 @@ impl RingLibrary {
         }
     }
 
-    fn set_state(&self, clip: ClipId, state: ClipState) -> Result<(), LibraryError> {
-        match self.writer.set_state(clip, state) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(LibraryError::Gone),
-            Err(refused) => Err(LibraryError::Device(refused.to_string())),
-        }
+    fn change_state(&self, clip: ClipId, request: StateRequest) -> Result<(), LibraryError> {
+        self.check_present()?;
+        self.writer.change_state(clip, request).map(drop).map_err(|refused| match refused {
+            StateRefused::Gone | StateRefused::Changed => LibraryError::Gone,
+            // What is being purged is gone for everybody else.
+            StateRefused::State(Refusal::Purging) => LibraryError::Gone,
+            StateRefused::State(refusal) => LibraryError::Refused(refusal),
+            StateRefused::QueueFull => LibraryError::Device(refused.to_string()),
+            StateRefused::Closed => LibraryError::Closed,
+        })
     }
 }
 
@@ -138,10 +142,12 @@ impl Footage for RingLibrary {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
         let mut attributes = attributes(&catalogue.camera_of(clip), &clip.fact);
-        if let ClipState::Expiring { until, .. } = clip.state {
-            let expires = if clip.state.is_found() { "found".into() } else { utc_timestamp(until) };
-            attributes.push(("user.reelfs.expires", expires));
-        }
+        let expires = match clip.state {
+            ClipState::Expiring { until, .. } => Some(utc_timestamp(until)),
+            ClipState::Found => Some("found".to_owned()),
+            ClipState::Closed | ClipState::Kept { .. } | ClipState::Purging { .. } => None,
+        };
+        attributes.extend(expires.map(|expires| ("user.reelfs.expires", expires)));
         Some(attributes)
     }
 
@@ -152,20 +158,16 @@ impl Footage for RingLibrary {
 
 impl Changes for RingLibrary {
     fn remove(&self, clip: ClipId) -> Result<(), LibraryError> {
-        self.check_present()?;
         let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
-        let state = ClipState::Expiring { until, reason: Reason::Deleted };
-        self.set_state(clip, state)
+        self.change_state(clip, StateRequest::Remove { until })
     }
 
     fn restore(&self, clip: ClipId) -> Result<(), LibraryError> {
-        self.check_present()?;
-        self.set_state(clip, ClipState::Closed)
+        self.change_state(clip, StateRequest::Restore)
     }
 
     fn purge(&self, clip: ClipId) -> Result<(), LibraryError> {
-        self.check_present()?;
-        self.set_state(clip, ClipState::Purging { reason: Reason::Deleted })
+        self.change_state(clip, StateRequest::Purge)
     }
 
     fn sync(&self) -> Result<(), LibraryError> {

@@ -10,6 +10,18 @@ use crate::view::RemoveError;
 pub(super) fn of_open(error: &LibraryError) -> Errno {
     match error {
         LibraryError::Gone => Errno::ESTALE,
+        LibraryError::Damaged(_)
+        | LibraryError::Device(_)
+        | LibraryError::Refused(_)
+        | LibraryError::Closed => Errno::EIO,
+    }
+}
+
+/// A clip can't be removed or restored.
+pub(super) fn of_change(error: &LibraryError) -> Errno {
+    match error {
+        LibraryError::Gone => Errno::ENOENT,
+        LibraryError::Refused(_) => Errno::EPERM,
         LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,
     }
 }

@@ -4,7 +4,6 @@ use fuser::Errno;
 
 use super::errno;
 use super::served::{STATUS_NAME, Served, log_failure};
-use crate::library::LibraryError;
 use crate::units::ClipId;
 use crate::view::{NodeKind, ROOT, TRASH_NAME};
 
@@ -28,7 +27,7 @@ impl Served {
         };
         asked.map_err(|error| {
             log_failure("remove", &format!("clip {clip}"), &error);
-            Errno::EIO
+            errno::of_change(&error)
         })
     }
 
@@ -68,10 +67,7 @@ impl Served {
     fn restore(&self, clip: ClipId) -> Result<(), Errno> {
         self.shown.restore(clip, &*self.library).map_err(|error| {
             log_failure("restore", &format!("clip {clip}"), &error);
-            match error {
-                LibraryError::Gone => Errno::ENOENT,
-                _ => Errno::EIO,
-            }
+            errno::of_change(&error)
         })
     }
 

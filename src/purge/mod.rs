@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, Doubt, KnownTime};
 use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
-use crate::ring::{ClipState, Reason, RingError, Writer};
+use crate::ring::{ClipState, Reason, RingError, StateRequest, Writer};
 use crate::units::{ByteCount, ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
 use account::Account;
 
@@ -27,8 +27,8 @@ const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 
 /// What carries decisions out: the ring's writer.
 pub trait Carrier: Send + 'static {
-    /// As [`Writer::change_state`]; false where the ring does not keep up, too.
-    fn change_state(&self, clip: ClipId, from: ClipState, state: ClipState) -> bool;
+    /// As [`Writer::change_state_from`]; false where the clip or the ring refuses.
+    fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool;
 
     /// As [`Writer::free`].
     ///
@@ -38,9 +38,9 @@ pub trait Carrier: Send + 'static {
 }
 
 impl Carrier for Writer {
-    fn change_state(&self, clip: ClipId, from: ClipState, state: ClipState) -> bool {
+    fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool {
         // Where the ring does not keep up, the next pass comes back to it.
-        Writer::change_state(self, clip, from, state).unwrap_or(false)
+        self.change_state_from(clip, from, request).is_ok()
     }
 
     fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
@@ -336,14 +336,12 @@ impl<C: Carrier> Passes<C> {
         }
         match due.action {
             Action::Release => {
-                self.carrier.change_state(due.clip, due.state, ClipState::Closed);
+                self.carrier.change_state(due.clip, due.state, StateRequest::Release);
                 None
             }
             Action::Purge(reason) => {
-                let being_purged = matches!(due.state, ClipState::Purging { .. });
-                let purging = ClipState::Purging { reason };
-                let marked =
-                    being_purged || self.carrier.change_state(due.clip, due.state, purging);
+                let marked = due.state.is_purging()
+                    || self.carrier.change_state(due.clip, due.state, StateRequest::Expire);
                 marked.then_some((*due, reason))
             }
         }
@@ -405,7 +403,8 @@ mod tests {
     }
 
     impl Carrier for Recorder {
-        fn change_state(&self, clip: ClipId, _from: ClipState, state: ClipState) -> bool {
+        fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool {
+            let Ok(state) = from.after(request) else { return false };
             self.tell(&News::StateSet { clip, state });
             true
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::catalogue::{Catalogue, Clip};
 use crate::clock::{Doubt, Verdict};
-use crate::ring::{ClipState, Reason};
+use crate::ring::{ClipState, Reason, StateRequest};
 use crate::segment::ClockQuality;
 use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
 
@@ -130,15 +130,20 @@ pub fn decide(catalogue: &Catalogue, policy: &Policy, verdict: Verdict) -> Decis
 
 fn deadline_passed(clip: &Clip, now: WallTime) -> Option<Due> {
     match clip.state {
-        ClipState::Closed => None,
+        ClipState::Closed | ClipState::Found => None,
         ClipState::Kept { until } => until
             .filter(|until| *until < now)
             .map(|_| due(clip, Action::Release, Why::ProtectionOver)),
-        ClipState::Expiring { until, reason } => {
-            (until < now).then(|| due(clip, Action::Purge(reason), Why::GraceOver))
-        }
-        ClipState::Purging { reason } => Some(due(clip, Action::Purge(reason), Why::Interrupted)),
+        ClipState::Expiring { until, .. } if until >= now => None,
+        ClipState::Expiring { .. } => expire(clip, Why::GraceOver),
+        ClipState::Purging { .. } => expire(clip, Why::Interrupted),
     }
+}
+
+/// `None` where the clip's state does not allow it.
+fn expire(clip: &Clip, why: Why) -> Option<Due> {
+    let state = clip.state.after(StateRequest::Expire).ok()?;
+    state.reason().map(|reason| due(clip, Action::Purge(reason), why))
 }
 
 fn older_than(
@@ -150,10 +155,10 @@ fn older_than(
     let oldest_kept = now.plus_nanos(retain_nanos.saturating_neg());
     catalogue
         .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)
-        .filter(|clip| clip.state == ClipState::Closed || clip.state.is_found())
+        .filter(|clip| matches!(clip.state, ClipState::Closed | ClipState::Found))
         .filter(move |clip| clip.fact.end < oldest_kept)
         .filter(move |clip| !recorded_after(catalogue, clip, oldest_kept))
-        .map(move |clip| due(clip, Action::Purge(Reason::Expired), Why::OlderThan { retain_nanos }))
+        .filter_map(move |clip| expire(clip, Why::OlderThan { retain_nanos }))
 }
 
 /// Whether a clip with an unsynchronised clock was recorded later than it says, and not before
@@ -295,7 +300,7 @@ mod tests {
         let all_closed = purged(&catalogue, &policy(&[(0, Some(5 * DAY))], None), NOW);
         assert!(!all_closed.is_empty());
         for counter in 0..10 {
-            set_state(&mut catalogue, counter, ClipState::FOUND);
+            set_state(&mut catalogue, counter, ClipState::Found);
         }
         assert_eq!(purged(&catalogue, &policy(&[(0, Some(5 * DAY))], None), NOW), all_closed);
     }

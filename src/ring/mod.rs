@@ -159,6 +159,26 @@ pub enum Refused {
     Closed,
 }
 
+/// Why the state of a clip was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateRefused {
+    /// No such clip, or no longer; or it is growing.
+    #[error("the clip is gone")]
+    Gone,
+    /// It is not in the state that was expected.
+    #[error("the clip's state has changed")]
+    Changed,
+    /// Its state does not allow it.
+    #[error(transparent)]
+    State(#[from] Refusal),
+    /// The device does not keep up.
+    #[error("the device does not keep up")]
+    QueueFull,
+    /// The writer has stopped.
+    #[error("the ring is closed")]
+    Closed,
+}
+
 /// Gives out the numbers of a session: each once.
 #[derive(Debug)]
 pub struct Sequences {

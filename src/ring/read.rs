@@ -115,8 +115,7 @@ impl Ring {
     #[must_use]
     pub fn clips_found(&self) -> usize {
         let state = self.state();
-        let found = |record: &ClipRecord| record.state.is_some_and(ClipState::is_found);
-        state.space.clips().filter(|(_, record)| found(record)).count()
+        state.space.clips().filter(|(_, record)| record.state == Some(ClipState::Found)).count()
     }
 
     /// Closed clips of more than one chunk without a table, oldest first: such as were growing when
@@ -362,7 +361,7 @@ fn failed(clip: ClipId, source: io::Error) -> ReadError {
 }
 
 fn is_readable(record: &ClipRecord) -> bool {
-    !matches!(record.state, Some(ClipState::Purging { .. }))
+    !record.state.is_some_and(ClipState::is_purging)
 }
 
 /// The piece of a table that a chunk holds, checked.

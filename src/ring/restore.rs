@@ -14,7 +14,7 @@ use super::block::BlockHeader;
 use super::chunk::{self, ChunkHeader, ChunkKind, Content};
 use super::inspect::Inspection;
 use super::space::ClipRecord;
-use super::types::{ClipContents, ClipState, Extent};
+use super::types::{ClipContents, Extent};
 use super::walk::{self, ChunkAt};
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 
@@ -78,9 +78,7 @@ impl Inspection<'_> {
     pub fn restore(&self, label: &dyn Fn(&ClipRecord) -> BlockLabel) -> io::Result<Restored> {
         let mut restored = Restored::default();
         self.restore_headers(label, &mut restored);
-        let readable = |record: &ClipRecord| {
-            record.state.is_some_and(|state| !matches!(state, ClipState::Purging { .. }))
-        };
+        let readable = |record: &ClipRecord| record.state.is_some_and(|state| !state.is_purging());
         for (clip, record) in self.clips().filter(|(_, record)| readable(record)) {
             // What costs footage is told by a check, and can't be written again.
             let Some(contents) = self.sound_contents(clip, record) else { continue };

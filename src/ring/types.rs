@@ -1,8 +1,12 @@
 //! What the ring gives and takes: places, clips, states. Opaque where the ring does not look.
 
+mod state;
+
 use std::sync::Arc;
 
 use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+
+pub use state::{ClipState, Reason, Refusal, StateRequest};
 
 /// Consecutive chunks of one clip in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,54 +79,6 @@ pub struct NewChunk {
     pub table: Arc<[u8]>,
     /// The samples.
     pub data: Vec<u8>,
-}
-
-/// Why a clip is leaving, or left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Somebody removed it.
-    Deleted,
-    /// It was older than its stream's `retain`.
-    Expired,
-    /// The ring needed its space.
-    Evicted,
-}
-
-/// State of a closed clip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClipState {
-    /// There, and given up when the ring needs the space.
-    Closed,
-    /// Protected until the given time.
-    Kept {
-        /// When the protection ends; `None`: when somebody ends it.
-        until: Option<WallTime>,
-    },
-    /// Removed, and restorable until the given time.
-    Expiring {
-        /// When it is purged.
-        until: WallTime,
-        /// Why.
-        reason: Reason,
-    },
-    /// Being freed: it can't be read, listed or restored any more.
-    Purging {
-        /// Why.
-        reason: Reason,
-    },
-}
-
-impl ClipState {
-    /// Nobody can vouch for the clip: facts are lost, and it may have been deleted. It can be
-    /// restored, is not shown as if nothing had happened, and stays until its space is needed.
-    pub const FOUND: ClipState =
-        ClipState::Expiring { until: WallTime(i64::MAX), reason: Reason::Deleted };
-
-    /// Whether it is [`ClipState::FOUND`].
-    #[must_use]
-    pub fn is_found(self) -> bool {
-        self == ClipState::FOUND
-    }
 }
 
 /// What happened, in the order in which it became true. Told on the writer's thread, which waits:

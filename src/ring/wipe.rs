@@ -8,7 +8,7 @@ use super::RingError;
 use super::chunk::ChunkKind;
 use super::core::Shared;
 use super::superblock::Superblock;
-use super::types::{ClipState, Extent, Reason};
+use super::types::{ClipState, Extent};
 use super::walk;
 use super::writer::{Request, Writer};
 use crate::device::{self, AlignedBuffer, Device};
@@ -35,21 +35,6 @@ pub(super) struct Wiped {
 }
 
 impl Writer {
-    /// Frees a clip for good, whatever its state: durably purging first, then overwritten with
-    /// zeros if `wipe`, then gone. Answers the space that it took: none for a clip that grows, or
-    /// is gone already.
-    ///
-    /// # Errors
-    /// As [`Writer::free`].
-    pub fn purge(&self, clip: ClipId, reason: Reason, wipe: bool) -> Result<ByteCount, RingError> {
-        if self.state_of(clip).is_none() {
-            return Ok(ByteCount(0));
-        }
-        let state = ClipState::Purging { reason };
-        self.send(Request::SetState { clip, from: None, state });
-        self.free(clip, wipe)
-    }
-
     /// Frees a clip that is being purged, or will be once the writer comes to it: overwritten with
     /// zeros if `wipe`, then gone. One that is in another state by then stays. Answers the space
     /// that it took.
@@ -68,7 +53,7 @@ impl Writer {
         };
         if wipe {
             self.sync()?;
-            if !matches!(self.state_of(clip), Some(ClipState::Purging { .. })) {
+            if !self.state_of(clip).is_some_and(ClipState::is_purging) {
                 return Ok(ByteCount(0));
             }
             self.wipe(clip)?;

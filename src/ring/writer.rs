@@ -1,19 +1,25 @@
 //! The one thread that writes, and the handle through which work reaches it.
 
+mod asked_states;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use asked_states::AskedStates;
 
 use super::append::NotStored;
 use super::core::{Core, Shared};
 use super::fact::Fact;
 use super::superblock::Superblock;
 use super::tables::TABLE_CHUNKS_MIN;
-use super::types::{ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk};
-use super::{Refused, RingError, Sequences};
+use super::types::{
+    ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, StateRequest,
+};
+use super::{Refused, RingError, Sequences, StateRefused};
 use crate::device::Device;
 use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 
@@ -33,11 +39,9 @@ pub(super) enum Request {
         clip: ClipId,
         ending: Ending,
     },
-    /// Unless the clip is in another state than `from`.
-    SetState {
+    ChangeState {
         clip: ClipId,
-        from: Option<ClipState>,
-        state: ClipState,
+        request: StateRequest,
     },
     SetStream {
         stream: StreamNumber,
@@ -89,6 +93,15 @@ struct Queued {
     bytes: AtomicUsize,
     chunks: AtomicUsize,
     closed: AtomicBool,
+    states: Mutex<AskedStates>,
+}
+
+impl Queued {
+    /// Locked for moments: while a request is queued, so that requests are served in the order in
+    /// which they were answered.
+    fn states(&self) -> MutexGuard<'_, AskedStates> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Writer {
@@ -205,45 +218,51 @@ impl Writer {
         self.send(Request::Record(Fact::Clock { clock }));
     }
 
-    /// Sets the state of a closed clip: durable with the next flush. False where the clip is gone
-    /// or being purged.
+    /// Asks for another state of a closed clip: durable with the next flush. Answers the state
+    /// that it leads to after everything that was asked for before.
     ///
     /// # Errors
-    /// [`Refused::QueueFull`], or the ring is closed.
-    pub fn set_state(&self, clip: ClipId, state: ClipState) -> Result<bool, Refused> {
-        let settable = |state| !matches!(state, ClipState::Purging { .. });
-        self.try_set(clip, None, state, settable)
-    }
-
-    /// The same, unless the clip is in another state than `from` when its turn comes: what was
-    /// asked for before this goes first. False where that is known already.
-    ///
-    /// # Errors
-    /// As [`Writer::set_state`].
+    /// The clip is gone, or its state does not allow it; the ring does not keep up, or is closed.
     pub fn change_state(
         &self,
         clip: ClipId,
-        from: ClipState,
-        state: ClipState,
-    ) -> Result<bool, Refused> {
-        self.try_set(clip, Some(from), state, |state| state == from)
+        request: StateRequest,
+    ) -> Result<ClipState, StateRefused> {
+        self.try_change(clip, None, request)
     }
 
-    fn try_set(
+    /// The same, unless the clip is in another state than `from`, or will be by what was asked for
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Writer::change_state`], and where the state is another.
+    pub fn change_state_from(
+        &self,
+        clip: ClipId,
+        from: ClipState,
+        request: StateRequest,
+    ) -> Result<ClipState, StateRefused> {
+        self.try_change(clip, Some(from), request)
+    }
+
+    fn try_change(
         &self,
         clip: ClipId,
         from: Option<ClipState>,
-        state: ClipState,
-        settable: impl Fn(ClipState) -> bool,
-    ) -> Result<bool, Refused> {
-        if !self.state_of(clip).is_some_and(settable) {
-            return Ok(false);
+        request: StateRequest,
+    ) -> Result<ClipState, StateRefused> {
+        let mut states = self.inner.queued.states();
+        let known = states.of(clip).or_else(|| self.state_of(clip)).ok_or(StateRefused::Gone)?;
+        if from.is_some_and(|from| from != known) {
+            return Err(StateRefused::Changed);
         }
-        let sent = self.inner.requests.try_send(Request::SetState { clip, from, state });
-        sent.map(|()| true).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::QueueFull,
-            TrySendError::Disconnected(_) => Refused::Closed,
-        })
+        let next = known.after(request)?;
+        match self.inner.requests.try_send(Request::ChangeState { clip, request }) {
+            Ok(()) => states.asked(clip, next),
+            Err(TrySendError::Full(_)) => return Err(StateRefused::QueueFull),
+            Err(TrySendError::Disconnected(_)) => return Err(StateRefused::Closed),
+        }
+        Ok(next)
     }
 
     /// Makes everything handed in so far durable, facts included, and waits for it.
@@ -339,8 +358,9 @@ impl Turn {
         match request {
             Request::Append(chunk) => self.append(chunk),
             Request::EndClip { clip, ending } => self.core.end_clip(clip, ending),
-            Request::SetState { clip, from, state } => {
-                self.core.set_state(clip, from, state);
+            Request::ChangeState { clip, request } => {
+                self.core.change_state(clip, request);
+                self.queued.states().served(clip);
             }
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
             Request::Record(fact) => {

@@ -4,3 +4,4 @@
 pub mod disk;
 pub mod memory;
 pub mod opened;
+pub mod runs;

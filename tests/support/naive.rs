@@ -57,7 +57,8 @@ impl Clip {
 
     /// Whether it may be given up where the ring needs the space.
     pub fn is_evictable(&self) -> bool {
-        let evictable = matches!(self.state, ClipState::Closed | ClipState::Expiring { .. });
+        let evictable =
+            matches!(self.state, ClipState::Closed | ClipState::Expiring { .. } | ClipState::Found);
         self.listed.is_some() && evictable
     }
 
@@ -73,7 +74,8 @@ impl Clip {
     pub fn may_be(&self, state: ClipState, wipes: bool) -> bool {
         // An eviction wipes what was deleted, and says so first.
         let wiped = wipes && matches!(state, ClipState::Purging { .. });
-        let expiring = |state: &ClipState| matches!(state, ClipState::Expiring { .. });
+        let expiring =
+            |state: &ClipState| matches!(state, ClipState::Expiring { .. } | ClipState::Found);
         self.possible.contains(&state) || wiped && self.possible.iter().any(expiring)
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use reelfs::device::Device;
 use reelfs::ring::{
-    ClipChunk, FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, Writer, format,
+    ClipChunk, FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, StateRequest,
+    Writer, format,
 };
-use reelfs::units::{ClipId, StreamNumber};
+use reelfs::units::{ByteCount, ClipId, StreamNumber};
 
 use super::disk::{Dice, Disk};
 use super::memory::{Memory, Still, Told};
@@ -34,6 +35,12 @@ pub fn open(device: Arc<dyn Device>) -> Open {
 impl Open {
     pub fn told(&self) -> Told {
         self.memory.0.lock().expect("nobody died").clone()
+    }
+
+    /// Frees a closed clip for good.
+    pub fn purge(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
+        self.writer.change_state(clip, StateRequest::Purge).expect("it may be purged");
+        self.writer.free(clip, wipe)
     }
 
     pub fn append(&self, stream: u32, clip: ClipId, data: &[u8]) -> Result<(), Refused> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reelfs::device::Device;
-use reelfs::ring::{ClipState, NewChunk, Opening, Reason, Ring, Settings, Writer};
+use reelfs::ring::{ClipState, NewChunk, Opening, Ring, Settings, StateRequest, Writer};
 use reelfs::units::{ClipId, StreamNumber, WallTime};
 
 use crate::support::disk::{Dice, Disk};
@@ -204,12 +204,11 @@ impl Script<'_> {
         match self.dice.roll(20) {
             0..10 => self.append(),
             10..13 => self.end(),
-            13 => self.set_state(ClipState::Kept { until: None }),
+            13 => self.change_state(StateRequest::Keep { until: None }),
             14 | 15 => {
-                let (until, reason) = (WallTime(9_000), Reason::Deleted);
-                self.set_state(ClipState::Expiring { until, reason });
+                self.change_state(StateRequest::Remove { until: WallTime(9_000) });
             }
-            16 => self.set_state(ClipState::Closed),
+            16 => self.take_back(),
             17 => self.purge(),
             _ => self.describe_streams(),
         }
@@ -280,12 +279,27 @@ impl Script<'_> {
         closed.get(wanted).copied()
     }
 
-    fn set_state(&mut self, state: ClipState) {
+    fn change_state(&mut self, request: StateRequest) {
         let all_kept = self.open.told().states.values().filter(|state| is_kept(state)).count();
         let Some(clip) = self.some_closed() else { return };
+        if matches!(request, StateRequest::Keep { .. }) && all_kept >= 3 {
+            return;
+        }
+        self.request(clip, request);
+    }
+
+    /// Makes a clip that is removed or kept an ordinary one.
+    fn take_back(&mut self) {
+        let Some(clip) = self.some_closed() else { return };
+        self.request(clip, StateRequest::Release);
+        self.request(clip, StateRequest::Restore);
+    }
+
+    fn request(&mut self, clip: ClipId, request: StateRequest) {
+        let known = self.open.told().states.get(&clip).copied().unwrap_or(ClipState::Closed);
+        let Ok(state) = known.after(request) else { return };
         let said = self.said(state);
-        if (!is_kept(&state) || all_kept < 3) && self.open.writer.set_state(clip, state) == Ok(true)
-        {
+        if state != known && self.open.writer.change_state(clip, request) == Ok(state) {
             self.clip(clip).states.push(said);
         }
     }
@@ -297,7 +311,8 @@ impl Script<'_> {
         let wipe = self.dice.roll(2) == 0;
         let leaves = self.said(Leaves::Purged);
         self.clip(clip).leaves = Some(leaves);
-        self.open.writer.purge(clip, Reason::Deleted, wipe).expect("it is purged");
+        self.open.writer.change_state(clip, StateRequest::Purge).expect("it may be purged");
+        self.open.writer.free(clip, wipe).expect("it is purged");
         let now = self.disk.events();
         self.clip(clip).wiped = wipe.then_some(now);
     }

@@ -193,7 +193,7 @@ pub(super) fn state_of(
         None => ("growing", None, None),
         Some(ClipState::Closed) => ("closed", None, None),
         Some(ClipState::Kept { until }) => ("kept", None, until),
-        Some(state) if state.is_found() => ("found", None, None),
+        Some(ClipState::Found) => ("found", None, None),
         Some(ClipState::Expiring { until, reason }) => {
             ("expiring", Some(words(reason)), Some(until))
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Core, RESERVED_MIN};
 use crate::ring::fact::Fact;
-use crate::ring::types::{ClipState, News, Reason};
+use crate::ring::types::{ClipState, Reason, StateRequest};
 use crate::ring::wipe;
 use crate::units::ClipId;
 
@@ -42,10 +42,7 @@ impl Core {
     pub(in crate::ring) fn evict_oldest(&mut self) -> io::Result<bool> {
         let Some(clip) = self.state().space.oldest_evictable() else { return Ok(false) };
         let state = self.state().space.clip(clip).and_then(|record| record.state);
-        if self.wipe
-            && let Some(ClipState::Expiring { reason, .. }) = state
-            && !self.wipe_deleted(clip, reason)?
-        {
+        if self.wipe && state.is_some_and(ClipState::is_in_trash) && !self.wipe_deleted(clip)? {
             return Ok(true);
         }
         log::debug!("ring: clip {clip} is evicted");
@@ -57,10 +54,8 @@ impl Core {
     /// Somebody deleted the clip and was promised zeros. It is durably purging before the first
     /// of them, and they are on the disk before the ledger forgets where they belong. False where
     /// the device does not take the zeros: the clip stays in that state, its space is not used.
-    fn wipe_deleted(&mut self, clip: ClipId, reason: Reason) -> io::Result<bool> {
-        let state = ClipState::Purging { reason };
-        self.record(Fact::State { clip, state });
-        self.interpreter.news(&News::StateSet { clip, state });
+    fn wipe_deleted(&mut self, clip: ClipId) -> io::Result<bool> {
+        self.change_state(clip, StateRequest::Purge);
         self.flush_facts()?;
         let wiped = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip);
         if wiped.is_away {

@@ -22,7 +22,7 @@ use super::space::{self, Space};
 use super::superblock::Superblock;
 use super::tables::OwedCopy;
 use super::types::{
-    ChunkPlace, ClipContents, ClipState, Ending, Extent, Interpreter, News, Reason,
+    ChunkPlace, ClipContents, ClipState, Ending, Extent, Interpreter, News, Reason, StateRequest,
 };
 use crate::clock::Clock;
 use crate::device::{AlignedBuffer, Device};
@@ -309,18 +309,16 @@ impl Core {
         true
     }
 
-    /// Sets the state of a closed clip; false where there is none, it is being purged, or it is in
-    /// another state than `from`.
-    pub fn set_state(&mut self, clip: ClipId, from: Option<ClipState>, state: ClipState) -> bool {
+    /// Changes the state of a closed clip as it allows.
+    pub fn change_state(&mut self, clip: ClipId, request: StateRequest) {
         let known = self.state().space.clip(clip).and_then(|record| record.state);
-        let settable = known.is_some_and(|known| {
-            !matches!(known, ClipState::Purging { .. }) && from.is_none_or(|from| from == known)
-        });
-        if settable {
+        let Some(known) = known else { return };
+        if let Ok(state) = known.after(request)
+            && state != known
+        {
             self.record(Fact::State { clip, state });
             self.interpreter.news(&News::StateSet { clip, state });
         }
-        settable
     }
 
     /// Sets what is known of a stream.

@@ -290,6 +290,7 @@ fn encode_state(to: &mut Encoder, state: &ClipState) {
             to.byte(4);
             to.byte(reason_code(*reason));
         }
+        ClipState::Found => to.byte(5),
     }
 }
 
@@ -303,6 +304,7 @@ fn decode_state(from: &mut Decoder<'_>) -> Result<ClipState, Malformed> {
             reason: decode_reason(from)?,
         }),
         4 => Ok(ClipState::Purging { reason: decode_reason(from)? }),
-        other => Err(from.wrong("clip state", format!("{other}, expected 0 to 4"))),
+        5 => Ok(ClipState::Found),
+        other => Err(from.wrong("clip state", format!("{other}, expected 0 to 5"))),
     }
 }

@@ -214,6 +214,7 @@ mod tests {
         let time = || any::<i64>().prop_map(WallTime);
         prop_oneof![
             Just(ClipState::Closed),
+            Just(ClipState::Found),
             proptest::option::of(time()).prop_map(|until| ClipState::Kept { until }),
             (time(), reason()).prop_map(|(until, reason)| ClipState::Expiring { until, reason }),
             reason().prop_map(|reason| ClipState::Purging { reason }),

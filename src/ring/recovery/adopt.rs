@@ -121,8 +121,8 @@ fn close(
     core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());
     let state = match standing {
         Standing::Found(state) => Some(state),
-        Standing::Rescued => Some(ClipState::FOUND),
-        Standing::Growing | Standing::Gone => rotten.then_some(ClipState::FOUND),
+        Standing::Rescued => Some(ClipState::Found),
+        Standing::Growing | Standing::Gone => rotten.then_some(ClipState::Found),
     };
     if rotten {
         log::warn!("recovery: clip {clip}: its facts have rotted; what its blocks say is expiring");

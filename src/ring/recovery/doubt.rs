@@ -13,7 +13,7 @@ use crate::ring::fact::Fact;
 use crate::ring::ledger::Replay;
 use crate::ring::space::{Room, Space};
 use crate::ring::superblock::Superblock;
-use crate::ring::types::ClipState;
+use crate::ring::types::{ClipState, StateRequest};
 use crate::ring::walk;
 use crate::units::ClipId;
 
@@ -61,15 +61,16 @@ impl Doubt {
         space.leave_open_blocks();
         space.drop_overwritten();
         space.drop_growing();
-        let closed = space.clips().filter(|(_, record)| record.state == Some(ClipState::Closed));
-        let closed: Vec<ClipId> = closed.map(|(clip, _)| clip).collect();
+        let closed = space.clips().filter_map(|(clip, record)| Some((clip, record.state?)));
+        let found: Vec<(ClipId, ClipState)> =
+            closed.filter_map(|(clip, state)| Some((clip, found_state(state)?))).collect();
         log::error!(
             "ledger: {} clips are in .trash, as nobody can say whether they were deleted",
-            closed.len()
+            found.len()
         );
-        for clip in closed {
+        for (clip, state) in found {
             // A closed clip takes any state.
-            let _ = space.apply(&Fact::State { clip, state: ClipState::FOUND });
+            let _ = space.apply(&Fact::State { clip, state });
         }
     }
 
@@ -77,8 +78,8 @@ impl Doubt {
     pub fn standing(&self, clip: ClipId) -> Standing {
         match self.last_words.get(&clip) {
             Some(None) => Standing::Gone,
-            Some(Some(ClipState::Closed)) | None => Standing::Found(ClipState::FOUND),
-            Some(Some(state)) => Standing::Found(*state),
+            Some(Some(state)) => Standing::Found(found_state(*state).unwrap_or(*state)),
+            None => Standing::Found(ClipState::Found),
         }
     }
 
@@ -105,6 +106,11 @@ impl Doubt {
         let blocks = blocks.into_iter().map(|(block, _)| block);
         sweep(device, superblock, blocks, scope, &mut |_| progress.step())
     }
+}
+
+/// The state that a clip gets because facts are lost; `None` where its own stands.
+fn found_state(state: ClipState) -> Option<ClipState> {
+    state.after(StateRequest::Find).ok().filter(|found| *found != state)
 }
 
 /// Says in the log how far a search is.

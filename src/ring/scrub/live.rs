@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use super::{Depth, ExtentTrial, Fault, Pace, Tried};
 use crate::ring::core::Shared;
 use crate::ring::read::Ring;
-use crate::ring::types::{ClipState, Extent};
+use crate::ring::types::Extent;
 use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES};
 
 /// An extent of a closed clip.
@@ -43,7 +43,7 @@ impl Ring {
     pub fn extents_in(&self, block: BlockNumber) -> Vec<HeldExtent> {
         let mut held = Vec::new();
         for (clip, record) in self.facts().space.clips() {
-            if !matches!(record.state, Some(state) if !is_purging(state)) {
+            if !record.state.is_some_and(|state| !state.is_purging()) {
                 continue;
             }
             let parts =
@@ -112,11 +112,7 @@ impl Ring {
     fn holds(&self, held: &HeldExtent) -> bool {
         let facts = self.facts();
         let state = facts.space.clip(held.clip).and_then(|record| record.state);
-        state.is_some_and(|state| !is_purging(state))
+        state.is_some_and(|state| !state.is_purging())
             && facts.space.life(held.extent.block) == Some(held.extent.life)
     }
-}
-
-fn is_purging(state: ClipState) -> bool {
-    matches!(state, ClipState::Purging { .. })
 }

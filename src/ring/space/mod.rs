@@ -347,10 +347,7 @@ impl Fill {
 /// The fact that a clip is gone, for the reason that its state tells.
 #[must_use]
 pub fn gone(clip: ClipId, record: &ClipRecord, otherwise: Reason) -> Fact {
-    let reason = match record.state {
-        Some(ClipState::Purging { reason } | ClipState::Expiring { reason, .. }) => reason,
-        _ => otherwise,
-    };
+    let reason = record.state.and_then(ClipState::reason).unwrap_or(otherwise);
     Fact::Gone { clip, reason }
 }
 

@@ -105,10 +105,8 @@ impl Space {
     /// The oldest closed clip that may be given up.
     #[must_use]
     pub fn oldest_evictable(&self) -> Option<ClipId> {
-        let evictable = |state: &Option<ClipState>| {
-            matches!(state, Some(ClipState::Closed | ClipState::Expiring { .. }))
-        };
-        self.clips.iter().find(|(_, record)| evictable(&record.state)).map(|(&clip, _)| clip)
+        let evictable = |record: &ClipRecord| record.state.is_some_and(ClipState::is_evictable);
+        self.clips.iter().find(|(_, record)| evictable(record)).map(|(&clip, _)| clip)
     }
 
     /// Which life of a block the facts know; what a reader compares before and after it reads.
@@ -209,9 +207,8 @@ impl Space {
         // A block that has refused its first chunk stays reserved, and is of no use.
         let reserved = self.reserved.keys().filter(|block| !self.is_bad(**block)).count();
         let free = (self.free.len() + reserved) as u64 * block_bytes;
-        let leaving = self.clips.values().filter(|record| {
-            matches!(record.state, Some(ClipState::Expiring { .. } | ClipState::Purging { .. }))
-        });
+        let leaving = |record: &&ClipRecord| record.state.is_some_and(|state| !state.is_listed());
+        let leaving = self.clips.values().filter(leaving);
         Usage {
             size: ByteCount(size),
             used: ByteCount(size - free),

@@ -31,7 +31,7 @@ impl ClipRecord {
     /// Whether it is closed, can be read, and opens by its chunks' headers alone.
     #[must_use]
     pub fn lacks_table(&self) -> bool {
-        let readable = self.state.is_some_and(|state| !matches!(state, ClipState::Purging { .. }));
+        let readable = self.state.is_some_and(|state| !state.is_purging());
         readable && self.table.is_empty() && self.table_copy.is_empty()
     }
 

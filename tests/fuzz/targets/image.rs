@@ -12,7 +12,7 @@ use reelfs::clock::{Clock, Reading};
 use reelfs::device::Device;
 use reelfs::index::Index;
 use reelfs::ring::{
-    ClipState, FormatOptions, Inspection, Opening, Reason, Ring, RingError, Settings, Superblock,
+    FormatOptions, Inspection, Opening, Ring, RingError, Settings, StateRequest, Superblock,
     Writer, format,
 };
 use reelfs::segment::{Observation, ObservationKind, StreamFact, StreamName};
@@ -119,14 +119,15 @@ impl Open {
             self.writer.end_clip(clip, 0, None);
         }
         let mut clips = self.clips().into_iter();
-        let expiring = ClipState::Expiring { until: WallTime(START), reason: Reason::Deleted };
-        for state in [ClipState::Kept { until: None }, expiring] {
+        let remove = StateRequest::Remove { until: WallTime(START) };
+        for request in [StateRequest::Keep { until: None }, remove] {
             if let Some(clip) = clips.next() {
-                let _ = self.writer.set_state(clip, state);
+                let _ = self.writer.change_state(clip, request);
             }
         }
         if let Some(clip) = clips.next() {
-            let _ = self.writer.purge(clip, Reason::Deleted, true);
+            let _ = self.writer.change_state(clip, StateRequest::Purge);
+            let _ = self.writer.free(clip, true);
         }
         let _ = self.writer.sync();
     }
@@ -183,11 +184,10 @@ fn made() -> Image {
         })
         .into();
     open.writer.sync().expect("a flush");
-    let kept = ClipState::Kept { until: Some(WallTime(START)) };
-    open.writer.set_state(clips[2], kept).expect("a closed clip");
-    let until = WallTime(START + 1);
-    let expiring = ClipState::Expiring { until, reason: Reason::Expired };
-    open.writer.set_state(clips[3], expiring).expect("a closed clip");
+    let keep = StateRequest::Keep { until: Some(WallTime(START)) };
+    open.writer.change_state(clips[2], keep).expect("a closed clip");
+    let remove = StateRequest::Remove { until: WallTime(START + 1) };
+    open.writer.change_state(clips[3], remove).expect("a closed clip");
     let (from, to) = (WallTime(START), WallTime(START + 5));
     let kind = ObservationKind::Lost;
     let observation = Observation { from, to, kind, number: 3, text: "on the way".into() };

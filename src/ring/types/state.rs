@@ -1,0 +1,309 @@
+//! The states of a closed clip, and what each request makes of them: one pure function, which
+//! everything that decides about clips calls.
+
+use crate::units::WallTime;
+
+/// Why a clip is leaving, or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Somebody removed it.
+    Deleted,
+    /// It was older than its stream's `retain`.
+    Expired,
+    /// The ring needed its space.
+    Evicted,
+}
+
+/// State of a closed clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClipState {
+    /// There, and given up when the ring needs the space.
+    Closed,
+    /// Protected until the given time.
+    Kept {
+        /// When the protection ends; `None`: when somebody ends it.
+        until: Option<WallTime>,
+    },
+    /// Removed, and restorable until the given time. Only a closed clip gets here, so that this
+    /// is what a restore returns to.
+    Expiring {
+        /// When it is purged.
+        until: WallTime,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nobody can vouch for the clip: facts are lost, and it may have been deleted. It can be
+    /// restored, is not shown as if nothing had happened, and stays until its space is needed or
+    /// it is older than its stream's `retain`.
+    Found,
+    /// Being freed: it can't be read, listed or restored any more.
+    Purging {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What is asked of a closed clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateRequest {
+    /// Somebody removes it; restorable until the given time.
+    Remove {
+        /// When it is to be purged.
+        until: WallTime,
+    },
+    /// Somebody wants it back.
+    Restore,
+    /// Somebody protects it, or changes how long it is protected.
+    Keep {
+        /// When the protection ends; `None`: when somebody ends it.
+        until: Option<WallTime>,
+    },
+    /// Its protection ends.
+    Release,
+    /// It is to be freed at once, whether or not it could still be restored.
+    Purge,
+    /// Its time is over: its stream's `retain`, or that in which it could be restored.
+    Expire,
+    /// Facts are lost, and what was said of it last may not be the last that was said.
+    Find,
+}
+
+/// Why a clip's state stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is protected, and can't leave before the protection is taken back.
+    #[error("the clip is kept")]
+    Kept,
+    /// It was removed, and has to be restored before it can be protected.
+    #[error("the clip is removed")]
+    Removed,
+    /// It is being freed, and nothing brings it back.
+    #[error("the clip is being purged")]
+    Purging,
+}
+
+impl ClipState {
+    /// The state that `request` leads to; the same one where nothing has to be done.
+    ///
+    /// # Errors
+    /// Where the clip does not allow it; its state stays.
+    pub fn after(self, request: StateRequest) -> Result<ClipState, Refusal> {
+        match request {
+            StateRequest::Remove { until } => self.removed(until),
+            StateRequest::Restore => self.restored(),
+            StateRequest::Keep { until } => self.kept(until),
+            StateRequest::Release => self.released(),
+            StateRequest::Purge => self.purging(Reason::Deleted),
+            StateRequest::Expire => self.purging(Reason::Expired),
+            StateRequest::Find => Ok(self.found()),
+        }
+    }
+
+    /// Who removes a clip twice gives it no more time.
+    fn removed(self, until: WallTime) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Closed => Ok(ClipState::Expiring { until, reason: Reason::Deleted }),
+            ClipState::Kept { .. } => Err(Refusal::Kept),
+            ClipState::Expiring { .. } | ClipState::Found => Ok(self),
+            ClipState::Purging { .. } => Err(Refusal::Purging),
+        }
+    }
+
+    fn restored(self) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Closed | ClipState::Kept { .. } => Ok(self),
+            ClipState::Expiring { .. } | ClipState::Found => Ok(ClipState::Closed),
+            ClipState::Purging { .. } => Err(Refusal::Purging),
+        }
+    }
+
+    fn kept(self, until: Option<WallTime>) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Closed | ClipState::Kept { .. } => Ok(ClipState::Kept { until }),
+            ClipState::Expiring { .. } | ClipState::Found => Err(Refusal::Removed),
+            ClipState::Purging { .. } => Err(Refusal::Purging),
+        }
+    }
+
+    fn released(self) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Kept { .. } => Ok(ClipState::Closed),
+            ClipState::Closed | ClipState::Expiring { .. } | ClipState::Found => Ok(self),
+            ClipState::Purging { .. } => Err(Refusal::Purging),
+        }
+    }
+
+    /// A removed clip leaves for the reason that it was removed for.
+    fn purging(self, otherwise: Reason) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Closed | ClipState::Found => Ok(ClipState::Purging { reason: otherwise }),
+            ClipState::Kept { .. } => Err(Refusal::Kept),
+            ClipState::Expiring { reason, .. } => Ok(ClipState::Purging { reason }),
+            ClipState::Purging { .. } => Ok(self),
+        }
+    }
+
+    /// A kept clip had to be released before it could be deleted, and what is leaving was not
+    /// restored by facts that are lost: both stand.
+    fn found(self) -> ClipState {
+        match self {
+            ClipState::Closed | ClipState::Found => ClipState::Found,
+            ClipState::Kept { .. } | ClipState::Expiring { .. } | ClipState::Purging { .. } => self,
+        }
+    }
+
+    /// Whether it is shown among the files.
+    #[must_use]
+    pub fn is_listed(self) -> bool {
+        matches!(self, ClipState::Closed | ClipState::Kept { .. })
+    }
+
+    /// Whether it is in the trash: removed, and restorable.
+    #[must_use]
+    pub fn is_in_trash(self) -> bool {
+        matches!(self, ClipState::Expiring { .. } | ClipState::Found)
+    }
+
+    /// Whether it is being freed.
+    #[must_use]
+    pub fn is_purging(self) -> bool {
+        matches!(self, ClipState::Purging { .. })
+    }
+
+    /// Whether the ring may give it up for its space.
+    #[must_use]
+    pub fn is_evictable(self) -> bool {
+        self == ClipState::Closed || self.is_in_trash()
+    }
+
+    /// Why it is leaving; `None` where it is not.
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            ClipState::Closed | ClipState::Kept { .. } => None,
+            ClipState::Expiring { reason, .. } | ClipState::Purging { reason } => Some(reason),
+            // It may have been deleted.
+            ClipState::Found => Some(Reason::Deleted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: WallTime = WallTime(100);
+    const LATER: WallTime = WallTime(200);
+
+    const CLOSED: ClipState = ClipState::Closed;
+    const KEPT: ClipState = ClipState::Kept { until: None };
+    const KEPT_UNTIL: ClipState = ClipState::Kept { until: Some(NOW) };
+    const EXPIRING: ClipState = ClipState::Expiring { until: NOW, reason: Reason::Deleted };
+    const FOUND: ClipState = ClipState::Found;
+    const DELETED: ClipState = ClipState::Purging { reason: Reason::Deleted };
+    const EXPIRED: ClipState = ClipState::Purging { reason: Reason::Expired };
+
+    const STATES: [ClipState; 7] = [CLOSED, KEPT, KEPT_UNTIL, EXPIRING, FOUND, DELETED, EXPIRED];
+
+    /// The outcomes stand in the order of [`STATES`].
+    #[test]
+    fn every_request_of_every_state_has_the_outcome_that_stands_here() {
+        let removed = ClipState::Expiring { until: LATER, reason: Reason::Deleted };
+        let kept = ClipState::Kept { until: Some(LATER) };
+        let (is_kept, is_removed, is_purging) =
+            (Err(Refusal::Kept), Err(Refusal::Removed), Err(Refusal::Purging));
+        let table: [(StateRequest, [Result<ClipState, Refusal>; 7]); 7] = [
+            (
+                StateRequest::Remove { until: LATER },
+                [Ok(removed), is_kept, is_kept, Ok(EXPIRING), Ok(FOUND), is_purging, is_purging],
+            ),
+            (
+                StateRequest::Restore,
+                [
+                    Ok(CLOSED),
+                    Ok(KEPT),
+                    Ok(KEPT_UNTIL),
+                    Ok(CLOSED),
+                    Ok(CLOSED),
+                    is_purging,
+                    is_purging,
+                ],
+            ),
+            (
+                StateRequest::Keep { until: Some(LATER) },
+                [Ok(kept), Ok(kept), Ok(kept), is_removed, is_removed, is_purging, is_purging],
+            ),
+            (
+                StateRequest::Release,
+                [
+                    Ok(CLOSED),
+                    Ok(CLOSED),
+                    Ok(CLOSED),
+                    Ok(EXPIRING),
+                    Ok(FOUND),
+                    is_purging,
+                    is_purging,
+                ],
+            ),
+            (
+                StateRequest::Purge,
+                [Ok(DELETED), is_kept, is_kept, Ok(DELETED), Ok(DELETED), Ok(DELETED), Ok(EXPIRED)],
+            ),
+            (
+                StateRequest::Expire,
+                [Ok(EXPIRED), is_kept, is_kept, Ok(DELETED), Ok(EXPIRED), Ok(DELETED), Ok(EXPIRED)],
+            ),
+            (
+                StateRequest::Find,
+                [
+                    Ok(FOUND),
+                    Ok(KEPT),
+                    Ok(KEPT_UNTIL),
+                    Ok(EXPIRING),
+                    Ok(FOUND),
+                    Ok(DELETED),
+                    Ok(EXPIRED),
+                ],
+            ),
+        ];
+        for (request, outcomes) in table {
+            assert_eq!(STATES.map(|state| state.after(request)), outcomes, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_in_one_place() {
+        for state in STATES {
+            let places = [state.is_listed(), state.is_in_trash(), state.is_purging()];
+            assert_eq!(places.iter().filter(|is_there| **is_there).count(), 1, "{state:?}");
+            assert_eq!(state.reason().is_some(), !state.is_listed(), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn the_ring_takes_no_clip_that_is_kept_or_being_freed() {
+        let evictable = STATES.map(ClipState::is_evictable);
+        assert_eq!(evictable, [true, false, false, true, true, false, false]);
+    }
+
+    /// Whoever goes on asking after the answer changes nothing more.
+    #[test]
+    fn a_request_that_is_repeated_changes_nothing() {
+        let requests = [
+            StateRequest::Remove { until: LATER },
+            StateRequest::Restore,
+            StateRequest::Keep { until: None },
+            StateRequest::Release,
+            StateRequest::Purge,
+            StateRequest::Expire,
+            StateRequest::Find,
+        ];
+        for (state, request) in
+            STATES.iter().flat_map(|state| requests.map(|request| (state, request)))
+        {
+            if let Ok(next) = state.after(request) {
+                assert_eq!(next.after(request), Ok(next), "{state:?}, {request:?}");
+            }
+        }
+    }
+}
