@@ -11,12 +11,11 @@ use retina::client::{
     SessionOptions, SetupOptions, TcpTransportOptions, Transport,
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters};
-use tokio::time::Instant;
 
 use super::Camera;
 use super::error::{CameraError, one_line};
 use super::session::{Hosts, wait_for_stale, wait_for_teardown};
-use crate::clock::{Clock, Reading};
+use crate::clock::{Clock, Deadline, Reading};
 use crate::segment;
 
 /// A name server that does not answer within this is as good as none.
@@ -77,7 +76,7 @@ pub struct Frames {
     parameters: Option<Arc<[u8]>>,
     parameters_doubtful: bool,
     lost_packets: u32,
-    deadline: Instant,
+    deadline: Deadline,
     peer: (String, u16),
     group: Arc<SessionGroup>,
     clock: Arc<dyn Clock>,
@@ -116,7 +115,7 @@ pub async fn connect(
         parameters: None,
         parameters_doubtful: true,
         lost_packets: 0,
-        deadline: Instant::now() + FRAME_TIMEOUT,
+        deadline: Deadline::after(FRAME_TIMEOUT),
         peer: (peer.0.to_string(), peer.1),
         group,
         clock,
@@ -243,7 +242,7 @@ impl Frames {
     pub async fn next(&mut self) -> Result<Frame, CameraError> {
         loop {
             let item = AssertUnwindSafe(self.demuxed.next()).catch_unwind();
-            let item = match tokio::time::timeout_at(self.deadline, item).await {
+            let item = match tokio::time::timeout(self.deadline.left(), item).await {
                 Err(_) => {
                     let (stage, waited) = ("waiting for pictures", FRAME_TIMEOUT);
                     return Err(CameraError::TimedOut { stage, waited });
@@ -259,7 +258,7 @@ impl Frames {
             if let CodecItem::VideoFrame(frame) = item
                 && let Some(frame) = self.frame(frame)
             {
-                self.deadline = Instant::now() + FRAME_TIMEOUT;
+                self.deadline = Deadline::after(FRAME_TIMEOUT);
                 return Ok(frame);
             }
         }

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::idle::give_way;
 use super::names::{Span, span_of_table};
 use super::pass::Schedule;
 use crate::archive::Archive;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::ring::{Fault, HeldExtent, Writer};
 use crate::units::{BlockNumber, ByteCount, ClipId, WallTime};
 
@@ -123,7 +123,7 @@ impl Scrubber {
             writer,
             clock,
             places: BTreeSet::new(),
-            lines: Lines { began: Instant::now(), written: 0, left_out: 0 },
+            lines: Lines { began: Stopwatch::start(), written: 0, left_out: 0 },
         };
         let thread = std::thread::Builder::new().name("scrub".into()).spawn(|| passes.run())?;
         Ok(Scrubber { shared, thread: Some(thread) })
@@ -159,7 +159,7 @@ impl Drop for Scrubber {
 
 /// How many lines the log has taken lately.
 struct Lines {
-    began: Instant,
+    began: Stopwatch,
     written: u32,
     left_out: u64,
 }
@@ -167,7 +167,7 @@ struct Lines {
 impl Lines {
     fn take(&mut self, line: &str) {
         if self.began.elapsed() >= LINES_INTERVAL {
-            (self.began, self.written) = (Instant::now(), 0);
+            (self.began, self.written) = (Stopwatch::start(), 0);
         }
         if self.written >= LINES_MAX {
             self.left_out += 1;
@@ -312,7 +312,7 @@ impl Passes {
 
 /// Recording comes first. Answers `false` when it is time to stop.
 fn wait_for_writer(shared: &Shared, writer: &Writer) -> bool {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     while writer.queued().0 > 0 && began.elapsed() < QUEUE_WAIT_MAX {
         if !shared.rest(QUEUE_LOOK) {
             return false;

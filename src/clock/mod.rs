@@ -1,11 +1,13 @@
 //! The only door to time: wall clock, boot clock, and how far the wall clock can be trusted.
 
+mod elapsed;
 mod guard;
 mod system;
 
+pub use elapsed::{Deadline, Stopwatch, Throttle};
 pub use guard::{CONFIRMATION_NANOS, FORWARD_STEP_NANOS_MAX};
 pub use guard::{ClockGuard, Doubt, KnownTime, Verdict};
-pub use system::SystemClock;
+pub use system::{SystemClock, since_boot};
 
 use crate::units::{BootTime, WallTime};
 

@@ -42,6 +42,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// Time since the machine was started (`CLOCK_BOOTTIME`); 0 where the kernel does not tell.
+#[must_use]
+pub fn since_boot() -> BootTime {
+    BootTime(nanos(ClockId::CLOCK_BOOTTIME).unwrap_or(0))
+}
+
 fn nanos(clock: ClockId) -> Option<i64> {
     let time = clock_gettime(clock).ok()?;
     time.tv_sec().checked_mul(NANOS_PER_SECOND)?.checked_add(time.tv_nsec())

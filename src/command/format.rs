@@ -7,14 +7,14 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CommandError, unless_closed};
 use crate::cli::plan::{self as planning, Overhead, Plan};
 use crate::cli::quantity::{bit_rate_text, duration_text, size_text};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::device::{Access, FileDevice};
 use crate::ring::{self, FormatOptions, Geometry, LABEL_BYTES_MAX, RingError, Superblock};
 use crate::units::{ByteCount, PAGE_BYTES};
@@ -170,7 +170,7 @@ fn create(path: &Path, length: ByteCount, sparse: bool) -> Result<(), CommandErr
             // Whoever waits for it does so until the end.
             let _ = done.send(FileDevice::create(path, length, sparse));
         });
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let mut bar = None;
         loop {
             match wait.recv_timeout(PROGRESS_INTERVAL) {

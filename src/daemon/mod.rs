@@ -15,14 +15,14 @@ mod tables;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::archive::{Archive, Scribe};
 use crate::camera::{Camera, CameraError, Hosts};
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, ClockGuard, KnownTime, SystemClock};
+use crate::clock::{Clock, ClockGuard, KnownTime, Stopwatch, SystemClock};
 use crate::config::{Config, ConfigError, keys};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
@@ -119,20 +119,18 @@ impl DaemonError {
 
 /// Tells how long each step of the start took.
 struct Steps {
-    began: Instant,
-    last: Instant,
+    began: Stopwatch,
+    step: Stopwatch,
 }
 
 impl Steps {
     fn begin() -> Steps {
-        let now = Instant::now();
-        Steps { began: now, last: now }
+        let began = Stopwatch::start();
+        Steps { began, step: began }
     }
 
     fn done(&mut self, what: &str) {
-        let now = Instant::now();
-        log::info!("start: {what} ({:.3} s)", (now - self.last).as_secs_f64());
-        self.last = now;
+        log::info!("start: {what} ({:.3} s)", self.step.lap().as_secs_f64());
     }
 }
 

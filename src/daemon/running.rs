@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use tokio::runtime::Runtime;
 
 use super::DaemonError;
 use super::reporter::{Parts, Reporter};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
@@ -102,20 +102,20 @@ impl Running {
     /// Does small chores until a signal ends it.
     pub(super) fn wait(&mut self, signals: &Signals) {
         let clock = SystemClock::new();
-        let mut tidied = Instant::now();
-        let mut clock_kept = None::<Instant>;
+        let mut tidied = Stopwatch::start();
+        let mut clock_kept = None::<Stopwatch>;
         while !signals.stop_asked() {
             std::thread::sleep(LOOK_INTERVAL);
             if signals.take_confirm() {
                 self.reporter.confirm_clock();
             }
             if tidied.elapsed() >= TIDY_INTERVAL {
-                tidied = Instant::now();
+                tidied = Stopwatch::start();
                 self.keep_mounted();
                 self.view.shown.drop_empty(clock.read().boot);
             }
             if clock_kept.is_none_or(|at| at.elapsed() >= CLOCK_INTERVAL) {
-                clock_kept = self.keep_clock().then(Instant::now);
+                clock_kept = self.keep_clock().then(Stopwatch::start);
             }
         }
         log::info!("asked to stop");

@@ -10,9 +10,10 @@ use std::fs::FileType;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Access, AlignedBuffer, Device, FileDevice, OpenError, read};
+use crate::clock::Stopwatch;
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
 /// How often a device that is gone is looked for, and one that is there is asked how long its
@@ -83,7 +84,7 @@ struct State {
     /// `returns` of the oldest write that no flush covers.
     unflushed: Option<u64>,
     /// When the requests under way began, by ticket.
-    under_way: BTreeMap<u64, Instant>,
+    under_way: BTreeMap<u64, Stopwatch>,
     next_ticket: u64,
     read_errors: u64,
     is_closed: bool,
@@ -96,7 +97,7 @@ struct Present {
 }
 
 struct Gone {
-    since: Instant,
+    since: Stopwatch,
     returns: u64,
     refused: Option<String>,
 }
@@ -211,7 +212,7 @@ impl Device for ReturningDevice {
 
 impl State {
     fn longest_wait(&self) -> Option<Duration> {
-        self.under_way.values().min().map(Instant::elapsed)
+        self.under_way.values().map(|since| since.elapsed()).max()
     }
 }
 
@@ -230,7 +231,7 @@ impl Shared {
             };
             let ticket = state.next_ticket;
             state.next_ticket += 1;
-            state.under_way.insert(ticket, Instant::now());
+            state.under_way.insert(ticket, Stopwatch::start());
             (present, ticket)
         };
         let done = act(&present.device);
@@ -250,7 +251,7 @@ impl Shared {
         {
             let mut state = self.state();
             state.present = None;
-            let (since, returns) = (Instant::now(), present.returns);
+            let (since, returns) = (Stopwatch::start(), present.returns);
             state.gone = Some(Gone { since, returns, refused: None });
         }
         self.changed.notify_all();
@@ -287,10 +288,10 @@ impl Shared {
         }
     }
 
-    fn tell_stall(&self, wait: Option<Duration>, told: &mut Option<Instant>) {
+    fn tell_stall(&self, wait: Option<Duration>, told: &mut Option<Stopwatch>) {
         match (wait.filter(|wait| *wait >= STALL_MIN), &told) {
             (Some(wait), None) => {
-                *told = Instant::now().checked_sub(wait);
+                *told = Stopwatch::started(wait);
                 self.owner.stalls(wait);
             }
             (None, Some(since)) => {

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Deadline;
 use crate::units::ClipId;
 
 /// Questions that wait at most: more than there are threads that could ask.
@@ -155,7 +156,7 @@ impl Queue {
 
     /// For the thread: what to do next, or [`Job::Idle`] after `wait_max`.
     pub(super) fn next(&self, wait_max: Duration) -> Job {
-        let deadline = Instant::now() + wait_max;
+        let deadline = Deadline::after(wait_max);
         let mut state = self.state();
         loop {
             state.overdue = false;
@@ -172,7 +173,7 @@ impl Queue {
             if state.closing == Some(true) {
                 return Job::Stop { flush: true };
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.left();
             if left.is_zero() {
                 return Job::Idle;
             }

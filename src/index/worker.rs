@@ -5,11 +5,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::queue::{Job, Later, Queue, Reply, Write};
 use super::store::{Store, Trouble};
 use super::{CONTENTS_BYTES_MAX, Owner, RESETS_MAX};
+use crate::clock::Stopwatch;
 use crate::units::ClipId;
 
 /// Time between flushes while something is written. What a crash loses is read from the ring.
@@ -32,7 +33,7 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     resets: u32,
     /// When the first write that no flush covers was made.
-    written_at: Option<Instant>,
+    written_at: Option<Stopwatch>,
     /// Bytes of contents that no flush covers.
     unflushed_bytes: usize,
 }
@@ -91,7 +92,7 @@ impl Worker {
 
     /// Opens the index; what can't be opened is thrown away, [`RESETS_MAX`] times.
     fn open(&mut self) -> Option<Store> {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         loop {
             match Store::open(&self.path(), &self.owner) {
                 Ok(store) => return Some(store),
@@ -186,14 +187,14 @@ impl Worker {
                 None => Ok(()),
             },
             Write::Forget(clip) => {
-                self.written_at.get_or_insert_with(Instant::now);
+                self.written_at.get_or_insert_with(Stopwatch::start);
                 store.forget(clip)
             }
         }
     }
 
     fn put(&mut self, store: &Store, clip: ClipId, contents: &[u8]) -> Result<(), Trouble> {
-        self.written_at.get_or_insert_with(Instant::now);
+        self.written_at.get_or_insert_with(Stopwatch::start);
         self.unflushed_bytes += contents.len();
         store.put(clip, contents)
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
 use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
-use crate::clock::Clock;
+use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::ClipId;
@@ -41,7 +41,7 @@ pub struct RingLibrary {
 
 /// Clips that the log has spoken of lately: the kernel asks for a damaged page again and again.
 #[derive(Default)]
-pub struct Complaints(Mutex<HashMap<ClipId, Instant>>);
+pub struct Complaints(Mutex<HashMap<ClipId, Throttle>>);
 
 impl Complaints {
     fn log(&self, clip: ClipId, error: &LibraryError) {
@@ -49,14 +49,13 @@ impl Complaints {
             return;
         }
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.get(&clip).is_some_and(|at| at.elapsed() < COMPLAINT_INTERVAL) {
-            return;
-        }
-        if told.len() >= COMPLAINTS_MAX {
+        if told.len() >= COMPLAINTS_MAX && !told.contains_key(&clip) {
             told.clear();
         }
-        told.insert(clip, Instant::now());
-        log::error!("a reader gets EIO: {error}");
+        let throttle = told.entry(clip).or_insert_with(|| Throttle::every(COMPLAINT_INTERVAL));
+        if throttle.take(since_boot()) {
+            log::error!("a reader gets EIO: {error}");
+        }
     }
 }
 

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fuser::{Errno, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
 use super::lock;
+use crate::clock::{Stopwatch, Throttle, since_boot};
 
 /// Threads that serve FUSE. A request costs microseconds unless it waits.
 pub(super) const THREADS: usize = 8;
@@ -110,7 +111,7 @@ struct State {
     working: BTreeSet<u64>,
     waiting: VecDeque<Job>,
     /// What is not answered yet, by ticket: in the order of their coming.
-    unanswered: BTreeMap<u64, (Instant, Arc<dyn Expire>)>,
+    unanswered: BTreeMap<u64, (Stopwatch, Arc<dyn Expire>)>,
     next_ticket: u64,
     closed: bool,
 }
@@ -162,7 +163,7 @@ impl Shared {
         }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.unanswered.insert(ticket, (Instant::now(), Arc::clone(&slot)));
+        state.unanswered.insert(ticket, (Stopwatch::start(), Arc::clone(&slot)));
         let job = Job { ticket, slot, work };
         if state.busy >= BUSY_MAX {
             state.waiting.push_back(job);
@@ -194,7 +195,7 @@ impl Shared {
 
     fn watch(&self) {
         let mut state = lock(&self.state);
-        let (mut complained, mut untold) = (None::<Instant>, 0);
+        let (mut complaints, mut untold) = (Throttle::every(COMPLAINT_INTERVAL), 0);
         while !state.closed {
             let waited = self.closing.wait_timeout(state, self.patience / LOOKS);
             state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -204,10 +205,10 @@ impl Shared {
             }
             drop(state);
             untold += overdue.iter().filter(|slot| slot.expire()).count();
-            if untold > 0 && complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
+            if untold > 0 && complaints.take(since_boot()) {
                 let patience = self.patience;
                 log::error!("no answer from the disk for {patience:?}; EIO to {untold} requests");
-                (complained, untold) = (Some(Instant::now()), 0);
+                untold = 0;
             }
             state = lock(&self.state);
         }
@@ -245,6 +246,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use std::sync::mpsc::{Sender, channel};
 

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, ClockGuard, Doubt, KnownTime};
+use crate::clock::{Clock, ClockGuard, Doubt, KnownTime, Stopwatch};
 use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
 use crate::ring::{ClipState, Reason, RingError, StateRequest, Writer};
 use crate::units::{ByteCount, ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
@@ -285,7 +285,7 @@ impl<C: Carrier> Passes<C> {
                 complete = false;
                 break;
             }
-            let began = Instant::now();
+            let began = Stopwatch::start();
             let outcome = self.carrier.free(due.clip, wipe);
             let account = accounts.entry(due.stream).or_default();
             account.took += began.elapsed();
@@ -350,6 +350,8 @@ impl<C: Carrier> Passes<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::clock::Reading;
     use crate::ring::News;

@@ -1,12 +1,13 @@
 //! How far a check has come, on standard error: a bar on a terminal, a line now and then elsewhere.
 
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::check::{Phase, Progress};
 use crate::cli::quantity::{duration_text, size_text};
+use crate::clock::Stopwatch;
 use crate::units::ByteCount;
 
 /// Between two lines where there is no terminal.
@@ -16,15 +17,15 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Meter {
     is_terminal: bool,
     phase: Option<Phase>,
-    began: Instant,
-    told: Instant,
+    began: Stopwatch,
+    told: Stopwatch,
     bar: ProgressBar,
 }
 
 impl Meter {
     /// Nothing is shown yet.
     pub fn new() -> Meter {
-        let now = Instant::now();
+        let now = Stopwatch::start();
         let is_terminal = std::io::stderr().is_terminal();
         Meter { is_terminal, phase: None, began: now, told: now, bar: ProgressBar::hidden() }
     }
@@ -37,14 +38,15 @@ impl Meter {
         if self.is_terminal {
             self.bar.set_position(progress.done);
         } else if self.told.elapsed() >= LINE_INTERVAL {
-            self.told = Instant::now();
+            self.told = Stopwatch::start();
             eprintln!("{}", line(progress, self.began.elapsed()));
         }
     }
 
     fn begin(&mut self, progress: Progress) {
         self.phase = Some(progress.phase);
-        (self.began, self.told) = (Instant::now(), Instant::now());
+        self.began = Stopwatch::start();
+        self.told = self.began;
         if !self.is_terminal {
             return;
         }
