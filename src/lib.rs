@@ -89,6 +89,49 @@
 //!     `test: every_target_starts_from_what_real_code_makes` (`scripts/fuzz`)
 //!     `test: a_camera_that_cannot_be_recorded_says_why_and_disturbs_no_other`
 //!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | *ring* | a device or file that reelfs has formatted; its oldest footage makes room for new |
+//! | *block* | the unit of space, 8 to 64 MiB: one stream writes into it at a time |
+//! | *life* | one use of a block, from its reservation until it is free; its number never returns |
+//! | *page* | 4096 bytes: what is written and read at once |
+//! | *unit* | a stretch of a chunk's samples with a checksum of its own: what a read verifies |
+//! | *chunk* | a second or two of one clip's samples, with their table, written at once |
+//! | *extent* | consecutive chunks of one clip in one block |
+//! | *stream* | a camera's footage over all time; its number is the ring's, its UUID the world's |
+//! | *clip* | what is shown as one file: from one boundary of the clock, or a gap, to the next |
+//! | *run* | samples of one session with a camera, on one time line, without a gap |
+//! | *gap* | time without samples; it ends the clip |
+//! | *observation* | what is noted of a stream at a time: lost packets, a jump of the clock |
+//! | *fact* | one entry of the ledger; all facts in force are the ring's state |
+//! | *ledger* | the areas of the device that hold the facts: a checkpoint, and the log behind it |
+//! | *epoch* | the count of flushes; each page and chunk says in which one it was written |
+//! | *session* | the time from one opening of the ring to the next |
+//! | *table copy* | a clip's table once more, in another block |
+//! | *kept* | a clip that nothing removes before its protection is taken back |
+//! | *expiring* | a clip in the trash: restorable until its deadline |
+//! | *found* | a clip in the trash that nobody can vouch for, because facts were lost |
+//! | *purging* | a clip that is being freed; nothing brings it back |
+//! | *snapshot* | a growing clip as it is at one moment, as a file |
+//!
+//! # Locks
+//!
+//! A lock is held for moments, never across I/O or a wait, and alone, but for these pairs, the
+//! outer one first:
+//!
+//! | outer | inner | why |
+//! |---|---|---|
+//! | states asked for (`ring`) | the ring's shared state | requests are served as answered |
+//! | the tree (`shown`) | the catalogue | a listing says what `stat` will say |
+//! | parts (`daemon`) | counters of purge, scrub, recorders | one status is of one moment |
+//! | asking (`device`) | state of the device | one thread at a time asks whether it is there |
+//!
+//! The last one alone is held across two reads of a page: nothing else waits for it. Whoever is
+//! told of something ([`ring::Interpreter`], [`archive::Listener`], [`library::Watcher`]) is
+//! called under no lock.
+//!
 //! # Where to begin
 //!
 //! `ring/FORMAT.md` (included in [`ring`]) is the one description of the bytes on disk. Then

@@ -20,10 +20,13 @@ pub struct Malformed {
 pub struct Encoder(Vec<u8>);
 
 impl Encoder {
+    /// An encoding that begins with its version.
+    #[must_use]
     pub fn new(version: u8) -> Encoder {
         Encoder(vec![version])
     }
 
+    /// A varint: 7 bits in each byte, the low ones first (LEB128).
     pub fn u64(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -32,31 +35,39 @@ impl Encoder {
         self.0.push(value as u8);
     }
 
+    /// The same.
     pub fn u32(&mut self, value: u32) {
         self.u64(u64::from(value));
     }
 
+    /// A signed varint: zigzag, so that small numbers of either sign are short.
     pub fn i64(&mut self, value: i64) {
         self.u64(((value << 1) ^ (value >> 63)) as u64);
     }
 
+    /// One byte, as it is.
     pub fn byte(&mut self, value: u8) {
         self.0.push(value);
     }
 
+    /// Bytes whose count the decoder knows.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Bytes behind their count.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.u64(bytes.len() as u64);
         self.raw(bytes);
     }
 
+    /// UTF-8 behind its count of bytes.
     pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
+    /// The encoding.
+    #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.0
     }
@@ -70,6 +81,9 @@ pub struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     /// A decoder behind the version byte, which must be `version`.
+    ///
+    /// # Errors
+    /// Where it is another, or nothing is there.
     pub fn new(bytes: &'a [u8], version: u8, what: &'static str) -> Result<Decoder<'a>, Malformed> {
         let mut decoder = Decoder { bytes, at: 0 };
         match decoder.byte(what)? {
@@ -78,29 +92,48 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// An error about the field `what` that ends here.
     pub fn wrong(&self, what: &'static str, reason: impl Into<String>) -> Malformed {
         Malformed { what, at: self.at, reason: reason.into() }
     }
 
+    /// The next `length` bytes.
+    ///
+    /// # Errors
+    /// Where fewer are left.
     pub fn raw(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
-        let rest = &self.bytes[self.at..];
-        if rest.len() < length {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some(taken) = rest.get(..length) else {
             return Err(self.wrong(what, format!("{length} bytes wanted, {} left", rest.len())));
-        }
+        };
         self.at += length;
-        Ok(&rest[..length])
+        Ok(taken)
     }
 
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// Where fewer are left.
     pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Malformed> {
         let mut array = [0; N];
+        // Both are `N` bytes long.
         array.copy_from_slice(self.raw(N, what)?);
         Ok(array)
     }
 
+    /// The next byte.
+    ///
+    /// # Errors
+    /// Where none is left.
     pub fn byte(&mut self, what: &'static str) -> Result<u8, Malformed> {
-        Ok(self.raw(1, what)?[0])
+        let [byte] = self.array(what)?;
+        Ok(byte)
     }
 
+    /// A varint.
+    ///
+    /// # Errors
+    /// Where it does not end, or has more than 64 bits.
     pub fn u64(&mut self, what: &'static str) -> Result<u64, Malformed> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -117,16 +150,28 @@ impl<'a> Decoder<'a> {
         Err(self.wrong(what, "a varint of more than 64 bits"))
     }
 
+    /// A varint of at most 32 bits.
+    ///
+    /// # Errors
+    /// Where it does not end, or has more.
     pub fn u32(&mut self, what: &'static str) -> Result<u32, Malformed> {
         let value = self.u64(what)?;
         u32::try_from(value).map_err(|_| self.wrong(what, format!("{value} is over 2³²−1")))
     }
 
+    /// A varint of at most 16 bits.
+    ///
+    /// # Errors
+    /// Where it does not end, or has more.
     pub fn u16(&mut self, what: &'static str) -> Result<u16, Malformed> {
         let value = self.u64(what)?;
         u16::try_from(value).map_err(|_| self.wrong(what, format!("{value} is over 65535")))
     }
 
+    /// A signed varint.
+    ///
+    /// # Errors
+    /// As [`Decoder::u64`].
     pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
         let value = self.u64(what)?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
@@ -134,6 +179,9 @@ impl<'a> Decoder<'a> {
 
     /// A count of things that take at least `bytes_each` bytes, so that a forged count cannot
     /// make the reader allocate more than the input is long.
+    ///
+    /// # Errors
+    /// Where fewer bytes are left than so many things take.
     pub fn count(&mut self, bytes_each: usize, what: &'static str) -> Result<usize, Malformed> {
         let count = self.u64(what)?;
         let possible = (self.bytes.len() - self.at) / bytes_each.max(1);
@@ -143,17 +191,28 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Bytes behind their count.
+    ///
+    /// # Errors
+    /// Where fewer are left.
     pub fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Malformed> {
         let length = self.count(1, what)?;
         self.raw(length, what)
     }
 
+    /// UTF-8 behind its count of bytes.
+    ///
+    /// # Errors
+    /// Where fewer bytes are left, or they are not UTF-8.
     pub fn text(&mut self, what: &'static str) -> Result<String, Malformed> {
         let bytes = self.bytes(what)?.to_vec();
         String::from_utf8(bytes).map_err(|_| self.wrong(what, "not UTF-8"))
     }
 
     /// The end: bytes that a newer version appended are an error, as its version byte differs.
+    ///
+    /// # Errors
+    /// Where bytes are left.
     pub fn finish(self, what: &'static str) -> Result<(), Malformed> {
         match self.bytes.len() - self.at {
             0 => Ok(()),

@@ -533,9 +533,9 @@ fn a_superblock_that_rots_is_written_again_from_the_other() {
         for spoil in [false, true] {
             let mut image = left.image.clone();
             if spoil {
-                image.spoil(offset)
+                image.spoil(offset);
             } else {
-                image.flip(offset + 60, 1)
+                image.flip(offset + 60, 1);
             }
             let disk = Disk::from_image(image);
             let again = open(device(&disk));

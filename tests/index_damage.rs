@@ -642,9 +642,9 @@ impl Torture {
             std::thread::sleep(Duration::from_millis(1));
         };
         if dice.roll(2) == 0 {
-            index.close()
+            index.close();
         } else {
-            drop(index)
+            drop(index);
         }
         assert!(began.elapsed() < CLOSE_WAIT_MAX, "the index closed in {:?}", began.elapsed());
     }

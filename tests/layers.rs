@@ -37,7 +37,7 @@ const ROOMS: [&[&str]; 25] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("chrono", &["cli", "config", "view"]),
     ("chrono_tz", &["cli", "config", "view"]),
     ("clap", &["cli"]),
@@ -46,14 +46,18 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("crc32c", &["index", "ring", "view"]),
     ("env_logger", &["main"]),
     ("fuser", &["mount"]),
+    ("futures", &["camera"]),
     ("iana_time_zone", &["config"]),
+    ("h264_reader", &["import", "recorder"]),
     ("indicatif", &["command"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
+    ("serde_json", &["check", "command", "daemon"]),
     ("signal_hook", &["daemon"]),
     ("sled", &["index"]),
     ("tokio", &["camera", "daemon", "recorder"]),
     ("toml", &["config"]),
+    ("url", &["camera", "config"]),
 ];
 
 struct Source {
@@ -185,6 +189,52 @@ fn outside_crates_stay_in_their_rooms() {
         }
     }
     assert!(wrong.is_empty(), "crates outside of their rooms:\n{}", wrong.join("\n"));
+}
+
+/// Crates of `Cargo.toml` that any room may use.
+const COMMON_CRATES: [&str; 7] = ["blake3", "libc", "log", "nix", "serde", "thiserror", "uuid"];
+
+/// Names of the crates that the program depends on, as its code writes them.
+fn dependencies() -> BTreeSet<String> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the manifest");
+    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    lines.filter_map(|line| Some(line.split_once(" = ")?.0.replace('-', "_"))).collect()
+}
+
+#[test]
+fn every_outside_crate_has_its_rooms_or_is_everybodys() {
+    let placed = CRATES.iter().map(|(name, _)| *name).chain(COMMON_CRATES);
+    let placed: BTreeSet<String> = placed.map(str::to_owned).collect();
+    let dependencies = dependencies();
+    assert!(dependencies.len() > 10, "the manifest was not read: {dependencies:?}");
+    let apart: Vec<_> = placed.symmetric_difference(&dependencies).collect();
+    assert!(apart.is_empty(), "in one of tests/layers.rs and Cargo.toml alone: {apart:?}");
+}
+
+/// Rooms of each line of the map's table, from the top.
+fn rooms_of_the_map() -> Vec<Vec<String>> {
+    let map = fs::read_to_string(root().join("lib.rs")).expect("the map");
+    let lines = map.lines().skip_while(|line| *line != "//! | room | purpose |").skip(2);
+    let lines = lines.take_while(|line| line.starts_with("//! | "));
+    let names = |line: &str| {
+        let cell = line.trim_start_matches("//! | ").split(" | ").next().unwrap_or("").to_owned();
+        let linked = cell.split('`').skip(1).step_by(2);
+        linked.map(|name| name.trim_start_matches("mod@").to_owned()).collect()
+    };
+    lines.map(names).collect()
+}
+
+#[test]
+fn the_map_shows_the_rooms_as_they_stand() {
+    let map = rooms_of_the_map();
+    let shown: BTreeSet<&str> = map.iter().flatten().map(String::as_str).collect();
+    let placed: BTreeSet<&str> = ROOMS.iter().flat_map(|row| row.iter().copied()).collect();
+    let apart: Vec<_> = shown.symmetric_difference(&placed).collect();
+    assert_eq!(apart, [&"main"], "in one of src/lib.rs and tests/layers.rs alone");
+    let levels: Vec<_> = map.iter().flatten().map(|room| level(room)).collect();
+    assert!(levels.is_sorted(), "the map's order is not that of tests/layers.rs: {map:?}");
 }
 
 #[test]

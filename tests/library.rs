@@ -1,5 +1,8 @@
 //! The interface to footage, without any mount over it: what a door reads, changes and is refused.
 
+#[path = "../examples/list_clips.rs"]
+#[expect(dead_code, reason = "its main is for a command line")]
+mod list_clips;
 mod support;
 
 use std::path::Path;
@@ -38,6 +41,13 @@ impl Owner for Nobody {
     fn answers(&self, _: Duration) {}
 }
 
+/// The ring with one clip that stays in `tests/data`.
+fn write_ring(path: &Path) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ring-v1.runs");
+    let runs = std::fs::read(golden).expect("the image");
+    std::fs::write(path, support::runs::bytes(&runs, 14 << 20)).expect("there is room");
+}
+
 struct Open {
     library: RingLibrary,
     catalogue: Arc<RwLock<Catalogue>>,
@@ -45,13 +55,10 @@ struct Open {
     _directory: tempfile::TempDir,
 }
 
-/// The ring with one clip that stays in `tests/data`, as a file.
 fn open() -> Open {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("ring");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ring-v1.runs");
-    let runs = std::fs::read(golden).expect("the image");
-    std::fs::write(&path, support::runs::bytes(&runs, 14 << 20)).expect("there is room");
+    write_ring(&path);
     let device = Arc::new(ReturningDevice::open(&path, Arc::new(Nobody)).expect("a file"));
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
     let scribe = Scribe::new(catalogue.clone(), Box::new(Nobody));
@@ -134,4 +141,19 @@ fn a_kept_clip_is_neither_removed_nor_purged_and_a_restore_leaves_it_kept() {
     assert_eq!(release, Ok(ClipState::Closed));
     open.library.remove(open.clip).expect("nobody keeps it any more");
     open.library.writer.close().expect("it closes");
+}
+
+#[test]
+fn the_example_lists_the_clips_of_a_ring_and_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ring");
+    write_ring(&path);
+    let before = std::fs::read(&path).expect("it is there");
+    let mut out = Vec::new();
+    list_clips::list(&path, &mut out).expect("a ring");
+    let out = String::from_utf8(out).expect("text");
+    let words: Vec<&str> = out.split(' ').collect();
+    assert_eq!((words.get(1), out.lines().count()), (Some(&"front-door"), 1), "{out}");
+    assert!(out.ends_with("frames, Closed\n"), "{out}");
+    assert!(std::fs::read(&path).expect("it is there") == before);
 }

@@ -13,7 +13,7 @@ use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{ClipState, Geometry, Refused, StateRefused, StateRequest};
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::Disk;
-use support::opened::{self, Open, formatted, open, samples};
+use support::opened::{Open, formatted, open, samples};
 
 const MIB: u64 = 1 << 20;
 const PAGE: u64 = 4096;
@@ -99,7 +99,7 @@ fn geometry(disk: &Disk) -> Geometry {
 
 /// A full ring of clips, none of which may go for footage that can't be stored.
 fn full_ring(device: &Arc<Fickle>) -> (Open, Vec<(ClipId, Vec<u8>)>) {
-    let open = opened::open(device.clone());
+    let open = open(device.clone());
     let mut clips = Vec::new();
     for seed in 0..40 {
         let data = samples(seed, 900_000);
@@ -388,7 +388,7 @@ fn a_disk_that_is_away_for_a_moment_while_a_clip_is_wiped_leaves_none_of_its_sam
     for round in 0..30 {
         let disk = formatted(24 * MIB);
         let device = Fickle::over(disk.clone(), Vec::new());
-        let open = opened::open(device.clone());
+        let open = open(device.clone());
         let (clip, chunks) = open.long_clip(60, 120_000);
         let geometry = geometry(&disk);
         disk.slowness.store(300, Ordering::Relaxed);

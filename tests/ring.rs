@@ -108,9 +108,9 @@ fn a_clip_with_a_table_opens_with_one_read() {
     first.writer.end_clip(clip, 0, None);
     first.writer.close().unwrap();
     let second = open(&disk);
-    let before = disk.reads.load(std::sync::atomic::Ordering::Relaxed);
+    let before = disk.reads.load(Ordering::Relaxed);
     let contents = second.ring.contents(clip).unwrap();
-    let reads = disk.reads.load(std::sync::atomic::Ordering::Relaxed) - before;
+    let reads = disk.reads.load(Ordering::Relaxed) - before;
     assert!(contents.chunks.len() >= 100);
     assert!(reads <= 2, "{reads} reads");
 }
@@ -221,7 +221,7 @@ fn a_thousand_clips_are_known_without_a_read_outside_of_superblock_and_ledger() 
     *disk.watched.lock().unwrap() = Some(blocks..63 * MIB);
     let second = open(&disk);
     assert_eq!(second.memory.0.lock().unwrap().closed.len(), 1000);
-    let reads = disk.watched_reads.load(std::sync::atomic::Ordering::Relaxed);
+    let reads = disk.watched_reads.load(Ordering::Relaxed);
     assert_eq!(reads, 0, "reads in blocks");
     second.writer.close().unwrap();
 }
@@ -269,9 +269,9 @@ fn an_hour_long_clip_opens_with_at_most_four_reads() {
     first.writer.end_clip(clip, 0, None);
     first.writer.close().unwrap();
     let second = open(&disk);
-    let before = disk.reads.load(std::sync::atomic::Ordering::Relaxed);
+    let before = disk.reads.load(Ordering::Relaxed);
     assert_eq!(second.ring.contents(clip).unwrap().chunks.len(), 3600);
-    let reads = disk.reads.load(std::sync::atomic::Ordering::Relaxed) - before;
+    let reads = disk.reads.load(Ordering::Relaxed) - before;
     assert!(reads <= 4, "{reads} reads");
     second.writer.close().unwrap();
 }
@@ -292,8 +292,8 @@ fn a_clip_is_the_same_with_and_without_its_table() {
     let extent = inspection.clips().find(|(found, _)| *found == clip).unwrap().1.table[0];
     let start = inspection.superblock.geometry.page_start(extent.block, extent.first_page).0;
     disk.flip(start + 300, 1);
-    let before = disk.reads.load(std::sync::atomic::Ordering::Relaxed);
+    let before = disk.reads.load(Ordering::Relaxed);
     assert_eq!(open.ring.contents(clip).unwrap(), with_table);
-    let reads = disk.reads.load(std::sync::atomic::Ordering::Relaxed) - before;
+    let reads = disk.reads.load(Ordering::Relaxed) - before;
     assert!(reads > 40, "its chunks were walked");
 }

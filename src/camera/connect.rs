@@ -194,7 +194,7 @@ fn video_parameters(demuxed: &Demuxed, stream: usize) -> Option<&VideoParameters
 }
 
 fn video_facts(demuxed: &Demuxed, stream: usize) -> VideoFacts {
-    let described = demuxed.streams().get(stream).and_then(|stream| stream.framerate());
+    let described = demuxed.streams().get(stream).and_then(retina::client::Stream::framerate);
     let Some(video) = video_parameters(demuxed, stream) else {
         return VideoFacts { frame_rate: described.map(f64::from), ..VideoFacts::default() };
     };

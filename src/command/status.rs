@@ -133,7 +133,7 @@ fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Sta
 }
 
 fn print_json(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
-    serde_json::to_writer_pretty(&mut *out, status).map_err(std::io::Error::from)?;
+    serde_json::to_writer_pretty(&mut *out, status).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(out.flush()?)
 }

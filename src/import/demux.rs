@@ -3,6 +3,8 @@
 //! The boxes are read by `re_mp4`, which is held to this room; where the samples lie is worked out
 //! in `walk`. Nothing but the boxes is read before a sample is asked for.
 
+#![warn(clippy::indexing_slicing)]
+
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;

@@ -75,6 +75,9 @@ struct MountLine {
 
 /// Makes sure that `path` is an empty directory with nothing mounted on it, and answers its
 /// absolute name. The mount of a run that was killed is taken away.
+///
+/// # Errors
+/// Where it is no empty directory, can't be made, or something else is mounted there.
 pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
     let absolute = absolute(path)?;
     for _ in 0..STALE_MAX {

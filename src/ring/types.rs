@@ -142,8 +142,10 @@ pub trait Interpreter: Send {
     /// chunk of it could be made sense of; it is then dropped.
     fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>>;
 
-    /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes; the
-    /// chunk itself where no sample fits.
+    /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes.
+    ///
+    /// # Errors
+    /// The chunk itself where no sample fits.
     fn split(
         &mut self,
         chunk: NewChunk,
@@ -192,8 +194,8 @@ pub struct FoundStream {
 /// How a clip ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Its recorder ended it; the number is the recorder's reason. `end_nanos` is the settled
-    /// length from tick 0, in nanoseconds, where the recorder knows it.
+    /// Its recorder ended it; `reason` is the recorder's, `length_nanos` the settled length
+    /// from tick 0 on, where the recorder knows it.
     Told {
         /// `EndReason::code`.
         reason: u8,

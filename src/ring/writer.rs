@@ -70,7 +70,7 @@ pub(super) enum Request {
 }
 
 /// Hands work to the one thread that writes. Cheap to clone; no call but [`Writer::sync`],
-/// [`Writer::purge`] and [`Writer::close`] waits for the device.
+/// [`Writer::free`] and [`Writer::close`] waits for the device.
 #[derive(Clone)]
 pub struct Writer {
     pub(super) inner: Arc<Inner>,
@@ -132,7 +132,7 @@ impl Writer {
         writer
     }
 
-    fn thread(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,5 +1,7 @@
 //! What the ledger says of a clip: everything that listing, `stat` and the attributes need.
 
+#![warn(clippy::indexing_slicing)]
+
 use super::table::{ClockQuality, TrackKind, TrackNumber, TrackTable};
 use crate::units::{Ticks, WallTime};
 use crate::wire::{Decoder, Encoder, Malformed};

@@ -1,5 +1,7 @@
 //! Parameter sets: what a decoder has to know before the first sample.
 
+#![warn(clippy::indexing_slicing)]
+
 use super::table::TrackKind;
 use crate::wire::{Decoder, Encoder, Malformed};
 

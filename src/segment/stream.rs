@@ -1,5 +1,7 @@
 //! What the ledger says of a stream, and of things that happened to it.
 
+#![warn(clippy::indexing_slicing)]
+
 use crate::units::WallTime;
 use crate::wire::{Decoder, Encoder, Malformed};
 
@@ -89,13 +91,13 @@ impl StreamFact {
 /// What kind of thing was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObservationKind {
-    /// Samples were dropped because they could not be stored; `numbers` is how many.
+    /// Samples were dropped because they could not be stored; `number` is how many.
     Dropped,
-    /// Samples did not arrive: lost on the network or by the camera; `numbers` is how many packets.
+    /// Samples did not arrive: lost on the network or by the camera; `number` is how many packets.
     Lost,
     /// The camera could not be reached, or its connection broke.
     Disconnected,
-    /// The camera's time jumped or stood still; `numbers` is by how many milliseconds.
+    /// The camera's time jumped or stood still; `number` is by how many milliseconds.
     TimeJump,
 }
 

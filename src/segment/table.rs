@@ -1,5 +1,7 @@
 //! The sample table of a chunk: which samples it holds, of which tracks, at which times.
 
+#![warn(clippy::indexing_slicing)]
+
 use crate::units::{BootTime, Ticks, WallTime};
 use crate::wire::{Decoder, Encoder, Malformed};
 

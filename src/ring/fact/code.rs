@@ -1,5 +1,7 @@
 //! How facts are written: one byte of version, numbers as varints.
 
+#![warn(clippy::indexing_slicing)]
+
 use std::sync::Arc;
 
 use super::{Fact, VERSION};

@@ -128,7 +128,7 @@ fn learn(
         Some(doubt) => doubt.look_through(device, superblock, &space),
         None if space.is_clean() => Sweep::default(),
         None => {
-            let left = left::left_behind(device, superblock, &space, replay.epoch);
+            let left = left_behind(device, superblock, &space, replay.epoch);
             left::swept(left.map_err(failed("reading what the last session left"))?)
         }
     };

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use super::{Depth, ExtentTrial, Fault, Pace, Tried};
 use crate::ring::core::Shared;
 use crate::ring::read::Ring;
-use crate::ring::types::Extent;
+use crate::ring::types::{ClipState, Extent};
 use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES};
 
 /// An extent of a closed clip.
@@ -43,7 +43,7 @@ impl Ring {
     pub fn extents_in(&self, block: BlockNumber) -> Vec<HeldExtent> {
         let mut held = Vec::new();
         for (clip, record) in self.facts().space.clips() {
-            if !record.state.is_some_and(|state| !state.is_purging()) {
+            if record.state.is_none_or(ClipState::is_purging) {
                 continue;
             }
             let parts =

@@ -199,7 +199,7 @@ fn made() -> Image {
     let mut image = disk.image();
     let geometry = open.archive.ring().superblock().geometry;
     (0..2).for_each(|area| {
-        scratch(&mut image, geometry.ledger_start(area).0, geometry.ledger_area.0)
+        scratch(&mut image, geometry.ledger_start(area).0, geometry.ledger_area.0);
     });
     image
 }
