@@ -20,10 +20,8 @@ use crate::status::{
     ring_status,
 };
 use crate::units::ByteCount;
-use crate::view::utc_timestamp;
+use crate::view::{STATUS_NAME, utc_timestamp};
 
-/// Where the daemon says it, in its mount.
-const STATUS_NAME: &str = ".status.json";
 /// A daemon answers in milliseconds; one that does not within this is taken as none.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 /// Stands where nothing is known.

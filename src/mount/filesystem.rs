@@ -46,6 +46,11 @@ fn give_empty(done: Result<(), Errno>, reply: ReplyEmpty) {
     }
 }
 
+/// No clip's name is anything but UTF-8.
+fn name_of(name: &OsStr) -> Result<&str, Errno> {
+    name.to_str().ok_or(Errno::ENOENT)
+}
+
 impl Filesystem for Requests {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         session::ask_kernel(config);
@@ -58,14 +63,14 @@ impl Filesystem for Requests {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        guarded("lookup", || match name.to_str() {
-            Some(name) => self.served.look_up(parent.0, name, reply),
-            None => reply.error(Errno::ENOENT),
+        guarded("lookup", || match name_of(name) {
+            Ok(name) => self.served.look_up(parent.0, name, reply),
+            Err(errno) => reply.error(errno),
         });
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
-        guarded("forget", || self.served.snapshots.forget(ino.0, nlookup));
+        guarded("forget", || self.served.forget(ino.0, nlookup));
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -120,7 +125,7 @@ impl Filesystem for Requests {
         reply: ReplyEmpty,
     ) {
         guarded("release", || {
-            self.served.handles.remove(fh);
+            self.served.close(fh);
             reply.ok();
         });
     }
@@ -133,11 +138,7 @@ impl Filesystem for Requests {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        guarded("fsync", || match self.served.snapshots.get(ino.0) {
-            Some(_) => self.served.sync(reply),
-            // A closed clip is durable before it is listed.
-            None => reply.ok(),
-        });
+        guarded("fsync", || self.served.sync_file(ino.0, reply));
     }
 
     fn readdir(
@@ -149,7 +150,7 @@ impl Filesystem for Requests {
         mut reply: ReplyDirectory,
     ) {
         guarded("readdir", || {
-            let listed = self.served.list(ino.0, offset, |line| {
+            let listed = self.served.list(ino.0, offset, &mut |line| {
                 let attributes = &line.described.attributes;
                 reply.add(attributes.ino, line.cookie, attributes.kind, line.name)
             });
@@ -169,7 +170,7 @@ impl Filesystem for Requests {
         mut reply: ReplyDirectoryPlus,
     ) {
         guarded("readdirplus", || {
-            let listed = self.served.list(ino.0, offset, |line| {
+            let listed = self.served.list(ino.0, offset, &mut |line| {
                 let told = &line.described;
                 let (ino, ttl) = (told.attributes.ino, told.entry_ttl);
                 reply.add(ino, line.cookie, line.name, &ttl, &told.attributes, told.generation)
@@ -194,7 +195,7 @@ impl Filesystem for Requests {
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
         guarded("statfs", || {
-            let usage = self.served.library.usage();
+            let usage = self.served.usage();
             let (size, free) = (usage.size.0 / PAGE_BYTES, usage.free.0 / PAGE_BYTES);
             // Inodes are not counted: 0 of 0, as Btrfs says it.
             let page = PAGE_BYTES as u32;
@@ -212,15 +213,15 @@ impl Filesystem for Requests {
 
     fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         guarded("unlink", || {
-            let name = name.to_str().ok_or(Errno::ENOENT);
-            give_empty(name.and_then(|name| self.served.unlink(parent.0, name)), reply);
+            let done = name_of(name).and_then(|name| self.served.unlink(parent.0, name));
+            give_empty(done, reply);
         });
     }
 
     fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         guarded("rmdir", || {
-            let name = name.to_str().ok_or(Errno::ENOENT);
-            give_empty(name.and_then(|name| self.served.rmdir(parent.0, name)), reply);
+            let done = name_of(name).and_then(|name| self.served.rmdir(parent.0, name));
+            give_empty(done, reply);
         });
     }
 

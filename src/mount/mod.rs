@@ -2,7 +2,13 @@
 //!
 //! A thin adapter. What names and inodes stand for, the tree knows, and
 //! [`Shown`](crate::shown::Shown) changes it; where bytes come from, a
-//! [`Library`](crate::library::Library). What is decided here is how the kernel is talked to:
+//! [`Library`](crate::library::Library).
+//!
+//! A request goes from `filesystem` to `served`, which asks the kind of directory that its inode is
+//! of, or in: `root`, `clips`, `trash` or `now`. Each of these is a type that implements
+//! `directory::Directory`; what it finds, at once or on the disk, `served` gives to the kernel.
+//!
+//! What is decided here is how the kernel is talked to:
 //!
 //! - Closed clips never change. Their pages, names and attributes are cached for an hour, and a
 //!   [`Notifier`] says when one leaves. What is absent is not cached.
@@ -14,16 +20,20 @@
 //!   `allow_other`. The next run finds a dead mount of its own kind and replaces it.
 
 mod attributes;
+mod clips;
+mod directory;
 mod disk_queue;
 mod errno;
 mod filesystem;
 mod handles;
 mod notifier;
+mod now;
 mod place;
-mod removal;
+mod root;
 mod served;
 mod session;
 mod snapshots;
+mod trash;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -37,3 +47,6 @@ pub use session::{Mounted, Options, mount};
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

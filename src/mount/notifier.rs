@@ -12,7 +12,7 @@ use fuser::INodeNo;
 use super::lock;
 use crate::library::Watcher;
 use crate::units::ClipId;
-use crate::view::{GoneDirectory, Moved, Place};
+use crate::view::{GoneDirectory, Inode, Moved, Place};
 
 /// How many names may wait to be forgotten, at about 100 bytes each. What comes on top is told by
 /// inode alone: its name is then asked for again at its next use, which the kernel does on ESTALE.
@@ -68,15 +68,15 @@ impl Watcher for Notifier {
     /// A clip is no longer listed.
     fn clip_gone(&self, place: &Place) {
         self.tell(|waiting| {
-            waiting.forget_name(place.parent, place.clip.number(), &place.name);
-            waiting.contents.insert(place.clip.number());
+            waiting.forget_name(place.parent, place.inode(), &place.name);
+            waiting.contents.insert(place.inode());
         });
     }
 
     /// A clip has another place: in the trash, or out of it.
     fn clip_moved(&self, moved: &Moved) {
         self.tell(|waiting| {
-            waiting.forget_name(moved.from.parent, moved.from.clip.number(), &moved.from.name);
+            waiting.forget_name(moved.from.parent, moved.from.inode(), &moved.from.name);
             waiting.attributes.insert(moved.to.parent);
         });
     }
@@ -85,7 +85,7 @@ impl Watcher for Notifier {
     /// a cache any more.
     fn clip_purged(&self, clip: ClipId) {
         self.tell(|waiting| {
-            waiting.contents.insert(clip.number());
+            waiting.contents.insert(Inode::Clip(clip).word());
         });
     }
 

@@ -1,48 +1,36 @@
-//! Everything that is served: the tree, the snapshots of `now/`, the status file.
+//! Everything that is served: which directory answers for an inode, and how its answer is given.
 
 use std::sync::Arc;
 
-use fuser::{
-    Errno, FileHandle, FileType, Generation, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen,
-};
+use fuser::{Errno, FileAttr, FileHandle, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
-use super::attributes::{Described, FILE_TTL, NO_TTL, Owner};
-use super::disk_queue::{DiskQueue, Pending};
+use super::attributes::{Described, Owner};
+use super::clips::Clips;
+use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
+use super::disk_queue::{Answer, DiskQueue, Pending};
 use super::errno;
 use super::handles::{Content, Handle, Handles};
 use super::notifier::Notifier;
-use super::snapshots::{Numbered, Snapshots};
-use crate::library::{Attribute, Library, LibraryError, OpenFile};
+use super::now::Now;
+use super::root::Root;
+use super::snapshots::Snapshots;
+use super::trash::Trash;
+use crate::library::{Attribute, Library};
+use crate::ring::Usage;
 use crate::shown::Shown;
-use crate::units::ClipId;
-use crate::view::{NodeKind, ROOT, SERVED_BIT, growing_name, name_number};
-
-/// The status file, in the root: found by name, not listed.
-pub(super) const STATUS_NAME: &str = ".status.json";
-
-/// Its inode; snapshots count up from the next.
-pub(super) const STATUS_INODE: u64 = SERVED_BIT;
-
-/// Marks the inode that a listing of `now/` shows for a name, which stands for no snapshot: it
-/// takes a lookup to make one. No count of snapshots gets here.
-const UNMADE_BIT: u64 = 1 << 61;
+use crate::view::Inode;
 
 /// See the [module](self).
 pub(super) struct Served {
-    pub(super) shown: Arc<Shown>,
-    pub(super) library: Arc<dyn Library>,
-    pub(super) owner: Owner,
-    pub(super) snapshots: Snapshots,
-    pub(super) handles: Handles,
-    pub(super) disk: DiskQueue,
-    pub(super) notifier: Notifier,
-}
-
-/// One line of a listing.
-pub(super) struct Line<'a> {
-    pub(super) cookie: u64,
-    pub(super) name: &'a str,
-    pub(super) described: Described,
+    shown: Arc<Shown>,
+    library: Arc<dyn Library>,
+    handles: Handles,
+    disk: DiskQueue,
+    snapshots: Arc<Snapshots>,
+    root: Root,
+    clips: Arc<Clips>,
+    trash: Trash,
+    now: Now,
 }
 
 /// Cookies of `.` and `..`; those of a tree's entries are above.
@@ -50,109 +38,105 @@ const SELF_COOKIE: u64 = 1;
 const PARENT_COOKIE: u64 = 2;
 
 impl Served {
+    /// Serves what is shown, with the bytes from `library`. Everything belongs to `owner`.
+    pub(super) fn new(
+        shown: Arc<Shown>,
+        library: Arc<dyn Library>,
+        owner: Owner,
+        disk: DiskQueue,
+        notifier: Notifier,
+    ) -> Served {
+        let snapshots = Arc::<Snapshots>::default();
+        let (shared, source) = (Arc::clone(&shown), Arc::clone(&library));
+        let clips = Arc::new(Clips { shown: shared, library: source, owner });
+        let now = Now {
+            shown: Arc::clone(&shown),
+            library: Arc::clone(&library),
+            owner,
+            snapshots: Arc::clone(&snapshots),
+        };
+        Served {
+            shown,
+            library,
+            handles: Handles::default(),
+            disk,
+            snapshots,
+            root: Root { clips: Arc::clone(&clips) },
+            trash: Trash { clips: Arc::clone(&clips), notifier },
+            clips,
+            now,
+        }
+    }
+
+    /// What an inode names, and the kind of directory that answers for it: its own, or that of the
+    /// directory which it is in.
+    fn named(&self, inode: u64) -> Result<(Inode, &dyn Directory), Errno> {
+        let named = Inode::decode(inode).ok_or(Errno::ESTALE)?;
+        let directory: &dyn Directory = match named {
+            Inode::Root | Inode::Status => &self.root,
+            Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
+            Inode::Trash => &self.trash,
+            Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
+            // A clip is read alike in the trash and outside of it.
+            Inode::Directory(_) | Inode::Clip(_) => &*self.clips,
+        };
+        Ok((named, directory))
+    }
+
     /// What an inode is, open files without a name included.
     pub(super) fn describe(&self, inode: u64) -> Result<Described, Errno> {
-        if inode == STATUS_INODE {
-            return Ok(self.status());
-        }
-        if let Some(node) = self.shown.tree().node(inode) {
-            return Ok(self.owner.node(&node));
-        }
-        if let Some(snapshot) = self.snapshots.get(inode) {
-            return Ok(self.snapshot(&Numbered { inode, snapshot }));
-        }
-        let handle = self.handles.of_inode(inode).ok_or(Errno::ESTALE)?;
-        let attributes = fuser::FileAttr { nlink: 0, ..handle.attributes };
-        Ok(immutable(attributes))
+        self.or_open(inode, self.named(inode).and_then(|(named, kind)| kind.describe(named)))
     }
 
     /// Answers a lookup.
-    pub(super) fn look_up(self: &Arc<Self>, parent: u64, name: &str, reply: ReplyEntry) {
-        let now = self.shown.tree().now_inode();
-        if parent == now && name != "." && name != ".." {
-            return self.look_up_growing(name, reply);
-        }
+    pub(super) fn look_up(&self, parent: u64, name: &str, reply: ReplyEntry) {
         let found = match name {
             // Asked by inode alone, of files too, when an NFS client comes back with a handle.
-            "." => self.describe_again(parent),
-            ".." => self.parent(parent).and_then(|inode| self.describe(inode)),
-            STATUS_NAME if parent == ROOT => Ok(self.status()),
-            _ => {
-                let node = self.shown.tree().lookup(parent, name);
-                node.map(|node| self.owner.node(&node)).ok_or(Errno::ENOENT)
-            }
+            "." => self.look_up_again(parent).map(Found::Here),
+            ".." => self.parent(parent).and_then(|inode| self.describe(inode)).map(Found::Here),
+            _ => self.named(parent).and_then(|(parent, kind)| kind.look_up(parent, name)),
         };
-        give_entry(found, reply);
+        self.answer(found, reply, give_entry);
     }
 
-    fn look_up_growing(self: &Arc<Self>, name: &str, reply: ReplyEntry) {
-        let cameras = self.library.growing_cameras();
-        let Some(camera) = cameras.into_iter().find(|camera| growing_name(camera) == name) else {
-            return reply.error(Errno::ENOENT);
-        };
-        if let Some(fresh) = self.snapshots.fresh(&camera) {
-            return give_entry(Ok(self.snapshot(&fresh)), reply);
-        }
-        let served = Arc::clone(self);
-        self.disk.run(reply, move |pending| match served.library.snapshot(&camera) {
-            Ok(Some(made)) => pending.answer(|reply| {
-                let numbered = served.snapshots.keep(&camera, made);
-                give_entry(Ok(served.snapshot(&numbered)), reply);
-            }),
-            Ok(None) => pending.fail(Errno::ENOENT),
-            Err(error) => {
-                log_failure("snapshot", &camera, &error);
-                pending.fail(errno::of_open(&error));
-            }
-        });
+    fn look_up_again(&self, inode: u64) -> Result<Described, Errno> {
+        self.or_open(inode, self.named(inode).and_then(|(named, kind)| kind.look_up_again(named)))
     }
 
-    /// As [`Served::describe`], for an answer that counts as a lookup.
-    fn describe_again(&self, inode: u64) -> Result<Described, Errno> {
-        match self.snapshots.look_up(inode) {
-            Some(numbered) => Ok(self.snapshot(&numbered)),
-            None => self.describe(inode),
-        }
+    /// A file that is open and has no name any more, where that is what an inode is.
+    fn or_open(&self, inode: u64, found: Result<Described, Errno>) -> Result<Described, Errno> {
+        found.or_else(|errno| {
+            let handle = self.handles.of_inode(inode).ok_or(errno)?;
+            Ok(immutable(FileAttr { nlink: 0, ..handle.attributes }))
+        })
     }
 
     fn parent(&self, inode: u64) -> Result<u64, Errno> {
-        if inode == STATUS_INODE {
-            return Ok(ROOT);
-        }
-        let tree = self.shown.tree();
-        if self.snapshots.get(inode).is_some() {
-            return Ok(tree.now_inode());
-        }
-        tree.parent(inode).ok_or(Errno::ESTALE)
+        self.named(inode).and_then(|(named, kind)| kind.parent(named))
     }
 
-    fn status(&self) -> Described {
-        let size = self.library.status_json().len() as u64;
-        let modified = self.shown.tree().node(ROOT).map(|root| root.modified).unwrap_or_default();
-        Described {
-            attributes: self.owner.file(STATUS_INODE, size, modified, modified),
-            generation: Generation(0),
-            attribute_ttl: NO_TTL,
-            entry_ttl: FILE_TTL,
+    /// Gives what was found, or an error: at once, or when the disk has been asked.
+    fn answer<R: Answer, T: 'static>(
+        &self,
+        found: Result<Found<T>, Errno>,
+        reply: R,
+        give: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        match found {
+            Ok(Found::Here(found)) => give(reply, found),
+            Ok(Found::OnDisk(look)) => self.disk.run(reply, move |pending| match look() {
+                Ok(found) => pending.answer(|reply| give(reply, found())),
+                Err(errno) => pending.fail(errno),
+            }),
+            // Of a lookup, too, an error, not an entry without inode: what is absent now may be
+            // there in a moment, and must not be cached as absent.
+            Err(errno) => reply.fail(errno),
         }
-    }
-
-    /// The inode never changes; which inode the name stands for does.
-    fn snapshot(&self, numbered: &Numbered) -> Described {
-        let Numbered { inode, snapshot } = numbered;
-        let size = snapshot.file.size();
-        let attributes = self.owner.file(*inode, size, snapshot.start, snapshot.end);
-        Described { entry_ttl: NO_TTL, ..immutable(attributes) }
     }
 
     /// Gives the lines of a directory from behind a cookie on to `add`, until it says that it has
     /// no room.
-    pub(super) fn list(
-        &self,
-        inode: u64,
-        after: u64,
-        mut add: impl FnMut(&Line<'_>) -> bool,
-    ) -> Result<(), Errno> {
+    pub(super) fn list(&self, inode: u64, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
         let dots = [(SELF_COOKIE, ".", inode), (PARENT_COOKIE, "..", self.parent(inode)?)];
         for (cookie, name, inode) in dots.into_iter().skip(after.min(PARENT_COOKIE) as usize) {
             let described = self.describe(inode)?;
@@ -161,79 +145,22 @@ impl Served {
             }
         }
         let behind = if after <= PARENT_COOKIE { 0 } else { after };
-        let tree = self.shown.tree();
-        if inode == tree.now_inode() {
-            drop(tree);
-            self.list_growing(behind, add);
-            return Ok(());
-        }
-        for entry in tree.list(inode, behind).ok_or(Errno::ENOENT)? {
-            let described = self.owner.node(&entry.node);
-            if add(&Line { cookie: entry.cookie, name: entry.name, described }) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// A listing makes no snapshot. What it says of the files is not to be believed for a moment,
-    /// so that `stat` asks.
-    fn list_growing(&self, after: u64, mut add: impl FnMut(&Line<'_>) -> bool) {
-        let cameras = self.library.growing_cameras();
-        let mut lines: Vec<(u64, String)> = cameras
-            .iter()
-            .map(|camera| growing_name(camera))
-            .map(|name| (name_number(&name) | SERVED_BIT | UNMADE_BIT, name))
-            .collect();
-        lines.sort();
-        lines.dedup();
-        for (cookie, name) in lines.iter().filter(|(cookie, _)| *cookie > after) {
-            let attributes = self.owner.file(*cookie, 0, Default::default(), Default::default());
-            let described =
-                Described { attribute_ttl: NO_TTL, entry_ttl: NO_TTL, ..immutable(attributes) };
-            if add(&Line { cookie: *cookie, name, described }) {
-                return;
-            }
-        }
+        let (named, kind) = self.named(inode)?;
+        kind.list(named, behind, add)
     }
 
     /// Answers an open for reading.
     pub(super) fn open(self: &Arc<Self>, inode: u64, reply: ReplyOpen) {
-        if inode == STATUS_INODE {
-            let attributes = self.status().attributes;
-            let content = Content::Made(self.library.status_json());
-            return self.give_handle(Handle { attributes, content }, reply);
-        }
-        if let Some(snapshot) = self.snapshots.get(inode) {
-            let content = Content::File(Arc::clone(&snapshot.file));
-            let attributes = self.snapshot(&Numbered { inode, snapshot }).attributes;
-            return self.give_handle(Handle { attributes, content }, reply);
-        }
-        let Some(node) = self.shown.tree().node(inode) else {
-            return reply.error(Errno::ESTALE);
-        };
-        let NodeKind::Clip { clip, size, .. } = node.kind else {
-            return reply.error(Errno::EISDIR);
-        };
-        let attributes = self.owner.node(&node).attributes;
+        let found = self.named(inode).and_then(|(named, kind)| kind.open(named));
         let served = Arc::clone(self);
-        self.disk.run(reply, move |pending| match served.open_clip(clip, size) {
-            Ok(file) => pending.answer(|reply| {
-                served.give_handle(Handle { attributes, content: Content::File(file) }, reply);
-            }),
-            Err(error) => pending.fail(errno::of_open(&error)),
-        });
+        self.answer(found, reply, move |reply, handle| served.give_handle(handle, reply));
     }
 
-    fn open_clip(&self, clip: ClipId, size: u64) -> Result<Arc<dyn OpenFile>, LibraryError> {
-        let opened = self.library.open_clip(clip).and_then(|file| match file.size() {
-            found if found == size => Ok(file),
-            found => Err(LibraryError::Damaged(format!("{found} bytes, {size} expected"))),
-        });
-        if let Err(error) = &opened {
-            log_failure("open", &format!("clip {clip}"), error);
+    /// Forgets lookups.
+    pub(super) fn forget(&self, inode: u64, lookups: u64) {
+        if let Some(inode) = Inode::decode(inode) {
+            self.snapshots.forget(inode, lookups);
         }
-        opened
     }
 
     fn give_handle(&self, handle: Handle, reply: ReplyOpen) {
@@ -270,13 +197,27 @@ impl Served {
         }
     }
 
+    /// Closes a file.
+    pub(super) fn close(&self, number: FileHandle) {
+        self.handles.remove(number);
+    }
+
+    /// Makes an open file durable, and answers then.
+    pub(super) fn sync_file(&self, inode: u64, reply: ReplyEmpty) {
+        match Inode::decode(inode).and_then(|inode| self.snapshots.get(inode)) {
+            Some(_) => self.sync(reply),
+            // A closed clip is durable before it is listed.
+            None => reply.ok(),
+        }
+    }
+
     /// Makes everything durable, and answers then.
-    pub(super) fn sync(self: &Arc<Self>, reply: ReplyEmpty) {
-        let served = Arc::clone(self);
-        self.disk.run(reply, move |pending| match served.library.sync() {
+    pub(super) fn sync(&self, reply: ReplyEmpty) {
+        let (library, snapshots) = (Arc::clone(&self.library), Arc::clone(&self.snapshots));
+        self.disk.run(reply, move |pending| match library.sync() {
             Ok(()) => {
                 // What has just become durable is in the next snapshot.
-                served.snapshots.outdate();
+                snapshots.outdate();
                 pending.answer(ReplyEmpty::ok);
             }
             Err(error) => {
@@ -286,34 +227,41 @@ impl Served {
         });
     }
 
+    /// How full the ring is.
+    pub(super) fn usage(&self) -> Usage {
+        self.library.usage()
+    }
+
     /// Extended attributes of an inode; none where it has none.
     pub(super) fn extended(&self, inode: u64) -> Vec<Attribute> {
-        if let Some(snapshot) = self.snapshots.get(inode) {
-            return snapshot.attributes.clone();
-        }
-        let kind = self.shown.tree().node(inode).map(|node| node.kind);
-        match kind {
-            Some(NodeKind::Clip { clip, .. }) => self.library.attributes(clip).unwrap_or_default(),
-            _ => Vec::new(),
-        }
+        self.named(inode).map(|(named, kind)| kind.extended(named)).unwrap_or_default()
+    }
+
+    /// Removes a file.
+    pub(super) fn unlink(&self, parent: u64, name: &str) -> Result<(), Errno> {
+        self.named(parent).and_then(|(parent, kind)| kind.unlink(parent, name))
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn rmdir(&self, parent: u64, name: &str) -> Result<(), Errno> {
+        self.named(parent).and_then(|(parent, kind)| kind.rmdir(parent, name))
+    }
+
+    /// Gives a file or a directory another place: the kind of directory that it is in says whether.
+    pub(super) fn rename(
+        &self,
+        (parent, name): (u64, &str),
+        (new_parent, new_name): (u64, &str),
+    ) -> Result<(), Errno> {
+        let (parent, kind) = self.named(parent)?;
+        let (new_parent, _) = self.named(new_parent)?;
+        kind.rename((parent, name), (new_parent, new_name))
     }
 }
 
-fn immutable(attributes: fuser::FileAttr) -> Described {
-    debug_assert!(attributes.kind == FileType::RegularFile);
-    let generation = Generation(0);
-    Described { attributes, generation, attribute_ttl: FILE_TTL, entry_ttl: FILE_TTL }
-}
-
-fn give_entry(found: Result<Described, Errno>, reply: ReplyEntry) {
-    match found {
-        Ok(Described { attributes, generation, attribute_ttl, entry_ttl }) => {
-            reply.entry_with_ttls(&attribute_ttl, &entry_ttl, &attributes, generation);
-        }
-        // An error, not an entry without inode: what is absent now may be there in a moment, and
-        // must not be cached as absent.
-        Err(errno) => reply.error(errno),
-    }
+fn give_entry(reply: ReplyEntry, found: Described) {
+    let Described { attributes, generation, attribute_ttl, entry_ttl } = found;
+    reply.entry_with_ttls(&attribute_ttl, &entry_ttl, &attributes, generation);
 }
 
 fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyData>) {
@@ -333,10 +281,4 @@ fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyDa
             pending.fail(errno::of_read(&error));
         }
     }
-}
-
-/// Not for everybody: a disk that is dying would fill the log, and the library says what is wrong
-/// with it as often as is good.
-pub(super) fn log_failure(what: &str, which: &str, error: &LibraryError) {
-    log::debug!("{what} {which}: {error}");
 }

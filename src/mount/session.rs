@@ -83,15 +83,8 @@ pub fn mount(
     let owner =
         Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let notifier = Notifier::default();
-    let served = Served {
-        shown: shown.clone(),
-        library,
-        owner,
-        snapshots: Default::default(),
-        handles: Default::default(),
-        disk: DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?,
-        notifier: notifier.clone(),
-    };
+    let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
+    let served = Served::new(shown.clone(), library, owner, disk, notifier.clone());
     let (ended_sender, ended) = channel();
     let requests = Requests { served: Arc::new(served), ended: ended_sender };
     let direct = nix::unistd::geteuid().is_root();

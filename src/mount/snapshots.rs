@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 use crate::library::Snapshot;
-use crate::view::SERVED_BIT;
+use crate::view::Inode;
 
 /// How long a lookup gets the snapshot that the last one got. `cp` stats a file, opens it, and
 /// refuses it when it is another by then.
@@ -24,7 +24,7 @@ const KEPT_MAX: usize = 256;
 #[derive(Clone)]
 pub(super) struct Numbered {
     /// Its inode.
-    pub(super) inode: u64,
+    pub(super) inode: Inode,
     /// Its content.
     pub(super) snapshot: Arc<Snapshot>,
 }
@@ -36,6 +36,7 @@ pub(super) struct Snapshots(Mutex<State>);
 #[derive(Default)]
 struct State {
     made: u64,
+    /// By the count that their inodes name.
     kept: BTreeMap<u64, Kept>,
     newest: HashMap<String, (u64, Instant)>,
 }
@@ -46,10 +47,24 @@ struct Kept {
 }
 
 impl State {
-    fn look_up(&mut self, inode: u64) -> Option<Numbered> {
-        let kept = self.kept.get_mut(&inode)?;
+    fn look_up(&mut self, count: u64) -> Option<Numbered> {
+        let kept = self.kept.get_mut(&count)?;
         kept.lookups += 1;
-        Some(Numbered { inode, snapshot: Arc::clone(&kept.snapshot) })
+        Some(kept.numbered(count))
+    }
+}
+
+impl Kept {
+    fn numbered(&self, count: u64) -> Numbered {
+        Numbered { inode: Inode::Snapshot(count), snapshot: Arc::clone(&self.snapshot) }
+    }
+}
+
+/// `None` where it is no snapshot's.
+fn count_of(inode: Inode) -> Option<u64> {
+    match inode {
+        Inode::Snapshot(count) => Some(count),
+        _ => None,
     }
 }
 
@@ -57,47 +72,52 @@ impl Snapshots {
     /// The camera's newest snapshot, if it is fresh; counts as a lookup.
     pub(super) fn fresh(&self, camera: &str) -> Option<Numbered> {
         let mut state = lock(&self.0);
-        let (inode, made) = *state.newest.get(camera)?;
+        let (count, made) = *state.newest.get(camera)?;
         if made.elapsed() >= FRESH {
             return None;
         }
-        state.look_up(inode)
+        state.look_up(count)
     }
 
     /// Keeps a new snapshot of a camera; counts as a lookup.
     pub(super) fn keep(&self, camera: &str, snapshot: Snapshot) -> Numbered {
         let mut state = lock(&self.0);
         state.made += 1;
-        let inode = SERVED_BIT | state.made;
-        let snapshot = Arc::new(snapshot);
-        state.kept.insert(inode, Kept { snapshot: Arc::clone(&snapshot), lookups: 1 });
-        state.newest.insert(camera.to_owned(), (inode, Instant::now()));
+        let count = state.made;
+        let kept = Kept { snapshot: Arc::new(snapshot), lookups: 1 };
+        let numbered = kept.numbered(count);
+        state.kept.insert(count, kept);
+        state.newest.insert(camera.to_owned(), (count, Instant::now()));
         while state.kept.len() > KEPT_MAX {
             state.kept.pop_first();
         }
-        Numbered { inode, snapshot }
+        numbered
     }
 
     /// The snapshot with an inode; `None` where it has been dropped, or is something else.
-    pub(super) fn get(&self, inode: u64) -> Option<Arc<Snapshot>> {
-        lock(&self.0).kept.get(&inode).map(|kept| Arc::clone(&kept.snapshot))
+    pub(super) fn get(&self, inode: Inode) -> Option<Numbered> {
+        let count = count_of(inode)?;
+        lock(&self.0).kept.get(&count).map(|kept| kept.numbered(count))
     }
 
     /// Counts a lookup of an inode that the kernel knows.
-    pub(super) fn look_up(&self, inode: u64) -> Option<Numbered> {
-        lock(&self.0).look_up(inode)
+    pub(super) fn look_up(&self, inode: Inode) -> Option<Numbered> {
+        lock(&self.0).look_up(count_of(inode)?)
     }
 
     /// The kernel has forgotten an inode `lookups` times.
-    pub(super) fn forget(&self, inode: u64, lookups: u64) {
+    pub(super) fn forget(&self, inode: Inode, lookups: u64) {
+        let Some(count) = count_of(inode) else {
+            return;
+        };
         let mut state = lock(&self.0);
-        let Some(kept) = state.kept.get_mut(&inode) else {
+        let Some(kept) = state.kept.get_mut(&count) else {
             return;
         };
         kept.lookups = kept.lookups.saturating_sub(lookups);
         if kept.lookups == 0 {
-            state.kept.remove(&inode);
-            state.newest.retain(|_, (newest, _)| *newest != inode);
+            state.kept.remove(&count);
+            state.newest.retain(|_, (newest, _)| *newest != count);
         }
     }
 
@@ -156,7 +176,8 @@ mod tests {
     #[test]
     fn there_are_never_too_many() {
         let snapshots = Snapshots::default();
-        let all: Vec<u64> = (0..=KEPT_MAX).map(|_| snapshots.keep("a", snapshot()).inode).collect();
+        let all: Vec<Inode> =
+            (0..=KEPT_MAX).map(|_| snapshots.keep("a", snapshot()).inode).collect();
         assert!(snapshots.get(all[0]).is_none());
         assert!(snapshots.get(all[1]).is_some());
     }

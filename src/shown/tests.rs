@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use super::*;
 use crate::segment::NameForm;
 use crate::units::{Sequence, WallTime};
-use crate::view::{GoneDirectory, Layout, TRASH_NAME};
+use crate::view::{GoneDirectory, Inode, Layout, TRASH_NAME};
 
 const CLIP: ClipId = ClipId(Sequence(100));
 
@@ -131,7 +131,7 @@ fn a_clip_that_is_gone_meanwhile_is_hidden_and_can_not_be_restored() {
 fn directories_that_leave_with_their_last_clip_are_told() {
     let (shown, heard) = with_a_clip();
     shown.discard(CLIP);
-    let trash = shown.tree().trash_inode();
+    let trash = Inode::Trash.word();
     let day = {
         let tree = shown.tree();
         assert_eq!(tree.lookup(crate::view::ROOT, TRASH_NAME).map(|node| node.inode), Some(trash));

@@ -11,6 +11,8 @@ pub(super) struct Directory {
     pub(super) name: Box<str>,
     pub(super) generation: u64,
     pub(super) subdirectories: u32,
+    /// Whether it is `.trash`, or below it.
+    pub(super) is_trash: bool,
     pub(super) newest: WallTime,
     pub(super) entries: BTreeMap<u64, Listed>,
     /// Checksum of each name, and its cookie: a third of the memory of a second copy of the names.
@@ -35,12 +37,13 @@ pub(super) struct ClipTimes {
 
 impl Directory {
     /// An empty one, as old as time.
-    pub(super) fn new(parent: u64, name: &str, generation: u64) -> Directory {
+    pub(super) fn new(parent: u64, name: &str, generation: u64, is_trash: bool) -> Directory {
         Directory {
             parent,
             name: name.into(),
             generation,
             subdirectories: 0,
+            is_trash,
             newest: WallTime(0),
             entries: BTreeMap::new(),
             names: BTreeSet::new(),

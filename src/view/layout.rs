@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Timelike};
 use chrono_tz::Tz;
 
 use super::calendar::{is_repeated, local, offset_seconds};
+use super::inode::NOW_NAME;
 use crate::segment::NameForm;
 use crate::units::WallTime;
 
@@ -13,7 +14,7 @@ use crate::units::WallTime;
 const SUFFIX: &str = ".mp4";
 
 /// Top-level names that are not a layout's to give. Everything with a leading dot is, too.
-const RESERVED: [&str; 2] = ["now", "live"];
+const RESERVED: [&str; 2] = [NOW_NAME, "live"];
 
 /// What SMB does not allow in a name, `/` aside.
 const NOT_PORTABLE: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];

@@ -1,5 +1,6 @@
 //! What goes into the tree and what it answers with.
 
+use super::inode::Inode;
 use crate::segment::NameForm;
 use crate::units::{ClipId, WallTime};
 
@@ -23,12 +24,20 @@ pub struct ListedClip<'a> {
 /// Where a clip is, or was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Which clip; also its inode.
+    /// Which clip.
     pub clip: ClipId,
     /// Inode of the directory.
     pub parent: u64,
     /// Name in it.
     pub name: String,
+}
+
+impl Place {
+    /// Inode of the file.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        Inode::Clip(self.clip).word()
+    }
 }
 
 /// A directory that is no longer there.

@@ -1,9 +1,9 @@
 //! Removed clips: under `.trash`, at the path that they had, until their deadline.
 
+use super::inode::{Inode, ROOT, TRASH_NAME, word_of_cookie};
 use super::node::{GoneDirectory, Place};
-use super::number::{self, ROOT};
-use super::tree::{TRASH_NAME, Tree};
-use crate::units::{ClipId, Sequence};
+use super::tree::Tree;
+use crate::units::ClipId;
 
 /// A clip has another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,23 +15,10 @@ pub struct Moved {
 }
 
 impl Tree {
-    /// Inode of the directory of removed clips.
-    #[must_use]
-    pub fn trash_inode(&self) -> u64 {
-        self.trash
-    }
-
     /// Whether a directory is `.trash`, or below it.
     #[must_use]
     pub fn is_trash(&self, inode: u64) -> bool {
-        let mut inode = inode;
-        while inode != self.trash {
-            match self.directories.get(&inode) {
-                Some(directory) if inode != ROOT => inode = directory.parent,
-                _ => return false,
-            }
-        }
-        true
+        self.directories.get(&inode).is_some_and(|directory| directory.is_trash)
     }
 
     /// Moves a listed clip into `.trash`; `None` where it is not listed, or there already.
@@ -66,7 +53,7 @@ impl Tree {
         }
         rest.iter().try_fold(ROOT, |inode, name| {
             let cookie = self.directories.get(&inode)?.cookie_of(name)?;
-            Some(number::directory_of(cookie))
+            Some(word_of_cookie(cookie))
         })
     }
 
@@ -75,10 +62,11 @@ impl Tree {
     pub fn clips_below(&self, inode: u64) -> Vec<ClipId> {
         let Some(directory) = self.directories.get(&inode) else { return Vec::new() };
         let mut clips = Vec::new();
-        for (&cookie, listed) in &directory.entries {
-            match listed.clip {
-                Some(_) => clips.push(ClipId(Sequence(cookie))),
-                None => clips.extend(self.clips_below(number::directory_of(cookie))),
+        for &cookie in directory.entries.keys() {
+            let inode = word_of_cookie(cookie);
+            match Inode::decode(inode) {
+                Some(Inode::Clip(clip)) => clips.push(clip),
+                _ => clips.extend(self.clips_below(inode)),
             }
         }
         clips
@@ -92,11 +80,11 @@ impl Tree {
         }
         let Some(directory) = self.directories.get(&inode) else { return gone };
         let below: Vec<u64> =
-            directory.entries.keys().map(|cookie| number::directory_of(*cookie)).collect();
+            directory.entries.keys().map(|cookie| word_of_cookie(*cookie)).collect();
         for directory in below {
             gone.extend(self.drop_emptied_trash(directory));
         }
-        if inode != self.trash {
+        if inode != Inode::Trash.word() {
             gone.extend(self.unlist_directory(inode));
         }
         gone
@@ -105,7 +93,7 @@ impl Tree {
     fn move_to(&mut self, clip: ClipId, path: &[String]) -> Option<Moved> {
         let times = {
             let directory = self.directories.get(self.clips.get(&clip)?)?;
-            directory.entries.get(&number::clip_cookie(clip))?.clip?
+            directory.entries.get(&Inode::Clip(clip).cookie())?.clip?
         };
         let from = self.remove(clip)?;
         let parent = self.directory_at(path);
@@ -133,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::segment::NameForm;
-    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
+    use crate::units::{BootTime, NANOS_PER_SECOND, Sequence, WallTime};
     use crate::view::{Layout, ListedClip, RemoveError};
 
     /// 2026-11-21 00:00 UTC.
@@ -184,7 +172,7 @@ mod tests {
         tree.discard(ClipId(Sequence(2))).expect("it is listed");
         assert_eq!((tree.node(ROOT), names(&tree, ROOT)), before);
         let trash = tree.lookup(ROOT, TRASH_NAME).expect("it is always there");
-        assert_eq!(trash.inode, tree.trash_inode());
+        assert_eq!(trash.inode, Inode::Trash.word());
         assert_eq!(names(&tree, trash.inode), ["2026-11-21"]);
         assert_eq!(tree.rmdir(ROOT, TRASH_NAME), Err(RemoveError::Reserved));
         let minute = 60 * NANOS_PER_SECOND;
@@ -211,7 +199,7 @@ mod tests {
         for number in 2..6 {
             tree.discard(ClipId(Sequence(number))).expect("it is listed");
         }
-        let day = tree.lookup(tree.trash_inode(), "2026-11-21").expect("removed clips").inode;
+        let day = tree.lookup(Inode::Trash.word(), "2026-11-21").expect("removed clips").inode;
         assert_eq!(tree.clips_below(day).len(), 4);
         assert!(tree.drop_emptied_trash(day).is_empty(), "clips are in it");
         for clip in tree.clips_below(day) {
@@ -219,7 +207,7 @@ mod tests {
         }
         let gone = tree.drop_emptied_trash(day);
         assert_eq!(gone.len(), 2, "{gone:?}");
-        assert!(names(&tree, tree.trash_inode()).is_empty());
+        assert!(names(&tree, Inode::Trash.word()).is_empty());
         assert_eq!(names(&tree, ROOT), listed);
     }
 }

@@ -10,16 +10,10 @@ use std::ops::Bound;
 use chrono_tz::Tz;
 
 use super::directory::{ClipTimes, Directory, Listed};
+use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::Layout;
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
-use super::number::{self, ROOT};
-use crate::units::{BootTime, ClipId, NANOS_PER_SECOND, Sequence, WallTime};
-
-/// The directory of growing clips, in the root. It is in the tree; what it lists is not.
-pub const NOW_NAME: &str = "now";
-
-/// The directory of removed clips, in the root: found by its name, not listed.
-pub const TRASH_NAME: &str = ".trash";
+use crate::units::{BootTime, ClipId, NANOS_PER_SECOND, WallTime};
 
 /// How long an emptied directory stays: `rm -r` of 10,000 clips is well within it.
 const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
@@ -32,8 +26,6 @@ pub struct Tree {
     /// The directory of each clip.
     pub(super) clips: HashMap<ClipId, u64>,
     pub(super) directories: HashMap<u64, Directory>,
-    now: u64,
-    pub(super) trash: u64,
     /// Empty directories, and when [`Tree::drop_empty`] first found them so.
     emptied: BTreeMap<u64, Option<BootTime>>,
     /// Directories removed so far; the generation of the next one made. So all that a restart
@@ -46,7 +38,7 @@ impl Tree {
     /// An empty tree: a root with `now` in it, and `.trash`. `zone` is the configured one.
     #[must_use]
     pub fn new(layout: Layout, zone: Tz) -> Tree {
-        Self::with_hash_mask(layout, zone, number::HASH_MASK)
+        Self::with_hash_mask(layout, zone, HASH_MASK)
     }
 
     fn with_hash_mask(layout: Layout, zone: Tz, hash_mask: u64) -> Tree {
@@ -54,27 +46,19 @@ impl Tree {
             layout,
             zone,
             clips: HashMap::new(),
-            directories: HashMap::from([(ROOT, Directory::new(ROOT, "", 0))]),
-            now: 0,
-            trash: 0,
+            directories: HashMap::from([(ROOT, Directory::new(ROOT, "", 0, false))]),
             emptied: BTreeMap::new(),
             removals: 0,
             hash_mask,
         };
-        tree.now = tree.make_directory(ROOT, NOW_NAME, NOW_NAME);
-        tree.trash = tree.make_directory(ROOT, TRASH_NAME, TRASH_NAME);
+        tree.add_directory(Inode::Now, ROOT, NOW_NAME);
+        tree.add_directory(Inode::Trash, ROOT, TRASH_NAME);
         if let Some(root) = tree.directories.get_mut(&ROOT) {
             // A link count that `find` can rely on is one of what is listed.
             root.subdirectories -= 1;
         }
         tree.emptied.clear();
         tree
-    }
-
-    /// Inode of the directory of growing clips.
-    #[must_use]
-    pub fn now_inode(&self) -> u64 {
-        self.now
     }
 
     /// How many clips are listed.
@@ -110,7 +94,7 @@ impl Tree {
             name = format!("{stem}~{:x}.mp4", clip.number());
         }
         if let Some(directory) = self.directories.get_mut(&parent) {
-            directory.add(number::clip_cookie(clip), &name, Some(times));
+            directory.add(Inode::Clip(clip).cookie(), &name, Some(times));
         }
         self.clips.insert(clip, parent);
         self.emptied.remove(&parent);
@@ -122,7 +106,7 @@ impl Tree {
     pub fn remove(&mut self, clip: ClipId) -> Option<Place> {
         let parent = self.clips.remove(&clip)?;
         let directory = self.directories.get_mut(&parent)?;
-        let listed = directory.take(number::clip_cookie(clip))?;
+        let listed = directory.take(Inode::Clip(clip).cookie())?;
         self.after_removal(parent, listed.clip.map_or(WallTime(0), |times| times.end));
         Some(Place { clip, parent, name: listed.name.into() })
     }
@@ -131,7 +115,7 @@ impl Tree {
     #[must_use]
     pub fn place(&self, clip: ClipId) -> Option<Place> {
         let parent = *self.clips.get(&clip)?;
-        let listed = self.directories.get(&parent)?.entries.get(&number::clip_cookie(clip))?;
+        let listed = self.directories.get(&parent)?.entries.get(&Inode::Clip(clip).cookie())?;
         Some(Place { clip, parent, name: listed.name.to_string() })
     }
 
@@ -146,21 +130,20 @@ impl Tree {
     /// What an inode stands for.
     #[must_use]
     pub fn node(&self, inode: u64) -> Option<Node> {
-        if self.directories.contains_key(&inode) {
-            return self.directory_node(inode);
-        }
-        let clip = ClipId(Sequence(inode));
-        let listed = self.directories.get(self.clips.get(&clip)?)?.entries.get(&inode)?;
-        self.listed_node(inode, listed)
+        let named = Inode::decode(inode)?;
+        let Inode::Clip(clip) = named else { return self.directory_node(inode) };
+        let cookie = named.cookie();
+        let listed = self.directories.get(self.clips.get(&clip)?)?.entries.get(&cookie)?;
+        self.listed_node(cookie, listed)
     }
 
     /// The directory that an inode is in; the root is in itself.
     #[must_use]
     pub fn parent(&self, inode: u64) -> Option<u64> {
-        if let Some(directory) = self.directories.get(&inode) {
-            return Some(directory.parent);
+        match Inode::decode(inode)? {
+            Inode::Clip(clip) => self.clips.get(&clip).copied(),
+            _ => self.directories.get(&inode).map(|directory| directory.parent),
         }
-        self.clips.get(&ClipId(Sequence(inode))).copied()
     }
 
     /// What is in a directory, in the order of cookies, from behind `after` on (0: from the
@@ -169,7 +152,7 @@ impl Tree {
     pub fn list(&self, inode: u64, after: u64) -> Option<impl Iterator<Item = Entry<'_>>> {
         let directory = self.directories.get(&inode)?;
         let behind = (Bound::Excluded(after), Bound::Unbounded);
-        let hidden = number::directory_cookie(self.trash);
+        let hidden = Inode::Trash.cookie();
         let entries = directory.entries.range(behind).filter(move |(cookie, _)| **cookie != hidden);
         Some(entries.filter_map(|(cookie, listed)| {
             let node = self.listed_node(*cookie, listed)?;
@@ -183,12 +166,11 @@ impl Tree {
     /// Where it is none, holds something, or is always there.
     pub fn rmdir(&mut self, parent: u64, name: &str) -> Result<GoneDirectory, RemoveError> {
         let cookie = self.cookie_of(parent, name).ok_or(RemoveError::Missing)?;
-        if !number::is_directory_cookie(cookie) {
-            return Err(RemoveError::NotADirectory);
-        }
-        let inode = number::directory_of(cookie);
-        if inode == self.now || inode == self.trash {
-            return Err(RemoveError::Reserved);
+        let inode = word_of_cookie(cookie);
+        match Inode::decode(inode) {
+            Some(Inode::Directory(_)) => {}
+            Some(Inode::Now | Inode::Trash) => return Err(RemoveError::Reserved),
+            _ => return Err(RemoveError::NotADirectory),
         }
         let directory = self.directories.get(&inode).ok_or(RemoveError::Missing)?;
         if !directory.entries.is_empty() {
@@ -215,19 +197,19 @@ impl Tree {
     }
 
     fn listed_node(&self, cookie: u64, listed: &Listed) -> Option<Node> {
-        let Some(times) = listed.clip else {
-            return self.directory_node(number::directory_of(cookie));
+        let inode = word_of_cookie(cookie);
+        let (Some(times), Some(Inode::Clip(clip))) = (listed.clip, Inode::decode(inode)) else {
+            return self.directory_node(inode);
         };
-        let clip = ClipId(Sequence(cookie));
         let kind = NodeKind::Clip { clip, start: times.start, size: times.size };
-        Some(Node { inode: cookie, generation: 0, modified: times.end, kind })
+        Some(Node { inode, generation: 0, modified: times.end, kind })
     }
 
     fn directory_node(&self, inode: u64) -> Option<Node> {
         let directory = self.directories.get(&inode)?;
         // The newest footage is being written: `now` is as new as what is listed, not newer, so
         // that it does not change while nothing else does.
-        let newest = if inode == self.now { ROOT } else { inode };
+        let newest = if inode == Inode::Now.word() { ROOT } else { inode };
         let modified = self.directories.get(&newest)?.newest;
         let kind = NodeKind::Directory { subdirectories: directory.subdirectories };
         Some(Node { inode, generation: directory.generation, modified, kind })
@@ -243,7 +225,7 @@ impl Tree {
             }
             path.push_str(component);
             inode = match self.cookie_of(inode, component) {
-                Some(cookie) => number::directory_of(cookie),
+                Some(cookie) => word_of_cookie(cookie),
                 None => self.make_directory(inode, component, &path),
             };
         }
@@ -252,26 +234,33 @@ impl Tree {
 
     fn make_directory(&mut self, parent: u64, name: &str, path: &str) -> u64 {
         let mut attempt = 0;
-        let mut inode = number::directory(path, attempt, self.hash_mask);
-        while self.directories.contains_key(&inode) {
+        let mut inode = Inode::directory(path, attempt, self.hash_mask);
+        while self.directories.contains_key(&inode.word()) {
             attempt += 1;
-            inode = number::directory(path, attempt, self.hash_mask);
+            inode = Inode::directory(path, attempt, self.hash_mask);
         }
-        self.directories.insert(inode, Directory::new(parent, name, self.removals));
+        self.add_directory(inode, parent, name)
+    }
+
+    fn add_directory(&mut self, inode: Inode, parent: u64, name: &str) -> u64 {
+        let is_trash = inode == Inode::Trash || self.is_trash(parent);
+        let word = inode.word();
+        self.directories.insert(word, Directory::new(parent, name, self.removals, is_trash));
         if let Some(directory) = self.directories.get_mut(&parent) {
-            directory.add(number::directory_cookie(inode), name, None);
+            directory.add(inode.cookie(), name, None);
         }
         self.emptied.remove(&parent);
-        self.emptied.insert(inode, None);
-        inode
+        self.emptied.insert(word, None);
+        word
     }
 
     pub(super) fn unlist_directory(&mut self, inode: u64) -> Option<GoneDirectory> {
+        let cookie = Inode::decode(inode)?.cookie();
         let gone = self.directories.remove(&inode)?;
         self.emptied.remove(&inode);
         self.removals += 1;
         if let Some(parent) = self.directories.get_mut(&gone.parent) {
-            parent.take(number::directory_cookie(inode));
+            parent.take(cookie);
             self.after_removal(gone.parent, gone.newest);
         }
         Some(GoneDirectory { parent: gone.parent, inode, name: gone.name.into() })
@@ -284,7 +273,7 @@ impl Tree {
                 return;
             }
             directory.newest = end;
-            if inode == ROOT || inode == self.trash {
+            if inode == ROOT || inode == Inode::Trash.word() {
                 return;
             }
             inode = directory.parent;
@@ -295,7 +284,7 @@ impl Tree {
     /// has left a directory.
     fn after_removal(&mut self, inode: u64, end: WallTime) {
         let is_empty = self.directories.get(&inode).is_some_and(|dir| dir.entries.is_empty());
-        if is_empty && inode != ROOT && inode != self.trash {
+        if is_empty && inode != ROOT && inode != Inode::Trash.word() {
             self.emptied.insert(inode, None);
         }
         let mut inode = inode;
@@ -308,8 +297,8 @@ impl Tree {
                 .iter()
                 .filter_map(|(cookie, listed)| match listed.clip {
                     Some(times) => Some(times.end),
-                    None if number::directory_of(*cookie) == self.trash => None,
-                    None => Some(self.directories.get(&number::directory_of(*cookie))?.newest),
+                    None if *cookie == Inode::Trash.cookie() => None,
+                    None => Some(self.directories.get(&word_of_cookie(*cookie))?.newest),
                 })
                 .max();
             // A function of what is there, so that a restart changes nothing.
@@ -320,7 +309,7 @@ impl Tree {
             if let Some(directory) = self.directories.get_mut(&inode) {
                 directory.newest = newest;
             }
-            if inode == ROOT || inode == self.trash {
+            if inode == ROOT || inode == Inode::Trash.word() {
                 return;
             }
             inode = parent;
@@ -332,6 +321,7 @@ impl Tree {
 mod tests {
     use super::*;
     use crate::segment::NameForm;
+    use crate::units::Sequence;
     use proptest::prelude::*;
 
     const MINUTE: i64 = 60 * NANOS_PER_SECOND;

@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use reelfs::segment::NameForm;
 use reelfs::units::{BootTime, ClipId, Sequence, WallTime};
 use reelfs::view::{
-    Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name, local_timestamp,
-    name_number, utc_timestamp,
+    Inode, Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name,
+    local_timestamp, utc_timestamp,
 };
 
 use super::Seed;
@@ -87,8 +87,8 @@ pub fn run(data: &[u8]) {
             0 | 1 => insert(&mut tree, &mut input, number),
             2 => {
                 let name = String::from_utf8_lossy(input.part()).into_owned();
-                black_box(name_number(&name));
-                for parent in [ROOT, tree.now_inode(), input.u64()] {
+                black_box(Inode::unmade(&name));
+                for parent in [ROOT, Inode::Now.word(), input.u64()] {
                     black_box(tree.lookup(parent, &name));
                     drop(tree.rmdir(parent, &name));
                 }

@@ -1,0 +1,114 @@
+//! Directories of closed clips: days, cameras and whatever else the layout has.
+
+use std::sync::Arc;
+
+use fuser::Errno;
+
+use super::attributes::{Described, Owner};
+use super::directory::{AddLine, Directory, Found, Line, log_failure};
+use super::errno;
+use super::handles::{Content, Handle};
+use crate::library::{Attribute, Library, LibraryError, OpenFile};
+use crate::shown::Shown;
+use crate::units::ClipId;
+use crate::view::{Inode, Node, NodeKind};
+
+/// See the [module](self).
+pub(super) struct Clips {
+    pub(super) shown: Arc<Shown>,
+    pub(super) library: Arc<dyn Library>,
+    pub(super) owner: Owner,
+}
+
+impl Clips {
+    fn node(&self, inode: Inode) -> Result<Node, Errno> {
+        self.shown.tree().node(inode.word()).ok_or(Errno::ESTALE)
+    }
+
+    /// The clip that is called `name`.
+    pub(super) fn clip_named(&self, parent: Inode, name: &str) -> Result<ClipId, Errno> {
+        let node = self.shown.tree().lookup(parent.word(), name);
+        match node.ok_or(Errno::ENOENT)?.kind {
+            NodeKind::Clip { clip, .. } => Ok(clip),
+            NodeKind::Directory { .. } => Err(Errno::EISDIR),
+        }
+    }
+}
+
+impl Directory for Clips {
+    fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        let node = self.shown.tree().lookup(parent.word(), name);
+        node.map(|node| Found::Here(self.owner.node(&node))).ok_or(Errno::ENOENT)
+    }
+
+    fn list(&self, inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
+        let tree = self.shown.tree();
+        for entry in tree.list(inode.word(), after).ok_or(Errno::ENOENT)? {
+            let described = self.owner.node(&entry.node);
+            if add(&Line { cookie: entry.cookie, name: entry.name, described }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, inode: Inode) -> Result<Described, Errno> {
+        self.node(inode).map(|node| self.owner.node(&node))
+    }
+
+    fn parent(&self, inode: Inode) -> Result<u64, Errno> {
+        self.shown.tree().parent(inode.word()).ok_or(Errno::ESTALE)
+    }
+
+    fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
+        let node = self.node(inode)?;
+        let NodeKind::Clip { clip, size, .. } = node.kind else {
+            return Err(Errno::EISDIR);
+        };
+        let attributes = self.owner.node(&node).attributes;
+        let library = Arc::clone(&self.library);
+        Ok(Found::OnDisk(Box::new(move || {
+            let file = open_clip(&*library, clip, size).map_err(|error| {
+                log_failure("open", &format!("clip {clip}"), &error);
+                errno::of_open(&error)
+            })?;
+            Ok(Box::new(move || Handle { attributes, content: Content::File(file) }))
+        })))
+    }
+
+    fn extended(&self, inode: Inode) -> Vec<Attribute> {
+        match self.node(inode).map(|node| node.kind) {
+            Ok(NodeKind::Clip { clip, .. }) => self.library.attributes(clip).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Removes a clip into the trash.
+    fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
+        let clip = self.clip_named(parent, name)?;
+        self.shown.remove(clip, &*self.library).map_err(|error| not_removed(clip, &error))
+    }
+
+    fn rmdir(&self, parent: Inode, name: &str) -> Result<(), Errno> {
+        self.shown.remove_directory(parent.word(), name).map_err(errno::of_rmdir)
+    }
+}
+
+/// A file whose size is the one that is listed.
+fn open_clip(
+    library: &dyn Library,
+    clip: ClipId,
+    size: u64,
+) -> Result<Arc<dyn OpenFile>, LibraryError> {
+    let file = library.open_clip(clip)?;
+    match file.size() {
+        found if found == size => Ok(file),
+        found => Err(LibraryError::Damaged(format!("{found} bytes, {size} expected"))),
+    }
+}
+
+/// A clip can't be removed.
+pub(super) fn not_removed(clip: ClipId, error: &LibraryError) -> Errno {
+    log_failure("remove", &format!("clip {clip}"), error);
+    errno::of_change(error)
+}

@@ -1,0 +1,123 @@
+//! `now`: what grows, as snapshots that a lookup makes.
+
+use std::sync::Arc;
+
+use fuser::Errno;
+
+use super::attributes::{Described, NO_TTL, Owner};
+use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
+use super::errno;
+use super::handles::{Content, Handle};
+use super::snapshots::{Numbered, Snapshots};
+use crate::library::{Attribute, Library};
+use crate::shown::Shown;
+use crate::view::{Inode, growing_name};
+
+/// See the [module](self).
+pub(super) struct Now {
+    pub(super) shown: Arc<Shown>,
+    pub(super) library: Arc<dyn Library>,
+    pub(super) owner: Owner,
+    pub(super) snapshots: Arc<Snapshots>,
+}
+
+impl Directory for Now {
+    fn look_up(&self, _parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        let cameras = self.library.growing_cameras();
+        let camera = cameras.into_iter().find(|camera| growing_name(camera) == name);
+        let camera = camera.ok_or(Errno::ENOENT)?;
+        if let Some(fresh) = self.snapshots.fresh(&camera) {
+            return Ok(Found::Here(described(self.owner, &fresh)));
+        }
+        let (library, owner) = (Arc::clone(&self.library), self.owner);
+        let snapshots = Arc::clone(&self.snapshots);
+        Ok(Found::OnDisk(Box::new(move || match library.snapshot(&camera) {
+            Ok(Some(made)) => {
+                Ok(Box::new(move || described(owner, &snapshots.keep(&camera, made))))
+            }
+            Ok(None) => Err(Errno::ENOENT),
+            Err(error) => {
+                log_failure("snapshot", &camera, &error);
+                Err(errno::of_open(&error))
+            }
+        })))
+    }
+
+    /// A listing makes no snapshot. What it says of the files is not to be believed for a moment,
+    /// so that `stat` asks.
+    fn list(&self, _inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
+        let cameras = self.library.growing_cameras();
+        let names = cameras.iter().map(|camera| growing_name(camera));
+        let mut lines: Vec<_> = names.map(|name| (Inode::unmade(&name).word(), name)).collect();
+        lines.sort();
+        lines.dedup();
+        for (cookie, name) in lines.iter().filter(|(cookie, _)| *cookie > after) {
+            let attributes = self.owner.file(*cookie, 0, Default::default(), Default::default());
+            let described =
+                Described { attribute_ttl: NO_TTL, entry_ttl: NO_TTL, ..immutable(attributes) };
+            if add(&Line { cookie: *cookie, name, described }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, inode: Inode) -> Result<Described, Errno> {
+        match inode {
+            Inode::Now => {
+                let node = self.shown.tree().node(inode.word());
+                node.map(|node| self.owner.node(&node)).ok_or(Errno::ESTALE)
+            }
+            _ => {
+                let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
+                Ok(described(self.owner, &numbered))
+            }
+        }
+    }
+
+    fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
+        match self.snapshots.look_up(inode) {
+            Some(numbered) => Ok(described(self.owner, &numbered)),
+            None => self.describe(inode),
+        }
+    }
+
+    fn parent(&self, inode: Inode) -> Result<u64, Errno> {
+        match inode {
+            Inode::Now => self.shown.tree().parent(inode.word()).ok_or(Errno::ESTALE),
+            _ => self.snapshots.get(inode).map(|_| Inode::Now.word()).ok_or(Errno::ESTALE),
+        }
+    }
+
+    fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
+        if inode == Inode::Now {
+            return Err(Errno::EISDIR);
+        }
+        let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
+        let attributes = described(self.owner, &numbered).attributes;
+        let content = Content::File(Arc::clone(&numbered.snapshot.file));
+        Ok(Found::Here(Handle { attributes, content }))
+    }
+
+    fn extended(&self, inode: Inode) -> Vec<Attribute> {
+        let numbered = self.snapshots.get(inode);
+        numbered.map(|numbered| numbered.snapshot.attributes.clone()).unwrap_or_default()
+    }
+
+    fn unlink(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Only files are in it.
+    fn rmdir(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
+        Err(Errno::ENOTDIR)
+    }
+}
+
+/// The inode never changes; which inode the name stands for does.
+fn described(owner: Owner, numbered: &Numbered) -> Described {
+    let Numbered { inode, snapshot } = numbered;
+    let size = snapshot.file.size();
+    let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);
+    Described { entry_ttl: NO_TTL, ..immutable(attributes) }
+}

@@ -1,0 +1,77 @@
+//! The root: what the layout puts there, and the status file.
+
+use std::sync::Arc;
+
+use fuser::{Errno, Generation};
+
+use super::attributes::{Described, FILE_TTL, NO_TTL};
+use super::clips::Clips;
+use super::directory::{AddLine, Directory, Found};
+use super::handles::{Content, Handle};
+use crate::view::{Inode, ROOT, STATUS_NAME};
+
+/// See the [module](self).
+pub(super) struct Root {
+    pub(super) clips: Arc<Clips>,
+}
+
+impl Root {
+    /// The status file with this content. It is made anew whenever it is asked for.
+    fn status(&self, content: &[u8]) -> Described {
+        let root = self.clips.shown.tree().node(ROOT);
+        let modified = root.map(|root| root.modified).unwrap_or_default();
+        let (inode, size) = (Inode::Status.word(), content.len() as u64);
+        Described {
+            attributes: self.clips.owner.file(inode, size, modified, modified),
+            generation: Generation(0),
+            attribute_ttl: NO_TTL,
+            entry_ttl: FILE_TTL,
+        }
+    }
+}
+
+impl Directory for Root {
+    fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        match name {
+            STATUS_NAME => self.describe(Inode::Status).map(Found::Here),
+            _ => self.clips.look_up(parent, name),
+        }
+    }
+
+    fn list(&self, inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
+        self.clips.list(inode, after, add)
+    }
+
+    fn describe(&self, inode: Inode) -> Result<Described, Errno> {
+        match inode {
+            Inode::Status => Ok(self.status(&self.clips.library.status_json())),
+            _ => self.clips.describe(inode),
+        }
+    }
+
+    fn parent(&self, _inode: Inode) -> Result<u64, Errno> {
+        Ok(ROOT)
+    }
+
+    fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
+        match inode {
+            Inode::Status => {
+                let content = self.clips.library.status_json();
+                let attributes = self.status(&content).attributes;
+                Ok(Found::Here(Handle { attributes, content: Content::Made(content) }))
+            }
+            _ => Err(Errno::EISDIR),
+        }
+    }
+
+    fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
+        match name {
+            STATUS_NAME => Err(Errno::EPERM),
+            _ => self.clips.unlink(parent, name),
+        }
+    }
+
+    fn rmdir(&self, parent: Inode, name: &str) -> Result<(), Errno> {
+        self.clips.rmdir(parent, name)
+    }
+}

@@ -1,0 +1,384 @@
+//! Each kind of directory without a kernel: what is in it, what is found, and what becomes of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use fuser::{Errno, FileType};
+
+use super::attributes::{Described, Owner};
+use super::clips::Clips;
+use super::directory::{Directory, Found};
+use super::disk_queue::DiskQueue;
+use super::handles::{Content, Handle};
+use super::notifier::Notifier;
+use super::now::Now;
+use super::root::Root;
+use super::served::Served;
+use super::snapshots::Snapshots;
+use super::trash::Trash;
+use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
+use crate::ring::Usage;
+use crate::segment::NameForm;
+use crate::shown::Shown;
+use crate::units::{ByteCount, ClipId, Sequence, WallTime};
+use crate::view::{Inode, Layout, ListedClip, NOW_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree};
+
+const CLIP: ClipId = ClipId(Sequence(100));
+const CLIP_BYTES: u64 = 1000;
+const CLIP_NAME: &str = "00-00-00.mp4";
+const STATUS: &[u8] = b"{}\n";
+const OWNER: Owner = Owner { uid: 1, gid: 2 };
+
+/// A library of one clip and one camera, that writes down what it is asked to change.
+#[derive(Default)]
+struct Scripted {
+    asked: Mutex<Vec<&'static str>>,
+    /// The growing clip's length, in bytes; 0 where nothing grows.
+    growing_bytes: Mutex<u64>,
+    /// The closed clip's length, in bytes; `None` where it is gone.
+    clip_bytes: Mutex<Option<u64>>,
+}
+
+struct Zeros(u64);
+
+impl OpenFile for Zeros {
+    fn size(&self) -> u64 {
+        self.0
+    }
+    fn read(&self, _offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {
+        Ok(Box::new(vec![0; length as usize]))
+    }
+}
+
+impl Footage for Scripted {
+    fn open_clip(&self, _clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
+        let bytes = (*self.clip_bytes.lock().expect("no panic")).ok_or(LibraryError::Gone)?;
+        Ok(Arc::new(Zeros(bytes)))
+    }
+    fn snapshot(&self, _camera: &str) -> Result<Option<Snapshot>, LibraryError> {
+        let bytes = *self.growing_bytes.lock().expect("no panic");
+        Ok((bytes > 0).then(|| Snapshot {
+            file: Arc::new(Zeros(bytes)),
+            start: WallTime(0),
+            end: WallTime(1),
+            attributes: vec![("user.reelfs.camera", "a".to_owned())],
+        }))
+    }
+    fn growing_cameras(&self) -> Vec<String> {
+        vec!["a".to_owned(), "b:c".to_owned()]
+    }
+    fn usage(&self) -> Usage {
+        let none = ByteCount(0);
+        Usage { size: none, used: none, expiring: none, free: none, bad_blocks: 0 }
+    }
+    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
+        (clip == CLIP).then(|| vec![("user.reelfs.frames", "7".to_owned())])
+    }
+    fn status_json(&self) -> Vec<u8> {
+        STATUS.to_vec()
+    }
+}
+
+impl Scripted {
+    fn ask(&self, what: &'static str) -> Result<(), LibraryError> {
+        self.asked.lock().expect("no panic").push(what);
+        Ok(())
+    }
+}
+
+impl Changes for Scripted {
+    fn remove(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.ask("remove")
+    }
+    fn restore(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.ask("restore")
+    }
+    fn purge(&self, _clip: ClipId) -> Result<(), LibraryError> {
+        self.ask("purge")
+    }
+    fn sync(&self) -> Result<(), LibraryError> {
+        self.ask("sync")
+    }
+}
+
+struct Scene {
+    library: Arc<Scripted>,
+    shown: Arc<Shown>,
+    clips: Arc<Clips>,
+    trash: Trash,
+    root: Root,
+    now: Now,
+    served: Served,
+    /// The directories of the clip: of its day, and of its camera.
+    day: Inode,
+    camera: Inode,
+}
+
+fn scene() -> Scene {
+    let layout = Layout::parse("default").expect("a preset");
+    let shown = Arc::new(Shown::new(Tree::new(layout, Tz::UTC)));
+    let (start, end) = (WallTime(0), WallTime(60_000_000_000));
+    let form = NameForm::Seconds;
+    let listed = ListedClip { clip: CLIP, camera: "a", start, end, form, size: CLIP_BYTES };
+    let camera = shown.list(&listed).expect("it was not there").parent;
+    let day = shown.tree().parent(camera).expect("a day");
+    let library = Arc::new(Scripted::default());
+    *library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES);
+    let clips = Arc::new(Clips { shown: shown.clone(), library: library.clone(), owner: OWNER });
+    let snapshots = Arc::<Snapshots>::default();
+    let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
+    let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
+    let notifier = Notifier::default();
+    let served = Served::new(shown.clone(), library.clone(), OWNER, disk, notifier.clone());
+    Scene {
+        trash: Trash { clips: clips.clone(), notifier },
+        root: Root { clips: clips.clone() },
+        day: decoded(day),
+        camera: decoded(camera),
+        library,
+        shown,
+        clips,
+        now,
+        served,
+    }
+}
+
+impl Scene {
+    fn asked(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.library.asked.lock().expect("no panic"))
+    }
+
+    fn grow(&self, bytes: u64) {
+        *self.library.growing_bytes.lock().expect("no panic") = bytes;
+    }
+
+    /// Removes the clip; answers where it is in the trash.
+    fn discarded(&self) -> Inode {
+        self.shown.discard(CLIP);
+        decoded(self.shown.tree().place(CLIP).expect("in the trash").parent)
+    }
+}
+
+fn decoded(inode: u64) -> Inode {
+    Inode::decode(inode).expect("an inode")
+}
+
+fn names(directory: &dyn Directory, inode: Inode, after: u64) -> Vec<(u64, String, u64)> {
+    let mut lines = Vec::new();
+    let listed = directory.list(inode, after, &mut |line| {
+        let inode = line.described.attributes.ino.0;
+        lines.push((line.cookie, line.name.to_owned(), inode));
+        false
+    });
+    listed.expect("a directory");
+    lines
+}
+
+fn here<T>(found: Result<Found<T>, Errno>) -> Result<T, Errno> {
+    match found? {
+        Found::Here(found) => Ok(found),
+        Found::OnDisk(_) => panic!("the disk is not needed for it"),
+    }
+}
+
+fn from_disk<T>(found: Result<Found<T>, Errno>) -> Result<T, Errno> {
+    match found? {
+        Found::Here(_) => panic!("it takes the disk"),
+        Found::OnDisk(look) => Ok(look()?()),
+    }
+}
+
+fn inode_of(described: Result<Described, Errno>) -> Result<u64, Errno> {
+    described.map(|described| described.attributes.ino.0)
+}
+
+fn size_of(handle: &Handle) -> u64 {
+    match &handle.content {
+        Content::File(file) => file.size(),
+        Content::Made(bytes) => bytes.len() as u64,
+    }
+}
+
+#[test]
+fn a_directory_of_clips_finds_lists_describes_and_opens_what_is_in_it() {
+    let scene = scene();
+    let clips = &*scene.clips;
+    let clip = Inode::Clip(CLIP);
+    assert_eq!(inode_of(here(clips.look_up(scene.day, "a"))), Ok(scene.camera.word()));
+    assert_eq!(inode_of(here(clips.look_up(scene.camera, CLIP_NAME))), Ok(clip.word()));
+    assert_eq!(here(clips.look_up(scene.camera, "other")).err(), Some(Errno::ENOENT));
+    let line = (clip.word(), CLIP_NAME.to_owned(), clip.word());
+    assert_eq!(names(clips, scene.camera, line.0), []);
+    assert_eq!(names(clips, scene.camera, 0), [line]);
+    assert_eq!(clips.parent(clip), Ok(scene.camera.word()));
+    let attributes = clips.describe(clip).expect("a clip").attributes;
+    assert_eq!((attributes.kind, attributes.size), (FileType::RegularFile, CLIP_BYTES));
+    assert_eq!(clips.extended(clip), [("user.reelfs.frames", "7".to_owned())]);
+    assert_eq!(clips.extended(scene.camera), []);
+    let handle = from_disk(clips.open(clip)).expect("a clip");
+    assert_eq!((handle.attributes.ino.0, size_of(&handle)), (clip.word(), CLIP_BYTES));
+    assert_eq!(here(clips.open(scene.day)).err(), Some(Errno::EISDIR));
+}
+
+#[test]
+fn a_clip_that_is_gone_or_of_another_size_is_not_opened() {
+    let scene = scene();
+    let open = || from_disk(scene.clips.open(Inode::Clip(CLIP))).err();
+    *scene.library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES + 1);
+    assert_eq!(open(), Some(Errno::EIO));
+    *scene.library.clip_bytes.lock().expect("no panic") = None;
+    assert_eq!(open(), Some(Errno::ESTALE));
+    scene.shown.hide(CLIP);
+    assert_eq!(here(scene.clips.open(Inode::Clip(CLIP))).err(), Some(Errno::ESTALE));
+}
+
+#[test]
+fn a_directory_of_clips_gives_up_its_clips_and_itself_when_it_is_empty() {
+    let scene = scene();
+    let clips = &*scene.clips;
+    assert_eq!(clips.unlink(scene.day, "a"), Err(Errno::EISDIR));
+    assert_eq!(clips.unlink(scene.camera, "other"), Err(Errno::ENOENT));
+    assert_eq!(clips.rmdir(scene.camera, CLIP_NAME), Err(Errno::ENOTDIR));
+    assert_eq!(clips.rmdir(scene.day, "a"), Err(Errno::ENOTEMPTY));
+    let renamed = clips.rename((scene.camera, CLIP_NAME), (Inode::Root, CLIP_NAME));
+    assert_eq!((renamed, scene.asked()), (Err(Errno::EPERM), vec![]));
+    assert_eq!(clips.unlink(scene.camera, CLIP_NAME), Ok(()));
+    assert_eq!(scene.asked(), ["remove"]);
+    assert_eq!(clips.rmdir(scene.day, "a"), Ok(()));
+    assert_eq!(names(clips, scene.day, 0), []);
+}
+
+#[test]
+fn the_trash_reads_as_other_directories_and_gives_a_clip_up_for_good() {
+    let scene = scene();
+    let camera = scene.discarded();
+    let (trash, clip) = (&scene.trash, Inode::Clip(CLIP));
+    let day = names(trash, Inode::Trash, 0);
+    assert_eq!(day.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>(), ["1970-01-01"]);
+    assert_eq!(inode_of(here(trash.look_up(camera, CLIP_NAME))), Ok(clip.word()));
+    assert_eq!(inode_of(trash.describe(camera)), Ok(camera.word()));
+    assert_eq!((trash.parent(clip), trash.extended(clip).len()), (Ok(camera.word()), 1));
+    assert_eq!(size_of(&from_disk(trash.open(clip)).expect("a clip")), CLIP_BYTES);
+    assert_eq!(trash.rmdir(decoded(day[0].2), "a"), Err(Errno::ENOTEMPTY));
+    assert_eq!(trash.unlink(camera, CLIP_NAME), Ok(()));
+    assert_eq!((scene.asked(), scene.shown.tree().place(CLIP)), (vec!["purge"], None));
+}
+
+#[test]
+fn what_is_in_the_trash_goes_back_to_where_it_belongs_and_nowhere_else() {
+    let scene = scene();
+    let camera = scene.discarded();
+    let (trash, from) = (&scene.trash, (camera, CLIP_NAME));
+    let elsewhere = [(scene.day, CLIP_NAME), (Inode::Now, CLIP_NAME), (scene.camera, "other")];
+    for to in elsewhere {
+        assert_eq!(trash.rename(from, to), Err(Errno::EPERM), "{to:?}");
+    }
+    assert_eq!(trash.rename((camera, "x"), (scene.camera, "x")), Err(Errno::ENOENT));
+    assert_eq!(scene.asked(), Vec::<&str>::new());
+    assert_eq!(trash.rename(from, (scene.camera, CLIP_NAME)), Ok(()));
+    assert_eq!(scene.clips.parent(Inode::Clip(CLIP)), Ok(scene.camera.word()));
+    scene.discarded();
+    let whole_day = (Inode::Trash, "1970-01-01");
+    assert_eq!(trash.rename(whole_day, (Inode::Root, "1970-01-01")), Ok(()));
+    assert_eq!(scene.clips.parent(Inode::Clip(CLIP)), Ok(scene.camera.word()));
+    assert_eq!(names(trash, Inode::Trash, 0), [], "the emptied directories left with it");
+    assert_eq!(scene.asked(), ["restore", "restore"]);
+}
+
+#[test]
+fn the_root_has_the_status_by_name_alone_and_what_the_layout_puts_there() {
+    let scene = scene();
+    let (root, status) = (&scene.root, Inode::Status);
+    let mut listed: Vec<_> = names(root, Inode::Root, 0).into_iter().map(|line| line.1).collect();
+    listed.sort();
+    assert_eq!(listed, ["1970-01-01", NOW_NAME]);
+    for (name, inode) in [(NOW_NAME, Inode::Now), (TRASH_NAME, Inode::Trash)] {
+        assert_eq!(inode_of(here(root.look_up(Inode::Root, name))), Ok(inode.word()));
+        assert_eq!(root.rmdir(Inode::Root, name), Err(Errno::EPERM));
+        assert_eq!(root.unlink(Inode::Root, name), Err(Errno::EISDIR));
+    }
+    assert_eq!(inode_of(here(root.look_up(Inode::Root, STATUS_NAME))), Ok(status.word()));
+    assert_eq!(root.unlink(Inode::Root, STATUS_NAME), Err(Errno::EPERM));
+    let handle = here(root.open(status)).expect("the status");
+    let described = root.describe(status).expect("the status").attributes;
+    assert_eq!((described.size, size_of(&handle)), (STATUS.len() as u64, STATUS.len() as u64));
+    assert_eq!((root.parent(status), root.parent(Inode::Root)), (Ok(ROOT), Ok(ROOT)));
+    assert_eq!(inode_of(root.describe(Inode::Root)), Ok(ROOT));
+    assert_eq!(here(root.open(Inode::Root)).err(), Some(Errno::EISDIR));
+}
+
+#[test]
+fn a_lookup_of_what_grows_makes_a_snapshot_and_a_listing_makes_none() {
+    let scene = scene();
+    let now = &scene.now;
+    let mut listed = names(now, Inode::Now, 0);
+    for (cookie, name, inode) in &listed {
+        assert_eq!((*cookie, *inode), (Inode::unmade(name).word(), *cookie));
+        assert_eq!(now.describe(decoded(*inode)).err(), Some(Errno::ESTALE));
+        assert_eq!(here(now.open(decoded(*inode))).err(), Some(Errno::ESTALE));
+    }
+    assert_eq!(names(now, Inode::Now, listed[0].0), listed.split_off(1), "it goes on behind one");
+    assert_eq!(here(now.look_up(Inode::Now, "c.mp4")).err(), Some(Errno::ENOENT));
+    assert_eq!(from_disk(now.look_up(Inode::Now, "a.mp4")).err(), Some(Errno::ENOENT), "no byte");
+    scene.grow(5);
+    let first = Inode::Snapshot(1);
+    assert!(now.describe(first).is_err());
+    assert_eq!(inode_of(from_disk(now.look_up(Inode::Now, "a.mp4"))), Ok(first.word()));
+    assert_eq!(inode_of(here(now.look_up(Inode::Now, "a.mp4"))), Ok(first.word()), "it is fresh");
+    assert_eq!(inode_of(now.look_up_again(first)), Ok(first.word()));
+    assert_eq!((now.parent(first), now.extended(first).len()), (Ok(Inode::Now.word()), 1));
+    assert_eq!(size_of(&here(now.open(first)).expect("a snapshot")), 5);
+    now.snapshots.forget(first, 3);
+    assert_eq!(here(now.open(first)).err(), Some(Errno::ESTALE));
+    assert_eq!(inode_of(now.describe(Inode::Now)), Ok(Inode::Now.word()));
+    assert_eq!(now.parent(Inode::Now), Ok(ROOT));
+    assert_eq!(here(now.open(Inode::Now)).err(), Some(Errno::EISDIR));
+}
+
+#[test]
+fn what_grows_can_be_neither_removed_nor_moved() {
+    let scene = scene();
+    let now = &scene.now;
+    assert_eq!(now.unlink(Inode::Now, "a.mp4"), Err(Errno::EPERM));
+    assert_eq!(now.rmdir(Inode::Now, "a.mp4"), Err(Errno::ENOTDIR));
+    let renamed = now.rename((Inode::Now, "a.mp4"), (Inode::Root, "a.mp4"));
+    assert_eq!((renamed, scene.asked()), (Err(Errno::EPERM), vec![]));
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_keeps_no_snapshot() {
+    let scene = scene();
+    scene.grow(5);
+    let Ok(Found::OnDisk(look)) = scene.now.look_up(Inode::Now, "a.mp4") else {
+        panic!("it takes the disk");
+    };
+    drop(look().expect("a snapshot"));
+    assert!(scene.now.snapshots.fresh("a").is_none());
+}
+
+#[test]
+fn each_inode_is_answered_for_by_its_kind_of_directory() {
+    let scene = scene();
+    let served = &scene.served;
+    let camera = scene.discarded();
+    for inode in [Inode::Root, Inode::Status, Inode::Now, Inode::Trash, scene.day, camera] {
+        assert_eq!(inode_of(served.describe(inode.word())), Ok(inode.word()));
+    }
+    assert_eq!(served.describe(0).err(), Some(Errno::ESTALE));
+    assert_eq!(served.describe(u64::MAX).err(), Some(Errno::ESTALE));
+    let mut root = Vec::new();
+    let listed = served.list(ROOT, 0, &mut |line| {
+        root.push(line.name.to_owned());
+        false
+    });
+    assert_eq!((listed, root[..2].to_vec()), (Ok(()), vec![".".to_owned(), "..".to_owned()]));
+    assert_eq!(served.unlink(Inode::Now.word(), "a.mp4"), Err(Errno::EPERM));
+    assert_eq!(served.unlink(ROOT, STATUS_NAME), Err(Errno::EPERM));
+    let (from, to) = ((camera.word(), CLIP_NAME), (scene.camera.word(), CLIP_NAME));
+    assert_eq!(served.rename(to, from), Err(Errno::EPERM), "into the trash goes rm alone");
+    assert_eq!(served.rename(from, to), Ok(()));
+    assert_eq!(served.unlink(to.0, to.1), Ok(()));
+    assert_eq!(served.unlink(from.0, from.1), Ok(()));
+    assert_eq!(scene.asked(), ["restore", "remove", "purge"]);
+}

@@ -1,0 +1,234 @@
+//! Inodes: what each of them names, and how 64 bits say so. Written and read here alone.
+//!
+//! | bits 63, 62 | the bits below | [`Inode`] |
+//! |---|---|---|
+//! | 0, 0 | 1 | the root, as FUSE has it |
+//! | 0, 0 | a clip's id, which is above 1 | a clip |
+//! | 0, 1 | 0 | `.status.json` |
+//! | 0, 1 | a count, with bit 61 clear | a snapshot of what grows |
+//! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
+//! | 1, 0 | a path's hash | a directory; `now` and `.trash` are two known ones |
+//! | 1, 1 | | nothing yet |
+//!
+//! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
+//! It has to be positive as a signed number, so that a directory's has bit 62 instead of bit 63; a
+//! clip's is its inode.
+
+use crate::units::{ClipId, Sequence};
+
+/// The root's inode, as FUSE has it.
+pub const ROOT: u64 = 1;
+
+/// The directory of growing clips, in the root. It is in the tree; what it lists is not.
+pub const NOW_NAME: &str = "now";
+
+/// The directory of removed clips, in the root: found by its name, not listed.
+pub const TRASH_NAME: &str = ".trash";
+
+/// The status file, in the root: found by its name, not listed.
+pub const STATUS_NAME: &str = ".status.json";
+
+/// Set in a directory's inode.
+const DIRECTORY_BIT: u64 = 1 << 63;
+
+/// Set in the inode of what is made while it is served, and in the cookie of a directory.
+const MADE_BIT: u64 = 1 << 62;
+
+/// Set in the inode of a name that no snapshot stands behind: no count of snapshots gets here.
+const UNMADE_BIT: u64 = 1 << 61;
+
+/// What a path's hash may fill.
+pub(super) const HASH_MASK: u64 = MADE_BIT - 1;
+
+/// What a count of snapshots, or a name's hash, may fill.
+const MADE_MASK: u64 = UNMADE_BIT - 1;
+
+/// Made of the path as any other directory's; written out, so that it is known without hashing.
+const NOW: u64 = 0xAA8F_98E4_EE9B_0E47;
+const TRASH: u64 = 0x9ACC_138A_B22E_4D4D;
+
+/// What an inode stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inode {
+    /// The root.
+    Root,
+    /// The directory of growing clips.
+    Now,
+    /// The directory of removed clips; those below it are any directories.
+    Trash,
+    /// Any other directory of the tree.
+    Directory(PathHash),
+    /// A closed clip.
+    Clip(ClipId),
+    /// The status file.
+    Status,
+    /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
+    Snapshot(u64),
+    /// A name in the listing of growing clips: it takes a lookup to make a snapshot.
+    Unmade(NameHash),
+}
+
+/// What a directory's path comes to: the same after every restart and upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathHash(u64);
+
+/// What a growing clip's name comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameHash(u64);
+
+impl Inode {
+    /// What `word` stands for; `None` where it is none that was ever given out.
+    #[must_use]
+    pub fn decode(word: u64) -> Option<Inode> {
+        let made = word & MADE_MASK;
+        match (word & DIRECTORY_BIT != 0, word & MADE_BIT != 0) {
+            (false, false) if word < ROOT => None,
+            (false, false) if word == ROOT => Some(Inode::Root),
+            (false, false) => Some(Inode::Clip(ClipId(Sequence(word)))),
+            (false, true) if word & UNMADE_BIT != 0 => Some(Inode::Unmade(NameHash(made))),
+            (false, true) if made == 0 => Some(Inode::Status),
+            (false, true) => Some(Inode::Snapshot(made)),
+            (true, false) if word == NOW => Some(Inode::Now),
+            (true, false) if word == TRASH => Some(Inode::Trash),
+            (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
+            (true, true) => None,
+        }
+    }
+
+    /// The 64 bits that stand for it.
+    #[must_use]
+    pub fn word(self) -> u64 {
+        match self {
+            Inode::Root => ROOT,
+            Inode::Now => NOW,
+            Inode::Trash => TRASH,
+            Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
+            Inode::Clip(clip) => clip.number(),
+            Inode::Status => MADE_BIT,
+            Inode::Snapshot(count) => MADE_BIT | count & MADE_MASK,
+            Inode::Unmade(NameHash(hash)) => MADE_BIT | UNMADE_BIT | hash,
+        }
+    }
+
+    /// The name `name` in the listing of growing clips.
+    #[must_use]
+    pub fn unmade(name: &str) -> Inode {
+        Inode::Unmade(NameHash(hash(name) & MADE_MASK))
+    }
+
+    /// The directory at `path`. Two paths may come to the same, at odds of 2⁻⁶²: `attempt` makes
+    /// the second of them another. `mask` is [`HASH_MASK`], less in a test of this.
+    pub(super) fn directory(path: &str, attempt: u32, mask: u64) -> Inode {
+        let hash = match attempt {
+            0 => hash(path),
+            // No path holds a NUL, so this is nobody else's first choice.
+            _ => hash(&format!("{path}\0{attempt}")),
+        };
+        Inode::Directory(PathHash(hash & mask & HASH_MASK))
+    }
+
+    /// Where it stands in the listing of a directory of the tree.
+    pub(super) fn cookie(self) -> u64 {
+        match self {
+            Inode::Root | Inode::Now | Inode::Trash | Inode::Directory(_) => {
+                self.word() & HASH_MASK | MADE_BIT
+            }
+            Inode::Clip(clip) => {
+                debug_assert!(clip.number() > ROOT && clip.number() < MADE_BIT);
+                self.word()
+            }
+            Inode::Status | Inode::Snapshot(_) | Inode::Unmade(_) => self.word(),
+        }
+    }
+}
+
+/// The other way round: the inode behind a cookie of the tree.
+pub(super) fn word_of_cookie(cookie: u64) -> u64 {
+    match cookie & MADE_BIT != 0 {
+        true => cookie & HASH_MASK | DIRECTORY_BIT,
+        false => cookie,
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let digest = blake3::hash(text.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(path: &str, attempt: u32) -> u64 {
+        Inode::directory(path, attempt, HASH_MASK).word()
+    }
+
+    #[test]
+    fn a_path_has_the_same_inode_for_ever() {
+        assert_eq!(directory("2026-11-21", 0), 0x99DE_9950_7246_C784);
+        assert_ne!(
+            directory("2026-11-21", 0),
+            directory("2026-11-21", 1),
+            "a second attempt is another number"
+        );
+    }
+
+    #[test]
+    fn a_cookie_leads_back_to_its_directory_and_is_a_valid_offset() {
+        let inode = Inode::directory("2026-11-21/front-door", 0, HASH_MASK);
+        for inode in [inode, Inode::Now, Inode::Trash] {
+            let cookie = inode.cookie();
+            assert!(i64::try_from(cookie).is_ok());
+            assert_eq!(word_of_cookie(cookie), inode.word());
+        }
+        let clip = Inode::Clip(ClipId(Sequence(3 << 40 | 5)));
+        assert_eq!((clip.cookie(), word_of_cookie(clip.cookie())), (clip.word(), clip.word()));
+    }
+
+    #[test]
+    fn what_is_always_there_has_the_inode_of_its_path() {
+        for (name, inode) in [(NOW_NAME, Inode::Now), (TRASH_NAME, Inode::Trash)] {
+            assert_eq!(inode.word(), directory(name, 0), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_inode_for_ever() {
+        let clip = |number| Inode::Clip(ClipId(Sequence(number)));
+        let written = [
+            (Inode::Root, 1),
+            (clip(2), 2),
+            (clip(7 << 40 | 9), 0x0000_0700_0000_0009),
+            (clip(MADE_BIT - 1), 0x3FFF_FFFF_FFFF_FFFF),
+            (Inode::Status, 0x4000_0000_0000_0000),
+            (Inode::Snapshot(1), 0x4000_0000_0000_0001),
+            (Inode::Snapshot(MADE_MASK), 0x5FFF_FFFF_FFFF_FFFF),
+            (Inode::unmade("a.mp4"), 0x6584_FE4B_BD62_0248),
+            (Inode::Trash, 0x9ACC_138A_B22E_4D4D),
+            (Inode::Now, 0xAA8F_98E4_EE9B_0E47),
+            (Inode::directory("2026-11-21", 0, HASH_MASK), 0x99DE_9950_7246_C784),
+        ];
+        for (inode, word) in written {
+            assert_eq!(inode.word(), word, "{inode:?}");
+            assert_eq!(Inode::decode(word), Some(inode), "{word:#x}");
+        }
+        assert_eq!(Inode::decode(0), None);
+        assert_eq!(Inode::decode(3 << 62), None, "nothing yet");
+    }
+
+    proptest::proptest! {
+        /// No word stands for two things, and nothing has two words.
+        #[test]
+        fn every_word_is_one_inode_or_none(word: u64, kind in 0..4_u64, small in 0..4_u64) {
+            let of_a_kind = kind << 62 | word & HASH_MASK;
+            for word in [word, of_a_kind, of_a_kind & !UNMADE_BIT, kind << 62 | small] {
+                match Inode::decode(word) {
+                    Some(inode) => proptest::prop_assert_eq!(inode.word(), word, "{:?}", inode),
+                    None => proptest::prop_assert!(word == 0 || word >> 62 == 3),
+                }
+            }
+        }
+    }
+}
