@@ -507,6 +507,27 @@ fn everything_else_that_would_change_something_is_refused() {
 }
 
 #[test]
+fn a_name_of_256_bytes_is_too_long_wherever_it_is_and_one_of_255_is_not() {
+    let rig = Rig::with_clips(1);
+    *rig.memory.growing.lock().expect("no panic") = Some(1);
+    let (longest, longer) = ("n".repeat(255), "n".repeat(256));
+    let clip = rig.path("2026-11-21/a/00-00-00.mp4");
+    for directory in ["", "now", ".trash", "2026-11-21", "2026-11-21/a"] {
+        let path = |name: &str| rig.path(directory).join(name);
+        assert_eq!(errno(fs::metadata(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(File::open(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(File::create(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::create_dir(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::remove_file(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::remove_dir(path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::rename(&clip, path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::metadata(path(&longest))), libc::ENOENT, "{directory}");
+        assert_eq!(errno(File::create(path(&longest))), libc::EROFS, "{directory}");
+        assert_eq!(errno(fs::rename(&clip, path(&longest))), libc::EPERM, "{directory}");
+    }
+}
+
+#[test]
 fn a_damaged_page_is_an_error_and_the_rest_reads() {
     let rig = Rig::new();
     let mut clip = clip_of(content(7, 500_000), &rig.memory.gate);
