@@ -40,9 +40,34 @@ plain_number! {
     BlockNumber(u32)
 }
 plain_number! {
-    /// A stream of the ring; given out once and never reused.
+    /// A stream of the ring; given out once and never reused. Other rings number theirs alike.
     StreamNumber(u32)
 }
+plain_number! {
+    /// A ring among those that stand in one tree: 0 for the first, or the only one. It is in the
+    /// ring's superblock, so that it stays whatever device the ring is on and in whichever order
+    /// devices are named; a tree gives each out once, also where the ring that had it is gone.
+    RingNumber(u8)
+}
+/// A stream of one of the rings that stand in one tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// Which ring it is on.
+    pub ring: RingNumber,
+    /// What it is called there.
+    pub stream: StreamNumber,
+}
+
+impl fmt::Display for StreamKey {
+    /// As on its ring, and for all but ring 0 the ring before it: `3/stream`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ring {
+            RingNumber(0) => self.stream.fmt(f),
+            ring => write!(f, "{ring}/{}", self.stream),
+        }
+    }
+}
+
 plain_number! {
     /// A start of the daemon (or an import) on this ring; 1 is the first. See [`Sequence`].
     SessionNumber(u32)
@@ -137,15 +162,19 @@ impl WallTime {
     }
 }
 
-/// A number that is never used twice on one ring: the session in the high 22 bits below the sign,
-/// a counter in the low 40. Blocks' lives and clips are numbered from the same counter, so that
-/// "older" has one meaning for both.
+/// A number that is never used twice on one ring: the session in the 22 bits from bit 40 on, a
+/// counter in the low 32. The eight bits between are zero: they are the ring's ([`ClipKey`]).
+/// Blocks' lives and clips are numbered from the same counter, so that "older" has one meaning for
+/// both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// Bits of the counter: a session that takes 1,000 numbers a second lasts 34 years.
-    const COUNTER_BITS: u32 = 40;
+    /// Bits of the counter. A hundred cameras in clips of ten seconds and blocks of 4 MiB take
+    /// some 35 numbers a second: a session of theirs lasts four years.
+    const COUNTER_BITS: u32 = 32;
+    /// Where the session begins.
+    const SESSION_SHIFT: u32 = 40;
     /// The last session number that fits; a ring restarted once a second gets there in 48 days
     /// of nothing else, once a minute in eight years.
     pub const SESSION_MAX: SessionNumber = SessionNumber((1 << 22) - 1);
@@ -157,29 +186,29 @@ impl Sequence {
     #[must_use]
     pub fn new(session: SessionNumber, counter: u64) -> Sequence {
         assert!(session <= Self::SESSION_MAX && counter < 1 << Self::COUNTER_BITS);
-        Sequence(u64::from(session.0) << Self::COUNTER_BITS | counter)
+        Sequence(u64::from(session.0) << Self::SESSION_SHIFT | counter)
     }
 
     /// The session that gave this number out.
     #[must_use]
     pub fn session(self) -> SessionNumber {
-        SessionNumber((self.0 >> Self::COUNTER_BITS) as u32)
+        SessionNumber((self.0 >> Self::SESSION_SHIFT) as u32)
     }
 }
 
 impl fmt::Display for Sequence {
     /// `session.counter`, as `inspect` and the log print it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.session(), self.0 & ((1 << Self::COUNTER_BITS) - 1))
+        write!(f, "{}.{}", self.session(), self.0 & ((1 << Self::SESSION_SHIFT) - 1))
     }
 }
 
-/// A clip of the ring. Also its inode number: below 2⁶², never reused.
+/// A clip of the ring. Other rings number theirs alike: see [`ClipKey`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClipId(pub Sequence);
 
 impl ClipId {
-    /// The number that stands for this clip as an inode and in listings.
+    /// The number that the ring gave it.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0.0
@@ -189,6 +218,64 @@ impl ClipId {
 impl fmt::Display for ClipId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A clip of one of the rings that stand in one tree: the clip's id, with the ring's number in the
+/// eight bits that are zero in every id. Also the file's inode: below 2⁶², never reused. A clip of
+/// ring 0 has its id as its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClipKey(u64);
+
+impl ClipKey {
+    const RING_SHIFT: u32 = Sequence::COUNTER_BITS;
+    const RING_MASK: u64 = 0xFF << Self::RING_SHIFT;
+    /// Before all others, in the order of numbers.
+    pub const MIN: ClipKey = ClipKey(2);
+    /// Behind all others.
+    pub const MAX: ClipKey = ClipKey((1 << 62) - 1);
+
+    /// The clip of a ring; `None` where no ring gives out such an id.
+    #[must_use]
+    pub fn new(ring: RingNumber, clip: ClipId) -> Option<ClipKey> {
+        let is_sound = clip.number() & Self::RING_MASK == 0;
+        let number = u64::from(ring.0) << Self::RING_SHIFT | clip.number();
+        is_sound.then_some(number).and_then(ClipKey::from_number)
+    }
+
+    /// The clip that has a number; `None` where it is no clip's. 0 and 1 are none: sessions count
+    /// from 1 on, and so do their numbers.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<ClipKey> {
+        if number >= Self::MIN.0 && number <= Self::MAX.0 { Some(ClipKey(number)) } else { None }
+    }
+
+    /// The number that stands for this clip as an inode and in listings.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Which ring it is on.
+    #[must_use]
+    pub fn ring(self) -> RingNumber {
+        RingNumber((self.0 >> Self::RING_SHIFT) as u8)
+    }
+
+    /// What it is called on its ring.
+    #[must_use]
+    pub fn clip(self) -> ClipId {
+        ClipId(Sequence(self.0 & !Self::RING_MASK))
+    }
+}
+
+impl fmt::Display for ClipKey {
+    /// As on its ring, and for all but ring 0 the ring before it: `3/session.counter`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ring() {
+            RingNumber(0) => self.clip().fmt(f),
+            ring => write!(f, "{ring}/{}", self.clip()),
+        }
     }
 }
 
@@ -206,6 +293,34 @@ impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<'_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clip_keeps_its_id_on_ring_0_and_has_its_ring_in_it_on_others() {
+        let clip = ClipId(Sequence::new(SessionNumber(7), 9));
+        let key = |ring| ClipKey::new(RingNumber(ring), clip).expect("a sound id");
+        let written = [
+            (0, 0x0000_0700_0000_0009, "7.9"),
+            (1, 0x0000_0701_0000_0009, "1/7.9"),
+            (255, 0x0000_07FF_0000_0009, "255/7.9"),
+        ];
+        for (ring, number, text) in written {
+            assert_eq!((key(ring).number(), key(ring).to_string()), (number, text.to_owned()));
+            assert_eq!((key(ring).ring(), key(ring).clip()), (RingNumber(ring), clip));
+            assert_eq!(ClipKey::from_number(number), Some(key(ring)));
+        }
+        let last = ClipId(Sequence::new(Sequence::SESSION_MAX, u64::from(u32::MAX)));
+        let last = ClipKey::new(RingNumber(255), last).expect("a sound id");
+        assert_eq!(last.number(), (1 << 62) - 1);
+    }
+
+    #[test]
+    fn an_id_that_no_ring_gives_out_is_no_key() {
+        for number in [0, 1, 1 << 32, 1 << 39, 1 << 62, u64::MAX] {
+            assert_eq!(ClipKey::new(RingNumber(0), ClipId(Sequence(number))), None, "{number:#x}");
+        }
+        assert_eq!(ClipKey::from_number(1), None);
+        assert_eq!(ClipKey::from_number(1 << 62), None);
+    }
 
     #[test]
     fn one_is_not_counted_as_many() {

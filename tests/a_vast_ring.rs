@@ -30,7 +30,9 @@ use reelfs::segment::{
     Anchor, ChunkTable, ClockQuality, Sample, SampleFlags, StreamFact, StreamName, TrackKind,
     TrackNumber, TrackTable,
 };
-use reelfs::units::{BootTime, ByteCount, ClipId, DeviceOffset, StreamNumber, Ticks, WallTime};
+use reelfs::units::{
+    BootTime, ByteCount, ClipId, DeviceOffset, RingNumber, StreamNumber, Ticks, WallTime,
+};
 
 const PAGE: u64 = 4096;
 const LENGTH: ByteCount = ByteCount(8 << 40);
@@ -135,7 +137,7 @@ impl Listener for Nobody {
 fn open(device: &Arc<Kept>) -> (Arc<RwLock<Catalogue>>, Writer, Opening) {
     let settings = Settings { flush_interval: Duration::from_secs(3_600), wipe: false };
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Scribe::new(catalogue.clone(), Box::new(Nobody));
+    let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Nobody));
     let clock = Arc::new(SystemClock::new());
     let opened = Ring::open(device.clone(), clock, &settings, Box::new(scribe));
     let (_, writer, opening) = opened.expect("the ring");

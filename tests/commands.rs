@@ -13,7 +13,7 @@ use reelfs::clock::SystemClock;
 use reelfs::device::{Access, FileDevice};
 use reelfs::index::Index;
 use reelfs::ring::{Ring, Settings, read_superblock};
-use reelfs::units::PAGE_BYTES;
+use reelfs::units::{PAGE_BYTES, RingNumber};
 
 const FAILED: i32 = 1;
 const WRONG_USAGE: i32 = 2;
@@ -122,14 +122,14 @@ impl Listener for Nobody {
 fn extract(bench: &Bench) -> Vec<PathBuf> {
     let device = FileDevice::open(&bench.path("ring.img"), Access::Exclusive).expect("the ring");
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Box::new(Scribe::new(catalogue.clone(), Box::new(Nobody)));
+    let scribe = Box::new(Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Nobody)));
     let settings = Settings { flush_interval: std::time::Duration::from_secs(2), wipe: false };
     let clock = Arc::new(SystemClock::new());
     let (ring, writer, opening) =
         Ring::open(Arc::new(device), clock, &settings, scribe).expect("the ring");
     let index = Index::open(&bench.path("index"), ring.superblock().ring_uuid, opening.session);
     let archive = Archive::new(ring, catalogue, Arc::new(index));
-    let ids: Vec<_> = archive.catalogue().clips().map(|clip| clip.id).collect();
+    let ids: Vec<_> = archive.catalogue().clips().map(|clip| clip.id()).collect();
     let copy = |(number, id): (usize, _)| {
         let file = archive.open_clip(id).expect("a clip");
         let bytes = file.read(0, u32::try_from(file.size()).expect("small")).expect("its bytes");

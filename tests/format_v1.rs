@@ -13,12 +13,12 @@ use reelfs::archive::{Archive, Listener, Scribe};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
-use reelfs::ring::{FormatOptions, NewChunk, Ring, Settings, Writer, format};
+use reelfs::ring::{self, FormatOptions, NewChunk, Ring, Settings, Superblock, Writer, format};
 use reelfs::segment::{
     Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
     SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
-use reelfs::units::{BootTime, ClipId, StreamNumber, Ticks, WallTime};
+use reelfs::units::{BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
 use support::disk::{Disk, Image};
 use support::memory::Still;
 
@@ -43,7 +43,8 @@ struct Open {
 
 fn open(disk: &Arc<Disk>) -> Open {
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Scribe::new(catalogue.clone(), Box::new(Deaf));
+    let number = ring::read_superblock(&**disk).unwrap().0.ring_number;
+    let scribe = Scribe::new(catalogue.clone(), number, Box::new(Deaf));
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let device: Arc<dyn Device> = disk.clone();
     let (ring, writer, opening) =
@@ -240,8 +241,8 @@ fn rendered(disk: &Arc<Disk>) -> Vec<u8> {
     let open = open(disk);
     let clip = {
         let catalogue = open.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(catalogue.stream_named("front-door").unwrap().0, StreamNumber(1));
-        let mut clips = catalogue.clips().map(|clip| clip.id);
+        assert_eq!(catalogue.stream_named("front-door").unwrap().0.stream, StreamNumber(1));
+        let mut clips = catalogue.clips().map(|clip| clip.id());
         (clips.next().unwrap(), clips.next()).0
     };
     let file = open.archive.open_clip(clip).unwrap();
@@ -258,6 +259,45 @@ fn the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had() 
         blake3::hash(&bytes).to_hex().as_str(),
         "91ba4081b059edc0c095e27eaae2e9a3007f79e70f607ca8cc549b5e3d291fbf"
     );
+}
+
+/// The same ring under another number: its superblocks alone say it.
+fn renumbered(number: RingNumber) -> Arc<Disk> {
+    let mut image = from_runs(&golden());
+    let mut page = vec![0; 4096];
+    assert!(image.read(0, &mut page));
+    let superblock = Superblock::decode(&page).unwrap();
+    assert_eq!(superblock.ring_number, RingNumber(0), "as version 1 has always been");
+    let copy = superblock.geometry.superblock_copy().0;
+    let page = Superblock { ring_number: number, ..superblock }.encode();
+    for offset in [0, copy] {
+        image.write(offset, &page);
+    }
+    Disk::from_image(image)
+}
+
+#[test]
+fn a_ring_has_the_number_that_its_superblock_says_and_the_same_clips_under_it() {
+    let bytes = rendered(&Disk::from_image(from_runs(&golden())));
+    let keys = |disk: &Arc<Disk>| {
+        let open = open(disk);
+        let catalogue = open.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<_> = catalogue.clips().map(|clip| clip.key).collect();
+        open.writer.close().unwrap();
+        keys
+    };
+    let first = keys(&renumbered(RingNumber(0)));
+    assert_eq!((first.len(), first[0].number()), (1, first[0].clip().number()));
+    let disk = renumbered(RingNumber(5));
+    assert!(rendered(&disk) == bytes);
+    for _ in 0..2 {
+        let fifth = keys(&disk);
+        assert_eq!(
+            (fifth.len(), fifth[0].ring(), fifth[0].clip()),
+            (1, RingNumber(5), first[0].clip())
+        );
+        assert_eq!(fifth[0].number(), first[0].number() | 5 << 32);
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ use reelfs::segment::{
     Anchor, ChunkTable, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, StreamFact,
     StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
-use reelfs::units::{BootTime, ClipId, SessionNumber, StreamNumber, Ticks, WallTime};
+use reelfs::units::{BootTime, ClipId, RingNumber, SessionNumber, StreamNumber, Ticks, WallTime};
 use support::disk::{Dice, Disk};
 use support::memory::Still;
 
@@ -131,8 +131,8 @@ impl Listener for News {
     fn changed(&mut self, change: &Change) {
         let archive = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (change, archive) {
-            (Change::Listed(clip), Some(archive)) => archive.keep_contents(*clip),
-            (Change::Gone(clip), Some(archive)) => archive.forget(clip.id),
+            (Change::Listed(clip), Some(archive)) => archive.keep_contents(clip.clip()),
+            (Change::Gone(clip), Some(archive)) => archive.forget(clip.id()),
             _ => {}
         }
     }
@@ -200,7 +200,7 @@ impl Recording {
         };
         format(&*disk, &options).expect("a ring");
         let (catalogue, news) = (Arc::new(RwLock::new(Catalogue::new())), News::default());
-        let scribe = Scribe::new(catalogue.clone(), Box::new(news.clone()));
+        let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(news.clone()));
         let settings = Settings { flush_interval: FLUSH_EVERY, wipe: false };
         let device: Arc<dyn Device> = disk.clone();
         let clock = Arc::new(Still::at(START));
@@ -252,7 +252,7 @@ impl Recording {
 
     fn clips(&self) -> Vec<ClipId> {
         let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-        catalogue.clips().map(|clip| clip.id).collect()
+        catalogue.clips().map(|clip| clip.id()).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use reelfs::device::{Device, Owner, ReturningDevice};
 use reelfs::index::Index;
 use reelfs::library::{Changes, Complaints, Footage, LibraryError, RingLibrary};
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
-use reelfs::units::{ClipId, WallTime};
+use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
 
 const START: i64 = 1_795_267_800_000_000_000;
@@ -51,7 +51,7 @@ fn write_ring(path: &Path) {
 struct Open {
     library: RingLibrary,
     catalogue: Arc<RwLock<Catalogue>>,
-    clip: ClipId,
+    clip: ClipKey,
     _directory: tempfile::TempDir,
 }
 
@@ -61,7 +61,7 @@ fn open() -> Open {
     write_ring(&path);
     let device = Arc::new(ReturningDevice::open(&path, Arc::new(Nobody)).expect("a file"));
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Scribe::new(catalogue.clone(), Box::new(Nobody));
+    let scribe = Scribe::new(catalogue.clone(), RingNumber::default(), Box::new(Nobody));
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let clock = Arc::new(Still::at(START));
     let (ring, writer, opening) =
@@ -81,7 +81,7 @@ fn open() -> Open {
     };
     let clip = {
         let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);
-        catalogue.clips().next().expect("a clip").id
+        catalogue.clips().next().expect("a clip").key
     };
     Open { library, catalogue, clip, _directory: directory }
 }
@@ -130,14 +130,15 @@ fn a_clip_is_read_removed_and_restored_without_a_mount() {
 fn a_kept_clip_is_neither_removed_nor_purged_and_a_restore_leaves_it_kept() {
     let open = open();
     let kept = ClipState::Kept { until: None };
-    let keep = open.library.writer.change_state(open.clip, StateRequest::Keep { until: None });
+    let keep =
+        open.library.writer.change_state(open.clip.clip(), StateRequest::Keep { until: None });
     assert_eq!(keep, Ok(kept));
     let refused = Err(LibraryError::Refused(Refusal::Kept));
     assert_eq!(open.library.remove(open.clip), refused, "also before the ring has come to it");
     assert_eq!(open.library.purge(open.clip), refused);
     open.library.restore(open.clip).expect("it is there");
     assert_eq!(open.state(), Some(kept));
-    let release = open.library.writer.change_state(open.clip, StateRequest::Release);
+    let release = open.library.writer.change_state(open.clip.clip(), StateRequest::Release);
     assert_eq!(release, Ok(ClipState::Closed));
     open.library.remove(open.clip).expect("nobody keeps it any more");
     open.library.writer.close().expect("it closes");

@@ -17,7 +17,7 @@ use reelfs::mount::{Mounted, Options, mount};
 use reelfs::ring::Usage;
 use reelfs::segment::NameForm;
 use reelfs::shown::Shown;
-use reelfs::units::{BootTime, ByteCount, ClipId, NANOS_PER_SECOND, Sequence, WallTime};
+use reelfs::units::{BootTime, ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
 use reelfs::view::{Layout, ListedClip, Place, Tree};
 
 const MINUTE: i64 = 60 * NANOS_PER_SECOND;
@@ -28,16 +28,20 @@ const GROWTH: usize = 100_000;
 /// Where the helper process of a test mounts.
 const HELPER_PATH: &str = "REELFS_TEST_HELPER_MOUNT";
 
+fn key(number: u64) -> ClipKey {
+    ClipKey::from_number(number).expect("a clip's number")
+}
+
 /// Footage in memory.
 #[derive(Default)]
 struct Memory {
-    clips: Mutex<HashMap<ClipId, Arc<Clip>>>,
+    clips: Mutex<HashMap<ClipKey, Arc<Clip>>>,
     growing: Mutex<Option<u8>>,
     snapshots: AtomicUsize,
     syncs: AtomicUsize,
-    removed: Mutex<Vec<ClipId>>,
-    restored: Mutex<Vec<ClipId>>,
-    purged: Mutex<Vec<ClipId>>,
+    removed: Mutex<Vec<ClipKey>>,
+    restored: Mutex<Vec<ClipKey>>,
+    purged: Mutex<Vec<ClipKey>>,
     gate: Arc<Gate>,
 }
 
@@ -88,7 +92,7 @@ impl OpenFile for Clip {
 }
 
 impl Footage for Memory {
-    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
+    fn open_clip(&self, clip: ClipKey) -> Result<Arc<dyn OpenFile>, LibraryError> {
         let clips = self.clips.lock().expect("no panic");
         let file = clips.get(&clip).ok_or(LibraryError::Gone)?;
         Ok(Arc::clone(file) as Arc<dyn OpenFile>)
@@ -117,7 +121,7 @@ impl Footage for Memory {
         Usage { size, used, expiring, free, bad_blocks: 0 }
     }
 
-    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
+    fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         let camera = ("user.reelfs.camera", "a".to_owned());
         Some(vec![("user.reelfs.frames", clip.number().to_string()), camera])
     }
@@ -128,17 +132,17 @@ impl Footage for Memory {
 }
 
 impl Changes for Memory {
-    fn remove(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn remove(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.removed.lock().expect("no panic").push(clip);
         Ok(())
     }
 
-    fn restore(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn restore(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.restored.lock().expect("no panic").push(clip);
         Ok(())
     }
 
-    fn purge(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.purged.lock().expect("no panic").push(clip);
         Ok(())
     }
@@ -186,7 +190,7 @@ impl Rig {
     }
 
     fn add_clip(&self, number: u64, camera: &str, minute: i64, clip: Clip) -> Place {
-        let id = ClipId(Sequence(number));
+        let id = key(number);
         let start = WallTime(DAY + minute * MINUTE);
         let listed = ListedClip {
             clip: id,
@@ -210,7 +214,7 @@ impl Rig {
 
     /// As the daemon does when a clip is evicted.
     fn evict(&self, number: u64) {
-        let id = ClipId(Sequence(number));
+        let id = key(number);
         let clip = self.memory.clips.lock().expect("no panic").remove(&id).expect("a clip");
         clip.evicted.store(true, Ordering::SeqCst);
         self.shown.hide(id);
@@ -351,7 +355,7 @@ fn rm_hides_at_once_and_who_has_it_open_reads_on() {
     let file = File::open(&path).expect("a clip");
     printed("rm", &[text(&path)]);
     assert_eq!(errno(fs::metadata(&path)), libc::ENOENT);
-    assert_eq!(*rig.memory.removed.lock().expect("no panic"), [ClipId(Sequence(1000))]);
+    assert_eq!(*rig.memory.removed.lock().expect("no panic"), [key(1000)]);
     let mut bytes = vec![0; 300_000];
     file.read_exact_at(&mut bytes, 0).expect("its bytes");
     assert!(bytes == content(1000, 300_000));
@@ -597,7 +601,7 @@ fn ten_thousand_entries_are_listed_quickly() {
     for number in 0..10_000u64 {
         let start = WallTime(DAY + number as i64 * 8 * NANOS_PER_SECOND);
         let listed = ListedClip {
-            clip: ClipId(Sequence(number + 1000)),
+            clip: key(number + 1000),
             camera: "a",
             start,
             end: start,

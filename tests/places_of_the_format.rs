@@ -23,7 +23,7 @@ use reelfs::segment::{
     Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
     SampleFlags, StreamFact, StreamName, TrackNumber, TrackTable, VideoParameters,
 };
-use reelfs::units::{BootTime, StreamNumber, Ticks, WallTime};
+use reelfs::units::{BootTime, RingNumber, StreamNumber, Ticks, WallTime};
 use serde_json::Value;
 
 /// Length of the footage, in s; a chunk for each, a parameter set of its own for each half.
@@ -225,7 +225,8 @@ fn chunk(tracks: &[Track], number: usize, writer_clip: reelfs::units::ClipId) ->
 fn write_ring(site: &Site, tracks: &[Track]) {
     let device = FileDevice::open(&site.ring_path(), Access::Exclusive).expect("the ring");
     let settings = Settings { flush_interval: Duration::from_secs(1), wipe: false };
-    let scribe = Scribe::new(Arc::new(RwLock::new(Catalogue::new())), Box::new(Nobody));
+    let scribe =
+        Scribe::new(Arc::new(RwLock::new(Catalogue::new())), RingNumber(0), Box::new(Nobody));
     let clock = Arc::new(SystemClock::new());
     let (_ring, writer, _): (_, Writer, _) =
         Ring::open(Arc::new(device), clock, &settings, Box::new(scribe)).expect("the ring");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::catalogue::Catalogue;
 use crate::segment::{StreamFact, StreamName};
-use crate::units::{StreamNumber, WallTime};
+use crate::units::{RingNumber, StreamNumber, WallTime};
 
 /// What becomes of a camera's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,23 +19,24 @@ pub struct Enrolment {
     pub changed: bool,
 }
 
-/// Finds the stream of the camera `name` with its `retain` in force, or makes one that begins
-/// `now` under `uuid`, which is used for a new stream only. A camera that comes back under the
-/// name that it left under goes on in its stream.
+/// Finds the stream of the camera `name` on `ring` with its `retain` in force, or makes one that
+/// begins `now` under `uuid`, which is used for a new stream only. A camera that comes back under
+/// the name that it left under goes on in its stream.
 #[must_use]
 pub fn enrol(
     catalogue: &Catalogue,
+    ring: RingNumber,
     name: &str,
     retain: Option<Duration>,
     now: WallTime,
     uuid: [u8; 16],
 ) -> Enrolment {
     let retain_nanos = retain.map(|retain| i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX));
-    match catalogue.stream_named(name) {
+    match catalogue.stream_of(ring, name) {
         Some((stream, known)) => {
             let fact = StreamFact { retain_nanos, removed: None, ..known.clone() };
             let changed = fact != *known;
-            Enrolment { stream: Some(stream), fact, changed }
+            Enrolment { stream: Some(stream.stream), fact, changed }
         }
         None => {
             let names = vec![StreamName { name: name.to_owned(), since: now }];
@@ -45,22 +46,25 @@ pub fn enrol(
     }
 }
 
-/// The streams that have left the configuration since they were enrolled, with the facts that
-/// say so: all but those of the cameras `configured`. Their last `retain` stays in force.
+/// The streams of `ring` that have left the configuration since they were enrolled, with the facts
+/// that say so: all but those of the cameras `configured`. Their last `retain` stays in force.
 #[must_use]
 pub fn retire(
     catalogue: &Catalogue,
+    ring: RingNumber,
     configured: &[&str],
     now: WallTime,
 ) -> Vec<(StreamNumber, StreamFact)> {
-    let enrolled: Vec<StreamNumber> = configured
+    let enrolled: Vec<_> = configured
         .iter()
-        .filter_map(|name| catalogue.stream_named(name).map(|(stream, _)| stream))
+        .filter_map(|name| catalogue.stream_of(ring, name).map(|(stream, _)| stream))
         .collect();
     let left = catalogue
         .streams()
+        .filter(|(stream, _)| stream.ring == ring)
         .filter(|(stream, fact)| fact.removed.is_none() && !enrolled.contains(stream));
-    left.map(|(stream, fact)| (stream, StreamFact { removed: Some(now), ..fact.clone() })).collect()
+    let retired = |fact: &StreamFact| StreamFact { removed: Some(now), ..fact.clone() };
+    left.map(|(stream, fact)| (stream.stream, retired(fact))).collect()
 }
 
 #[cfg(test)]
@@ -68,26 +72,29 @@ mod tests {
     use super::*;
     use crate::ring::News;
 
+    const RING: RingNumber = RingNumber(2);
     const NOW: WallTime = WallTime(5_000_000_000);
     const DAY: Duration = Duration::from_secs(86_400);
 
     fn set(catalogue: &mut Catalogue, number: u32, fact: &StreamFact) {
         let stream = StreamNumber(number);
-        catalogue.apply(&News::StreamSet { stream, fact: fact.encode().into() }).expect("a fact");
+        catalogue
+            .apply(RING, &News::StreamSet { stream, fact: fact.encode().into() })
+            .expect("a fact");
     }
 
     #[test]
     fn a_new_camera_gets_a_stream_and_keeps_it() {
         let mut catalogue = Catalogue::new();
-        let new = enrol(&catalogue, "door", Some(DAY), NOW, [1; 16]);
+        let new = enrol(&catalogue, RING, "door", Some(DAY), NOW, [1; 16]);
         assert_eq!((new.stream, new.changed), (None, true));
         assert_eq!(new.fact.retain_nanos, Some(86_400_000_000_000));
         set(&mut catalogue, 7, &new.fact);
         let later = NOW.plus_nanos(1);
-        let again = enrol(&catalogue, "door", Some(DAY), later, [2; 16]);
+        let again = enrol(&catalogue, RING, "door", Some(DAY), later, [2; 16]);
         let known = Enrolment { stream: Some(StreamNumber(7)), fact: new.fact, changed: false };
         assert_eq!(again, known);
-        let other = enrol(&catalogue, "door", None, later, [2; 16]);
+        let other = enrol(&catalogue, RING, "door", None, later, [2; 16]);
         assert_eq!((other.stream, other.changed), (Some(StreamNumber(7)), true));
         assert_eq!(other.fact.uuid, [1; 16]);
     }
@@ -96,17 +103,17 @@ mod tests {
     fn a_camera_that_left_and_comes_back_goes_on_in_its_stream() {
         let mut catalogue = Catalogue::new();
         for (number, name) in [(1, "door"), (2, "yard")] {
-            let fact = enrol(&catalogue, name, Some(DAY), NOW, [number as u8; 16]).fact;
+            let fact = enrol(&catalogue, RING, name, Some(DAY), NOW, [number as u8; 16]).fact;
             set(&mut catalogue, number, &fact);
         }
-        let left = retire(&catalogue, &["yard"], NOW);
+        let left = retire(&catalogue, RING, &["yard"], NOW);
         assert_eq!(left.len(), 1);
         let (stream, fact) = &left[0];
         assert_eq!((*stream, fact.removed), (StreamNumber(1), Some(NOW)));
         assert_eq!(fact.retain_nanos, Some(86_400_000_000_000), "its footage expires as before");
         set(&mut catalogue, 1, fact);
-        assert_eq!(retire(&catalogue, &["yard"], NOW), [], "said once");
-        let back = enrol(&catalogue, "door", Some(DAY), NOW, [9; 16]);
+        assert_eq!(retire(&catalogue, RING, &["yard"], NOW), [], "said once");
+        let back = enrol(&catalogue, RING, "door", Some(DAY), NOW, [9; 16]);
         assert_eq!((back.stream, back.changed), (Some(StreamNumber(1)), true));
         assert_eq!((back.fact.removed, back.fact.uuid), (None, [1; 16]));
     }

@@ -12,7 +12,7 @@ use crate::index::Index;
 use crate::mp4::{Chunk, Movie};
 use crate::ring::{ClipContents, Ending, Ring};
 use crate::segment::{ClipFact, NameForm};
-use crate::units::{ClipId, WallTime};
+use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 
 /// Open clips that are kept at hand, for players that open a file anew for each seek.
 const OPEN_CLIPS_MAX: usize = 64;
@@ -58,6 +58,12 @@ impl Archive {
         &self.ring
     }
 
+    /// The ring's number among those of the catalogue.
+    #[must_use]
+    pub fn number(&self) -> RingNumber {
+        self.ring.superblock().ring_number
+    }
+
     /// Opens a closed clip. One or two device reads, or none where the index knows it.
     ///
     /// # Errors
@@ -65,7 +71,8 @@ impl Archive {
     pub fn open_clip(&self, clip: ClipId) -> Result<Arc<ClipFile>, ArchiveError> {
         let fact = {
             let catalogue = self.catalogue();
-            let readable = catalogue.clip(clip).filter(|found| found.readable());
+            let known = ClipKey::new(self.number(), clip).and_then(|key| catalogue.clip(key));
+            let readable = known.filter(|found| found.readable());
             readable.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
         };
         if let Some(open) = self.recall(clip) {
@@ -108,8 +115,8 @@ impl Archive {
     pub fn open_growing(&self, camera: &str) -> Result<Option<GrowingFile>, ArchiveError> {
         let clip = {
             let catalogue = self.catalogue();
-            let stream = catalogue.stream_named(camera).map(|(stream, _)| stream);
-            stream.and_then(|stream| catalogue.growing_of(stream)).map(|(clip, _)| clip)
+            let stream = catalogue.stream_of(self.number(), camera).map(|(stream, _)| stream);
+            stream.and_then(|stream| catalogue.growing_of(stream)).map(|(clip, _)| clip.clip())
         };
         let Some(clip) = clip else { return Ok(None) };
         // Chunks may become durable between looking the clip up and reading its contents: the

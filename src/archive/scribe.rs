@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use crate::catalogue::{Catalogue, Change};
+use crate::catalogue::{Catalogue, Change, clip_key};
 use crate::mp4;
 use crate::ring::{
     ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
@@ -12,7 +12,7 @@ use crate::segment::{
     ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, StreamFact,
     StreamName, TrackKind, split,
 };
-use crate::units::{ClipId, StreamNumber, Ticks};
+use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks};
 
 /// Parameter sets whose facts are remembered; cameras have one each.
 const ENTRIES_REMEMBERED: usize = 1024;
@@ -27,18 +27,27 @@ pub trait Listener: Send {
     fn flush_due(&mut self);
 }
 
-/// Keeps the catalogue in step with the ring.
+/// Keeps the catalogue in step with a ring.
 pub struct Scribe {
     catalogue: Arc<RwLock<Catalogue>>,
+    ring: RingNumber,
     listener: Box<dyn Listener>,
     entries: HashMap<Arc<[u8]>, EntryFacts>,
 }
 
 impl Scribe {
-    /// A scribe that writes into `catalogue` and tells `listener`.
+    /// A scribe that writes what becomes of `ring` into `catalogue` and tells `listener`.
     #[must_use]
-    pub fn new(catalogue: Arc<RwLock<Catalogue>>, listener: Box<dyn Listener>) -> Scribe {
-        Scribe { catalogue, listener, entries: HashMap::new() }
+    pub fn new(
+        catalogue: Arc<RwLock<Catalogue>>,
+        ring: RingNumber,
+        listener: Box<dyn Listener>,
+    ) -> Scribe {
+        Scribe { catalogue, ring, listener, entries: HashMap::new() }
+    }
+
+    fn stream_key(&self, stream: StreamNumber) -> StreamKey {
+        StreamKey { ring: self.ring, stream }
     }
 
     fn catalogue(&self) -> RwLockWriteGuard<'_, Catalogue> {
@@ -61,7 +70,8 @@ impl Scribe {
         let table = ChunkTable::decode(chunk.table)?;
         let entries =
             chunk.parameters.iter().map(|set| self.entry(set)).collect::<Result<Vec<_>, _>>()?;
-        self.catalogue().grow(clip, chunk.stream, &table, chunk.digest, &entries);
+        let (clip, stream) = (clip_key(self.ring, clip)?, self.stream_key(chunk.stream));
+        self.catalogue().grow(clip, stream, &table, chunk.digest, &entries);
         Ok(())
     }
 }
@@ -74,19 +84,22 @@ impl Interpreter for Scribe {
     }
 
     fn growth(&mut self, clip: ClipId) -> Vec<u8> {
-        let encoded = self.catalogue().growing(clip).map(|(_, growth)| growth.encode());
-        let encoded = encoded.unwrap_or_default();
+        let catalogue = self.catalogue();
+        let growing = ClipKey::new(self.ring, clip).and_then(|clip| catalogue.growing(clip));
+        let encoded = growing.map(|(_, growth)| growth.encode()).unwrap_or_default();
         if encoded.len() > GROWTH_BYTES_MAX { Vec::new() } else { encoded }
     }
 
     fn resume(&mut self, clip: ClipId, stream: StreamNumber, growth: &[u8]) {
-        match Growth::decode(growth) {
-            Ok(growth) => self.catalogue().resume(clip, stream, growth),
+        let sums = clip_key(self.ring, clip).and_then(|key| Ok((key, Growth::decode(growth)?)));
+        match sums {
+            Ok((key, growth)) => self.catalogue().resume(key, self.stream_key(stream), growth),
             Err(error) => log::error!("clip {clip}: its sums are lost: {error}"),
         }
     }
 
     fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>> {
+        let (clip, stream) = (ClipKey::new(self.ring, clip)?, self.stream_key(stream));
         let mut catalogue = self.catalogue();
         let (_, growth) = catalogue.end_growing(clip)?;
         if growth.tracks.is_empty() {
@@ -118,7 +131,7 @@ impl Interpreter for Scribe {
 
     fn describe(&self, stream: StreamNumber) -> ([u8; 16], String) {
         let catalogue = self.catalogue();
-        let fact = catalogue.stream(stream);
+        let fact = catalogue.stream(self.stream_key(stream));
         fact.map_or(([0; 16], String::new()), |fact| (fact.uuid, fact.name().to_owned()))
     }
 
@@ -129,7 +142,7 @@ impl Interpreter for Scribe {
     }
 
     fn news(&mut self, news: &News) {
-        let change = self.catalogue().apply(news);
+        let change = self.catalogue().apply(self.ring, news);
         match change {
             Ok(Change::Nothing) => {}
             Ok(change) => self.listener.changed(&change),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Catalogue;
 use crate::segment::{ChunkTable, EntryFacts, Growth};
-use crate::units::{ClipId, StreamNumber};
+use crate::units::{ClipKey, StreamKey};
 
-/// By id; a stream has one, and for a moment at a boundary two.
+/// By key; a stream has one, and for a moment at a boundary two.
 #[derive(Debug, Default)]
-pub(super) struct Growing(BTreeMap<ClipId, (StreamNumber, Growth)>);
+pub(super) struct Growing(BTreeMap<ClipKey, (StreamKey, Growth)>);
 
 impl Growing {
-    pub(super) fn remove(&mut self, clip: ClipId) -> Option<(StreamNumber, Growth)> {
+    pub(super) fn remove(&mut self, clip: ClipKey) -> Option<(StreamKey, Growth)> {
         self.0.remove(&clip)
     }
 }
@@ -21,8 +21,8 @@ impl Catalogue {
     /// the digest of its samples, and for each of its parameter sets what they count for.
     pub fn grow(
         &mut self,
-        clip: ClipId,
-        stream: StreamNumber,
+        clip: ClipKey,
+        stream: StreamKey,
         table: &ChunkTable,
         digest: &[u8; 32],
         entries: &[EntryFacts],
@@ -33,13 +33,13 @@ impl Catalogue {
     }
 
     /// After a restart: a clip goes on growing from these sums.
-    pub fn resume(&mut self, clip: ClipId, stream: StreamNumber, growth: Growth) {
+    pub fn resume(&mut self, clip: ClipKey, stream: StreamKey, growth: Growth) {
         self.growing.0.insert(clip, (stream, growth));
     }
 
     /// A growing clip of a stream: the one that was begun last.
     #[must_use]
-    pub fn growing_of(&self, stream: StreamNumber) -> Option<(ClipId, &Growth)> {
+    pub fn growing_of(&self, stream: StreamKey) -> Option<(ClipKey, &Growth)> {
         let mut newest_first = self.growing.0.iter().rev();
         newest_first
             .find(|(_, (owner, _))| *owner == stream)
@@ -48,12 +48,12 @@ impl Catalogue {
 
     /// A growing clip.
     #[must_use]
-    pub fn growing(&self, clip: ClipId) -> Option<(StreamNumber, &Growth)> {
+    pub fn growing(&self, clip: ClipKey) -> Option<(StreamKey, &Growth)> {
         self.growing.0.get(&clip).map(|(stream, growth)| (*stream, growth))
     }
 
     /// The clip grows no more: what it came to. `None` where no chunk of it was ever added.
-    pub fn end_growing(&mut self, clip: ClipId) -> Option<(StreamNumber, Growth)> {
+    pub fn end_growing(&mut self, clip: ClipKey) -> Option<(StreamKey, Growth)> {
         self.growing.remove(clip)
     }
 }

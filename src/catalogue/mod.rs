@@ -1,5 +1,8 @@
 //! Streams, clips and their states in memory, from facts. Pure.
 //!
+//! Of all rings of a tree: what a ring calls by a number goes by that and the ring's here
+//! ([`ClipKey`], [`StreamKey`]).
+//!
 //! The ring tells what became true ([`News`]); the catalogue holds the result and says what that
 //! changes for whoever shows it ([`Change`]). It answers without a disk, holds nothing that grows
 //! with the number of samples, and about 450 bytes a clip.
@@ -16,7 +19,7 @@ pub use totals::StreamTotals;
 
 use crate::ring::{ClipState, News};
 use crate::segment::{ClipFact, Malformed, StreamFact};
-use crate::units::{ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+use crate::units::{ByteCount, ClipId, ClipKey, RingNumber, StreamKey, WallTime};
 
 use growing::Growing;
 use names::SettledNames;
@@ -25,9 +28,9 @@ use names::SettledNames;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clip {
     /// Which; also its inode.
-    pub id: ClipId,
+    pub key: ClipKey,
     /// Whose.
-    pub stream: StreamNumber,
+    pub stream: StreamKey,
     /// Its state.
     pub state: ClipState,
     /// Space that it takes on the device, headers included.
@@ -37,6 +40,12 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// What its ring calls it.
+    #[must_use]
+    pub fn id(&self) -> ClipId {
+        self.key.clip()
+    }
+
     /// Whether the clip is shown among the files: closed or kept.
     #[must_use]
     pub fn listed(&self) -> bool {
@@ -56,30 +65,30 @@ pub enum Change {
     /// Nothing that is shown.
     Nothing,
     /// A clip is listed from now on.
-    Listed(ClipId),
+    Listed(ClipKey),
     /// A clip was listed and is not any more; it still exists.
-    Hidden(ClipId),
+    Hidden(ClipKey),
     /// A clip that was hidden is listed again.
-    Restored(ClipId),
+    Restored(ClipKey),
     /// A clip's state is another one; whether it is listed has not changed.
-    Restated(ClipId),
+    Restated(ClipKey),
     /// A clip is gone; this is what it was. It was listed until now if [`Clip::listed`].
     Gone(Clip),
     /// A stream is new, or something about it changed; its clips may have another name.
-    StreamSet(StreamNumber),
+    StreamSet(StreamKey),
     /// A growing clip has got longer, or has ended.
-    Grown(ClipId),
+    Grown(ClipKey),
 }
 
 /// Streams, clips and their states.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    streams: BTreeMap<StreamNumber, StreamFact>,
-    totals: BTreeMap<StreamNumber, StreamTotals>,
-    clips: BTreeMap<ClipId, Clip>,
-    by_start: BTreeSet<(StreamNumber, WallTime, ClipId)>,
+    streams: BTreeMap<StreamKey, StreamFact>,
+    totals: BTreeMap<StreamKey, StreamTotals>,
+    clips: BTreeMap<ClipKey, Clip>,
+    by_start: BTreeSet<(StreamKey, WallTime, ClipKey)>,
     /// Clips in another state than closed.
-    marked: BTreeSet<ClipId>,
+    marked: BTreeSet<ClipKey>,
     growing: Growing,
     /// Clips whose name is settled and that are not closed yet.
     settled: SettledNames,
@@ -92,57 +101,60 @@ impl Catalogue {
         Catalogue::default()
     }
 
-    /// Takes in what became true. News about a clip that is not known changes nothing.
+    /// Takes in what became true on a ring. News about a clip that is not known changes nothing.
     ///
     /// # Errors
-    /// Where an encoded fact can't be read; the catalogue is then as it was.
-    pub fn apply(&mut self, news: &News) -> Result<Change, Malformed> {
+    /// Where an id or an encoded fact can't be read; the catalogue is then as it was.
+    pub fn apply(&mut self, ring: RingNumber, news: &News) -> Result<Change, Malformed> {
         Ok(match news {
             News::ClipClosed { clip, stream, fact, used } => {
+                let key = clip_key(ring, *clip)?;
                 let fact = Arc::new(ClipFact::decode(fact)?);
-                let (id, stream, used) = (*clip, *stream, *used);
-                self.insert(Clip { id, stream, state: ClipState::Closed, used, fact });
-                Change::Listed(id)
+                let (stream, used) = (StreamKey { ring, stream: *stream }, *used);
+                self.insert(Clip { key, stream, state: ClipState::Closed, used, fact });
+                Change::Listed(key)
             }
-            News::StateSet { clip, state } => self.set_state(*clip, *state),
+            News::StateSet { clip, state } => self.set_state(clip_key(ring, *clip)?, *state),
             News::ClipGone { clip, .. } => {
-                self.settled.remove(clip);
-                self.growing.remove(*clip);
-                self.remove(*clip).map_or(Change::Nothing, Change::Gone)
+                let key = clip_key(ring, *clip)?;
+                self.settled.remove(&key);
+                self.growing.remove(key);
+                self.remove(key).map_or(Change::Nothing, Change::Gone)
             }
             News::StreamSet { stream, fact } => {
+                let stream = StreamKey { ring, stream: *stream };
                 let fact = StreamFact::decode(fact)?;
-                if self.streams.get(stream) == Some(&fact) {
+                if self.streams.get(&stream) == Some(&fact) {
                     return Ok(Change::Nothing);
                 }
-                self.streams.insert(*stream, fact);
-                Change::StreamSet(*stream)
+                self.streams.insert(stream, fact);
+                Change::StreamSet(stream)
             }
-            News::Grown { clip } => Change::Grown(*clip),
+            News::Grown { clip } => Change::Grown(clip_key(ring, *clip)?),
         })
     }
 
     fn insert(&mut self, clip: Clip) {
-        self.settled.remove(&clip.id);
-        self.growing.remove(clip.id);
-        self.remove(clip.id);
-        self.by_start.insert((clip.stream, clip.fact.start, clip.id));
+        self.settled.remove(&clip.key);
+        self.growing.remove(clip.key);
+        self.remove(clip.key);
+        self.by_start.insert((clip.stream, clip.fact.start, clip.key));
         self.totals.entry(clip.stream).or_default().add(&clip);
-        self.clips.insert(clip.id, clip);
+        self.clips.insert(clip.key, clip);
     }
 
-    fn remove(&mut self, id: ClipId) -> Option<Clip> {
-        let clip = self.clips.remove(&id)?;
-        self.by_start.remove(&(clip.stream, clip.fact.start, id));
-        self.marked.remove(&id);
+    fn remove(&mut self, key: ClipKey) -> Option<Clip> {
+        let clip = self.clips.remove(&key)?;
+        self.by_start.remove(&(clip.stream, clip.fact.start, key));
+        self.marked.remove(&key);
         if let Some(totals) = self.totals.get_mut(&clip.stream) {
             totals.take(&clip);
         }
         Some(clip)
     }
 
-    fn set_state(&mut self, id: ClipId, state: ClipState) -> Change {
-        let Some(clip) = self.clips.get_mut(&id) else { return Change::Nothing };
+    fn set_state(&mut self, key: ClipKey, state: ClipState) -> Change {
+        let Some(clip) = self.clips.get_mut(&key) else { return Change::Nothing };
         if clip.state == state {
             return Change::Nothing;
         }
@@ -151,14 +163,14 @@ impl Catalogue {
         let before = std::mem::replace(&mut clip.state, state);
         totals.add(clip);
         if state == ClipState::Closed {
-            self.marked.remove(&id);
+            self.marked.remove(&key);
         } else {
-            self.marked.insert(id);
+            self.marked.insert(key);
         }
         match (before.is_listed(), state.is_listed()) {
-            (true, false) => Change::Hidden(id),
-            (false, true) => Change::Restored(id),
-            _ => Change::Restated(id),
+            (true, false) => Change::Hidden(key),
+            (false, true) => Change::Restored(key),
+            _ => Change::Restated(key),
         }
     }
 
@@ -173,77 +185,81 @@ impl Catalogue {
 
     /// What is known of a stream.
     #[must_use]
-    pub fn stream(&self, stream: StreamNumber) -> Option<&StreamFact> {
+    pub fn stream(&self, stream: StreamKey) -> Option<&StreamFact> {
         self.streams.get(&stream)
     }
 
-    /// All streams that are known, by number, those that left the configuration included.
-    pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &StreamFact)> {
+    /// All streams that are known, by ring and number, those that left the configuration included.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamKey, &StreamFact)> {
         self.streams.iter().map(|(number, fact)| (*number, fact))
     }
 
     /// The stream whose name in force is `name`; of several, one that is still in the
     /// configuration, and of those the newest.
     #[must_use]
-    pub fn stream_named(&self, name: &str) -> Option<(StreamNumber, &StreamFact)> {
-        self.streams()
-            .filter(|(_, fact)| fact.name() == name)
-            .max_by_key(|(number, fact)| (fact.removed.is_none(), *number))
+    pub fn stream_named(&self, name: &str) -> Option<(StreamKey, &StreamFact)> {
+        newest_named(self.streams(), name)
+    }
+
+    /// As [`Catalogue::stream_named`], among the streams of one ring.
+    #[must_use]
+    pub fn stream_of(&self, ring: RingNumber, name: &str) -> Option<(StreamKey, &StreamFact)> {
+        newest_named(self.streams().filter(|(stream, _)| stream.ring == ring), name)
     }
 
     /// A clip in any state that is not gone; a growing one is not closed and not here.
     #[must_use]
-    pub fn clip(&self, id: ClipId) -> Option<&Clip> {
-        self.clips.get(&id)
+    pub fn clip(&self, key: ClipKey) -> Option<&Clip> {
+        self.clips.get(&key)
     }
 
-    /// All clips in the order of their ids: the order in which they were begun.
+    /// All clips in the order of their keys: those of a ring in the order in which they were begun.
     pub fn clips(&self) -> impl DoubleEndedIterator<Item = &Clip> {
         self.clips.values()
     }
 
-    /// Clips with ids behind `id`, in order: goes on where a page of a listing ended.
-    pub fn clips_behind(&self, id: ClipId) -> impl DoubleEndedIterator<Item = &Clip> {
+    /// Clips with keys behind `key`, in order: goes on where a page of a listing ended.
+    pub fn clips_behind(&self, key: ClipKey) -> impl DoubleEndedIterator<Item = &Clip> {
         use std::ops::Bound::{Excluded, Unbounded};
-        self.clips.range((Excluded(id), Unbounded)).map(|(_, clip)| clip)
+        self.clips.range((Excluded(key), Unbounded)).map(|(_, clip)| clip)
     }
 
-    /// Clips with ids before `id`, in order.
-    pub fn clips_before(&self, id: ClipId) -> impl DoubleEndedIterator<Item = &Clip> {
-        self.clips.range(..id).map(|(_, clip)| clip)
+    /// Clips with keys before `key`, in order.
+    pub fn clips_before(&self, key: ClipKey) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.clips.range(..key).map(|(_, clip)| clip)
     }
 
-    /// Clips that are kept, expiring or being purged, in the order of their ids: what `.kept` and
+    /// Clips that are kept, expiring or being purged, in the order of their keys: what `.kept` and
     /// `.trash` show, and what deadlines have to be watched for.
     pub fn clips_marked(&self) -> impl DoubleEndedIterator<Item = &Clip> {
-        self.marked.iter().filter_map(|id| self.clips.get(id))
+        self.marked.iter().filter_map(|key| self.clips.get(key))
     }
 
     /// Clips of a stream in any state, in the order of their starts.
-    pub fn clips_of(&self, stream: StreamNumber) -> impl DoubleEndedIterator<Item = &Clip> {
+    pub fn clips_of(&self, stream: StreamKey) -> impl DoubleEndedIterator<Item = &Clip> {
         self.by_start
             .range(first_of(stream, WallTime(i64::MIN))..=last_of(stream))
-            .filter_map(|(_, _, id)| self.clips.get(id))
+            .filter_map(|(_, _, key)| self.clips.get(key))
     }
 
     /// Clips of a stream in any state that begin in `starts`, in the order of their starts.
     pub fn clips_starting(
         &self,
-        stream: StreamNumber,
+        stream: StreamKey,
         starts: Range<WallTime>,
     ) -> impl DoubleEndedIterator<Item = &Clip> {
         // An empty range from its end is what a range that ends before it begins stands for.
         let from = first_of(stream, starts.start.min(starts.end));
         self.by_start
             .range(from..first_of(stream, starts.end))
-            .filter_map(|(_, _, id)| self.clips.get(id))
+            .filter_map(|(_, _, key)| self.clips.get(key))
     }
 
     /// Clips of a stream in any state of which some part lies in `times`, in the order of their
     /// starts.
     pub fn clips_overlapping(
         &self,
-        stream: StreamNumber,
+        stream: StreamKey,
         times: Range<WallTime>,
     ) -> impl DoubleEndedIterator<Item = &Clip> {
         let length_max = self.totals.get(&stream).map_or(0, |totals| totals.clip_length_max);
@@ -253,7 +269,7 @@ impl Catalogue {
 
     /// Sums over the clips of a stream; zeros for one that has none.
     #[must_use]
-    pub fn totals(&self, stream: StreamNumber) -> StreamTotals {
+    pub fn totals(&self, stream: StreamKey) -> StreamTotals {
         let mut totals = self.totals.get(&stream).cloned().unwrap_or_default();
         totals.oldest = self.clips_of(stream).find(|clip| clip.listed()).map(|c| c.fact.start);
         totals.newest = self.clips_of(stream).rfind(|clip| clip.listed()).map(|c| c.fact.end);
@@ -267,12 +283,32 @@ impl Catalogue {
     }
 }
 
-fn first_of(stream: StreamNumber, start: WallTime) -> (StreamNumber, WallTime, ClipId) {
-    (stream, start, ClipId(Sequence(0)))
+fn newest_named<'a>(
+    streams: impl Iterator<Item = (StreamKey, &'a StreamFact)>,
+    name: &str,
+) -> Option<(StreamKey, &'a StreamFact)> {
+    streams
+        .filter(|(_, fact)| fact.name() == name)
+        .max_by_key(|(stream, fact)| (fact.removed.is_none(), *stream))
 }
 
-fn last_of(stream: StreamNumber) -> (StreamNumber, WallTime, ClipId) {
-    (stream, WallTime(i64::MAX), ClipId(Sequence(u64::MAX)))
+/// What a clip of a ring is called among those of all rings.
+///
+/// # Errors
+/// Where no ring gives out such an id.
+pub fn clip_key(ring: RingNumber, clip: ClipId) -> Result<ClipKey, Malformed> {
+    ClipKey::new(ring, clip).ok_or_else(|| {
+        let reason = format!("{clip} is no id that a ring gives out");
+        Malformed { what: "clip", at: 0, reason }
+    })
+}
+
+fn first_of(stream: StreamKey, start: WallTime) -> (StreamKey, WallTime, ClipKey) {
+    (stream, start, ClipKey::MIN)
+}
+
+fn last_of(stream: StreamKey) -> (StreamKey, WallTime, ClipKey) {
+    (stream, WallTime(i64::MAX), ClipKey::MAX)
 }
 
 #[cfg(test)]
@@ -282,12 +318,22 @@ mod tests {
     use super::*;
     use crate::ring::Reason;
     use crate::segment::{ClockQuality, EndReason, NameForm, StreamName};
-    use crate::units::SessionNumber;
+    use crate::units::{Sequence, SessionNumber, StreamNumber};
 
     const SECOND: i64 = 1_000_000_000;
 
+    const RING: RingNumber = RingNumber(3);
+
     fn id(counter: u64) -> ClipId {
         ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    fn key(counter: u64) -> ClipKey {
+        clip_key(RING, id(counter)).expect("a sound id")
+    }
+
+    fn on_ring(stream: u32) -> StreamKey {
+        StreamKey { ring: RING, stream: StreamNumber(stream) }
     }
 
     fn fact(start: i64, length: i64, name_form: NameForm) -> ClipFact {
@@ -331,7 +377,7 @@ mod tests {
     }
 
     fn apply(catalogue: &mut Catalogue, news: &News) -> Change {
-        catalogue.apply(news).expect("well-formed news")
+        catalogue.apply(RING, news).expect("well-formed news")
     }
 
     #[test]
@@ -345,20 +391,56 @@ mod tests {
             News::StreamSet { stream, fact: garbage },
         ];
         for piece in &news {
-            catalogue.apply(piece).expect_err("garbage");
+            catalogue.apply(RING, piece).expect_err("garbage");
         }
         assert_eq!(catalogue.clip_count(), 0);
         assert_eq!(catalogue.streams().count(), 0);
     }
 
     #[test]
+    fn what_two_rings_call_alike_is_told_apart() {
+        let mut catalogue = Catalogue::new();
+        let (first, second) = (RingNumber(0), RingNumber(1));
+        let news = closed(1, 1, &fact(5 * SECOND, SECOND, NameForm::Seconds));
+        for (ring, camera) in [(first, "front"), (second, "back")] {
+            catalogue.apply(ring, &stream_set(1, &[(camera, 0)], false)).expect("a stream");
+            catalogue.apply(ring, &news).expect("a clip");
+        }
+        let cameras: Vec<_> = catalogue.clips().map(|clip| catalogue.camera_of(clip)).collect();
+        assert_eq!(cameras, ["front", "back"]);
+        let back = catalogue.stream_named("back").expect("known").0;
+        assert_eq!(back, StreamKey { ring: second, stream: StreamNumber(1) });
+        assert_eq!(catalogue.totals(back).clips, 1);
+        let gone = News::ClipGone { clip: id(1), reason: Reason::Evicted };
+        catalogue.apply(first, &gone).expect("an id");
+        let left: Vec<_> = catalogue.clips().map(|clip| clip.key.ring()).collect();
+        assert_eq!((left, catalogue.totals(back).clips), (vec![second], 1));
+    }
+
+    #[test]
+    fn an_id_that_no_ring_gives_out_is_named_and_changes_nothing() {
+        let mut catalogue = Catalogue::new();
+        let clip = ClipId(Sequence(1 << 62));
+        let fact = fact(0, SECOND, NameForm::Seconds).encode().into();
+        let (stream, used, reason) = (StreamNumber(1), ByteCount(1), Reason::Deleted);
+        for news in [
+            News::ClipClosed { clip, stream, fact, used },
+            News::StateSet { clip, state: ClipState::Closed },
+            News::ClipGone { clip, reason },
+        ] {
+            catalogue.apply(RING, &news).expect_err("no id");
+        }
+        assert_eq!(catalogue.clip_count(), 0);
+    }
+
+    #[test]
     fn a_clip_is_listed_hidden_restored_and_gone() {
         let mut catalogue = Catalogue::new();
         let seconds = fact(5 * SECOND, SECOND, NameForm::Seconds);
-        assert_eq!(apply(&mut catalogue, &closed(1, 1, &seconds)), Change::Listed(id(1)));
+        assert_eq!(apply(&mut catalogue, &closed(1, 1, &seconds)), Change::Listed(key(1)));
         let mut set = |state| {
             let change = apply(&mut catalogue, &News::StateSet { clip: id(1), state });
-            let totals = catalogue.totals(StreamNumber(1));
+            let totals = catalogue.totals(on_ring(1));
             (change, totals.clips, totals.hidden_clips, totals.oldest)
         };
         let begin = Some(WallTime(5 * SECOND));
@@ -366,17 +448,17 @@ mod tests {
         let reason = Reason::Deleted;
         let kept = ClipState::Kept { until: None };
         let expiring = ClipState::Expiring { until, reason };
-        assert_eq!(set(kept), (Change::Restated(id(1)), 1, 0, begin));
+        assert_eq!(set(kept), (Change::Restated(key(1)), 1, 0, begin));
         assert_eq!(set(kept), (Change::Nothing, 1, 0, begin));
-        assert_eq!(set(expiring), (Change::Hidden(id(1)), 0, 1, None));
-        assert_eq!(set(ClipState::Closed), (Change::Restored(id(1)), 1, 0, begin));
-        assert_eq!(set(expiring), (Change::Hidden(id(1)), 0, 1, None));
-        assert_eq!(set(ClipState::Purging { reason }), (Change::Restated(id(1)), 0, 1, None));
+        assert_eq!(set(expiring), (Change::Hidden(key(1)), 0, 1, None));
+        assert_eq!(set(ClipState::Closed), (Change::Restored(key(1)), 1, 0, begin));
+        assert_eq!(set(expiring), (Change::Hidden(key(1)), 0, 1, None));
+        assert_eq!(set(ClipState::Purging { reason }), (Change::Restated(key(1)), 0, 1, None));
         let gone = News::ClipGone { clip: id(1), reason };
         assert!(matches!(apply(&mut catalogue, &gone), Change::Gone(clip) if !clip.listed()));
         assert_eq!(apply(&mut catalogue, &gone), Change::Nothing);
         assert_eq!(
-            catalogue.totals(StreamNumber(1)),
+            catalogue.totals(on_ring(1)),
             StreamTotals { clip_length_max: SECOND, ..StreamTotals::default() }
         );
     }
@@ -387,7 +469,7 @@ mod tests {
         apply(&mut catalogue, &stream_set(1, &[("front", 0)], false));
         apply(&mut catalogue, &stream_set(2, &[("front", 0), ("back", 9)], false));
         apply(&mut catalogue, &stream_set(3, &[("front", 0)], true));
-        let number = |name| catalogue.stream_named(name).map(|(number, _)| number.0);
+        let number = |name| catalogue.stream_named(name).map(|(key, _)| key.stream.0);
         assert_eq!(number("front"), Some(1));
         assert_eq!(number("back"), Some(2));
         assert_eq!(number("side"), None);
@@ -396,9 +478,9 @@ mod tests {
     #[test]
     fn two_clips_sealed_before_one_flush_have_different_names() {
         let mut catalogue = Catalogue::new();
-        let stream = StreamNumber(1);
+        let stream = on_ring(1);
         let mut settle =
-            |counter, start| catalogue.settle_name(id(counter), stream, WallTime(start));
+            |counter, start| catalogue.settle_name(key(counter), stream, WallTime(start));
         assert_eq!(settle(1, 100), NameForm::Seconds);
         assert_eq!(settle(2, 200), NameForm::Milliseconds);
         assert_eq!(settle(3, 300), NameForm::Numbered(2));
@@ -409,8 +491,8 @@ mod tests {
         assert_eq!(settle(4, 400), NameForm::Numbered(3), "asking again gives the same");
         let second = fact(200, SECOND, NameForm::Milliseconds);
         apply(&mut catalogue, &closed(2, 1, &second));
-        catalogue.forget_name(id(1));
-        assert_eq!(catalogue.settle_name(id(8), stream, WallTime(900)), NameForm::Seconds);
+        catalogue.forget_name(key(1));
+        assert_eq!(catalogue.settle_name(key(8), stream, WallTime(900)), NameForm::Seconds);
     }
 
     #[test]
@@ -420,7 +502,7 @@ mod tests {
         apply(&mut catalogue, &stream_set(2, &[("front", 9 * SECOND)], false));
         apply(&mut catalogue, &closed(1, 1, &fact(SECOND, SECOND, NameForm::Seconds)));
         // The clock went back: the second stream records under the first one's name and time.
-        let form = catalogue.settle_name(id(2), StreamNumber(2), WallTime(SECOND + 1));
+        let form = catalogue.settle_name(key(2), on_ring(2), WallTime(SECOND + 1));
         assert_eq!(form, NameForm::Milliseconds);
     }
 
@@ -438,14 +520,14 @@ mod tests {
             tracks: Vec::new(),
             entries: Vec::new(),
         };
-        let stream = StreamNumber(1);
-        catalogue.resume(id(1), stream, growth.clone());
-        catalogue.resume(id(2), stream, growth.clone());
-        catalogue.resume(id(3), StreamNumber(2), growth.clone());
-        assert_eq!(catalogue.growing_of(stream), Some((id(2), &growth)));
-        assert_eq!(catalogue.end_growing(id(2)), Some((stream, growth.clone())));
-        assert_eq!(catalogue.growing_of(stream), Some((id(1), &growth)));
-        assert_eq!(catalogue.growing(id(2)), None);
+        let stream = on_ring(1);
+        catalogue.resume(key(1), stream, growth.clone());
+        catalogue.resume(key(2), stream, growth.clone());
+        catalogue.resume(key(3), on_ring(2), growth.clone());
+        assert_eq!(catalogue.growing_of(stream), Some((key(2), &growth)));
+        assert_eq!(catalogue.end_growing(key(2)), Some((stream, growth.clone())));
+        assert_eq!(catalogue.growing_of(stream), Some((key(1), &growth)));
+        assert_eq!(catalogue.growing(key(2)), None);
         apply(&mut catalogue, &closed(1, 1, &fact(5, 5, NameForm::Seconds)));
         assert_eq!(catalogue.growing_of(stream), None);
     }
@@ -454,7 +536,7 @@ mod tests {
     fn ranges_that_end_before_they_begin_are_empty() {
         let mut catalogue = Catalogue::new();
         apply(&mut catalogue, &closed(1, 1, &fact(5, 5, NameForm::Seconds)));
-        let stream = StreamNumber(1);
+        let stream = on_ring(1);
         let back = Range { start: WallTime(10), end: WallTime(0) };
         assert_eq!(catalogue.clips_starting(stream, back.clone()).count(), 0);
         assert_eq!(catalogue.clips_overlapping(stream, back).count(), 0);
@@ -488,18 +570,19 @@ mod tests {
     fn apply_naively(model: &mut Vec<Clip>, news: &News) {
         match news {
             News::ClipClosed { clip, stream, fact, used } => {
-                model.retain(|other| other.id != *clip);
+                model.retain(|other| other.id() != *clip);
                 let fact = Arc::new(ClipFact::decode(fact).expect("well-formed"));
-                let (id, stream, used) = (*clip, *stream, *used);
-                model.push(Clip { id, stream, state: ClipState::Closed, used, fact });
+                let key = clip_key(RING, *clip).expect("a sound id");
+                let (stream, used) = (on_ring(stream.0), *used);
+                model.push(Clip { key, stream, state: ClipState::Closed, used, fact });
             }
             News::StateSet { clip, state } => {
-                model.iter_mut().filter(|c| c.id == *clip).for_each(|c| c.state = *state);
+                model.iter_mut().filter(|c| c.id() == *clip).for_each(|c| c.state = *state);
             }
-            News::ClipGone { clip, .. } => model.retain(|other| other.id != *clip),
+            News::ClipGone { clip, .. } => model.retain(|other| other.id() != *clip),
             News::StreamSet { .. } | News::Grown { .. } => {}
         }
-        model.sort_by_key(|clip| (clip.fact.start, clip.id));
+        model.sort_by_key(|clip| (clip.fact.start, clip.key));
     }
 
     proptest! {
@@ -515,12 +598,12 @@ mod tests {
                 apply_naively(&mut model, piece);
             }
             let mut by_id: Vec<&Clip> = model.iter().collect();
-            by_id.sort_by_key(|clip| clip.id);
+            by_id.sort_by_key(|clip| clip.key);
             let marked = by_id.iter().copied().filter(|clip| clip.state != ClipState::Closed);
             prop_assert!(catalogue.clips_marked().eq(marked));
             prop_assert!(catalogue.clips().eq(by_id));
             let times = WallTime(from)..WallTime(from + length);
-            for stream in (0..3).map(StreamNumber) {
+            for stream in (0..3).map(on_ring) {
                 let own = || model.iter().filter(move |clip| clip.stream == stream);
                 prop_assert!(catalogue.clips_of(stream).eq(own()));
                 let starting = own().filter(|clip| times.contains(&clip.fact.start));
@@ -545,11 +628,11 @@ mod tests {
             starts in prop::collection::vec((0..3_i64, 0..3_i64, any::<bool>()), 1..40)
         ) {
             let mut catalogue = Catalogue::new();
-            let stream = StreamNumber(1);
+            let stream = on_ring(1);
             for (counter, (second, millisecond, gone)) in starts.iter().enumerate() {
                 let counter = counter as u64;
                 let start = second * SECOND + millisecond * 1_000_000;
-                let form = catalogue.settle_name(id(counter), stream, WallTime(start));
+                let form = catalogue.settle_name(key(counter), stream, WallTime(start));
                 apply(&mut catalogue, &closed(counter, 1, &fact(start, SECOND, form)));
                 if *gone {
                     let clip = id(counter / 2);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Catalogue;
 use crate::segment::NameForm;
-use crate::units::{ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
+use crate::units::{ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
 
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// A name that was given to a clip which is not closed yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SettledName {
-    stream: StreamNumber,
+    stream: StreamKey,
     start: WallTime,
     form: NameForm,
 }
@@ -24,7 +24,7 @@ impl Catalogue {
     /// The name is taken from now on, although the clip is listed only when its fact is durable:
     /// two clips that are sealed before one flush must not be given the same one. Asking again for
     /// the same clip settles its name anew.
-    pub fn settle_name(&mut self, clip: ClipId, stream: StreamNumber, start: WallTime) -> NameForm {
+    pub fn settle_name(&mut self, clip: ClipKey, stream: StreamKey, start: WallTime) -> NameForm {
         self.settled.remove(&clip);
         let form = free_form(start, &self.names_in_second(clip, stream, start));
         self.settled.insert(clip, SettledName { stream, start, form });
@@ -32,21 +32,21 @@ impl Catalogue {
     }
 
     /// Gives back the name of a clip that was settled but will not be closed.
-    pub fn forget_name(&mut self, clip: ClipId) {
+    pub fn forget_name(&mut self, clip: ClipKey) {
         self.settled.remove(&clip);
     }
 
     fn names_in_second(
         &self,
-        asking: ClipId,
-        stream: StreamNumber,
+        asking: ClipKey,
+        stream: StreamKey,
         start: WallTime,
     ) -> Vec<(WallTime, NameForm)> {
         let second = start.plus_nanos(-start.0.rem_euclid(NANOS_PER_SECOND));
         let times = second..second.plus_nanos(NANOS_PER_SECOND);
         let mut names = Vec::new();
         for stream in self.namesakes(stream, start) {
-            let clips = self.clips_starting(stream, times.clone()).filter(|c| c.id != asking);
+            let clips = self.clips_starting(stream, times.clone()).filter(|c| c.key != asking);
             names.extend(clips.map(|clip| (clip.fact.start, clip.fact.name_form)));
             let settled = self.settled.values();
             let settled = settled.filter(|s| s.stream == stream && times.contains(&s.start));
@@ -57,7 +57,7 @@ impl Catalogue {
 
     /// The streams that share a directory at `time`: a camera's name may have been another's
     /// before, and a clock that went back brings the two together.
-    fn namesakes(&self, stream: StreamNumber, time: WallTime) -> Vec<StreamNumber> {
+    fn namesakes(&self, stream: StreamKey, time: WallTime) -> Vec<StreamKey> {
         let name = self.stream(stream).map(|fact| fact.name_at(time));
         let same = |fact: &crate::segment::StreamFact| Some(fact.name_at(time)) == name;
         let others = self.streams().filter(|(other, fact)| *other != stream && same(fact));
@@ -84,5 +84,5 @@ fn free_form(start: WallTime, taken: &[(WallTime, NameForm)]) -> NameForm {
     }
 }
 
-/// Clips whose names are settled, by id.
-pub(super) type SettledNames = BTreeMap<ClipId, SettledName>;
+/// Clips whose names are settled, by key.
+pub(super) type SettledNames = BTreeMap<ClipKey, SettledName>;

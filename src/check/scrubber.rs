@@ -12,7 +12,7 @@ use super::pass::Schedule;
 use crate::archive::Archive;
 use crate::clock::{Clock, Stopwatch};
 use crate::ring::{Fault, HeldExtent, Writer};
-use crate::units::{BlockNumber, ByteCount, ClipId, WallTime};
+use crate::units::{BlockNumber, ByteCount, ClipId, ClipKey, WallTime};
 
 /// Read at once, in bytes: a spinning disk is back with the others after a few milliseconds.
 const STRIDE: ByteCount = ByteCount(256 << 10);
@@ -301,12 +301,8 @@ impl Passes {
     /// Whose a clip is and when it was taken; `None` where it is gone.
     fn clip(&self, clip: ClipId) -> Option<(String, Span)> {
         let catalogue = self.archive.catalogue();
-        let clip = catalogue.clip(clip)?;
-        let camera = catalogue.stream(clip.stream).map_or_else(
-            || format!("stream-{}", clip.stream),
-            |stream| stream.name_at(clip.fact.start).to_owned(),
-        );
-        Some((camera, (clip.fact.start, clip.fact.end)))
+        let clip = catalogue.clip(ClipKey::new(self.archive.number(), clip)?)?;
+        Some((catalogue.camera_of(clip), (clip.fact.start, clip.fact.end)))
     }
 }
 

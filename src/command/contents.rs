@@ -3,35 +3,39 @@
 use std::path::Path;
 
 use super::CommandError;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, clip_key};
 use crate::ring::{Inspection, News, RingError};
 use crate::segment::Growth;
+use crate::units::{RingNumber, StreamKey};
 
 /// The catalogue of a ring that is not open, growing clips included. What can't be understood is
 /// logged and left out.
 pub(super) fn catalogue_of(inspection: &Inspection<'_>) -> Catalogue {
     let mut catalogue = Catalogue::new();
+    let ring = inspection.superblock.ring_number;
     for (stream, fact) in inspection.streams() {
-        tell(&mut catalogue, &News::StreamSet { stream, fact: fact.into() });
+        tell(&mut catalogue, ring, &News::StreamSet { stream, fact: fact.into() });
     }
     for (clip, record) in inspection.clips() {
         let stream = record.stream;
         let Some(state) = record.state else {
-            match Growth::decode(&record.fact) {
-                Ok(growth) => catalogue.resume(clip, stream, growth),
+            let sums =
+                clip_key(ring, clip).and_then(|key| Ok((key, Growth::decode(&record.fact)?)));
+            match sums {
+                Ok((key, growth)) => catalogue.resume(key, StreamKey { ring, stream }, growth),
                 Err(error) => log::warn!("clip {clip}: {error}"),
             }
             continue;
         };
         let (fact, used) = (record.fact.clone(), record.used());
-        tell(&mut catalogue, &News::ClipClosed { clip, stream, fact, used });
-        tell(&mut catalogue, &News::StateSet { clip, state });
+        tell(&mut catalogue, ring, &News::ClipClosed { clip, stream, fact, used });
+        tell(&mut catalogue, ring, &News::StateSet { clip, state });
     }
     catalogue
 }
 
-fn tell(catalogue: &mut Catalogue, news: &News) {
-    if let Err(error) = catalogue.apply(news) {
+fn tell(catalogue: &mut Catalogue, ring: RingNumber, news: &News) {
+    if let Err(error) = catalogue.apply(ring, news) {
         log::warn!("a fact that can't be understood: {error}");
     }
 }

@@ -19,8 +19,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::{Access, Device, FileDevice, OpenError};
 use crate::import::Footage;
-use crate::ring::{Ring, Settings, Writer};
-use crate::units::{ByteCount, Counted, StreamNumber, WallTime};
+use crate::ring::{self, Ring, Settings, Writer};
+use crate::units::{ByteCount, Counted, RingNumber, StreamKey, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 use store::Store;
 
@@ -171,11 +171,16 @@ impl Opened {
         })?;
         let device: Arc<dyn Device> = Arc::new(device);
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let scribe = Box::new(Scribe::new(catalogue.clone(), Box::new(Nobody)));
+        let (superblock, _) = ring::read_superblock(&*device).map_err(of_ring(path))?;
+        let scribe = Scribe::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody));
         let settings = Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
-        let (ring, writer, _) =
-            Ring::open(device, clock.clone(), &settings, scribe).map_err(of_ring(path))?;
+        let (ring, writer, _) = Ring::open(device, clock.clone(), &settings, Box::new(scribe))
+            .map_err(of_ring(path))?;
         Ok(Opened { ring, writer, catalogue })
+    }
+
+    fn ring_number(&self) -> RingNumber {
+        self.ring.superblock().ring_number
     }
 
     fn take_all(
@@ -225,7 +230,7 @@ impl Opened {
         let now = clock.read().wall;
         let enrolment = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            enrol(&catalogue, &request.camera, retain, now, uuid)
+            enrol(&catalogue, self.ring_number(), &request.camera, retain, now, uuid)
         };
         let stream = enrolment.stream.unwrap_or_else(|| self.writer.new_stream());
         if enrolment.changed {
@@ -238,6 +243,7 @@ impl Opened {
 
     fn refuse_overlaps(&self, stream: StreamNumber, files: &[Placed]) -> Result<(), CommandError> {
         let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let stream = StreamKey { ring: self.ring_number(), stream };
         for file in files {
             let inner =
                 file.start.plus_nanos(OVERLAP_NANOS_MAX)..file.end.plus_nanos(-OVERLAP_NANOS_MAX);

@@ -8,7 +8,7 @@ use crate::archive::{Archive, Listener};
 use crate::catalogue::{Catalogue, Change, Clip};
 use crate::mp4;
 use crate::shown::Shown;
-use crate::units::ClipId;
+use crate::units::ClipKey;
 use crate::view::{ListedClip, Place};
 
 /// Keeps what is shown in step with the catalogue.
@@ -27,7 +27,7 @@ impl Listener for TreeKeeper {
             Change::Listed(clip) => {
                 self.list(*clip, "closed");
                 if let Some(archive) = self.archive.get() {
-                    archive.keep_contents(*clip);
+                    archive.keep_contents(clip.clip());
                 }
             }
             Change::Restored(clip) => {
@@ -54,21 +54,21 @@ pub(super) fn tick(ticks: &watch::Sender<u64>) {
 impl TreeKeeper {
     /// Shows a clip among the files, and says in the log `how` it came there, unless this is the
     /// start, when all of them do.
-    fn list(&self, id: ClipId, how: &str) {
+    fn list(&self, key: ClipKey, how: &str) {
         let found = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            catalogue.clip(id).map(|clip| (clip.fact.clone(), catalogue.camera_of(clip)))
+            catalogue.clip(key).map(|clip| (clip.fact.clone(), catalogue.camera_of(clip)))
         };
         let Some((fact, camera)) = found else { return };
         let size = match mp4::size(&fact) {
             Ok(size) => size,
             Err(error) => {
-                log::error!("clip {id} of {camera} can't be shown: {error}");
+                log::error!("clip {key} of {camera} can't be shown: {error}");
                 return;
             }
         };
         let listed = ListedClip {
-            clip: id,
+            clip: key,
             camera: &camera,
             start: fact.start,
             end: fact.end,
@@ -82,22 +82,22 @@ impl TreeKeeper {
     }
 
     /// Removed clips are in the trash; those that are being purged are nowhere.
-    fn restate(&self, id: ClipId) {
+    fn restate(&self, key: ClipKey) {
         let state = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            catalogue.clip(id).map(|clip| clip.state)
+            catalogue.clip(key).map(|clip| clip.state)
         };
         match state {
-            Some(state) if state.is_in_trash() => self.shown.discard(id),
-            Some(state) if state.is_purging() => self.shown.hide(id),
+            Some(state) if state.is_in_trash() => self.shown.discard(key),
+            Some(state) if state.is_purging() => self.shown.hide(key),
             _ => {}
         }
     }
 
     fn drop_clip(&self, clip: &Clip) {
-        self.shown.drop_clip(clip.id);
+        self.shown.drop_clip(clip.key);
         if let Some(archive) = self.archive.get() {
-            archive.forget(clip.id);
+            archive.forget(clip.id());
         }
     }
 }

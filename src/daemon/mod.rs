@@ -32,7 +32,7 @@ use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::{self, Opening, Ring, RingError, Writer};
 use crate::shown::Shown;
-use crate::units::StreamNumber;
+use crate::units::{StreamKey, StreamNumber};
 use crate::view::{Layout, Tree, clip_boundary_after};
 use listener::TreeKeeper;
 use owner::RingOwner;
@@ -220,7 +220,7 @@ impl Store {
         };
         let settings =
             ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
-        let scribe = Scribe::new(catalogue.clone(), Box::new(keeper));
+        let scribe = Scribe::new(catalogue.clone(), superblock.ring_number, Box::new(keeper));
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
             Ring::open(below, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
@@ -338,11 +338,10 @@ fn start_purge(
     enrolled: &[(String, StreamNumber)],
 ) -> Result<Purger, DaemonError> {
     let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-    let cameras = config
-        .cameras
-        .iter()
-        .zip(enrolled)
-        .map(|(camera, (_, stream))| (*stream, camera.retain.map(nanos)));
+    let ring = store.archive.number();
+    let cameras = config.cameras.iter().zip(enrolled).map(|(camera, (_, stream))| {
+        (StreamKey { ring, stream: *stream }, camera.retain.map(nanos))
+    });
     let settings = purge::Settings {
         every: config.purge.every,
         wipe: config.purge.wipe,

@@ -10,14 +10,15 @@ use crate::units::StreamNumber;
 pub(super) fn enrol_all(config: &Config, store: &Store) -> Vec<(String, StreamNumber)> {
     let now = store.clock.read().wall;
     let names: Vec<&str> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
-    for (stream, fact) in retire(&locked(&store.catalogue), &names, now) {
+    let ring = store.archive.number();
+    for (stream, fact) in retire(&locked(&store.catalogue), ring, &names, now) {
         log::info!("{}: not in the configuration any more; its footage stays", fact.name());
         store.writer.set_stream(stream, fact.encode());
     }
     let enrolled = names.iter().map(|name| {
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(name);
-        let enrolment = enrol(&locked(&store.catalogue), name, retain, now, uuid);
+        let enrolment = enrol(&locked(&store.catalogue), ring, name, retain, now, uuid);
         let stream = enrolment.stream.unwrap_or_else(|| store.writer.new_stream());
         if enrolment.changed {
             store.writer.set_stream(stream, enrolment.fact.encode());

@@ -17,7 +17,7 @@ pub use ring_library::{Complaints, RingLibrary};
 
 pub use crate::archive::Bytes;
 use crate::ring::{Refusal, Usage};
-use crate::units::{ClipId, WallTime};
+use crate::units::{ClipKey, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
 
 /// An extended attribute: its whole name (`user.reelfs.start`), and its value.
@@ -49,7 +49,7 @@ pub trait Footage: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the clip is gone, or its tables can't be read.
-    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError>;
+    fn open_clip(&self, clip: ClipKey) -> Result<Arc<dyn OpenFile>, LibraryError>;
 
     /// What flushes cover of a camera's growing clip, as one playable file that never changes;
     /// `None` where nothing grows. May wait for the device.
@@ -65,7 +65,7 @@ pub trait Footage: Send + Sync + 'static {
     fn usage(&self) -> Usage;
 
     /// The extended attributes of a closed clip; `None` where it is gone. Does not wait.
-    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>>;
+    fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>>;
 
     /// What `.status.json` holds at this moment. Does not wait.
     fn status_json(&self) -> Vec<u8>;
@@ -77,20 +77,20 @@ pub trait Changes: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where it is kept, or gone already, or nothing can be written any more.
-    fn remove(&self, clip: ClipId) -> Result<(), LibraryError>;
+    fn remove(&self, clip: ClipKey) -> Result<(), LibraryError>;
 
     /// Lists a removed clip again: true at once, durable with the next flush. Does not wait.
     ///
     /// # Errors
     /// Where it is gone, or nothing can be written any more.
-    fn restore(&self, clip: ClipId) -> Result<(), LibraryError>;
+    fn restore(&self, clip: ClipKey) -> Result<(), LibraryError>;
 
     /// Gives a removed clip up for good before its deadline: it can be neither read nor restored
     /// from now on. Durable with the next flush. Does not wait.
     ///
     /// # Errors
     /// Where it is kept, or gone already, or nothing can be written any more.
-    fn purge(&self, clip: ClipId) -> Result<(), LibraryError>;
+    fn purge(&self, clip: ClipKey) -> Result<(), LibraryError>;
 
     /// Makes everything durable that has happened so far, and waits for it.
     ///
@@ -112,7 +112,7 @@ pub trait Watcher: Send + Sync + 'static {
     fn clip_moved(&self, moved: &Moved);
 
     /// A clip that left the listing earlier has been purged: its bytes are no longer true.
-    fn clip_purged(&self, clip: ClipId);
+    fn clip_purged(&self, clip: ClipKey);
 
     /// An emptied directory has been dropped.
     fn directory_gone(&self, gone: &GoneDirectory);

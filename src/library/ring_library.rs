@@ -9,7 +9,7 @@ use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
-use crate::units::ClipId;
+use crate::units::{ClipId, ClipKey};
 use crate::view::utc_timestamp;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
@@ -89,21 +89,30 @@ impl RingLibrary {
         }
     }
 
-    fn change_state(&self, clip: ClipId, request: StateRequest) -> Result<(), LibraryError> {
+    /// What the ring calls a clip; one of another ring is none of this library's.
+    fn own(&self, clip: ClipKey) -> Result<ClipId, LibraryError> {
+        let is_own = clip.ring() == self.archive.number();
+        is_own.then(|| clip.clip()).ok_or(LibraryError::Gone)
+    }
+
+    fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
         self.check_present()?;
-        self.writer.change_state(clip, request).map(drop).map_err(|refused| match refused {
-            StateRefused::Gone | StateRefused::Changed => LibraryError::Gone,
-            // What is being purged is gone for everybody else.
-            StateRefused::State(Refusal::Purging) => LibraryError::Gone,
-            StateRefused::State(refusal) => LibraryError::Refused(refusal),
-            StateRefused::QueueFull => LibraryError::Device(refused.to_string()),
-            StateRefused::Closed => LibraryError::Closed,
-        })
+        self.writer.change_state(self.own(clip)?, request).map(drop).map_err(
+            |refused| match refused {
+                StateRefused::Gone | StateRefused::Changed => LibraryError::Gone,
+                // What is being purged is gone for everybody else.
+                StateRefused::State(Refusal::Purging) => LibraryError::Gone,
+                StateRefused::State(refusal) => LibraryError::Refused(refusal),
+                StateRefused::QueueFull => LibraryError::Device(refused.to_string()),
+                StateRefused::Closed => LibraryError::Closed,
+            },
+        )
     }
 }
 
 impl Footage for RingLibrary {
-    fn open_clip(&self, clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
+    fn open_clip(&self, clip: ClipKey) -> Result<Arc<dyn OpenFile>, LibraryError> {
+        let clip = self.own(clip)?;
         let file = self.archive.open_clip(clip).map_err(|error| {
             let error = library_error(&error);
             self.complaints.log(clip, &error);
@@ -128,8 +137,8 @@ impl Footage for RingLibrary {
 
     fn growing_cameras(&self) -> Vec<String> {
         let catalogue = self.archive.catalogue();
-        let growing = |number| catalogue.growing_of(number).is_some();
-        let streams = catalogue.streams().filter(|(number, _)| growing(*number));
+        let own = catalogue.streams().filter(|(stream, _)| stream.ring == self.archive.number());
+        let streams = own.filter(|(stream, _)| catalogue.growing_of(*stream).is_some());
         streams.map(|(_, fact)| fact.name().to_owned()).collect()
     }
 
@@ -137,7 +146,7 @@ impl Footage for RingLibrary {
         self.archive.ring().usage()
     }
 
-    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
+    fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
         let mut attributes = attributes(&catalogue.camera_of(clip), &clip.fact);
@@ -156,16 +165,16 @@ impl Footage for RingLibrary {
 }
 
 impl Changes for RingLibrary {
-    fn remove(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn remove(&self, clip: ClipKey) -> Result<(), LibraryError> {
         let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
         self.change_state(clip, StateRequest::Remove { until })
     }
 
-    fn restore(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn restore(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.change_state(clip, StateRequest::Restore)
     }
 
-    fn purge(&self, clip: ClipId) -> Result<(), LibraryError> {
+    fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.change_state(clip, StateRequest::Purge)
     }
 

@@ -10,7 +10,7 @@ use super::errno;
 use super::handles::{Content, Handle};
 use crate::library::{Attribute, Library, LibraryError, OpenFile};
 use crate::shown::Shown;
-use crate::units::ClipId;
+use crate::units::ClipKey;
 use crate::view::{Inode, Node, NodeKind};
 
 /// See the [module](self).
@@ -26,7 +26,7 @@ impl Clips {
     }
 
     /// The clip that is called `name`.
-    pub(super) fn clip_named(&self, parent: Inode, name: &str) -> Result<ClipId, Errno> {
+    pub(super) fn clip_named(&self, parent: Inode, name: &str) -> Result<ClipKey, Errno> {
         let node = self.shown.tree().lookup(parent.word(), name);
         match node.ok_or(Errno::ENOENT)?.kind {
             NodeKind::Clip { clip, .. } => Ok(clip),
@@ -97,7 +97,7 @@ impl Directory for Clips {
 /// A file whose size is the one that is listed.
 fn open_clip(
     library: &dyn Library,
-    clip: ClipId,
+    clip: ClipKey,
     size: u64,
 ) -> Result<Arc<dyn OpenFile>, LibraryError> {
     let file = library.open_clip(clip)?;
@@ -108,7 +108,7 @@ fn open_clip(
 }
 
 /// A clip can't be removed.
-pub(super) fn not_removed(clip: ClipId, error: &LibraryError) -> Errno {
+pub(super) fn not_removed(clip: ClipKey, error: &LibraryError) -> Errno {
     log_failure("remove", &format!("clip {clip}"), error);
     errno::of_change(error)
 }

@@ -11,7 +11,7 @@ use fuser::INodeNo;
 
 use super::lock;
 use crate::library::Watcher;
-use crate::units::ClipId;
+use crate::units::ClipKey;
 use crate::view::{GoneDirectory, Inode, Moved, Place};
 
 /// How many names may wait to be forgotten, at about 100 bytes each. What comes on top is told by
@@ -83,7 +83,7 @@ impl Watcher for Notifier {
 
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
-    fn clip_purged(&self, clip: ClipId) {
+    fn clip_purged(&self, clip: ClipKey) {
         self.tell(|waiting| {
             waiting.contents.insert(Inode::Clip(clip).word());
         });
@@ -183,10 +183,10 @@ fn log_failure(told: io::Result<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Sequence;
 
     fn place(clip: u64) -> Place {
-        Place { clip: ClipId(Sequence(clip)), parent: 1 << 63, name: format!("{clip}.mp4") }
+        let key = ClipKey::from_number(1 << 40 | clip).expect("a clip's number");
+        Place { clip: key, parent: 1 << 63, name: format!("{clip}.mp4") }
     }
 
     #[test]

@@ -21,10 +21,10 @@ use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile,
 use crate::ring::Usage;
 use crate::segment::NameForm;
 use crate::shown::Shown;
-use crate::units::{ByteCount, ClipId, Sequence, WallTime};
+use crate::units::{ByteCount, ClipKey, WallTime};
 use crate::view::{Inode, Layout, ListedClip, NOW_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree};
 
-const CLIP: ClipId = ClipId(Sequence(100));
+const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 const CLIP_BYTES: u64 = 1000;
 const CLIP_NAME: &str = "00-00-00.mp4";
 const STATUS: &[u8] = b"{}\n";
@@ -52,7 +52,7 @@ impl OpenFile for Zeros {
 }
 
 impl Footage for Scripted {
-    fn open_clip(&self, _clip: ClipId) -> Result<Arc<dyn OpenFile>, LibraryError> {
+    fn open_clip(&self, _clip: ClipKey) -> Result<Arc<dyn OpenFile>, LibraryError> {
         let bytes = (*self.clip_bytes.lock().expect("no panic")).ok_or(LibraryError::Gone)?;
         Ok(Arc::new(Zeros(bytes)))
     }
@@ -72,7 +72,7 @@ impl Footage for Scripted {
         let none = ByteCount(0);
         Usage { size: none, used: none, expiring: none, free: none, bad_blocks: 0 }
     }
-    fn attributes(&self, clip: ClipId) -> Option<Vec<Attribute>> {
+    fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         (clip == CLIP).then(|| vec![("user.reelfs.frames", "7".to_owned())])
     }
     fn status_json(&self) -> Vec<u8> {
@@ -88,13 +88,13 @@ impl Scripted {
 }
 
 impl Changes for Scripted {
-    fn remove(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn remove(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.ask("remove")
     }
-    fn restore(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn restore(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.ask("restore")
     }
-    fn purge(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn purge(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.ask("purge")
     }
     fn sync(&self) -> Result<(), LibraryError> {

@@ -11,7 +11,7 @@ use super::errno;
 use super::handles::Handle;
 use super::notifier::Notifier;
 use crate::library::Attribute;
-use crate::units::ClipId;
+use crate::units::ClipKey;
 use crate::view::{Inode, Node, NodeKind};
 
 /// See the [module](self). It reads as any directory of clips does; what differs is what becomes of
@@ -28,7 +28,7 @@ impl Trash {
         &self,
         (parent, name): (Inode, &str),
         (new_parent, new_name): (Inode, &str),
-    ) -> Result<(Node, Vec<ClipId>), Errno> {
+    ) -> Result<(Node, Vec<ClipKey>), Errno> {
         let tree = self.clips.shown.tree();
         let is_home =
             new_parent == Inode::Root || tree.home_of(parent.word()) == Some(new_parent.word());
@@ -43,7 +43,7 @@ impl Trash {
         Ok((node, clips))
     }
 
-    fn restore(&self, clip: ClipId) -> Result<(), Errno> {
+    fn restore(&self, clip: ClipKey) -> Result<(), Errno> {
         self.clips.shown.restore(clip, &*self.clips.library).map_err(|error| {
             log_failure("restore", &format!("clip {clip}"), &error);
             errno::of_change(&error)

@@ -16,7 +16,7 @@ use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, Doubt, KnownTime, Stopwatch};
 use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
 use crate::ring::{ClipState, Reason, RingError, StateRequest, Writer};
-use crate::units::{ByteCount, ClipId, NANOS_PER_SECOND, StreamNumber, WallTime};
+use crate::units::{ByteCount, ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
 use account::Account;
 
 /// Rest between two clips: leaves the disk to readers and recorders.
@@ -276,7 +276,7 @@ impl<C: Carrier> Passes<C> {
     /// first: the ring makes the marks durable together, where one after the other each would wait
     /// for a flush.
     fn carry_out(&self, due: &[Due], wipe: bool) -> bool {
-        let mut accounts: BTreeMap<StreamNumber, Account> = BTreeMap::new();
+        let mut accounts: BTreeMap<StreamKey, Account> = BTreeMap::new();
         let mut failures = Vec::new();
         let marked: Vec<(Due, Reason)> = due.iter().filter_map(|due| self.mark(due)).collect();
         let mut complete = true;
@@ -286,7 +286,7 @@ impl<C: Carrier> Passes<C> {
                 break;
             }
             let began = Stopwatch::start();
-            let outcome = self.carrier.free(due.clip, wipe);
+            let outcome = self.carrier.free(due.clip.clip(), wipe);
             let account = accounts.entry(due.stream).or_default();
             account.took += began.elapsed();
             match outcome {
@@ -308,7 +308,7 @@ impl<C: Carrier> Passes<C> {
         complete && self.note_failures(&failures)
     }
 
-    fn log(&self, accounts: &BTreeMap<StreamNumber, Account>) {
+    fn log(&self, accounts: &BTreeMap<StreamKey, Account>) {
         for (stream, account) in accounts {
             let name = self.catalogue().stream(*stream).map(|fact| fact.name().to_owned());
             account.log(&name.unwrap_or_else(|| format!("stream {stream}")));
@@ -316,7 +316,7 @@ impl<C: Carrier> Passes<C> {
     }
 
     /// Counts failures and logs them in one line; `true` where there was none.
-    fn note_failures(&self, failures: &[(ClipId, RingError)]) -> bool {
+    fn note_failures(&self, failures: &[(ClipKey, RingError)]) -> bool {
         let Some((clip, error)) = failures.first() else { return true };
         self.shared.state().counters.failures += failures.len() as u64;
         log::warn!(
@@ -336,12 +336,13 @@ impl<C: Carrier> Passes<C> {
         }
         match due.action {
             Action::Release => {
-                self.carrier.change_state(due.clip, due.state, StateRequest::Release);
+                self.carrier.change_state(due.clip.clip(), due.state, StateRequest::Release);
                 None
             }
             Action::Purge(reason) => {
+                let clip = due.clip.clip();
                 let marked = due.state.is_purging()
-                    || self.carrier.change_state(due.clip, due.state, StateRequest::Expire);
+                    || self.carrier.change_state(clip, due.state, StateRequest::Expire);
                 marked.then_some((*due, reason))
             }
         }
@@ -356,13 +357,17 @@ mod tests {
     use crate::clock::Reading;
     use crate::ring::News;
     use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamFact, StreamName};
-    use crate::units::{BootTime, Sequence, SessionNumber};
+    use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber};
 
     const DAY: i64 = 86_400 * NANOS_PER_SECOND;
     const NOW: i64 = 20_000 * DAY;
 
     fn id(counter: u64) -> ClipId {
         ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    fn key(counter: u64) -> ClipKey {
+        ClipKey::new(RingNumber(0), id(counter)).expect("a sound id")
     }
 
     /// A clock that stands where it is put.
@@ -400,7 +405,7 @@ mod tests {
     impl Recorder {
         fn tell(&self, news: &News) {
             let mut catalogue = self.catalogue.try_write().expect("no lock held across a call");
-            catalogue.apply(news).expect("well-formed news");
+            catalogue.apply(RingNumber(0), news).expect("well-formed news");
         }
     }
 
@@ -437,7 +442,7 @@ mod tests {
         let names = vec![StreamName { name: "front-door".into(), since: WallTime(0) }];
         let fact = StreamFact { uuid: [0; 16], names, retain_nanos: None, removed: None };
         let fact = fact.encode().into();
-        catalogue.apply(&News::StreamSet { stream, fact }).expect("a stream");
+        catalogue.apply(RingNumber(0), &News::StreamSet { stream, fact }).expect("a stream");
         for counter in 0..10 {
             let start = WallTime(NOW - (10 - counter as i64) * DAY);
             let fact = ClipFact {
@@ -454,10 +459,10 @@ mod tests {
             };
             let (fact, used) = (fact.encode().into(), ByteCount(4096));
             let closed = News::ClipClosed { clip: id(counter), stream, fact, used };
-            catalogue.apply(&closed).expect("a clip");
+            catalogue.apply(RingNumber(0), &closed).expect("a clip");
         }
         let state = ClipState::Expiring { until: WallTime(NOW - 1), reason: Reason::Deleted };
-        catalogue.apply(&News::StateSet { clip: id(8), state }).expect("a state");
+        catalogue.apply(RingNumber(0), &News::StateSet { clip: id(8), state }).expect("a state");
         let catalogue = Arc::new(RwLock::new(catalogue));
         let purged = Arc::new(Mutex::new(Vec::new()));
         let carrier =
@@ -474,7 +479,8 @@ mod tests {
     }
 
     fn settings(retain_days: i64) -> Settings {
-        let cameras = BTreeMap::from([(StreamNumber(1), Some(retain_days * DAY))]);
+        let stream = StreamKey { ring: RingNumber(0), stream: StreamNumber(1) };
+        let cameras = BTreeMap::from([(stream, Some(retain_days * DAY))]);
         let policy = Policy { retain_default: None, cameras };
         Settings { every: Duration::from_secs(3600), wipe: true, policy }
     }
@@ -525,7 +531,7 @@ mod tests {
         scene.purger.hurry();
         let counters = wait_for_pass(&scene.purger, 2);
         assert_eq!((counters.clips, counters.failures), (5, 2));
-        let state = scene.catalogue.read().expect("the catalogue").clip(id(8)).map(|c| c.state);
+        let state = scene.catalogue.read().expect("the catalogue").clip(key(8)).map(|c| c.state);
         assert_eq!(state, Some(ClipState::Purging { reason: Reason::Deleted }));
     }
 }

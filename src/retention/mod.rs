@@ -14,7 +14,7 @@ use crate::catalogue::{Catalogue, Clip};
 use crate::clock::{Doubt, Verdict};
 use crate::ring::{ClipState, Reason, StateRequest};
 use crate::segment::ClockQuality;
-use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
+use crate::units::{ByteCount, ClipKey, StreamKey, WallTime};
 
 /// Decisions of one pass at most, so that a pass takes the catalogue's lock for milliseconds also
 /// when a `retain` of a year becomes one of a day. The next pass goes on.
@@ -29,7 +29,7 @@ pub struct Policy {
     /// `[purge] retain`, in nanoseconds: for cameras of the configuration that say nothing.
     pub retain_default: Option<i64>,
     /// The streams of the configured cameras, with their own `retain` in nanoseconds.
-    pub cameras: BTreeMap<StreamNumber, Option<i64>>,
+    pub cameras: BTreeMap<StreamKey, Option<i64>>,
 }
 
 impl Policy {
@@ -37,7 +37,7 @@ impl Policy {
     /// and for a stream that has left the configuration the last `retain` known of it. `None`
     /// where it stays until it is evicted.
     #[must_use]
-    pub fn retain(&self, catalogue: &Catalogue, stream: StreamNumber) -> Option<i64> {
+    pub fn retain(&self, catalogue: &Catalogue, stream: StreamKey) -> Option<i64> {
         if self.cameras.is_empty() {
             return None;
         }
@@ -79,9 +79,9 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     /// About which clip.
-    pub clip: ClipId,
+    pub clip: ClipKey,
     /// Whose.
-    pub stream: StreamNumber,
+    pub stream: StreamKey,
     /// The state that it was made in: in another one it does not hold.
     pub state: ClipState,
     /// Space that the clip takes on the device.
@@ -118,7 +118,7 @@ pub fn decide(catalogue: &Catalogue, policy: &Policy, verdict: Verdict) -> Decis
         }
     };
     let deadlines = catalogue.clips_marked().filter_map(|clip| deadline_passed(clip, now));
-    let mut streams: Vec<StreamNumber> = catalogue.streams().map(|(number, _)| number).collect();
+    let mut streams: Vec<StreamKey> = catalogue.streams().map(|(number, _)| number).collect();
     // A configured stream's `retain` holds also where its fact was lost.
     streams.extend(policy.cameras.keys().filter(|number| catalogue.stream(**number).is_none()));
     let aged = streams.into_iter().flat_map(|stream| {
@@ -148,7 +148,7 @@ fn expire(clip: &Clip, why: Why) -> Option<Due> {
 
 fn older_than(
     catalogue: &Catalogue,
-    stream: StreamNumber,
+    stream: StreamKey,
     retain_nanos: i64,
     now: WallTime,
 ) -> impl Iterator<Item = Due> {
@@ -172,12 +172,12 @@ fn recorded_after(catalogue: &Catalogue, clip: &Clip, time: WallTime) -> bool {
     let dated = |other: &&Clip| {
         other.stream == clip.stream && other.fact.quality == ClockQuality::Synchronised
     };
-    let predecessor = catalogue.clips_before(clip.id).rev().take(PREDECESSORS_MAX).find(dated);
+    let predecessor = catalogue.clips_before(clip.key).rev().take(PREDECESSORS_MAX).find(dated);
     predecessor.is_some_and(|predecessor| predecessor.fact.end >= time)
 }
 
 fn due(clip: &Clip, action: Action, why: Why) -> Due {
-    Due { clip: clip.id, stream: clip.stream, state: clip.state, used: clip.used, action, why }
+    Due { clip: clip.key, stream: clip.stream, state: clip.state, used: clip.used, action, why }
 }
 
 #[cfg(test)]
@@ -187,13 +187,23 @@ mod tests {
     use super::*;
     use crate::ring::News;
     use crate::segment::{ClipFact, EndReason, NameForm, StreamFact, StreamName};
-    use crate::units::{Sequence, SessionNumber};
+    use crate::units::{ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
+
+    const RING: RingNumber = RingNumber(0);
 
     const DAY: i64 = 86_400_000_000_000;
     const NOW: i64 = 20_000 * DAY;
 
     fn id(counter: u64) -> ClipId {
         ClipId(Sequence::new(SessionNumber(1), counter))
+    }
+
+    fn key(counter: u64) -> ClipKey {
+        ClipKey::new(RING, id(counter)).expect("a sound id")
+    }
+
+    fn on_ring(stream: u32) -> StreamKey {
+        StreamKey { ring: RING, stream: StreamNumber(stream) }
     }
 
     fn add_clip(to: &mut Catalogue, counter: u64, stream: u32, end: i64, quality: ClockQuality) {
@@ -215,11 +225,11 @@ mod tests {
             fact: fact.encode().into(),
             used: ByteCount(4096),
         };
-        to.apply(&news).expect("a well-formed clip");
+        to.apply(RING, &news).expect("a well-formed clip");
     }
 
     fn set_state(to: &mut Catalogue, counter: u64, state: ClipState) {
-        to.apply(&News::StateSet { clip: id(counter), state }).expect("a state");
+        to.apply(RING, &News::StateSet { clip: id(counter), state }).expect("a state");
     }
 
     fn add_stream(to: &mut Catalogue, stream: u32, retain_nanos: Option<i64>) {
@@ -230,11 +240,11 @@ mod tests {
             removed: None,
         };
         let fact = fact.encode().into();
-        to.apply(&News::StreamSet { stream: StreamNumber(stream), fact }).expect("a stream");
+        to.apply(RING, &News::StreamSet { stream: StreamNumber(stream), fact }).expect("a stream");
     }
 
     fn policy(cameras: &[(u32, Option<i64>)], retain_default: Option<i64>) -> Policy {
-        let cameras = cameras.iter().map(|(number, retain)| (StreamNumber(*number), *retain));
+        let cameras = cameras.iter().map(|(number, retain)| (on_ring(*number), *retain));
         Policy { retain_default, cameras: cameras.collect() }
     }
 
@@ -340,13 +350,13 @@ mod tests {
             let due = decided(&catalogue, &policy, now);
             due.iter().map(|d| (d.clip, d.action, d.why)).collect::<Vec<_>>()
         };
-        let interrupted = (id(9), Action::Purge(Reason::Expired), Why::Interrupted);
+        let interrupted = (key(9), Action::Purge(Reason::Expired), Why::Interrupted);
         assert_eq!(facts(NOW - 1), [interrupted]);
         assert_eq!(
             facts(NOW),
             [
-                (id(1), Action::Release, Why::ProtectionOver),
-                (id(8), Action::Purge(Reason::Deleted), Why::GraceOver),
+                (key(1), Action::Release, Why::ProtectionOver),
+                (key(8), Action::Purge(Reason::Deleted), Why::GraceOver),
                 interrupted,
             ]
         );
@@ -424,8 +434,8 @@ mod tests {
                 }
                 match clip.state {
                     ClipState::Closed => {
-                        let retain = match clip.stream.0 { 0 => retain, _ => 15 * DAY };
-                        prop_assert!(clip.stream.0 != 1, "a stream without retain expired");
+                        let retain = match clip.stream.stream.0 { 0 => retain, _ => 15 * DAY };
+                        prop_assert!(clip.stream.stream.0 != 1, "a stream without retain expired");
                         prop_assert!(clip.fact.end.0 < now - retain);
                     }
                     ClipState::Expiring { until, .. } => prop_assert!(until.0 < now),

@@ -7,7 +7,7 @@ use super::superblock::{Geometry, SUPERBLOCK_AREA, Superblock};
 use super::types::ClockFact;
 use crate::clock::Reading;
 use crate::device::{AlignedBuffer, Device};
-use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, SessionNumber};
+use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, RingNumber, SessionNumber};
 
 /// What a new ring is to be.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock
         ring_uuid: options.ring_uuid,
         node_uuid: options.node_uuid,
         pool_uuid: options.ring_uuid,
+        // The only one of its tree.
+        ring_number: RingNumber(0),
         created: options.now.wall,
         label: options.label.clone(),
         compat: 0,

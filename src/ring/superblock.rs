@@ -1,7 +1,7 @@
 //! The superblock: what this ring is, and where its parts lie.
 
 use super::layout::{checksum_around, fields, get, get_u32, get_u64, put};
-use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, WallTime};
+use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, RingNumber, WallTime};
 
 /// Bytes at the beginning and at the end of the device that belong to the superblocks alone: all
 /// known file systems and partition tables have their marks there, and none survives in them.
@@ -52,6 +52,7 @@ fields! {
     BLOCK_BYTES: 8,
     LABEL: LABEL_BYTES_MAX,
     RECORDS: 1024,
+    RING_NUMBER: 1,
 }
 const _: () = assert!(END <= PAGE_BYTES as usize);
 
@@ -227,6 +228,8 @@ pub struct Superblock {
     pub node_uuid: [u8; 16],
     /// The set of rings that it belongs to; its own UUID where it is alone.
     pub pool_uuid: [u8; 16],
+    /// Its number among the rings of its tree.
+    pub ring_number: RingNumber,
     /// When it was formatted.
     pub created: WallTime,
     /// A name for people; at most [`LABEL_BYTES_MAX`] bytes.
@@ -285,6 +288,7 @@ impl Superblock {
         put(&mut page, RING_UUID, self.ring_uuid);
         put(&mut page, NODE_UUID, self.node_uuid);
         put(&mut page, POOL_UUID, self.pool_uuid);
+        put(&mut page, RING_NUMBER, [self.ring_number.0]);
         put(&mut page, CREATED, self.created.0.to_le_bytes());
         put(&mut page, BLOCK_BYTES, self.geometry.block_length.0.to_le_bytes());
         let label = &self.label.as_bytes()[..self.label.floor_char_boundary(LABEL_BYTES_MAX)];
@@ -344,6 +348,7 @@ impl Superblock {
             ring_uuid: get(page, RING_UUID),
             node_uuid: get(page, NODE_UUID),
             pool_uuid: get(page, POOL_UUID),
+            ring_number: RingNumber(page[RING_NUMBER.start]),
             created: WallTime(i64::from_le_bytes(get(page, CREATED))),
             label: String::from_utf8_lossy(label).into_owned(),
             compat: get_u64(page, COMPAT),
@@ -381,6 +386,7 @@ mod tests {
             ring_uuid: [1; 16],
             node_uuid: [2; 16],
             pool_uuid: [3; 16],
+            ring_number: RingNumber(9),
             created: WallTime(-4),
             label: "garage".into(),
             compat: 5,
@@ -393,6 +399,14 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         assert_eq!(Superblock::decode(&superblock().encode()), Ok(superblock()));
+    }
+
+    #[test]
+    fn a_ring_that_says_no_number_is_ring_0_of_its_tree() {
+        let alone = Superblock { ring_number: RingNumber(0), ..superblock() };
+        let page = alone.encode();
+        assert!(page[RECORDS.end..].iter().all(|byte| *byte == 0), "as in every ring so far");
+        assert_eq!(Superblock::decode(&page), Ok(alone));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::library::{Changes, LibraryError, Watcher};
-use crate::units::{BootTime, ClipId};
+use crate::units::{BootTime, ClipKey};
 use crate::view::{ListedClip, Moved, Place, RemoveError, Tree};
 
 /// See the [module](self).
@@ -63,7 +63,7 @@ impl Shown {
     ///
     /// # Errors
     /// Where the library refuses; the clip is shown as before.
-    pub fn remove(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+    pub fn remove(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         // The tree is not locked: the news may come before the answer.
         match library.remove(clip) {
             Ok(()) => self.discard(clip),
@@ -77,7 +77,7 @@ impl Shown {
     ///
     /// # Errors
     /// Where the library refuses; the clip is shown as before.
-    pub fn purge(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+    pub fn purge(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         match library.purge(clip) {
             Ok(()) | Err(LibraryError::Gone) => self.hide(clip),
             Err(error) => return Err(error),
@@ -89,7 +89,7 @@ impl Shown {
     ///
     /// # Errors
     /// Where it is gone, or the library refuses; the clip is shown as before.
-    pub fn restore(&self, clip: ClipId, library: &dyn Changes) -> Result<(), LibraryError> {
+    pub fn restore(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         library.restore(clip)?;
         self.put_back(clip);
         Ok(())
@@ -132,19 +132,19 @@ impl Shown {
     }
 
     /// In the trash, if it was listed.
-    pub fn discard(&self, clip: ClipId) {
+    pub fn discard(&self, clip: ClipKey) {
         let moved = self.tree_to_change().discard(clip);
         self.tell_moved(moved);
     }
 
     /// Out of the trash, if it was there.
-    pub fn put_back(&self, clip: ClipId) {
+    pub fn put_back(&self, clip: ClipKey) {
         let moved = self.tree_to_change().restore(clip);
         self.tell_moved(moved);
     }
 
     /// Nowhere: it can't be read any more.
-    pub fn hide(&self, clip: ClipId) {
+    pub fn hide(&self, clip: ClipKey) {
         let place = self.tree_to_change().remove(clip);
         if let Some(place) = place {
             self.tell(|watcher| watcher.clip_gone(&place));
@@ -152,7 +152,7 @@ impl Shown {
     }
 
     /// Nowhere, and its bytes are overwritten.
-    pub fn drop_clip(&self, clip: ClipId) {
+    pub fn drop_clip(&self, clip: ClipKey) {
         self.hide(clip);
         self.tell(|watcher| watcher.clip_purged(clip));
     }

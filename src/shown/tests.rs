@@ -6,10 +6,10 @@ use chrono_tz::Tz;
 
 use super::*;
 use crate::segment::NameForm;
-use crate::units::{Sequence, WallTime};
+use crate::units::WallTime;
 use crate::view::{GoneDirectory, Inode, Layout, TRASH_NAME};
 
-const CLIP: ClipId = ClipId(Sequence(100));
+const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 
 /// Writes down what it is told.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Watcher for Heard {
     fn clip_moved(&self, moved: &Moved) {
         self.add(if moved.from.parent == moved.to.parent { "nowhere" } else { "moved" });
     }
-    fn clip_purged(&self, _clip: ClipId) {
+    fn clip_purged(&self, _clip: ClipKey) {
         self.add("purged");
     }
     fn directory_gone(&self, _gone: &GoneDirectory) {
@@ -47,13 +47,13 @@ impl Watcher for Heard {
 struct Answers(Result<(), LibraryError>);
 
 impl Changes for Answers {
-    fn remove(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn remove(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.0.clone()
     }
-    fn restore(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn restore(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.0.clone()
     }
-    fn purge(&self, _clip: ClipId) -> Result<(), LibraryError> {
+    fn purge(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.0.clone()
     }
     fn sync(&self) -> Result<(), LibraryError> {

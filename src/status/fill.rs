@@ -8,7 +8,7 @@ use crate::catalogue::{Catalogue, StreamTotals};
 use crate::device::Health;
 use crate::ring::{Counters, Superblock, Usage};
 use crate::segment::StreamFact;
-use crate::units::{NANOS_PER_SECOND, StreamNumber, WallTime};
+use crate::units::{NANOS_PER_SECOND, StreamKey, WallTime};
 use crate::view::utc_timestamp;
 
 /// The ring's part. `counters` are zeros where no daemon runs.
@@ -71,7 +71,7 @@ pub fn camera_totals(
     configured: &[(&str, Option<Duration>)],
     now: WallTime,
 ) -> Vec<CameraStatus> {
-    let mut shown: Vec<StreamNumber> = Vec::new();
+    let mut shown: Vec<StreamKey> = Vec::new();
     let mut cameras: Vec<CameraStatus> = configured
         .iter()
         .map(|(name, retain)| {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::ring::{ClipState, Geometry, News, Reason};
     use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamName};
-    use crate::units::{ByteCount, ClipId, Sequence, SessionNumber};
+    use crate::units::{ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 
     const HOUR: i64 = 3600 * NANOS_PER_SECOND;
 
@@ -143,7 +143,7 @@ mod tests {
         let clip = ClipId(Sequence::new(SessionNumber(1), counter));
         let (stream, used) = (StreamNumber(stream), ByteCount(4096));
         let news = News::ClipClosed { clip, stream, fact: fact.encode().into(), used };
-        to.apply(&news).expect("a clip");
+        to.apply(RingNumber(0), &news).expect("a clip");
         clip
     }
 
@@ -155,7 +155,7 @@ mod tests {
             removed: None,
         };
         let news = News::StreamSet { stream: StreamNumber(number), fact: fact.encode().into() };
-        to.apply(&news).expect("a stream");
+        to.apply(RingNumber(0), &news).expect("a stream");
     }
 
     fn example() -> Catalogue {
@@ -168,7 +168,7 @@ mod tests {
         clip(&mut catalogue, 2, 1, 2 * HOUR);
         clip(&mut catalogue, 3, 3, 5 * HOUR);
         let state = ClipState::Expiring { until: WallTime(0), reason: Reason::Deleted };
-        catalogue.apply(&News::StateSet { clip: hidden, state }).expect("a state");
+        catalogue.apply(RingNumber(0), &News::StateSet { clip: hidden, state }).expect("a state");
         catalogue
     }
 
@@ -197,6 +197,7 @@ mod tests {
             ring_uuid: [0x11; 16],
             node_uuid: [0; 16],
             pool_uuid: [0; 16],
+            ring_number: Default::default(),
             created: WallTime(0),
             label: "cameras".to_owned(),
             compat: 0,

@@ -3,7 +3,7 @@
 //! | bits 63, 62 | the bits below | [`Inode`] |
 //! |---|---|---|
 //! | 0, 0 | 1 | the root, as FUSE has it |
-//! | 0, 0 | a clip's id, which is above 1 | a clip |
+//! | 0, 0 | session (22 bits), ring (8), counter (32), together above 1 | a clip |
 //! | 0, 1 | 0 | `.status.json` |
 //! | 0, 1 | a count, with bit 61 clear | a snapshot of what grows |
 //! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
@@ -13,8 +13,13 @@
 //! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
 //! It has to be positive as a signed number, so that a directory's has bit 62 instead of bit 63; a
 //! clip's is its inode.
+//!
+//! A clip's session and counter are those of its id, which its ring never gives out again; the ring
+//! is its number in the tree, which is in its superblock ([`ClipKey`]). So two files never share an
+//! inode, and none changes when the daemon restarts or devices are named in another order. A
+//! directory's comes from its path alone: clips of several rings may be in one.
 
-use crate::units::{ClipId, Sequence};
+use crate::units::ClipKey;
 
 /// The root's inode, as FUSE has it.
 pub const ROOT: u64 = 1;
@@ -59,7 +64,7 @@ pub enum Inode {
     /// Any other directory of the tree.
     Directory(PathHash),
     /// A closed clip.
-    Clip(ClipId),
+    Clip(ClipKey),
     /// The status file.
     Status,
     /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
@@ -82,9 +87,8 @@ impl Inode {
     pub fn decode(word: u64) -> Option<Inode> {
         let made = word & MADE_MASK;
         match (word & DIRECTORY_BIT != 0, word & MADE_BIT != 0) {
-            (false, false) if word < ROOT => None,
             (false, false) if word == ROOT => Some(Inode::Root),
-            (false, false) => Some(Inode::Clip(ClipId(Sequence(word)))),
+            (false, false) => ClipKey::from_number(word).map(Inode::Clip),
             (false, true) if word & UNMADE_BIT != 0 => Some(Inode::Unmade(NameHash(made))),
             (false, true) if made == 0 => Some(Inode::Status),
             (false, true) => Some(Inode::Snapshot(made)),
@@ -133,11 +137,7 @@ impl Inode {
             Inode::Root | Inode::Now | Inode::Trash | Inode::Directory(_) => {
                 self.word() & HASH_MASK | MADE_BIT
             }
-            Inode::Clip(clip) => {
-                debug_assert!(clip.number() > ROOT && clip.number() < MADE_BIT);
-                self.word()
-            }
-            Inode::Status | Inode::Snapshot(_) | Inode::Unmade(_) => self.word(),
+            Inode::Clip(_) | Inode::Status | Inode::Snapshot(_) | Inode::Unmade(_) => self.word(),
         }
     }
 }
@@ -160,6 +160,11 @@ fn hash(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::{ClipId, RingNumber, Sequence, SessionNumber};
+
+    fn clip(number: u64) -> Inode {
+        Inode::Clip(ClipKey::from_number(number).expect("a clip's number"))
+    }
 
     fn directory(path: &str, attempt: u32) -> u64 {
         Inode::directory(path, attempt, HASH_MASK).word()
@@ -183,7 +188,7 @@ mod tests {
             assert!(i64::try_from(cookie).is_ok());
             assert_eq!(word_of_cookie(cookie), inode.word());
         }
-        let clip = Inode::Clip(ClipId(Sequence(3 << 40 | 5)));
+        let clip = clip(3 << 40 | 5);
         assert_eq!((clip.cookie(), word_of_cookie(clip.cookie())), (clip.word(), clip.word()));
     }
 
@@ -196,11 +201,16 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_inode_for_ever() {
-        let clip = |number| Inode::Clip(ClipId(Sequence(number)));
+        let of_ring = |ring, session, counter| {
+            let id = ClipId(Sequence::new(SessionNumber(session), counter));
+            Inode::Clip(ClipKey::new(RingNumber(ring), id).expect("a sound id"))
+        };
         let written = [
             (Inode::Root, 1),
             (clip(2), 2),
-            (clip(7 << 40 | 9), 0x0000_0700_0000_0009),
+            (of_ring(0, 7, 9), 0x0000_0700_0000_0009),
+            (of_ring(1, 7, 9), 0x0000_0701_0000_0009),
+            (of_ring(255, 7, 9), 0x0000_07FF_0000_0009),
             (clip(MADE_BIT - 1), 0x3FFF_FFFF_FFFF_FFFF),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),

@@ -5,7 +5,8 @@
 //! says where clips are cut, so that the names come out even on the local clock.
 //!
 //! Numbers: [`Inode`] says what each inode names, and how. Closed clips and directories keep theirs
-//! over restarts and upgrades: a clip's is its id, a directory's comes from its path.
+//! over restarts and upgrades: a clip's is its id with its ring's number in it, a directory's comes
+//! from its path. Clips of several rings may be in one tree, and in one directory.
 
 mod calendar;
 mod directory;

@@ -2,13 +2,13 @@
 
 use super::inode::Inode;
 use crate::segment::NameForm;
-use crate::units::{ClipId, WallTime};
+use crate::units::{ClipKey, WallTime};
 
 /// A closed clip as the tree needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct ListedClip<'a> {
     /// Which.
-    pub clip: ClipId,
+    pub clip: ClipKey,
     /// Its stream's name.
     pub camera: &'a str,
     /// When it begins.
@@ -25,7 +25,7 @@ pub struct ListedClip<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Which clip.
-    pub clip: ClipId,
+    pub clip: ClipKey,
     /// Inode of the directory.
     pub parent: u64,
     /// Name in it.
@@ -75,7 +75,7 @@ pub enum NodeKind {
     /// A closed clip.
     Clip {
         /// Which.
-        clip: ClipId,
+        clip: ClipKey,
         /// When it begins.
         start: WallTime,
         /// Size of its file, in bytes.

@@ -3,7 +3,7 @@
 use super::inode::{Inode, ROOT, TRASH_NAME, word_of_cookie};
 use super::node::{GoneDirectory, Place};
 use super::tree::Tree;
-use crate::units::ClipId;
+use crate::units::ClipKey;
 
 /// A clip has another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Tree {
     }
 
     /// Moves a listed clip into `.trash`; `None` where it is not listed, or there already.
-    pub fn discard(&mut self, clip: ClipId) -> Option<Moved> {
+    pub fn discard(&mut self, clip: ClipKey) -> Option<Moved> {
         let parent = *self.clips.get(&clip)?;
         if self.is_trash(parent) {
             return None;
@@ -33,7 +33,7 @@ impl Tree {
     }
 
     /// Moves a clip from `.trash` to where it belongs; `None` where it is not there.
-    pub fn restore(&mut self, clip: ClipId) -> Option<Moved> {
+    pub fn restore(&mut self, clip: ClipKey) -> Option<Moved> {
         let parent = *self.clips.get(&clip)?;
         if !self.is_trash(parent) {
             return None;
@@ -59,7 +59,7 @@ impl Tree {
 
     /// All clips in a directory and below it.
     #[must_use]
-    pub fn clips_below(&self, inode: u64) -> Vec<ClipId> {
+    pub fn clips_below(&self, inode: u64) -> Vec<ClipKey> {
         let Some(directory) = self.directories.get(&inode) else { return Vec::new() };
         let mut clips = Vec::new();
         for &cookie in directory.entries.keys() {
@@ -90,7 +90,7 @@ impl Tree {
         gone
     }
 
-    fn move_to(&mut self, clip: ClipId, path: &[String]) -> Option<Moved> {
+    fn move_to(&mut self, clip: ClipKey, path: &[String]) -> Option<Moved> {
         let times = {
             let directory = self.directories.get(self.clips.get(&clip)?)?;
             directory.entries.get(&Inode::Clip(clip).cookie())?.clip?
@@ -121,18 +121,22 @@ mod tests {
 
     use super::*;
     use crate::segment::NameForm;
-    use crate::units::{BootTime, NANOS_PER_SECOND, Sequence, WallTime};
+    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
     use crate::view::{Layout, ListedClip, RemoveError};
 
     /// 2026-11-21 00:00 UTC.
     const DAY: i64 = 1_795_219_200 * NANOS_PER_SECOND;
+
+    fn key(number: u64) -> ClipKey {
+        ClipKey::from_number(number).expect("a clip's number")
+    }
 
     fn tree() -> Tree {
         let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Tz::UTC);
         for number in 2..6 {
             let start = WallTime(DAY + number as i64 * 60 * NANOS_PER_SECOND);
             tree.insert(&ListedClip {
-                clip: ClipId(Sequence(number)),
+                clip: key(number),
                 camera: "a",
                 start,
                 end: start.plus_nanos(NANOS_PER_SECOND),
@@ -151,7 +155,7 @@ mod tests {
     fn a_removed_clip_is_in_the_trash_at_its_path_and_comes_back_to_it() {
         let mut tree = tree();
         let before = tree.node(ROOT);
-        let clip = ClipId(Sequence(3));
+        let clip = key(3);
         let moved = tree.discard(clip).expect("it is listed");
         assert_eq!(tree.discard(clip), None, "it is there already");
         assert!(tree.is_trash(moved.to.parent) && !tree.is_trash(moved.from.parent));
@@ -169,7 +173,7 @@ mod tests {
     fn the_trash_is_found_by_name_and_neither_listed_nor_counted_nor_removed() {
         let mut tree = tree();
         let before = (tree.node(ROOT), names(&tree, ROOT));
-        tree.discard(ClipId(Sequence(2))).expect("it is listed");
+        tree.discard(key(2)).expect("it is listed");
         assert_eq!((tree.node(ROOT), names(&tree, ROOT)), before);
         let trash = tree.lookup(ROOT, TRASH_NAME).expect("it is always there");
         assert_eq!(trash.inode, Inode::Trash.word());
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn what_is_older_than_the_trash_does_not_age_the_root() {
         let mut tree = tree();
-        let newest = ClipId(Sequence(5));
+        let newest = key(5);
         let all = tree.node(ROOT).expect("the root").modified;
         tree.discard(newest).expect("it is listed");
         let left = tree.node(ROOT).expect("the root").modified;
@@ -197,7 +201,7 @@ mod tests {
         let mut tree = tree();
         let listed = names(&tree, ROOT);
         for number in 2..6 {
-            tree.discard(ClipId(Sequence(number))).expect("it is listed");
+            tree.discard(key(number)).expect("it is listed");
         }
         let day = tree.lookup(Inode::Trash.word(), "2026-11-21").expect("removed clips").inode;
         assert_eq!(tree.clips_below(day).len(), 4);

@@ -13,7 +13,7 @@ use super::directory::{ClipTimes, Directory, Listed};
 use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::Layout;
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
-use crate::units::{BootTime, ClipId, NANOS_PER_SECOND, WallTime};
+use crate::units::{BootTime, ClipKey, NANOS_PER_SECOND, WallTime};
 
 /// How long an emptied directory stays: `rm -r` of 10,000 clips is well within it.
 const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
@@ -24,7 +24,7 @@ pub struct Tree {
     layout: Layout,
     zone: Tz,
     /// The directory of each clip.
-    pub(super) clips: HashMap<ClipId, u64>,
+    pub(super) clips: HashMap<ClipKey, u64>,
     pub(super) directories: HashMap<u64, Directory>,
     /// Empty directories, and when [`Tree::drop_empty`] first found them so.
     emptied: BTreeMap<u64, Option<BootTime>>,
@@ -83,7 +83,7 @@ impl Tree {
 
     pub(super) fn list_clip(
         &mut self,
-        clip: ClipId,
+        clip: ClipKey,
         parent: u64,
         name: String,
         times: ClipTimes,
@@ -103,7 +103,7 @@ impl Tree {
     }
 
     /// Takes a clip off the listing; answers where it was, `None` where it was not listed.
-    pub fn remove(&mut self, clip: ClipId) -> Option<Place> {
+    pub fn remove(&mut self, clip: ClipKey) -> Option<Place> {
         let parent = self.clips.remove(&clip)?;
         let directory = self.directories.get_mut(&parent)?;
         let listed = directory.take(Inode::Clip(clip).cookie())?;
@@ -113,7 +113,7 @@ impl Tree {
 
     /// Where a clip is.
     #[must_use]
-    pub fn place(&self, clip: ClipId) -> Option<Place> {
+    pub fn place(&self, clip: ClipKey) -> Option<Place> {
         let parent = *self.clips.get(&clip)?;
         let listed = self.directories.get(&parent)?.entries.get(&Inode::Clip(clip).cookie())?;
         Some(Place { clip, parent, name: listed.name.to_string() })
@@ -321,12 +321,16 @@ impl Tree {
 mod tests {
     use super::*;
     use crate::segment::NameForm;
-    use crate::units::Sequence;
+    use crate::units::{ClipId, RingNumber, Sequence, SessionNumber};
     use proptest::prelude::*;
 
     const MINUTE: i64 = 60 * NANOS_PER_SECOND;
     /// 2026-11-21 00:00 UTC.
     const DAY: i64 = 1_795_219_200 * NANOS_PER_SECOND;
+
+    fn key(number: u64) -> ClipKey {
+        ClipKey::from_number(number).expect("a clip's number")
+    }
 
     fn tree() -> Tree {
         Tree::new(Layout::parse("default").expect("a preset"), Tz::UTC)
@@ -335,7 +339,7 @@ mod tests {
     fn clip(number: u64, camera: &str, minute: i64) -> ListedClip<'_> {
         let start = WallTime(DAY + minute * MINUTE);
         ListedClip {
-            clip: ClipId(Sequence(number)),
+            clip: key(number),
             camera,
             start,
             end: start.plus_nanos(MINUTE),
@@ -366,7 +370,7 @@ mod tests {
         assert_eq!(tree.parent(100), Some(place.parent));
         assert_eq!(tree.parent(place.parent), find(&tree, "2026-11-21").map(|day| day.inode));
         assert_eq!(names(&tree, place.parent), ["00-10-00.mp4"]);
-        assert_eq!(tree.place(ClipId(Sequence(100))), Some(place));
+        assert_eq!(tree.place(key(100)), Some(place));
     }
 
     #[test]
@@ -376,7 +380,7 @@ mod tests {
         let parent = parent.expect("ten");
         let seen = tree.list(parent, 0).expect("a directory").nth(4).expect("a fifth").cookie;
         for id in 100..=seen {
-            tree.remove(ClipId(Sequence(id)));
+            tree.remove(key(id));
         }
         let rest: Vec<u64> =
             tree.list(parent, seen).expect("a directory").map(|entry| entry.node.inode).collect();
@@ -390,8 +394,8 @@ mod tests {
         tree.insert(&clip(101, "b", 0));
         let day = find(&tree, "2026-11-21").expect("a day").inode;
         assert_eq!(tree.rmdir(day, "a"), Err(RemoveError::NotEmpty));
-        tree.remove(ClipId(Sequence(100)));
-        tree.remove(ClipId(Sequence(101)));
+        tree.remove(key(100));
+        tree.remove(key(101));
         assert_eq!(tree.rmdir(day, "a").map(|gone| gone.name), Ok("a".to_owned()));
         assert_eq!(tree.rmdir(day, "a"), Err(RemoveError::Missing));
         assert!(tree.drop_empty(BootTime(5)).is_empty());
@@ -407,7 +411,7 @@ mod tests {
     fn a_directory_that_is_used_again_is_not_dropped() {
         let mut tree = tree();
         tree.insert(&clip(100, "a", 0));
-        tree.remove(ClipId(Sequence(100)));
+        tree.remove(key(100));
         tree.drop_empty(BootTime(0));
         tree.insert(&clip(101, "a", 1));
         assert!(tree.drop_empty(BootTime(10 * MINUTE)).is_empty());
@@ -418,7 +422,7 @@ mod tests {
         let mut tree = tree();
         let first = tree.insert(&clip(100, "a", 0)).parent;
         let before = tree.node(first).expect("there");
-        tree.remove(ClipId(Sequence(100)));
+        tree.remove(key(100));
         tree.rmdir(before_parent(&tree, first), "a").expect("empty");
         assert_eq!(tree.insert(&clip(101, "a", 1)).parent, first);
         let after = tree.node(first).expect("there");
@@ -450,6 +454,32 @@ mod tests {
     }
 
     #[test]
+    fn clips_of_two_rings_that_have_one_id_are_two_files_of_one_directory() {
+        let mut tree = tree();
+        let id = ClipId(Sequence::new(SessionNumber(1), 5));
+        let of_ring = |ring| ClipKey::new(RingNumber(ring), id).expect("a sound id");
+        let places = [0, 1].map(|ring| {
+            let minute = i64::from(ring);
+            tree.insert(&ListedClip { clip: of_ring(ring), ..clip(100, "a", minute) })
+        });
+        assert_eq!(places[0].parent, places[1].parent);
+        assert_eq!(names(&tree, places[0].parent), ["00-00-00.mp4", "00-01-00.mp4"]);
+        assert_eq!(places[0].inode(), id.number(), "on ring 0 it is the id");
+        for place in &places {
+            let node = tree.lookup(place.parent, &place.name).expect("listed");
+            assert!(matches!(node.kind, NodeKind::Clip { clip, .. } if clip == place.clip));
+            assert_eq!(
+                (tree.node(place.inode()), tree.place(place.clip).as_ref()),
+                (Some(node), Some(place))
+            );
+        }
+        let same_name = ListedClip { clip: of_ring(2), ..clip(100, "a", 0) };
+        assert_eq!(tree.insert(&same_name).name, "00-00-00~10200000005.mp4");
+        tree.remove(of_ring(0));
+        assert_eq!((tree.place(of_ring(0)), tree.clip_count()), (None, 2));
+    }
+
+    #[test]
     fn directories_whose_numbers_collide_are_told_apart() {
         let layout = Layout::parse("default").expect("a preset");
         let mut tree = Tree::with_hash_mask(layout, Tz::UTC, 0xF);
@@ -471,9 +501,9 @@ mod tests {
         }
         let newest = |tree: &Tree| (tree.node(ROOT).expect("root").modified.0 - DAY) / MINUTE;
         assert_eq!(newest(&tree), 31);
-        tree.remove(ClipId(Sequence(101)));
+        tree.remove(key(101));
         assert_eq!(newest(&tree), 21);
-        tree.remove(ClipId(Sequence(100)));
+        tree.remove(key(100));
         assert_eq!(newest(&tree), 21);
     }
 
@@ -639,7 +669,7 @@ mod tests {
                         model.insert(&clip);
                     }
                     Step::Remove { id } => {
-                        tree.remove(ClipId(Sequence(id)));
+                        tree.remove(key(id));
                         model.remove(id);
                     }
                     Step::Rmdir { day, camera } => {

@@ -15,7 +15,7 @@ use crate::command::contents::of_ring;
 use crate::device::{Device, FileDevice};
 use crate::index;
 use crate::ring::{self, Ring, RingError, Settings};
-use crate::units::{BlockNumber, Counted};
+use crate::units::{BlockNumber, Counted, RingNumber};
 
 /// Nobody shows the ring while it is put right.
 pub(super) struct Nobody;
@@ -37,9 +37,10 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
 /// A part of a checkpoint that is certainly written with one flush, in bytes.
 const CHECKPOINT_STEP_BYTES: u64 = 1 << 20;
 
+/// What it adds up is seen by nobody, so that the ring may have any number.
 fn scribe() -> Box<Scribe> {
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    Box::new(Scribe::new(catalogue, Box::new(Nobody)))
+    Box::new(Scribe::new(catalogue, RingNumber::default(), Box::new(Nobody)))
 }
 
 /// Puts right what `report` found and can be. Answers what was done, in words.

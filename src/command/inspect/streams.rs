@@ -11,7 +11,7 @@ use crate::command::CommandError;
 use crate::command::contents::catalogue_of;
 use crate::ring::Inspection;
 use crate::segment::StreamFact;
-use crate::units::{ByteCount, NANOS_PER_SECOND, StreamNumber, WallTime};
+use crate::units::{ByteCount, NANOS_PER_SECOND, StreamKey, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
 /// What the facts say of each stream.
@@ -62,10 +62,10 @@ impl Streams {
 
     /// A row for each wanted stream.
     pub fn rows(&self, inspection: &Inspection<'_>, wanted: &Wanted) -> Vec<StreamRow> {
-        let catalogue = catalogue_of(inspection);
+        let (catalogue, ring) = (catalogue_of(inspection), inspection.superblock.ring_number);
         let shown = self.0.iter().filter(|(number, _)| wanted.has(**number));
         let rows = shown.map(|(number, fact)| {
-            let totals = catalogue.totals(*number);
+            let totals = catalogue.totals(StreamKey { ring, stream: *number });
             let retain = fact.retain_nanos.and_then(|nanos| u64::try_from(nanos).ok());
             StreamRow {
                 stream: number.0,

@@ -316,6 +316,7 @@ mod tests {
             ring_uuid: [3; 16],
             node_uuid: [0; 16],
             pool_uuid: [0; 16],
+            ring_number: Default::default(),
             created: WallTime(0),
             label: String::new(),
             compat: 0,

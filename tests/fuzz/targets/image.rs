@@ -16,7 +16,9 @@ use reelfs::ring::{
     Writer, format,
 };
 use reelfs::segment::{Observation, ObservationKind, StreamFact, StreamName};
-use reelfs::units::{BlockNumber, BootTime, ClipId, SessionNumber, StreamNumber, WallTime};
+use reelfs::units::{
+    BlockNumber, BootTime, ClipId, ClipKey, RingNumber, SessionNumber, StreamNumber, WallTime,
+};
 use reelfs::{mp4, ring};
 
 use super::disk::{Disk, Image};
@@ -69,7 +71,7 @@ fn no_index() -> Arc<Index> {
 impl Open {
     fn new(disk: &Arc<Disk>) -> Result<Open, RingError> {
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let scribe = Scribe::new(catalogue.clone(), Box::new(Deaf));
+        let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Deaf));
         // Flushes happen when somebody waits for one.
         let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: true };
         let device: Arc<dyn Device> = disk.clone();
@@ -84,13 +86,14 @@ impl Open {
     }
 
     fn clips(&self) -> Vec<ClipId> {
-        self.catalogue().clips().map(|clip| clip.id).collect()
+        self.catalogue().clips().map(|clip| clip.id()).collect()
     }
 
     /// Reads every clip, closed and growing, as the mount does.
     fn read_all(&self) {
         for clip in self.clips().into_iter().take(CLIPS_OPENED_MAX) {
-            let fact = self.catalogue().clip(clip).map(|found| found.fact.clone());
+            let fact = ClipKey::new(RingNumber(0), clip)
+                .and_then(|key| self.catalogue().clip(key).map(|found| found.fact.clone()));
             let Some(fact) = fact else { continue };
             black_box(attributes("front-door", &fact));
             let size = mp4::size(&fact);

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use chrono_tz::Tz;
 use reelfs::segment::NameForm;
-use reelfs::units::{BootTime, ClipId, Sequence, WallTime};
+use reelfs::units::{BootTime, ClipKey, WallTime};
 use reelfs::view::{
     Inode, Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name,
     local_timestamp, utc_timestamp,
@@ -13,6 +13,10 @@ use reelfs::view::{
 
 use super::Seed;
 use super::input::{Input, Output};
+
+fn key(number: u64) -> ClipKey {
+    ClipKey::from_number(number).expect("a clip's number")
+}
 
 /// Clips that go into a tree.
 const CLIPS_MAX: u64 = 200;
@@ -53,7 +57,7 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
         1 => NameForm::Milliseconds,
         number => NameForm::Numbered(number),
     };
-    let clip = ClipId(Sequence(1 << 40 | number));
+    let clip = key(1 << 40 | number);
     let end = start.plus_nanos(i64::from(input.u32()));
     let place = tree.insert(&ListedClip { clip, camera: &camera, start, end, form, size: 1 });
     let found = tree.lookup(place.parent, &place.name).expect("it is there");
@@ -94,7 +98,7 @@ pub fn run(data: &[u8]) {
                 }
             }
             3 => {
-                drop(tree.remove(ClipId(Sequence(1 << 40 | u64::from(input.byte())))));
+                drop(tree.remove(key(1 << 40 | u64::from(input.byte()))));
                 tree.drop_empty(BootTime(input.u64() as i64));
             }
             _ => check_boundary(zone, WallTime(input.u64() as i64), input.byte()),
