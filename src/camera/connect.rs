@@ -1,4 +1,4 @@
-//! One session with a camera: from its URL to coded pictures.
+//! One session with a camera: from its URL to coded frames.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -10,13 +10,13 @@ use retina::client::{
     Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
     SessionOptions, SetupOptions, TcpTransportOptions, Transport,
 };
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters};
+use retina::codec::{CodecItem, FrameFormat, VideoFrame};
 
 use super::Camera;
 use super::error::{CameraError, one_line};
 use super::session::{Hosts, wait_for_stale, wait_for_teardown};
-use crate::clock::{Clock, Deadline, Reading};
-use crate::segment;
+use super::track::{Frame, Track, chosen, video};
+use crate::clock::{Clock, Deadline};
 
 /// A name server that does not answer within this is as good as none.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,12 +32,11 @@ const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
 /// little. It also bounds what a picture that never ends can take of memory.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Media type and encoding of the one kind of stream that is recorded, in lower case.
-const VIDEO: (&str, &str) = ("video", "h264");
-
 /// What is known of the pictures when a session begins, for people.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VideoFacts {
+    /// What people call the coding; empty where the camera told no parameters yet.
+    pub coding: &'static str,
     /// RFC 6381 name of the codec; empty where the camera told no parameters yet.
     pub codec: String,
     /// Width and height, in pixels; 0 where the camera told no parameters yet.
@@ -46,36 +45,11 @@ pub struct VideoFacts {
     pub frame_rate: Option<f64>,
 }
 
-/// One coded picture.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// Presentation time in ticks: the RTP timestamp, unwrapped.
-    pub pts: i64,
-    /// Ticks a second.
-    pub timescale: u32,
-    /// NAL units, each with a length of four bytes before it, without parameter sets
-    /// (ISO/IEC 14496-15, 5.3.2).
-    pub data: Vec<u8>,
-    /// Whether decoding can begin here (IDR).
-    pub is_key: bool,
-    /// The encoded [`segment::ParameterSet`] that decodes this picture and those after it; given
-    /// with the first picture and whenever its bytes change.
-    pub parameters: Option<Arc<[u8]>>,
-    /// Packets lost between the picture before and this one: that many, and the pictures that
-    /// they belonged to, are missing.
-    pub lost_packets: u32,
-    /// When it was complete.
-    pub received: Reading,
-}
-
-/// The pictures of one session, in the order of decoding.
+/// The frames of one session, those of each track in the order of decoding.
 pub struct Frames {
     demuxed: Demuxed,
-    stream: usize,
+    tracks: Vec<Track>,
     facts: VideoFacts,
-    parameters: Option<Arc<[u8]>>,
-    parameters_doubtful: bool,
-    lost_packets: u32,
     deadline: Deadline,
     peer: (String, u16),
     group: Arc<SessionGroup>,
@@ -97,24 +71,23 @@ pub async fn connect(
     let peer = (camera.host(), camera.port());
     let described = Session::describe(camera.url.clone(), options(camera, &group));
     let mut session = step("describe", DESCRIBE_TIMEOUT, peer, described).await?;
-    let stream = video_stream(&session)?;
-    let setup = SetupOptions::default()
-        .transport(Transport::Tcp(TcpTransportOptions::default()))
-        .frame_format(FrameFormat::MP4);
-    step("set-up", SETUP_TIMEOUT, peer, session.setup(stream, setup)).await?;
+    let tracks = recorded(&session)?;
+    for track in &tracks {
+        let setup = SetupOptions::default()
+            .transport(Transport::Tcp(TcpTransportOptions::default()))
+            .frame_format(FrameFormat::MP4);
+        step("set-up", SETUP_TIMEOUT, peer, session.setup(track.stream, setup)).await?;
+    }
     let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
     let playing = step("play", PLAY_TIMEOUT, peer, session.play(play)).await?;
     let demuxed = playing
         .demuxed()
         .map_err(|error| CameraError::from_library("stream description", peer, &error))?;
-    let facts = video_facts(&demuxed, stream);
+    let facts = tracks.first().map(|track| video_facts(&demuxed, track)).unwrap_or_default();
     Ok(Frames {
         demuxed,
-        stream,
+        tracks,
         facts,
-        parameters: None,
-        parameters_doubtful: true,
-        lost_packets: 0,
         deadline: Deadline::after(FRAME_TIMEOUT),
         peer: (peer.0.to_string(), peer.1),
         group,
@@ -170,62 +143,30 @@ fn panicked(stage: &'static str) -> CameraError {
     CameraError::Protocol { stage, why: "the RTSP library panicked".to_string() }
 }
 
-fn video_stream(session: &Session<Described>) -> Result<usize, CameraError> {
+/// The streams of a session that are recorded.
+fn recorded(session: &Session<Described>) -> Result<Vec<Track>, CameraError> {
     let streams = session.streams();
-    let wanted = |media: &str, encoding: &str| (media, encoding) == VIDEO;
-    streams
-        .iter()
-        .position(|stream| wanted(stream.media(), &stream.encoding_name().to_ascii_lowercase()))
-        .ok_or_else(|| {
-            let offers: Vec<String> = streams
-                .iter()
-                .map(|stream| format!("{} {}", stream.media(), stream.encoding_name()))
-                .collect();
-            let offered = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
-            CameraError::NoVideo { offered: one_line(&offered) }
-        })
+    let offered: Vec<(&str, &str)> =
+        streams.iter().map(|stream| (stream.media(), stream.encoding_name())).collect();
+    chosen(&offered)
 }
 
-fn video_parameters(demuxed: &Demuxed, stream: usize) -> Option<&VideoParameters> {
-    match demuxed.streams().get(stream)?.parameters()? {
-        ParametersRef::Video(video) => Some(video),
-        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
-    }
-}
-
-fn video_facts(demuxed: &Demuxed, stream: usize) -> VideoFacts {
-    let described = demuxed.streams().get(stream).and_then(retina::client::Stream::framerate);
-    let Some(video) = video_parameters(demuxed, stream) else {
+fn video_facts(demuxed: &Demuxed, track: &Track) -> VideoFacts {
+    let stream = demuxed.streams().get(track.stream);
+    let described = stream.and_then(|stream| stream.framerate());
+    let Some(video) = video(stream.and_then(|stream| stream.parameters())) else {
         return VideoFacts { frame_rate: described.map(f64::from), ..VideoFacts::default() };
     };
     // The parameters give the duration of a picture, as a fraction of a second.
     let coded = video.frame_rate().filter(|(length, _)| *length > 0);
     VideoFacts {
+        coding: track.coding.name,
         codec: video.rfc6381_codec().to_string(),
         picture: video.pixel_dimensions(),
         frame_rate: coded
             .map(|(length, scale)| f64::from(scale) / f64::from(length))
             .or(described.map(f64::from)),
     }
-}
-
-/// What the ring keeps of a camera's parameters, encoded.
-fn encoded_parameters(video: &VideoParameters) -> Option<Arc<[u8]>> {
-    let (width, height) = video.pixel_dimensions();
-    let aspect = video.pixel_aspect_ratio().unwrap_or((1, 1));
-    let small = |(a, b)| Some((u16::try_from(a).ok()?, u16::try_from(b).ok()?));
-    let (width, height) = small((width, height))?;
-    let set = segment::ParameterSet {
-        codec: segment::Codec::H264,
-        configuration: video.extra_data().to_vec(),
-        video: Some(segment::VideoParameters {
-            width,
-            height,
-            pixel_aspect: small(aspect).filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
-        }),
-        audio: None,
-    };
-    Some(set.encode().into())
 }
 
 impl Frames {
@@ -235,7 +176,7 @@ impl Frames {
         &self.facts
     }
 
-    /// The next picture. Cancelling the future loses nothing.
+    /// The next frame of any track. Cancelling the future loses nothing.
     ///
     /// # Errors
     /// Any error ends the session: drop it and connect again.
@@ -255,8 +196,8 @@ impl Frames {
                 }
                 Ok(Ok(Some(Ok(item)))) => item,
             };
-            if let CodecItem::VideoFrame(frame) = item
-                && let Some(frame) = self.frame(frame)
+            if let CodecItem::VideoFrame(picture) = item
+                && let Some(frame) = self.frame(picture)
             {
                 self.deadline = Deadline::after(FRAME_TIMEOUT);
                 return Ok(frame);
@@ -264,35 +205,12 @@ impl Frames {
         }
     }
 
-    /// A picture as the recorder wants it; `None` where it is none, or nobody could decode it.
-    fn frame(&mut self, frame: VideoFrame) -> Option<Frame> {
+    fn frame(&mut self, picture: VideoFrame) -> Option<Frame> {
         let received = self.clock.read();
-        self.lost_packets += u32::from(frame.loss());
-        self.parameters_doubtful |= frame.has_new_parameters();
-        let slices = slices(frame.data());
-        if slices == Slices::None {
-            return None;
-        }
-        let mut parameters = None;
-        if self.parameters_doubtful {
-            // A camera's word that its parameters are new may flap; only other bytes are news.
-            let encoded = encoded_parameters(video_parameters(&self.demuxed, self.stream)?)?;
-            if self.parameters.as_ref() != Some(&encoded) {
-                self.parameters = Some(Arc::clone(&encoded));
-                parameters = Some(encoded);
-            }
-            self.parameters_doubtful = false;
-        }
-        let timestamp = frame.timestamp();
-        Some(Frame {
-            pts: timestamp.timestamp(),
-            timescale: timestamp.clock_rate().get(),
-            is_key: frame.is_random_access_point() && slices == Slices::Idr,
-            parameters,
-            lost_packets: std::mem::take(&mut self.lost_packets),
-            received,
-            data: frame.into_data(),
-        })
+        let stream = picture.stream_id();
+        let track = self.tracks.iter_mut().find(|track| track.stream == stream)?;
+        let told = self.demuxed.streams().get(stream).and_then(|stream| stream.parameters());
+        track.frame(picture, told, received)
     }
 
     /// Ends the session and gives the camera a moment to hear of it.
@@ -300,51 +218,5 @@ impl Frames {
         let group = Arc::clone(&self.group);
         drop(self);
         wait_for_teardown(&group).await;
-    }
-}
-
-/// Which coded picture an access unit holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slices {
-    /// None: only a delimiter, filler or messages.
-    None,
-    /// One that decoding can begin with.
-    Idr,
-    /// Another.
-    Other,
-}
-
-/// Looks for slices (`nal_unit_type` 1 to 5; ITU-T H.264, table 7-1) among NAL units with
-/// lengths of four bytes. The library calls a unit without any slice a key frame.
-fn slices(mut data: &[u8]) -> Slices {
-    let mut found = Slices::None;
-    while let Some((length, rest)) = data.split_first_chunk::<4>() {
-        let length = (u32::from_be_bytes(*length) as usize).min(rest.len());
-        match rest[..length].first().map(|header| header & 0x1f) {
-            Some(5) => return Slices::Idr,
-            Some(1..=4) => found = Slices::Other,
-            _ => {}
-        }
-        data = &rest[length..];
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn units(headers: &[u8]) -> Vec<u8> {
-        headers.iter().flat_map(|header| [0, 0, 0, 2, *header, 0x80]).collect()
-    }
-
-    #[test]
-    fn a_unit_without_slices_is_no_picture() {
-        assert_eq!(slices(&units(&[0x09, 0x06, 0x0c])), Slices::None);
-        assert_eq!(slices(&units(&[0x09, 0x06, 0x65])), Slices::Idr);
-        assert_eq!(slices(&units(&[0x09, 0x41])), Slices::Other);
-        assert_eq!(slices(&[0, 0, 0]), Slices::None);
-        assert_eq!(slices(&[0xff, 0xff, 0xff, 0xff, 0x41]), Slices::Other);
-        assert_eq!(slices(&[]), Slices::None);
     }
 }

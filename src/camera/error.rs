@@ -36,8 +36,10 @@ pub enum CameraError {
         why: String,
     },
     /// No stream that can be recorded.
-    #[error("no H.264 video: the camera offers {offered}")]
+    #[error("no {wanted} video: the camera offers {offered}")]
     NoVideo {
+        /// The codings that are recorded.
+        wanted: String,
         /// Media and encodings offered.
         offered: String,
     },

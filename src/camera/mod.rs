@@ -1,17 +1,26 @@
 //! RTSP in, samples out; the only room that knows retina.
 //!
 //! [`Camera`] says where the pictures come from, [`connect()`] opens one session and answers
-//! [`Frames`]: coded pictures in the order in which they are decoded, in the form in which an mp4
-//! holds them. Any error ends the session; whether and when to try again is for the recorder to
-//! decide. Only H.264 over TCP is asked for.
+//! [`Frames`]: the coded frames of its tracks in the order in which they are decoded, in the form
+//! in which an mp4 holds them. Which streams of a description become tracks is decided in `track`,
+//! and `coding` alone knows codecs apart: what comes after it is the same for all of them. Any
+//! error ends the session; whether and when to try again is for the recorder to decide. Only H.264
+//! over TCP is asked for.
 
+mod coding;
 mod connect;
 mod error;
+mod h264;
+mod parameters;
 mod session;
+mod track;
 
-pub use connect::{Frame, Frames, VideoFacts, connect};
+pub use coding::ReorderDepth;
+pub use connect::{Frames, VideoFacts, connect};
 pub use error::CameraError;
+pub use parameters::{Format, Parameters};
 pub use session::Hosts;
+pub use track::Frame;
 
 use std::fmt;
 

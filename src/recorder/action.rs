@@ -1,19 +1,7 @@
 //! What the cutter wants done, and what it left out. Values only.
 
-use std::sync::Arc;
-
-use crate::segment::{ChunkTable, EndReason, Observation};
-
-/// Samples to be made durable at once.
-#[derive(Clone, Debug)]
-pub struct Chunk {
-    /// The encoded parameter set of all its samples.
-    pub parameters: Arc<[u8]>,
-    /// Its sample table, of one track.
-    pub table: ChunkTable,
-    /// The samples.
-    pub data: Vec<u8>,
-}
+use super::chunk::Chunk;
+use crate::segment::{EndReason, Observation};
 
 /// What is to be done with a stream's clips, in this order.
 #[derive(Clone, Debug)]

@@ -13,13 +13,13 @@ use std::time::Duration;
 use hand_in::LastChunk;
 
 use super::action::{Action, DropReason, Drops};
-use super::decode_times::{DecodeTimes, Decoded, Interval, ReorderDepth};
+use super::decode_times::{DecodeTimes, Decoded, Interval};
 use super::gap::Gap;
 use super::pending::Pending;
 use super::run::Run;
-use crate::camera::Frame;
+use crate::camera::{Format, Frame, Parameters, ReorderDepth};
 use crate::clock::Reading;
-use crate::segment::{ClockQuality, Codec, EndReason, ParameterSet};
+use crate::segment::{ClockQuality, EndReason};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 
 /// What is younger than this when a flush comes waits for the next one: it would be a chunk of
@@ -59,17 +59,11 @@ pub struct CutterSettings {
     pub boundary: Boundary,
 }
 
-/// The parameters of the frames that come.
-struct Parameters {
-    encoded: Arc<[u8]>,
-    picture: (Codec, u16, u16),
-}
-
 /// The clip that frames go into.
 struct OpenClip {
-    picture: (Codec, u16, u16),
-    /// Its first point in the run and that point's wall time, once its first chunk is cut.
-    begun: Option<(i64, WallTime)>,
+    format: Format,
+    /// Wall time of its first sample, once its first chunk is cut.
+    begun: Option<WallTime>,
     quality: ClockQuality,
 }
 
@@ -80,7 +74,8 @@ pub struct Cutter {
     clip: Option<OpenClip>,
     pending: Pending,
     gap: Option<Gap>,
-    parameters: Option<Parameters>,
+    /// Of the frames that come.
+    parameters: Option<Arc<Parameters>>,
     times: DecodeTimes,
     /// What new parameters say, until the first frame with them is placed.
     depth: Option<ReorderDepth>,
@@ -210,13 +205,10 @@ impl Cutter {
     }
 
     fn watch_parameters(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(encoded) = &frame.parameters else { return };
-        let Ok(set) = ParameterSet::decode(encoded) else { return };
-        let size = set.video.map_or((0, 0), |video| (video.width, video.height));
-        let picture = (set.codec, size.0, size.1);
-        self.depth = Some(ReorderDepth::of(&set));
-        self.parameters = Some(Parameters { encoded: Arc::clone(encoded), picture });
-        let fits = self.clip.as_ref().is_none_or(|clip| clip.picture == picture);
+        let Some(parameters) = &frame.parameters else { return };
+        self.depth = Some(parameters.reorder_depth);
+        self.parameters = Some(Arc::clone(parameters));
+        let fits = self.clip.as_ref().is_none_or(|clip| clip.format == parameters.format);
         if !fits && !frame.is_key {
             self.interrupt(DropReason::ParametersChanged, 0, &frame.received, actions);
         }
@@ -245,8 +237,7 @@ impl Cutter {
     }
 
     fn key_frame(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(parameters) = &self.parameters else { return };
-        let (encoded, picture) = (Arc::clone(&parameters.encoded), parameters.picture);
+        let Some(parameters) = self.parameters.clone() else { return };
         let after_gap = self.gap.take();
         let restart = self.run.is_none() || after_gap.is_some();
         if let Some(gap) = after_gap {
@@ -263,26 +254,20 @@ impl Cutter {
         self.place();
         let decoded = self.decode_time(frame);
         if !restart {
-            self.end_before(frame, decoded.time, picture, actions);
+            self.end_before(frame, decoded.time, parameters.format, actions);
         }
         let quality = match frame.received.synchronised {
             true => ClockQuality::Synchronised,
             false => ClockQuality::Unsynchronised,
         };
-        self.clip.get_or_insert(OpenClip { picture, begun: None, quality });
-        self.wait(frame, decoded, encoded);
+        self.clip.get_or_insert(OpenClip { format: parameters.format, begun: None, quality });
+        self.wait(frame, decoded, parameters);
     }
 
     /// Whether chunk and clip end before a key frame of this decode time.
-    fn end_before(
-        &mut self,
-        frame: &Frame,
-        time: i64,
-        picture: (Codec, u16, u16),
-        actions: &mut Vec<Action>,
-    ) {
+    fn end_before(&mut self, frame: &Frame, time: i64, format: Format, actions: &mut Vec<Action>) {
         let Some(clip) = &self.clip else { return };
-        let changed = clip.picture != picture;
+        let changed = clip.format != format;
         let near = self.boundary_within(time, BOUNDARY_MARGIN);
         let half = self.settings.flush_interval.as_nanos() as i64 / 2;
         if changed || near || self.age(&frame.received) >= half || !self.fits(frame) {
@@ -299,8 +284,7 @@ impl Cutter {
     }
 
     fn other_frame(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(parameters) = &self.parameters else { return };
-        let encoded = Arc::clone(&parameters.encoded);
+        let Some(parameters) = self.parameters.clone() else { return };
         if self.clip_length(self.times.last()) > CLIP_DURATION_MAX {
             self.interrupt(DropReason::NoKeyFrame, 0, &frame.received, actions);
             return;
@@ -313,24 +297,24 @@ impl Cutter {
         if !fits {
             self.cut(Some(decoded.time), &frame.received, actions);
         }
-        self.wait(frame, decoded, encoded);
+        self.wait(frame, decoded, parameters);
     }
 
     /// Whether a frame can go into the chunk that waits.
     fn fits(&self, frame: &Frame) -> bool {
         let bytes = self.pending.byte_count() + frame.data.len();
         let same = match (self.pending.parameters(), &self.parameters) {
-            (Some(before), Some(now)) => *before == now.encoded,
+            (Some(before), Some(now)) => before.encoded == now.encoded,
             _ => true,
         };
         same && bytes <= self.settings.chunk_bytes_max && self.pending.len() < SAMPLES_MAX
     }
 
-    fn wait(&mut self, frame: &Frame, decoded: Decoded, parameters: Arc<[u8]>) {
+    fn wait(&mut self, frame: &Frame, decoded: Decoded, parameters: Arc<Parameters>) {
         let Some(run) = &mut self.run else { return };
         if self.pending.is_empty() {
             run.steer(decoded.time);
-            self.pending.begin(frame.received, parameters, run.clock.shift());
+            self.pending.begin(frame, parameters, run.clock.shift());
         }
         let before = self.pending.last_time().or_else(|| run.cut_to());
         if let Some(before) = before.filter(|_| !self.pending.is_restart()) {
@@ -371,7 +355,7 @@ mod tests {
 
     use super::*;
     use crate::ring::Refused;
-    use crate::segment::{ChunkTable, VideoParameters};
+    use crate::segment::{ChunkTable, Codec, ParameterSet, TrackNumber, VideoParameters};
     use crate::units::BootTime;
 
     const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
@@ -388,7 +372,7 @@ mod tests {
         }
     }
 
-    fn parameters(width: u16, mark: u8) -> Arc<[u8]> {
+    fn parameters(width: u16, mark: u8) -> Arc<Parameters> {
         let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1) };
         let set = ParameterSet {
             codec: Codec::H264,
@@ -396,7 +380,7 @@ mod tests {
             video: Some(video),
             audio: None,
         };
-        set.encode().into()
+        Arc::new(Parameters::new(&set, ReorderDepth::Unknown))
     }
 
     /// A clip as it was handed out.
@@ -439,7 +423,16 @@ mod tests {
             let parameters = (self.frame == 0).then(|| parameters(640, 0));
             let pts = 1_000_000 + self.frame * INTERVAL;
             self.frame += 1;
-            Frame { pts, timescale: 90_000, data, is_key, parameters, lost_packets: 0, received }
+            Frame {
+                track: TrackNumber(0),
+                pts,
+                timescale: 90_000,
+                data,
+                is_key,
+                parameters,
+                lost_packets: 0,
+                received,
+            }
         }
 
         fn send(&mut self, frame: Frame) {
@@ -501,7 +494,8 @@ mod tests {
                         assert!(chunk.table.tracks[0].samples[0].flags.sync);
                     }
                     assert_eq!(clip.start, chunk.table.anchor.wall);
-                    clip.chunks.push((chunk.table, chunk.data, chunk.parameters));
+                    let [set] = chunk.parameters.try_into().expect("one set");
+                    clip.chunks.push((chunk.table, chunk.data, set));
                 }
                 Action::End { reason, length_nanos } => {
                     let clip = self.clips.last_mut().expect("a clip has begun");
@@ -643,8 +637,8 @@ mod tests {
             [EndReason::Boundary, EndReason::ParametersChanged, EndReason::Stopped]
         );
         let sets: Vec<_> = bench.clips[1].chunks.iter().map(|(.., set)| Arc::clone(set)).collect();
-        assert_eq!(sets.first(), Some(&parameters(640, 0)));
-        assert_eq!(sets.last(), Some(&parameters(640, 1)));
+        assert_eq!(sets.first(), Some(&parameters(640, 0).encoded));
+        assert_eq!(sets.last(), Some(&parameters(640, 1).encoded));
         let (_, length) = bench.clips[1].end.expect("an end");
         assert_eq!(bench.clips[1].start.plus_nanos(length), bench.clips[2].start);
     }

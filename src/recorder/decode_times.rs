@@ -8,62 +8,10 @@
 
 use std::collections::VecDeque;
 
-use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
-use h264_reader::rbsp::{BitReader, decode_nal};
-
-use crate::segment::{Codec, ParameterSet};
+use crate::camera::ReorderDepth;
 
 /// The largest reorder depth: no decoder holds more pictures (ITU-T H.264, A.3.1 h).
 const DEPTH_MAX: usize = 16;
-
-/// How many pictures may be decoded before one that is shown before them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReorderDepth {
-    /// The parameters say so.
-    Known(usize),
-    /// Nothing says so: taken as 0 until a presentation time goes back.
-    Unknown,
-}
-
-impl ReorderDepth {
-    /// What the sequence parameters of a set say (ITU-T H.264, E.2.1 `max_num_reorder_frames`).
-    #[must_use]
-    pub fn of(set: &ParameterSet) -> ReorderDepth {
-        if set.codec != Codec::H264 {
-            return ReorderDepth::Unknown;
-        }
-        sequence_parameters(&set.configuration).map_or(ReorderDepth::Unknown, |sps| depth_of(&sps))
-    }
-}
-
-/// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1.2): five bytes,
-/// the number of sets in the low five bits of the sixth, then each with a length of two bytes.
-fn sequence_parameters(configuration: &[u8]) -> Option<SeqParameterSet> {
-    let (fixed, rest) = configuration.split_first_chunk::<6>()?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    if fixed[5] & 0x1f == 0 {
-        return None;
-    }
-    let nal = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    let rbsp = decode_nal(nal).ok()?;
-    SeqParameterSet::from_bits(BitReader::new(&*rbsp)).ok()
-}
-
-fn depth_of(sps: &SeqParameterSet) -> ReorderDepth {
-    const BASELINE: u8 = 66;
-    let stated = sps.vui_parameters.as_ref().and_then(|vui| vui.bitstream_restrictions.as_ref());
-    if u8::from(sps.profile_idc) == BASELINE
-        || matches!(sps.pic_order_cnt, PicOrderCntType::TypeTwo)
-    {
-        return ReorderDepth::Known(0);
-    }
-    match stated {
-        Some(stated) => {
-            ReorderDepth::Known((stated.max_num_reorder_frames as usize).min(DEPTH_MAX))
-        }
-        None => ReorderDepth::Unknown,
-    }
-}
 
 /// How far pictures are apart: the median of the last steps, so that one gap does not count.
 #[derive(Clone, Debug, Default)]
@@ -259,19 +207,6 @@ mod tests {
             interval.note(step);
         }
         assert_eq!(interval.median(), Some(3600));
-    }
-
-    #[test]
-    fn garbage_has_an_unknown_depth() {
-        let set = |configuration: &[u8]| ParameterSet {
-            codec: Codec::H264,
-            configuration: configuration.to_vec(),
-            video: None,
-            audio: None,
-        };
-        for bytes in [&b""[..], &[1, 2, 3, 4, 5, 0xe1, 0xff, 0xff], &[0; 40]] {
-            assert_eq!(ReorderDepth::of(&set(bytes)), ReorderDepth::Unknown);
-        }
     }
 
     proptest! {

@@ -8,6 +8,7 @@
 
 mod action;
 mod backoff;
+mod chunk;
 mod cutter;
 mod decode_times;
 mod gap;
@@ -20,7 +21,8 @@ mod status;
 mod stream;
 mod wall_clock;
 
-pub use action::{Action, Chunk, DropReason, Drops};
+pub use action::{Action, DropReason, Drops};
+pub use chunk::Chunk;
 pub use cutter::{Boundary, Cutter, CutterSettings};
 pub use sink::Sink;
 pub use status::{State, StreamStatus};

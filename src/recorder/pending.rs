@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::decode_times::{DecodeTimes, Decoded};
-use crate::camera::Frame;
+use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
-use crate::segment::{Sample, SampleFlags};
+use crate::segment::{Sample, SampleFlags, TrackNumber};
 
 /// One frame that waits.
 #[derive(Clone, Copy, Debug)]
@@ -16,24 +16,36 @@ struct Waiting {
     is_key: bool,
 }
 
-/// Frames that have been received and not been handed in. Bounded by the cutter.
+/// What is the same for all frames of a chunk to be.
+#[derive(Debug)]
+struct Begun {
+    track: TrackNumber,
+    timescale: u32,
+    parameters: Arc<Parameters>,
+    /// When the first one was received.
+    since: Reading,
+    /// What steering adds to their decode times, in ticks.
+    shift: i64,
+}
+
+/// Frames of a track that have been received and not been handed in. Bounded by the cutter.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     frames: Vec<Waiting>,
     data: Vec<u8>,
-    since: Option<Reading>,
-    parameters: Option<Arc<[u8]>>,
-    /// What steering adds to the decode times of these frames, in ticks.
-    shift: i64,
+    begun: Option<Begun>,
     /// The chunk begins after missing frames: with the decode time before them.
     restart: Option<Option<i64>>,
 }
 
 /// What [`Pending::take`] hands out.
 pub(super) struct Taken {
+    pub(super) track: TrackNumber,
+    /// Ticks a second.
+    pub(super) timescale: u32,
+    pub(super) parameters: Arc<Parameters>,
     pub(super) samples: Vec<Sample>,
     pub(super) data: Vec<u8>,
-    pub(super) parameters: Arc<[u8]>,
 }
 
 impl Pending {
@@ -51,15 +63,15 @@ impl Pending {
 
     /// When the first frame was received.
     pub(super) fn since(&self) -> Option<Reading> {
-        self.since
+        self.begun.as_ref().map(|begun| begun.since)
     }
 
-    pub(super) fn parameters(&self) -> Option<&Arc<[u8]>> {
-        self.parameters.as_ref()
+    pub(super) fn parameters(&self) -> Option<&Parameters> {
+        self.begun.as_ref().map(|begun| &*begun.parameters)
     }
 
     pub(super) fn shift(&self) -> i64 {
-        self.shift
+        self.begun.as_ref().map_or(0, |begun| begun.shift)
     }
 
     pub(super) fn begins_with_key(&self) -> bool {
@@ -89,10 +101,15 @@ impl Pending {
         self.restart = Some(last);
     }
 
-    pub(super) fn begin(&mut self, received: Reading, parameters: Arc<[u8]>, shift: i64) {
-        self.since = Some(received);
-        self.parameters = Some(parameters);
-        self.shift = shift;
+    /// `frame` is about to be the first one.
+    pub(super) fn begin(&mut self, frame: &Frame, parameters: Arc<Parameters>, shift: i64) {
+        self.begun = Some(Begun {
+            track: frame.track,
+            timescale: frame.timescale,
+            parameters,
+            since: frame.received,
+            shift,
+        });
     }
 
     pub(super) fn push(&mut self, frame: &Frame, decoded: Decoded) {
@@ -129,7 +146,7 @@ impl Pending {
     /// All frames as samples, the last one `last_duration` ticks long; nothing waits afterwards.
     pub(super) fn take(&mut self, last_duration: i64) -> Option<Taken> {
         let taken = std::mem::take(self);
-        let parameters = taken.parameters?;
+        let Begun { track, timescale, parameters, .. } = taken.begun?;
         let next = taken.frames.iter().skip(1).map(|frame| Some(frame.decoded.time));
         let samples = taken.frames.iter().zip(next.chain([None])).map(|(frame, next)| Sample {
             duration: match next {
@@ -140,7 +157,8 @@ impl Pending {
             composition_offset: frame.decoded.offset,
             flags: SampleFlags { sync: frame.is_key, ..SampleFlags::default() },
         });
-        Some(Taken { samples: samples.collect(), data: taken.data, parameters })
+        let samples = samples.collect();
+        Some(Taken { track, timescale, parameters, samples, data: taken.data })
     }
 }
 

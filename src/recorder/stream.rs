@@ -184,7 +184,7 @@ impl<S: Sink> StreamTask<S> {
         let mut line = format!("recording {}", self.settings.camera.address());
         if !facts.codec.is_empty() {
             let (width, height) = facts.picture;
-            line += &format!(": H.264 {} {width}x{height}", facts.codec);
+            line += &format!(": {} {} {width}x{height}", facts.coding, facts.codec);
         }
         if let Some(rate) = facts.frame_rate {
             line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
@@ -252,7 +252,7 @@ impl<S: Sink> StreamTask<S> {
                 self.sink.append(NewChunk {
                     clip,
                     stream,
-                    parameters: vec![chunk.parameters],
+                    parameters: chunk.parameters,
                     table: chunk.table.encode().into(),
                     data: chunk.data,
                 })?;

@@ -1,13 +1,14 @@
 //! Handing in: what waits becomes a chunk, a clip ends, a chunk was refused.
 
-use super::super::action::{Action, Chunk, DropReason};
+use super::super::action::{Action, DropReason};
+use super::super::chunk::Chunk;
 use super::super::gap::Gap;
 use super::super::run::Run;
 use super::Cutter;
 use crate::clock::Reading;
 use crate::ring::Refused;
-use crate::segment::{Anchor, ChunkTable, EndReason, TrackKind, TrackNumber, TrackTable};
-use crate::units::{Ticks, WallTime};
+use crate::segment::{Anchor, EndReason};
+use crate::units::WallTime;
 
 /// The chunk that was handed out last, for the case that it is refused.
 pub(super) struct LastChunk {
@@ -55,19 +56,18 @@ impl Cutter {
         actions
     }
 
-    /// First point and wall time of the clip: final once its first chunk is cut.
-    pub(super) fn clip_start(&self) -> Option<(i64, WallTime)> {
+    /// Wall time of the clip's first sample: final once its first chunk is cut.
+    pub(super) fn clip_start(&self) -> Option<WallTime> {
         let (clip, run) = (self.clip.as_ref()?, self.run.as_ref()?);
         clip.begun.or_else(|| {
             let first = self.pending.first_time()?;
-            let point = run.point(first, first, self.pending.shift());
-            Some((point, run.clock.wall_at(point)))
+            Some(run.clock.wall_at(run.point(first, first, self.pending.shift())))
         })
     }
 
     /// Nanoseconds of the clip up to a decode time.
     pub(super) fn clip_length(&self, time: Option<i64>) -> i64 {
-        let (Some((_, start)), Some(run), Some(time)) = (self.clip_start(), &self.run, time) else {
+        let (Some(start), Some(run), Some(time)) = (self.clip_start(), &self.run, time) else {
             return 0;
         };
         let first = self.pending.first_time().unwrap_or(time);
@@ -76,7 +76,7 @@ impl Cutter {
 
     /// Whether the clip's boundary is not later than `margin` nanoseconds behind a decode time.
     pub(super) fn boundary_within(&self, time: i64, margin: i64) -> bool {
-        let Some((_, start)) = self.clip_start() else { return false };
+        let Some(start) = self.clip_start() else { return false };
         let end = start.plus_nanos(self.clip_length(Some(time)));
         end.plus_nanos(margin) >= (self.settings.boundary)(start)
     }
@@ -106,7 +106,7 @@ impl Cutter {
         let start = run.point(first, first, before);
         run.end = run.point(last, first, before) + duration;
         let is_first = clip.begun.is_none();
-        let (zero, wall) = *clip.begun.get_or_insert((start, run.clock.wall_at(start)));
+        let wall = *clip.begun.get_or_insert(run.clock.wall_at(start));
         let is_restart = self.pending.is_restart();
         let Some(taken) = self.pending.take(duration) else { return };
         if is_restart && let Some((_, placed)) = taken.samples.split_last() {
@@ -119,28 +119,17 @@ impl Cutter {
             start: run.clock.wall_at(start),
             frames: taken.samples.len() as u64,
         });
-        let table = ChunkTable {
-            anchor: Anchor {
-                wall,
-                boot: now.boot,
-                boot_id: now.boot_id,
-                camera: None,
-                quality: clip.quality,
-            },
-            tracks: vec![TrackTable {
-                track: TrackNumber(0),
-                kind: TrackKind::Video,
-                timescale: run.timescale(),
-                parameters: 0,
-                codec_delay: 0,
-                start: Ticks(start - zero),
-                samples: taken.samples,
-            }],
-        };
+        let mut chunk = Chunk::new(Anchor {
+            wall,
+            boot: now.boot,
+            boot_id: now.boot_id,
+            camera: None,
+            quality: clip.quality,
+        });
+        chunk.add(taken, run.clock.wall_at(start));
         if is_first {
             actions.push(Action::Begin);
         }
-        let chunk = Chunk { parameters: taken.parameters, table, data: taken.data };
         actions.push(Action::Append(chunk));
     }
 
@@ -155,7 +144,7 @@ impl Cutter {
     ) {
         self.cut(next, now, actions);
         let (Some(run), Some(clip)) = (&self.run, self.clip.take()) else { return };
-        let Some((_, start)) = clip.begun else { return };
+        let Some(start) = clip.begun else { return };
         let end = next.map_or(run.end, |next| run.point(next, next, run.clock.shift()));
         let length_nanos = run.clock.wall_at(end).nanos_since(start);
         actions.push(Action::End { reason, length_nanos });

@@ -1,0 +1,174 @@
+//! The streams of a description that are recorded, and the frames of each.
+
+use std::sync::Arc;
+
+use retina::codec::{ParametersRef, VideoFrame, VideoParameters};
+
+use super::coding::{Coding, Content};
+use super::error::{CameraError, one_line};
+use super::parameters::Parameters;
+use crate::clock::Reading;
+use crate::segment::{self, ParameterSet, TrackNumber};
+
+/// One coded frame of one track: a sample to be.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The track that it belongs to.
+    pub track: TrackNumber,
+    /// Presentation time in ticks: the RTP timestamp (RFC 3550, 5.1), unwrapped.
+    pub pts: i64,
+    /// Ticks a second: the clock rate of its track.
+    pub timescale: u32,
+    /// Its bytes as an mp4 holds them. Of video: NAL units, each with a length of four bytes
+    /// before it, without parameter sets (ISO/IEC 14496-15, 5.3.2).
+    pub data: Vec<u8>,
+    /// Whether decoding can begin here.
+    pub is_key: bool,
+    /// What decodes this frame and those of its track after it; given with the first one and
+    /// whenever their bytes change.
+    pub parameters: Option<Arc<Parameters>>,
+    /// Packets lost between the frame of the track before and this one: that many, and the
+    /// frames that they belonged to, are missing.
+    pub lost_packets: u32,
+    /// When it was complete.
+    pub received: Reading,
+}
+
+/// A stream of a session that is recorded.
+pub(super) struct Track {
+    number: TrackNumber,
+    /// Its place in the description.
+    pub(super) stream: usize,
+    pub(super) coding: &'static Coding,
+    /// What was given with a frame last.
+    parameters: Option<Arc<Parameters>>,
+    parameters_doubtful: bool,
+    lost_packets: u32,
+}
+
+/// Chooses from the streams that are offered, by media type and encoding name: the first one
+/// that can be recorded. Tracks are numbered in the order in which they are chosen.
+///
+/// # Errors
+/// If there is no such stream: names what is offered.
+pub(super) fn chosen(offered: &[(&str, &str)]) -> Result<Vec<Track>, CameraError> {
+    let known = |(stream, (media, encoding)): (usize, &(&str, &str))| {
+        Some((stream, Coding::described_as(media, encoding)?))
+    };
+    let first = offered.iter().enumerate().find_map(known);
+    if first.is_none() {
+        let offers: Vec<String> =
+            offered.iter().map(|(media, encoding)| format!("{media} {encoding}")).collect();
+        let offers = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
+        return Err(CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) });
+    }
+    let numbers = (0..).map(TrackNumber);
+    let tracks = first.into_iter().zip(numbers);
+    Ok(tracks.map(|((stream, coding), number)| Track::new(number, stream, coding)).collect())
+}
+
+impl Track {
+    fn new(number: TrackNumber, stream: usize, coding: &'static Coding) -> Track {
+        Track {
+            number,
+            stream,
+            coding,
+            parameters: None,
+            parameters_doubtful: true,
+            lost_packets: 0,
+        }
+    }
+
+    /// A picture as the recorder wants it, `told` being what its stream says of its parameters by
+    /// now; `None` where it is none, or nobody could decode it.
+    pub(super) fn frame(
+        &mut self,
+        picture: VideoFrame,
+        told: Option<ParametersRef<'_>>,
+        received: Reading,
+    ) -> Option<Frame> {
+        self.lost_packets += u32::from(picture.loss());
+        self.parameters_doubtful |= picture.has_new_parameters();
+        let content = (self.coding.content)(picture.data());
+        if content == Content::Nothing {
+            return None;
+        }
+        let mut parameters = None;
+        if self.parameters_doubtful {
+            // A camera's word that its parameters are new may flap; only other bytes are news.
+            let new = Arc::new(self.coding.parameters(video(told)?)?);
+            if self.parameters.as_ref().map(|known| &known.encoded) != Some(&new.encoded) {
+                self.parameters = Some(Arc::clone(&new));
+                parameters = Some(new);
+            }
+            self.parameters_doubtful = false;
+        }
+        let timestamp = picture.timestamp();
+        Some(Frame {
+            track: self.number,
+            pts: timestamp.timestamp(),
+            timescale: timestamp.clock_rate().get(),
+            is_key: picture.is_random_access_point() && content == Content::Key,
+            parameters,
+            lost_packets: std::mem::take(&mut self.lost_packets),
+            received,
+            data: picture.into_data(),
+        })
+    }
+}
+
+/// What a stream says of its pictures.
+pub(super) fn video(told: Option<ParametersRef<'_>>) -> Option<&VideoParameters> {
+    match told? {
+        ParametersRef::Video(video) => Some(video),
+        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
+    }
+}
+
+impl Coding {
+    /// What the recorder has to know of a stream's parameters; `None` where a picture is larger
+    /// than a parameter set can say.
+    fn parameters(&self, video: &VideoParameters) -> Option<Parameters> {
+        let (width, height) = video.pixel_dimensions();
+        let aspect = video.pixel_aspect_ratio().unwrap_or((1, 1));
+        let small = |(a, b)| Some((u16::try_from(a).ok()?, u16::try_from(b).ok()?));
+        let (width, height) = small((width, height))?;
+        let set = ParameterSet {
+            codec: self.codec,
+            configuration: video.extra_data().to_vec(),
+            video: Some(segment::VideoParameters {
+                width,
+                height,
+                pixel_aspect: small(aspect).filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
+            }),
+            audio: None,
+        };
+        Some(Parameters::new(&set, (self.reorder_depth)(&set.configuration)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_offered_the_first_that_can_be_recorded_is_the_first_track() {
+        let offered = [("audio", "pcmu"), ("video", "jpeg"), ("video", "h264"), ("video", "h264")];
+        let tracks = chosen(&offered).expect("there is one");
+        let told: Vec<_> =
+            tracks.iter().map(|track| (track.number, track.stream, track.coding.name)).collect();
+        assert_eq!(told, [(TrackNumber(0), 2, "H.264")]);
+    }
+
+    #[test]
+    fn a_camera_without_such_a_stream_is_told_what_it_offers() {
+        let refused = |offered: &[(&str, &str)]| match chosen(offered) {
+            Ok(_) => panic!("nothing can be recorded"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(refused(&[]), "no H.264 video: the camera offers nothing");
+        let offered = [("video", "jpeg"), ("audio", "pcmu")];
+        let words = "no H.264 video: the camera offers video jpeg, audio pcmu";
+        assert_eq!(refused(&offered), words);
+    }
+}
