@@ -1,29 +1,22 @@
 //! One stream's life: connect, chunk, cut into clips, reconnect.
 //!
 //! What happens to a frame is decided by functions from values to values: [`Cutter`] makes chunks
-//! and clips, with decode times from `decode_times` and wall times from `wall_clock`. Around it
-//! is one task for each stream ([`spawn`]), which connects, waits and hands over. A stream that
-//! fails disturbs no other; all that it can hold of memory is one frame, one chunk and what the
-//! ring's queue allows it.
+//! and clips, and its own page says of which parts it consists. Around it is one task for each
+//! stream ([`spawn`]), which connects, waits and hands over. A stream that fails disturbs no
+//! other; all that it can hold of memory is one frame, one chunk and what the ring's queue allows
+//! it.
 
-mod action;
 mod backoff;
-mod chunk;
 mod cutter;
-mod decode_times;
-mod gap;
+mod drops;
 mod observing;
 mod outage;
-mod pending;
-mod run;
 mod sink;
 mod status;
 mod stream;
-mod wall_clock;
 
-pub use action::{Action, DropReason, Drops};
-pub use chunk::Chunk;
-pub use cutter::{Boundary, Cutter, CutterSettings};
+pub use cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Refusal};
+pub use drops::{DropReason, Drops};
 pub use sink::Sink;
 pub use status::{State, StreamStatus};
 pub use stream::RecorderSettings;

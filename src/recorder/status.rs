@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::action::Drops;
+use super::drops::Drops;
 use crate::units::BootTime;
 
 /// What a recorder is doing.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::action::Action;
 use super::backoff::Backoff;
-use super::cutter::{Boundary, Cutter, CutterSettings};
+use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut};
 use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
 use super::sink::Sink;
@@ -101,8 +100,8 @@ impl<S: Sink> StreamTask<S> {
                 Over::Failed(_) => EndReason::Disconnected,
                 Over::Stopped | Over::RingClosed => EndReason::Stopped,
             };
-            let actions = self.cutter.stop(reason, &now);
-            self.carry_out(actions, &now);
+            let out = self.cutter.stop(reason, &now);
+            self.carry_out(out, &now);
             let Over::Failed(error) = over else { break };
             let recorded = self.recorded_since(begun.boot);
             let wait = backoff.after(recorded);
@@ -159,8 +158,8 @@ impl<S: Sink> StreamTask<S> {
                 changed = self.ticks.changed(), if self.ticks_open => {
                     self.ticks_open = changed.is_ok();
                     let now = self.now();
-                    let actions = self.cutter.flush_due(&now);
-                    self.carry_out(actions, &now);
+                    let out = self.cutter.flush_due(&now);
+                    self.carry_out(out, &now);
                 }
                 frame = frames.next() => match frame {
                     Err(error) => return Over::Failed(error),
@@ -203,8 +202,8 @@ impl<S: Sink> StreamTask<S> {
     fn take(&mut self, frame: Frame) {
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
-        let actions = self.cutter.push(frame);
-        self.carry_out(actions, &now);
+        let out = self.cutter.push(frame);
+        self.carry_out(out, &now);
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
         let dropped = self.cutter.drops();
@@ -215,60 +214,57 @@ impl<S: Sink> StreamTask<S> {
         });
     }
 
-    /// Does what the cutter wants. Where a chunk is refused, the rest of the list is void.
-    fn carry_out(&mut self, actions: Vec<Action>, now: &Reading) {
-        let mut refused = None;
-        for action in actions {
-            if let Err(why) = self.carry_out_one(action) {
-                refused = Some(why);
-                break;
-            }
-        }
-        let Some(why) = refused else { return };
+    /// Does what the cutter wants.
+    fn carry_out(&mut self, out: HandOut, now: &Reading) {
+        let refusal = match out.offer(|chunk| self.append(chunk)) {
+            Ok(actions) => return self.act(actions),
+            Err(refusal) => refusal,
+        };
         let name = &self.settings.camera.name;
-        match why {
+        match refusal.why() {
             Refused::Closed => self.ring_closed = true,
             // Told with the gap that they leave.
-            Refused::ClipEnded | Refused::QueueFull | Refused::DeviceAway => {
+            why @ (Refused::ClipEnded | Refused::QueueFull | Refused::DeviceAway) => {
                 log::debug!("{name}: a chunk was refused: {why}");
             }
         }
-        // What follows a refusal ends the clip and remembers the gap, and holds no chunk.
-        for action in self.cutter.refused(why, now) {
-            if self.carry_out_one(action).is_err() {
-                break;
-            }
-        }
+        let actions = self.cutter.refused(refusal, now);
+        self.act(actions);
         self.clip = None;
     }
 
-    fn carry_out_one(&mut self, action: Action) -> Result<(), Refused> {
-        match action {
-            Action::Begin => self.clip = Some(self.sink.new_clip()),
-            Action::Append(chunk) => {
-                let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
-                let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
-                let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
-                self.sink.append(NewChunk {
-                    clip,
-                    stream,
-                    parameters: chunk.parameters,
-                    table: chunk.table.encode().into(),
-                    data: chunk.data,
-                })?;
-                self.status.set(|status| {
-                    status.frames += frames as u64;
-                    status.bytes += bytes;
-                });
-            }
-            Action::End { reason, length_nanos } => {
-                if let Some(clip) = self.clip.take() {
-                    self.sink.end_clip(clip, reason.code(), Some(length_nanos));
-                }
-            }
-            Action::Observe(observation) => self.gather(observation),
+    fn append(&mut self, chunk: Chunk) -> Result<(), Refused> {
+        if chunk.begins_clip {
+            self.clip = Some(self.sink.new_clip());
         }
+        let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
+        let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
+        let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
+        self.sink.append(NewChunk {
+            clip,
+            stream,
+            parameters: chunk.parameters,
+            table: chunk.table.encode().into(),
+            data: chunk.data,
+        })?;
+        self.status.set(|status| {
+            status.frames += frames as u64;
+            status.bytes += bytes;
+        });
         Ok(())
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::End { reason, length_nanos } => {
+                    if let Some(clip) = self.clip.take() {
+                        self.sink.end_clip(clip, reason.code(), Some(length_nanos));
+                    }
+                }
+                Action::Observe(observation) => self.gather(observation),
+            }
+        }
     }
 
     /// The first of its kind is logged at once, more of them together a minute later.

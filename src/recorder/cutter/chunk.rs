@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::pending::Taken;
 use crate::segment::{Anchor, ChunkTable, TrackTable};
-use crate::units::{Ticks, WallTime};
+use crate::units::Ticks;
 
 /// Samples to be made durable at once.
 #[derive(Clone, Debug)]
 pub struct Chunk {
+    /// Whether its clip begins with it.
+    pub begins_clip: bool,
     /// The encoded parameter sets of its tracks, in the order in which its table counts them.
     pub parameters: Vec<Arc<[u8]>>,
     /// Its sample table.
@@ -19,16 +21,15 @@ pub struct Chunk {
 
 impl Chunk {
     /// A chunk of the clip whose tick 0 is at `anchor`, without any track.
-    pub(super) fn new(anchor: Anchor) -> Chunk {
+    pub(super) fn new(anchor: Anchor, begins_clip: bool) -> Chunk {
         let table = ChunkTable { anchor, tracks: Vec::new() };
-        Chunk { parameters: Vec::new(), table, data: Vec::new() }
+        Chunk { begins_clip, parameters: Vec::new(), table, data: Vec::new() }
     }
 
-    /// Adds the samples of one more track, whose first one is decoded at `start`. Whatever its
-    /// clock rate, a track is tied to the others by the wall: it begins as many of its ticks
-    /// behind tick 0 as it begins later.
-    pub(super) fn add(&mut self, taken: Taken, start: WallTime) {
-        let Taken { track, timescale, parameters, samples, data } = taken;
+    /// Adds the samples of one more track. Whatever its clock rate, a track is tied to the others
+    /// by the wall: it begins as many of its ticks behind tick 0 as it begins later.
+    pub(super) fn add(&mut self, taken: Taken) {
+        let Taken { track, timescale, start, parameters, samples, data } = taken;
         let behind_nanos = start.nanos_since(self.table.anchor.wall);
         self.table.tracks.push(TrackTable {
             track,
@@ -59,7 +60,7 @@ mod tests {
         AudioParameters, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, TrackKind,
         TrackNumber, VideoParameters,
     };
-    use crate::units::{BootTime, NANOS_PER_SECOND};
+    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
 
     const START: WallTime = WallTime(1_790_000_003 * NANOS_PER_SECOND);
 
@@ -69,7 +70,8 @@ mod tests {
     }
 
     /// Samples of one byte each, all of them with the track's number in it.
-    fn taken(track: u8, codec: Codec, timescale: u32, durations: &[u32]) -> Taken {
+    fn taken(track: u8, codec: Codec, clock: (u32, WallTime), durations: &[u32]) -> Taken {
+        let (timescale, start) = clock;
         let is_video = codec.track_kind() == TrackKind::Video;
         let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
         let audio = AudioParameters { sample_rate: timescale, channels: 1 };
@@ -88,6 +90,7 @@ mod tests {
         Taken {
             track: TrackNumber(track),
             timescale,
+            start,
             parameters: Arc::new(Parameters::new(&set, ReorderDepth::Unknown)),
             samples: durations.iter().map(sample).collect(),
             data: vec![track; durations.len()],
@@ -96,9 +99,10 @@ mod tests {
 
     #[test]
     fn tracks_of_different_clock_rates_lie_side_by_side_and_keep_their_own_parameters() {
-        let mut chunk = Chunk::new(anchor());
-        chunk.add(taken(0, Codec::H264, 90_000, &[3600; 3]), START);
-        chunk.add(taken(1, Codec::Aac, 16_000, &[1024; 2]), START.plus_nanos(20_000_000));
+        let mut chunk = Chunk::new(anchor(), true);
+        chunk.add(taken(0, Codec::H264, (90_000, START), &[3600; 3]));
+        let later = START.plus_nanos(20_000_000);
+        chunk.add(taken(1, Codec::Aac, (16_000, later), &[1024; 2]));
         assert_eq!(chunk.data, [0, 0, 0, 1, 1]);
         let table = ChunkTable::decode(&chunk.table.encode()).expect("a table");
         assert_eq!(table, chunk.table);
@@ -122,8 +126,8 @@ mod tests {
             ticks in 0_i64..1 << 40,
         ) {
             let wall_at = |point: i64| START.plus_nanos(Ticks(point).to_nanos(timescale));
-            let mut chunk = Chunk::new(Anchor { wall: wall_at(zero), ..anchor() });
-            chunk.add(taken(0, Codec::Aac, timescale, &[1]), wall_at(zero + ticks));
+            let mut chunk = Chunk::new(Anchor { wall: wall_at(zero), ..anchor() }, false);
+            chunk.add(taken(0, Codec::Aac, (timescale, wall_at(zero + ticks)), &[1]));
             prop_assert_eq!(chunk.table.tracks[0].start, Ticks(ticks));
         }
     }

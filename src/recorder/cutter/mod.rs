@@ -1,52 +1,67 @@
 //! Frames become chunks, chunks become clips. Pure.
 //!
-//! Words: a *run* is the time line of one connection, until its time jumps. Frames that are
+//! A frame comes with the number of its track. What is its own affair, decode times and waiting, a
+//! [`Track`] sees to; where its ticks lie on the wall, its [`TimeLine`] knows. What frames of a
+//! track need of one another is the matter of its kind: [`Video`] knows groups and gaps, and leads.
+//! The [`Cutter`] above them decides where chunks and clips end, and hands them out as chunks with
+//! all their tracks ([`HandOut`]). Only `camera` knows a codec: here it is a [`Format`], which
+//! stays the same in a clip, and a reorder depth.
+//!
+//! | part | knows |
+//! |---|---|
+//! | [`Cutter`] | where chunks and clips end; all that is below |
+//! | `hand_out` | what is done in which order, and what a refused chunk costs |
+//! | `chunk` | tracks side by side, of whatever clock rates |
+//! | `video` | key frames, losses, gaps |
+//! | `track` | one track's parameters, decode times, frames that wait |
+//! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
+//! | `pending`, `decode_times`, `gap` | values |
+//!
+//! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
 //! missing from it leave a *gap*, which lasts to the next key frame, and which ends the clip; the
-//! run goes on behind it. Points of a run are in ticks of steered decode time since its first
-//! frame; the wall time of each clip comes from them, so that no rounding adds up.
+//! run goes on behind it.
+//!
+//! [`Format`]: crate::camera::Format
+//! [`TimeLine`]: time_line::TimeLine
+//! [`Track`]: track::Track
 
-mod hand_in;
+mod chunk;
+mod clip;
+mod decode_times;
+mod gap;
+mod hand_out;
+mod pending;
+mod time_line;
+mod track;
+mod video;
+mod wall_clock;
 
-use std::sync::Arc;
+pub use chunk::Chunk;
+pub use clip::Boundary;
+pub use hand_out::{Action, HandOut, Refusal};
+
 use std::time::Duration;
 
-use hand_in::LastChunk;
+use clip::OpenClip;
+use video::{Break, Pace, Video};
 
-use super::action::{Action, DropReason, Drops};
-use super::decode_times::{DecodeTimes, Decoded, Interval};
-use super::gap::Gap;
-use super::pending::Pending;
-use super::run::Run;
-use crate::camera::{Format, Frame, Parameters, ReorderDepth};
+use super::drops::{DropReason, Drops};
+use crate::camera::Frame;
 use crate::clock::Reading;
-use crate::segment::{ClockQuality, EndReason};
-use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
+use crate::segment::EndReason;
+use crate::units::{NANOS_PER_SECOND, WallTime};
 
-/// What is younger than this when a flush comes waits for the next one: it would be a chunk of
-/// a page or two, and promise 5 leaves a second beside the flush interval.
-const FLUSH_AGE_MIN: i64 = NANOS_PER_SECOND / 2;
-
-/// A chunk never holds more frames: its table has to fit beside its samples into a block, and
-/// takes up to 15 bytes a frame.
-const SAMPLES_MAX: usize = 4096;
+/// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
+/// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
+const FLUSH_AGE_MIN_NS: i64 = NANOS_PER_SECOND / 2;
 
 /// A clip that finds no key frame to end at is ended by force when it is this long, in
 /// nanoseconds: memory and tables of whoever opens it depend on its length.
-const CLIP_DURATION_MAX: i64 = 2 * 3600 * NANOS_PER_SECOND;
+const CLIP_DURATION_MAX_NS: i64 = 2 * 3600 * NANOS_PER_SECOND;
 
 /// Steering moves clip starts by less than this, in nanoseconds: where a boundary is that near,
 /// it is decided after steering.
-const BOUNDARY_MARGIN: i64 = NANOS_PER_SECOND / 10;
-
-/// How far arrivals may be off where a silence of the camera is told from a jump of its time, in
-/// nanoseconds: what a network delays.
-const SILENCE_ERROR_MAX: i64 = NANOS_PER_SECOND;
-
-/// Nanoseconds in a millisecond.
-const MILLI: i64 = 1_000_000;
-
-/// The point at which a clip that began at the given time should end: later than that time.
-pub type Boundary = Arc<dyn Fn(WallTime) -> WallTime + Send + Sync>;
+const BOUNDARY_MARGIN_NS: i64 = NANOS_PER_SECOND / 10;
 
 /// How to cut.
 #[derive(Clone)]
@@ -59,29 +74,11 @@ pub struct CutterSettings {
     pub boundary: Boundary,
 }
 
-/// The clip that frames go into.
-struct OpenClip {
-    format: Format,
-    /// Wall time of its first sample, once its first chunk is cut.
-    begun: Option<WallTime>,
-    quality: ClockQuality,
-}
-
 /// Cuts one stream.
 pub struct Cutter {
     settings: CutterSettings,
-    run: Option<Run>,
+    video: Video,
     clip: Option<OpenClip>,
-    pending: Pending,
-    gap: Option<Gap>,
-    /// Of the frames that come.
-    parameters: Option<Arc<Parameters>>,
-    times: DecodeTimes,
-    /// What new parameters say, until the first frame with them is placed.
-    depth: Option<ReorderDepth>,
-    interval: Interval,
-    last_chunk: Option<LastChunk>,
-    last_received: Option<Reading>,
     drops: Drops,
 }
 
@@ -89,20 +86,7 @@ impl Cutter {
     /// Nothing has come yet.
     #[must_use]
     pub fn new(settings: CutterSettings) -> Cutter {
-        Cutter {
-            settings,
-            run: None,
-            clip: None,
-            pending: Pending::default(),
-            gap: None,
-            parameters: None,
-            times: DecodeTimes::new(ReorderDepth::Unknown),
-            depth: None,
-            interval: Interval::default(),
-            last_chunk: None,
-            last_received: None,
-            drops: Drops::default(),
-        }
+        Cutter { settings, video: Video::new(), clip: None, drops: Drops::default() }
     }
 
     /// Frames left out so far.
@@ -112,251 +96,224 @@ impl Cutter {
     }
 
     /// Takes the next frame in the order of decoding.
-    pub fn push(&mut self, frame: Frame) -> Vec<Action> {
-        let mut actions = Vec::new();
+    pub fn push(&mut self, frame: Frame) -> HandOut {
+        let mut out = HandOut::default();
         if frame.timescale > 0 {
-            self.sort(&frame, &mut actions);
+            self.sort(&frame, &mut out);
         }
-        self.last_received = Some(frame.received);
-        actions
+        self.video.received(&frame);
+        out
     }
 
-    fn sort(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let jump = self.watch_time(frame, actions);
-        self.watch_loss(frame, actions);
-        self.watch_parameters(frame, actions);
+    fn sort(&mut self, frame: &Frame, out: &mut HandOut) {
+        let jump = self.watch_time(frame, out);
+        if self.video.track.is_running()
+            && let Some(loss) = Break::loss(frame)
+        {
+            self.interrupt(loss, &frame.received, out);
+        }
+        if let Some(change) = self.video.take_parameters(frame, self.clip.is_some()) {
+            self.interrupt(change, &frame.received, out);
+        }
         if frame.data.len() > self.settings.chunk_bytes_max {
             let number = frame.data.len() as i64;
-            self.interrupt(DropReason::TooLarge, number, &frame.received, actions);
-        } else if frame.is_key && frame.lost_packets == 0 {
-            // Behind a loss, a key frame may lack its own beginning: parameter sets, or slices.
-            if let Some(millis) = jump {
-                self.interrupt(DropReason::TimeJump, millis, &frame.received, actions);
-                self.run = None;
+            let too_large = Break { reason: DropReason::TooLarge, number };
+            self.interrupt(too_large, &frame.received, out);
+        } else if Video::begins_group(frame) {
+            if let Some(jump) = jump {
+                self.interrupt(jump, &frame.received, out);
+                self.video.track.end_run();
             }
-            self.key_frame(frame, actions);
+            self.key_frame(frame, out);
             return;
         }
-        match &mut self.gap {
-            None if self.run.is_some() => self.other_frame(frame, actions),
-            None => self.gap = Some(Gap::new(DropReason::BeforeKeyFrame, 0, frame.received.wall)),
-            Some(_) => {}
+        if !self.video.is_left_out(&frame.received) {
+            self.other_frame(frame, out);
         }
-        if let Some(gap) = &mut self.gap {
-            gap.frames += 1;
-            self.drops.add(gap.reason, 1);
-        }
+        self.video.count(&mut self.drops);
     }
 
-    /// A flush comes: hands in what would be too old at the next one.
-    pub fn flush_due(&mut self, now: &Reading) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.age(now) >= FLUSH_AGE_MIN {
-            self.cut(None, now, &mut actions);
+    /// A flush comes: hands out what would be too old at the next one.
+    pub fn flush_due(&mut self, now: &Reading) -> HandOut {
+        let mut out = HandOut::default();
+        if self.video.track.age_ns(now) >= FLUSH_AGE_MIN_NS {
+            self.cut(None, now, &mut out);
         }
-        actions
+        out
     }
 
-    /// The stream is over for now: hands everything in and ends the clip.
-    pub fn stop(&mut self, reason: EndReason, now: &Reading) -> Vec<Action> {
-        let mut actions = Vec::new();
-        self.close(reason, None, now, &mut actions);
-        if let Some(gap) = self.gap.take() {
+    /// The stream is over for now: hands everything out and ends the clip.
+    pub fn stop(&mut self, reason: EndReason, now: &Reading) -> HandOut {
+        let mut out = HandOut::default();
+        self.close(reason, None, now, &mut out);
+        out.observe(self.video.end(now.wall));
+        out
+    }
+
+    /// A chunk that was handed out was not taken. Answers what is to be done instead of what was
+    /// to follow it.
+    pub fn refused(&mut self, refusal: Refusal, now: &Reading) -> Vec<Action> {
+        let mut actions: Vec<Action> = refusal.end().into_iter().collect();
+        let mut gap = refusal.gap();
+        if self.video.track.waits_with_key() {
+            // The group behind the refused one is whole: a clip of its own begins with it.
+            if let Some(clip) = &mut self.clip {
+                clip.begin_anew();
+            }
+        } else {
+            gap.frames += self.video.track.drop_waiting();
+            self.clip = None;
+        }
+        self.drops.add(gap.reason, gap.frames);
+        if self.clip.is_some() || self.video.has_gap() {
             actions.extend(gap.observation(now.wall).map(Action::Observe));
+        } else {
+            self.video.open_gap(gap);
         }
-        (self.run, self.parameters) = (None, None);
         actions
     }
 
-    /// Follows the run's clock. Answers the milliseconds of a jump that should end the run at
-    /// the next key frame; one that can't wait ends it at once.
-    fn watch_time(&mut self, frame: &Frame, actions: &mut Vec<Action>) -> Option<i64> {
-        let run = self.run.as_mut()?;
-        let step = run.step(frame.pts);
-        if !run.continues(step, self.interval.median(), frame.timescale) {
-            let nanos = Ticks(step).to_nanos(frame.timescale);
-            let (reason, number) = match frame.lost_packets {
-                0 if self.was_silent(nanos, &frame.received) => {
-                    (DropReason::Silence, nanos / MILLI)
-                }
-                0 => (DropReason::TimeJump, nanos / MILLI),
-                lost => (DropReason::Loss, i64::from(lost)),
-            };
-            self.interrupt(reason, number, &frame.received, actions);
-            self.interval.note(step);
-            self.run = None;
-            return None;
-        }
-        run.clock.observe(frame.pts, &frame.received)
-    }
-
-    /// Whether as much time has passed here as in the camera: its clock is right, and nothing came.
-    fn was_silent(&self, step_nanos: i64, now: &Reading) -> bool {
-        let passed = self.last_received.map(|last| now.boot.0.saturating_sub(last.boot.0));
-        let off = passed.map(|passed| passed.saturating_sub(step_nanos).saturating_abs());
-        off.is_some_and(|off| off <= SILENCE_ERROR_MAX)
-    }
-
-    fn watch_loss(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        if frame.lost_packets > 0 && self.run.is_some() {
-            let number = i64::from(frame.lost_packets);
-            self.interrupt(DropReason::Loss, number, &frame.received, actions);
-        }
-    }
-
-    fn watch_parameters(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(parameters) = &frame.parameters else { return };
-        self.depth = Some(parameters.reorder_depth);
-        self.parameters = Some(Arc::clone(parameters));
-        let fits = self.clip.as_ref().is_none_or(|clip| clip.format == parameters.format);
-        if !fits && !frame.is_key {
-            self.interrupt(DropReason::ParametersChanged, 0, &frame.received, actions);
+    /// Follows the run's clock. Answers a jump that should end the run at the next key frame; one
+    /// that can't wait ends it at once.
+    fn watch_time(&mut self, frame: &Frame, out: &mut HandOut) -> Option<Break> {
+        match self.video.pace(frame) {
+            Pace::Steady => None,
+            Pace::Off(jump) => Some(jump),
+            Pace::Torn(broken, step) => {
+                self.interrupt(broken, &frame.received, out);
+                self.video.track.note_step(step);
+                self.video.track.end_run();
+                None
+            }
         }
     }
 
     /// Ends the clip here; what comes is dropped up to the next key frame.
-    fn interrupt(
-        &mut self,
-        reason: DropReason,
-        number: i64,
-        now: &Reading,
-        actions: &mut Vec<Action>,
-    ) {
-        let from = self.last_received.map_or(now.wall, |received| received.wall);
-        let end = match reason {
+    fn interrupt(&mut self, broken: Break, now: &Reading, out: &mut HandOut) {
+        let end = match broken.reason {
             DropReason::TimeJump => EndReason::TimeJump,
             DropReason::ParametersChanged => EndReason::ParametersChanged,
             _ => EndReason::Loss,
         };
-        self.close(end, None, now, actions);
-        match &mut self.gap {
-            Some(gap) if gap.reason == reason => gap.number = gap.number.saturating_add(number),
-            Some(_) => {}
-            None => self.gap = Some(Gap::new(reason, number, from)),
-        }
+        self.close(end, None, now, out);
+        self.video.leave_out(broken, now);
     }
 
-    fn key_frame(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(parameters) = self.parameters.clone() else { return };
-        let after_gap = self.gap.take();
-        let restart = self.run.is_none() || after_gap.is_some();
-        if let Some(gap) = after_gap {
-            actions.extend(gap.observation(frame.received.wall).map(Action::Observe));
+    fn key_frame(&mut self, frame: &Frame, out: &mut HandOut) {
+        if !self.video.track.has_parameters() {
+            return;
         }
-        if restart {
-            let last = self.run.as_ref().and(self.times.last());
-            self.times.restart(last);
-            self.pending.clear();
-            self.pending.restart(last);
-        }
-        let (pts, timescale) = (frame.pts, frame.timescale);
-        self.run.get_or_insert_with(|| Run::new(frame.received, pts, timescale));
-        self.place();
-        let decoded = self.decode_time(frame);
+        let (restart, observation) = self.video.begin_group(frame);
+        out.observe(observation);
+        self.video.track.place();
+        let decoded = self.video.track.decode_time(frame);
         if !restart {
-            self.end_before(frame, decoded.time, parameters.format, actions);
+            self.end_before(frame, decoded.time, out);
         }
-        let quality = match frame.received.synchronised {
-            true => ClockQuality::Synchronised,
-            false => ClockQuality::Unsynchronised,
-        };
-        self.clip.get_or_insert(OpenClip { format: parameters.format, begun: None, quality });
-        self.wait(frame, decoded, parameters);
+        if self.clip.is_none() {
+            self.clip = Some(OpenClip::new(&frame.received));
+            self.video.track.enter_clip();
+        }
+        self.video.track.wait(frame, decoded);
     }
 
     /// Whether chunk and clip end before a key frame of this decode time.
-    fn end_before(&mut self, frame: &Frame, time: i64, format: Format, actions: &mut Vec<Action>) {
-        let Some(clip) = &self.clip else { return };
-        let changed = clip.format != format;
-        let near = self.boundary_within(time, BOUNDARY_MARGIN);
+    fn end_before(&mut self, frame: &Frame, time: i64, out: &mut HandOut) {
+        if self.clip.is_none() {
+            return;
+        }
+        let changed = self.video.track.has_other_format();
+        let near = self.boundary_within(time, BOUNDARY_MARGIN_NS);
         let half = self.settings.flush_interval.as_nanos() as i64 / 2;
-        if changed || near || self.age(&frame.received) >= half || !self.fits(frame) {
-            self.cut(Some(time), &frame.received, actions);
+        let is_old = self.video.track.age_ns(&frame.received) >= half;
+        if changed || near || is_old || !self.fits(frame) {
+            self.cut(Some(time), &frame.received, out);
         }
-        if let Some(run) = &mut self.run {
-            run.steer(time);
-        }
+        self.video.track.steer(time);
         if changed {
-            self.close(EndReason::ParametersChanged, Some(time), &frame.received, actions);
+            self.close(EndReason::ParametersChanged, Some(time), &frame.received, out);
         } else if near && self.boundary_within(time, 0) {
-            self.close(EndReason::Boundary, Some(time), &frame.received, actions);
+            self.close(EndReason::Boundary, Some(time), &frame.received, out);
         }
     }
 
-    fn other_frame(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let Some(parameters) = self.parameters.clone() else { return };
-        if self.clip_length(self.times.last()) > CLIP_DURATION_MAX {
-            self.interrupt(DropReason::NoKeyFrame, 0, &frame.received, actions);
+    fn other_frame(&mut self, frame: &Frame, out: &mut HandOut) {
+        if !self.video.track.has_parameters() {
+            return;
+        }
+        if self.clip_length_ns(self.video.track.last_time()) > CLIP_DURATION_MAX_NS {
+            let endless = Break { reason: DropReason::NoKeyFrame, number: 0 };
+            self.interrupt(endless, &frame.received, out);
             return;
         }
         let fits = self.fits(frame);
         if !fits {
-            self.place();
+            self.video.track.place();
         }
-        let decoded = self.decode_time(frame);
+        let decoded = self.video.track.decode_time(frame);
         if !fits {
-            self.cut(Some(decoded.time), &frame.received, actions);
+            self.cut(Some(decoded.time), &frame.received, out);
         }
-        self.wait(frame, decoded, parameters);
+        self.video.track.wait(frame, decoded);
     }
 
-    /// Whether a frame can go into the chunk that waits.
     fn fits(&self, frame: &Frame) -> bool {
-        let bytes = self.pending.byte_count() + frame.data.len();
-        let same = match (self.pending.parameters(), &self.parameters) {
-            (Some(before), Some(now)) => before.encoded == now.encoded,
-            _ => true,
+        self.video.track.fits(frame, self.settings.chunk_bytes_max)
+    }
+
+    /// When the clip begins: final once its first chunk is cut.
+    fn clip_start(&self) -> Option<WallTime> {
+        self.clip.as_ref()?.start().or_else(|| self.video.track.waits_from())
+    }
+
+    /// Nanoseconds of the clip up to a decode time.
+    fn clip_length_ns(&self, time: Option<i64>) -> i64 {
+        let end = time.and_then(|time| self.video.track.wall_at(time));
+        self.clip_start().zip(end).map_or(0, |(start, end)| end.nanos_since(start))
+    }
+
+    /// Whether the clip's boundary is not later than `margin_ns` behind a decode time.
+    fn boundary_within(&self, time: i64, margin_ns: i64) -> bool {
+        let times = self.clip_start().zip(self.video.track.wall_at(time));
+        let boundary = |start| (self.settings.boundary)(start);
+        times.is_some_and(|(start, end)| end.plus_nanos(margin_ns) >= boundary(start))
+    }
+
+    /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
+    /// what waits has been placed then.
+    fn cut(&mut self, next: Option<i64>, now: &Reading, out: &mut HandOut) {
+        let Some(clip) = &mut self.clip else { return };
+        let Some(taken) = self.video.track.cut(next) else { return };
+        let start = taken.start;
+        let (begins_clip, anchor) = clip.chunk(start, now);
+        let mut chunk = Chunk::new(anchor, begins_clip);
+        chunk.add(taken);
+        out.chunk(chunk, start);
+    }
+
+    /// Hands out what waits and ends the clip, at the decode time of its successor where there
+    /// is one.
+    fn close(&mut self, reason: EndReason, next: Option<i64>, now: &Reading, out: &mut HandOut) {
+        self.cut(next, now, out);
+        let Some(clip) = self.clip.take() else { return };
+        let (Some(start), Some(end)) = (clip.start(), self.video.track.cut_end(next)) else {
+            return;
         };
-        same && bytes <= self.settings.chunk_bytes_max && self.pending.len() < SAMPLES_MAX
-    }
-
-    fn wait(&mut self, frame: &Frame, decoded: Decoded, parameters: Arc<Parameters>) {
-        let Some(run) = &mut self.run else { return };
-        if self.pending.is_empty() {
-            run.steer(decoded.time);
-            self.pending.begin(frame, parameters, run.clock.shift());
-        }
-        let before = self.pending.last_time().or_else(|| run.cut_to());
-        if let Some(before) = before.filter(|_| !self.pending.is_restart()) {
-            self.interval.note(decoded.time - before);
-        }
-        self.pending.push(frame, decoded);
-    }
-
-    fn decode_time(&mut self, frame: &Frame) -> Decoded {
-        if let Some(depth) = self.depth.take() {
-            self.times.set_depth(depth);
-        }
-        self.times.push(frame.pts, self.usual_interval(frame.timescale))
-    }
-
-    /// Gives the waiting frames their final decode times.
-    fn place(&mut self) {
-        if let Some(run) = &self.run {
-            let usual = self.usual_interval(run.timescale());
-            self.pending.place(&mut self.times, usual);
-        }
-    }
-
-    /// How far frames are apart, in ticks; 25 a second where nobody knows.
-    fn usual_interval(&self, timescale: u32) -> i64 {
-        self.interval.median().unwrap_or(i64::from(timescale / 25).max(1))
-    }
-
-    /// Nanoseconds since the oldest waiting frame was received.
-    fn age(&self, now: &Reading) -> i64 {
-        self.pending.since().map_or(0, |since| now.boot.0.saturating_sub(since.boot.0))
+        out.end(reason, end.nanos_since(start));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::camera::{Parameters, ReorderDepth};
     use crate::ring::Refused;
     use crate::segment::{ChunkTable, Codec, ParameterSet, TrackNumber, VideoParameters};
-    use crate::units::BootTime;
+    use crate::units::{BootTime, Ticks};
 
     const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
     const CLIP: i64 = 5 * NANOS_PER_SECOND;
@@ -438,8 +395,8 @@ mod tests {
         fn send(&mut self, frame: Frame) {
             self.sent += 1;
             let now = frame.received;
-            let actions = self.cutter.push(frame);
-            self.take(actions, &now);
+            let out = self.cutter.push(frame);
+            self.take(out, &now);
         }
 
         /// Groups of 25, from a key frame on.
@@ -449,54 +406,51 @@ mod tests {
                 self.send(frame);
                 if self.frame % 50 == 11 {
                     let now = self.now();
-                    let actions = self.cutter.flush_due(&now);
-                    self.take(actions, &now);
+                    let out = self.cutter.flush_due(&now);
+                    self.take(out, &now);
                 }
             }
         }
 
-        fn take(&mut self, actions: Vec<Action>, now: &Reading) {
+        fn take(&mut self, out: HandOut, now: &Reading) {
+            let actions = match out.offer(|chunk| self.append(chunk)) {
+                Ok(actions) => actions,
+                Err(refusal) => self.cutter.refused(refusal, now),
+            };
             for action in actions {
-                if matches!(action, Action::Append(_))
-                    && let Some(why) = self.refuse.take()
-                {
-                    if self.clips.last().is_some_and(|clip| clip.chunks.is_empty()) {
-                        self.clips.pop();
-                    } else if why == Refused::ClipEnded
-                        && let Some(clip) = self.clips.last_mut()
-                    {
-                        clip.end = Some((EndReason::Evicted, 0));
-                    }
-                    let actions = self.cutter.refused(why, now);
-                    assert!(!actions.iter().any(|action| matches!(action, Action::Append(_))));
-                    self.take(actions, now);
-                    return;
-                }
                 self.take_one(action);
             }
         }
 
+        fn append(&mut self, chunk: Chunk) -> Result<(), Refused> {
+            assert!(!chunk.begins_clip || self.clips.last().is_none_or(|clip| clip.end.is_some()));
+            if let Some(why) = self.refuse.take() {
+                if !chunk.begins_clip
+                    && why == Refused::ClipEnded
+                    && let Some(clip) = self.clips.last_mut()
+                {
+                    clip.end = Some((EndReason::Evicted, 0));
+                }
+                return Err(why);
+            }
+            if chunk.begins_clip {
+                let start = chunk.table.anchor.wall;
+                assert_eq!(chunk.table.tracks[0].start, Ticks(0));
+                assert!(chunk.table.tracks[0].samples[0].flags.sync);
+                self.clips.push(Clip { start, chunks: Vec::new(), end: None });
+            }
+            let clip = self.clips.last_mut().expect("a clip has begun");
+            assert!(clip.end.is_none());
+            assert!(chunk.data.len() <= BYTES_MAX);
+            assert_eq!(chunk.table.byte_count(), chunk.data.len() as u64);
+            assert_eq!(clip.start, chunk.table.anchor.wall);
+            let [set] = chunk.parameters.try_into().expect("one set");
+            clip.chunks.push((chunk.table, chunk.data, set));
+            Ok(())
+        }
+
         fn take_one(&mut self, action: Action) {
             match action {
-                Action::Begin => {
-                    assert!(self.clips.last().is_none_or(|clip| clip.end.is_some()));
-                    let start = WallTime(0);
-                    self.clips.push(Clip { start, chunks: Vec::new(), end: None });
-                }
-                Action::Append(chunk) => {
-                    let clip = self.clips.last_mut().expect("a clip has begun");
-                    assert!(clip.end.is_none());
-                    assert!(chunk.data.len() <= BYTES_MAX);
-                    assert_eq!(chunk.table.byte_count(), chunk.data.len() as u64);
-                    if clip.chunks.is_empty() {
-                        clip.start = chunk.table.anchor.wall;
-                        assert_eq!(chunk.table.tracks[0].start, Ticks(0));
-                        assert!(chunk.table.tracks[0].samples[0].flags.sync);
-                    }
-                    assert_eq!(clip.start, chunk.table.anchor.wall);
-                    let [set] = chunk.parameters.try_into().expect("one set");
-                    clip.chunks.push((chunk.table, chunk.data, set));
-                }
                 Action::End { reason, length_nanos } => {
                     let clip = self.clips.last_mut().expect("a clip has begun");
                     assert!(clip.end.is_none() && length_nanos > 0, "{reason:?} {length_nanos}");
@@ -508,8 +462,8 @@ mod tests {
 
         fn stop(&mut self) {
             let now = self.now();
-            let actions = self.cutter.stop(EndReason::Stopped, &now);
-            self.take(actions, &now);
+            let out = self.cutter.stop(EndReason::Stopped, &now);
+            self.take(out, &now);
         }
 
         fn ends(&self) -> Vec<EndReason> {
@@ -705,10 +659,10 @@ mod tests {
             bench.send(frame);
             if bench.frame % 50 == 0 {
                 let now = bench.now();
-                let actions = bench.cutter.flush_due(&now);
-                bench.take(actions, &now);
+                let out = bench.cutter.flush_due(&now);
+                bench.take(out, &now);
             }
-            assert!(bench.cutter.age(&bench.now()) <= 3 * NANOS_PER_SECOND);
+            assert!(bench.cutter.video.track.age_ns(&bench.now()) <= 3 * NANOS_PER_SECOND);
         }
     }
 
@@ -745,8 +699,8 @@ mod tests {
             bench.send(frame);
             if bench.frame % 50 == 13 {
                 let now = bench.now();
-                let actions = bench.cutter.flush_due(&now);
-                bench.take(actions, &now);
+                let out = bench.cutter.flush_due(&now);
+                bench.take(out, &now);
             }
         }
         bench.stop();

@@ -1,25 +1,4 @@
-//! What the cutter wants done, and what it left out. Values only.
-
-use super::chunk::Chunk;
-use crate::segment::{EndReason, Observation};
-
-/// What is to be done with a stream's clips, in this order.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// A clip begins; an [`Action::Append`] follows.
-    Begin,
-    /// A chunk of the clip that began last.
-    Append(Chunk),
-    /// The clip that began last is over.
-    End {
-        /// Why.
-        reason: EndReason,
-        /// From its first picture to where the next clip begins, or would, in nanoseconds.
-        length_nanos: i64,
-    },
-    /// Something to be remembered.
-    Observe(Observation),
-}
+//! Why frames are left out, and how many are. Values only.
 
 /// Why frames that were received were not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A stretch of a stream that is not recorded: from what broke it to the next key frame.
 
-use super::action::DropReason;
+use crate::recorder::drops::DropReason;
 use crate::segment::{Observation, ObservationKind};
 use crate::units::WallTime;
 

@@ -1,15 +1,17 @@
-//! The frames of one chunk to be. Pure.
+//! The frames of one track that wait to be cut. Pure.
 
 use std::sync::Arc;
 
 use super::decode_times::{DecodeTimes, Decoded};
+use super::time_line::{Cut, Waiting};
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
 use crate::segment::{Sample, SampleFlags, TrackNumber};
+use crate::units::WallTime;
 
 /// One frame that waits.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct Kept {
     pts: i64,
     decoded: Decoded,
     size: u32,
@@ -31,7 +33,7 @@ struct Begun {
 /// Frames of a track that have been received and not been handed in. Bounded by the cutter.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    frames: Vec<Waiting>,
+    frames: Vec<Kept>,
     data: Vec<u8>,
     begun: Option<Begun>,
     /// The chunk begins after missing frames: with the decode time before them.
@@ -43,6 +45,8 @@ pub(super) struct Taken {
     pub(super) track: TrackNumber,
     /// Ticks a second.
     pub(super) timescale: u32,
+    /// When the first sample was captured.
+    pub(super) start: WallTime,
     pub(super) parameters: Arc<Parameters>,
     pub(super) samples: Vec<Sample>,
     pub(super) data: Vec<u8>,
@@ -70,16 +74,14 @@ impl Pending {
         self.begun.as_ref().map(|begun| &*begun.parameters)
     }
 
-    pub(super) fn shift(&self) -> i64 {
-        self.begun.as_ref().map_or(0, |begun| begun.shift)
-    }
-
     pub(super) fn begins_with_key(&self) -> bool {
         self.frames.first().is_some_and(|frame| frame.is_key)
     }
 
-    pub(super) fn first_time(&self) -> Option<i64> {
-        self.frames.first().map(|frame| frame.decoded.time)
+    /// Where the frames are in time; `None` where there are none.
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        let (first, last) = (self.frames.first()?.decoded.time, self.last_time()?);
+        Some(Waiting { first, last, shift: self.begun.as_ref()?.shift })
     }
 
     /// Whether frames are missing before the first one.
@@ -114,7 +116,7 @@ impl Pending {
 
     pub(super) fn push(&mut self, frame: &Frame, decoded: Decoded) {
         self.data.extend_from_slice(&frame.data);
-        self.frames.push(Waiting {
+        self.frames.push(Kept {
             pts: frame.pts,
             decoded,
             // The cutter refuses frames that are larger than a chunk.
@@ -143,22 +145,22 @@ impl Pending {
         steps.get(steps.len() / 2).copied().filter(|step| *step > 0)
     }
 
-    /// All frames as samples, the last one `last_duration` ticks long; nothing waits afterwards.
-    pub(super) fn take(&mut self, last_duration: i64) -> Option<Taken> {
+    /// All frames as samples, which lie where the time line has cut them; nothing waits afterwards.
+    pub(super) fn take(&mut self, cut: Cut) -> Option<Taken> {
         let taken = std::mem::take(self);
         let Begun { track, timescale, parameters, .. } = taken.begun?;
         let next = taken.frames.iter().skip(1).map(|frame| Some(frame.decoded.time));
         let samples = taken.frames.iter().zip(next.chain([None])).map(|(frame, next)| Sample {
             duration: match next {
                 Some(next) => tick_count(next - frame.decoded.time),
-                None => tick_count(last_duration),
+                None => tick_count(cut.last_duration),
             },
             size: frame.size,
             composition_offset: frame.decoded.offset,
             flags: SampleFlags { sync: frame.is_key, ..SampleFlags::default() },
         });
         let samples = samples.collect();
-        Some(Taken { track, timescale, parameters, samples, data: taken.data })
+        Some(Taken { track, timescale, start: cut.start, parameters, samples, data: taken.data })
     }
 }
 

@@ -1,0 +1,204 @@
+//! The time line of a track: where its decode times lie on the wall, for one run. Pure.
+//!
+//! A run is the samples of one stream until its time jumps. A track's time line is in ticks of its
+//! own clock rate (RFC 3550, 5.1): its *points* are ticks of steered decode time since its first
+//! frame that was cut. Wall times come from points, so that no rounding adds up, and the wall is
+//! where tracks meet: a clip begins and ends at wall times. Frames are known by their times only.
+
+use super::wall_clock::{WallClock, is_gap};
+use crate::clock::Reading;
+use crate::units::WallTime;
+
+/// Where the frames of one track lie on the wall.
+#[derive(Debug)]
+pub(super) struct TimeLine {
+    clock: WallClock,
+    timescale: u32,
+    /// Presentation time of the frame before, recorded or not.
+    last_pts: i64,
+    /// Decode time of the first frame, once it is final: point 0.
+    origin: Option<i64>,
+    /// Decode time of the last frame that was cut.
+    cut_to: Option<i64>,
+    /// Point behind the last frame that was cut, as it was expected then.
+    end: i64,
+}
+
+/// Frames that wait to be cut, by their decode times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    /// What steering had added to decode times when the first one came, in ticks.
+    pub(super) shift: i64,
+}
+
+/// Where frames that were cut lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// When the first one was captured.
+    pub(super) start: WallTime,
+    /// How long the last one lasts, in ticks.
+    pub(super) last_duration: i64,
+}
+
+impl TimeLine {
+    /// Of a run that begins with a frame received at `begun`.
+    pub(super) fn new(begun: Reading, first_pts: i64, timescale: u32) -> TimeLine {
+        TimeLine {
+            clock: WallClock::new(begun, first_pts, timescale),
+            timescale,
+            last_pts: first_pts,
+            origin: None,
+            cut_to: None,
+            end: 0,
+        }
+    }
+
+    /// Ticks from the frame before to this one, which is the frame before from now on.
+    pub(super) fn step(&mut self, pts: i64) -> i64 {
+        pts.saturating_sub(std::mem::replace(&mut self.last_pts, pts))
+    }
+
+    /// Whether a frame that is a step behind the one before belongs to the run; `interval` is how
+    /// far frames usually are apart, in ticks.
+    pub(super) fn continues(&self, step: i64, interval: Option<i64>, timescale: u32) -> bool {
+        timescale == self.timescale && !is_gap(step, interval, timescale)
+    }
+
+    /// Follows the clock. Answers by how many milliseconds time has jumped where the run should
+    /// end with the next key frame.
+    pub(super) fn observe(&mut self, pts: i64, received: &Reading) -> Option<i64> {
+        self.clock.observe(pts, received)
+    }
+
+    /// What steering adds to decode times by now, in ticks.
+    pub(super) fn shift(&self) -> i64 {
+        self.clock.shift()
+    }
+
+    /// Decode time of the last frame that was cut.
+    pub(super) fn cut_to(&self) -> Option<i64> {
+        self.cut_to
+    }
+
+    /// Ticks a second.
+    pub(super) fn timescale(&self) -> u32 {
+        self.timescale
+    }
+
+    /// Steers where a chunk begins with this decode time, and never so far that times would
+    /// not grow.
+    pub(super) fn steer(&mut self, time: i64) {
+        if let Some(last) = self.cut_to {
+            self.clock.steer(time, time.saturating_sub(last) / 2);
+        }
+    }
+
+    /// When a frame of this decode time was captured, as far as it is known. Before anything is
+    /// cut, `first` is the decode time of the first frame as far as that is known.
+    pub(super) fn wall_at(&self, time: i64, first: i64, shift: i64) -> WallTime {
+        self.clock.wall_at(self.point(time, first, shift))
+    }
+
+    fn point(&self, time: i64, first: i64, shift: i64) -> i64 {
+        time - self.origin.unwrap_or(first) + shift
+    }
+
+    /// Puts what waits into a chunk: from now on its times are final. `next` is the decode time of
+    /// the frame behind, where that is known; else the last frame is expected to last `usual`
+    /// ticks.
+    pub(super) fn cut(&mut self, waiting: Waiting, next: Option<i64>, usual: i64) -> Cut {
+        let Waiting { first, last, shift } = waiting;
+        self.clock.settle();
+        self.origin.get_or_insert(first);
+        self.cut_to = Some(last);
+        let last_duration = match next {
+            Some(next) => {
+                self.steer(next);
+                next - last + self.clock.shift() - shift
+            }
+            None => usual,
+        };
+        self.end = self.point(last, first, shift) + last_duration;
+        Cut { start: self.wall_at(first, first, shift), last_duration }
+    }
+
+    /// When what was cut last ends: where the frame behind it, of decode time `next`, begins, or
+    /// where that was expected.
+    pub(super) fn cut_end(&self, next: Option<i64>) -> WallTime {
+        let end = next.map_or(self.end, |next| self.point(next, next, self.clock.shift()));
+        self.clock.wall_at(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{BootTime, NANOS_PER_SECOND};
+
+    const START: i64 = 1_790_000_000 * NANOS_PER_SECOND;
+
+    fn reading(nanos: i64) -> Reading {
+        Reading {
+            wall: WallTime(START + nanos),
+            boot: BootTime(77 * NANOS_PER_SECOND + nanos),
+            boot_id: [1; 16],
+            synchronised: true,
+        }
+    }
+
+    /// A time line whose frames come at `rate` a second, as long after they are captured as
+    /// `delay` says, cut each second. Answers where the cuts and the end of the last one lie.
+    fn cut_each_second(timescale: u32, rate: i64, delay: i64) -> (Vec<Cut>, WallTime) {
+        let ticks = i64::from(timescale) / rate;
+        let mut line = TimeLine::new(reading(delay), 7000, timescale);
+        let (mut cuts, mut shift) = (Vec::new(), 0);
+        for frame in 0..=rate * 5 {
+            let pts = 7000 + frame * ticks;
+            let received = reading(frame * NANOS_PER_SECOND / rate + delay);
+            if frame > 0 {
+                let step = line.step(pts);
+                assert!(line.continues(step, Some(ticks), timescale));
+                assert_eq!(line.observe(pts, &received), None);
+            }
+            if frame > 0 && frame % rate == 0 {
+                let waiting = Waiting { first: pts - rate * ticks, last: pts - ticks, shift };
+                cuts.push(line.cut(waiting, Some(pts), ticks));
+                shift = line.shift();
+            }
+        }
+        (cuts, line.cut_end(None))
+    }
+
+    #[test]
+    fn cuts_join_and_whatever_the_clock_rate_they_lie_at_the_same_times() {
+        for (timescale, rate) in [(90_000, 25), (16_000, 50), (8000, 50)] {
+            let (cuts, end) = cut_each_second(timescale, rate, 30_000_000);
+            let starts: Vec<i64> = cuts.iter().map(|cut| cut.start.0 - START).collect();
+            let second = |number: i64| number * NANOS_PER_SECOND + 30_000_000;
+            assert_eq!(starts, [second(0), second(1), second(2), second(3), second(4)]);
+            assert_eq!(end.0 - START, second(5));
+            let usual = i64::from(timescale) / rate;
+            assert!(cuts.iter().all(|cut| cut.last_duration == usual));
+        }
+    }
+
+    #[test]
+    fn what_nothing_follows_ends_where_it_was_expected_to() {
+        let mut line = TimeLine::new(reading(0), 0, 90_000);
+        let waiting = Waiting { first: 0, last: 7200, shift: 0 };
+        let cut = line.cut(waiting, None, 3600);
+        assert_eq!(cut, Cut { start: WallTime(START), last_duration: 3600 });
+        assert_eq!(line.cut_end(None), WallTime(START + 120_000_000));
+        assert_eq!(line.cut_end(Some(9000)), WallTime(START + 100_000_000));
+    }
+
+    #[test]
+    fn another_clock_rate_is_another_run() {
+        let line = TimeLine::new(reading(0), 0, 90_000);
+        assert!(line.continues(3600, Some(3600), 90_000));
+        assert!(!line.continues(3600, Some(3600), 48_000));
+        assert!(!line.continues(900_000, Some(3600), 90_000));
+    }
+}

@@ -1,0 +1,310 @@
+//! A track of a stream: its frames, from when they arrive to when they are cut. Pure.
+//!
+//! A track has its own parameters, decode times, time line and frames that wait. It does as it is
+//! told: what breaks a track and where a clip ends is decided above it.
+
+use std::sync::Arc;
+
+use super::decode_times::{DecodeTimes, Decoded, Interval};
+use super::pending::{Pending, Taken};
+use super::time_line::TimeLine;
+use crate::camera::{Format, Frame, Parameters, ReorderDepth};
+use crate::clock::Reading;
+use crate::units::WallTime;
+
+/// No track has more frames in a chunk: its table has to fit beside its samples into a block, and
+/// takes up to 15 bytes a frame.
+const SAMPLES_MAX: usize = 4096;
+
+/// One track.
+pub(super) struct Track {
+    line: Option<TimeLine>,
+    /// Of the frames that come.
+    parameters: Option<Arc<Parameters>>,
+    /// Of its samples in the clip that it entered last.
+    clip_format: Option<Format>,
+    times: DecodeTimes,
+    /// What new parameters say, until the first frame with them is placed.
+    depth: Option<ReorderDepth>,
+    interval: Interval,
+    pending: Pending,
+}
+
+impl Track {
+    /// Nothing has come yet.
+    pub(super) fn new() -> Track {
+        Track {
+            line: None,
+            parameters: None,
+            clip_format: None,
+            times: DecodeTimes::new(ReorderDepth::Unknown),
+            depth: None,
+            interval: Interval::default(),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Its time line, while a run is on.
+    pub(super) fn line(&mut self) -> Option<&mut TimeLine> {
+        self.line.as_mut()
+    }
+
+    /// Begins a run with this frame, where none is on.
+    pub(super) fn begin_run(&mut self, frame: &Frame) {
+        let new = || TimeLine::new(frame.received, frame.pts, frame.timescale);
+        self.line.get_or_insert_with(new);
+    }
+
+    /// The run is over.
+    pub(super) fn end_run(&mut self) {
+        self.line = None;
+    }
+
+    /// Whether a run is on.
+    pub(super) fn is_running(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// How far frames are apart, in ticks, where that is known.
+    pub(super) fn interval(&self) -> Option<i64> {
+        self.interval.median()
+    }
+
+    /// Takes a step between neighbours, in ticks, that did not become a sample's duration.
+    pub(super) fn note_step(&mut self, step: i64) {
+        self.interval.note(step);
+    }
+
+    /// Takes what decodes the frames from here on.
+    pub(super) fn take_parameters(&mut self, new: &Arc<Parameters>) {
+        self.depth = Some(new.reorder_depth);
+        self.parameters = Some(Arc::clone(new));
+    }
+
+    /// Nothing is known of frames to come.
+    pub(super) fn forget_parameters(&mut self) {
+        self.parameters = None;
+    }
+
+    /// Whether frames that come can be decoded.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.parameters.is_some()
+    }
+
+    /// A clip begins with what comes.
+    pub(super) fn enter_clip(&mut self) {
+        self.clip_format = self.parameters.as_ref().map(|parameters| parameters.format);
+    }
+
+    /// Whether frames that come can't be in the clip that was entered.
+    pub(super) fn has_other_format(&self) -> bool {
+        self.parameters.as_ref().map(|parameters| parameters.format) != self.clip_format
+    }
+
+    /// Frames are missing before what comes.
+    pub(super) fn restart(&mut self) {
+        let last = self.line.as_ref().and(self.times.last());
+        self.times.restart(last);
+        self.pending.clear();
+        self.pending.restart(last);
+    }
+
+    /// Gives the waiting frames their final decode times.
+    pub(super) fn place(&mut self) {
+        if let Some(line) = &self.line {
+            let usual = self.usual_interval(line.timescale());
+            self.pending.place(&mut self.times, usual);
+        }
+    }
+
+    /// The decode time of a frame that comes.
+    pub(super) fn decode_time(&mut self, frame: &Frame) -> Decoded {
+        if let Some(depth) = self.depth.take() {
+            self.times.set_depth(depth);
+        }
+        self.times.push(frame.pts, self.usual_interval(frame.timescale))
+    }
+
+    /// Decode time of the frame before.
+    pub(super) fn last_time(&self) -> Option<i64> {
+        self.times.last()
+    }
+
+    /// Steers where the frame of this decode time begins a chunk, or could.
+    pub(super) fn steer(&mut self, time: i64) {
+        if let Some(line) = &mut self.line {
+            line.steer(time);
+        }
+    }
+
+    /// Whether a frame can go into the chunk that waits.
+    pub(super) fn fits(&self, frame: &Frame, bytes_max: usize) -> bool {
+        let bytes = self.pending.byte_count() + frame.data.len();
+        let same = match (self.pending.parameters(), &self.parameters) {
+            (Some(before), Some(now)) => before.encoded == now.encoded,
+            _ => true,
+        };
+        same && bytes <= bytes_max && self.pending.len() < SAMPLES_MAX
+    }
+
+    /// A frame waits to be cut.
+    pub(super) fn wait(&mut self, frame: &Frame, decoded: Decoded) {
+        let (Some(line), Some(parameters)) = (&mut self.line, &self.parameters) else { return };
+        if self.pending.is_empty() {
+            line.steer(decoded.time);
+            self.pending.begin(frame, Arc::clone(parameters), line.shift());
+        }
+        let before = self.pending.last_time().or_else(|| line.cut_to());
+        if let Some(before) = before.filter(|_| !self.pending.is_restart()) {
+            self.interval.note(decoded.time - before);
+        }
+        self.pending.push(frame, decoded);
+    }
+
+    /// Cuts what waits. `next` is the decode time of the frame behind it, where that is known;
+    /// what waits has been placed then.
+    pub(super) fn cut(&mut self, next: Option<i64>) -> Option<Taken> {
+        if next.is_none() {
+            self.place();
+        }
+        let waiting = self.pending.waiting()?;
+        let usual = self.usual_interval(self.line.as_ref().map_or(0, TimeLine::timescale));
+        let cut = self.line.as_mut()?.cut(waiting, next, usual);
+        let is_restart = self.pending.is_restart();
+        let taken = self.pending.take(cut)?;
+        if is_restart && let Some((_, placed)) = taken.samples.split_last() {
+            for sample in placed {
+                self.interval.note(i64::from(sample.duration));
+            }
+        }
+        Some(taken)
+    }
+
+    /// When what was cut last ends; `next` is the decode time of the frame behind it, where that
+    /// is known.
+    pub(super) fn cut_end(&self, next: Option<i64>) -> Option<WallTime> {
+        self.line.as_ref().map(|line| line.cut_end(next))
+    }
+
+    /// When the first frame that waits was captured, as far as that is known.
+    pub(super) fn waits_from(&self) -> Option<WallTime> {
+        let waiting = self.pending.waiting()?;
+        Some(self.line.as_ref()?.wall_at(waiting.first, waiting.first, waiting.shift))
+    }
+
+    /// When a frame of this decode time was captured, as far as that is known.
+    pub(super) fn wall_at(&self, time: i64) -> Option<WallTime> {
+        let first = self.pending.waiting().map_or(time, |waiting| waiting.first);
+        self.line.as_ref().map(|line| line.wall_at(time, first, line.shift()))
+    }
+
+    /// Nanoseconds since the first frame that waits was received.
+    pub(super) fn age_ns(&self, now: &Reading) -> i64 {
+        self.pending.since().map_or(0, |since| now.boot.0.saturating_sub(since.boot.0))
+    }
+
+    /// Whether decoding can begin with the first frame that waits.
+    pub(super) fn waits_with_key(&self) -> bool {
+        self.pending.begins_with_key()
+    }
+
+    /// Drops what waits. Answers how many frames that are.
+    pub(super) fn drop_waiting(&mut self) -> u64 {
+        let frames = self.pending.len() as u64;
+        self.pending.clear();
+        frames
+    }
+
+    /// How far frames are apart, in ticks; 25 a second where nobody knows.
+    fn usual_interval(&self, timescale: u32) -> i64 {
+        self.interval.median().unwrap_or(i64::from(timescale / 25).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind, TrackNumber};
+    use crate::units::{BootTime, NANOS_PER_SECOND};
+
+    const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
+    const RATE: u32 = 16_000;
+    const PACKET: i64 = 1024;
+
+    fn parameters(mark: u8) -> Arc<Parameters> {
+        let audio = AudioParameters { sample_rate: RATE, channels: 1 };
+        let set = ParameterSet {
+            codec: Codec::Aac,
+            configuration: vec![mark; 2],
+            video: None,
+            audio: Some(audio),
+        };
+        Arc::new(Parameters::new(&set, ReorderDepth::Known(0)))
+    }
+
+    /// A packet of 64 ms, received as it ends.
+    fn packet(number: i64) -> Frame {
+        let nanos = number * 64_000_000;
+        Frame {
+            track: TrackNumber(3),
+            pts: 5000 + number * PACKET,
+            timescale: RATE,
+            data: vec![number as u8; 4],
+            is_key: true,
+            parameters: None,
+            lost_packets: 0,
+            received: Reading {
+                wall: WallTime(START + nanos),
+                boot: BootTime(1 + nanos),
+                boot_id: [3; 16],
+                synchronised: true,
+            },
+        }
+    }
+
+    fn wait(track: &mut Track, numbers: std::ops::Range<i64>) {
+        for number in numbers {
+            let frame = packet(number);
+            track.begin_run(&frame);
+            let decoded = track.decode_time(&frame);
+            track.wait(&frame, decoded);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_knows_its_track_and_follows_what_was_cut_before() {
+        let mut track = Track::new();
+        track.take_parameters(&parameters(7));
+        track.restart();
+        wait(&mut track, 0..5);
+        let next = packet(5).pts;
+        track.place();
+        let first = track.cut(Some(next)).expect("five packets");
+        wait(&mut track, 5..8);
+        let second = track.cut(None).expect("three packets");
+        for (taken, count) in [(&first, 5), (&second, 3)] {
+            assert_eq!((taken.track, taken.timescale), (TrackNumber(3), RATE));
+            assert_eq!(taken.parameters.format.codec.track_kind(), TrackKind::Audio);
+            assert_eq!((taken.samples.len(), taken.data.len()), (count, 4 * count));
+            let is_steady = taken.samples.iter().all(|sample| i64::from(sample.duration) == PACKET);
+            assert!(is_steady && taken.samples.iter().all(|sample| sample.flags.sync));
+        }
+        assert_eq!(first.start, WallTime(START));
+        assert_eq!(second.start, first.start.plus_nanos(5 * 64_000_000));
+        assert_eq!(track.cut_end(None), Some(first.start.plus_nanos(8 * 64_000_000)));
+        assert!(track.cut(None).is_none(), "nothing waits");
+    }
+
+    #[test]
+    fn a_chunk_has_one_set_of_parameters_and_so_many_bytes() {
+        let mut track = Track::new();
+        track.take_parameters(&parameters(7));
+        wait(&mut track, 0..2);
+        assert!(track.fits(&packet(2), 12));
+        assert!(!track.fits(&packet(2), 11));
+        track.take_parameters(&parameters(8));
+        assert!(!track.fits(&packet(2), 12));
+        track.drop_waiting();
+        assert!(track.fits(&packet(2), 12));
+    }
+}
