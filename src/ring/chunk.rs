@@ -139,6 +139,15 @@ pub fn page_count(parameters: usize, table_length: usize, data_length: usize) ->
     (bytes as u64).div_ceil(PAGE_BYTES) as u32
 }
 
+/// Bytes of samples that fit `pages` pages beside a header of at most this size.
+#[must_use]
+pub fn data_room(pages: u32, parameters: usize, table_length: usize) -> Option<usize> {
+    let bytes = pages as usize * PAGE_BYTES as usize;
+    let units = bytes.div_ceil(UNIT_BYTES as usize);
+    let header = FIXED_BYTES + 4 * parameters + table_length + 4 * units;
+    bytes.checked_sub(header).filter(|room| *room > 0)
+}
+
 /// Writes a chunk into `pages`, which must be as long as [`page_count`] says; sets lengths, digest
 /// and checksum in `fixed`.
 pub fn encode(fixed: &mut ChunkHeader, content: &Content<'_>, pages: &mut [u8]) {

@@ -1,6 +1,6 @@
 //! Making a ring: superblocks, and a ledger with nothing in it.
 
-use super::RingError;
+use super::error::RingError;
 use super::fact::Fact;
 use super::ledger::Ledger;
 use super::superblock::{Geometry, SUPERBLOCK_AREA, Superblock};

@@ -1,14 +1,14 @@
 //! Looking at a ring without opening it: nothing is written, also while a daemon records.
 
-use super::RingError;
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind};
+use super::error::RingError;
 use super::fact::Fact;
 use super::ledger::Findings;
 use super::recovery::{read_ledger, read_superblock};
 use super::space::{ClipRecord, Space};
 use super::superblock::Superblock;
-use super::types::ChunkPlace;
+use super::types::{ChunkPlace, Usage};
 use super::walk::{self, ChunkAt};
 use crate::device::{self, Device};
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
@@ -119,7 +119,7 @@ impl<'a> Inspection<'a> {
 
     /// How full the ring is.
     #[must_use]
-    pub fn usage(&self) -> super::Usage {
+    pub fn usage(&self) -> Usage {
         self.space.usage()
     }
 

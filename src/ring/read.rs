@@ -5,13 +5,14 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use super::ReadError;
 use super::chunk::{self, ChunkKind, UNIT_BYTES};
-use super::core::{Counters, Shared};
+use super::error::ReadError;
 use super::space::ClipRecord;
+use super::state::{Counters, Shared};
 use super::superblock::Superblock;
-use super::tables::{COPIES_OWED_MAX, TABLE_CHUNKS_MIN};
+use super::tables::TABLE_CHUNKS_MIN;
 use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
+use super::under_way::COPIES_OWED_MAX;
 use super::walk::{self, Unwalkable};
 use crate::device::{self, AlignedBuffer, Device};
 use crate::units::{
@@ -31,12 +32,12 @@ pub struct Ring {
     pub(super) device: Arc<dyn Device>,
     pub(super) superblock: Superblock,
     pub(super) shared: Arc<RwLock<Shared>>,
-    pub(super) checksums: Mutex<Remembered>,
+    checksums: Mutex<Remembered>,
 }
 
 /// Unit checksums of chunks that were read lately: two generations, the older is dropped whole.
 #[derive(Default)]
-pub(super) struct Remembered {
+struct Remembered {
     young: HashMap<(Sequence, u32), Arc<[u32]>>,
     old: HashMap<(Sequence, u32), Arc<[u32]>>,
 }
@@ -73,6 +74,14 @@ impl Remembered {
 }
 
 impl Ring {
+    pub(super) fn new(
+        device: Arc<dyn Device>,
+        superblock: Superblock,
+        shared: Arc<RwLock<Shared>>,
+    ) -> Ring {
+        Ring { device, superblock, shared, checksums: Mutex::default() }
+    }
+
     /// What this ring is.
     #[must_use]
     pub fn superblock(&self) -> &Superblock {
@@ -142,7 +151,7 @@ impl Ring {
     }
 
     fn state(&self) -> RwLockReadGuard<'_, Shared> {
-        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+        Shared::read(&self.shared)
     }
 
     /// All chunks of a closed clip, or those of a growing one that flushes cover. One or two
@@ -288,8 +297,7 @@ impl Ring {
             && reads(DeviceOffset(0), PAGE_BYTES)
             && self.device.is_present()
         {
-            let mut state = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-            state.unreadable.insert(block);
+            Shared::write(&self.shared).unreadable.insert(block);
         }
     }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use super::append::data_room;
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkHeader, ChunkKind, Content};
 use super::inspect::Inspection;
@@ -309,5 +308,5 @@ fn piece_length(extent: &Extent, rest: usize) -> usize {
     if chunk::page_count(0, 0, rest) <= pages {
         return rest;
     }
-    data_room(pages, 0, 0).unwrap_or(0).min(rest)
+    chunk::data_room(pages, 0, 0).unwrap_or(0).min(rest)
 }

@@ -5,29 +5,18 @@
 //! no file can be laid out without the sizes of all samples. So it is written a second time, into
 //! the block that the stream goes on in.
 
-use super::append::{data_room, extent_of};
 use super::chunk::{self, ChunkKind};
-use super::compose::Part;
-use super::core::{Core, Growing, Undurable};
+use super::core::Core;
+use super::placement::{OpenBlock, Part};
 use super::superblock::REST_PAGES_MIN;
 use super::types::Extent;
-use crate::units::{BlockNumber, ClipId, StreamNumber};
+use super::under_way::{Growing, OwedCopy};
+use crate::units::{ClipId, StreamNumber};
 
 /// Clips of fewer chunks get no table: losing the header of their only chunk costs all of them.
 pub(super) const TABLE_CHUNKS_MIN: usize = 2;
 /// A table in more pieces than this is not written: it is a cache, and the clip is very long.
 const TABLE_PIECES_MAX: usize = 4;
-/// Tables of a stream that wait to be written, at most.
-pub(super) const COPIES_OWED_MAX: usize = 4;
-
-/// A table that is to be written behind the next end of a clip: once more, or for the first time.
-pub(super) struct OwedCopy {
-    clip: ClipId,
-    table: Vec<u8>,
-    /// Where it is of no use.
-    avoid: Option<BlockNumber>,
-}
-
 impl Core {
     /// Writes the clip's table behind it. It is a cache: where it can't be written, there is none.
     pub(super) fn write_table(&mut self, clip: ClipId, growing: &Growing) -> Vec<Extent> {
@@ -43,17 +32,9 @@ impl Core {
         let in_several_blocks = growing.extents > 0;
         if extents.is_empty() || (is_with_the_last && in_several_blocks) {
             let avoid = last.filter(|_| in_several_blocks);
-            self.owe_table(growing.stream, OwedCopy { clip, table, avoid });
+            self.tables.owe(growing.stream, OwedCopy { clip, table, avoid });
         }
         extents
-    }
-
-    fn owe_table(&mut self, stream: StreamNumber, copy: OwedCopy) {
-        let owed = self.copies_owed.entry(stream).or_default();
-        owed.push(copy);
-        if owed.len() > COPIES_OWED_MAX {
-            owed.remove(0);
-        }
     }
 
     /// Takes the table of a closed clip that has none.
@@ -66,27 +47,21 @@ impl Core {
             let elsewhere = record.extents.iter().any(|extent| Some(extent.block) != last);
             (record.stream, last.filter(|_| elsewhere))
         };
-        self.owe_table(stream, OwedCopy { clip, table, avoid });
+        self.tables.owe(stream, OwedCopy { clip, table, avoid });
     }
 
     /// Writes the tables that wait for the stream to go on in another block. Only behind the end
     /// of a clip: the fact about a copy says that the stream goes on behind it, and a crash would
     /// lose the chunks before it of a clip that grows, which no fact speaks of yet.
     pub(super) fn write_table_copies(&mut self, stream: StreamNumber) {
-        let Some(block) = self.open.get(&stream).map(|open| open.block) else { return };
-        let Some(owed) = self.copies_owed.get_mut(&stream) else { return };
-        let due: Vec<OwedCopy> = owed.extract_if(.., |copy| copy.avoid != Some(block)).collect();
+        let Some(block) = self.placement.block_of(stream).map(OpenBlock::block) else { return };
+        let due = self.tables.take_due(stream, block);
         for OwedCopy { clip, table, .. } in due {
             let extents = self.write_table_pieces(clip, stream, &table);
             if !extents.is_empty() {
-                self.undurable.push(Undurable::TableCopy { clip, stream, extents });
+                self.clips.table_copied(clip, stream, extents);
             }
         }
-    }
-
-    /// The clip is gone, or did not end as its table says.
-    pub(in crate::ring) fn forget_table_copy(&mut self, clip: ClipId) {
-        self.copies_owed.values_mut().for_each(|owed| owed.retain(|copy| copy.clip != clip));
     }
 
     fn write_table_pieces(
@@ -99,16 +74,16 @@ impl Core {
         let mut rest = table;
         while !rest.is_empty() {
             // A block that is ready, or none: no flush may come between a clip's growing and end.
-            let has_block = self.open.contains_key(&stream) || self.open_ready(stream);
+            let has_block = self.placement.has_or_opens(stream);
             if extents.len() == TABLE_PIECES_MAX || !has_block {
                 return Vec::new();
             }
-            let Some(open) = self.open.get(&stream) else { return Vec::new() };
-            let rest_pages = self.superblock.geometry.block_pages() - open.next_page;
+            let Some(open) = self.placement.block_of(stream) else { return Vec::new() };
+            let rest_pages = open.rest_pages(self.superblock.geometry.block_pages());
             let whole = chunk::page_count(0, 0, rest.len()) <= rest_pages;
-            let room = data_room(rest_pages, 0, 0).filter(|_| rest_pages >= REST_PAGES_MIN);
+            let room = chunk::data_room(rest_pages, 0, 0).filter(|_| rest_pages >= REST_PAGES_MIN);
             let Some(room) = room.or(whole.then_some(rest.len())) else {
-                self.open.remove(&stream);
+                self.placement.leave_full(stream);
                 continue;
             };
             let (piece, behind) = rest.split_at(if whole { rest.len() } else { room });
@@ -122,8 +97,8 @@ impl Core {
                 table: &[],
                 data: piece,
             };
-            let Ok(written) = self.write_chunk(&part) else { return Vec::new() };
-            extents.push(extent_of(&written, 0));
+            let Some(written) = self.write_chunk(&part) else { return Vec::new() };
+            extents.push(written.extent(0));
             rest = behind;
         }
         extents

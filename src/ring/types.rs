@@ -3,6 +3,7 @@
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
 
@@ -65,6 +66,21 @@ pub struct ClipContents {
     /// Encoded parameter sets in the order of their first use, each once.
     pub parameters: Vec<Arc<[u8]>>,
 }
+
+/// How a ring is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Time between flushes.
+    pub flush_interval: Duration,
+    /// Whether the samples of deleted clips are zeroed before their space is used again.
+    pub wipe: bool,
+}
+
+/// Samples that may wait for the device, in bytes: eight cameras of 4 Mbit/s for 16 s, or what a
+/// disk that wakes up keeps waiting.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Chunks that may wait: two hundred streams for 20 s.
+pub const QUEUE_CHUNKS_MAX: usize = 8192;
 
 /// What to make durable at once.
 #[derive(Clone, Debug)]
@@ -213,7 +229,7 @@ pub enum Ending {
 }
 
 /// How long before a flush [`Interpreter::flush_due`] is called.
-pub const FLUSH_NOTICE: std::time::Duration = std::time::Duration::from_millis(100);
+pub const FLUSH_NOTICE: Duration = Duration::from_millis(100);
 
 /// The most that [`Interpreter::growth`] and a stream's fact may take, in bytes: a fact has to
 /// fit one ledger page beside its own header.

@@ -12,22 +12,20 @@ use std::time::{Duration, Instant};
 use asked_states::AskedStates;
 
 use super::append::NotStored;
-use super::core::{Core, Shared};
+use super::core::Core;
+use super::error::{Refused, RingError, StateRefused};
 use super::fact::Fact;
+use super::sequences::Sequences;
+use super::state::Shared;
 use super::superblock::Superblock;
 use super::tables::TABLE_CHUNKS_MIN;
 use super::types::{
-    ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, StateRequest,
+    ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, QUEUE_BYTES_MAX,
+    QUEUE_CHUNKS_MAX, StateRequest,
 };
-use super::{Refused, RingError, Sequences, StateRefused};
 use crate::device::Device;
 use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 
-/// Samples that may wait for the device, in bytes: eight cameras of 4 Mbit/s for 16 s, or what a
-/// disk that wakes up keeps waiting.
-pub const QUEUE_BYTES_MAX: usize = 64 << 20;
-/// Chunks that may wait: two hundred streams for 20 s.
-pub const QUEUE_CHUNKS_MAX: usize = 8192;
 /// Everything that may wait; other requests than chunks wait for room beyond it.
 const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
 /// Between two lines in the log about chunks that could not be stored.
@@ -166,10 +164,7 @@ impl Writer {
             return Err(Refused::DeviceAway);
         }
         let bytes = chunk.data.len() + chunk.table.len();
-        let ended = {
-            let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
-            shared.has_ended(chunk.clip)
-        };
+        let ended = { Shared::read(&self.inner.shared).has_ended(chunk.clip) };
         if ended {
             return Err(Refused::ClipEnded);
         }
@@ -300,7 +295,7 @@ impl Writer {
 
     /// The state of a closed clip.
     pub(super) fn state_of(&self, clip: ClipId) -> Option<ClipState> {
-        let shared = self.inner.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let shared = Shared::read(&self.inner.shared);
         shared.space.clip(clip).and_then(|record| record.state)
     }
 

@@ -1,17 +1,17 @@
 //! After a flush: what it made durable is told, and leads to the next facts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Core, Undurable};
+use super::Core;
 use crate::ring::fact::Fact;
 use crate::ring::space;
 use crate::ring::types::{DurableChunk, Ending, Extent, News, Reason};
+use crate::ring::under_way::{DroppedClip, Undurable};
 use crate::units::{ClipId, StreamNumber};
 
 impl Core {
     pub(super) fn announce(&mut self) {
-        for fact in std::mem::take(&mut self.unannounced) {
+        for fact in self.facts.take_durable() {
             let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
             let used = self.state().space.clip(clip).map(space::ClipRecord::used);
             self.state_mut().growing.remove(&clip);
@@ -23,7 +23,7 @@ impl Core {
 
     pub(super) fn tell_what_is_durable(&mut self) {
         let mut grown: Vec<ClipId> = Vec::new();
-        for item in std::mem::take(&mut self.undurable) {
+        for item in self.clips.take_covered() {
             match item {
                 Undurable::Chunk { clip, stream, place, parameters, table, digest } => {
                     let chunk = DurableChunk {
@@ -56,9 +56,7 @@ impl Core {
             }
         }
         self.leave_abandoned();
-        for growing in self.growing.values_mut() {
-            growing.durable = growing.current.map(|extent| (growing.extents, extent));
-        }
+        self.clips.are_durable();
         for clip in grown {
             self.interpreter.news(&News::Grown { clip });
         }
@@ -100,35 +98,16 @@ impl Core {
     /// belonged to end where the last good flush left them. The facts about that ride along with
     /// the very next flush: they speak of nothing newer.
     pub(super) fn drop_undurable(&mut self) {
-        let mut hit: BTreeMap<ClipId, (StreamNumber, Option<(u32, Extent)>)> = BTreeMap::new();
-        for item in std::mem::take(&mut self.undurable) {
-            let (clip, stream, durable) = match item {
-                Undurable::Chunk { clip, stream, place, .. } => {
-                    self.state_mut().counters.chunks_dropped += 1;
-                    self.abandoned.insert(place.block, stream);
-                    (clip, stream, None)
-                }
-                // It is a cache, and its clip is durable without it; what would follow it in its
-                // block is not.
-                Undurable::TableCopy { stream, .. } => {
-                    self.abandon(stream);
-                    continue;
-                }
-                Undurable::Extent { clip, stream, .. } => (clip, stream, None),
-                Undurable::End { clip, stream, durable, table, .. } => {
-                    self.abandoned.extend(table.iter().map(|extent| (extent.block, stream)));
-                    (clip, stream, durable)
-                }
-            };
-            let entry = hit.entry(clip).or_insert((stream, None));
-            entry.1 = entry.1.or(durable);
+        let dropped = self.clips.drop_undurable();
+        self.state_mut().counters.chunks_dropped += dropped.chunks;
+        for (block, stream) in dropped.blocks {
+            self.placement.abandon_block(block, stream);
         }
-        for (clip, (stream, ended_at)) in hit {
-            self.abandon(stream);
-            self.forget_table_copy(clip);
-            let growing = self.growing.remove(&clip);
+        dropped.streams.into_iter().for_each(|stream| self.placement.abandon(stream));
+        for DroppedClip { clip, stream, durable } in dropped.clips {
+            self.placement.abandon(stream);
+            self.tables.forget(clip);
             self.state_mut().end(clip);
-            let durable = growing.and_then(|growing| growing.durable).or(ended_at);
             let Some((ordinal, extent)) = durable else { continue };
             self.record_extent(clip, stream, ordinal, extent);
             self.seal(clip, stream, Ending::DeviceError, ordinal + 1, Vec::new());

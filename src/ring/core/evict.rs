@@ -1,16 +1,13 @@
 //! Space for what comes: blocks reserved ahead, the oldest clips given up.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Core, RESERVED_MIN};
+use super::Core;
 use crate::ring::fact::Fact;
 use crate::ring::types::{ClipState, Reason, StateRequest};
-use crate::ring::wipe;
+use crate::ring::zero;
 use crate::units::ClipId;
-
-/// Between two lines in the log about a ledger that is full.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 
 impl Core {
     /// Reserves blocks for what two more flush intervals like the last one will take.
@@ -20,14 +17,13 @@ impl Core {
             return Ok(());
         }
         let blocks = self.superblock.geometry.block_count as usize;
-        let wanted = (2 * self.blocks_taken + 1).clamp(RESERVED_MIN, (blocks / 4).max(1));
-        self.blocks_taken = 0;
-        while self.ready.len() + self.reserving.len() < wanted {
+        let wanted = self.placement.wanted_ahead(blocks);
+        while self.placement.reserved_count() < wanted {
             let free = self.state().space.next_free();
             if let Some(block) = free {
                 let life = self.sequences.next();
                 self.record(Fact::Reserved { block, life });
-                self.reserving.push((block, life));
+                self.placement.reserve(block, life);
             } else if !self.evict_oldest()? {
                 break;
             }
@@ -57,7 +53,7 @@ impl Core {
     fn wipe_deleted(&mut self, clip: ClipId) -> io::Result<bool> {
         self.change_state(clip, StateRequest::Purge);
         self.flush_facts()?;
-        let wiped = wipe::wipe(&*self.device, &self.superblock, &self.shared, clip);
+        let wiped = zero::wipe(&*self.device, &self.superblock, &self.shared, clip);
         if wiped.is_away {
             return Err(io::ErrorKind::NotConnected.into());
         }
@@ -72,21 +68,13 @@ impl Core {
     /// A checkpoint has to fit its area beside the log: many short clips can be more than that.
     pub(super) fn keep_facts_within_the_ledger(&mut self) -> io::Result<()> {
         let mut evicted = 0;
-        while self.state().space.fact_bytes() > self.ledger.facts_bytes_max() {
+        while self.state().space.fact_bytes() > self.facts.facts_bytes_max() {
             if !self.evict_oldest()? {
                 break;
             }
             evicted += 1;
         }
-        self.evicted_for_ledger += evicted;
-        let due = self.ledger_complaint.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL);
-        if self.evicted_for_ledger > 0 && due {
-            log::warn!(
-                "ring: the ledger is full of short clips, {} oldest evicted before their time",
-                std::mem::take(&mut self.evicted_for_ledger)
-            );
-            self.ledger_complaint = Some(Instant::now());
-        }
+        self.trouble.evicted_for_ledger(evicted, Instant::now());
         Ok(())
     }
 }

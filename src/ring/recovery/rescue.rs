@@ -11,11 +11,12 @@ use super::{Opening, failed, read_superblock};
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::ring::core::{Core, Parts};
+use crate::ring::error::RingError;
 use crate::ring::fact::Fact;
 use crate::ring::ledger::Ledger;
+use crate::ring::sequences::Sequences;
 use crate::ring::space::Space;
 use crate::ring::types::{ClockFact, Interpreter, Reason};
-use crate::ring::{RingError, Sequences};
 use crate::units::{BlockNumber, Sequence, SessionNumber, StreamNumber};
 
 /// What the blocks gave back.
@@ -103,7 +104,7 @@ pub(in crate::ring) fn rescue(
 }
 
 fn write_ledger(core: &mut Core) -> io::Result<()> {
-    while core.state().space.fact_bytes() > core.ledger.facts_bytes_max() {
+    while core.state().space.fact_bytes() > core.facts.facts_bytes_max() {
         let Some(oldest) = core.state().space.oldest_evictable() else { break };
         log::warn!("rescue: clip {oldest} does not fit the ledger");
         core.forget(oldest, Reason::Evicted);
@@ -111,10 +112,10 @@ fn write_ledger(core: &mut Core) -> io::Result<()> {
     core.record(Fact::Clean);
     let mut facts = core.state().space.facts();
     facts.push(Fact::CheckpointEnd);
-    let mut ledger = Ledger::create(&*core.device, &core.superblock, core.epoch, &facts)?;
+    let mut ledger = Ledger::create(&*core.device, &core.superblock, core.facts.epoch(), &facts)?;
     core.device.flush()?;
     ledger.flushed();
     // A page of the next epoch: without one, those behind a page that rots would look torn.
-    ledger.append(&*core.device, core.epoch + 1, &[Fact::Clean])?;
+    ledger.append(&*core.device, core.facts.epoch() + 1, &[Fact::Clean])?;
     core.device.flush()
 }

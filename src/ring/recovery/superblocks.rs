@@ -4,9 +4,10 @@
 //! believed whose ledger answers, or else the one whose headers are in the blocks.
 
 use crate::device::{self, AlignedBuffer, Device};
+use crate::ring::error::RingError;
 use crate::ring::ledger::Ledger;
 use crate::ring::superblock::{NotASuperblock, SUPERBLOCK_AREA, Superblock};
-use crate::ring::{RingError, walk};
+use crate::ring::walk;
 use crate::units::{BlockNumber, DeviceOffset, PAGE_BYTES};
 
 /// So many blocks are asked whose they are, all over the device.

@@ -1,10 +1,10 @@
 //! Trying the extents of a ring that is open, beside its writer.
 
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::RwLockReadGuard;
 
 use super::{Depth, ExtentTrial, Fault, Pace, Tried};
-use crate::ring::core::Shared;
 use crate::ring::read::Ring;
+use crate::ring::state::Shared;
 use crate::ring::types::{ClipState, Extent};
 use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES};
 
@@ -34,7 +34,7 @@ pub struct Scrubbed {
 
 impl Ring {
     fn facts(&self) -> RwLockReadGuard<'_, Shared> {
-        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+        Shared::read(&self.shared)
     }
 
     /// The extents of closed clips in a block, in the order in which they lie. Goes through all

@@ -1,0 +1,118 @@
+//! What goes wrong with a ring, with reading from it, with writing to it.
+
+use super::superblock::{NotASuperblock, Unsuitable};
+use super::types::{QUEUE_BYTES_MAX, Refusal};
+use crate::units::{ByteCount, ClipId, Sequence};
+
+/// What went wrong with the ring as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum RingError {
+    /// The device failed.
+    #[error("{what}: {source}")]
+    Device {
+        /// What was being done.
+        what: String,
+        /// What the device said.
+        source: std::io::Error,
+    },
+    /// There is no ring here, or none that can be used.
+    #[error("{0}")]
+    NoSuperblock(NotASuperblock),
+    /// Shorter than any ring.
+    #[error("{length} bytes are too short for a ring")]
+    TooShort {
+        /// Length of the device.
+        length: ByteCount,
+    },
+    /// Shorter than it was.
+    #[error("truncated: {length} bytes, the ring was made on {expected}")]
+    Truncated {
+        /// Length of the device now.
+        length: ByteCount,
+        /// When it was formatted.
+        expected: ByteCount,
+    },
+    /// A later program has written to it, and this one may only look.
+    #[error("the ring has features that this program can't write (ro-compat {features:#x})")]
+    ReadOnly {
+        /// Bits that are set and not known.
+        features: u64,
+    },
+    /// Neither ledger area can be used.
+    #[error(
+        "no complete checkpoint in either ledger area; reelfs check --rescue makes a new ledger \
+         from the blocks"
+    )]
+    LedgerLost,
+    /// The blocks have nothing that a ledger could speak of.
+    #[error(
+        "no footage of this ring in any block: there is nothing to rescue, and nothing was \
+         changed; reelfs format makes a new ring"
+    )]
+    NothingToRescue,
+    /// The device does not suit.
+    #[error(transparent)]
+    Unsuitable(#[from] Unsuitable),
+    /// The ring has been opened as often as its numbers allow.
+    #[error("the ring has been opened {} times and can't be opened again", Sequence::SESSION_MAX)]
+    SessionsExhausted,
+    /// The writer has stopped.
+    #[error("the ring is closed")]
+    Closed,
+}
+
+/// Why samples can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No such clip, or no longer.
+    #[error("clip {0} is gone")]
+    Gone(ClipId),
+    /// The bytes on the device are not the ones that were written.
+    #[error("{0}")]
+    Damaged(String),
+    /// The device failed.
+    #[error("{what}: {source}")]
+    Device {
+        /// What was being read.
+        what: String,
+        /// What the device said.
+        source: std::io::Error,
+    },
+}
+
+/// Why a chunk was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The device does not keep up. Drop to the next key frame.
+    #[error("the device does not keep up: {QUEUE_BYTES_MAX} bytes are waiting")]
+    QueueFull,
+    /// The clip has ended (evicted, or the device failed): begin another at the next key frame.
+    #[error("the clip has ended")]
+    ClipEnded,
+    /// The device is gone, for now: drop to the first key frame after it is back.
+    #[error("the device is gone")]
+    DeviceAway,
+    /// The writer has stopped.
+    #[error("the ring is closed")]
+    Closed,
+}
+
+/// Why the state of a clip was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateRefused {
+    /// No such clip, or no longer; or it is growing.
+    #[error("the clip is gone")]
+    Gone,
+    /// It is not in the state that was expected.
+    #[error("the clip's state has changed")]
+    Changed,
+    /// Its state does not allow it.
+    #[error(transparent)]
+    State(#[from] Refusal),
+    /// The device does not keep up.
+    #[error("the device does not keep up")]
+    QueueFull,
+    /// The writer has stopped.
+    #[error("the ring is closed")]
+    Closed,
+}
