@@ -1,6 +1,7 @@
 //! Looking at a ring without opening it: nothing is written, also while a daemon records.
 
 use super::block::BlockHeader;
+use super::blocks::{BlockReader, ChunkAt};
 use super::chunk::{self, ChunkKind};
 use super::error::RingError;
 use super::fact::Fact;
@@ -9,9 +10,9 @@ use super::recovery::{read_ledger, read_superblock};
 use super::space::{ClipRecord, Space};
 use super::superblock::Superblock;
 use super::types::{ChunkPlace, Usage};
-use super::walk::{self, ChunkAt};
-use crate::device::{self, Device};
-use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
+use super::walk;
+use crate::device::Device;
+use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber, WallTime};
 
 /// A ring as it stands on the device.
 pub struct Inspection<'a> {
@@ -102,6 +103,10 @@ impl<'a> Inspection<'a> {
         })
     }
 
+    pub(super) fn reader(&self) -> BlockReader<'_> {
+        BlockReader::new(self.device, &self.superblock)
+    }
+
     /// All clips that the facts know, oldest first; those that grow have no state.
     pub fn clips(&self) -> impl Iterator<Item = (ClipId, &ClipRecord)> {
         self.space.clips()
@@ -144,7 +149,7 @@ impl<'a> Inspection<'a> {
     /// Whether a chunk of a clip lies at a place.
     #[must_use]
     pub fn has_chunk(&self, clip: ClipId, place: &ChunkPlace) -> bool {
-        let header = walk::header_at(self.device, &self.superblock, place.block, place.first_page);
+        let header = self.reader().header_at(place.block, place.first_page);
         header.is_ok_and(|header| {
             header.is_some_and(|header| {
                 let fixed = &header.fixed;
@@ -160,8 +165,7 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// The device failed.
     pub fn block(&self, block: BlockNumber) -> Result<BlockSummary, RingError> {
-        let header = walk::block_header(self.device, &self.superblock, block)
-            .map_err(|source| failed(block, source))?;
+        let header = self.reader().block_header(block).map_err(|source| failed(block, source))?;
         let open = self.space.open_blocks().any(|(_, fill)| fill.block == block);
         let reserved = self.space.reserved().any(|(reserved, _)| reserved == block);
         let holders = self.space.holders(block);
@@ -187,7 +191,7 @@ impl<'a> Inspection<'a> {
     /// The device failed.
     pub fn chunks(&self, block: BlockNumber) -> Result<Vec<ChunkReport>, RingError> {
         let fail = |source| failed(block, source);
-        let whole = walk::whole_block(self.device, &self.superblock, block).map_err(fail)?;
+        let whole = walk::whole_block(self.reader(), block).map_err(fail)?;
         let Some((_, mut walk)) = whole else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
         while let Some(at) = walk.step().map_err(fail)? {
@@ -198,11 +202,7 @@ impl<'a> Inspection<'a> {
 
     fn report(&self, block: BlockNumber, at: ChunkAt) -> std::io::Result<ChunkReport> {
         let fixed = &at.header.fixed;
-        let length = fixed.pages() as usize * PAGE_BYTES as usize;
-        let offset = self.superblock.geometry.page_start(block, at.page);
-        let bytes = device::read(self.device, offset, length)?;
-        let start = fixed.header_length as usize;
-        let data = bytes[start..start + fixed.data_length as usize].to_vec();
+        let data = at.data_in(&self.reader().whole_chunk(block, &at)?).to_vec();
         let units = data.chunks(chunk::UNIT_BYTES as usize).zip(&at.header.unit_checksums);
         let damaged_units = units
             .enumerate()

@@ -4,6 +4,7 @@
 
 mod append;
 mod block;
+mod blocks;
 mod chunk;
 mod contents;
 mod core;

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use super::blocks::BlockReader;
 use super::chunk::{self, ChunkKind, UNIT_BYTES};
 use super::error::ReadError;
 use super::space::ClipRecord;
@@ -150,6 +151,10 @@ impl Ring {
         clips
     }
 
+    pub(super) fn reader(&self) -> BlockReader<'_> {
+        BlockReader::new(&*self.device, &self.superblock)
+    }
+
     fn state(&self) -> RwLockReadGuard<'_, Shared> {
         Shared::read(&self.shared)
     }
@@ -189,10 +194,9 @@ impl Ring {
         }
         let mut encoded = Vec::new();
         for extent in table {
-            let offset = self.superblock.geometry.page_start(extent.block, extent.first_page);
             let length = (pages(extent) * PAGE_BYTES) as usize;
-            let bytes = device::read(&*self.device, offset, length)
-                .map_err(|source| failed(clip, source))?;
+            let bytes = self.reader().pages(extent.block, extent.first_page, length);
+            let bytes = bytes.map_err(|source| failed(clip, source))?;
             let piece = table_piece(&bytes, extent, clip).ok_or_else(|| {
                 damaged(format!("page {} of block {}", extent.first_page, extent.block))
             })?;
@@ -202,7 +206,7 @@ impl Ring {
     }
 
     fn walk_clip(&self, clip: ClipId, record: &ClipRecord) -> Result<ClipContents, ReadError> {
-        let walked = walk::contents_of(&*self.device, &self.superblock, &record.extents);
+        let walked = walk::contents_of(self.reader(), &record.extents);
         walked.map_err(|error| match error {
             Unwalkable::Device(source) => failed(clip, source),
             Unwalkable::Damaged { block, page } => {
@@ -289,12 +293,10 @@ impl Ring {
             let state = self.state();
             state.space.is_bad(block) || state.unreadable.contains(&block)
         };
-        let reads =
-            |offset, length: u64| device::read(&*self.device, offset, length as usize).is_ok();
-        let start = self.superblock.geometry.page_start(block, pages.start);
+        let length = pages.len() * PAGE_BYTES as usize;
         if !is_told
-            && !reads(start, pages.len() as u64 * PAGE_BYTES)
-            && reads(DeviceOffset(0), PAGE_BYTES)
+            && self.reader().pages(block, pages.start, length).is_err()
+            && device::read(&*self.device, DeviceOffset(0), PAGE_BYTES as usize).is_ok()
             && self.device.is_present()
         {
             Shared::write(&self.shared).unreadable.insert(block);
@@ -303,9 +305,9 @@ impl Ring {
 
     /// The pages of a chunk that hold `range`, in bytes from its beginning; it begins on a page.
     fn read_pages(&self, place: &ChunkPlace, range: Range<u64>) -> io::Result<AlignedBuffer> {
-        let offset = self.superblock.geometry.page_start(place.block, place.first_page);
+        let page = place.first_page + (range.start / PAGE_BYTES) as u32;
         let length = ByteCount(range.end).rounded_up(PAGE_BYTES).0 - range.start;
-        device::read(&*self.device, offset + ByteCount(range.start), length as usize)
+        self.reader().pages(place.block, page, length as usize)
     }
 
     /// The checksums of a chunk, from its header: in `read` already, or read now.
@@ -317,7 +319,9 @@ impl Ring {
     ) -> Result<Arc<[u32]>, ReadError> {
         let header = match read {
             Some(bytes) => chunk::decode(bytes),
-            None => walk::header_at(&*self.device, &self.superblock, place.block, place.first_page)
+            None => self
+                .reader()
+                .header_at(place.block, place.first_page)
                 .map_err(|source| failed(clip, source))?,
         };
         let header = header.filter(|header| {

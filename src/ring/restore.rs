@@ -10,11 +10,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::block::BlockHeader;
+use super::blocks::ChunkAt;
 use super::chunk::{self, ChunkHeader, ChunkKind, Content};
 use super::inspect::Inspection;
 use super::space::ClipRecord;
 use super::types::{ClipContents, Extent};
-use super::walk::{self, ChunkAt};
+use super::walk;
 use crate::units::{BlockNumber, ClipId, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 
 /// Epochs that are tried for a chunk: those of its neighbours are close. A guess takes less than a
@@ -100,7 +101,7 @@ impl Inspection<'_> {
             }
         }
         for (block, held) in held {
-            let read = walk::block_header(self.device, &self.superblock, block);
+            let read = self.reader().block_header(block);
             // One of another life is not damaged: somebody else knows why it is there.
             if matches!(read, Ok(Some(_))) {
                 continue;
@@ -130,7 +131,7 @@ impl Inspection<'_> {
             start: label.start,
             chain: 0,
         };
-        let first = walk::header_at(self.device, &self.superblock, block, 1)?;
+        let first = self.reader().header_at(block, 1)?;
         let first = first.filter(|first| first.fixed.life == held.life);
         if let Some(first) = first.filter(|first| first.fixed.number_in_block == 0)
             && first.fixed.predecessor != BlockHeader::seal(&header.encode())
@@ -144,15 +145,14 @@ impl Inspection<'_> {
     fn sound_contents(&self, clip: ClipId, record: &ClipRecord) -> Option<ClipContents> {
         let tables = [&record.table, &record.table_copy];
         let sound = tables.into_iter().find_map(|table| self.table(clip, table).ok().flatten());
-        sound.or_else(|| walk::contents_of(self.device, &self.superblock, &record.extents).ok())
+        sound.or_else(|| walk::contents_of(self.reader(), &record.extents).ok())
     }
 
     fn restore_sets(&self, record: &ClipRecord, contents: &ClipContents, restored: &mut Restored) {
         let mut seen = BTreeSet::new();
         for chunk in &contents.chunks {
             let place = &chunk.place;
-            let header =
-                walk::header_at(self.device, &self.superblock, place.block, place.first_page);
+            let header = self.reader().header_at(place.block, place.first_page);
             let header = header.ok().flatten().filter(|header| header.fixed.life == place.life);
             let Some(header) = header else { continue };
             let sets =
@@ -183,7 +183,7 @@ impl Inspection<'_> {
         set: &Arc<[u8]>,
     ) -> io::Result<()> {
         let behind = page.saturating_add(chunk::page_count(0, 0, set.len()));
-        let next = walk::header_at(self.device, &self.superblock, block, behind)?;
+        let next = self.reader().header_at(block, behind)?;
         let next = next.filter(|next| next.fixed.life == life);
         let next = next.ok_or_else(|| io::Error::other("there is no chunk behind it"))?.fixed;
         self.restore_chunk(&Lost {
@@ -209,9 +209,8 @@ impl Inspection<'_> {
         restored: &mut Restored,
     ) {
         let last = contents.chunks.last().map(|chunk| &chunk.place);
-        let last = last.and_then(|last| {
-            walk::header_at(self.device, &self.superblock, last.block, last.first_page).ok()?
-        });
+        let last =
+            last.and_then(|last| self.reader().header_at(last.block, last.first_page).ok()?);
         let epoch_min = last.map_or(0, |last| last.fixed.epoch);
         for table in [&record.table, &record.table_copy] {
             if self.table(clip, table).is_ok() {
@@ -275,7 +274,7 @@ impl Inspection<'_> {
 
     /// The chunk before a lost one, and what the lost one names as its predecessor.
     fn chain_before(&self, lost: &Lost<'_>) -> io::Result<(Option<ChunkAt>, u32)> {
-        let whole = walk::whole_block(self.device, &self.superblock, lost.block)?;
+        let whole = walk::whole_block(self.reader(), lost.block)?;
         let Some((_, mut walk)) = whole.filter(|(header, _)| header.life == lost.life) else {
             return Err(io::Error::other("its block has no header"));
         };

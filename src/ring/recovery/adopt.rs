@@ -2,11 +2,12 @@
 
 use super::Opening;
 use super::pieces::{Piece, Pieces};
+use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::core::Core;
 use crate::ring::fact::Fact;
 use crate::ring::types::{ClipState, DurableChunk, Ending, Extent};
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::Walk;
 use crate::units::{BlockNumber, ClipId, StreamNumber};
 
 /// What is to become of a clip that pieces were found of.
@@ -134,8 +135,7 @@ fn close(
 fn tell_chunks(core: &mut Core, clip: ClipId, extent: &Extent) -> usize {
     let (device, superblock) = (core.device.clone(), core.superblock.clone());
     let mut walk = Walk {
-        device: &*device,
-        superblock: &superblock,
+        reader: BlockReader::new(&*device, &superblock),
         block: extent.block,
         life: extent.life,
         page: extent.first_page,
@@ -157,7 +157,8 @@ fn tell_chunks(core: &mut Core, clip: ClipId, extent: &Extent) -> usize {
 }
 
 fn tell(core: &mut Core, clip: ClipId, block: BlockNumber, at: &ChunkAt) {
-    let sets = walk::parameters_of(&*core.device, &core.superblock, block, &at.header);
+    let reader = BlockReader::new(&*core.device, &core.superblock);
+    let sets = reader.parameters_of(block, &at.header);
     let Ok(Some(sets)) = sets else {
         log::warn!("recovery: clip {clip}: parameter sets are unreadable");
         return;

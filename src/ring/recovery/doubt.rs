@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::adopt::Standing;
 use super::sweep::{Scope, Sweep, sweep};
-use crate::device::Device;
+use crate::ring::blocks::BlockReader;
 use crate::ring::fact::Fact;
 use crate::ring::ledger::Replay;
 use crate::ring::space::{Room, Space};
-use crate::ring::superblock::Superblock;
 use crate::ring::types::{ClipState, StateRequest};
-use crate::ring::walk;
 use crate::units::ClipId;
 
 /// Between two lines in the log about how far it is.
@@ -44,7 +42,7 @@ impl Doubt {
 
     /// Deletions may be among the facts that are lost. Growing clips are looked for in the blocks,
     /// where they are whole; and what a block says itself of its life holds.
-    pub fn settle(&self, device: &dyn Device, superblock: &Superblock, space: &mut Space) {
+    pub fn settle(&self, reader: BlockReader<'_>, space: &mut Space) {
         log::error!(
             "ledger: both copies of a part are lost; the blocks are asked, which takes time"
         );
@@ -52,7 +50,7 @@ impl Doubt {
         for (block, life) in space.blocks_in_use().collect::<Vec<_>>() {
             progress.step();
             // A header that can't be read says nothing against the facts.
-            let header = walk::block_header(device, superblock, block).ok().flatten();
+            let header = reader.block_header(block).ok().flatten();
             if let Some((header, _)) = header.filter(|(header, _)| header.life > life) {
                 log::warn!("ledger: block {block} has begun life {}, not {life}", header.life);
                 space.begin_life(block, header.life);
@@ -84,19 +82,14 @@ impl Doubt {
     }
 
     /// Looks through the blocks that have room for what is lost.
-    pub fn look_through(
-        &self,
-        device: &dyn Device,
-        superblock: &Superblock,
-        space: &Space,
-    ) -> Sweep {
+    pub fn look_through(&self, reader: BlockReader<'_>, space: &Space) -> Sweep {
         let scope = Scope { since_epoch: self.since_epoch, used_part_only: true };
         let mut blocks = space.blocks_with_room();
         blocks.retain(|(block, room)| match room {
             Room::Anywhere => true,
             // One look tells whether the rest of a full block is empty.
             Room::AtEnd(page) => {
-                let chunk = walk::header_at(device, superblock, *block, *page);
+                let chunk = reader.header_at(*block, *page);
                 chunk.is_ok_and(|chunk| {
                     chunk.is_some_and(|chunk| Some(chunk.fixed.life) == space.life(*block))
                 })
@@ -104,7 +97,7 @@ impl Doubt {
         });
         let mut progress = Progress::new("blocks are searched for lost clips");
         let blocks = blocks.into_iter().map(|(block, _)| block);
-        sweep(device, superblock, blocks, scope, &mut |_| progress.step())
+        sweep(reader, blocks, scope, &mut |_| progress.step())
     }
 }
 

@@ -6,12 +6,11 @@ use std::io;
 use super::pieces::{self, Piece, Pieces};
 use super::sweep::Sweep;
 use super::tail::{self, LostPlace, Tail};
-use crate::device::Device;
+use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::space::Space;
-use crate::ring::superblock::Superblock;
 use crate::ring::types::Extent;
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::{self, Walk};
 use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
 
 /// What is in one of the blocks.
@@ -34,14 +33,12 @@ pub struct LeftBehind {
 /// # Errors
 /// The device reads nothing at all. What it does not read here and there is lost.
 pub fn left_behind(
-    device: &dyn Device,
-    superblock: &Superblock,
+    reader: BlockReader<'_>,
     space: &Space,
     ledger_epoch: u64,
 ) -> io::Result<(Vec<LeftBehind>, u64)> {
     let open = space.open_blocks().map(|(_, fill)| Walk {
-        device,
-        superblock,
+        reader,
         block: fill.block,
         life: fill.life,
         page: fill.end_page,
@@ -52,20 +49,18 @@ pub fn left_behind(
     let mut failed = false;
     let mut begun = Vec::new();
     for (block, life) in space.reserved() {
-        let whole = walk::whole_block(device, superblock, block);
+        let whole = walk::whole_block(reader, block);
         failed |= whole.is_err();
         begun.extend(match whole {
             Ok(Some((header, walk))) => Some(walk).filter(|_| header.life == life),
-            Ok(None) | Err(_) => {
-                tail::headless(device, superblock, block, Some((life, pages_ahead)))
-            }
+            Ok(None) | Err(_) => tail::headless(reader, block, Some((life, pages_ahead))),
         });
     }
     let session = Some(space.session());
     let mut tails: Vec<Tail> =
         open.chain(begun).map(|walk| Tail::read(walk, session, pages_ahead)).collect();
     if failed || tails.iter().any(|tail| tail.failed) {
-        tail::reads_anything(device, superblock)?;
+        tail::reads_anything(reader)?;
     }
     tails.retain(|tail| !tail.chunks.is_empty());
     let epochs = tails.iter().flat_map(|tail| &tail.chunks).map(|at| at.header.fixed.epoch);
@@ -75,8 +70,8 @@ pub fn left_behind(
         // A flush says nothing of a write that was refused: any part of it may be there.
         let from_epoch = if space.is_bad(block) { 0 } else { epoch_max };
         tail.end_at_torn(from_epoch);
-        let lost = tail.without_sets(device, superblock, from_epoch);
-        pieces::cut_torn(device, superblock, block, &mut tail.chunks, from_epoch);
+        let lost = tail.without_sets(reader, from_epoch);
+        pieces::cut_torn(reader, block, &mut tail.chunks, from_epoch);
         LeftBehind { stream, block, life, chunks: tail.chunks, lost }
     });
     Ok((left.collect(), epoch_max))

@@ -22,6 +22,7 @@ use std::time::Instant;
 use self::adopt::Standing;
 use self::doubt::Doubt;
 use self::sweep::Sweep;
+use super::blocks::BlockReader;
 use super::core::{Core, Parts};
 use super::error::RingError;
 use super::fact::Fact;
@@ -122,14 +123,15 @@ fn learn(
     opening.was_clean = space.is_clean();
     opening.known_clock = space.known_clock();
     let doubt = Doubt::of(&replay);
+    let reader = BlockReader::new(device, superblock);
     if let Some(doubt) = &doubt {
-        doubt.settle(device, superblock, &mut space);
+        doubt.settle(reader, &mut space);
     }
     let swept = match &doubt {
-        Some(doubt) => doubt.look_through(device, superblock, &space),
+        Some(doubt) => doubt.look_through(reader, &space),
         None if space.is_clean() => Sweep::default(),
         None => {
-            let left = left_behind(device, superblock, &space, replay.epoch);
+            let left = left_behind(reader, &space, replay.epoch);
             left::swept(left.map_err(failed("reading what the last session left"))?)
         }
     };

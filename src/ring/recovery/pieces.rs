@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::device::Device;
+use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::ChunkKind;
-use crate::ring::superblock::Superblock;
 use crate::ring::types::Extent;
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::Walk;
 use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
 
 /// Consecutive chunks of one clip in one life of a block.
@@ -45,17 +44,12 @@ pub(super) fn chunks(mut walk: Walk<'_>) -> Vec<ChunkAt> {
 
 /// The piece up to its first chunk of the last epoch whose samples are not whole: that one was
 /// under way when the power went.
-pub(super) fn without_torn(
-    device: &dyn Device,
-    superblock: &Superblock,
-    piece: &Piece,
-    epoch_max: u64,
-) -> Piece {
+pub(super) fn without_torn(reader: BlockReader<'_>, piece: &Piece, epoch_max: u64) -> Piece {
     let Extent { block, life, first_page: page, first_chunk: number, .. } = piece.extent;
-    let walk = Walk { device, superblock, block, life, page, number, predecessor: None };
+    let walk = Walk { reader, block, life, page, number, predecessor: None };
     let mut chunks = chunks(walk);
     chunks.truncate(piece.extent.chunks as usize);
-    cut_torn(device, superblock, block, &mut chunks, epoch_max);
+    cut_torn(reader, block, &mut chunks, epoch_max);
     let mut left = Pieces::new();
     sort(block, life, &chunks, &mut left);
     let left = left.into_values().next().and_then(|mut pieces| pieces.pop());
@@ -65,15 +59,13 @@ pub(super) fn without_torn(
 /// Chunks of the last epoch may have been under way when the power went: the first whose samples
 /// are not whole ends the block. Those of earlier epochs were covered by a flush.
 pub(super) fn cut_torn(
-    device: &dyn Device,
-    superblock: &Superblock,
+    reader: BlockReader<'_>,
     block: BlockNumber,
     chunks: &mut Vec<ChunkAt>,
     epoch_max: u64,
 ) {
     let whole = chunks.iter().take_while(|at| {
-        at.header.fixed.epoch < epoch_max
-            || matches!(walk::data_of(device, superblock, block, at), Ok(Some(_)))
+        at.header.fixed.epoch < epoch_max || matches!(reader.data_of(block, at), Ok(Some(_)))
     });
     let whole = whole.count();
     chunks.truncate(whole);

@@ -10,6 +10,7 @@ use super::sweep::{Scope, sweep};
 use super::{Opening, failed, read_superblock};
 use crate::clock::Clock;
 use crate::device::Device;
+use crate::ring::blocks::BlockReader;
 use crate::ring::core::{Core, Parts};
 use crate::ring::error::RingError;
 use crate::ring::fact::Fact;
@@ -60,7 +61,9 @@ pub(in crate::ring) fn rescue(
     let count = superblock.geometry.block_count;
     let scope = Scope { since_epoch: 0, used_part_only: false };
     let blocks = (0..count).map(BlockNumber);
-    let found = sweep(&*device, &superblock, blocks, scope, &mut |block| progress(block, count));
+    let found = sweep(BlockReader::new(&*device, &superblock), blocks, scope, &mut |block| {
+        progress(block, count)
+    });
     if found.pieces.is_empty() {
         return Err(RingError::NothingToRescue);
     }

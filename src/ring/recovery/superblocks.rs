@@ -4,10 +4,10 @@
 //! believed whose ledger answers, or else the one whose headers are in the blocks.
 
 use crate::device::{self, AlignedBuffer, Device};
+use crate::ring::blocks::BlockReader;
 use crate::ring::error::RingError;
 use crate::ring::ledger::Ledger;
 use crate::ring::superblock::{NotASuperblock, SUPERBLOCK_AREA, Superblock};
-use crate::ring::walk;
 use crate::units::{BlockNumber, DeviceOffset, PAGE_BYTES};
 
 /// So many blocks are asked whose they are, all over the device.
@@ -64,11 +64,11 @@ fn blocks_of(device: &dyn Device, superblock: &Superblock) -> usize {
     if !fits(device, superblock) {
         return 0;
     }
+    let reader = BlockReader::new(device, superblock);
     let count = superblock.geometry.block_count;
     let asked = (0..count).step_by(count.div_ceil(BLOCKS_ASKED).max(1) as usize).map(BlockNumber);
-    let is_its = |block: &BlockNumber| {
-        walk::block_header(device, superblock, *block).is_ok_and(|header| header.is_some())
-    };
+    let is_its =
+        |block: &BlockNumber| reader.block_header(*block).is_ok_and(|header| header.is_some());
     asked.filter(is_its).count()
 }
 

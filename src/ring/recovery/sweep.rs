@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::left::{LeftBehind, LostChunks};
 use super::pieces::{self, Pieces};
 use super::tail::{self, Tail};
-use crate::device::{self, Device};
 use crate::ring::block::BlockHeader;
+use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::{self, ChunkKind, UNIT_BYTES};
-use crate::ring::superblock::Superblock;
 use crate::ring::types::FoundStream;
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::{self, Walk};
 use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, SessionNumber, StreamNumber, WallTime,
 };
@@ -47,8 +46,7 @@ pub(super) struct Sweep {
 
 /// Looks through blocks. `progress` hears of each before it is read.
 pub(super) fn sweep(
-    device: &dyn Device,
-    superblock: &Superblock,
+    reader: BlockReader<'_>,
     blocks: impl Iterator<Item = BlockNumber>,
     scope: Scope,
     progress: &mut dyn FnMut(BlockNumber),
@@ -66,24 +64,24 @@ pub(super) fn sweep(
         last = block;
         progress(block);
         sweep.blocks_read += 1;
-        let header = walk::whole_block(device, superblock, block).unwrap_or_else(|error| {
+        let header = walk::whole_block(reader, block).unwrap_or_else(|error| {
             log::error!("recovery: header of block {block}: {error}");
             None
         });
         let (header, walk) = header.unzip();
-        let Some(walk) = walk.or_else(|| tail::headless(device, superblock, block, None)) else {
+        let Some(walk) = walk.or_else(|| tail::headless(reader, block, None)) else {
             unused += 1;
             continue;
         };
         unused = 0;
         sweep.blocks_unreadable += u32::from(header.is_none());
-        sweep.look_into(device, superblock, walk, header.as_ref());
+        sweep.look_into(reader, walk, header.as_ref());
     }
     sweep
         .pieces
         .retain(|_, pieces| pieces.iter().any(|piece| piece.epoch_max >= scope.since_epoch));
-    sweep.cut_torn(device, superblock);
-    sweep.name_the_nameless(&superblock.ring_uuid);
+    sweep.cut_torn(reader);
+    sweep.name_the_nameless(reader.ring_uuid());
     sweep
 }
 
@@ -93,17 +91,11 @@ impl Sweep {
         self.lost.iter().map(|lost| lost.place.chunks as usize).sum()
     }
 
-    fn look_into(
-        &mut self,
-        device: &dyn Device,
-        superblock: &Superblock,
-        walk: Walk<'_>,
-        header: Option<&BlockHeader>,
-    ) {
+    fn look_into(&mut self, reader: BlockReader<'_>, walk: Walk<'_>, header: Option<&BlockHeader>) {
         let mut tail = Tail::read(walk, None, u32::MAX);
         let (block, life) = (tail.block, tail.life);
         let stream = tail.chunks.first().map(|first| first.header.fixed.stream);
-        let lost = tail.without_sets(device, superblock, u64::MAX);
+        let lost = tail.without_sets(reader, u64::MAX);
         lost.iter().for_each(|place| place.tell(block));
         self.session_max = self.session_max.max(life.session());
         for at in &tail.chunks {
@@ -115,7 +107,7 @@ impl Sweep {
             (None, Some(first)) => drop(self.nameless.insert(first.header.fixed.stream)),
             (None, None) => {}
         }
-        let wiped = wiped_clips(device, superblock, block, &tail.chunks);
+        let wiped = wiped_clips(reader, block, &tail.chunks);
         let mut here = Pieces::new();
         pieces::sort(block, life, &tail.chunks, &mut here);
         if let Some(stream) = stream {
@@ -155,10 +147,10 @@ impl Sweep {
     }
 
     /// Chunks of the last epoch may have been under way when the power went.
-    fn cut_torn(&mut self, device: &dyn Device, superblock: &Superblock) {
+    fn cut_torn(&mut self, reader: BlockReader<'_>) {
         for pieces in self.pieces.values_mut() {
             for piece in pieces.iter_mut().filter(|piece| piece.epoch_max >= self.epoch_max) {
-                *piece = pieces::without_torn(device, superblock, piece, self.epoch_max);
+                *piece = pieces::without_torn(reader, piece, self.epoch_max);
             }
             pieces.retain(|piece| piece.extent.chunks > 0);
         }
@@ -168,8 +160,7 @@ impl Sweep {
 /// Clips of which these chunks are, and whose samples were overwritten with zeros when they were
 /// purged: one look at the first unit of each tells.
 fn wiped_clips(
-    device: &dyn Device,
-    superblock: &Superblock,
+    reader: BlockReader<'_>,
     block: BlockNumber,
     chunks: &[ChunkAt],
 ) -> BTreeSet<ClipId> {
@@ -183,8 +174,8 @@ fn wiped_clips(
         let end = start + u64::from(fixed.data_length.min(UNIT_BYTES));
         let first = start - start % PAGE_BYTES;
         let length = ByteCount(end).rounded_up(PAGE_BYTES).0 - first;
-        let offset = superblock.geometry.page_start(block, at.page) + ByteCount(first);
-        let Ok(bytes) = device::read(device, offset, length as usize) else { continue };
+        let page = at.page + (first / PAGE_BYTES) as u32;
+        let Ok(bytes) = reader.pages(block, page, length as usize) else { continue };
         let unit = &bytes[(start - first) as usize..(end - first) as usize];
         let sound = chunk::first_damaged(&at.header.unit_checksums, 0, unit).is_none();
         if !sound && unit.iter().all(|byte| *byte == 0) {

@@ -10,11 +10,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use crate::device::{self, Device};
 use crate::ring::block::BlockHeader;
+use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::{self, Header};
-use crate::ring::superblock::Superblock;
-use crate::ring::walk::{self, ChunkAt, Walk};
+use crate::ring::walk::Walk;
 use crate::units::{BlockNumber, Counted, PAGE_BYTES, Sequence, SessionNumber};
 
 /// Pages that are looked at together, for the next header behind one that can't be read.
@@ -164,19 +163,14 @@ impl Tail {
     /// Takes the chunks out whose parameter sets can't be read, and answers all that is lost. A set
     /// that chunks of this epoch are the first to need, the last of all, may never have been
     /// written: the tail ends there.
-    pub fn without_sets(
-        &mut self,
-        device: &dyn Device,
-        superblock: &Superblock,
-        epoch_max: u64,
-    ) -> Vec<LostPlace> {
+    pub fn without_sets(&mut self, reader: BlockReader<'_>, epoch_max: u64) -> Vec<LostPlace> {
         let (block, life) = (self.block, self.life);
         // By their pages: whether they can be read, and may be torn otherwise.
         let mut sets = BTreeMap::new();
         for at in &self.chunks {
             for &page in &at.header.parameter_pages {
                 sets.entry(page).or_insert_with(|| {
-                    let set = walk::parameter_set(device, superblock, block, life, page);
+                    let set = reader.parameter_set(block, life, page);
                     let is_new = page >= self.first_page && at.header.fixed.epoch >= epoch_max;
                     (matches!(set, Ok(Some(_))), is_new)
                 });
@@ -214,13 +208,11 @@ impl Tail {
 /// is. It is looked for within so many pages; where it is not known which life, a chunk tells that
 /// lies where the first of a block does.
 pub fn headless<'a>(
-    device: &'a dyn Device,
-    superblock: &'a Superblock,
+    reader: BlockReader<'a>,
     block: BlockNumber,
     life: Option<(Sequence, u32)>,
 ) -> Option<Walk<'a>> {
-    let start = superblock.geometry.page_start(block, 0);
-    if let Ok(bytes) = device::read(device, start, 2 * PAGE_BYTES as usize) {
+    if let Ok(bytes) = reader.pages(block, 0, 2 * PAGE_BYTES as usize) {
         let is_blank = bytes.iter().all(|byte| *byte == 0);
         // What another ring has left, or a block in another's place, is not ours.
         if is_blank || BlockHeader::decode(&bytes).is_some() {
@@ -229,8 +221,7 @@ pub fn headless<'a>(
     }
     let pages_ahead = life.map_or(FIRST_CHUNK_PAGES, |(_, pages_ahead)| pages_ahead);
     let unknown = Sequence::default();
-    let walk =
-        Walk { device, superblock, block, life: unknown, page: 1, number: 0, predecessor: None };
+    let walk = Walk { reader, block, life: unknown, page: 1, number: 0, predecessor: None };
     let found = next_chunk(&walk, pages_ahead, |header| {
         life.is_none_or(|(life, _)| header.fixed.life == life)
     });
@@ -243,19 +234,19 @@ fn next_chunk(
     pages_ahead: u32,
     is_wanted: impl Fn(&Header) -> bool,
 ) -> Option<(u32, Header)> {
-    let geometry = &walk.superblock.geometry;
+    let block_pages = walk.reader.geometry().block_pages();
     let mut from = walk.page;
-    let end = from.saturating_add(pages_ahead).min(geometry.block_pages());
+    let end = from.saturating_add(pages_ahead).min(block_pages);
     while from < end {
         let pages = LOOK_PAGES.min(end - from);
         let length = pages as usize * PAGE_BYTES as usize;
-        let read = device::read(walk.device, geometry.page_start(walk.block, from), length).ok();
+        let read = walk.reader.pages(walk.block, from, length).ok();
         for page in from..from + pages {
             let at = (page - from) as usize * PAGE_BYTES as usize;
             if read.as_ref().is_some_and(|bytes| !chunk::may_begin(&bytes[at..])) {
                 continue;
             }
-            let header = walk::header_at(walk.device, walk.superblock, walk.block, page);
+            let header = walk.reader.header_at(walk.block, page);
             let Ok(Some(header)) = header else { continue };
             if is_wanted(&header) {
                 return Some((page, header));
@@ -268,12 +259,12 @@ fn next_chunk(
 
 /// Whether a device that has failed reads anything of its blocks. One that does not says nothing
 /// of what is on it.
-pub fn reads_anything(device: &dyn Device, superblock: &Superblock) -> io::Result<()> {
-    let geometry = &superblock.geometry;
-    let step = (geometry.block_count / BLOCKS_ASKED).max(1) as usize;
+pub fn reads_anything(reader: BlockReader<'_>) -> io::Result<()> {
+    let count = reader.geometry().block_count;
+    let step = (count / BLOCKS_ASKED).max(1) as usize;
     let mut said = Ok(());
-    for block in (0..geometry.block_count).step_by(step).map(BlockNumber) {
-        match device::read(device, geometry.page_start(block, 0), PAGE_BYTES as usize) {
+    for block in (0..count).step_by(step).map(BlockNumber) {
+        match reader.pages(block, 0, PAGE_BYTES as usize) {
             Ok(_) => return Ok(()),
             Err(error) => said = Err(error),
         }

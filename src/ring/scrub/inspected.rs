@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Depth, ExtentTrial, Pace};
 use crate::device::{self, Device};
+use crate::ring::blocks::ChunkAt;
 use crate::ring::chunk::ChunkKind;
 use crate::ring::fact::Fact;
 use crate::ring::inspect::Inspection;
@@ -13,7 +14,7 @@ use crate::ring::recovery::{LeftBehind, left_behind};
 use crate::ring::space::{Fill, Space};
 use crate::ring::superblock::{NotASuperblock, Superblock};
 use crate::ring::types::{ClipContents, Extent};
-use crate::ring::walk::{self, ChunkAt};
+use crate::ring::walk;
 use crate::units::{
     BlockNumber, ByteCount, ClipId, DeviceOffset, PAGE_BYTES, Sequence, StreamNumber,
 };
@@ -137,7 +138,7 @@ impl<'a> Inspection<'a> {
         stride: ByteCount,
         pace: &'b mut Pace<'b>,
     ) -> ExtentTrial<'b> {
-        ExtentTrial::new(self.device, &self.superblock, extent, depth, stride, pace)
+        ExtentTrial::new(self.reader(), extent, depth, stride, pace)
     }
 
     /// The parameter set at a page of a block; `None` where there is no sound one of this life.
@@ -150,7 +151,7 @@ impl<'a> Inspection<'a> {
         life: Sequence,
         page: u32,
     ) -> io::Result<Option<Arc<[u8]>>> {
-        walk::parameter_set(self.device, &self.superblock, block, life, page)
+        self.reader().parameter_set(block, life, page)
     }
 
     /// What a table of a clip, or its copy, says; `None` where there is none.
@@ -177,14 +178,14 @@ impl<'a> Inspection<'a> {
     pub fn table_piece(&self, clip: ClipId, extent: &Extent) -> Result<Vec<u8>, NoTable> {
         let (block, page) = (extent.block, extent.first_page);
         let device = |error: io::Error| no_table(extent, error.to_string());
-        let header = walk::header_at(self.device, &self.superblock, block, page);
+        let header = self.reader().header_at(block, page);
         let header = header.map_err(device)?.filter(|header| {
             let fixed = &header.fixed;
             (fixed.kind, fixed.life, fixed.clip) == (ChunkKind::Table, extent.life, clip)
         });
         let header = header.ok_or_else(|| no_table(extent, "no header of it".into()))?;
         let at = ChunkAt { page, header };
-        let data = walk::data_of(self.device, &self.superblock, block, &at).map_err(device)?;
+        let data = self.reader().data_of(block, &at).map_err(device)?;
         data.ok_or_else(|| no_table(extent, "a wrong checksum".into()))
     }
 
@@ -193,7 +194,7 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// The device reads nothing at all.
     pub fn behind(&self) -> io::Result<Vec<LeftBehind>> {
-        let left = left_behind(self.device, &self.superblock, &self.space, self.epoch());
+        let left = left_behind(self.reader(), &self.space, self.epoch());
         left.map(|(left, _)| left)
     }
 
@@ -208,7 +209,7 @@ impl<'a> Inspection<'a> {
         horizon: Sequence,
         gone: &BTreeSet<ClipId>,
     ) -> io::Result<Vec<UnknownClip>> {
-        let whole = walk::whole_block(self.device, &self.superblock, block)?;
+        let whole = walk::whole_block(self.reader(), block)?;
         let Some((header, mut walk)) = whole else { return Ok(Vec::new()) };
         let mut found: BTreeMap<ClipId, UnknownClip> = BTreeMap::new();
         while let Some(at) = walk.step()? {

@@ -90,8 +90,7 @@ impl Ring {
         pace: &mut Pace<'_>,
     ) -> (u64, ByteCount, Vec<Fault>) {
         let (mut chunks, mut bytes, mut faults) = (0, ByteCount(0), Vec::new());
-        let (device, superblock) = (&*self.device, &self.superblock);
-        let trial = ExtentTrial::new(device, superblock, &held.extent, Depth::Data, stride, pace);
+        let trial = ExtentTrial::new(self.reader(), &held.extent, Depth::Data, stride, pace);
         for tried in trial {
             match tried {
                 Tried::Chunk(chunk) => {

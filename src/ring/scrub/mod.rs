@@ -15,10 +15,9 @@ pub use window::Pace;
 
 use std::ops::Range;
 
+use super::blocks::BlockReader;
 use super::chunk::{self, ChunkKind, Header, Peek, UNIT_BYTES};
-use super::superblock::Superblock;
 use super::types::{ChunkPlace, Extent};
-use crate::device::Device;
 use crate::units::{ByteCount, ClipId, PAGE_BYTES};
 use window::Window;
 
@@ -65,7 +64,7 @@ pub enum Tried {
 
 /// The chunks of an extent, each tried.
 pub struct ExtentTrial<'a> {
-    superblock: &'a Superblock,
+    reader: BlockReader<'a>,
     extent: Extent,
     depth: Depth,
     window: Window<'a>,
@@ -84,8 +83,7 @@ impl<'a> ExtentTrial<'a> {
     /// The extent has to lie in its block, as the facts in force do.
     #[must_use]
     pub fn new(
-        device: &'a dyn Device,
-        superblock: &'a Superblock,
+        reader: BlockReader<'a>,
         extent: &Extent,
         depth: Depth,
         stride: ByteCount,
@@ -93,10 +91,10 @@ impl<'a> ExtentTrial<'a> {
     ) -> ExtentTrial<'a> {
         let stride = if depth == Depth::Headers { ByteCount(PAGE_BYTES) } else { stride };
         ExtentTrial {
-            superblock,
+            reader,
             extent: *extent,
             depth,
-            window: Window::new(device, superblock, extent.block, extent.end_page, stride, pace),
+            window: Window::new(reader, extent.block, extent.end_page, stride, pace),
             page: extent.first_page,
             number: extent.first_chunk,
             predecessor: None,
@@ -116,7 +114,7 @@ impl<'a> ExtentTrial<'a> {
         let whole = self.window.bytes(start..start + length as u64).map_err(unreadable)?;
         let header = chunk::decode(whole).ok_or(Wrong::NoHeader)?;
         let fixed = &header.fixed;
-        if fixed.ring_uuid != self.superblock.ring_uuid || fixed.life != self.extent.life {
+        if fixed.ring_uuid != *self.reader.ring_uuid() || fixed.life != self.extent.life {
             return Err(Wrong::OtherLife { life: fixed.life });
         }
         Ok(header)
@@ -266,9 +264,9 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::device::AlignedBuffer;
+    use crate::device::{AlignedBuffer, Device};
     use crate::ring::chunk::{ChunkHeader, Content};
-    use crate::ring::superblock::Geometry;
+    use crate::ring::superblock::{Geometry, Superblock};
     use crate::units::{BlockNumber, DeviceOffset, Sequence, StreamNumber, WallTime};
 
     const BLOCK: BlockNumber = BlockNumber(2);
@@ -371,7 +369,8 @@ mod tests {
         let (mut whole, mut faults) = (Vec::new(), Vec::new());
         let mut always = |_| true;
         let stride = ByteCount(16 << 10);
-        let trial = ExtentTrial::new(memory, superblock, extent, Depth::Data, stride, &mut always);
+        let reader = BlockReader::new(memory, superblock);
+        let trial = ExtentTrial::new(reader, extent, Depth::Data, stride, &mut always);
         for step in trial {
             match step {
                 Tried::Chunk(chunk) if chunk.faults.is_empty() => whole.push(chunk.number_in_clip),
@@ -458,8 +457,13 @@ mod tests {
                 asked <= reads_max
             };
             let stride = ByteCount(PAGE_BYTES);
-            let trial =
-                ExtentTrial::new(&memory, &superblock, &extent, Depth::Data, stride, &mut pace);
+            let trial = ExtentTrial::new(
+                BlockReader::new(&memory, &superblock),
+                &extent,
+                Depth::Data,
+                stride,
+                &mut pace,
+            );
             let count = trial.filter(|step| matches!(step, Tried::Lost(_))).count();
             (count, asked)
         };

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::device::{self, AlignedBuffer, Device};
-use crate::ring::superblock::Superblock;
+use crate::device::AlignedBuffer;
+use crate::ring::blocks::BlockReader;
 use crate::units::{BlockNumber, ByteCount, PAGE_BYTES};
 
 /// Asked before each read with its length; `false` ends the work.
@@ -11,8 +11,7 @@ pub type Pace<'a> = dyn FnMut(ByteCount) -> bool + 'a;
 
 /// Part of a block in memory.
 pub(super) struct Window<'a> {
-    device: &'a dyn Device,
-    superblock: &'a Superblock,
+    reader: BlockReader<'a>,
     block: BlockNumber,
     /// Nothing is read behind this page.
     end_page: u32,
@@ -29,18 +28,16 @@ pub(super) struct Window<'a> {
 
 impl<'a> Window<'a> {
     pub fn new(
-        device: &'a dyn Device,
-        superblock: &'a Superblock,
+        reader: BlockReader<'a>,
         block: BlockNumber,
         end_page: u32,
         stride: ByteCount,
         pace: &'a mut Pace<'a>,
     ) -> Window<'a> {
         Window {
-            device,
-            superblock,
+            reader,
             block,
-            end_page: end_page.min(superblock.geometry.block_pages()),
+            end_page: end_page.min(reader.geometry().block_pages()),
             stride_pages: (stride.0 / PAGE_BYTES).max(1) as u32,
             first_page: 0,
             buffer: AlignedBuffer::zeroed(0),
@@ -80,8 +77,7 @@ impl<'a> Window<'a> {
         }
         self.refused.clear();
         self.first_page = wanted.start;
-        let offset = self.superblock.geometry.page_start(self.block, wanted.start);
-        self.buffer = match device::read(self.device, offset, length as usize) {
+        self.buffer = match self.reader.pages(self.block, wanted.start, length as usize) {
             Ok(buffer) => buffer,
             Err(_) => self.page_by_page(wanted.start, length as usize),
         };
@@ -92,8 +88,7 @@ impl<'a> Window<'a> {
     fn page_by_page(&mut self, first_page: u32, length: usize) -> AlignedBuffer {
         let mut buffer = AlignedBuffer::zeroed(length);
         for (page, slot) in (first_page..).zip(buffer.chunks_mut(PAGE_BYTES as usize)) {
-            let offset = self.superblock.geometry.page_start(self.block, page);
-            match device::read(self.device, offset, slot.len()) {
+            match self.reader.pages(self.block, page, slot.len()) {
                 Ok(bytes) => slot.copy_from_slice(&bytes),
                 Err(error) => {
                     self.refused.push(page);
