@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use re_mp4::{Avc1Box, BoxHeader, BoxType, MoofBox, MoovBox, ReadBox, StsdBoxContent, TrakBox};
 
+use super::problem::{DemuxError, Problem};
 use super::walk::{Place, check_place, fragment_places, table_places};
 use crate::segment::{Codec, ParameterSet, VideoParameters};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
@@ -21,52 +22,6 @@ use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 const BOX_BYTES_MAX: u64 = 1 << 30;
 /// From 1904-01-01, where mp4 counts from (ISO/IEC 14496-12, 8.2.2), to 1970-01-01, in seconds.
 const EPOCH_SECONDS: u64 = 2_082_844_800;
-
-/// Why a file can't be imported.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
-pub struct DemuxError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What is wrong with a file.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// It can't be read.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// It is something else.
-    #[error("not an mp4: it does not begin with an ftyp box")]
-    NotMp4,
-    /// It ends before what it announces.
-    #[error("truncated: {what} ends at byte {end}, the file at byte {length}")]
-    Truncated {
-        /// What is cut off.
-        what: String,
-        /// Where it should end, in bytes from the beginning of the file.
-        end: u64,
-        /// Length of the file, in bytes.
-        length: u64,
-    },
-    /// Its index was never written.
-    #[error("no moov box: the recording was not finished")]
-    NoIndex,
-    /// It has no pictures.
-    #[error("no video track")]
-    NoVideo,
-    /// Its video is coded in another way.
-    #[error("the video is {0}, only H.264 (avc1) can be imported")]
-    Codec(String),
-    /// It is more than the reader handles.
-    #[error("not supported: {0}")]
-    Unsupported(String),
-    /// Its boxes contradict themselves or the standard.
-    #[error("malformed: {0}")]
-    Malformed(String),
-}
 
 /// A sample of the video track.
 #[derive(Clone, Debug, PartialEq, Eq)]

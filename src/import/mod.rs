@@ -1,6 +1,8 @@
 //! Puts existing footage into a ring: reads mp4 files that other recorders wrote.
 
 mod demux;
+mod problem;
 mod walk;
 
-pub use demux::{DemuxError, Footage, MediaSample, Problem};
+pub use demux::{Footage, MediaSample};
+pub use problem::{DemuxError, Problem};

@@ -5,7 +5,7 @@
 
 use re_mp4::{MoofBox, MoovBox, StblBox, TfhdBox, TrafBox, TrexBox, TrunBox};
 
-use super::demux::Problem;
+use super::problem::Problem;
 
 /// The most samples of one file: seven days at 25 frames a second. A forged count of samples of
 /// no length would fill the memory.

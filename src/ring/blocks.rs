@@ -161,7 +161,7 @@ impl<'a> BlockReader<'a> {
 mod tests {
     use super::*;
     use crate::ring::chunk::{ChunkHeader, Content};
-    use crate::units::{ClipId, DeviceOffset, StreamNumber, WallTime};
+    use crate::units::{ClipId, DeviceOffset, RingNumber, StreamNumber, WallTime};
 
     const BLOCK: BlockNumber = BlockNumber(2);
     const LIFE: Sequence = Sequence(7);
@@ -196,6 +196,7 @@ mod tests {
             pool_uuid: [0; 16],
             created: WallTime(0),
             label: String::new(),
+            ring_number: RingNumber::default(),
             compat: 0,
             ro_compat: 0,
             incompat: 0,

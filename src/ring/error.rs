@@ -1,5 +1,7 @@
 //! What goes wrong with a ring, with reading from it, with writing to it.
 
+use std::io;
+
 use super::superblock::{NotASuperblock, Unsuitable};
 use super::types::{QUEUE_BYTES_MAX, Refusal};
 use crate::units::{ByteCount, ClipId, Sequence};
@@ -13,7 +15,7 @@ pub enum RingError {
         /// What was being done.
         what: String,
         /// What the device said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is no ring here, or none that can be used.
     #[error("{0}")]
@@ -61,6 +63,14 @@ pub enum RingError {
     Closed,
 }
 
+impl RingError {
+    /// What the device says, while `what` was being done.
+    pub(super) fn device(what: &str) -> impl FnOnce(io::Error) -> RingError {
+        let what = what.to_owned();
+        move |source| RingError::Device { what, source }
+    }
+}
+
 /// Why samples can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -76,7 +86,7 @@ pub enum ReadError {
         /// What was being read.
         what: String,
         /// What the device said.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 

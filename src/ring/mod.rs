@@ -11,6 +11,7 @@ mod core;
 mod error;
 mod fact;
 mod format;
+mod found;
 mod inspect;
 mod layout;
 mod ledger;
@@ -40,12 +41,11 @@ pub use chunk::{ChunkHeader, ChunkKind, FIXED_BYTES as CHUNK_FIXED_BYTES, UNIT_B
 pub use error::{ReadError, Refused, RingError, StateRefused};
 pub use fact::Fact;
 pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
+pub use found::{LeftBehind, LostChunks, LostPlace, read_superblock, repair_superblocks};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
-pub use recovery::{
-    LeftBehind, LostChunks, LostPlace, Opening, Rescued, read_superblock, repair_superblocks,
-};
+pub use recovery::{Opening, Rescued};
 pub use restore::{BlockLabel, Restored};
 pub use scrub::{
     Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,

@@ -1,11 +1,12 @@
 //! Chunks that no fact speaks of become parts of their clips, and the clips are closed.
 
-use super::Opening;
-use super::pieces::{Piece, Pieces};
+use super::opening::Opening;
 use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::ChunkKind;
 use crate::ring::core::Core;
 use crate::ring::fact::Fact;
+use crate::ring::found::{Piece, Pieces};
+use crate::ring::space::ClipRecord;
 use crate::ring::types::{ClipState, DurableChunk, Ending, Extent};
 use crate::ring::walk::Walk;
 use crate::units::{BlockNumber, ClipId, StreamNumber};
@@ -32,9 +33,7 @@ pub(super) fn adopt(
     standing: &dyn Fn(ClipId) -> Standing,
     opening: &mut Opening,
 ) {
-    let growing = |(clip, record): (ClipId, &crate::ring::space::ClipRecord)| {
-        record.state.is_none().then_some(clip)
-    };
+    let growing = |(clip, record): (ClipId, &ClipRecord)| record.state.is_none().then_some(clip);
     let growing: Vec<ClipId> = core.state().space.clips().filter_map(growing).collect();
     for clip in growing {
         found.entry(clip).or_default();

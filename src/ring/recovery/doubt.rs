@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::adopt::Standing;
-use super::sweep::{Scope, Sweep, sweep};
 use crate::ring::blocks::BlockReader;
 use crate::ring::fact::Fact;
+use crate::ring::found::{Scope, Sweep, sweep};
 use crate::ring::ledger::Replay;
 use crate::ring::space::{Room, Space};
 use crate::ring::types::{ClipState, StateRequest};

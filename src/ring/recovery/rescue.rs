@@ -5,15 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use super::adopt::{Standing, adopt};
-use super::left::LostChunks;
-use super::sweep::{Scope, sweep};
-use super::{Opening, failed, read_superblock};
+use super::opening::Opening;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::ring::blocks::BlockReader;
 use crate::ring::core::{Core, Parts};
 use crate::ring::error::RingError;
 use crate::ring::fact::Fact;
+use crate::ring::found::{LostChunks, Scope, read_superblock, sweep};
 use crate::ring::ledger::Ledger;
 use crate::ring::sequences::Sequences;
 use crate::ring::space::Space;
@@ -53,7 +52,7 @@ pub(in crate::ring) fn rescue(
     interpreter: Box<dyn Interpreter>,
     progress: &mut dyn FnMut(BlockNumber, u32),
 ) -> Result<Rescued, RingError> {
-    device.flush().map_err(failed("first flush"))?;
+    device.flush().map_err(RingError::device("first flush"))?;
     let (superblock, _) = read_superblock(&*device)?;
     if superblock.ro_compat != 0 {
         return Err(RingError::ReadOnly { features: superblock.ro_compat });
@@ -62,7 +61,7 @@ pub(in crate::ring) fn rescue(
     let scope = Scope { since_epoch: 0, used_part_only: false };
     let blocks = (0..count).map(BlockNumber);
     let found = sweep(BlockReader::new(&*device, &superblock), blocks, scope, &mut |block| {
-        progress(block, count)
+        progress(block, count);
     });
     if found.pieces.is_empty() {
         return Err(RingError::NothingToRescue);
@@ -102,7 +101,7 @@ pub(in crate::ring) fn rescue(
     adopt(&mut core, (found.pieces, found.epoch_max), &|_| Standing::Rescued, &mut opening);
     rescued.clips_found = opening.clips_found.len();
     rescued.chunks_found = opening.chunks_recovered;
-    write_ledger(&mut core).map_err(failed("writing the ledger"))?;
+    write_ledger(&mut core).map_err(RingError::device("writing the ledger"))?;
     Ok(rescued)
 }
 

@@ -4,7 +4,6 @@
 use std::io;
 
 use super::pieces::{self, Piece, Pieces};
-use super::sweep::Sweep;
 use super::tail::{self, LostPlace, Tail};
 use crate::ring::blocks::{BlockReader, ChunkAt};
 use crate::ring::chunk::ChunkKind;
@@ -75,20 +74,6 @@ pub fn left_behind(
         LeftBehind { stream, block, life, chunks: tail.chunks, lost }
     });
     Ok((left.collect(), epoch_max))
-}
-
-/// The same as what is to be adopted; what is lost is told in the log.
-pub(super) fn swept(left: (Vec<LeftBehind>, u64)) -> Sweep {
-    let (left, epoch_max) = left;
-    let mut sweep = Sweep { epoch_max, ..Sweep::default() };
-    for LeftBehind { block, life, chunks, lost, .. } in &left {
-        pieces::sort(*block, *life, chunks, &mut sweep.pieces);
-        for place in lost {
-            place.tell(*block);
-        }
-    }
-    sweep.lost = left.iter().flat_map(LeftBehind::lost_chunks).collect();
-    sweep
 }
 
 /// Chunks that are lost, with what is known of them.

@@ -20,7 +20,7 @@ const UNUSED_MAX: u32 = 4096;
 
 /// How much of a ring is looked through.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scope {
+pub struct Scope {
     /// Clips whose last chunk is of an earlier epoch are not looked for.
     pub since_epoch: u64,
     /// Whether to pass over the part that was never used, from where it begins to the ring's end.
@@ -29,7 +29,7 @@ pub(super) struct Scope {
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Sweep {
+pub struct Sweep {
     pub pieces: Pieces,
     pub streams: BTreeMap<StreamNumber, FoundStream>,
     /// Streams of blocks whose header can't be read.
@@ -45,7 +45,7 @@ pub(super) struct Sweep {
 }
 
 /// Looks through blocks. `progress` hears of each before it is read.
-pub(super) fn sweep(
+pub fn sweep(
     reader: BlockReader<'_>,
     blocks: impl Iterator<Item = BlockNumber>,
     scope: Scope,
@@ -86,6 +86,20 @@ pub(super) fn sweep(
 }
 
 impl Sweep {
+    /// What the last session left behind, as what is to be adopted; what is lost is told in the
+    /// log.
+    pub fn of((left, epoch_max): (Vec<LeftBehind>, u64)) -> Sweep {
+        let mut sweep = Sweep { epoch_max, ..Sweep::default() };
+        for LeftBehind { block, life, chunks, lost, .. } in &left {
+            pieces::sort(*block, *life, chunks, &mut sweep.pieces);
+            for place in lost {
+                place.tell(*block);
+            }
+        }
+        sweep.lost = left.iter().flat_map(LeftBehind::lost_chunks).collect();
+        sweep
+    }
+
     /// How many chunks are lost.
     pub fn chunks_lost(&self) -> usize {
         self.lost.iter().map(|lost| lost.place.chunks as usize).sum()

@@ -10,7 +10,7 @@ use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber};
 
 /// Consecutive chunks of one clip in one life of a block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
+pub struct Piece {
     /// Whose.
     pub stream: StreamNumber,
     /// Number in the clip of the first media chunk.
@@ -24,7 +24,7 @@ pub(super) struct Piece {
 }
 
 /// The pieces of each clip, in no order.
-pub(super) type Pieces = BTreeMap<ClipId, Vec<Piece>>;
+pub type Pieces = BTreeMap<ClipId, Vec<Piece>>;
 
 /// The chunks that a walk meets, up to where the chain ends or a header can't be read.
 pub(super) fn chunks(mut walk: Walk<'_>) -> Vec<ChunkAt> {
