@@ -36,6 +36,29 @@ const ROOMS: [&[&str]; 25] = [
     &["units"],
 ];
 
+/// The same for the files and folders of `src/ring`.
+const SUBROOMS: [&[&str]; 19] = [
+    &["mod"],
+    &["wipe"],
+    &["recovery", "writer"],
+    &["append"],
+    &["tables"],
+    &["core"],
+    &["restore", "scrub"],
+    &["inspect", "read"],
+    &["found", "placement", "trouble", "under_way", "zero"],
+    &["format", "state"],
+    &["ledger", "space"],
+    &["walk"],
+    &["blocks"],
+    &["block", "chunk"],
+    &["fact"],
+    &["page"],
+    &["contents", "error"],
+    &["superblock"],
+    &["layout", "sequences", "types"],
+];
+
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
 const CRATES: [(&str, &[&str]); 20] = [
     ("chrono", &["cli", "config", "view"]),
@@ -172,6 +195,123 @@ fn arrows_point_down() {
         }
     }
     assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+}
+
+/// The file or folder of `src/ring` that a source belongs to, and whether it is one of several
+/// files in a folder of theirs.
+fn subroom(source: &Source) -> Option<(String, bool)> {
+    let below = source.path.strip_prefix(root().join("ring")).ok()?;
+    let mut parts = below.components().map(|part| part.as_os_str().to_string_lossy());
+    let first = parts.next()?.trim_end_matches(".rs").to_owned();
+    Some((first, parts.next().is_some_and(|second| second != "mod.rs")))
+}
+
+/// What a source of `src/ring` names of that folder.
+fn subrooms_named(source: &Source, is_inside: bool) -> BTreeSet<String> {
+    let code = source.code.join("\n");
+    let above = if is_inside { "super::super::" } else { "super::" };
+    let mut named = named_behind("crate::ring::", &code);
+    named.extend(named_behind(above, &code));
+    named
+}
+
+/// The code of the blocks that begin with `impl Core {`.
+fn methods_of_core(source: &Source) -> String {
+    let mut is_inside = false;
+    let mut code = String::new();
+    for line in &source.code {
+        is_inside = (is_inside || line == "impl Core {") && line != "}";
+        if is_inside {
+            code += line;
+            code.push('\n');
+        }
+    }
+    code
+}
+
+#[test]
+fn arrows_in_the_ring_point_down() {
+    let level = |name: &str| SUBROOMS.iter().position(|row| row.contains(&name));
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some((own, is_inside)) = subroom(&source) else { continue };
+        let place = source.path.display();
+        if level(&own).is_none() {
+            wrong.push(format!("{place}: not in SUBROOMS of tests/layers.rs"));
+        }
+        for other in subrooms_named(&source, is_inside).iter().filter(|other| **other != own) {
+            match level(other) {
+                Some(below) if Some(below) > level(&own) => {}
+                Some(_) => wrong.push(format!("{place}: names {other}")),
+                None => wrong.push(format!("{place}: {other} is no file of the ring")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+}
+
+/// The writer's state has methods in several files: a call of one is an arrow, too.
+#[test]
+fn calls_of_the_writers_methods_point_one_way() {
+    let sources: Vec<Source> =
+        sources().into_iter().filter(|source| subroom(source).is_some()).collect();
+    let arrows: Vec<(PathBuf, PathBuf)> = sources
+        .iter()
+        .flat_map(|from| {
+            let called = named_behind("self.", &methods_of_core(from));
+            let has = |to: &&Source| {
+                let code = methods_of_core(to);
+                called.iter().any(|name| code.contains(&format!("fn {name}(")))
+            };
+            let to = sources.iter().filter(has).filter(|to| to.path != from.path);
+            to.map(|to| (from.path.clone(), to.path.clone())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(arrows.len() > 10, "the calls were not found: {arrows:?}");
+    assert_eq!(circle(&arrows), Vec::<PathBuf>::new(), "these call one another");
+}
+
+/// Files that no order brings behind all that they name.
+fn circle(arrows: &[(PathBuf, PathBuf)]) -> Vec<PathBuf> {
+    let mut left: BTreeSet<PathBuf> =
+        arrows.iter().flat_map(|(from, to)| [from.clone(), to.clone()]).collect();
+    loop {
+        let lowest =
+            |file: &PathBuf| !arrows.iter().any(|(from, to)| from == file && left.contains(to));
+        let Some(file) = left.iter().find(|file| lowest(file)).cloned() else { break };
+        left.remove(&file);
+    }
+    left.into_iter().collect()
+}
+
+/// Files of one folder name one another one way: those of the ring's folders, and the importer's.
+#[test]
+fn files_of_a_folder_name_one_another_one_way() {
+    let mut arrows = Vec::new();
+    for source in sources() {
+        let Some(folder) = source.path.parent().filter(|folder| **folder != root()) else {
+            continue;
+        };
+        let is_held = folder.starts_with(root().join("ring")) || folder.ends_with("import");
+        if !is_held || source.path.ends_with("mod.rs") {
+            continue;
+        }
+        let named = named_behind("super::", &source.code.join("\n"));
+        let beside = |name: &String| folder.join(format!("{name}.rs"));
+        let named = named.iter().map(beside).filter(|path| path.exists());
+        arrows.extend(named.map(|to| (source.path.clone(), to)));
+    }
+    assert!(arrows.len() > 20, "the arrows were not found: {arrows:?}");
+    assert_eq!(circle(&arrows), Vec::<PathBuf>::new(), "these name one another");
+}
+
+#[test]
+fn a_circle_would_be_found() {
+    let arrow = |(from, to): (&str, &str)| (PathBuf::from(from), PathBuf::from(to));
+    let down = [("a", "b"), ("b", "c"), ("a", "c")].map(arrow);
+    assert!(circle(&down).is_empty());
+    let round = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")].map(arrow);
+    assert_eq!(circle(&round), ["a", "b", "c"].map(PathBuf::from));
 }
 
 #[test]

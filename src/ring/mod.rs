@@ -1,5 +1,31 @@
 //! Blocks, chunks, ledger: a crash-safe ring of opaque bytes and facts on a device.
 //!
+//! # The subrooms
+//!
+//! A file or folder here names only what stands below it in this table; `tests/layers.rs` holds it
+//! to that, and the calls between the files of the writer's state (`core`) to one direction.
+//!
+//! | subroom | purpose |
+//! |---|---|
+//! | `wipe` | frees clips for good, zeroed first where that is wanted |
+//! | `writer`, `recovery` | the thread that writes and its handle; opening, and a ledger anew |
+//! | `append` | chunks of clips into blocks, ends of clips, the end of a session |
+//! | `tables` | clip tables behind their clips, and once more elsewhere |
+//! | `core` | the writer's state: facts recorded, flushes, evictions, refusals |
+//! | `restore`, `scrub` | pages written again from what others say; footage tried |
+//! | `inspect`, `read` | a ring that is only looked at; clips and samples of one that is open |
+//! | `found` | what a device says of a ring that nobody writes to |
+//! | `placement` | where things are put: open, ready, reserved and abandoned blocks |
+//! | `under_way` | what is under way to the disk: facts, growing clips, tables that are owed |
+//! | `trouble` | what is wrong with the device, and what the log was told of it |
+//! | `zero` | samples overwritten with zeros |
+//! | `state` | what readers and the writer share |
+//! | `format` | a new ring |
+//! | `space`, `ledger` | the facts in force and the blocks that they hold; facts on disk |
+//! | `walk`, `blocks` | chunk after chunk of a block; the one reader of blocks |
+//! | `block`, `chunk`, `fact`, `page`, `contents`, `superblock` | what is written, byte by byte |
+//! | `error`, `sequences`, `layout`, `types` | what all of these name |
+//!
 #![doc = include_str!("FORMAT.md")]
 
 mod append;

@@ -11,9 +11,8 @@ use super::error::ReadError;
 use super::space::ClipRecord;
 use super::state::{Counters, Shared};
 use super::superblock::Superblock;
-use super::tables::TABLE_CHUNKS_MIN;
 use super::types::{ChunkPlace, ClipContents, ClipState, Extent, Usage};
-use super::under_way::COPIES_OWED_MAX;
+use super::under_way::{COPIES_OWED_MAX, TABLE_CHUNKS_MIN};
 use super::walk::{self, Unwalkable};
 use crate::device::{self, AlignedBuffer, Device};
 use crate::units::{

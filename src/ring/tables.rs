@@ -10,11 +10,9 @@ use super::core::Core;
 use super::placement::{OpenBlock, Part};
 use super::superblock::REST_PAGES_MIN;
 use super::types::Extent;
-use super::under_way::{Growing, OwedCopy};
+use super::under_way::{Growing, OwedCopy, TABLE_CHUNKS_MIN};
 use crate::units::{ClipId, StreamNumber};
 
-/// Clips of fewer chunks get no table: losing the header of their only chunk costs all of them.
-pub(super) const TABLE_CHUNKS_MIN: usize = 2;
 /// A table in more pieces than this is not written: it is a cache, and the clip is very long.
 const TABLE_PIECES_MAX: usize = 4;
 impl Core {

@@ -18,11 +18,11 @@ use super::fact::Fact;
 use super::sequences::Sequences;
 use super::state::Shared;
 use super::superblock::Superblock;
-use super::tables::TABLE_CHUNKS_MIN;
 use super::types::{
     ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, QUEUE_BYTES_MAX,
     QUEUE_CHUNKS_MAX, StateRequest,
 };
+use super::under_way::TABLE_CHUNKS_MIN;
 use crate::device::Device;
 use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 

@@ -6,4 +6,4 @@ mod tables;
 
 pub use clips::{Clips, DroppedClip, Growing, Undurable};
 pub use facts::FactQueue;
-pub use tables::{COPIES_OWED_MAX, OwedCopy, OwedTables};
+pub use tables::{COPIES_OWED_MAX, OwedCopy, OwedTables, TABLE_CHUNKS_MIN};

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::units::{BlockNumber, ClipId, StreamNumber};
 
+/// Clips of fewer chunks get no table: losing the header of their only chunk costs all of them.
+pub const TABLE_CHUNKS_MIN: usize = 2;
 /// Tables of a stream that wait to be written, at most.
 pub const COPIES_OWED_MAX: usize = 4;
 
