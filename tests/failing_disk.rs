@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reelfs::clock::Clock;
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
     BlockUse, ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError,
@@ -14,7 +15,7 @@ use reelfs::ring::{
 };
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Fault, Image, Operation};
-use support::memory::{Memory, Still, Told};
+use support::memory::{Memory, Set, Still, Told};
 
 const MIB: u64 = 1 << 20;
 const PAGE: u64 = 4096;
@@ -31,10 +32,13 @@ fn try_open(disk: &Arc<Disk>) -> Result<Open, RingError> {
 }
 
 fn try_open_on(device: Arc<dyn Device>) -> Result<Open, RingError> {
+    try_open_at(device, Arc::new(Still::at(2_000)))
+}
+
+fn try_open_at(device: Arc<dyn Device>, clock: Arc<dyn Clock>) -> Result<Open, RingError> {
     let memory = Memory::default();
     // Flushes happen when the test says so.
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: true };
-    let clock = Arc::new(Still::at(2_000));
     let (ring, writer, opening) = Ring::open(device, clock, &settings, Box::new(memory.clone()))?;
     Ok(Open { ring, writer, opening, memory })
 }
@@ -247,6 +251,90 @@ fn a_disk_that_reads_much_of_it_not_for_a_moment_loses_few_blocks() {
         first.writer.sync().expect("the disk takes writes");
     }
     assert_eq!(first.ring.usage().bad_blocks, 4);
+    first.writer.close().expect("it closes");
+}
+
+/// A disk in a file system that is full at times.
+struct Crowded {
+    disk: Arc<Disk>,
+    is_full: AtomicBool,
+}
+
+impl Device for Crowded {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.disk.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        self.disk.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.disk.flush()
+    }
+
+    fn length(&self) -> ByteCount {
+        self.disk.length()
+    }
+}
+
+/// Nothing but the ring's clock says that time has passed: a seed can play it again.
+#[test]
+fn a_pause_for_room_lasts_as_long_by_the_rings_clock() {
+    let device = Arc::new(Crowded { disk: formatted(16 * MIB), is_full: AtomicBool::new(false) });
+    let clock = Set::at(2_000);
+    let first = try_open_at(device.clone(), Arc::new(clock.clone())).expect("it opens");
+    first.clip(&samples(1, 5_000));
+    let dropped = || first.ring.counters().chunks_dropped;
+    let lost = || {
+        let (clip, before) = (first.writer.new_clip(), dropped());
+        first.append(clip, &samples(2, 5_000));
+        first.writer.end_clip(clip, 0, None);
+        // While it is full the ledger takes nothing either.
+        let _ = first.writer.sync();
+        dropped() > before
+    };
+    device.is_full.store(true, Ordering::SeqCst);
+    assert!(lost(), "there is no room");
+    device.is_full.store(false, Ordering::SeqCst);
+    first.writer.sync().expect("there is room");
+    for _ in 0..3 {
+        assert!(lost(), "no time has passed");
+    }
+    clock.pass(Duration::from_nanos(4_999_999_999));
+    assert!(lost(), "the pause is not over");
+    clock.pass(Duration::from_nanos(1));
+    assert!(!lost() && !lost(), "it is over");
+    assert_eq!(first.ring.usage().bad_blocks, 0);
+    first.writer.close().expect("it closes");
+}
+
+#[test]
+fn how_many_unreadable_blocks_are_given_up_goes_by_the_rings_clock() {
+    let disk = formatted(32 * MIB);
+    let clock = Set::at(2_000);
+    let first = try_open_at(disk.clone(), Arc::new(clock.clone())).expect("it opens");
+    let clips: Vec<ClipId> = (0..20).map(|seed| first.clip(&samples(seed, 600_000))).collect();
+    let place = |clip: &ClipId| first.ring.contents(*clip).expect("closed").chunks[0].place;
+    let places: Vec<_> = clips.iter().map(place).collect();
+    let range = first.ring.superblock().geometry.blocks_start.0..32 * MIB - MIB;
+    let bad_after_a_round = || {
+        disk.fail(Fault { operation: Operation::Read, range: range.clone(), left: u64::MAX });
+        for (clip, place) in clips.iter().zip(&places) {
+            assert!(first.ring.read(*clip, place, 0..9).is_err());
+        }
+        first.writer.sync().expect("the disk takes writes");
+        disk.heal();
+        first.ring.usage().bad_blocks
+    };
+    assert_eq!((bad_after_a_round(), bad_after_a_round()), (4, 4));
+    clock.pass(Duration::from_secs(599));
+    assert_eq!(bad_after_a_round(), 4);
+    clock.pass(Duration::from_secs(1));
+    assert_eq!((bad_after_a_round(), bad_after_a_round()), (8, 8));
     first.writer.close().expect("it closes");
 }
 

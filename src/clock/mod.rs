@@ -28,4 +28,9 @@ pub struct Reading {
 pub trait Clock: Send + Sync {
     /// All clocks, read as close to one another as can be.
     fn read(&self) -> Reading;
+
+    /// The boot clock alone: what the passing of time is measured with.
+    fn boot(&self) -> BootTime {
+        self.read().boot
+    }
 }

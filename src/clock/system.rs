@@ -40,6 +40,10 @@ impl Clock for SystemClock {
             synchronised: wall.is_some() && boot.is_some() && synchronised(),
         }
     }
+
+    fn boot(&self) -> BootTime {
+        BootTime(nanos(ClockId::CLOCK_BOOTTIME).unwrap_or(0))
+    }
 }
 
 /// Time since the machine was started (`CLOCK_BOOTTIME`); 0 where the kernel does not tell.

@@ -7,9 +7,9 @@
 //! succeeds.
 
 use std::io::{self, ErrorKind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::units::BlockNumber;
+use crate::units::{BlockNumber, BootTime};
 
 /// Blocks that may refuse a write between two flushes before no more are tried.
 const SUSPECTS_MAX: usize = 16;
@@ -36,17 +36,17 @@ pub struct Trouble {
     /// Blocks that have refused a write since the last flush.
     suspects: Vec<BlockNumber>,
     /// When blocks were called bad lately because they can't be read.
-    unread_at: Vec<Instant>,
+    unread_at: Vec<BootTime>,
     /// Bad blocks that the log has not told of, and when it last did.
     bad_untold: Vec<BlockNumber>,
-    bad_told: Option<Instant>,
+    bad_told: Option<BootTime>,
     /// When the device last had no room for a block.
-    full: Option<Instant>,
+    full: Option<BootTime>,
     /// When the log last said that the device fails.
-    failure_complaint: Option<Instant>,
+    failure_complaint: Option<BootTime>,
     /// Clips evicted since the log last said that the ledger is full, and when that was.
     evicted_for_ledger: u64,
-    ledger_complaint: Option<Instant>,
+    ledger_complaint: Option<BootTime>,
 }
 
 impl Trouble {
@@ -56,8 +56,8 @@ impl Trouble {
     }
 
     /// Whether a chunk may be tried, after so many flushes in a row that failed.
-    pub fn lets_try(&self, failed: u64, now: Instant) -> bool {
-        let waits_for_room = self.full.is_some_and(|full| now - full < FULL_PAUSE);
+    pub fn lets_try(&self, failed: u64, now: BootTime) -> bool {
+        let waits_for_room = self.full.is_some_and(|full| elapsed(full, now) < FULL_PAUSE);
         failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX && !waits_for_room
     }
 
@@ -76,7 +76,7 @@ impl Trouble {
         block: BlockNumber,
         error: &io::Error,
         flushes_fail: bool,
-        now: Instant,
+        now: BootTime,
     ) {
         if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
             if self.full.replace(now).is_none() {
@@ -98,10 +98,10 @@ impl Trouble {
     pub fn take_suspects(
         &mut self,
         unreadable: Vec<BlockNumber>,
-        now: Instant,
+        now: BootTime,
     ) -> Vec<BlockNumber> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        self.unread_at.retain(|at| now - *at < UNREAD_INTERVAL);
+        self.unread_at.retain(|at| elapsed(*at, now) < UNREAD_INTERVAL);
         let some = UNREAD_MAX.saturating_sub(self.unread_at.len());
         for block in unreadable.into_iter().take(some) {
             self.unread_at.push(now);
@@ -116,7 +116,7 @@ impl Trouble {
     }
 
     /// Tells of bad blocks: at once of the first, then of all that there were in an interval.
-    pub fn tell_of_bad_blocks(&mut self, now: Instant) {
+    pub fn tell_of_bad_blocks(&mut self, now: BootTime) {
         if self.bad_untold.is_empty() || !is_due(self.bad_told, BAD_INTERVAL, now) {
             return;
         }
@@ -131,7 +131,7 @@ impl Trouble {
     }
 
     /// So many flushes in a row have failed.
-    pub fn flush_failed(&mut self, failed: u64, error: &io::Error, now: Instant) {
+    pub fn flush_failed(&mut self, failed: u64, error: &io::Error, now: BootTime) {
         if failed == 1 || is_due(self.failure_complaint, COMPLAINT_INTERVAL, now) {
             log::error!("ring: nothing since the last flush is safe: {error}");
             self.failure_complaint = Some(now);
@@ -149,7 +149,7 @@ impl Trouble {
     }
 
     /// So many clips were evicted because the ledger is full.
-    pub fn evicted_for_ledger(&mut self, clips: u64, now: Instant) {
+    pub fn evicted_for_ledger(&mut self, clips: u64, now: BootTime) {
         self.evicted_for_ledger += clips;
         let due = is_due(self.ledger_complaint, COMPLAINT_INTERVAL, now);
         if self.evicted_for_ledger > 0 && due {
@@ -164,8 +164,12 @@ impl Trouble {
 }
 
 /// Whether the log may be told again.
-fn is_due(told: Option<Instant>, interval: Duration, now: Instant) -> bool {
-    told.is_none_or(|told| now - told >= interval)
+fn is_due(told: Option<BootTime>, interval: Duration, now: BootTime) -> bool {
+    told.is_none_or(|told| elapsed(told, now) >= interval)
+}
+
+fn elapsed(since: BootTime, now: BootTime) -> Duration {
+    Duration::from_nanos(now.0.saturating_sub(since.0).max(0) as u64)
 }
 
 #[cfg(test)]
@@ -176,13 +180,19 @@ mod tests {
         numbers.map(BlockNumber).collect()
     }
 
+    const NOW: BootTime = BootTime(1);
+
+    fn after(time: Duration) -> BootTime {
+        BootTime(NOW.0 + time.as_nanos() as i64)
+    }
+
     fn refused(kind: ErrorKind) -> io::Error {
         kind.into()
     }
 
     #[test]
     fn nothing_is_tried_while_flushes_fail_or_many_blocks_refuse() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         assert!(trouble.lets_try(FAILURES_MAX - 1, now) && !trouble.lets_try(FAILURES_MAX, now));
         for block in blocks(0..SUSPECTS_MAX as u32) {
             assert!(trouble.lets_try(0, now));
@@ -196,11 +206,11 @@ mod tests {
 
     #[test]
     fn a_full_file_system_says_nothing_of_blocks_and_is_waited_for() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         trouble.suspect(BlockNumber(3), &refused(ErrorKind::StorageFull), false, now);
         assert!(!trouble.has_suspects());
-        assert!(!trouble.lets_try(0, now + FULL_PAUSE / 2));
-        assert!(trouble.lets_try(0, now + FULL_PAUSE));
+        assert!(!trouble.lets_try(0, after(FULL_PAUSE / 2)));
+        assert!(trouble.lets_try(0, after(FULL_PAUSE)));
         // It has room before that, as a chunk shows that was under way.
         trouble.room_again();
         assert!(trouble.lets_try(0, now));
@@ -208,18 +218,18 @@ mod tests {
 
     #[test]
     fn few_blocks_are_lost_to_reads_that_fail_in_one_interval() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         assert_eq!(trouble.take_suspects(blocks(0..3), now), blocks(0..3));
-        let later = now + UNREAD_INTERVAL / 2;
+        let later = after(UNREAD_INTERVAL / 2);
         assert_eq!(trouble.take_suspects(blocks(3..9), later), blocks(3..4));
         assert!(trouble.take_suspects(blocks(4..9), later).is_empty());
         // The first three count no more.
-        assert_eq!(trouble.take_suspects(blocks(4..9), now + UNREAD_INTERVAL), blocks(4..7));
+        assert_eq!(trouble.take_suspects(blocks(4..9), after(UNREAD_INTERVAL)), blocks(4..7));
     }
 
     #[test]
     fn blocks_that_refuse_writes_are_taken_however_many_can_not_be_read() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         drop(trouble.take_suspects(blocks(10..20), now));
         trouble.suspect(BlockNumber(3), &refused(ErrorKind::Other), false, now);
         assert_eq!(trouble.take_suspects(blocks(20..30), now), blocks(3..4));
@@ -227,26 +237,26 @@ mod tests {
 
     #[test]
     fn the_log_hears_of_bad_blocks_once_in_an_interval() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         trouble.marked_bad(&blocks(0..1));
         trouble.tell_of_bad_blocks(now);
         assert!(trouble.bad_untold.is_empty());
         trouble.marked_bad(&blocks(1..3));
-        trouble.tell_of_bad_blocks(now + BAD_INTERVAL / 2);
+        trouble.tell_of_bad_blocks(after(BAD_INTERVAL / 2));
         assert_eq!(trouble.bad_untold, blocks(1..3));
-        trouble.tell_of_bad_blocks(now + BAD_INTERVAL);
+        trouble.tell_of_bad_blocks(after(BAD_INTERVAL));
         assert!(trouble.bad_untold.is_empty());
     }
 
     #[test]
     fn the_log_hears_of_a_full_ledger_once_in_an_interval() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (Trouble::default(), NOW);
         trouble.evicted_for_ledger(0, now);
         assert!(trouble.ledger_complaint.is_none());
         trouble.evicted_for_ledger(2, now);
-        trouble.evicted_for_ledger(3, now + COMPLAINT_INTERVAL / 2);
+        trouble.evicted_for_ledger(3, after(COMPLAINT_INTERVAL / 2));
         assert_eq!((trouble.evicted_for_ledger, trouble.ledger_complaint), (3, Some(now)));
-        trouble.evicted_for_ledger(0, now + COMPLAINT_INTERVAL);
+        trouble.evicted_for_ledger(0, after(COMPLAINT_INTERVAL));
         assert_eq!(trouble.evicted_for_ledger, 0);
     }
 }

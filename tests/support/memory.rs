@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reelfs::clock::{Clock, Reading};
 use reelfs::ring::{ClipState, DurableChunk, Ending, FoundStream, Interpreter, NewChunk, News};
@@ -126,6 +127,14 @@ pub struct Set(pub Arc<Mutex<Reading>>);
 impl Set {
     pub fn at(wall: i64) -> Set {
         Set(Arc::new(Mutex::new(Still::at(wall).0)))
+    }
+
+    /// Lets time pass, on both clocks.
+    pub fn pass(&self, time: Duration) {
+        let mut reading = self.0.lock().unwrap();
+        let nanos = time.as_nanos() as i64;
+        reading.wall = reading.wall.plus_nanos(nanos);
+        reading.boot = BootTime(reading.boot.0 + nanos);
     }
 }
 

@@ -1,7 +1,6 @@
 //! One flush after another: what each covers is told, and leads to the facts of the next.
 
 use std::io;
-use std::time::Instant;
 
 use super::Core;
 
@@ -39,7 +38,7 @@ impl Core {
         match committed {
             Ok(()) => {
                 self.mark_bad(&suspects);
-                self.trouble.tell_of_bad_blocks(Instant::now());
+                self.trouble.tell_of_bad_blocks(self.clock.boot());
                 self.commit_succeeded();
                 self.placement.reservations_are_durable();
                 self.announce();

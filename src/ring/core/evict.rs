@@ -1,7 +1,6 @@
 //! Space for what comes: blocks reserved ahead, the oldest clips given up.
 
 use std::io;
-use std::time::Instant;
 
 use super::Core;
 use crate::ring::fact::Fact;
@@ -74,7 +73,7 @@ impl Core {
             }
             evicted += 1;
         }
-        self.trouble.evicted_for_ledger(evicted, Instant::now());
+        self.trouble.evicted_for_ledger(evicted, self.clock.boot());
         Ok(())
     }
 }

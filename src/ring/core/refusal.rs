@@ -2,7 +2,6 @@
 //! what is known of it is kept in [`Trouble`](crate::ring::trouble::Trouble).
 
 use std::io;
-use std::time::Instant;
 
 use super::Core;
 use crate::ring::fact::Fact;
@@ -12,14 +11,14 @@ impl Core {
     /// Whether a chunk may be tried at all.
     pub(in crate::ring) fn takes_chunks(&self) -> bool {
         let failed = self.state().counters.commits_failed;
-        self.device.is_present() && self.trouble.lets_try(failed, Instant::now())
+        self.device.is_present() && self.trouble.lets_try(failed, self.clock.boot())
     }
 
     /// The block has refused a write.
     pub(in crate::ring) fn suspect(&mut self, block: BlockNumber, error: &io::Error) {
         if self.device.is_present() {
             let flushes_fail = self.is_failing();
-            self.trouble.suspect(block, error, flushes_fail, Instant::now());
+            self.trouble.suspect(block, error, flushes_fail, self.clock.boot());
         }
     }
 
@@ -41,7 +40,7 @@ impl Core {
     pub(super) fn propose_bad(&mut self) -> Vec<BlockNumber> {
         let unreadable = self.unreadable();
         self.state_mut().unreadable.retain(|block| !unreadable.contains(block));
-        let suspects = self.trouble.take_suspects(unreadable, Instant::now());
+        let suspects = self.trouble.take_suspects(unreadable, self.clock.boot());
         self.facts.push_bad(&suspects);
         suspects
     }
@@ -92,7 +91,7 @@ impl Core {
             state.counters.commits_failed += 1;
             state.counters.commits_failed
         };
-        self.trouble.flush_failed(failed, error, Instant::now());
+        self.trouble.flush_failed(failed, error, self.clock.boot());
     }
 
     pub(super) fn commit_succeeded(&mut self) {
