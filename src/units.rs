@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
 
 /// Smallest unit of a durable write: what the formats below are aligned to, in bytes.
 pub const PAGE_BYTES: u64 = 4096;
@@ -145,6 +146,14 @@ impl Ticks {
         let scaled = i128::from(nanos) * i128::from(timescale.max(1));
         let ticks = (scaled + second / 2).div_euclid(second);
         Ticks(ticks.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+    }
+}
+
+impl BootTime {
+    /// Time from `earlier` to this; none where that is later.
+    #[must_use]
+    pub fn since(self, earlier: BootTime) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 

@@ -71,7 +71,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("fuser", &["mount"]),
     ("futures", &["camera"]),
     ("iana_time_zone", &["config"]),
-    ("h264_reader", &["import", "recorder"]),
+    ("h264_reader", &["camera", "import"]),
     ("indicatif", &["command"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
@@ -375,6 +375,22 @@ fn the_map_shows_the_rooms_as_they_stand() {
     assert_eq!(apart, [&"main"], "in one of src/lib.rs and tests/layers.rs alone");
     let levels: Vec<_> = map.iter().flatten().map(|room| level(room)).collect();
     assert!(levels.is_sorted(), "the map's order is not that of tests/layers.rs: {map:?}");
+}
+
+/// What reads a clock behind the back of `clock`.
+const CLOCK_READINGS: [&str; 5] =
+    ["Instant::now", "SystemTime::now", "UNIX_EPOCH.elapsed", "Utc::now", "Local::now"];
+
+#[test]
+fn time_enters_by_one_door() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room != "clock") {
+        let code = source.code.join("\n");
+        for reading in CLOCK_READINGS.iter().filter(|reading| code.contains(**reading)) {
+            wrong.push(format!("{}: {reading}", source.path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "read a clock past the room `clock`:\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -86,10 +86,7 @@ impl Throttle {
     /// Whether the interval is over since it last let one through.
     #[must_use]
     pub fn is_ready(&self, now: BootTime) -> bool {
-        self.last.is_none_or(|last| {
-            let nanos = u64::try_from(now.0.saturating_sub(last.0)).unwrap_or(0);
-            Duration::from_nanos(nanos) >= self.interval
-        })
+        self.last.is_none_or(|last| now.since(last) >= self.interval)
     }
 
     /// The same; where it is, the interval begins anew.

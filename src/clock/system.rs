@@ -42,7 +42,7 @@ impl Clock for SystemClock {
     }
 
     fn boot(&self) -> BootTime {
-        BootTime(nanos(ClockId::CLOCK_BOOTTIME).unwrap_or(0))
+        since_boot()
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lock;
+use crate::clock::Stopwatch;
 use crate::library::Snapshot;
 use crate::view::Inode;
 
@@ -38,7 +39,7 @@ struct State {
     made: u64,
     /// By the count that their inodes name.
     kept: BTreeMap<u64, Kept>,
-    newest: HashMap<String, (u64, Instant)>,
+    newest: HashMap<String, (u64, Stopwatch)>,
 }
 
 struct Kept {
@@ -87,7 +88,7 @@ impl Snapshots {
         let kept = Kept { snapshot: Arc::new(snapshot), lookups: 1 };
         let numbered = kept.numbered(count);
         state.kept.insert(count, kept);
-        state.newest.insert(camera.to_owned(), (count, Instant::now()));
+        state.newest.insert(camera.to_owned(), (count, Stopwatch::start()));
         while state.kept.len() > KEPT_MAX {
             state.kept.pop_first();
         }

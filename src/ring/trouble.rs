@@ -9,6 +9,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use crate::clock::Throttle;
 use crate::units::{BlockNumber, BootTime};
 
 /// Blocks that may refuse a write between two flushes before no more are tried.
@@ -31,22 +32,36 @@ const BAD_NAMED: usize = 16;
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the device has refused lately.
-#[derive(Default)]
 pub struct Trouble {
     /// Blocks that have refused a write since the last flush.
     suspects: Vec<BlockNumber>,
     /// When blocks were called bad lately because they can't be read.
     unread_at: Vec<BootTime>,
-    /// Bad blocks that the log has not told of, and when it last did.
+    /// Bad blocks that the log has not told of.
     bad_untold: Vec<BlockNumber>,
-    bad_told: Option<BootTime>,
+    bad_lines: Throttle,
     /// When the device last had no room for a block.
     full: Option<BootTime>,
-    /// When the log last said that the device fails.
-    failure_complaint: Option<BootTime>,
-    /// Clips evicted since the log last said that the ledger is full, and when that was.
+    /// That the device fails.
+    failure_lines: Throttle,
+    /// Clips evicted since the log last said that the ledger is full.
     evicted_for_ledger: u64,
-    ledger_complaint: Option<BootTime>,
+    ledger_lines: Throttle,
+}
+
+impl Default for Trouble {
+    fn default() -> Trouble {
+        Trouble {
+            suspects: Vec::new(),
+            unread_at: Vec::new(),
+            bad_untold: Vec::new(),
+            bad_lines: Throttle::every(BAD_INTERVAL),
+            full: None,
+            failure_lines: Throttle::every(COMPLAINT_INTERVAL),
+            evicted_for_ledger: 0,
+            ledger_lines: Throttle::every(COMPLAINT_INTERVAL),
+        }
+    }
 }
 
 impl Trouble {
@@ -57,7 +72,7 @@ impl Trouble {
 
     /// Whether a chunk may be tried, after so many flushes in a row that failed.
     pub fn lets_try(&self, failed: u64, now: BootTime) -> bool {
-        let waits_for_room = self.full.is_some_and(|full| elapsed(full, now) < FULL_PAUSE);
+        let waits_for_room = self.full.is_some_and(|full| now.since(full) < FULL_PAUSE);
         failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX && !waits_for_room
     }
 
@@ -87,7 +102,7 @@ impl Trouble {
             }
             return;
         }
-        if self.suspects.is_empty() && !flushes_fail && is_due(self.bad_told, BAD_INTERVAL, now) {
+        if self.suspects.is_empty() && !flushes_fail && self.bad_lines.is_ready(now) {
             log::error!("ring: block {block} refuses a write: {error}");
         }
         self.suspects.push(block);
@@ -101,7 +116,7 @@ impl Trouble {
         now: BootTime,
     ) -> Vec<BlockNumber> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        self.unread_at.retain(|at| elapsed(*at, now) < UNREAD_INTERVAL);
+        self.unread_at.retain(|at| now.since(*at) < UNREAD_INTERVAL);
         let some = UNREAD_MAX.saturating_sub(self.unread_at.len());
         for block in unreadable.into_iter().take(some) {
             self.unread_at.push(now);
@@ -117,10 +132,9 @@ impl Trouble {
 
     /// Tells of bad blocks: at once of the first, then of all that there were in an interval.
     pub fn tell_of_bad_blocks(&mut self, now: BootTime) {
-        if self.bad_untold.is_empty() || !is_due(self.bad_told, BAD_INTERVAL, now) {
+        if self.bad_untold.is_empty() || !self.bad_lines.take(now) {
             return;
         }
-        self.bad_told = Some(now);
         let blocks = std::mem::take(&mut self.bad_untold);
         let named = blocks.iter().take(BAD_NAMED).map(|block| format!("block {block}"));
         let named = named.collect::<Vec<String>>().join(", ");
@@ -132,9 +146,8 @@ impl Trouble {
 
     /// So many flushes in a row have failed.
     pub fn flush_failed(&mut self, failed: u64, error: &io::Error, now: BootTime) {
-        if failed == 1 || is_due(self.failure_complaint, COMPLAINT_INTERVAL, now) {
+        if self.failure_lines.take(now) {
             log::error!("ring: nothing since the last flush is safe: {error}");
-            self.failure_complaint = Some(now);
         } else if failed == FAILURES_MAX {
             log::error!("ring: recording pauses until the device takes a flush");
         }
@@ -144,32 +157,21 @@ impl Trouble {
     pub fn flushed_after(&mut self, failed: u64) {
         if failed > 0 {
             log::warn!("ring: the device is well again after {failed} flushes that failed");
-            self.failure_complaint = None;
+            self.failure_lines = Throttle::every(COMPLAINT_INTERVAL);
         }
     }
 
     /// So many clips were evicted because the ledger is full.
     pub fn evicted_for_ledger(&mut self, clips: u64, now: BootTime) {
         self.evicted_for_ledger += clips;
-        let due = is_due(self.ledger_complaint, COMPLAINT_INTERVAL, now);
-        if self.evicted_for_ledger > 0 && due {
+        if self.evicted_for_ledger > 0 && self.ledger_lines.take(now) {
             let evicted = std::mem::take(&mut self.evicted_for_ledger);
             log::warn!(
                 "ring: the ledger is full of short clips, {evicted} oldest evicted before their \
                  time"
             );
-            self.ledger_complaint = Some(now);
         }
     }
-}
-
-/// Whether the log may be told again.
-fn is_due(told: Option<BootTime>, interval: Duration, now: BootTime) -> bool {
-    told.is_none_or(|told| elapsed(told, now) >= interval)
-}
-
-fn elapsed(since: BootTime, now: BootTime) -> Duration {
-    Duration::from_nanos(now.0.saturating_sub(since.0).max(0) as u64)
 }
 
 #[cfg(test)]
@@ -252,10 +254,11 @@ mod tests {
     fn the_log_hears_of_a_full_ledger_once_in_an_interval() {
         let (mut trouble, now) = (Trouble::default(), NOW);
         trouble.evicted_for_ledger(0, now);
-        assert!(trouble.ledger_complaint.is_none());
+        assert!(trouble.ledger_lines.is_ready(now));
         trouble.evicted_for_ledger(2, now);
         trouble.evicted_for_ledger(3, after(COMPLAINT_INTERVAL / 2));
-        assert_eq!((trouble.evicted_for_ledger, trouble.ledger_complaint), (3, Some(now)));
+        assert_eq!(trouble.evicted_for_ledger, 3);
+        assert!(!trouble.ledger_lines.is_ready(now));
         trouble.evicted_for_ledger(0, after(COMPLAINT_INTERVAL));
         assert_eq!(trouble.evicted_for_ledger, 0);
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use asked_states::AskedStates;
 
@@ -23,6 +23,7 @@ use super::types::{
     QUEUE_CHUNKS_MAX, StateRequest,
 };
 use super::under_way::TABLE_CHUNKS_MIN;
+use crate::clock::{Deadline, Throttle};
 use crate::device::Device;
 use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
 
@@ -116,9 +117,10 @@ impl Writer {
             wipes_refused: Mutex::default(),
             thread: Mutex::new(None),
         };
-        let mut turn = Turn { core, queued, flush_interval, complained: None };
+        let complaints = Throttle::every(COMPLAINT_INTERVAL);
+        let mut served = WriterThread { core, queued, flush_interval, complaints };
         let thread =
-            std::thread::Builder::new().name("ring".into()).spawn(move || turn.run(&received));
+            std::thread::Builder::new().name("ring".into()).spawn(move || served.run(&received));
         let writer = Writer { inner: Arc::new(inner) };
         match thread {
             Ok(thread) => *writer.thread() = Some(thread),
@@ -305,20 +307,20 @@ impl Writer {
 }
 
 /// The thread's own side.
-struct Turn {
+struct WriterThread {
     core: Core,
     queued: Arc<Queued>,
     flush_interval: Duration,
-    complained: Option<Instant>,
+    complaints: Throttle,
 }
 
-impl Turn {
+impl WriterThread {
     fn run(&mut self, requests: &Receiver<Request>) {
-        let mut deadline = Instant::now() + self.flush_interval;
+        let mut deadline = Deadline::after(self.flush_interval);
         let mut noticed = false;
         loop {
-            let until = if noticed { deadline } else { deadline - self.notice() };
-            match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let ahead = if noticed { Duration::ZERO } else { self.notice() };
+            match requests.recv_timeout(deadline.left().saturating_sub(ahead)) {
                 Ok(Request::Close { done }) => {
                     let closed = self.core.close().map_err(device_error);
                     self.queued.closed.store(true, Ordering::Release);
@@ -330,15 +332,14 @@ impl Turn {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let now = Instant::now();
-            if now >= deadline {
+            if deadline.is_over() {
                 if self.core.is_dirty() {
                     // The error is logged, and what it hit has been dropped and counted.
                     let _ = self.core.commit();
                 }
-                deadline = (deadline + self.flush_interval).max(Instant::now() + self.notice());
+                deadline = deadline.next(self.flush_interval, self.notice());
                 noticed = false;
-            } else if !noticed && now >= deadline - self.notice() {
+            } else if !noticed && deadline.left() <= self.notice() {
                 noticed = true;
                 self.core.interpreter.flush_due();
             }
@@ -379,10 +380,8 @@ impl Turn {
         self.queued.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.queued.chunks.fetch_sub(1, Ordering::AcqRel);
         let Err(reason) = stored else { return };
-        let due = self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL);
-        if reason != NotStored::ClipEnded && due {
+        if reason != NotStored::ClipEnded && self.complaints.take(self.core.clock.boot()) {
             log::error!("ring: a chunk of clip {clip} is not stored: {reason}");
-            self.complained = Some(Instant::now());
         }
     }
 }

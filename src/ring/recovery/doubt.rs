@@ -4,9 +4,10 @@
 //! could be deleted, and must never be overwritten.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::adopt::Standing;
+use crate::clock::{Throttle, since_boot};
 use crate::ring::blocks::BlockReader;
 use crate::ring::fact::Fact;
 use crate::ring::found::{Scope, Sweep, sweep};
@@ -110,18 +111,20 @@ fn found_state(state: ClipState) -> Option<ClipState> {
 struct Progress {
     what: &'static str,
     count: u64,
-    told: Instant,
+    lines: Throttle,
 }
 
 impl Progress {
     fn new(what: &'static str) -> Progress {
-        Progress { what, count: 0, told: Instant::now() }
+        let mut lines = Throttle::every(PROGRESS_INTERVAL);
+        // The first one is due after an interval.
+        lines.take(since_boot());
+        Progress { what, count: 0, lines }
     }
 
     fn step(&mut self) {
         self.count += 1;
-        if self.told.elapsed() >= PROGRESS_INTERVAL {
-            self.told = Instant::now();
+        if self.lines.take(since_boot()) {
             log::warn!("ledger: {}: {} so far", self.what, self.count);
         }
     }

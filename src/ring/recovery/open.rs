@@ -2,12 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::adopt::{self, Standing};
 use super::doubt::Doubt;
 use super::opening::Opening;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::device::Device;
 use crate::ring::blocks::BlockReader;
 use crate::ring::core::{Core, Parts};
@@ -38,7 +37,7 @@ fn learn(
     superblock: &Superblock,
     opening: &mut Opening,
 ) -> Result<Known, RingError> {
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let (mut space, replay) = read_ledger(device, superblock)?;
     log::info!(
         "ledger: {} facts from {} pages in {:.3} s",
