@@ -24,7 +24,7 @@
 //! | [`purge`] | carries expiry out, in the background |
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
-//! | [`archive`] | what the ring's bytes mean: clips sealed, clips opened as files |
+//! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
 //! | [`mp4`] | chunks to size, boxes and pieces; pure |
@@ -41,7 +41,7 @@
 //!
 //! `camera` hands a frame to `recorder`, which gives it its times and collects a second or two
 //! into a chunk. `ring` writes chunks of all streams and flushes once per interval. What a flush
-//! covers, `archive`'s scribe adds up in the `catalogue`. When the clip ends its fact goes to the
+//! covers, `archive`'s updater adds up in the `catalogue`. When the clip ends its fact goes to the
 //! ledger; when that is durable the `view` lists it, and the `mount` shows it. A reader's `open`
 //! has `archive` lay the clip's chunks out with `mp4`; each read is a `pread` and a checksum.
 //!
@@ -109,7 +109,10 @@
 //! | *ledger* | the areas of the device that hold the facts: a checkpoint, and the log behind it |
 //! | *epoch* | the count of flushes; each page and chunk says in which one it was written |
 //! | *session* | the time from one opening of the ring to the next |
+//! | *chunk table* | which samples a chunk holds: track, size, duration, offset, key frame |
+//! | *clip table* | where a clip's chunks are, with their tables: what opens it in one read |
 //! | *table copy* | a clip's table once more, in another block |
+//! | *seal* | the checksum of the header of an extent's last chunk: what proves it whole |
 //! | *kept* | a clip that nothing removes before its protection is taken back |
 //! | *expiring* | a clip in the trash: restorable until its deadline |
 //! | *found* | a clip in the trash that nobody can vouch for, because facts were lost |

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use cameras::Cameras;
 use daemon::{Daemon, Site};
-use reelfs::archive::{Listener, Scribe};
+use reelfs::archive::{CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::clock::SystemClock;
 use reelfs::device::{AlignedBuffer, Device, FileDevice};
@@ -137,9 +137,9 @@ impl Listener for Nobody {
 fn open(device: &Arc<Kept>) -> (Arc<RwLock<Catalogue>>, Writer, Opening) {
     let settings = Settings { flush_interval: Duration::from_secs(3_600), wipe: false };
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Nobody));
+    let updater = CatalogueUpdater::new(catalogue.clone(), RingNumber(0), Box::new(Nobody));
     let clock = Arc::new(SystemClock::new());
-    let opened = Ring::open(device.clone(), clock, &settings, Box::new(scribe));
+    let opened = Ring::open(device.clone(), clock, &settings, Box::new(updater));
     let (_, writer, opening) = opened.expect("the ring");
     (catalogue, writer, opening)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, RwLock};
 
-use reelfs::archive::{Archive, Listener, Scribe};
+use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::clock::SystemClock;
 use reelfs::device::{Access, FileDevice};
@@ -122,11 +122,12 @@ impl Listener for Nobody {
 fn extract(bench: &Bench) -> Vec<PathBuf> {
     let device = FileDevice::open(&bench.path("ring.img"), Access::Exclusive).expect("the ring");
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Box::new(Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Nobody)));
+    let updater =
+        Box::new(CatalogueUpdater::new(catalogue.clone(), RingNumber(0), Box::new(Nobody)));
     let settings = Settings { flush_interval: std::time::Duration::from_secs(2), wipe: false };
     let clock = Arc::new(SystemClock::new());
     let (ring, writer, opening) =
-        Ring::open(Arc::new(device), clock, &settings, scribe).expect("the ring");
+        Ring::open(Arc::new(device), clock, &settings, updater).expect("the ring");
     let index = Index::open(&bench.path("index"), ring.superblock().ring_uuid, opening.session);
     let archive = Archive::new(ring, catalogue, Arc::new(index));
     let ids: Vec<_> = archive.catalogue().clips().map(|clip| clip.id()).collect();

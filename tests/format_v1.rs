@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use reelfs::archive::{Archive, Listener, Scribe};
+use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
@@ -44,11 +44,11 @@ struct Open {
 fn open(disk: &Arc<Disk>) -> Open {
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
     let number = ring::read_superblock(&**disk).unwrap().0.ring_number;
-    let scribe = Scribe::new(catalogue.clone(), number, Box::new(Deaf));
+    let updater = CatalogueUpdater::new(catalogue.clone(), number, Box::new(Deaf));
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let device: Arc<dyn Device> = disk.clone();
     let (ring, writer, opening) =
-        Ring::open(device, Arc::new(Still::at(START)), &settings, Box::new(scribe)).unwrap();
+        Ring::open(device, Arc::new(Still::at(START)), &settings, Box::new(updater)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let uuid = ring.superblock().ring_uuid;
     let index = Arc::new(Index::open(directory.path(), uuid, opening.session));

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::statvfs;
-use reelfs::archive::{Archive, Listener, Scribe};
+use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
@@ -200,12 +200,13 @@ impl Recording {
         };
         format(&*disk, &options).expect("a ring");
         let (catalogue, news) = (Arc::new(RwLock::new(Catalogue::new())), News::default());
-        let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(news.clone()));
+        let updater =
+            CatalogueUpdater::new(catalogue.clone(), RingNumber(0), Box::new(news.clone()));
         let settings = Settings { flush_interval: FLUSH_EVERY, wipe: false };
         let device: Arc<dyn Device> = disk.clone();
         let clock = Arc::new(Still::at(START));
         let (ring, writer, _) =
-            Ring::open(device, clock, &settings, Box::new(scribe)).expect("a ring");
+            Ring::open(device, clock, &settings, Box::new(updater)).expect("a ring");
         let nowhere = Arc::new(open_index(Path::new("/dev/null/none")));
         let plain = Archive::new(ring.clone(), catalogue.clone(), nowhere);
         let recording = Recording { ring, writer, catalogue, news, plain, disk };

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use reelfs::archive::{Archive, Listener, Scribe};
+use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
-use reelfs::device::{Device, Owner, ReturningDevice};
+use reelfs::device::{Device, DeviceHolder, ReturningDevice};
 use reelfs::index::Index;
 use reelfs::library::{Changes, Complaints, Footage, LibraryError, RingLibrary};
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
@@ -28,7 +28,7 @@ impl Listener for Nobody {
     fn flush_due(&mut self) {}
 }
 
-impl Owner for Nobody {
+impl DeviceHolder for Nobody {
     fn recognise(&self, _: &dyn Device) -> Result<(), String> {
         Err("it never left".into())
     }
@@ -61,11 +61,11 @@ fn open() -> Open {
     write_ring(&path);
     let device = Arc::new(ReturningDevice::open(&path, Arc::new(Nobody)).expect("a file"));
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let scribe = Scribe::new(catalogue.clone(), RingNumber::default(), Box::new(Nobody));
+    let updater = CatalogueUpdater::new(catalogue.clone(), RingNumber::default(), Box::new(Nobody));
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let clock = Arc::new(Still::at(START));
     let (ring, writer, opening) =
-        Ring::open(device.clone(), clock.clone(), &settings, Box::new(scribe)).expect("a ring");
+        Ring::open(device.clone(), clock.clone(), &settings, Box::new(updater)).expect("a ring");
     let uuid = ring.superblock().ring_uuid;
     let index = Index::open(&directory.path().join("index"), uuid, opening.session);
     let archive = Arc::new(Archive::new(ring, catalogue.clone(), Arc::new(index)));

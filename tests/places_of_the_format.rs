@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clips::{attribute, mkvmerge_tracks_but};
 use daemon::{Site, run_tool, text};
-use reelfs::archive::{Listener, Scribe};
+use reelfs::archive::{CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::clock::SystemClock;
 use reelfs::device::{Access, FileDevice};
@@ -225,11 +225,14 @@ fn chunk(tracks: &[Track], number: usize, writer_clip: reelfs::units::ClipId) ->
 fn write_ring(site: &Site, tracks: &[Track]) {
     let device = FileDevice::open(&site.ring_path(), Access::Exclusive).expect("the ring");
     let settings = Settings { flush_interval: Duration::from_secs(1), wipe: false };
-    let scribe =
-        Scribe::new(Arc::new(RwLock::new(Catalogue::new())), RingNumber(0), Box::new(Nobody));
+    let updater = CatalogueUpdater::new(
+        Arc::new(RwLock::new(Catalogue::new())),
+        RingNumber(0),
+        Box::new(Nobody),
+    );
     let clock = Arc::new(SystemClock::new());
     let (_ring, writer, _): (_, Writer, _) =
-        Ring::open(Arc::new(device), clock, &settings, Box::new(scribe)).expect("the ring");
+        Ring::open(Arc::new(device), clock, &settings, Box::new(updater)).expect("the ring");
     let stream = writer.new_stream();
     let names = vec![StreamName { name: "yard".to_owned(), since: START }];
     let fact = StreamFact { uuid: [7; 16], names, retain_nanos: None, removed: None };

@@ -1,21 +1,21 @@
-//! What the ring's bytes mean to everybody else: the catalogue kept in step, clips sealed, clips
+//! What the ring's bytes mean to everybody else: the catalogue kept in step, clips closed, clips
 //! opened as mp4 files.
 //!
-//! [`Scribe`] sits on the ring's writer thread: it adds up what becomes durable, and says what a
-//! clip came to when it ends. [`Archive`] is for readers: it lays a clip's chunks out as a file,
-//! from the index where that has them, and reads it piece by piece, checked.
+//! [`CatalogueUpdater`] sits on the ring's writer thread: it adds up what becomes durable, and says
+//! what a clip came to when it ends. [`Archive`] is for readers: it lays a clip's chunks out as a
+//! file, from the index where that has them, and reads it piece by piece, checked.
 
 mod attributes;
-mod enrol;
 mod file;
 mod open;
-mod scribe;
+mod register;
+mod updater;
 
 pub use attributes::attributes;
-pub use enrol::{Enrolment, enrol, retire};
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
-pub use scribe::{Listener, Scribe};
+pub use register::{Registration, register, retire};
+pub use updater::{CatalogueUpdater, Listener};
 
 use crate::mp4::Mp4Error;
 use crate::ring::ReadError;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use super::ArchiveError;
 use super::attributes::{DIGEST_ATTRIBUTE, attributes};
 use super::file::ClipFile;
-use super::scribe::fact_of;
+use super::updater::fact_of;
 use crate::catalogue::Catalogue;
 use crate::index::Index;
 use crate::mp4::{Chunk, Movie};
@@ -123,7 +123,7 @@ impl Archive {
         // sums are taken from the contents themselves.
         let contents = self.ring.contents(clip)?;
         let malformed = |reason| ArchiveError::Malformed { clip, reason };
-        let growth = super::scribe::growth_of(&contents).map_err(malformed)?;
+        let growth = super::updater::growth_of(&contents).map_err(malformed)?;
         let Some(growth) = growth else { return Ok(None) };
         let fact = fact_of(growth, Ending::Closed, NameForm::Seconds);
         let file = Arc::new(self.lay_out(clip, &fact, &contents)?);

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::contents::of_ring;
 use super::{CommandError, WhileRead};
-use crate::archive::{Listener, Scribe, enrol};
+use crate::archive::{CatalogueUpdater, Listener, register};
 use crate::catalogue::{Catalogue, Change};
 use crate::cli::quantity::{duration_text, size_text};
 use crate::clock::Clock;
@@ -172,9 +172,10 @@ impl Opened {
         let device: Arc<dyn Device> = Arc::new(device);
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
         let (superblock, _) = ring::read_superblock(&*device).map_err(of_ring(path))?;
-        let scribe = Scribe::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody));
+        let updater =
+            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody));
         let settings = Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
-        let (ring, writer, _) = Ring::open(device, clock.clone(), &settings, Box::new(scribe))
+        let (ring, writer, _) = Ring::open(device, clock.clone(), &settings, Box::new(updater))
             .map_err(of_ring(path))?;
         Ok(Opened { ring, writer, catalogue })
     }
@@ -228,13 +229,13 @@ impl Opened {
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(&request.camera);
         let now = clock.read().wall;
-        let enrolment = {
+        let registration = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            enrol(&catalogue, self.ring_number(), &request.camera, retain, now, uuid)
+            register(&catalogue, self.ring_number(), &request.camera, retain, now, uuid)
         };
-        let stream = enrolment.stream.unwrap_or_else(|| self.writer.new_stream());
-        if enrolment.changed {
-            self.writer.set_stream(stream, enrolment.fact.encode());
+        let stream = registration.stream.unwrap_or_else(|| self.writer.new_stream());
+        if registration.changed {
+            self.writer.set_stream(stream, registration.fact.encode());
             // Its name has to be known before a block's header says it.
             self.writer.sync().map_err(of_ring(&config.ring.device))?;
         }

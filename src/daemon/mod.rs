@@ -4,9 +4,9 @@
 //! recorders, purge, scrub. Shutdown goes the other way round, so that each part still finds below
 //! it what it needs.
 
+mod holder;
 mod listener;
 mod opening;
-mod owner;
 mod reporter;
 mod running;
 mod scrub;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::archive::{Archive, Scribe};
+use crate::archive::{Archive, CatalogueUpdater};
 use crate::camera::{Camera, CameraError, Hosts};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, KnownTime, Stopwatch, SystemClock};
@@ -34,8 +34,8 @@ use crate::ring::{self, Opening, Ring, RingError, Writer};
 use crate::shown::Shown;
 use crate::units::{StreamKey, StreamNumber};
 use crate::view::{Layout, Tree, clip_boundary_after};
+use holder::RingHolder;
 use listener::TreeKeeper;
-use owner::RingOwner;
 use reporter::Reporter;
 use running::{Running, View};
 
@@ -198,8 +198,8 @@ impl Store {
     fn open(config: &Config, layout: &Layout) -> Result<Store, DaemonError> {
         let path = &config.ring.device;
         let failed = |reason| DaemonError::Ring { device: path.clone(), reason };
-        let owner = Arc::new(RingOwner::new(path.clone()));
-        let device = Arc::new(ReturningDevice::open(path, owner.clone())?);
+        let holder = Arc::new(RingHolder::new(path.clone()));
+        let device = Arc::new(ReturningDevice::open(path, holder.clone())?);
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
         let blocks = superblock.geometry.block_count;
         let streams = config.cameras.len();
@@ -220,12 +220,13 @@ impl Store {
         };
         let settings =
             ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
-        let scribe = Scribe::new(catalogue.clone(), superblock.ring_number, Box::new(keeper));
+        let updater =
+            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(keeper));
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
-            Ring::open(below, clock.clone(), &settings, Box::new(scribe)).map_err(failed)?;
+            Ring::open(below, clock.clone(), &settings, Box::new(updater)).map_err(failed)?;
         opening::log_opening(&opening);
-        owner.opened(&ring, opening.session);
+        holder.opened(&ring, opening.session);
         let index =
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
         let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));
@@ -264,7 +265,7 @@ fn start(
     store: &Store,
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
-    let enrolled = streams::enrol_all(config, store);
+    let registered = streams::register_all(config, store);
     let geometry = store.archive.ring().superblock().geometry;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CAMERA_THREADS)
@@ -296,7 +297,7 @@ fn start(
     };
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
-    let purger = start_purge(config, store, &enrolled)?;
+    let purger = start_purge(config, store, &registered)?;
     let scrubber = scrub::start_scrub(config, store)?;
     let zone = layout.zone(config.view.zone);
     let length = i64::try_from(config.view.clip.as_nanos()).unwrap_or(i64::MAX);
@@ -305,7 +306,7 @@ fn start(
     let hosts = Arc::new(Hosts::default());
     let recorders: Vec<(String, RecorderHandle)> = cameras
         .into_iter()
-        .zip(&enrolled)
+        .zip(&registered)
         .map(|(camera, (name, stream))| {
             let settings = RecorderSettings {
                 camera,
@@ -335,11 +336,11 @@ fn source_name(store: &Store) -> String {
 fn start_purge(
     config: &Config,
     store: &Store,
-    enrolled: &[(String, StreamNumber)],
+    registered: &[(String, StreamNumber)],
 ) -> Result<Purger, DaemonError> {
     let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     let ring = store.archive.number();
-    let cameras = config.cameras.iter().zip(enrolled).map(|(camera, (_, stream))| {
+    let cameras = config.cameras.iter().zip(registered).map(|(camera, (_, stream))| {
         (StreamKey { ring, stream: *stream }, camera.retain.map(nanos))
     });
     let settings = purge::Settings {

@@ -1,13 +1,13 @@
 //! Cameras of the configuration and streams of the ring.
 
 use super::{Store, locked};
-use crate::archive::{enrol, retire};
+use crate::archive::{register, retire};
 use crate::config::Config;
 use crate::units::StreamNumber;
 
 /// Gives each camera its stream, tells the ring what changed, and notes which streams have left
 /// the configuration. Names and streams in the order of the configuration.
-pub(super) fn enrol_all(config: &Config, store: &Store) -> Vec<(String, StreamNumber)> {
+pub(super) fn register_all(config: &Config, store: &Store) -> Vec<(String, StreamNumber)> {
     let now = store.clock.read().wall;
     let names: Vec<&str> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
     let ring = store.archive.number();
@@ -15,15 +15,15 @@ pub(super) fn enrol_all(config: &Config, store: &Store) -> Vec<(String, StreamNu
         log::info!("{}: not in the configuration any more; its footage stays", fact.name());
         store.writer.set_stream(stream, fact.encode());
     }
-    let enrolled = names.iter().map(|name| {
+    let registered = names.iter().map(|name| {
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(name);
-        let enrolment = enrol(&locked(&store.catalogue), ring, name, retain, now, uuid);
-        let stream = enrolment.stream.unwrap_or_else(|| store.writer.new_stream());
-        if enrolment.changed {
-            store.writer.set_stream(stream, enrolment.fact.encode());
+        let registration = register(&locked(&store.catalogue), ring, name, retain, now, uuid);
+        let stream = registration.stream.unwrap_or_else(|| store.writer.new_stream());
+        if registration.changed {
+            store.writer.set_stream(stream, registration.fact.encode());
         }
         ((*name).to_owned(), stream)
     });
-    enrolled.collect()
+    registered.collect()
 }

@@ -1,4 +1,4 @@
-//! A block device or a file, opened for direct I/O and for one owner.
+//! A block device or a file, opened for direct I/O and for one holder.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind};

@@ -12,7 +12,7 @@ use std::io;
 
 pub use aligned::AlignedBuffer;
 pub use file::{Access, FileDevice, OpenError};
-pub use returning::{Health, Owner, ReturningDevice};
+pub use returning::{DeviceHolder, Health, ReturningDevice};
 
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 

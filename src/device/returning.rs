@@ -2,8 +2,8 @@
 //!
 //! After an error it is asked whether it is there at all: where neither its first nor its last
 //! page can be read, it is gone. Its descriptor is let go of, everything fails at once, and what
-//! is at its path is looked at once a second, until the owner recognises it. Nothing is ever
-//! created, and nothing is written to what the owner has not recognised.
+//! is at its path is looked at once a second, until the holder recognises it. Nothing is ever
+//! created, and nothing is written to what the holder has not recognised.
 
 use std::collections::BTreeMap;
 use std::fs::FileType;
@@ -25,7 +25,7 @@ const STALL_MIN: Duration = Duration::from_secs(5);
 
 /// Whoever has opened a device that may vanish: knows it again, and is told what happens to it.
 /// Called from threads of the device's own and from those that use it.
-pub trait Owner: Send + Sync {
+pub trait DeviceHolder: Send + Sync {
     /// Whether this is the device that vanished, and as it was left; only to be read.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ pub struct Health {
     pub read_errors: u64,
 }
 
-/// A [`FileDevice`] that may vanish, and is used again when its owner knows it.
+/// A [`FileDevice`] that may vanish, and is used again when its holder knows it.
 pub struct ReturningDevice {
     shared: Arc<Shared>,
 }
@@ -70,7 +70,7 @@ struct Shared {
     path: PathBuf,
     kind: FileType,
     length: ByteCount,
-    owner: Arc<dyn Owner>,
+    holder: Arc<dyn DeviceHolder>,
     state: Mutex<State>,
     changed: Condvar,
     /// Held by whoever asks whether it is there, so that a hundred errors ask once.
@@ -111,11 +111,11 @@ enum Away {
 }
 
 impl ReturningDevice {
-    /// Opens what is at `path` for one owner, as [`FileDevice::open`] does.
+    /// Opens what is at `path` for one holder, as [`FileDevice::open`] does.
     ///
     /// # Errors
     /// See [`OpenError`]: a device that is not there at first is not waited for.
-    pub fn open(path: &Path, owner: Arc<dyn Owner>) -> Result<ReturningDevice, OpenError> {
+    pub fn open(path: &Path, holder: Arc<dyn DeviceHolder>) -> Result<ReturningDevice, OpenError> {
         let failed = |source| OpenError::System { path: path.to_owned(), source };
         let device = Arc::new(FileDevice::open(path, Access::Exclusive)?);
         let state = State {
@@ -131,7 +131,7 @@ impl ReturningDevice {
             path: path.to_owned(),
             kind: device.kind().map_err(failed)?,
             length: device.length(),
-            owner,
+            holder,
             state: Mutex::new(state),
             changed: Condvar::new(),
             asking: Mutex::default(),
@@ -255,7 +255,7 @@ impl Shared {
             state.gone = Some(Gone { since, returns, refused: None });
         }
         self.changed.notify_all();
-        self.owner.vanished(error);
+        self.holder.vanished(error);
     }
 
     fn uses(&self, present: &Present) -> bool {
@@ -292,10 +292,10 @@ impl Shared {
         match (wait.filter(|wait| *wait >= STALL_MIN), &told) {
             (Some(wait), None) => {
                 *told = Stopwatch::started(wait);
-                self.owner.stalls(wait);
+                self.holder.stalls(wait);
             }
             (None, Some(since)) => {
-                self.owner.answers(since.elapsed());
+                self.holder.answers(since.elapsed());
                 *told = None;
             }
             _ => {}
@@ -317,7 +317,7 @@ impl Shared {
                 gone.refused = refused;
                 drop(state);
                 if let Some(reason) = news {
-                    self.owner.stays_away(&reason);
+                    self.holder.stays_away(&reason);
                 }
             }
         }
@@ -341,7 +341,7 @@ impl Shared {
             let (found, expected) = (device.length(), self.length);
             return Err(Away::Refused(format!("it has {found} bytes, {expected} expected")));
         }
-        self.owner.recognise(&device).map_err(Away::Refused)?;
+        self.holder.recognise(&device).map_err(Away::Refused)?;
         Ok(device)
     }
 
@@ -353,7 +353,7 @@ impl Shared {
             state.present = Some(Present { device: Arc::new(device), returns });
             gone.since.elapsed()
         };
-        self.owner.returned(away);
+        self.holder.returned(away);
     }
 }
 
@@ -376,7 +376,7 @@ mod tests {
         }
     }
 
-    impl Owner for Told {
+    impl DeviceHolder for Told {
         fn recognise(&self, device: &dyn Device) -> Result<(), String> {
             let page = read(device, DeviceOffset(0), 4096).map_err(|error| error.to_string())?;
             if page[0] == b'r' { Ok(()) } else { Err("foreign".to_owned()) }
@@ -410,8 +410,8 @@ mod tests {
             let directory = tempfile::tempdir().expect("a directory");
             fs::write(directory.path().join("disk"), vec![b'r'; LENGTH as usize]).expect("a file");
             let (sender, told) = channel();
-            let owner = Arc::new(Told(Mutex::new(sender)));
-            let device = ReturningDevice::open(&directory.path().join("disk"), owner);
+            let holder = Arc::new(Told(Mutex::new(sender)));
+            let device = ReturningDevice::open(&directory.path().join("disk"), holder);
             Bench { device: device.expect("it opens"), directory, told }
         }
 

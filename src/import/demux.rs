@@ -1,7 +1,7 @@
 //! Opens an mp4 and yields the samples of its H.264 track, one after another.
 //!
 //! The boxes are read by `re_mp4`, which is held to this room; where the samples lie is worked out
-//! in `walk`. Nothing but the boxes is read before a sample is asked for.
+//! in `files`. Nothing but the boxes is read before a sample is asked for.
 
 #![warn(clippy::indexing_slicing)]
 
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use re_mp4::{Avc1Box, BoxHeader, BoxType, MoofBox, MoovBox, ReadBox, StsdBoxContent, TrakBox};
 
+use super::files::{Place, check_place, fragment_places, table_places};
 use super::problem::{DemuxError, Problem};
-use super::walk::{Place, check_place, fragment_places, table_places};
 use crate::segment::{Codec, ParameterSet, VideoParameters};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::store::Store;
-use super::{INDEX_BYTES_MAX, Owner};
+use super::{INDEX_BYTES_MAX, IndexIdentity};
 use crate::units::{ClipId, SessionNumber};
 
 /// Counts the copies of one process, so that each has a name of its own.
@@ -32,7 +32,7 @@ pub enum NoAudit {
 /// A copy of an index, removed when it is dropped.
 pub struct Audit {
     store: Option<Store>,
-    owner: Owner,
+    identity: IndexIdentity,
     copy: PathBuf,
 }
 
@@ -60,23 +60,23 @@ impl Audit {
         let copied = fs::create_dir(&copy).and_then(|()| copy_files(&from, &copy));
         let mut audit = Audit {
             store: None,
-            owner: Owner { ring: [0; 16], session: SessionNumber(0) },
+            identity: IndexIdentity { ring: [0; 16], session: SessionNumber(0) },
             copy: copy.clone(),
         };
         copied.map_err(failed)?;
         let opened = Store::look_at(&audit.copy);
-        let (store, owner) = opened.map_err(|trouble| NoAudit::Damaged(trouble.to_string()))?;
-        (audit.store, audit.owner) = (Some(store), owner);
+        let (store, identity) = opened.map_err(|trouble| NoAudit::Damaged(trouble.to_string()))?;
+        (audit.store, audit.identity) = (Some(store), identity);
         Ok(audit)
     }
 
     /// Why the index is not one of this ring in a session up to `session`, if so.
     #[must_use]
     pub fn foreign(&self, ring_uuid: [u8; 16], session: SessionNumber) -> Option<String> {
-        if self.owner.ring != ring_uuid {
+        if self.identity.ring != ring_uuid {
             return Some("an index of another ring".into());
         }
-        let known = self.owner.session;
+        let known = self.identity.session;
         (known > session).then(|| format!("an index of session {known}, later than the ring's"))
     }
 

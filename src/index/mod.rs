@@ -51,7 +51,7 @@ const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Which ring the contents belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub(crate) struct IndexIdentity {
     ring: [u8; 16],
     session: SessionNumber,
 }
@@ -76,12 +76,12 @@ impl Index {
     /// index can be had the log says so, and [`Index::contents`] answers nothing.
     #[must_use]
     pub fn open(directory: &Path, ring_uuid: [u8; 16], session: SessionNumber) -> Index {
-        Index::open_bounded(directory, Owner { ring: ring_uuid, session }, INDEX_BYTES_MAX)
+        Index::open_bounded(directory, IndexIdentity { ring: ring_uuid, session }, INDEX_BYTES_MAX)
     }
 
-    fn open_bounded(directory: &Path, owner: Owner, bytes_max: u64) -> Index {
+    fn open_bounded(directory: &Path, identity: IndexIdentity, bytes_max: u64) -> Index {
         let queue = Arc::new(Queue::new());
-        let worker = worker::Worker::new(directory, owner, bytes_max, Arc::clone(&queue));
+        let worker = worker::Worker::new(directory, identity, bytes_max, Arc::clone(&queue));
         let spawned = std::thread::Builder::new().name("index".into()).spawn(|| worker.run());
         if let Err(error) = spawned {
             log::warn!("going on without an index: no thread for it: {error}");
@@ -124,7 +124,7 @@ impl Index {
         clip: ClipId,
         contents: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
     ) {
-        self.queue.write(Write::PutLater(clip, Box::new(contents)));
+        self.queue.write(Write::PutDeferred(clip, Box::new(contents)));
     }
 
     /// Forgets a clip. Never waits; where the queue is full its contents stay, which nobody asks
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn an_index_beyond_its_bound_begins_anew() {
         let home = tempfile::tempdir().expect("a directory");
-        let owner = Owner { ring: RING, session: SESSION };
-        let index = Index::open_bounded(home.path(), owner, 8 << 20);
+        let identity = IndexIdentity { ring: RING, session: SESSION };
+        let index = Index::open_bounded(home.path(), identity, 8 << 20);
         wait_until("an open index", || index.ready());
         put(&index, 1);
         let mut counter = 2;

@@ -21,12 +21,12 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 pub(super) type Reply = SyncSender<Option<Vec<u8>>>;
 
 /// Contents that are still to be got, on the index's thread; `None` where there are none.
-pub(super) type Later = Box<dyn FnOnce() -> Option<Vec<u8>> + Send>;
+pub(super) type Deferred = Box<dyn FnOnce() -> Option<Vec<u8>> + Send>;
 
 /// A change of the index.
 pub(super) enum Write {
     Put(ClipId, Vec<u8>),
-    PutLater(ClipId, Later),
+    PutDeferred(ClipId, Deferred),
     Forget(ClipId),
 }
 
@@ -34,7 +34,7 @@ impl Write {
     fn byte_count(&self) -> usize {
         match self {
             Write::Put(_, contents) => contents.len(),
-            Write::PutLater(..) | Write::Forget(_) => 0,
+            Write::PutDeferred(..) | Write::Forget(_) => 0,
         }
     }
 }

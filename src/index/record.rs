@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{CONTENTS_BYTES_MAX, Owner};
+use super::{CONTENTS_BYTES_MAX, IndexIdentity};
 use crate::units::{ClipId, SessionNumber};
 
 /// What a newer program that writes something else counts up.
@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 pub(super) const PART_BYTES: usize = 4000;
 
 /// Key of the record that says whose index this is.
-pub(super) const OWNER_KEY: &[u8] = b"m";
+pub(super) const IDENTITY_KEY: &[u8] = b"m";
 
 const CHECKSUM: Range<usize> = 0..4;
 const LENGTH_BYTES: usize = 4;
@@ -44,7 +44,7 @@ pub(super) fn key(clip: ClipId, part: u16) -> [u8; 11] {
 }
 
 /// `bytes` behind a checksum over `key` and them.
-fn seal(key: &[u8], bytes: &[&[u8]]) -> Vec<u8> {
+fn with_checksum(key: &[u8], bytes: &[&[u8]]) -> Vec<u8> {
     let mut value = vec![0; CHECKSUM.end];
     bytes.iter().for_each(|part| value.extend_from_slice(part));
     let checksum = crc32c::crc32c_append(crc32c::crc32c(key), &value[CHECKSUM.end..]);
@@ -68,7 +68,7 @@ pub(super) fn split(clip: ClipId, contents: &[u8]) -> Vec<([u8; 11], Vec<u8>)> {
         .map(|(number, part)| {
             let key = key(clip, number);
             let head = if number == 0 { &length[..] } else { empty };
-            (key, seal(&key, &[head, part]))
+            (key, with_checksum(&key, &[head, part]))
         })
         .collect()
 }
@@ -98,21 +98,21 @@ pub(super) fn join<E: From<Damaged>, V: AsRef<[u8]>>(
 }
 
 /// The record that says whose index this is.
-pub(super) fn encode_owner(owner: &Owner) -> Vec<u8> {
-    let session = owner.session.0.to_le_bytes();
-    seal(OWNER_KEY, &[&[VERSION], &owner.ring, &session])
+pub(super) fn encode_identity(identity: &IndexIdentity) -> Vec<u8> {
+    let session = identity.session.0.to_le_bytes();
+    with_checksum(IDENTITY_KEY, &[&[VERSION], &identity.ring, &session])
 }
 
-/// Reads what [`encode_owner`] wrote; another version is damage, too.
-pub(super) fn decode_owner(value: &[u8]) -> Result<Owner, Damaged> {
-    let bytes = open(OWNER_KEY, value)?;
+/// Reads what [`encode_identity`] wrote; another version is damage, too.
+pub(super) fn decode_identity(value: &[u8]) -> Result<IndexIdentity, Damaged> {
+    let bytes = open(IDENTITY_KEY, value)?;
     let (version, bytes) = bytes.split_first().ok_or(Damaged::Parts)?;
     let (ring, session) = bytes.split_first_chunk().ok_or(Damaged::Parts)?;
     let session: [u8; 4] = session.try_into().map_err(|_| Damaged::Parts)?;
     if *version != VERSION {
         return Err(Damaged::Parts);
     }
-    Ok(Owner { ring: *ring, session: SessionNumber(u32::from_le_bytes(session)) })
+    Ok(IndexIdentity { ring: *ring, session: SessionNumber(u32::from_le_bytes(session)) })
 }
 
 #[cfg(test)]
@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn the_owner_comes_back_and_another_version_does_not() {
-        let owner = Owner { ring: [7; 16], session: SessionNumber(9) };
-        assert_eq!(decode_owner(&encode_owner(&owner)), Ok(owner));
-        let newer = seal(OWNER_KEY, &[&[VERSION + 1], &[7; 16], &[9, 0, 0, 0]]);
-        assert_eq!(decode_owner(&newer), Err(Damaged::Parts));
+        let identity = IndexIdentity { ring: [7; 16], session: SessionNumber(9) };
+        assert_eq!(decode_identity(&encode_identity(&identity)), Ok(identity));
+        let newer = with_checksum(IDENTITY_KEY, &[&[VERSION + 1], &[7; 16], &[9, 0, 0, 0]]);
+        assert_eq!(decode_identity(&newer), Err(Damaged::Parts));
     }
 
     proptest! {
@@ -175,7 +175,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused(value in prop::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert!(decode_owner(&value).is_err());
+            prop_assert!(decode_identity(&value).is_err());
             let one = BTreeMap::from([(key(CLIP, 0).to_vec(), value)]);
             prop_assert!(joined(&one).is_err());
         }

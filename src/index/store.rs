@@ -9,7 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::Owner;
+use super::IndexIdentity;
 use super::record::{self, Damaged};
 use crate::units::ClipId;
 
@@ -26,7 +26,7 @@ pub(super) enum Trouble {
     #[error("{0}")]
     Record(#[from] Damaged),
     #[error("it has records, and none that says whose they are")]
-    NoOwner,
+    NoIdentity,
     #[error("it belongs to another ring, or to a later state of this one")]
     Foreign,
     #[error("sled panicked: {0}")]
@@ -50,8 +50,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens or creates what is at `path`, which must belong to `owner`'s ring.
-    pub(super) fn open(path: &Path, owner: &Owner) -> Result<Store, Trouble> {
+    /// Opens or creates what is at `path`, which must belong to `identity`'s ring.
+    pub(super) fn open(path: &Path, identity: &IndexIdentity) -> Result<Store, Trouble> {
         guarded(|| {
             let config = sled::Config::new();
             let config = config.path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -59,7 +59,7 @@ impl Store {
             let file_path = path.join("db");
             let file = File::open(&file_path).map_err(|source| files(&file_path, source))?;
             let store = Store { database, file };
-            store.claim(owner)?;
+            store.claim(identity)?;
             store.flush()?;
             sync_files(path)?;
             Ok(store)
@@ -67,32 +67,32 @@ impl Store {
     }
 
     /// Opens a copy of an index, whoever's it is, and answers whose.
-    pub(super) fn look_at(path: &Path) -> Result<(Store, Owner), Trouble> {
+    pub(super) fn look_at(path: &Path) -> Result<(Store, IndexIdentity), Trouble> {
         guarded(|| {
             let config = sled::Config::new();
             let config = config.path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
             let database = config.open()?;
             let file_path = path.join("db");
             let file = File::open(&file_path).map_err(|source| files(&file_path, source))?;
-            let owner = database.get(record::OWNER_KEY)?.ok_or(Trouble::NoOwner)?;
-            let owner = record::decode_owner(&owner)?;
-            Ok((Store { database, file }, owner))
+            let identity = database.get(record::IDENTITY_KEY)?.ok_or(Trouble::NoIdentity)?;
+            let identity = record::decode_identity(&identity)?;
+            Ok((Store { database, file }, identity))
         })
     }
 
-    /// Checks whose index this is, and writes down that it is `owner`'s.
-    fn claim(&self, owner: &Owner) -> Result<(), Trouble> {
-        match self.database.get(record::OWNER_KEY)? {
+    /// Checks whose index this is, and writes down that it is `identity`'s.
+    fn claim(&self, identity: &IndexIdentity) -> Result<(), Trouble> {
+        match self.database.get(record::IDENTITY_KEY)? {
             None if self.database.is_empty() => {}
-            None => return Err(Trouble::NoOwner),
+            None => return Err(Trouble::NoIdentity),
             Some(value) => {
-                let known = record::decode_owner(&value)?;
-                if known.ring != owner.ring || known.session > owner.session {
+                let known = record::decode_identity(&value)?;
+                if known.ring != identity.ring || known.session > identity.session {
                     return Err(Trouble::Foreign);
                 }
             }
         }
-        self.database.insert(record::OWNER_KEY, record::encode_owner(owner))?;
+        self.database.insert(record::IDENTITY_KEY, record::encode_identity(identity))?;
         Ok(())
     }
 

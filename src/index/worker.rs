@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::{Job, Later, Queue, Reply, Write};
+use super::queue::{Deferred, Job, Queue, Reply, Write};
 use super::store::{Store, Trouble};
-use super::{CONTENTS_BYTES_MAX, Owner, RESETS_MAX};
+use super::{CONTENTS_BYTES_MAX, IndexIdentity, RESETS_MAX};
 use crate::clock::Stopwatch;
 use crate::units::ClipId;
 
@@ -28,7 +28,7 @@ const IDLE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Worker {
     directory: PathBuf,
-    owner: Owner,
+    identity: IndexIdentity,
     bytes_max: u64,
     queue: Arc<Queue>,
     resets: u32,
@@ -39,11 +39,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(directory: &Path, owner: Owner, bytes_max: u64, queue: Arc<Queue>) -> Worker {
+    pub(super) fn new(
+        directory: &Path,
+        identity: IndexIdentity,
+        bytes_max: u64,
+        queue: Arc<Queue>,
+    ) -> Worker {
         let directory = directory.to_path_buf();
         Worker {
             directory,
-            owner,
+            identity,
             bytes_max,
             queue,
             resets: 0,
@@ -94,7 +99,7 @@ impl Worker {
     fn open(&mut self) -> Option<Store> {
         let began = Stopwatch::start();
         loop {
-            match Store::open(&self.path(), &self.owner) {
+            match Store::open(&self.path(), &self.identity) {
                 Ok(store) => return Some(store),
                 // sled's own lock, left to a child process as said above: no index but this one
                 // is here.
@@ -182,7 +187,7 @@ impl Worker {
     fn write(&mut self, store: &Store, write: Write) -> Result<(), Trouble> {
         match write {
             Write::Put(clip, contents) => self.put(store, clip, &contents),
-            Write::PutLater(clip, later) => match got(later) {
+            Write::PutDeferred(clip, later) => match got(later) {
                 Some(contents) => self.put(store, clip, &contents),
                 None => Ok(()),
             },
@@ -221,7 +226,7 @@ impl Drop for Farewell {
 }
 
 /// What was to come later. A panic over it is not the index's.
-fn got(later: Later) -> Option<Vec<u8>> {
+fn got(later: Deferred) -> Option<Vec<u8>> {
     let contents = catch_unwind(AssertUnwindSafe(later)).unwrap_or_else(|_| {
         log::error!("index: what was to be kept could not be read");
         None

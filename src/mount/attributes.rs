@@ -31,7 +31,7 @@ const IO_BYTES: u32 = 4096;
 
 /// Who everything belongs to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
+pub(super) struct Ownership {
     /// User.
     pub(super) uid: u32,
     /// Group.
@@ -51,7 +51,7 @@ pub(super) struct Described {
     pub(super) entry_ttl: Duration,
 }
 
-impl Owner {
+impl Ownership {
     /// A read-only file that was finished at `modified`.
     pub(super) fn file(self, inode: u64, size: u64, start: WallTime, end: WallTime) -> FileAttr {
         let end = system_time(end);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_file_has_as_many_blocks_as_its_size_says() {
-        let owner = Owner { uid: 1, gid: 2 };
+        let owner = Ownership { uid: 1, gid: 2 };
         for (size, blocks) in [(0, 0), (1, 1), (512, 1), (513, 2)] {
             assert_eq!(owner.file(5, size, WallTime(0), WallTime(0)).blocks, blocks);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fuser::Errno;
 
-use super::attributes::{Described, Owner};
+use super::attributes::{Described, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
@@ -17,7 +17,7 @@ use crate::view::{Inode, Node, NodeKind};
 pub(super) struct Clips {
     pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
-    pub(super) owner: Owner,
+    pub(super) owner: Ownership,
 }
 
 impl Clips {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fuser::Errno;
 
-use super::attributes::{Described, NO_TTL, Owner};
+use super::attributes::{Described, NO_TTL, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
@@ -17,7 +17,7 @@ use crate::view::{Inode, growing_name};
 pub(super) struct Now {
     pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
-    pub(super) owner: Owner,
+    pub(super) owner: Ownership,
     pub(super) snapshots: Arc<Snapshots>,
 }
 
@@ -115,7 +115,7 @@ impl Directory for Now {
 }
 
 /// The inode never changes; which inode the name stands for does.
-fn described(owner: Owner, numbered: &Numbered) -> Described {
+fn described(owner: Ownership, numbered: &Numbered) -> Described {
     let Numbered { inode, snapshot } = numbered;
     let size = snapshot.file.size();
     let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fuser::{Errno, FileAttr, FileHandle, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
-use super::attributes::{Described, Owner};
+use super::attributes::{Described, Ownership};
 use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::disk_queue::{Answer, DiskQueue, Pending};
@@ -42,7 +42,7 @@ impl Served {
     pub(super) fn new(
         shown: Arc<Shown>,
         library: Arc<dyn Library>,
-        owner: Owner,
+        owner: Ownership,
         disk: DiskQueue,
         notifier: Notifier,
     ) -> Served {

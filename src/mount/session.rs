@@ -12,7 +12,7 @@ use std::time::Duration;
 use fuser::{BackgroundSession, Config, InitFlags, KernelConfig, MountOption, Session, SessionACL};
 use nix::mount::MsFlags;
 
-use super::attributes::Owner;
+use super::attributes::Ownership;
 use super::disk_queue::{DiskQueue, PATIENCE, THREADS};
 use super::filesystem::Requests;
 use super::lock;
@@ -81,7 +81,7 @@ pub fn mount(
     let absolute = place::prepare(path)?;
     let failed = |what| move |error| MountError::system(path, what, error);
     let owner =
-        Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        Ownership { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let notifier = Notifier::default();
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
     let served = Served::new(shown.clone(), library, owner, disk, notifier.clone());

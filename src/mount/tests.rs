@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use fuser::{Errno, FileType};
 
-use super::attributes::{Described, Owner};
+use super::attributes::{Described, Ownership};
 use super::clips::Clips;
 use super::directory::{Directory, Found};
 use super::disk_queue::DiskQueue;
@@ -28,7 +28,7 @@ const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 const CLIP_BYTES: u64 = 1000;
 const CLIP_NAME: &str = "00-00-00.mp4";
 const STATUS: &[u8] = b"{}\n";
-const OWNER: Owner = Owner { uid: 1, gid: 2 };
+const OWNER: Ownership = Ownership { uid: 1, gid: 2 };
 
 /// A library of one clip and one camera, that writes down what it is asked to change.
 #[derive(Default)]

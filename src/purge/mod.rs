@@ -26,7 +26,7 @@ const REST: Duration = Duration::from_millis(5);
 const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 
 /// What carries decisions out: the ring's writer.
-pub trait Carrier: Send + 'static {
+pub trait Reclaimer: Send + 'static {
     /// As [`Writer::change_state_from`]; false where the clip or the ring refuses.
     fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool;
 
@@ -37,7 +37,7 @@ pub trait Carrier: Send + 'static {
     fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError>;
 }
 
-impl Carrier for Writer {
+impl Reclaimer for Writer {
     fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool {
         // Where the ring does not keep up, the next pass comes back to it.
         self.change_state_from(clip, from, request).is_ok()
@@ -137,7 +137,7 @@ impl Purger {
     pub fn start(
         settings: Settings,
         catalogue: Arc<RwLock<Catalogue>>,
-        carrier: impl Carrier,
+        reclaimer: impl Reclaimer,
         clock: Arc<dyn Clock>,
         guard: ClockGuard,
     ) -> io::Result<Purger> {
@@ -145,7 +145,7 @@ impl Purger {
         let state = State { settings, guard, counters, stopping: false, hurried: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let passes =
-            Passes { shared: Arc::clone(&shared), catalogue, carrier, clock, reminded_at: None };
+            Passes { shared: Arc::clone(&shared), catalogue, reclaimer, clock, reminded_at: None };
         let thread = std::thread::Builder::new().name("purge".into()).spawn(|| passes.run())?;
         Ok(Purger { shared, thread: Some(thread) })
     }
@@ -207,13 +207,13 @@ impl Drop for Purger {
 struct Passes<C> {
     shared: Arc<Shared>,
     catalogue: Arc<RwLock<Catalogue>>,
-    carrier: C,
+    reclaimer: C,
     clock: Arc<dyn Clock>,
     /// Boot time when the log last said that the clock is doubted.
     reminded_at: Option<i64>,
 }
 
-impl<C: Carrier> Passes<C> {
+impl<C: Reclaimer> Passes<C> {
     fn run(mut self) {
         loop {
             let more = self.pass();
@@ -286,7 +286,7 @@ impl<C: Carrier> Passes<C> {
                 break;
             }
             let began = Stopwatch::start();
-            let outcome = self.carrier.free(due.clip.clip(), wipe);
+            let outcome = self.reclaimer.free(due.clip.clip(), wipe);
             let account = accounts.entry(due.stream).or_default();
             account.took += began.elapsed();
             match outcome {
@@ -336,13 +336,13 @@ impl<C: Carrier> Passes<C> {
         }
         match due.action {
             Action::Release => {
-                self.carrier.change_state(due.clip.clip(), due.state, StateRequest::Release);
+                self.reclaimer.change_state(due.clip.clip(), due.state, StateRequest::Release);
                 None
             }
             Action::Purge(reason) => {
                 let clip = due.clip.clip();
                 let marked = due.state.is_purging()
-                    || self.carrier.change_state(clip, due.state, StateRequest::Expire);
+                    || self.reclaimer.change_state(clip, due.state, StateRequest::Expire);
                 marked.then_some((*due, reason))
             }
         }
@@ -409,7 +409,7 @@ mod tests {
         }
     }
 
-    impl Carrier for Recorder {
+    impl Reclaimer for Recorder {
         fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool {
             let Ok(state) = from.after(request) else { return false };
             self.tell(&News::StateSet { clip, state });
@@ -465,13 +465,13 @@ mod tests {
         catalogue.apply(RingNumber(0), &News::StateSet { clip: id(8), state }).expect("a state");
         let catalogue = Arc::new(RwLock::new(catalogue));
         let purged = Arc::new(Mutex::new(Vec::new()));
-        let carrier =
+        let reclaimer =
             Recorder { catalogue: Arc::clone(&catalogue), purged: Arc::clone(&purged), failing };
         let clock = Still::at(NOW);
         let purger = Purger::start(
             settings(5),
             Arc::clone(&catalogue),
-            carrier,
+            reclaimer,
             Arc::clone(&clock) as Arc<dyn Clock>,
             ClockGuard::new(None),
         );

@@ -156,7 +156,8 @@ pub trait Interpreter: Send {
 
     /// The clip has ended and all its chunks are durable: its encoded fact, or `None` where no
     /// chunk of it could be made sense of; it is then dropped.
-    fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>>;
+    fn close_clip(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending)
+    -> Option<Vec<u8>>;
 
     /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes.
     ///
@@ -212,7 +213,7 @@ pub struct FoundStream {
 pub enum Ending {
     /// Its recorder ended it; `reason` is the recorder's, `length_nanos` the settled length
     /// from tick 0 on, where the recorder knows it.
-    Told {
+    ByRecorder {
         /// `EndReason::code`.
         reason: u8,
         /// Settled length, in nanoseconds.

@@ -190,7 +190,7 @@ impl Writer {
     /// Ends a clip behind the chunks taken so far. `reason` is a code of the caller's;
     /// `length_nanos` the settled length from tick 0 to where a next clip would begin.
     pub fn end_clip(&self, clip: ClipId, reason: u8, length_nanos: Option<i64>) {
-        let ending = Ending::Told { reason, length_nanos };
+        let ending = Ending::ByRecorder { reason, length_nanos };
         self.send(Request::EndClip { clip, ending });
     }
 

@@ -52,7 +52,12 @@ impl Interpreter for Memory {
         self.0.lock().unwrap().growing.insert(clip, (count_of(growth), chain));
     }
 
-    fn seal(&mut self, clip: ClipId, _stream: StreamNumber, _ending: Ending) -> Option<Vec<u8>> {
+    fn close_clip(
+        &mut self,
+        clip: ClipId,
+        _stream: StreamNumber,
+        _ending: Ending,
+    ) -> Option<Vec<u8>> {
         let (count, chain) = self.0.lock().unwrap().growing.remove(&clip)?;
         Some(encode(count, &chain))
     }

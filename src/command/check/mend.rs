@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::CheckRequest;
 use super::meter::Meter;
-use crate::archive::{Listener, Scribe};
+use crate::archive::{CatalogueUpdater, Listener};
 use crate::catalogue::{Catalogue, Change};
 use crate::check::{self, Finding, Options, Phase, Progress, Report};
 use crate::clock::Clock;
@@ -38,9 +38,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
 const CHECKPOINT_STEP_BYTES: u64 = 1 << 20;
 
 /// What it adds up is seen by nobody, so that the ring may have any number.
-fn scribe() -> Box<Scribe> {
+fn updater() -> Box<CatalogueUpdater> {
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    Box::new(Scribe::new(catalogue, RingNumber::default(), Box::new(Nobody)))
+    Box::new(CatalogueUpdater::new(catalogue, RingNumber::default(), Box::new(Nobody)))
 }
 
 /// Puts right what `report` found and can be. Answers what was done, in words.
@@ -84,7 +84,7 @@ pub(super) fn repair(
 /// new checkpoint.
 fn reopen(device: Arc<FileDevice>, clock: &Arc<dyn Clock>) -> Result<Vec<String>, RingError> {
     let settings = Settings { flush_interval: FLUSH_INTERVAL, wipe: false };
-    let (ring, writer, opening) = Ring::open(device, clock.clone(), &settings, scribe())?;
+    let (ring, writer, opening) = Ring::open(device, clock.clone(), &settings, updater())?;
     if !opening.findings.is_clean() {
         // Each flush takes part of the checkpoint along.
         let length = ring.superblock().geometry.ledger_area.0;
@@ -140,7 +140,7 @@ pub(super) fn rescue(
         let (done, total) = (u64::from(block.0), u64::from(count));
         meter.show(Progress { phase: Phase::Blocks, done, total });
     };
-    let rescued = Ring::rescue(device, clock.clone(), scribe(), &mut progress);
+    let rescued = Ring::rescue(device, clock.clone(), updater(), &mut progress);
     meter.finish();
     let rescued = rescued.map_err(&fail)?;
     let path = request.path.display();

@@ -51,7 +51,7 @@ impl Core {
                     }
                 }
                 Undurable::End { clip, stream, ending, extents, table, .. } => {
-                    self.seal(clip, stream, ending, extents, table);
+                    self.close_clip(clip, stream, ending, extents, table);
                 }
             }
         }
@@ -73,7 +73,7 @@ impl Core {
         self.record(Fact::Extent { clip, stream, ordinal, extent, growth });
     }
 
-    pub(in crate::ring) fn seal(
+    pub(in crate::ring) fn close_clip(
         &mut self,
         clip: ClipId,
         stream: StreamNumber,
@@ -81,7 +81,7 @@ impl Core {
         extents: u32,
         table: Vec<Extent>,
     ) {
-        match self.interpreter.seal(clip, stream, ending) {
+        match self.interpreter.close_clip(clip, stream, ending) {
             Some(fact) => {
                 let fact = Arc::from(fact);
                 self.record(Fact::Clip { clip, stream, extents, table, fact });
@@ -110,7 +110,7 @@ impl Core {
             self.state_mut().end(clip);
             let Some((ordinal, extent)) = durable else { continue };
             self.record_extent(clip, stream, ordinal, extent);
-            self.seal(clip, stream, Ending::DeviceError, ordinal + 1, Vec::new());
+            self.close_clip(clip, stream, Ending::DeviceError, ordinal + 1, Vec::new());
         }
         self.leave_abandoned();
     }

@@ -118,7 +118,7 @@ fn close(
         core.record_extent(clip, stream, ordinal, piece.extent);
         ordinal += 1;
     }
-    core.seal(clip, stream, Ending::Recovered, ordinal, Vec::new());
+    core.close_clip(clip, stream, Ending::Recovered, ordinal, Vec::new());
     let state = match standing {
         Standing::Found(state) => Some(state),
         Standing::Rescued => Some(ClipState::Found),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use reelfs::archive::{Archive, ClipFile, Listener, Scribe, attributes};
+use reelfs::archive::{Archive, CatalogueUpdater, ClipFile, Listener, attributes};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::check;
 use reelfs::clock::{Clock, Reading};
@@ -71,12 +71,12 @@ fn no_index() -> Arc<Index> {
 impl Open {
     fn new(disk: &Arc<Disk>) -> Result<Open, RingError> {
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let scribe = Scribe::new(catalogue.clone(), RingNumber(0), Box::new(Deaf));
+        let updater = CatalogueUpdater::new(catalogue.clone(), RingNumber(0), Box::new(Deaf));
         // Flushes happen when somebody waits for one.
         let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: true };
         let device: Arc<dyn Device> = disk.clone();
         let (ring, writer, opening) =
-            Ring::open(device, Arc::new(Still), &settings, Box::new(scribe))?;
+            Ring::open(device, Arc::new(Still), &settings, Box::new(updater))?;
         let archive = Archive::new(ring, catalogue.clone(), no_index());
         Ok(Open { archive, writer, catalogue, opening })
     }

@@ -9,7 +9,7 @@ use crate::units::{RingNumber, StreamNumber, WallTime};
 
 /// What becomes of a camera's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enrolment {
+pub struct Registration {
     /// The stream that the ring has for it; `None` where it is new and needs a number
     /// ([`Writer::new_stream`](crate::ring::Writer::new_stream)).
     pub stream: Option<StreamNumber>,
@@ -23,31 +23,32 @@ pub struct Enrolment {
 /// begins `now` under `uuid`, which is used for a new stream only. A camera that comes back under
 /// the name that it left under goes on in its stream.
 #[must_use]
-pub fn enrol(
+pub fn register(
     catalogue: &Catalogue,
     ring: RingNumber,
     name: &str,
     retain: Option<Duration>,
     now: WallTime,
     uuid: [u8; 16],
-) -> Enrolment {
+) -> Registration {
     let retain_nanos = retain.map(|retain| i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX));
     match catalogue.stream_of(ring, name) {
         Some((stream, known)) => {
             let fact = StreamFact { retain_nanos, removed: None, ..known.clone() };
             let changed = fact != *known;
-            Enrolment { stream: Some(stream.stream), fact, changed }
+            Registration { stream: Some(stream.stream), fact, changed }
         }
         None => {
             let names = vec![StreamName { name: name.to_owned(), since: now }];
             let fact = StreamFact { uuid, names, retain_nanos, removed: None };
-            Enrolment { stream: None, fact, changed: true }
+            Registration { stream: None, fact, changed: true }
         }
     }
 }
 
-/// The streams of `ring` that have left the configuration since they were enrolled, with the facts
-/// that say so: all but those of the cameras `configured`. Their last `retain` stays in force.
+/// The streams of `ring` that have left the configuration since they were registered, with the
+/// facts that say so: all but those of the cameras `configured`. Their last `retain` stays in
+/// force.
 #[must_use]
 pub fn retire(
     catalogue: &Catalogue,
@@ -55,14 +56,14 @@ pub fn retire(
     configured: &[&str],
     now: WallTime,
 ) -> Vec<(StreamNumber, StreamFact)> {
-    let enrolled: Vec<_> = configured
+    let registered: Vec<_> = configured
         .iter()
         .filter_map(|name| catalogue.stream_of(ring, name).map(|(stream, _)| stream))
         .collect();
     let left = catalogue
         .streams()
         .filter(|(stream, _)| stream.ring == ring)
-        .filter(|(stream, fact)| fact.removed.is_none() && !enrolled.contains(stream));
+        .filter(|(stream, fact)| fact.removed.is_none() && !registered.contains(stream));
     let retired = |fact: &StreamFact| StreamFact { removed: Some(now), ..fact.clone() };
     left.map(|(stream, fact)| (stream.stream, retired(fact))).collect()
 }
@@ -86,15 +87,15 @@ mod tests {
     #[test]
     fn a_new_camera_gets_a_stream_and_keeps_it() {
         let mut catalogue = Catalogue::new();
-        let new = enrol(&catalogue, RING, "door", Some(DAY), NOW, [1; 16]);
+        let new = register(&catalogue, RING, "door", Some(DAY), NOW, [1; 16]);
         assert_eq!((new.stream, new.changed), (None, true));
         assert_eq!(new.fact.retain_nanos, Some(86_400_000_000_000));
         set(&mut catalogue, 7, &new.fact);
         let later = NOW.plus_nanos(1);
-        let again = enrol(&catalogue, RING, "door", Some(DAY), later, [2; 16]);
-        let known = Enrolment { stream: Some(StreamNumber(7)), fact: new.fact, changed: false };
+        let again = register(&catalogue, RING, "door", Some(DAY), later, [2; 16]);
+        let known = Registration { stream: Some(StreamNumber(7)), fact: new.fact, changed: false };
         assert_eq!(again, known);
-        let other = enrol(&catalogue, RING, "door", None, later, [2; 16]);
+        let other = register(&catalogue, RING, "door", None, later, [2; 16]);
         assert_eq!((other.stream, other.changed), (Some(StreamNumber(7)), true));
         assert_eq!(other.fact.uuid, [1; 16]);
     }
@@ -103,7 +104,7 @@ mod tests {
     fn a_camera_that_left_and_comes_back_goes_on_in_its_stream() {
         let mut catalogue = Catalogue::new();
         for (number, name) in [(1, "door"), (2, "yard")] {
-            let fact = enrol(&catalogue, RING, name, Some(DAY), NOW, [number as u8; 16]).fact;
+            let fact = register(&catalogue, RING, name, Some(DAY), NOW, [number as u8; 16]).fact;
             set(&mut catalogue, number, &fact);
         }
         let left = retire(&catalogue, RING, &["yard"], NOW);
@@ -113,7 +114,7 @@ mod tests {
         assert_eq!(fact.retain_nanos, Some(86_400_000_000_000), "its footage expires as before");
         set(&mut catalogue, 1, fact);
         assert_eq!(retire(&catalogue, RING, &["yard"], NOW), [], "said once");
-        let back = enrol(&catalogue, RING, "door", Some(DAY), NOW, [9; 16]);
+        let back = register(&catalogue, RING, "door", Some(DAY), NOW, [9; 16]);
         assert_eq!((back.stream, back.changed), (Some(StreamNumber(1)), true));
         assert_eq!((back.fact.removed, back.fact.uuid), (None, [1; 16]));
     }

@@ -28,22 +28,22 @@ pub trait Listener: Send {
 }
 
 /// Keeps the catalogue in step with a ring.
-pub struct Scribe {
+pub struct CatalogueUpdater {
     catalogue: Arc<RwLock<Catalogue>>,
     ring: RingNumber,
     listener: Box<dyn Listener>,
     entries: HashMap<Arc<[u8]>, EntryFacts>,
 }
 
-impl Scribe {
-    /// A scribe that writes what becomes of `ring` into `catalogue` and tells `listener`.
+impl CatalogueUpdater {
+    /// An updater that writes what becomes of `ring` into `catalogue` and tells `listener`.
     #[must_use]
     pub fn new(
         catalogue: Arc<RwLock<Catalogue>>,
         ring: RingNumber,
         listener: Box<dyn Listener>,
-    ) -> Scribe {
-        Scribe { catalogue, ring, listener, entries: HashMap::new() }
+    ) -> CatalogueUpdater {
+        CatalogueUpdater { catalogue, ring, listener, entries: HashMap::new() }
     }
 
     fn stream_key(&self, stream: StreamNumber) -> StreamKey {
@@ -76,7 +76,7 @@ impl Scribe {
     }
 }
 
-impl Interpreter for Scribe {
+impl Interpreter for CatalogueUpdater {
     fn chunk_durable(&mut self, clip: ClipId, chunk: &DurableChunk<'_>) {
         if let Err(error) = self.add(clip, chunk) {
             log::error!("clip {clip}: a chunk that can't be shown: {error}");
@@ -98,7 +98,12 @@ impl Interpreter for Scribe {
         }
     }
 
-    fn seal(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending) -> Option<Vec<u8>> {
+    fn close_clip(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ending: Ending,
+    ) -> Option<Vec<u8>> {
         let (clip, stream) = (ClipKey::new(self.ring, clip)?, self.stream_key(stream));
         let mut catalogue = self.catalogue();
         let (_, growth) = catalogue.end_growing(clip)?;
@@ -158,7 +163,7 @@ impl Interpreter for Scribe {
 /// What a clip came to. The last sample's duration is settled here, and never after.
 pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> ClipFact {
     let (end_reason, length_nanos) = match ending {
-        Ending::Told { reason, length_nanos } => {
+        Ending::ByRecorder { reason, length_nanos } => {
             (EndReason::from_code(reason).unwrap_or(EndReason::Stopped), length_nanos)
         }
         Ending::Closed => (EndReason::Stopped, None),

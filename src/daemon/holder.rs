@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use crate::device::{Device, Owner};
+use crate::device::{Device, DeviceHolder};
 use crate::ring::{Inspection, Ring};
 use crate::units::SessionNumber;
 
@@ -18,15 +18,15 @@ struct Mark {
 }
 
 /// Knows the device by the ring that is on it.
-pub(super) struct RingOwner {
+pub(super) struct RingHolder {
     path: PathBuf,
     /// Set once the ring is open: before that nothing is known again.
     mark: OnceLock<Mark>,
 }
 
-impl RingOwner {
-    pub(super) fn new(path: PathBuf) -> RingOwner {
-        RingOwner { path, mark: OnceLock::new() }
+impl RingHolder {
+    pub(super) fn new(path: PathBuf) -> RingHolder {
+        RingHolder { path, mark: OnceLock::new() }
     }
 
     /// The ring is open, and `session` is ours.
@@ -36,7 +36,7 @@ impl RingOwner {
     }
 }
 
-impl Owner for RingOwner {
+impl DeviceHolder for RingHolder {
     fn recognise(&self, device: &dyn Device) -> Result<(), String> {
         let Some(mark) = self.mark.get() else {
             return Err("the ring was not open yet".to_owned());
