@@ -149,15 +149,51 @@ impl Ticks {
     }
 }
 
+/// A length of time as the nanoseconds that facts and headers hold; saturates at 292 years.
+#[must_use]
+pub fn nanos_of(length: Duration) -> i64 {
+    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The length of time that so many nanoseconds are; none where they are negative.
+#[must_use]
+pub fn length_of(nanos: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
 impl BootTime {
+    /// This time and so much more; saturates.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> BootTime {
+        BootTime(self.0.saturating_add(nanos_of(length)))
+    }
+
     /// Time from `earlier` to this; none where that is later.
     #[must_use]
     pub fn since(self, earlier: BootTime) -> Duration {
-        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        length_of(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl WallTime {
+    /// This time and so much more; saturates.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> WallTime {
+        self.plus_nanos(nanos_of(length))
+    }
+
+    /// This time less so much; saturates.
+    #[must_use]
+    pub fn minus(self, length: Duration) -> WallTime {
+        WallTime(self.0.saturating_sub(nanos_of(length)))
+    }
+
+    /// Time from `earlier` to this; none where that is later.
+    #[must_use]
+    pub fn since(self, earlier: WallTime) -> Duration {
+        length_of(self.nanos_since(earlier))
+    }
+
     /// This time moved by `nanos` nanoseconds; saturates.
     #[must_use]
     pub fn plus_nanos(self, nanos: i64) -> WallTime {

@@ -19,7 +19,7 @@ use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
 
 const START: i64 = 1_795_267_800_000_000_000;
-const GRACE_NANOS: i64 = 3_600_000_000_000;
+const GRACE: Duration = Duration::from_secs(3600);
 
 struct Nobody;
 
@@ -74,7 +74,7 @@ fn open() -> Open {
         device,
         writer,
         clock,
-        grace_nanos: GRACE_NANOS,
+        grace: GRACE,
         status_json: Box::new(|| b"{}".to_vec()),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),
@@ -108,7 +108,7 @@ fn a_clip_is_read_removed_and_restored_without_a_mount() {
     assert_eq!(&bytes[4..8], b"ftyp");
 
     open.library.remove(open.clip).expect("it is closed");
-    let until = WallTime(START + GRACE_NANOS);
+    let until = WallTime(START).plus(GRACE);
     assert!(matches!(open.state(), Some(ClipState::Expiring { until: at, .. }) if at == until));
     assert!(open.expires().is_some());
     let again = open.library.open_clip(open.clip).expect("it can be restored, and read");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::catalogue::Catalogue;
 use crate::segment::{StreamFact, StreamName};
-use crate::units::{RingNumber, StreamNumber, WallTime};
+use crate::units::{RingNumber, StreamNumber, WallTime, nanos_of};
 
 /// What becomes of a camera's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub fn register(
     now: WallTime,
     uuid: [u8; 16],
 ) -> Registration {
-    let retain_nanos = retain.map(|retain| i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX));
+    let retain_nanos = retain.map(nanos_of);
     match catalogue.stream_of(ring, name) {
         Some((stream, known)) => {
             let fact = StreamFact { retain_nanos, removed: None, ..known.clone() };

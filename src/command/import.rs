@@ -132,8 +132,7 @@ fn refuse_expired(
     now: WallTime,
 ) -> Result<(), CommandError> {
     let Some(retain) = retain else { return Ok(()) };
-    let nanos = i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX);
-    let oldest_kept = now.plus_nanos(-nanos);
+    let oldest_kept = now.minus(retain);
     let Some(file) = files.iter().find(|file| file.end < oldest_kept) else { return Ok(()) };
     Err(CommandError::Failed(format!(
         "{}: its footage ends at {}, and the camera's retain is {}: it would expire at once; \

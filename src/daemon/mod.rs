@@ -274,14 +274,13 @@ fn start(
         .build()
         .map_err(|source| DaemonError::System { what: "threads for cameras", source })?;
     let reporter = Arc::new(Reporter::new(config, store));
-    let grace = i64::try_from(config.purge.grace.as_nanos()).unwrap_or(i64::MAX);
     let (told, ticks) = (reporter.clone(), store.ticks.clone());
     let library = Arc::new(RingLibrary {
         archive: store.archive.clone(),
         device: store.device.clone(),
         writer: store.writer.clone(),
         clock: store.clock.clone(),
-        grace_nanos: grace,
+        grace: config.purge.grace,
         status_json: Box::new(move || told.json()),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
@@ -300,7 +299,7 @@ fn start(
     let purger = start_purge(config, store, &registered)?;
     let scrubber = scrub::start_scrub(config, store)?;
     let zone = layout.zone(config.view.zone);
-    let length = i64::try_from(config.view.clip.as_nanos()).unwrap_or(i64::MAX);
+    let length = config.view.clip;
     let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
     let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
     let hosts = Arc::new(Hosts::default());
@@ -338,16 +337,17 @@ fn start_purge(
     store: &Store,
     registered: &[(String, StreamNumber)],
 ) -> Result<Purger, DaemonError> {
-    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     let ring = store.archive.number();
-    let cameras = config.cameras.iter().zip(registered).map(|(camera, (_, stream))| {
-        (StreamKey { ring, stream: *stream }, camera.retain.map(nanos))
-    });
+    let cameras = config
+        .cameras
+        .iter()
+        .zip(registered)
+        .map(|(camera, (_, stream))| (StreamKey { ring, stream: *stream }, camera.retain));
     let settings = purge::Settings {
         every: config.purge.every,
         wipe: config.purge.wipe,
         policy: crate::retention::Policy {
-            retain_default: config.purge.retain.map(nanos),
+            retain_default: config.purge.retain,
             cameras: cameras.collect(),
         },
     };

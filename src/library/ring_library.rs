@@ -29,8 +29,8 @@ pub struct RingLibrary {
     pub writer: Writer,
     /// The time that deadlines count from.
     pub clock: Arc<dyn Clock>,
-    /// From a removal to the purge, in nanoseconds.
-    pub grace_nanos: i64,
+    /// From a removal to the purge.
+    pub grace: Duration,
     /// What the daemon says of itself, as JSON.
     pub status_json: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// Asks whoever records to hand over what it holds; does not wait.
@@ -166,7 +166,7 @@ impl Footage for RingLibrary {
 
 impl Changes for RingLibrary {
     fn remove(&self, clip: ClipKey) -> Result<(), LibraryError> {
-        let until = self.clock.read().wall.plus_nanos(self.grace_nanos);
+        let until = self.clock.read().wall.plus(self.grace);
         self.change_state(clip, StateRequest::Remove { until })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::retention::Why;
 use crate::ring::Reason;
-use crate::units::{ByteCount, NANOS_PER_SECOND};
+use crate::units::{ByteCount, NANOS_PER_SECOND, nanos_of};
 
 /// What was purged of one stream.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ impl Account {
 
 fn words(why: Why, reason: Reason) -> String {
     match (why, reason) {
-        (Why::OlderThan { retain_nanos }, _) => format!("older than {}", duration(retain_nanos)),
+        (Why::OlderThan { retain }, _) => format!("older than {}", duration(nanos_of(retain))),
         (Why::GraceOver, Reason::Deleted) => "removed, grace over".into(),
         (Why::GraceOver, _) => "expired, grace over".into(),
         (Why::Interrupted, _) => "left over from an interrupted purge".into(),
@@ -71,9 +71,9 @@ mod tests {
     #[test]
     fn the_line_says_how_many_how_much_why_and_how_long() {
         let mut account = Account { took: Duration::from_millis(3200), ..Account::default() };
-        let retain_nanos = 14 * 86_400 * NANOS_PER_SECOND;
-        account.count(Why::OlderThan { retain_nanos }, Reason::Expired, ByteCount(3 << 20));
-        account.count(Why::OlderThan { retain_nanos }, Reason::Expired, ByteCount(3 << 20));
+        let retain = Duration::from_secs(14 * 86_400);
+        account.count(Why::OlderThan { retain }, Reason::Expired, ByteCount(3 << 20));
+        account.count(Why::OlderThan { retain }, Reason::Expired, ByteCount(3 << 20));
         account.count(Why::GraceOver, Reason::Deleted, ByteCount(1 << 19));
         assert_eq!(
             account.line("front-door"),

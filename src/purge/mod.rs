@@ -357,7 +357,7 @@ mod tests {
     use crate::clock::Reading;
     use crate::ring::News;
     use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamFact, StreamName};
-    use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber};
+    use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber, length_of};
 
     const DAY: i64 = 86_400 * NANOS_PER_SECOND;
     const NOW: i64 = 20_000 * DAY;
@@ -480,7 +480,7 @@ mod tests {
 
     fn settings(retain_days: i64) -> Settings {
         let stream = StreamKey { ring: RingNumber(0), stream: StreamNumber(1) };
-        let cameras = BTreeMap::from([(stream, Some(retain_days * DAY))]);
+        let cameras = BTreeMap::from([(stream, Some(length_of(retain_days * DAY)))]);
         let policy = Policy { retain_default: None, cameras };
         Settings { every: Duration::from_secs(3600), wipe: true, policy }
     }

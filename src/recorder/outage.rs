@@ -42,7 +42,7 @@ impl Outage {
 
     /// How long it has lasted, for a log line.
     pub(super) fn length(&self, now: WallTime) -> String {
-        span(Duration::from_nanos(now.nanos_since(self.since).max(0) as u64))
+        span(now.since(self.since))
     }
 
     pub(super) fn observation(&self, to: WallTime) -> Observation {

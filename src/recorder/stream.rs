@@ -292,8 +292,8 @@ impl<S: Sink> StreamTask<S> {
 
     /// How long the session that began then has delivered frames.
     fn recorded_since(&self, begun: BootTime) -> Duration {
-        let last = self.status.read().last_frame.map_or(0, |last| last.0);
-        Duration::from_nanos(u64::try_from(last.saturating_sub(begun.0)).unwrap_or(0))
+        let last = self.status.read().last_frame;
+        last.map_or(Duration::ZERO, |last| last.since(begun))
     }
 
     fn failed(&mut self, error: &CameraError, recorded: Duration, wait: Duration, now: &Reading) {
@@ -316,8 +316,7 @@ impl<S: Sink> StreamTask<S> {
                 self.outage = Some(Outage::new(now.wall, text.clone()));
             }
         }
-        let nanos = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
-        let retry = BootTime(now.boot.0.saturating_add(nanos));
+        let retry = now.boot.plus(wait);
         self.status.set(|status| {
             status.state = State::Waiting { error: text, retry };
         });

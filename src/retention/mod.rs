@@ -9,12 +9,13 @@
 //! without a single camera, which is more likely a mistake than a wish, lets nothing grow old.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Clip};
 use crate::clock::{Doubt, Verdict};
 use crate::ring::{ClipState, Reason, StateRequest};
 use crate::segment::ClockQuality;
-use crate::units::{ByteCount, ClipKey, StreamKey, WallTime};
+use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, length_of};
 
 /// Decisions of one pass at most, so that a pass takes the catalogue's lock for milliseconds also
 /// when a `retain` of a year becomes one of a day. The next pass goes on.
@@ -26,37 +27,37 @@ const PREDECESSORS_MAX: usize = 1000;
 /// What the configuration says about how long footage stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// `[purge] retain`, in nanoseconds: for cameras of the configuration that say nothing.
-    pub retain_default: Option<i64>,
-    /// The streams of the configured cameras, with their own `retain` in nanoseconds.
-    pub cameras: BTreeMap<StreamKey, Option<i64>>,
+    /// `[purge] retain`: for cameras of the configuration that say nothing.
+    pub retain_default: Option<Duration>,
+    /// The streams of the configured cameras, with their own `retain`.
+    pub cameras: BTreeMap<StreamKey, Option<Duration>>,
 }
 
 impl Policy {
-    /// How long footage of `stream` stays, in nanoseconds: what its camera says, else the default,
-    /// and for a stream that has left the configuration the last `retain` known of it. `None`
-    /// where it stays until it is evicted.
+    /// How long footage of `stream` stays: what its camera says, else the default, and for a stream
+    /// that has left the configuration the last `retain` known of it. `None` where it stays until
+    /// it is evicted.
     #[must_use]
-    pub fn retain(&self, catalogue: &Catalogue, stream: StreamKey) -> Option<i64> {
+    pub fn retain(&self, catalogue: &Catalogue, stream: StreamKey) -> Option<Duration> {
         if self.cameras.is_empty() {
             return None;
         }
         let retain = match self.cameras.get(&stream) {
             Some(own) => own.or(self.retain_default),
-            None => catalogue.stream(stream).and_then(|fact| fact.retain_nanos),
+            None => catalogue.stream(stream).and_then(|fact| fact.retain_nanos).map(length_of),
         };
         // A length that is none can only be damage: it would delete everything.
-        retain.filter(|nanos| *nanos > 0)
+        retain.filter(|retain| !retain.is_zero())
     }
 }
 
 /// Why something is to be done with a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// It is older than its stream's `retain`, which was this many nanoseconds.
+    /// It is older than its stream's `retain`.
     OlderThan {
-        /// The `retain`, in nanoseconds.
-        retain_nanos: i64,
+        /// What that was.
+        retain: Duration,
     },
     /// It was removed, and the time in which it could be restored is over.
     GraceOver,
@@ -149,16 +150,16 @@ fn expire(clip: &Clip, why: Why) -> Option<Due> {
 fn older_than(
     catalogue: &Catalogue,
     stream: StreamKey,
-    retain_nanos: i64,
+    retain: Duration,
     now: WallTime,
 ) -> impl Iterator<Item = Due> {
-    let oldest_kept = now.plus_nanos(retain_nanos.saturating_neg());
+    let oldest_kept = now.minus(retain);
     catalogue
         .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)
         .filter(|clip| matches!(clip.state, ClipState::Closed | ClipState::Found))
         .filter(move |clip| clip.fact.end < oldest_kept)
         .filter(move |clip| !recorded_after(catalogue, clip, oldest_kept))
-        .filter_map(move |clip| expire(clip, Why::OlderThan { retain_nanos }))
+        .filter_map(move |clip| expire(clip, Why::OlderThan { retain }))
 }
 
 /// Whether a clip with an unsynchronised clock was recorded later than it says, and not before
@@ -244,8 +245,9 @@ mod tests {
     }
 
     fn policy(cameras: &[(u32, Option<i64>)], retain_default: Option<i64>) -> Policy {
-        let cameras = cameras.iter().map(|(number, retain)| (on_ring(*number), *retain));
-        Policy { retain_default, cameras: cameras.collect() }
+        let cameras =
+            cameras.iter().map(|(number, retain)| (on_ring(*number), retain.map(length_of)));
+        Policy { retain_default: retain_default.map(length_of), cameras: cameras.collect() }
     }
 
     fn decided(catalogue: &Catalogue, policy: &Policy, now: i64) -> Vec<Due> {

@@ -1,10 +1,12 @@
 //! Local time: what the clock on the wall shows, which hours it shows twice, where clips are cut.
 
+use std::time::Duration;
+
 use chrono::offset::LocalResult;
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
-use crate::units::{NANOS_PER_SECOND, WallTime};
+use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
 
 /// The local date and time at `wall`.
 pub(super) fn local(zone: Tz, wall: WallTime) -> DateTime<Tz> {
@@ -23,15 +25,14 @@ pub(super) fn offset_seconds(local: &DateTime<Tz>) -> i32 {
     local.offset().fix().local_minus_utc()
 }
 
-/// The next instant at which a clip has to end: later than `wall`, at most `clip_length_nanos`
-/// away.
+/// The next instant at which a clip has to end: later than `wall`, at most `clip_length` away.
 ///
-/// `clip_length_nanos` divides an hour; boundaries are its multiples on the local clock, so that
+/// `clip_length` divides an hour; boundaries are its multiples on the local clock, so that
 /// every local hour and every local midnight is one. Where a clock change shifts the clock by
 /// less than an hour, clips go by the new clock as soon as that does not make one too long.
 #[must_use]
-pub fn clip_boundary_after(zone: Tz, clip_length_nanos: i64, wall: WallTime) -> WallTime {
-    let length = clip_length_nanos.max(1);
+pub fn clip_boundary_after(zone: Tz, clip_length: Duration, wall: WallTime) -> WallTime {
+    let length = nanos_of(clip_length).max(1);
     let offset = offset_nanos(zone, wall);
     let same_clock = multiple_after(length, offset, wall);
     let new_offset = offset_nanos(zone, same_clock);
@@ -71,6 +72,7 @@ fn first_instant_after_change(zone: Tz, before: WallTime, after: WallTime) -> Wa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::length_of;
     use chrono::Timelike;
     use proptest::prelude::*;
 
@@ -93,7 +95,7 @@ mod tests {
     }
 
     fn boundary(zone: Tz, minutes: i64, text: &str) -> WallTime {
-        clip_boundary_after(zone, minutes * MINUTE, at(text))
+        clip_boundary_after(zone, length_of(minutes * MINUTE), at(text))
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
             let (zone, length) = (chrono_tz::TZ_VARIANTS[zone], LENGTHS[length]);
             let mut wall = WallTime(second * NANOS_PER_SECOND + fraction);
             for _ in 0..8 {
-                let next = clip_boundary_after(zone, length, wall);
+                let next = clip_boundary_after(zone, length_of(length), wall);
                 prop_assert!(next > wall);
                 prop_assert!(next.nanos_since(wall) <= length);
                 let here = offset_nanos(zone, wall);
@@ -187,7 +189,7 @@ mod tests {
             ]),
         ) {
             let wall = WallTime(second * NANOS_PER_SECOND);
-            let last = clip_boundary_after(zone, LENGTHS[length], wall).plus_nanos(-1);
+            let last = clip_boundary_after(zone, length_of(LENGTHS[length]), wall).plus_nanos(-1);
             let (first_day, last_day) =
                 (local(zone, wall).date_naive(), local(zone, last).date_naive());
             prop_assert_eq!(first_day, last_day);

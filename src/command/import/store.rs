@@ -80,8 +80,7 @@ impl<'a> Store<'a> {
         config: &Config,
         now: Reading,
     ) -> Store<'a> {
-        let clip = i64::try_from(config.view.clip.as_nanos()).unwrap_or(i64::MAX);
-        let zone = config.view.zone;
+        let (clip, zone) = (config.view.clip, config.view.zone);
         Store {
             writer,
             stream,

@@ -49,7 +49,7 @@ use super::drops::{DropReason, Drops};
 use crate::camera::Frame;
 use crate::clock::Reading;
 use crate::segment::EndReason;
-use crate::units::{NANOS_PER_SECOND, WallTime};
+use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
 
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
 /// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
@@ -224,7 +224,7 @@ impl Cutter {
         }
         let changed = self.video.track.has_other_format();
         let near = self.boundary_within(time, BOUNDARY_MARGIN_NS);
-        let half = self.settings.flush_interval.as_nanos() as i64 / 2;
+        let half = nanos_of(self.settings.flush_interval) / 2;
         let is_old = self.video.track.age_ns(&frame.received) >= half;
         if changed || near || is_old || !self.fits(frame) {
             self.cut(Some(time), &frame.received, out);

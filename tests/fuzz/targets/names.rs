@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use chrono_tz::Tz;
 use reelfs::segment::NameForm;
-use reelfs::units::{BootTime, ClipKey, WallTime};
+use reelfs::units::{BootTime, ClipKey, WallTime, length_of};
 use reelfs::view::{
     Inode, Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name,
     local_timestamp, utc_timestamp,
@@ -71,7 +71,7 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
 
 fn check_boundary(zone: Tz, wall: WallTime, minutes: u8) {
     let length = i64::from(minutes.max(1)) * 60_000_000_000;
-    let next = clip_boundary_after(zone, length, wall);
+    let next = clip_boundary_after(zone, length_of(length), wall);
     if wall.0 < i64::MAX - 4 * length && wall.0 > i64::MIN / 2 {
         assert!(next > wall && next.nanos_since(wall) <= length, "{wall} to {next}");
     }
