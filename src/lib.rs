@@ -94,7 +94,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | *ring* | a device or file that reelfs has formatted; its oldest footage makes room for new |
-//! | *block* | the unit of space, 8 to 64 MiB: one stream writes into it at a time |
+//! | *block* | the unit of space, 1 to 256 MiB: one stream writes into it at a time |
 //! | *life* | one use of a block, from its reservation until it is free; its number never returns |
 //! | *page* | 4096 bytes: what is written and read at once |
 //! | *unit* | a stretch of a chunk's samples with a checksum of its own: what a read verifies |
@@ -121,19 +121,19 @@
 //!
 //! # Locks
 //!
-//! A lock is held for moments, never across I/O or a wait, and alone, but for these pairs, the
-//! outer one first:
+//! A lock is held for moments, never across I/O (but a line of the log) or a wait, and alone, but
+//! for these pairs, the outer one first:
 //!
 //! | outer | inner | why |
 //! |---|---|---|
 //! | states asked for (`ring`) | the ring's shared state | requests are served as answered |
-//! | the tree (`shown`) | the catalogue | a listing says what `stat` will say |
 //! | parts (`daemon`) | counters of purge, scrub, recorders | one status is of one moment |
 //! | asking (`device`) | state of the device | one thread at a time asks whether it is there |
 //!
 //! The last one alone is held across two reads of a page: nothing else waits for it. Whoever is
 //! told of something ([`ring::Interpreter`], [`archive::Listener`], [`library::Watcher`]) is
-//! called under no lock.
+//! called under no lock; [`device::DeviceHolder`] alone hears that its device is gone under the
+//! last one.
 //!
 //! # Where to begin
 //!

@@ -216,7 +216,8 @@ pub struct Sequence(pub u64);
 
 impl Sequence {
     /// Bits of the counter. A hundred cameras in clips of ten seconds and blocks of 4 MiB take
-    /// some 35 numbers a second: a session of theirs lasts four years.
+    /// some 35 numbers a second: after four years without a restart they go on in the numbers of
+    /// the next session.
     const COUNTER_BITS: u32 = 32;
     /// Where the session begins.
     const SESSION_SHIFT: u32 = 40;
@@ -227,11 +228,24 @@ impl Sequence {
     /// The number `counter` of `session`.
     ///
     /// # Panics
-    /// If either does not fit; both are counted by this program and checked when read from a disk.
+    /// If either does not fit; both are counted by this program.
     #[must_use]
     pub fn new(session: SessionNumber, counter: u64) -> Sequence {
         assert!(session <= Self::SESSION_MAX && counter < 1 << Self::COUNTER_BITS);
         Sequence(u64::from(session.0) << Self::SESSION_SHIFT | counter)
+    }
+
+    /// The number that is `count` behind the first of `session`; beyond the last of them it is
+    /// one of the next session.
+    ///
+    /// # Panics
+    /// Beyond [`Sequence::SESSION_MAX`].
+    #[must_use]
+    pub fn counted(session: SessionNumber, count: u64) -> Sequence {
+        let (sessions, counter) = (count >> Self::COUNTER_BITS, count % (1 << Self::COUNTER_BITS));
+        let session =
+            u32::try_from(sessions).map_or(u32::MAX, |more| session.0.saturating_add(more));
+        Sequence::new(SessionNumber(session), counter)
     }
 
     /// The session that gave this number out.

@@ -421,7 +421,7 @@ fn a_header_that_cannot_be_read_does_not_keep_samples_from_being_wiped() {
     image.spoil(second);
     let disk = Disk::from_image(image);
     let again = open(&disk);
-    again.writer.change_state(clip, StateRequest::Purge).expect("it is closed");
+    again.writer.change_state(clip, StateRequest::Expire).expect("it is closed");
     again.writer.free(clip, true).expect("it is purged");
     again.writer.sync().expect("the disk is in order");
     let raw = disk.image().bytes();

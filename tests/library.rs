@@ -117,7 +117,10 @@ fn a_clip_is_read_removed_and_restored_without_a_mount() {
     open.library.restore(open.clip).expect("it is expiring");
     assert_eq!((open.state(), open.expires()), (Some(ClipState::Closed), None));
 
-    open.library.purge(open.clip).expect("it is closed");
+    let restored = Err(LibraryError::Refused(Refusal::NotRemoved));
+    assert_eq!(open.library.purge(open.clip), restored, "who emptied the trash came too late");
+    open.library.remove(open.clip).expect("it is closed");
+    open.library.purge(open.clip).expect("it is expiring");
     assert_eq!(open.library.remove(open.clip), Err(LibraryError::Gone));
     assert_eq!(open.library.restore(open.clip), Err(LibraryError::Gone));
     open.library.purge(open.clip).expect("it is as was asked");

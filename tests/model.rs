@@ -419,8 +419,10 @@ impl Round {
         let Some(id) = id else { return };
         let wipe = self.dice.roll(2) == 0;
         let places = self.open.ring.contents(id).map(|contents| contents.chunks);
-        self.change_state(id, StateRequest::Purge);
-        if self.naive.clips.get(&id).is_some_and(Clip::is_kept) {
+        let request =
+            if self.dice.roll(2) == 0 { StateRequest::Purge } else { StateRequest::Expire };
+        self.change_state(id, request);
+        if !self.naive.clips.get(&id).is_some_and(Clip::is_purging) {
             return;
         }
         let purged = self.open.writer.free(id, wipe);

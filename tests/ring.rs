@@ -154,7 +154,7 @@ fn after_a_purge_with_wipe_no_sample_is_on_the_device_and_neighbours_are_intact(
     open.writer.sync().unwrap();
     let block = |clip| open.ring.contents(clip).unwrap().chunks[0].place.block;
     assert_eq!(block(clips[0].0), block(clips[1].0), "they share a block");
-    open.writer.change_state(clips[1].0, StateRequest::Purge).unwrap();
+    open.writer.change_state(clips[1].0, StateRequest::Expire).unwrap();
     open.writer.free(clips[1].0, true).unwrap();
     open.writer.sync().unwrap();
     assert!(open.ring.contents(clips[1].0).is_err());

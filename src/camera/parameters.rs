@@ -27,14 +27,10 @@ pub struct Format {
 }
 
 impl Parameters {
-    /// A parameter set, and what its decoder configuration says of reordering.
+    /// A parameter set, its encoding, and what its decoder configuration says of reordering.
     #[must_use]
-    pub fn new(set: &ParameterSet, reorder_depth: ReorderDepth) -> Parameters {
+    pub fn new(set: &ParameterSet, encoded: Arc<[u8]>, reorder_depth: ReorderDepth) -> Parameters {
         let picture = set.video.map(|video| (video.width, video.height));
-        Parameters {
-            encoded: set.encode().into(),
-            format: Format { codec: set.codec, picture },
-            reorder_depth,
-        }
+        Parameters { encoded, format: Format { codec: set.codec, picture }, reorder_depth }
     }
 }

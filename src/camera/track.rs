@@ -95,9 +95,13 @@ impl Track {
         }
         let mut parameters = None;
         if self.parameters_doubtful {
-            // A camera's word that its parameters are new may flap; only other bytes are news.
-            let new = Arc::new(self.coding.parameters(video(told)?)?);
-            if self.parameters.as_ref().map(|known| &known.encoded) != Some(&new.encoded) {
+            // A camera's word that its parameters are new may flap; only other bytes are news, and
+            // only they are looked into.
+            let set = self.coding.parameter_set(video(told)?)?;
+            let encoded = set.encode();
+            if self.parameters.as_ref().is_none_or(|known| *known.encoded != *encoded) {
+                let depth = (self.coding.reorder_depth)(&set.configuration);
+                let new = Arc::new(Parameters::new(&set, encoded.into(), depth));
                 self.parameters = Some(Arc::clone(&new));
                 parameters = Some(new);
             }
@@ -126,14 +130,13 @@ pub(super) fn video(told: Option<ParametersRef<'_>>) -> Option<&VideoParameters>
 }
 
 impl Coding {
-    /// What the recorder has to know of a stream's parameters; `None` where a picture is larger
-    /// than a parameter set can say.
-    fn parameters(&self, video: &VideoParameters) -> Option<Parameters> {
+    /// A stream's parameters; `None` where a picture is larger than a set can say.
+    fn parameter_set(&self, video: &VideoParameters) -> Option<ParameterSet> {
         let (width, height) = video.pixel_dimensions();
         let aspect = video.pixel_aspect_ratio().unwrap_or((1, 1));
         let small = |(a, b)| Some((u16::try_from(a).ok()?, u16::try_from(b).ok()?));
         let (width, height) = small((width, height))?;
-        let set = ParameterSet {
+        Some(ParameterSet {
             codec: self.codec,
             configuration: video.extra_data().to_vec(),
             video: Some(segment::VideoParameters {
@@ -142,8 +145,7 @@ impl Coding {
                 pixel_aspect: small(aspect).filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
             }),
             audio: None,
-        };
-        Some(Parameters::new(&set, (self.reorder_depth)(&set.configuration)))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use fuser::Errno;
 
 use crate::library::LibraryError;
+use crate::ring::Refusal;
 use crate::view::RemoveError;
 
 /// A file can't be opened. ESTALE makes the kernel look the name up again, so that who opens a
@@ -20,7 +21,8 @@ pub(super) fn of_open(error: &LibraryError) -> Errno {
 /// A clip can't be removed or restored.
 pub(super) fn of_change(error: &LibraryError) -> Errno {
     match error {
-        LibraryError::Gone => Errno::ENOENT,
+        // What was restored meanwhile is no longer where somebody looked it up.
+        LibraryError::Gone | LibraryError::Refused(Refusal::NotRemoved) => Errno::ENOENT,
         LibraryError::Refused(_) => Errno::EPERM,
         LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,
     }

@@ -28,7 +28,8 @@ const UNREAD_INTERVAL: Duration = Duration::from_secs(600);
 const BAD_INTERVAL: Duration = Duration::from_secs(60);
 /// ... and how many of them it names.
 const BAD_NAMED: usize = 16;
-/// How long nothing is tried after the device had no room: a file in a full file system.
+/// How long nothing is tried after the device had no room: a file in a full file system. This and
+/// the other intervals count while the machine sleeps, too.
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the device has refused lately.

@@ -249,7 +249,12 @@ impl Writer {
         request: StateRequest,
     ) -> Result<ClipState, StateRefused> {
         let mut states = self.inner.queued.states();
-        let known = states.of(clip).or_else(|| self.state_of(clip)).ok_or(StateRefused::Gone)?;
+        if self.inner.queued.closed.load(Ordering::Acquire) {
+            return Err(StateRefused::Closed);
+        }
+        // The ring itself may have begun to free the clip since: nothing leads back from there.
+        let real = self.state_of(clip).ok_or(StateRefused::Gone)?;
+        let known = if real.is_purging() { real } else { states.of(clip).unwrap_or(real) };
         if from.is_some_and(|from| from != known) {
             return Err(StateRefused::Changed);
         }

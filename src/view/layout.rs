@@ -23,8 +23,9 @@ const NOT_PORTABLE: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
 const CAMERA_BYTES_MAX: usize = 128;
 
 /// The most that a component may come to, in bytes: a name has 255, less what a clip may add
-/// (`.000-4294967295+0200.mp4`).
-const COMPONENT_BYTES_MAX: usize = 255 - 24;
+/// (`.000-4294967295+0200.mp4`), and less what tells two clips of one name apart
+/// (`~3fffffffffffffff`).
+const COMPONENT_BYTES_MAX: usize = 255 - 24 - 17;
 
 /// The words that may stand for a pattern, and the zone that it is shown in: the configured one
 /// (false) or always UTC (true).
@@ -449,11 +450,12 @@ mod tests {
 
     #[test]
     fn no_name_is_longer_than_a_file_system_allows() {
-        let pattern = format!("{}/%F/%H-%M-%S{{camera}}{}.mp4", "%Y".repeat(50), "x".repeat(80));
+        let pattern = format!("{}/%F/%H-%M-%S{{camera}}{}.mp4", "%Y".repeat(50), "x".repeat(60));
         let layout = Layout::parse(&pattern).expect("a long layout");
         let camera = "\u{1F4F7}".repeat(300);
         let path = layout.path(Tz::UTC, &camera, WallTime(0), NameForm::Numbered(u32::MAX));
-        assert!(path.file.len() <= 255 && path.directories.iter().all(|name| name.len() <= 255));
+        assert!(path.file.len() + "~3fffffffffffffff".len() <= 255);
+        assert!(path.directories.iter().all(|name| name.len() <= 255));
         assert!(refusal("%F/{camera}{camera}/%H-%M-%S.mp4").contains("longer"));
     }
 }

@@ -8,7 +8,7 @@ use reelfs::ring::{
     ClipChunk, FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, StateRequest,
     Writer, format,
 };
-use reelfs::units::{ByteCount, ClipId, StreamNumber};
+use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
 
 use super::disk::{Dice, Disk};
 use super::memory::{Memory, Still, Told};
@@ -39,6 +39,8 @@ impl Open {
 
     /// Frees a closed clip for good.
     pub fn purge(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
+        let until = WallTime(0);
+        self.writer.change_state(clip, StateRequest::Remove { until }).expect("it may be removed");
         self.writer.change_state(clip, StateRequest::Purge).expect("it may be purged");
         self.writer.free(clip, wipe)
     }

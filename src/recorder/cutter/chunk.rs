@@ -91,7 +91,7 @@ mod tests {
             track: TrackNumber(track),
             timescale,
             start,
-            parameters: Arc::new(Parameters::new(&set, ReorderDepth::Unknown)),
+            parameters: Arc::new(Parameters::new(&set, set.encode().into(), ReorderDepth::Unknown)),
             samples: durations.iter().map(sample).collect(),
             data: vec![track; durations.len()],
         }

@@ -337,7 +337,7 @@ mod tests {
             video: Some(video),
             audio: None,
         };
-        Arc::new(Parameters::new(&set, ReorderDepth::Unknown))
+        Arc::new(Parameters::new(&set, set.encode().into(), ReorderDepth::Unknown))
     }
 
     /// A clip as it was handed out.

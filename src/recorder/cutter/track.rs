@@ -239,7 +239,7 @@ mod tests {
             video: None,
             audio: Some(audio),
         };
-        Arc::new(Parameters::new(&set, ReorderDepth::Known(0)))
+        Arc::new(Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0)))
     }
 
     /// A packet of 64 ms, received as it ends.

@@ -301,10 +301,13 @@ fn decode_state(from: &mut Decoder<'_>) -> Result<ClipState, Malformed> {
         0 => Ok(ClipState::Closed),
         1 => Ok(ClipState::Kept { until: None }),
         2 => Ok(ClipState::Kept { until: Some(WallTime(from.i64("kept until")?)) }),
-        3 => Ok(ClipState::Expiring {
-            until: WallTime(from.i64("expiring until")?),
-            reason: decode_reason(from)?,
-        }),
+        3 => {
+            let until = WallTime(from.i64("expiring until")?);
+            let reason = decode_reason(from)?;
+            // The end of time is how found clips were written before they had a code.
+            let is_found = until == WallTime(i64::MAX) && reason == Reason::Deleted;
+            Ok(if is_found { ClipState::Found } else { ClipState::Expiring { until, reason } })
+        }
         4 => Ok(ClipState::Purging { reason: decode_reason(from)? }),
         5 => Ok(ClipState::Found),
         other => Err(from.wrong("clip state", format!("{other}, expected 0 to 5"))),

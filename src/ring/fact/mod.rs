@@ -266,6 +266,16 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn what_was_found_before_that_had_a_code_is_found() {
+        let clip = ClipId(Sequence(1 << 40 | 7));
+        let (until, reason) = (WallTime(i64::MAX), Reason::Deleted);
+        let old = Fact::State { clip, state: ClipState::Expiring { until, reason } };
+        let (kind, body) = code::encode(&old);
+        let found = Fact::State { clip, state: ClipState::Found };
+        assert_eq!(Fact::decode(kind, &body), Ok(Some(found)));
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read(facts in proptest::collection::vec(fact(), 0..8)) {

@@ -125,7 +125,7 @@ fn close(
         Standing::Growing | Standing::Gone => rotten.then_some(ClipState::Found),
     };
     if rotten {
-        log::warn!("recovery: clip {clip}: its facts have rotted; what its blocks say is expiring");
+        log::warn!("recovery: clip {clip}: its facts have rotted; it is found, in .trash");
     }
     state.filter(|state| core.record(Fact::State { clip, state: *state }))
 }

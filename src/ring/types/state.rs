@@ -60,7 +60,7 @@ pub enum StateRequest {
     },
     /// Its protection ends.
     Release,
-    /// It is to be freed at once, whether or not it could still be restored.
+    /// Somebody gives it up for good, out of the trash, before its deadline.
     Purge,
     /// Its time is over: its stream's `retain`, or that in which it could be restored.
     Expire,
@@ -77,6 +77,9 @@ pub enum Refusal {
     /// It was removed, and has to be restored before it can be protected.
     #[error("the clip is removed")]
     Removed,
+    /// Nobody removed it, or it was restored meanwhile.
+    #[error("the clip is not removed")]
+    NotRemoved,
     /// It is being freed, and nothing brings it back.
     #[error("the clip is being purged")]
     Purging,
@@ -93,8 +96,8 @@ impl ClipState {
             StateRequest::Restore => self.restored(),
             StateRequest::Keep { until } => self.kept(until),
             StateRequest::Release => self.released(),
-            StateRequest::Purge => self.purging(Reason::Deleted),
-            StateRequest::Expire => self.purging(Reason::Expired),
+            StateRequest::Purge => self.purged(),
+            StateRequest::Expire => self.expired(),
             StateRequest::Find => Ok(self.found()),
         }
     }
@@ -133,10 +136,23 @@ impl ClipState {
         }
     }
 
-    /// A removed clip leaves for the reason that it was removed for.
-    fn purging(self, otherwise: Reason) -> Result<ClipState, Refusal> {
+    /// Who empties the trash does not mean what somebody else takes out of it.
+    fn purged(self) -> Result<ClipState, Refusal> {
         match self {
-            ClipState::Closed | ClipState::Found => Ok(ClipState::Purging { reason: otherwise }),
+            ClipState::Closed => Err(Refusal::NotRemoved),
+            ClipState::Kept { .. } => Err(Refusal::Kept),
+            ClipState::Expiring { reason, .. } => Ok(ClipState::Purging { reason }),
+            ClipState::Found => Ok(ClipState::Purging { reason: Reason::Deleted }),
+            ClipState::Purging { .. } => Ok(self),
+        }
+    }
+
+    /// A removed clip leaves for the reason that it was removed for.
+    fn expired(self) -> Result<ClipState, Refusal> {
+        match self {
+            ClipState::Closed | ClipState::Found => {
+                Ok(ClipState::Purging { reason: Reason::Expired })
+            }
             ClipState::Kept { .. } => Err(Refusal::Kept),
             ClipState::Expiring { reason, .. } => Ok(ClipState::Purging { reason }),
             ClipState::Purging { .. } => Ok(self),
@@ -205,68 +221,39 @@ mod tests {
 
     const STATES: [ClipState; 7] = [CLOSED, KEPT, KEPT_UNTIL, EXPIRING, FOUND, DELETED, EXPIRED];
 
-    /// The outcomes stand in the order of [`STATES`].
+    const REMOVED: ClipState = ClipState::Expiring { until: LATER, reason: Reason::Deleted };
+    const KEPT_LATER: ClipState = ClipState::Kept { until: Some(LATER) };
+    const IS_KEPT: Outcome = Err(Refusal::Kept);
+    const IS_REMOVED: Outcome = Err(Refusal::Removed);
+    const IS_LISTED: Outcome = Err(Refusal::NotRemoved);
+    const IS_PURGING: Outcome = Err(Refusal::Purging);
+
+    type Outcome = Result<ClipState, Refusal>;
+
+    /// What each request comes to, in the order of [`STATES`]: closed, kept, kept until, expiring,
+    /// found, and being purged as deleted and as expired.
+    #[rustfmt::skip]
+    const TABLE: [(StateRequest, [Outcome; 7]); 7] = [
+        (StateRequest::Remove { until: LATER },
+         [Ok(REMOVED), IS_KEPT, IS_KEPT, Ok(EXPIRING), Ok(FOUND), IS_PURGING, IS_PURGING]),
+        (StateRequest::Restore,
+         [Ok(CLOSED), Ok(KEPT), Ok(KEPT_UNTIL), Ok(CLOSED), Ok(CLOSED), IS_PURGING, IS_PURGING]),
+        (StateRequest::Keep { until: Some(LATER) },
+         [Ok(KEPT_LATER), Ok(KEPT_LATER), Ok(KEPT_LATER), IS_REMOVED, IS_REMOVED, IS_PURGING,
+          IS_PURGING]),
+        (StateRequest::Release,
+         [Ok(CLOSED), Ok(CLOSED), Ok(CLOSED), Ok(EXPIRING), Ok(FOUND), IS_PURGING, IS_PURGING]),
+        (StateRequest::Purge,
+         [IS_LISTED, IS_KEPT, IS_KEPT, Ok(DELETED), Ok(DELETED), Ok(DELETED), Ok(EXPIRED)]),
+        (StateRequest::Expire,
+         [Ok(EXPIRED), IS_KEPT, IS_KEPT, Ok(DELETED), Ok(EXPIRED), Ok(DELETED), Ok(EXPIRED)]),
+        (StateRequest::Find,
+         [Ok(FOUND), Ok(KEPT), Ok(KEPT_UNTIL), Ok(EXPIRING), Ok(FOUND), Ok(DELETED), Ok(EXPIRED)]),
+    ];
+
     #[test]
-    fn every_request_of_every_state_has_the_outcome_that_stands_here() {
-        let removed = ClipState::Expiring { until: LATER, reason: Reason::Deleted };
-        let kept = ClipState::Kept { until: Some(LATER) };
-        let (is_kept, is_removed, is_purging) =
-            (Err(Refusal::Kept), Err(Refusal::Removed), Err(Refusal::Purging));
-        let table: [(StateRequest, [Result<ClipState, Refusal>; 7]); 7] = [
-            (
-                StateRequest::Remove { until: LATER },
-                [Ok(removed), is_kept, is_kept, Ok(EXPIRING), Ok(FOUND), is_purging, is_purging],
-            ),
-            (
-                StateRequest::Restore,
-                [
-                    Ok(CLOSED),
-                    Ok(KEPT),
-                    Ok(KEPT_UNTIL),
-                    Ok(CLOSED),
-                    Ok(CLOSED),
-                    is_purging,
-                    is_purging,
-                ],
-            ),
-            (
-                StateRequest::Keep { until: Some(LATER) },
-                [Ok(kept), Ok(kept), Ok(kept), is_removed, is_removed, is_purging, is_purging],
-            ),
-            (
-                StateRequest::Release,
-                [
-                    Ok(CLOSED),
-                    Ok(CLOSED),
-                    Ok(CLOSED),
-                    Ok(EXPIRING),
-                    Ok(FOUND),
-                    is_purging,
-                    is_purging,
-                ],
-            ),
-            (
-                StateRequest::Purge,
-                [Ok(DELETED), is_kept, is_kept, Ok(DELETED), Ok(DELETED), Ok(DELETED), Ok(EXPIRED)],
-            ),
-            (
-                StateRequest::Expire,
-                [Ok(EXPIRED), is_kept, is_kept, Ok(DELETED), Ok(EXPIRED), Ok(DELETED), Ok(EXPIRED)],
-            ),
-            (
-                StateRequest::Find,
-                [
-                    Ok(FOUND),
-                    Ok(KEPT),
-                    Ok(KEPT_UNTIL),
-                    Ok(EXPIRING),
-                    Ok(FOUND),
-                    Ok(DELETED),
-                    Ok(EXPIRED),
-                ],
-            ),
-        ];
-        for (request, outcomes) in table {
+    fn every_request_of_every_state_has_the_outcome_of_the_table() {
+        for (request, outcomes) in TABLE {
             assert_eq!(STATES.map(|state| state.after(request)), outcomes, "{request:?}");
         }
     }
@@ -289,15 +276,7 @@ mod tests {
     /// Whoever goes on asking after the answer changes nothing more.
     #[test]
     fn a_request_that_is_repeated_changes_nothing() {
-        let requests = [
-            StateRequest::Remove { until: LATER },
-            StateRequest::Restore,
-            StateRequest::Keep { until: None },
-            StateRequest::Release,
-            StateRequest::Purge,
-            StateRequest::Expire,
-            StateRequest::Find,
-        ];
+        let requests = TABLE.map(|(request, _)| request);
         for (state, request) in
             STATES.iter().flat_map(|state| requests.map(|request| (state, request)))
         {

@@ -129,7 +129,7 @@ impl Open {
             }
         }
         if let Some(clip) = clips.next() {
-            let _ = self.writer.change_state(clip, StateRequest::Purge);
+            let _ = self.writer.change_state(clip, StateRequest::Expire);
             let _ = self.writer.free(clip, true);
         }
         let _ = self.writer.sync();
