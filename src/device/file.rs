@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{AlignedBuffer, Device};
+use super::{AlignedBuffer, Device, copy_on_write};
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
 nix::ioctl_read!(block_device_length, 0x12, 114, u64);
@@ -120,16 +120,31 @@ impl FileDevice {
                 path.display()
             );
         }
+        // Where the system does not tell there is nothing to warn of.
+        if kind.is_file()
+            && access == Access::Exclusive
+            && copy_on_write::is_on(&file).unwrap_or(false)
+        {
+            log::warn!(
+                "{}: is copied on write, and will come to take up to twice its size; a file that \
+                 reelfs format creates, or an empty one after chattr +C, is not",
+                path.display()
+            );
+        }
         let length = ByteCount(length - length % PAGE_BYTES);
         Ok(FileDevice { file, path: path.to_owned(), length, direct })
     }
 
-    /// Creates a file of `length` bytes; all of its space is allocated now, unless `sparse`.
+    /// Creates a file of `length` bytes; all of its space is allocated now, unless `sparse`. It is
+    /// written in place also where the file system copies other files on write.
     ///
     /// # Errors
     /// The file is there already, or the system refuses it; nothing is left behind then.
     pub fn create(path: &Path, length: ByteCount, sparse: bool) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        if let Err(error) = copy_on_write::switch_off(&file) {
+            log::debug!("{}: copy on write can't be switched off: {error}", path.display());
+        }
         let allocated = if sparse { file.set_len(length.0) } else { allocate(&file, length) };
         allocated.and_then(|()| file.sync_all()).inspect_err(|_| {
             // The file is this call's own; its name must not stand in the way of the next try.

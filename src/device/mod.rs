@@ -5,6 +5,7 @@
 //! direct I/O on every disk in use wants it.
 
 mod aligned;
+mod copy_on_write;
 mod file;
 mod returning;
 

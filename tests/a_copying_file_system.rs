@@ -1,0 +1,95 @@
+//! A ring's file on btrfs, which copies what is written unless a file says otherwise: it takes
+//! its own size and no more, however often it is written over.
+//!
+//! Needs root, as CI has it; without it a test says so and fails.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use reelfs::device::{Access, AlignedBuffer, Device, FileDevice};
+use reelfs::units::DeviceOffset;
+use support::disk::Dice;
+
+const MIB: u64 = 1 << 20;
+const FILE_SYSTEM_BYTES: u64 = 256 * MIB;
+/// More than half of what the file system has for data.
+const RING: &str = "104M";
+const ROUNDS: u64 = 20;
+const WRITE_BYTES: usize = 512 << 10;
+const WRITES_PER_FLUSH: u64 = 8;
+
+/// A btrfs of its own; unmounted when dropped, also by a panic.
+struct Btrfs {
+    mounted: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} (it needs root): {said}");
+    output
+}
+
+impl Btrfs {
+    fn new() -> Btrfs {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (image, mounted) = (directory.path().join("image"), directory.path().join("mounted"));
+        let file = std::fs::File::create(&image).expect("a file");
+        file.set_len(FILE_SYSTEM_BYTES).expect("a sparse file");
+        std::fs::create_dir(&mounted).expect("a directory");
+        run(Command::new("mkfs.btrfs").arg("--quiet").arg(&image));
+        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mounted));
+        Btrfs { mounted, _directory: directory }
+    }
+}
+
+impl Drop for Btrfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.mounted).status();
+    }
+}
+
+fn format(arguments: &[&str], ring: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reelfs"));
+    let output = run(command.arg("format").args(arguments).arg(ring));
+    String::from_utf8(output.stderr).expect("text")
+}
+
+#[test]
+fn a_ring_on_btrfs_is_written_over_again_and_again_and_fills_no_more_than_its_size() {
+    let btrfs = Btrfs::new();
+    let ring = btrfs.mounted.join("ring");
+    let said = format(&["--size", RING], &ring);
+    assert!(!said.contains("copied on write"), "{said}");
+    let device = FileDevice::open(&ring, Access::Exclusive).expect("it is ours");
+    let mut dice = Dice::new(1);
+    let page: Vec<u8> = (0..WRITE_BYTES).map(|_| dice.roll(256) as u8).collect();
+    let writes = device.length().0 / WRITE_BYTES as u64;
+    for round in 0..ROUNDS {
+        for number in 0..writes {
+            // Scattered, as many streams are in many blocks.
+            let at = (number * 37 + round) % writes * WRITE_BYTES as u64;
+            let bytes = AlignedBuffer::from_bytes(&page);
+            let written = device.write_at(DeviceOffset(at), &bytes);
+            written.unwrap_or_else(|error| panic!("round {round}, write {number}: {error}"));
+            if number % WRITES_PER_FLUSH == 0 {
+                device.flush().unwrap_or_else(|error| panic!("round {round}: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_copied_on_write_is_warned_of_where_it_becomes_a_ring() {
+    let btrfs = Btrfs::new();
+    let ring = btrfs.mounted.join("ring");
+    let file = std::fs::File::create(&ring).expect("there is room");
+    file.set_len(64 * MIB).expect("a sparse file");
+    drop(file);
+    let said = format(&[], &ring);
+    assert!(said.contains("ring: is copied on write"), "{said}");
+    assert!(said.contains("chattr +C"), "{said}");
+}
