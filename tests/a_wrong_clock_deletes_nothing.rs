@@ -58,5 +58,13 @@ fn a_clock_ten_years_ahead_deletes_nothing_until_it_is_confirmed() {
     daemon.signal("USR1");
     wait_until("a confirmed clock is believed", 10, || closed_clips(&mount).is_empty());
     wait_until("it says why", 5, || daemon.log().contains("older than 30d"));
+
+    // A flush later the confirmation is in the ring, and holds also for who is killed.
+    std::thread::sleep(Duration::from_millis(2500));
+    daemon.kill();
+    let daemon = site.run_under(&words);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(!daemon.log().contains("nothing is deleted until"), "{}", daemon.log());
+    assert_eq!(daemon.status()["expiry_suspended"], serde_json::Value::Null);
     daemon.stop();
 }

@@ -108,6 +108,8 @@ impl Running {
             std::thread::sleep(LOOK_INTERVAL);
             if signals.take_confirm() {
                 self.reporter.confirm_clock();
+                // Whoever confirms it is not to be asked again after a power cut.
+                clock_kept = self.keep_clock().then(Stopwatch::start);
             }
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();
