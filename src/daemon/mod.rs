@@ -67,6 +67,14 @@ pub enum DaemonError {
         /// What is wrong.
         reason: CameraError,
     },
+    /// What was not flushed is lost, as by a power cut.
+    #[error("{device}: the ring is not closed in order: {reason}")]
+    NotClosed {
+        /// Which.
+        device: PathBuf,
+        /// What it said, or that it did not.
+        reason: String,
+    },
     /// The device can't be opened.
     #[error("{0}")]
     Device(#[from] OpenError),
@@ -154,16 +162,18 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let mut running = match start(config, &layout, cameras, &store, &mut steps) {
         Ok(running) => running,
         Err(error) => {
-            store.close();
+            if let Err(error) = store.close() {
+                log::error!("{error}");
+            }
             return Err(error);
         }
     };
     log::info!("recording after {:.3} s", steps.began.elapsed().as_secs_f64());
     running.wait(&signals);
     running.stop();
-    store.close();
+    let closed = store.close();
     log::info!("stopped");
-    Ok(())
+    closed
 }
 
 /// The cameras with what retina needs of them.
@@ -237,17 +247,15 @@ impl Store {
     }
 
     /// Flushes the ring and closes it; then the index.
-    fn close(self) {
+    fn close(self) -> Result<(), DaemonError> {
         let writer = self.writer.clone();
-        match running::within(CLOSE_MAX, "closing", move || writer.close()) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => log::error!("the ring is not closed in order: {error}"),
-            None => log::error!(
-                "the ring is not closed in order: {} does not answer, and what it has not flushed \
-                 is lost",
-                self.path.display()
-            ),
-        }
+        let closed = running::within(CLOSE_MAX, "closing", move || writer.close());
+        let reason = match closed {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some("it does not answer, and what it has not flushed is lost".to_owned()),
+        };
+        let device = self.path.clone();
         let Store { archive, index, .. } = self;
         drop(archive);
         match Arc::try_unwrap(index) {
@@ -255,6 +263,7 @@ impl Store {
             // A request that the disk does not answer still holds it: it is a cache.
             Err(_) => log::debug!("the index is left as it is"),
         }
+        reason.map_or(Ok(()), |reason| Err(DaemonError::NotClosed { device, reason }))
     }
 }
 
