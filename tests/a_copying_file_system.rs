@@ -3,10 +3,13 @@
 //!
 //! Needs root, as CI has it; without it a test says so and fails.
 
+#[path = "support/daemon.rs"]
+mod daemon;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+
+use daemon::{run_tool, text, try_tool};
 
 use reelfs::device::{Access, AlignedBuffer, Device, FileDevice};
 use reelfs::units::DeviceOffset;
@@ -26,13 +29,6 @@ struct Btrfs {
     _directory: tempfile::TempDir,
 }
 
-fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} (it needs root): {said}");
-    output
-}
-
 impl Btrfs {
     fn new() -> Btrfs {
         let directory = tempfile::tempdir().expect("a directory");
@@ -40,22 +36,24 @@ impl Btrfs {
         let file = std::fs::File::create(&image).expect("a file");
         file.set_len(FILE_SYSTEM_BYTES).expect("a sparse file");
         std::fs::create_dir(&mounted).expect("a directory");
-        run(Command::new("mkfs.btrfs").arg("--quiet").arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mounted));
+        run_tool("mkfs.btrfs", &["--quiet", text(&image)]);
+        run_tool("mount", &["-o", "loop", text(&image), text(&mounted)]);
         Btrfs { mounted, _directory: directory }
     }
 }
 
 impl Drop for Btrfs {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.mounted).status();
+        try_tool("umount", &[text(&self.mounted)]);
     }
 }
 
 fn format(arguments: &[&str], ring: &Path) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reelfs"));
-    let output = run(command.arg("format").args(arguments).arg(ring));
-    String::from_utf8(output.stderr).expect("text")
+    let words = [&["format"], arguments, &[text(ring)]].concat();
+    let output = try_tool(env!("CARGO_BIN_EXE_reelfs"), &words);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 #[test]

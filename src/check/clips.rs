@@ -9,7 +9,7 @@ use super::names::{Span, span_of, span_of_table};
 use super::{Checker, Phase};
 use crate::mp4::{Chunk, Movie};
 use crate::ring::{
-    ChunkKind, ClipContents, ClipRecord, ClipState, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
+    ChunkKind, ClipContents, ClipRecord, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
 };
 use crate::segment::{ChunkTable, ClipFact, Growth};
 use crate::units::{ByteCount, ClipId, PAGE_BYTES};
@@ -44,7 +44,7 @@ struct Walked {
 impl Checker<'_> {
     pub(super) fn check_clips(&mut self) {
         let all = self.inspection.clips();
-        let readable = all.filter(|(_, record)| !record.state.is_some_and(ClipState::is_purging));
+        let readable = all.filter(|(_, record)| !record.is_purging());
         let mut clips: Vec<(ClipId, ClipRecord)> =
             readable.map(|(clip, record)| (clip, record.clone())).collect();
         // In the order of the device, so that a spinning disk goes forward.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Checker;
 use super::finding::{Cost, Finding, Place};
 use crate::mp4;
-use crate::ring::{ClipRecord, ClipState, Extent};
+use crate::ring::{ClipRecord, Extent};
 use crate::segment::ClipFact;
 use crate::units::{BlockNumber, ClipId};
 
@@ -14,7 +14,7 @@ impl Checker<'_> {
         let mut places: BTreeMap<BlockNumber, Vec<(ClipId, Extent)>> = BTreeMap::new();
         let mut wrong = Vec::new();
         for (clip, record) in self.inspection.clips() {
-            if record.state.is_some_and(ClipState::is_purging) {
+            if record.is_purging() {
                 continue;
             }
             wrong.extend(self.wrong_with_clip(clip, record));

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use crate::device::Device;
 use crate::index::Audit;
-use crate::ring::{ClipState, Extent, Inspection, RingError};
+use crate::ring::{ClipRecord, Extent, Inspection, RingError};
 use crate::units::{ClipId, Sequence, StreamNumber};
 use names::Names;
 
@@ -201,7 +201,7 @@ fn is_gone(now: &Inspection<'_>, finding: &Finding) -> bool {
     let clip_gone = place.clip_id.is_some_and(|clip| {
         let mut clips = now.clips();
         let record = clips.find(|(known, _)| *known == clip).map(|(_, record)| record);
-        record.is_none_or(|record| record.state.is_some_and(ClipState::is_purging))
+        record.is_none_or(ClipRecord::is_purging)
     });
     other_life || clip_gone
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::{Finding, Place};
 use super::names::span_of_table;
 use super::{Checker, Phase};
-use crate::ring::{
-    ChunkKind, ClipRecord, ClipState, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
-};
+use crate::ring::{ChunkKind, ClipRecord, Depth, Extent, Fault, Tried, TriedChunk, Wrong};
 use crate::units::{BlockNumber, ByteCount, ClipId, PAGE_BYTES, StreamNumber};
 
 /// Read at once, in bytes: what a spinning disk reads in the time of a seek or two.
@@ -20,7 +18,7 @@ impl Checker<'_> {
         let mut bytes_total = 0;
         for (clip, record) in self.inspection.clips() {
             let stream = record.stream;
-            if record.state.is_some_and(ClipState::is_purging) {
+            if record.is_purging() {
                 continue;
             }
             for extent in &record.extents {

@@ -83,6 +83,12 @@ impl Throttle {
         Throttle { interval, last: None }
     }
 
+    /// Lets the first one through when an interval is over from `now` on.
+    #[must_use]
+    pub fn begun(interval: Duration, now: BootTime) -> Throttle {
+        Throttle { interval, last: Some(now) }
+    }
+
     /// Whether the interval is over since it last let one through.
     #[must_use]
     pub fn is_ready(&self, now: BootTime) -> bool {
@@ -113,6 +119,13 @@ mod tests {
         let mut throttle = Throttle::every(Duration::from_secs(60));
         let taken: Vec<i64> = (5..200).filter(|now| throttle.take(seconds(*now))).collect();
         assert_eq!(taken, [5, 65, 125, 185]);
+    }
+
+    #[test]
+    fn where_the_interval_has_begun_the_first_one_waits_for_its_end() {
+        let mut throttle = Throttle::begun(Duration::from_secs(60), seconds(5));
+        let taken: Vec<i64> = (5..130).filter(|now| throttle.take(seconds(*now))).collect();
+        assert_eq!(taken, [65, 125]);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Running {
             if signals.take_confirm() {
                 self.reporter.confirm_clock();
                 // Whoever confirms it is not to be asked again after a power cut.
-                clock_kept = self.keep_clock().then(Stopwatch::start);
+                clock_kept = None;
             }
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();

@@ -161,7 +161,7 @@ impl<'a> BlockReader<'a> {
 mod tests {
     use super::*;
     use crate::ring::chunk::{ChunkHeader, Content};
-    use crate::units::{ClipId, DeviceOffset, RingNumber, StreamNumber, WallTime};
+    use crate::units::{ClipId, DeviceOffset, StreamNumber};
 
     const BLOCK: BlockNumber = BlockNumber(2);
     const LIFE: Sequence = Sequence(7);
@@ -186,21 +186,6 @@ mod tests {
 
         fn length(&self) -> ByteCount {
             ByteCount(self.0.len() as u64)
-        }
-    }
-
-    fn superblock() -> Superblock {
-        Superblock {
-            ring_uuid: [3; 16],
-            node_uuid: [0; 16],
-            pool_uuid: [0; 16],
-            created: WallTime(0),
-            label: String::new(),
-            ring_number: RingNumber::default(),
-            compat: 0,
-            ro_compat: 0,
-            incompat: 0,
-            geometry: Geometry::plan(ByteCount(12 << 20), Some(1 << 20)).expect("a ring"),
         }
     }
 
@@ -232,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_of_this_ring_this_life_and_sound() {
-        let mut superblock = superblock();
+        let mut superblock = Superblock::of_a_small_ring();
         let mut image = image(&superblock);
         let set = |image: &Image, superblock: &Superblock, life| {
             BlockReader::new(image, superblock).parameter_set(BLOCK, life, 1).expect("it is read")
@@ -251,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_chunk_begins_outside_a_block_or_in_its_header() {
-        let superblock = superblock();
+        let superblock = Superblock::of_a_small_ring();
         let image = image(&superblock);
         let reader = BlockReader::new(&image, &superblock);
         let (blocks, pages) = (superblock.geometry.block_count, superblock.geometry.block_pages());

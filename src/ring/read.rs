@@ -372,7 +372,7 @@ fn failed(clip: ClipId, source: io::Error) -> ReadError {
 }
 
 fn is_readable(record: &ClipRecord) -> bool {
-    !record.state.is_some_and(ClipState::is_purging)
+    !record.is_purging()
 }
 
 /// The piece of a table that a chunk holds, checked.

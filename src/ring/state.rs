@@ -60,8 +60,7 @@ impl Shared {
 
     /// Whether the clip takes no more chunks.
     pub fn has_ended(&self, clip: ClipId) -> bool {
-        self.ended.contains(&clip)
-            || self.space.clip(clip).is_some_and(|record| record.state.is_some())
+        self.ended.contains(&clip) || self.space.state_of(clip).is_some()
     }
 }
 

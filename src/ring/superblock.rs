@@ -376,6 +376,25 @@ fn find_record(mut records: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
+impl Superblock {
+    /// Of a ring of 12 MiB in blocks of one.
+    pub(super) fn of_a_small_ring() -> Superblock {
+        Superblock {
+            ring_uuid: [3; 16],
+            node_uuid: [0; 16],
+            pool_uuid: [0; 16],
+            ring_number: RingNumber(0),
+            created: WallTime(0),
+            label: String::new(),
+            compat: 0,
+            ro_compat: 0,
+            incompat: 0,
+            geometry: Geometry::plan(ByteCount(12 << 20), Some(1 << 20)).expect("a ring"),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,13 +1,13 @@
 //! What the ring gives and takes: places, clips, states. Opaque where the ring does not look.
 
-mod state;
+mod clip_state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
 
-pub use state::{ClipState, Reason, Refusal, StateRequest};
+pub use clip_state::{ClipState, Reason, Refusal, StateRequest};
 
 /// Consecutive chunks of one clip in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -283,8 +283,11 @@ impl Writer {
     /// The device failed; the next start will find what was not flushed missing.
     pub fn close(&self) -> Result<(), RingError> {
         let (done, wait) = sync_channel(1);
-        // First, so that nothing is taken behind the request that ends it.
-        self.inner.queued.closed.store(true, Ordering::Release);
+        {
+            // First, so that nothing is taken behind the request that ends it.
+            let _asked = self.inner.queued.states();
+            self.inner.queued.closed.store(true, Ordering::Release);
+        }
         self.send(Request::Close { done });
         let outcome = wait.recv().unwrap_or(Err(RingError::Closed));
         let thread = self.thread().take();
@@ -303,7 +306,7 @@ impl Writer {
     /// The state of a closed clip.
     pub(super) fn state_of(&self, clip: ClipId) -> Option<ClipState> {
         let shared = Shared::read(&self.inner.shared);
-        shared.space.clip(clip).and_then(|record| record.state)
+        shared.space.state_of(clip)
     }
 
     pub(super) fn send(&self, request: Request) -> bool {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::check::{Phase, Progress};
 use crate::cli::quantity::{duration_text, size_text};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, Throttle, since_boot};
 use crate::units::ByteCount;
 
 /// Between two lines where there is no terminal.
@@ -18,16 +18,16 @@ pub(super) struct Meter {
     is_terminal: bool,
     phase: Option<Phase>,
     began: Stopwatch,
-    told: Stopwatch,
+    lines: Throttle,
     bar: ProgressBar,
 }
 
 impl Meter {
     /// Nothing is shown yet.
     pub fn new() -> Meter {
-        let now = Stopwatch::start();
         let is_terminal = std::io::stderr().is_terminal();
-        Meter { is_terminal, phase: None, began: now, told: now, bar: ProgressBar::hidden() }
+        let (began, lines) = (Stopwatch::start(), Throttle::every(LINE_INTERVAL));
+        Meter { is_terminal, phase: None, began, lines, bar: ProgressBar::hidden() }
     }
 
     /// Shows how far it has come.
@@ -37,8 +37,7 @@ impl Meter {
         }
         if self.is_terminal {
             self.bar.set_position(progress.done);
-        } else if self.told.elapsed() >= LINE_INTERVAL {
-            self.told = Stopwatch::start();
+        } else if self.lines.take(since_boot()) {
             eprintln!("{}", line(progress, self.began.elapsed()));
         }
     }
@@ -46,7 +45,7 @@ impl Meter {
     fn begin(&mut self, progress: Progress) {
         self.phase = Some(progress.phase);
         self.began = Stopwatch::start();
-        self.told = self.began;
+        self.lines = Throttle::begun(LINE_INTERVAL, since_boot());
         if !self.is_terminal {
             return;
         }

@@ -53,15 +53,15 @@ use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
 
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
 /// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
-const FLUSH_AGE_MIN_NS: i64 = NANOS_PER_SECOND / 2;
+const FLUSH_AGE_MIN_NANOS: i64 = NANOS_PER_SECOND / 2;
 
 /// A clip that finds no key frame to end at is ended by force when it is this long, in
 /// nanoseconds: memory and tables of whoever opens it depend on its length.
-const CLIP_DURATION_MAX_NS: i64 = 2 * 3600 * NANOS_PER_SECOND;
+const CLIP_DURATION_MAX_NANOS: i64 = 2 * 3600 * NANOS_PER_SECOND;
 
 /// Steering moves clip starts by less than this, in nanoseconds: where a boundary is that near,
 /// it is decided after steering.
-const BOUNDARY_MARGIN_NS: i64 = NANOS_PER_SECOND / 10;
+const BOUNDARY_MARGIN_NANOS: i64 = NANOS_PER_SECOND / 10;
 
 /// How to cut.
 #[derive(Clone)]
@@ -136,7 +136,7 @@ impl Cutter {
     /// A flush comes: hands out what would be too old at the next one.
     pub fn flush_due(&mut self, now: &Reading) -> HandOut {
         let mut out = HandOut::default();
-        if self.video.track.age_ns(now) >= FLUSH_AGE_MIN_NS {
+        if self.video.track.age_nanos(now) >= FLUSH_AGE_MIN_NANOS {
             self.cut(None, now, &mut out);
         }
         out
@@ -223,9 +223,9 @@ impl Cutter {
             return;
         }
         let changed = self.video.track.has_other_format();
-        let near = self.boundary_within(time, BOUNDARY_MARGIN_NS);
+        let near = self.boundary_within(time, BOUNDARY_MARGIN_NANOS);
         let half = nanos_of(self.settings.flush_interval) / 2;
-        let is_old = self.video.track.age_ns(&frame.received) >= half;
+        let is_old = self.video.track.age_nanos(&frame.received) >= half;
         if changed || near || is_old || !self.fits(frame) {
             self.cut(Some(time), &frame.received, out);
         }
@@ -241,7 +241,7 @@ impl Cutter {
         if !self.video.track.has_parameters() {
             return;
         }
-        if self.clip_length_ns(self.video.track.last_time()) > CLIP_DURATION_MAX_NS {
+        if self.clip_length_nanos(self.video.track.last_time()) > CLIP_DURATION_MAX_NANOS {
             let endless = Break { reason: DropReason::NoKeyFrame, number: 0 };
             self.interrupt(endless, &frame.received, out);
             return;
@@ -267,16 +267,16 @@ impl Cutter {
     }
 
     /// Nanoseconds of the clip up to a decode time.
-    fn clip_length_ns(&self, time: Option<i64>) -> i64 {
+    fn clip_length_nanos(&self, time: Option<i64>) -> i64 {
         let end = time.and_then(|time| self.video.track.wall_at(time));
         self.clip_start().zip(end).map_or(0, |(start, end)| end.nanos_since(start))
     }
 
-    /// Whether the clip's boundary is not later than `margin_ns` behind a decode time.
-    fn boundary_within(&self, time: i64, margin_ns: i64) -> bool {
+    /// Whether the clip's boundary is not later than `margin_nanos` behind a decode time.
+    fn boundary_within(&self, time: i64, margin_nanos: i64) -> bool {
         let times = self.clip_start().zip(self.video.track.wall_at(time));
         let boundary = |start| (self.settings.boundary)(start);
-        times.is_some_and(|(start, end)| end.plus_nanos(margin_ns) >= boundary(start))
+        times.is_some_and(|(start, end)| end.plus_nanos(margin_nanos) >= boundary(start))
     }
 
     /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
@@ -662,7 +662,7 @@ mod tests {
                 let out = bench.cutter.flush_due(&now);
                 bench.take(out, &now);
             }
-            assert!(bench.cutter.video.track.age_ns(&bench.now()) <= 3 * NANOS_PER_SECOND);
+            assert!(bench.cutter.video.track.age_nanos(&bench.now()) <= 3 * NANOS_PER_SECOND);
         }
     }
 

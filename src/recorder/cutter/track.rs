@@ -199,7 +199,7 @@ impl Track {
     }
 
     /// Nanoseconds since the first frame that waits was received.
-    pub(super) fn age_ns(&self, now: &Reading) -> i64 {
+    pub(super) fn age_nanos(&self, now: &Reading) -> i64 {
         self.pending.since().map_or(0, |since| now.boot.0.saturating_sub(since.boot.0))
     }
 

@@ -15,7 +15,7 @@ use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 
 /// How far arrivals may be off where a silence of the camera is told from a jump of its time, in
 /// nanoseconds: what a network delays.
-const SILENCE_ERROR_MAX_NS: i64 = NANOS_PER_SECOND;
+const SILENCE_ERROR_MAX_NANOS: i64 = NANOS_PER_SECOND;
 
 /// Nanoseconds in a millisecond.
 const MILLI: i64 = 1_000_000;
@@ -84,7 +84,7 @@ impl Video {
     fn was_silent(&self, step_nanos: i64, now: &Reading) -> bool {
         let passed = self.last_received.map(|last| now.boot.0.saturating_sub(last.boot.0));
         let off = passed.map(|passed| passed.saturating_sub(step_nanos).saturating_abs());
-        off.is_some_and(|off| off <= SILENCE_ERROR_MAX_NS)
+        off.is_some_and(|off| off <= SILENCE_ERROR_MAX_NANOS)
     }
 
     /// Takes the parameters that come with a frame. Answers a break where it is amid a group of a

@@ -36,7 +36,7 @@ impl Core {
     /// A flush failed.
     pub(in crate::ring) fn evict_oldest(&mut self) -> io::Result<bool> {
         let Some(clip) = self.state().space.oldest_evictable() else { return Ok(false) };
-        let state = self.state().space.clip(clip).and_then(|record| record.state);
+        let state = self.state().space.state_of(clip);
         if self.wipe && state.is_some_and(ClipState::is_in_trash) && !self.wipe_deleted(clip)? {
             return Ok(true);
         }

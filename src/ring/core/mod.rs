@@ -122,7 +122,7 @@ impl Core {
 
     /// Changes the state of a closed clip as it allows.
     pub fn change_state(&mut self, clip: ClipId, request: StateRequest) {
-        let known = self.state().space.clip(clip).and_then(|record| record.state);
+        let known = self.state().space.state_of(clip);
         let Some(known) = known else { return };
         if let Ok(state) = known.after(request)
             && state != known
@@ -155,7 +155,7 @@ impl Core {
 
     /// A clip that is being purged is gone.
     pub fn forget_purged(&mut self, clip: ClipId) {
-        let state = self.state().space.clip(clip).and_then(|record| record.state);
+        let state = self.state().space.state_of(clip);
         if let Some(ClipState::Purging { reason }) = state {
             self.forget(clip, reason);
         }

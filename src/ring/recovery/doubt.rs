@@ -116,10 +116,7 @@ struct Progress {
 
 impl Progress {
     fn new(what: &'static str) -> Progress {
-        let mut lines = Throttle::every(PROGRESS_INTERVAL);
-        // The first one is due after an interval.
-        lines.take(since_boot());
-        Progress { what, count: 0, lines }
+        Progress { what, count: 0, lines: Throttle::begun(PROGRESS_INTERVAL, since_boot()) }
     }
 
     fn step(&mut self) {

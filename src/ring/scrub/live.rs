@@ -110,7 +110,7 @@ impl Ring {
     /// Whether the extent is still its clip's, and that of the block's present life.
     fn holds(&self, held: &HeldExtent) -> bool {
         let facts = self.facts();
-        let state = facts.space.clip(held.clip).and_then(|record| record.state);
+        let state = facts.space.state_of(held.clip);
         state.is_some_and(|state| !state.is_purging())
             && facts.space.life(held.extent.block) == Some(held.extent.life)
     }

@@ -266,8 +266,8 @@ mod tests {
     use super::*;
     use crate::device::{AlignedBuffer, Device};
     use crate::ring::chunk::{ChunkHeader, Content};
-    use crate::ring::superblock::{Geometry, Superblock};
-    use crate::units::{BlockNumber, DeviceOffset, Sequence, StreamNumber, WallTime};
+    use crate::ring::superblock::Superblock;
+    use crate::units::{BlockNumber, DeviceOffset, Sequence, StreamNumber};
 
     const BLOCK: BlockNumber = BlockNumber(2);
     const LIFE: Sequence = Sequence(7);
@@ -309,19 +309,8 @@ mod tests {
 
     /// An extent of four chunks, the chunk `n` of 20,000 + 7 n bytes, and where they begin.
     fn written() -> (Memory, Superblock, Extent, Vec<u32>) {
-        let length = ByteCount(12 << 20);
-        let superblock = Superblock {
-            ring_uuid: [3; 16],
-            node_uuid: [0; 16],
-            pool_uuid: [0; 16],
-            ring_number: Default::default(),
-            created: WallTime(0),
-            label: String::new(),
-            compat: 0,
-            ro_compat: 0,
-            incompat: 0,
-            geometry: Geometry::plan(length, Some(1 << 20)).expect("a ring"),
-        };
+        let superblock = Superblock::of_a_small_ring();
+        let length = superblock.geometry.length;
         let memory =
             Memory { bytes: Mutex::new(vec![0; length.0 as usize]), refused: Mutex::default() };
         let (mut page, mut predecessor, mut begins) = (1, 99, Vec::new());

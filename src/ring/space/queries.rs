@@ -138,6 +138,12 @@ impl Space {
         self.clips.get(&clip)
     }
 
+    /// The state of a closed clip; `None` where it is gone, or grows.
+    #[must_use]
+    pub fn state_of(&self, clip: ClipId) -> Option<ClipState> {
+        self.clip(clip).and_then(|record| record.state)
+    }
+
     /// All streams with their facts.
     pub fn streams(&self) -> impl Iterator<Item = (StreamNumber, &Arc<[u8]>)> {
         self.streams.iter().map(|(&stream, fact)| (stream, fact))

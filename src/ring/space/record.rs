@@ -28,10 +28,16 @@ impl ClipRecord {
         self.extents.iter().chain(&self.table).chain(&self.table_copy)
     }
 
+    /// Whether it is being freed.
+    #[must_use]
+    pub fn is_purging(&self) -> bool {
+        self.state.is_some_and(ClipState::is_purging)
+    }
+
     /// Whether it is closed, can be read, and opens by its chunks' headers alone.
     #[must_use]
     pub fn lacks_table(&self) -> bool {
-        let readable = self.state.is_some_and(|state| !state.is_purging());
+        let readable = self.state.is_some() && !self.is_purging();
         readable && self.table.is_empty() && self.table_copy.is_empty()
     }
 

@@ -148,28 +148,13 @@ impl FactQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::superblock::{Geometry, Superblock};
-    use crate::units::{ByteCount, ClipId, RingNumber, Sequence, StreamNumber, WallTime};
+    use crate::ring::superblock::Superblock;
+    use crate::units::{ClipId, Sequence, StreamNumber};
 
     const BAD: Fact = Fact::Bad { block: BlockNumber(3) };
 
-    fn superblock() -> Superblock {
-        Superblock {
-            ring_uuid: [3; 16],
-            node_uuid: [0; 16],
-            pool_uuid: [0; 16],
-            created: WallTime(0),
-            label: String::new(),
-            ring_number: RingNumber::default(),
-            compat: 0,
-            ro_compat: 0,
-            incompat: 0,
-            geometry: Geometry::plan(ByteCount(12 << 20), Some(1 << 20)).expect("a ring"),
-        }
-    }
-
     fn queue() -> FactQueue {
-        FactQueue::new(Ledger::blank(&superblock()), 7)
+        FactQueue::new(Ledger::blank(&Superblock::of_a_small_ring()), 7)
     }
 
     fn left(stream: u32) -> Fact {
@@ -204,7 +189,7 @@ mod tests {
     #[test]
     fn a_checkpoint_says_of_bad_blocks_what_does_not_hold_yet() {
         let mut facts = queue();
-        let space = Space::new(&superblock().geometry);
+        let space = Space::new(&Superblock::of_a_small_ring().geometry);
         facts.push_bad(&[BlockNumber(3)]);
         assert!(!space.facts().contains(&BAD) && facts.in_force(&space).contains(&BAD));
     }
