@@ -105,12 +105,14 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
 }
 
 fn format(arguments: FormatArguments, out: &mut Stdout) -> Result<(), Failure> {
-    let FormatArguments { path, size, block_size, label, sparse, force, plan, cameras } = arguments;
+    let FormatArguments { path, size, block_size, label, sparse, no_label, force, plan, cameras } =
+        arguments;
     if plan {
         let request = PlanRequest { path, size, block_size, bit_rates: cameras };
         return Ok(command::plan(&request, out)?);
     }
-    let request = FormatRequest { path, size, block_size, label, sparse, force };
+    let disk_label = !no_label;
+    let request = FormatRequest { path, size, block_size, label, sparse, disk_label, force };
     Ok(command::format(&request, &SystemClock::new(), out)?)
 }
 
@@ -161,8 +163,8 @@ fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure
 }
 
 fn check(arguments: CheckArguments, out: &mut Stdout) -> Result<u8, Failure> {
-    let CheckArguments { path, repair, scrub, rescue, index, json } = arguments;
-    let request = CheckRequest { path, repair, scrub, rescue, index, json };
+    let CheckArguments { path, repair, scrub, add_label, rescue, index, json } = arguments;
+    let request = CheckRequest { path, repair, scrub, add_label, rescue, index, json };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     command::check(&request, &clock, out)
         .map_err(|error| Failure { status: CHECK_FAILED, reason: error.to_string() })

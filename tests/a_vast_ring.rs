@@ -223,6 +223,7 @@ fn vast_ring(footage: &Footage) -> Arc<Kept> {
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
         now: reelfs::clock::Clock::read(&SystemClock::new()),
+        disk_label: None,
     };
     format(&*device, &options).expect("it is large enough");
     let samples: Vec<_> = footage.samples().map(|sample| sample.expect("a sample")).collect();

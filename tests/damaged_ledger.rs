@@ -529,7 +529,7 @@ fn what_was_wiped_is_not_found_and_a_lost_block_costs_no_other() {
 #[test]
 fn a_superblock_that_rots_is_written_again_from_the_other() {
     let left = history(0, true);
-    for offset in [0, left.geometry.superblock_copy().0] {
+    for offset in left.geometry.superblock_places().map(|place| place.0) {
         for spoil in [false, true] {
             let mut image = left.image.clone();
             if spoil {
@@ -558,6 +558,7 @@ fn beginning_of_another(length: u64, bytes: u64) -> Vec<u8> {
         ring_uuid: [9; 16],
         node_uuid: [2; 16],
         now: Still::at(1_000).0,
+        disk_label: None,
     };
     format(&*disk, &options).expect("it is large enough");
     let mut beginning = vec![0; bytes as usize];
@@ -565,10 +566,10 @@ fn beginning_of_another(length: u64, bytes: u64) -> Vec<u8> {
     beginning
 }
 
-/// With another ring's superblock in the place of each of the two, which may be one of a larger
+/// With another ring's superblock in the place of each of them, which may be one of a larger
 /// device.
 fn overwritten(left: &Left, image: &Image) -> Vec<(u64, Image)> {
-    let places = [0, left.geometry.superblock_copy().0];
+    let places = left.geometry.superblock_places().map(|place| place.0);
     let each = places.into_iter().flat_map(|offset| {
         [left.geometry.length.0, left.geometry.length.0 + 8 * MIB].map(|length| {
             let mut image = image.clone();
@@ -632,10 +633,13 @@ fn the_superblock_of_a_ring_whose_blocks_are_there_is_not_written_over() {
     let other = open(device(&disk));
     assert_eq!(other.ring.superblock().ring_uuid, [9; 16], "its ledger answers");
     other.writer.close().expect("it closes");
-    assert!(!repair_superblocks(&*disk).expect("a ring"));
+    assert_eq!(repair_superblocks(&*disk).expect("a ring"), []);
     // So that it is still there to be rescued.
     let mut image = disk.image();
-    image.write(0, &[0; PAGE as usize]);
+    let places = left.geometry.superblock_places();
+    for place in places.iter().filter(|place| place.0 < left.geometry.blocks_start.0) {
+        image.write(place.0, &[0; PAGE as usize]);
+    }
     let disk = Disk::from_image(image);
     assert!(rescue(&disk).expect("it is rescued").clips_found >= left.clips.len());
 }

@@ -87,6 +87,7 @@ fn formatted(length: u64) -> Arc<Disk> {
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
         now: Still::at(1_000).0,
+        disk_label: None,
     };
     format(&*disk, &options).expect("it is large enough");
     disk

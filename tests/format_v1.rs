@@ -13,12 +13,15 @@ use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
-use reelfs::ring::{self, FormatOptions, NewChunk, Ring, Settings, Superblock, Writer, format};
+use reelfs::ring::{
+    self, BlockHeader, DiskLabel, FormatOptions, Geometry, NewChunk, Ring, Settings, Superblock,
+    Writer, format,
+};
 use reelfs::segment::{
     Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
     SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
-use reelfs::units::{BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
+use reelfs::units::{BlockNumber, BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
 use support::disk::{Disk, Image};
 use support::memory::Still;
 
@@ -167,6 +170,7 @@ fn write() -> Arc<Disk> {
         ring_uuid: [0x11; 16],
         node_uuid: [0x22; 16],
         now: Still::at(START).0,
+        disk_label: None,
     };
     format(&*disk, &options).unwrap();
     let open = open(&disk);
@@ -300,11 +304,90 @@ fn a_ring_has_the_number_that_its_superblock_says_and_the_same_clips_under_it() 
     }
 }
 
+/// Every block's header in an image, with the place of its page.
+fn headers(image: &Image, geometry: &Geometry) -> Vec<(u64, Vec<u8>)> {
+    let places = (0..geometry.block_count).map(|block| geometry.block_start(BlockNumber(block)).0);
+    let pages = places.map(|place| {
+        let mut page = vec![0; 4096];
+        assert!(image.read(place, &mut page));
+        (place, page)
+    });
+    pages.filter(|(_, page)| page.starts_with(b"rlBK")).collect()
+}
+
 #[test]
-fn what_is_written_today_is_what_version_1_has_always_been() {
-    let (today, golden) = (to_runs(&write().image()), golden());
+fn what_is_written_today_is_what_version_1_has_always_been_and_two_additions() {
+    let mut image = write().image();
+    let mut page = vec![0; 4096];
+    assert!(image.read(0, &mut page));
+    let geometry = Superblock::decode(&page).unwrap().geometry;
+    // The superblocks half a MiB inside, ...
+    for place in &geometry.superblock_places()[2..] {
+        let mut inner = vec![0; 4096];
+        assert!(image.read(place.0, &mut inner) && inner == page);
+        image.write(place.0, &[0; 4096]);
+    }
+    // ... and where the ring's parts are, in the headers of blocks.
+    let headers = headers(&image, &geometry);
+    assert!(!headers.is_empty());
+    for (place, page) in headers {
+        let header = BlockHeader::decode(&page).unwrap();
+        assert_eq!(header.geometry, Some(geometry));
+        image.write(place, &BlockHeader { geometry: None, ..header }.encode());
+    }
+    let (today, golden) = (to_runs(&image), golden());
     let differs = today.iter().zip(&golden).position(|(a, b)| a != b);
     assert!(today == golden, "{} and {} bytes, {differs:?}", today.len(), golden.len());
+}
+
+/// What the first programs of version 1 ask of a superblock: magic, checksum, version, features,
+/// and the region among the records, whatever other records there are. Answers length of the
+/// device and of a ledger area, start and number of blocks.
+fn read_as_before(page: &[u8]) -> Option<[u64; 4]> {
+    let number = |at: usize| u64::from_le_bytes(page[at..at + 8].try_into().unwrap());
+    let short = |at: usize| usize::from(u16::from_le_bytes(page[at..at + 2].try_into().unwrap()));
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..8]), &[0; 4]);
+    let checksum = crc32c::crc32c_append(checksum, &page[12..]);
+    let is_one = page.starts_with(b"reelfs\r\n")
+        && page[8..12] == checksum.to_le_bytes()
+        && page[12..16] == 1_u32.to_le_bytes()
+        && number(32) == 0;
+    let mut at = 168;
+    while is_one && short(at) != 0 {
+        if short(at) == 1 && short(at + 2) == 40 {
+            return Some([0, 8, 16, 24].map(|field| number(at + 4 + field)));
+        }
+        at += 4 + short(at + 2);
+    }
+    None
+}
+
+#[test]
+fn a_ring_of_today_is_one_to_the_first_programs_of_version_1() {
+    let disk = write();
+    let (superblock, _) = ring::read_superblock(&*disk).unwrap();
+    let geometry = superblock.geometry;
+    let region = [
+        geometry.length.0,
+        geometry.ledger_area.0,
+        geometry.blocks_start.0,
+        u64::from(geometry.block_count),
+    ];
+    assert_eq!(read_as_before(&superblock.encode()), Some(region));
+    let disk_label = Some(DiskLabel::new(geometry.length, 512));
+    let labelled = Superblock { disk_label, ..superblock.clone() };
+    assert_eq!(read_as_before(&labelled.encode()), Some(region));
+    let headers = headers(&disk.image(), &geometry);
+    assert!(!headers.is_empty());
+    for (place, page) in headers {
+        // Two checksums, the ring, and the number of the block in front of what was reserved.
+        assert_eq!(page[4..8], crc32c::crc32c(&page[8..512]).to_le_bytes(), "at {place}");
+        assert_eq!(page[8..24], superblock.ring_uuid);
+        let block = u32::from_le_bytes(page[24..28].try_into().unwrap());
+        assert_eq!(geometry.block_start(BlockNumber(block)).0, place);
+        let content = u32::from_le_bytes(page[512..516].try_into().unwrap());
+        assert_eq!(content, crc32c::crc32c(&page[516..]));
+    }
 }
 
 fn saved(directory: &tempfile::TempDir) -> PathBuf {

@@ -197,6 +197,7 @@ impl Recording {
             ring_uuid: RING_UUID,
             node_uuid: [2; 16],
             now: Still::at(START).0,
+            disk_label: None,
         };
         format(&*disk, &options).expect("a ring");
         let (catalogue, news) = (Arc::new(RwLock::new(Catalogue::new())), News::default());

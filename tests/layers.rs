@@ -37,7 +37,7 @@ const ROOMS: [&[&str]; 25] = [
 ];
 
 /// The same for the files and folders of `src/ring`.
-const SUBROOMS: [&[&str]; 19] = [
+const SUBROOMS: [&[&str]; 20] = [
     &["mod"],
     &["wipe"],
     &["recovery", "writer"],
@@ -56,6 +56,7 @@ const SUBROOMS: [&[&str]; 19] = [
     &["page"],
     &["contents", "error"],
     &["superblock"],
+    &["disk_label", "geometry"],
     &["layout", "sequences", "types"],
 ];
 

@@ -29,6 +29,8 @@ impl Listener for Nobody {
 }
 
 impl DeviceHolder for Nobody {
+    fn disowned(&self, _: &str) {}
+
     fn recognise(&self, _: &dyn Device) -> Result<(), String> {
         Err("it never left".into())
     }

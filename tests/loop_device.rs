@@ -56,6 +56,7 @@ impl Loop {
             ring_uuid: [4; 16],
             node_uuid: [2; 16],
             now: Still::at(1_000).0,
+            disk_label: None,
         };
         format(&this.device(), &options).expect("it is large enough");
         this

@@ -144,6 +144,7 @@ fn fresh(disk: &Disk, plan: &Plan, ring_uuid: [u8; 16]) {
         ring_uuid,
         node_uuid: [2; 16],
         now: Set::at(1_000).0.lock().expect("alive").to_owned(),
+        disk_label: None,
     };
     format(disk, &options).expect("it is large enough");
 }

@@ -48,6 +48,7 @@ fn format_as(disk: &Disk, label: &str, ring_uuid: [u8; 16]) {
         ring_uuid,
         node_uuid: [2; 16],
         now: Still::at(1_000).0,
+        disk_label: None,
     };
     format(disk, &options).expect("it is large enough");
 }

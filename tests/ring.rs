@@ -33,6 +33,7 @@ fn formatted(length: u64) -> Arc<Disk> {
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
         now,
+        disk_label: None,
     };
     format(&*disk, &options).unwrap();
     disk

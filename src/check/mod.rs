@@ -63,6 +63,8 @@ pub enum Phase {
     Blocks,
     /// Samples. Counted in bytes.
     Samples,
+    /// The device, for what is left of a ring. Counted in bytes.
+    Device,
 }
 
 /// How far a check has come.

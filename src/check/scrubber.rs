@@ -105,6 +105,7 @@ pub struct Scrubber {
 
 impl Scrubber {
     /// Starts the thread: everything is tried once in `every`, which is at least a nanosecond.
+    /// `passed` is called when it was.
     ///
     /// # Errors
     /// Where the thread can't be started.
@@ -113,6 +114,7 @@ impl Scrubber {
         archive: Arc<Archive>,
         writer: Writer,
         clock: Arc<dyn Clock>,
+        passed: Box<dyn Fn() + Send>,
     ) -> io::Result<Scrubber> {
         let shared = Arc::new(Shared::default());
         let blocks = archive.ring().superblock().geometry.block_count;
@@ -122,6 +124,7 @@ impl Scrubber {
             archive,
             writer,
             clock,
+            passed,
             places: BTreeSet::new(),
             lines: Lines { began: Stopwatch::start(), written: 0, left_out: 0 },
         };
@@ -188,6 +191,7 @@ struct Passes {
     archive: Arc<Archive>,
     writer: Writer,
     clock: Arc<dyn Clock>,
+    passed: Box<dyn Fn() + Send>,
     /// Lives of blocks and pages in them that have been told.
     places: BTreeSet<(u64, u32)>,
     lines: Lines,
@@ -226,6 +230,7 @@ impl Passes {
         if *in_a_row >= self.schedule.blocks {
             *in_a_row = 0;
             counters.last_complete = Some(now);
+            (self.passed)();
         }
         counters.progress_percent =
             f64::from(*in_a_row) * 100.0 / f64::from(self.schedule.blocks.max(1));

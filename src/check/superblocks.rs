@@ -1,4 +1,4 @@
-//! The two superblocks, with each other and with the device.
+//! The superblocks, with each other and with the device.
 
 use super::Checker;
 use super::finding::{Cost, Finding, Place};
@@ -9,34 +9,18 @@ impl Checker<'_> {
     pub(super) fn check_superblocks(&mut self, device: &dyn Device) {
         let superblock = self.inspection.superblock.clone();
         let copies = superblock_copies(device, &superblock);
-        for (copy, part) in copies.iter().zip(["superblock", "superblock copy"]) {
-            let Some(found) = wrong_with(copy, &superblock) else { continue };
-            let offset = Some(copy.offset.0);
+        let [first, last, inner @ ..] = &copies;
+        let are_well = [first, last].iter().all(|copy| wrong_with(copy, &superblock).is_none());
+        if are_well && inner.iter().all(is_blank) {
             self.report.superblock_is_damaged = true;
-            self.tell(Finding {
-                place: Place { offset, ..Place::of(part) },
-                found,
-                expected: "the page that the other one has".into(),
-                cost: Cost::Nothing,
-            });
-        }
-        let [first, second] = &copies;
-        if let (Ok(_), Ok(_), Ok(one), Ok(other)) =
-            (&first.decoded, &second.decoded, &first.page, &second.page)
-            && one != other
-            && !self.report.superblock_is_damaged
-        {
-            let at = one.iter().zip(other).position(|(one, other)| one != other).unwrap_or(0);
-            self.report.superblock_is_damaged = true;
-            self.tell(Finding {
-                place: Place {
-                    offset: Some(second.offset.0 + at as u64),
-                    ..Place::of("superblock copy")
-                },
-                found: "another content than the first superblock's".into(),
-                expected: "the same".into(),
-                cost: Cost::Nothing,
-            });
+            self.note(
+                "the ring was made without superblocks half a MiB from its ends: --repair, or the \
+                 next run, adds them"
+                    .to_owned(),
+            );
+            self.compare(&[first, last], &superblock);
+        } else {
+            self.compare(&copies.each_ref(), &superblock);
         }
         let (length, made) = (device.length(), superblock.geometry.length);
         if length > made {
@@ -46,6 +30,39 @@ impl Checker<'_> {
             ));
         }
     }
+
+    /// Each by itself, and each with the first that is well.
+    fn compare(&mut self, copies: &[&SuperblockCopy], superblock: &Superblock) {
+        let mut well: Option<&Vec<u8>> = None;
+        for copy in copies {
+            let part = match copy.offset.0 {
+                0 => "superblock",
+                _ => "superblock copy",
+            };
+            let (offset, found, expected) = match (wrong_with(copy, superblock), &copy.page) {
+                (Some(found), _) => (copy.offset.0, found, "the page that another one has"),
+                (None, Ok(page)) => {
+                    let good = *well.get_or_insert(page);
+                    let differs = good.iter().zip(page).position(|(good, other)| good != other);
+                    let Some(at) = differs else { continue };
+                    let found = "another content than the first superblock's".to_owned();
+                    (copy.offset.0 + at as u64, found, "the same")
+                }
+                (None, Err(_)) => continue,
+            };
+            self.report.superblock_is_damaged = true;
+            self.tell(Finding {
+                place: Place { offset: Some(offset), ..Place::of(part) },
+                found,
+                expected: expected.into(),
+                cost: Cost::Nothing,
+            });
+        }
+    }
+}
+
+fn is_blank(copy: &SuperblockCopy) -> bool {
+    copy.page.as_ref().is_ok_and(|page| page.iter().all(|byte| *byte == 0))
 }
 
 fn wrong_with(copy: &SuperblockCopy, superblock: &Superblock) -> Option<String> {

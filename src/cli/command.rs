@@ -78,6 +78,10 @@ pub struct FormatArguments {
     /// Do not reserve the space of a file: recording fails when its file system is full
     #[arg(long)]
     pub sparse: bool,
+    /// Do not write the partition table that tells other programs that a whole disk is taken; see
+    /// reelfs(7). Files and partitions never get one
+    #[arg(long)]
+    pub no_label: bool,
     /// Overwrite a file system, partition table or ring that is found there
     #[arg(long)]
     pub force: bool,
@@ -260,15 +264,20 @@ Example: reelfs check /dev/sdb1 --scrub --index /var/lib/reelfs/index")]
 pub struct CheckArguments {
     /// The block device or file
     pub path: PathBuf,
-    /// Put right what can be: write superblocks, headers of blocks, parameter sets and clip tables
-    /// again from what says the same, close the clips that grew, write the ledger anew where pages
-    /// are rotten, set the index aside
+    /// Put right what can be: write superblocks (also where another program has written over some
+    /// of them), headers of blocks, parameter sets and clip tables again from what says the same,
+    /// close the clips that grew, write the ledger anew where pages are rotten, set the index aside
     #[arg(long)]
     pub repair: bool,
     /// Read every sample, and try all checksums and digests
     #[arg(long)]
     pub scrub: bool,
-    /// Make the ledger anew from the blocks alone; refused while the ledger is good
+    /// With --repair, write the partition table that tells other programs that a whole disk is
+    /// taken, where an earlier version of reelfs, or format --no-label, did not; see reelfs(7)
+    #[arg(long, requires = "repair")]
+    pub add_label: bool,
+    /// Make the ledger anew from the blocks alone; refused while the ledger is good. Where no
+    /// superblock is left either, the headers of the blocks say where the ring's parts are
     #[arg(long, conflicts_with_all = ["repair", "scrub", "index"])]
     pub rescue: bool,
     /// Compare the index in this directory with the ring, too; not while a daemon uses it

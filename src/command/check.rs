@@ -2,10 +2,10 @@
 
 mod mend;
 mod meter;
+mod superblocks;
 
-use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct CheckRequest {
     pub repair: bool,
     /// Whether every sample is read.
     pub scrub: bool,
+    /// Whether a whole disk gets a partition table that says that it is taken.
+    pub add_label: bool,
     /// Whether the ledger is made anew from the blocks.
     pub rescue: bool,
     /// The directory of the index, to be compared with the ring.
@@ -92,16 +94,23 @@ fn look(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let live = !request.repair && is_written_to(&request.path);
+    let live = !request.repair && device.is_written_to();
+    let found = match request.repair {
+        true => superblocks::find(request, &*device)?,
+        false => None,
+    };
     let index = request.index.as_deref();
     let options = Options { scrub: request.scrub, index, live };
     let mut printer = Printer::new(out, request.json);
     let report = printer.check(&*device, &options).map_err(of_ring(&request.path))?;
     printer.finish()?;
-    let mut repaired = Vec::new();
+    let mut repaired: Vec<String> = found.into_iter().collect();
     let mut losses = report.losses();
     if request.repair {
-        repaired = mend::repair(request, &report, device.clone(), clock)?;
+        repaired.extend(mend::repair(request, &report, device.clone(), clock)?);
+        if request.add_label {
+            repaired.extend(superblocks::add_label(request, &device)?);
+        }
         if !losses.is_empty() && !repaired.is_empty() {
             // What was written again may have been all that was missing.
             let after = check::check(&*device, &options, &mut mend::Nobody);
@@ -123,13 +132,6 @@ fn look(
     }
     out.flush()?;
     Ok(status)
-}
-
-/// Whether another program has the ring open to write: it holds a lock then.
-fn is_written_to(path: &Path) -> bool {
-    // Released at once: a daemon may start beside the check.
-    let tried = File::open(path).map(|file| file.try_lock_shared());
-    matches!(tried, Ok(Err(std::fs::TryLockError::WouldBlock)))
 }
 
 fn print_end(

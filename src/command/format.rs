@@ -15,8 +15,10 @@ use super::{CommandError, unless_closed};
 use crate::cli::plan::{self as planning, Overhead, Plan};
 use crate::cli::quantity::{bit_rate_text, duration_text, size_text};
 use crate::clock::{Clock, Stopwatch};
-use crate::device::{Access, FileDevice};
-use crate::ring::{self, FormatOptions, Geometry, LABEL_BYTES_MAX, RingError, Superblock};
+use crate::device::{Access, Device, FileDevice};
+use crate::ring::{
+    self, DiskLabel, FormatOptions, Geometry, LABEL_BYTES_MAX, RingError, Superblock,
+};
 use crate::units::{ByteCount, PAGE_BYTES};
 
 /// What takes longer than this shows how far it is.
@@ -40,6 +42,8 @@ pub struct FormatRequest {
     pub label: Option<String>,
     /// A new file's space is not allocated now.
     pub sparse: bool,
+    /// Whether a whole disk gets a partition table that says that it is taken.
+    pub disk_label: bool,
     /// What is on it may be overwritten.
     pub force: bool,
 }
@@ -82,6 +86,8 @@ pub fn format(
         ring_uuid: *uuid::Uuid::new_v4().as_bytes(),
         node_uuid: node_uuid(),
         now: clock.read(),
+        // What the device says of itself is asked once it is open.
+        disk_label: None,
     };
     let made = make(request, existing.is_some(), &options).inspect_err(|_| {
         if existing.is_none() {
@@ -131,7 +137,6 @@ fn length_of(path: &Path) -> Result<Option<ByteCount>, CommandError> {
         }
     };
     if metadata.file_type().is_block_device() {
-        use crate::device::Device;
         return Ok(Some(FileDevice::open(path, Access::ReadOnly)?.length()));
     }
     if !metadata.is_file() {
@@ -212,12 +217,27 @@ fn make(
     if existed && !request.force {
         probe::refuse_occupied(&request.path, &device)?;
     }
-    ring::format(&device, options).map_err(|reason| match reason {
+    let mut options = options.clone();
+    if request.disk_label {
+        options.disk_label = disk_label_of(&request.path, &device)?;
+    }
+    ring::format(&device, &options).map_err(|reason| match reason {
         RingError::Unsuitable(reason) => {
             CommandError::Unsuitable { path: request.path.clone(), reason }
         }
         reason => CommandError::Ring { path: request.path.clone(), reason },
     })
+}
+
+/// What tells other programs that all of it is taken; `None` on a file or a partition.
+pub(super) fn disk_label_of(
+    path: &Path,
+    device: &FileDevice,
+) -> Result<Option<DiskLabel>, CommandError> {
+    let sector = device.whole_disk_sector();
+    let sector = sector
+        .map_err(|source| CommandError::System { what: path.display().to_string(), source })?;
+    Ok(sector.map(|sector| DiskLabel::new(device.length(), sector)))
 }
 
 /// The machine's own number, or a random one where it has none.

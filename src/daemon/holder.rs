@@ -64,6 +64,10 @@ impl DeviceHolder for RingHolder {
         Ok(())
     }
 
+    fn disowned(&self, reason: &str) {
+        log::error!("recording pauses: {}: {reason}", self.path.display());
+    }
+
     fn vanished(&self, error: &io::Error) {
         log::error!("recording pauses: {} is gone: {error}", self.path.display());
     }

@@ -11,6 +11,7 @@ mod reporter;
 mod running;
 mod scrub;
 mod streams;
+mod superblocks;
 mod tables;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ use holder::RingHolder;
 use listener::TreeKeeper;
 use reporter::Reporter;
 use running::{Running, View};
+use superblocks::Caretaker;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
@@ -306,7 +308,8 @@ fn start(
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
     let purger = start_purge(config, store, &registered)?;
-    let scrubber = scrub::start_scrub(config, store)?;
+    let caretaker = Caretaker::start(store)?;
+    let scrubber = scrub::start_scrub(config, store, &caretaker)?;
     let zone = layout.zone(config.view.zone);
     let length = config.view.clip;
     let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
@@ -333,7 +336,7 @@ fn start(
     tables::add_missing_tables(store);
     reporter.begin(recorders, purger, scrubber);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
-    Ok(Running { reporter, view, mounted, runtime, writer })
+    Ok(Running { reporter, view, mounted, runtime, writer, caretaker })
 }
 
 fn source_name(store: &Store) -> String {

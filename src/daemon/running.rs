@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::DaemonError;
 use super::reporter::{Parts, Reporter};
+use super::superblocks::Caretaker;
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
@@ -96,6 +97,7 @@ pub(super) struct Running {
     pub mounted: Option<Mounted>,
     pub runtime: Runtime,
     pub writer: Writer,
+    pub caretaker: Caretaker,
 }
 
 impl Running {
@@ -178,6 +180,7 @@ impl Running {
             log::error!("{error}");
         }
         self.runtime.shutdown_timeout(RUNTIME_STOP);
+        drop(self.caretaker);
         log::info!("recorders stopped, unmounted");
     }
 }

@@ -1,17 +1,22 @@
 //! The background scrub, as the daemon starts it and tells of it.
 
+use super::superblocks::Caretaker;
 use super::{DaemonError, Store};
 use crate::check::{Damage, ScrubCounters, Scrubber};
 use crate::config::Config;
 use crate::status::{ScrubFinding, ScrubStatus};
 use crate::view::utc_timestamp;
 
-/// Starts it, unless it is switched off.
-pub(super) fn start_scrub(config: &Config, store: &Store) -> Result<Option<Scrubber>, DaemonError> {
+/// Starts it, unless it is switched off. With each pass the superblocks are looked at, too.
+pub(super) fn start_scrub(
+    config: &Config,
+    store: &Store,
+    caretaker: &Caretaker,
+) -> Result<Option<Scrubber>, DaemonError> {
     let Some(every) = config.ring.scrub else { return Ok(None) };
     let (archive, writer, clock) =
         (store.archive.clone(), store.writer.clone(), store.clock.clone());
-    let started = Scrubber::start(every, archive, writer, clock);
+    let started = Scrubber::start(every, archive, writer, clock, caretaker.asking());
     started.map(Some).map_err(|source| DaemonError::System { what: "the scrub", source })
 }
 

@@ -1,16 +1,16 @@
 //! A block device or a file, opened for direct I/O and for one holder.
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, FileType, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{AlignedBuffer, Device, copy_on_write};
+use super::{AlignedBuffer, Device, copy_on_write, range_lock};
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
 nix::ioctl_read!(block_device_length, 0x12, 114, u64);
@@ -72,7 +72,8 @@ pub struct FileDevice {
 #[derive(Debug)]
 enum Handle {
     Shared(File),
-    Owned(Flock<File>),
+    /// With the file below, where it is a loop device.
+    Owned(Flock<File>, #[expect(dead_code, reason = "held for its lock")] Option<File>),
 }
 
 impl Deref for Handle {
@@ -80,7 +81,7 @@ impl Deref for Handle {
     fn deref(&self) -> &File {
         match self {
             Handle::Shared(file) => file,
-            Handle::Owned(file) => file,
+            Handle::Owned(file, _) => file,
         }
     }
 }
@@ -112,7 +113,7 @@ impl FileDevice {
         };
         let file = match access {
             Access::ReadOnly => Handle::Shared(file),
-            Access::Exclusive => Handle::Owned(lock(path, file)?),
+            Access::Exclusive => lock(path, file, length)?,
         };
         if !direct && access == Access::Exclusive {
             log::warn!(
@@ -158,6 +159,33 @@ impl FileDevice {
         self.direct
     }
 
+    /// Whether another program has it open to write.
+    #[must_use]
+    pub fn is_written_to(&self) -> bool {
+        // Released at once: a daemon may start beside whoever asks.
+        let tried = File::open(&self.path).map(|file| file.try_lock_shared());
+        matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+            || range_lock::is_taken(&self.path, self.length.0)
+    }
+
+    /// What tells other programs that all of it is taken, where it is a whole disk rather than a
+    /// partition or a file: the length of its sectors is what that is said in, in bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn whole_disk_sector(&self) -> io::Result<Option<u64>> {
+        let metadata = self.file.metadata()?;
+        if !metadata.file_type().is_block_device() {
+            return Ok(None);
+        }
+        let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
+        let partition = format!("/sys/dev/block/{major}:{minor}/partition");
+        if Path::new(&partition).exists() {
+            return Ok(None);
+        }
+        sector_bytes(&self.file).map(Some)
+    }
+
     /// Whether it is a block device or a file.
     pub(super) fn kind(&self) -> io::Result<FileType> {
         self.file.metadata().map(|metadata| metadata.file_type())
@@ -168,12 +196,21 @@ impl FileDevice {
     }
 }
 
-/// A second writer of a plain file is kept out by a lock, as O_EXCL does for a block device.
-fn lock(path: &Path, file: File) -> Result<Flock<File>, OpenError> {
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => OpenError::InUse { path: path.to_owned() },
-        errno => OpenError::System { path: path.to_owned(), source: errno.into() },
-    })
+/// A second writer of a plain file is kept out by a lock, as O_EXCL does for a block device; one
+/// that comes another way by a lock of the bytes.
+fn lock(path: &Path, file: File, length: u64) -> Result<Handle, OpenError> {
+    let in_use = || OpenError::InUse { path: path.to_owned() };
+    let fail = |source| OpenError::System { path: path.to_owned(), source };
+    let flock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    let file = flock.map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => in_use(),
+        errno => fail(errno.into()),
+    })?;
+    let below = range_lock::take(&file, length).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => in_use(),
+        _ => fail(error),
+    })?;
+    Ok(Handle::Owned(file, below))
 }
 
 fn open_direct(path: &Path, access: Access, flags: i32) -> io::Result<(File, bool)> {
@@ -199,15 +236,19 @@ fn device_length(file: &File) -> io::Result<u64> {
 }
 
 fn check_sectors(path: &Path, file: &File) -> Result<(), OpenError> {
-    let mut sector: libc::c_int = 0;
-    // SAFETY: BLKSSZGET writes one int to the address given, which is that of `sector`.
-    unsafe { block_device_sector(file.as_raw_fd(), &raw mut sector) }
-        .map_err(|errno| OpenError::System { path: path.to_owned(), source: errno.into() })?;
-    let sector_bytes = u64::try_from(sector).unwrap_or(0);
+    let sector_bytes =
+        sector_bytes(file).map_err(|source| OpenError::System { path: path.to_owned(), source })?;
     if sector_bytes == 0 || sector_bytes > PAGE_BYTES {
         return Err(OpenError::SectorTooLarge { path: path.to_owned(), sector_bytes });
     }
     Ok(())
+}
+
+fn sector_bytes(file: &File) -> io::Result<u64> {
+    let mut sector: libc::c_int = 0;
+    // SAFETY: BLKSSZGET writes one int to the address given, which is that of `sector`.
+    unsafe { block_device_sector(file.as_raw_fd(), &raw mut sector) }?;
+    Ok(u64::try_from(sector).unwrap_or(0))
 }
 
 fn allocate(file: &File, length: ByteCount) -> io::Result<()> {

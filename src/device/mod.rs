@@ -7,6 +7,7 @@
 mod aligned;
 mod copy_on_write;
 mod file;
+mod range_lock;
 mod returning;
 
 use std::io;

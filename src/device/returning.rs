@@ -32,6 +32,9 @@ pub trait DeviceHolder: Send + Sync {
     /// Why not, in words for a log.
     fn recognise(&self, device: &dyn Device) -> Result<(), String>;
 
+    /// It is not the holder's any more: see [`ReturningDevice::disown`].
+    fn disowned(&self, reason: &str);
+
     /// It is gone. Told once, with what was met first.
     fn vanished(&self, error: &io::Error);
 
@@ -142,6 +145,18 @@ impl ReturningDevice {
             .spawn(move || watched.watch())
             .map_err(failed)?;
         Ok(ReturningDevice { shared })
+    }
+
+    /// Something else is on it than the holder's: it is let go of as if it were gone, until the
+    /// holder recognises it again. `reason` is for the log, and for [`Health::refused`].
+    pub fn disown(&self, reason: &str) {
+        let mut state = self.shared.state();
+        let Some(present) = state.present.take() else { return };
+        let (since, refused) = (Stopwatch::start(), Some(reason.to_owned()));
+        state.gone = Some(Gone { since, returns: present.returns, refused });
+        drop(state);
+        self.shared.holder.disowned(reason);
+        self.shared.changed.notify_all();
     }
 
     /// How it is, at this moment. Does not wait for it.
@@ -380,6 +395,10 @@ mod tests {
         fn recognise(&self, device: &dyn Device) -> Result<(), String> {
             let page = read(device, DeviceOffset(0), 4096).map_err(|error| error.to_string())?;
             if page[0] == b'r' { Ok(()) } else { Err("foreign".to_owned()) }
+        }
+
+        fn disowned(&self, reason: &str) {
+            self.tell(format!("disowned: {reason}"));
         }
 
         fn vanished(&self, _: &io::Error) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::chunk::{self, ChunkKind};
 use super::core::Core;
 use super::fact::Fact;
+use super::geometry::REST_PAGES_MIN;
 use super::placement::Part;
-use super::superblock::REST_PAGES_MIN;
 use super::types::{Ending, NewChunk};
 use crate::units::{ClipId, StreamNumber};
 

@@ -3,8 +3,9 @@
 //! The two parts are checksummed apart: *placement* belongs to this device, *content* would be
 //! the same on another.
 
+use super::geometry::Geometry;
 use super::layout::{fields, get, get_u32, get_u64, put};
-use crate::units::{BlockNumber, PAGE_BYTES, Sequence, StreamNumber, WallTime};
+use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence, StreamNumber, WallTime};
 
 const MAGIC_BYTES: [u8; 4] = *b"rlBK";
 
@@ -16,7 +17,11 @@ fields! {
     PLACEMENT_CHECKSUM: 4,
     RING_UUID: 16,
     BLOCK: 4,
-    PLACEMENT_RESERVED: 484,
+    DEVICE_BYTES: 8,
+    LEDGER_AREA_BYTES: 8,
+    BLOCK_COUNT: 4,
+    BLOCK_BYTES: 8,
+    PLACEMENT_RESERVED: 456,
     CONTENT_CHECKSUM: 4,
     ORIGIN_UUID: 16,
     LIFE: 8,
@@ -37,6 +42,9 @@ pub struct BlockHeader {
     pub ring_uuid: [u8; 16],
     /// Which block of it.
     pub block: BlockNumber,
+    /// Where the parts of the ring lay when the life began, so that they are found without any
+    /// superblock. Headers of earlier programs don't say it.
+    pub geometry: Option<Geometry>,
     /// The ring that it was recorded to.
     pub origin_uuid: [u8; 16],
     /// Which life of the block.
@@ -62,6 +70,12 @@ impl BlockHeader {
         put(&mut page, MAGIC, MAGIC_BYTES);
         put(&mut page, RING_UUID, self.ring_uuid);
         put(&mut page, BLOCK, self.block.0.to_le_bytes());
+        if let Some(geometry) = &self.geometry {
+            put(&mut page, DEVICE_BYTES, geometry.length.0.to_le_bytes());
+            put(&mut page, LEDGER_AREA_BYTES, geometry.ledger_area.0.to_le_bytes());
+            put(&mut page, BLOCK_COUNT, geometry.block_count.to_le_bytes());
+            put(&mut page, BLOCK_BYTES, geometry.block_length.0.to_le_bytes());
+        }
         put(&mut page, ORIGIN_UUID, self.origin_uuid);
         put(&mut page, LIFE, self.life.0.to_le_bytes());
         put(&mut page, STREAM, self.stream.0.to_le_bytes());
@@ -93,6 +107,12 @@ impl BlockHeader {
         Some(BlockHeader {
             ring_uuid: get(page, RING_UUID),
             block: BlockNumber(get_u32(page, BLOCK)),
+            geometry: Geometry::of(
+                ByteCount(get_u64(page, DEVICE_BYTES)),
+                ByteCount(get_u64(page, LEDGER_AREA_BYTES)),
+                get_u32(page, BLOCK_COUNT),
+                ByteCount(get_u64(page, BLOCK_BYTES)),
+            ),
             origin_uuid: get(page, ORIGIN_UUID),
             life: Sequence(get_u64(page, LIFE)),
             stream: StreamNumber(get_u32(page, STREAM)),
@@ -123,6 +143,7 @@ mod tests {
         BlockHeader {
             ring_uuid: [1; 16],
             block: BlockNumber(7),
+            geometry: Geometry::plan(ByteCount(100 << 20), None).ok(),
             origin_uuid: [2; 16],
             life: Sequence(99),
             stream: StreamNumber(3),
@@ -136,10 +157,18 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_the_content_is_the_same_in_another_place() {
         assert_eq!(BlockHeader::decode(&header().encode()), Some(header()));
-        let elsewhere = BlockHeader { ring_uuid: [8; 16], block: BlockNumber(1), ..header() };
+        let placed = Geometry::plan(ByteCount(200 << 20), None).ok();
+        let elsewhere =
+            BlockHeader { ring_uuid: [8; 16], block: BlockNumber(1), geometry: placed, ..header() };
         let (here, there) = (header().encode(), elsewhere.encode());
         assert_eq!(here[CONTENT], there[CONTENT]);
         assert_eq!(BlockHeader::seal(&here), BlockHeader::seal(&there));
+    }
+
+    #[test]
+    fn a_header_of_an_earlier_program_says_nothing_of_the_ring() {
+        let earlier = BlockHeader { geometry: None, ..header() };
+        assert_eq!(BlockHeader::decode(&earlier.encode()), Some(earlier));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::block::BlockHeader;
 use super::chunk::{self, ChunkKind, Header, Peek};
-use super::superblock::{Geometry, Superblock};
+use super::geometry::Geometry;
+use super::superblock::Superblock;
 use crate::device::{self, AlignedBuffer, Device};
 use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, Sequence, SessionNumber};
 

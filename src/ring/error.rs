@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::superblock::{NotASuperblock, Unsuitable};
+use super::geometry::Unsuitable;
+use super::superblock::NotASuperblock;
 use super::types::{QUEUE_BYTES_MAX, Refusal};
 use crate::units::{ByteCount, ClipId, Sequence};
 
@@ -46,6 +47,12 @@ pub enum RingError {
          from the blocks"
     )]
     LedgerLost,
+    /// Something else is where an open ring was.
+    #[error("{}", overwritten_by(.by.as_ref()))]
+    Overwritten {
+        /// The ring that is there instead, where it is one.
+        by: Option<[u8; 16]>,
+    },
     /// The blocks have nothing that a ledger could speak of.
     #[error(
         "no footage of this ring in any block: there is nothing to rescue, and nothing was \
@@ -61,6 +68,13 @@ pub enum RingError {
     /// The writer has stopped.
     #[error("the ring is closed")]
     Closed,
+}
+
+fn overwritten_by(ring: Option<&[u8; 16]>) -> String {
+    match ring {
+        Some(uuid) => format!("another ring is there, {}", uuid::Uuid::from_bytes(*uuid)),
+        None => "its superblocks and its ledger are gone: something has written over it".to_owned(),
+    }
 }
 
 impl RingError {

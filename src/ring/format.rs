@@ -1,9 +1,11 @@
 //! Making a ring: superblocks, and a ledger with nothing in it.
 
+use super::disk_label::DiskLabel;
 use super::error::RingError;
 use super::fact::Fact;
+use super::geometry::{Geometry, SUPERBLOCK_AREA};
 use super::ledger::Ledger;
-use super::superblock::{Geometry, SUPERBLOCK_AREA, Superblock};
+use super::superblock::Superblock;
 use super::types::ClockFact;
 use crate::clock::Reading;
 use crate::device::{AlignedBuffer, Device};
@@ -22,6 +24,8 @@ pub struct FormatOptions {
     pub node_uuid: [u8; 16],
     /// Now.
     pub now: Reading,
+    /// What is to tell other programs that the whole disk is taken, where it is one.
+    pub disk_label: Option<DiskLabel>,
 }
 
 /// Makes a ring on a device. Whatever was there is gone.
@@ -41,6 +45,7 @@ pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock
         compat: 0,
         ro_compat: 0,
         incompat: 0,
+        disk_label: options.disk_label,
         geometry,
     };
     let clock =
@@ -55,9 +60,12 @@ pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock
         Ledger::create(device, &superblock, 0, &facts)?;
         device.flush()?;
         let page = AlignedBuffer::from_bytes(&superblock.encode());
-        device.write_at(geometry.superblock_copy(), &page)?;
+        let [first, copies @ ..] = geometry.superblock_places();
+        for copy in copies {
+            device.write_at(copy, &page)?;
+        }
         device.flush()?;
-        device.write_at(DeviceOffset(0), &page)?;
+        device.write_at(first, &page)?;
         device.flush()
     };
     written().map_err(|source| RingError::Device { what: "formatting".into(), source })?;

@@ -34,10 +34,12 @@ mod blocks;
 mod chunk;
 mod contents;
 mod core;
+mod disk_label;
 mod error;
 mod fact;
 mod format;
 mod found;
+mod geometry;
 mod inspect;
 mod layout;
 mod ledger;
@@ -64,10 +66,16 @@ use std::sync::Arc;
 
 pub use block::BlockHeader;
 pub use chunk::{ChunkHeader, ChunkKind, FIXED_BYTES as CHUNK_FIXED_BYTES, UNIT_BYTES};
+pub use disk_label::DiskLabel;
 pub use error::{ReadError, Refused, RingError, StateRefused};
 pub use fact::Fact;
 pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
-pub use found::{LeftBehind, LostChunks, LostPlace, read_superblock, repair_superblocks};
+pub use found::{FoundSuperblock, LeftBehind, LostChunks, LostPlace};
+pub use found::{
+    find_superblock, read_superblock, repair_superblocks, restore_superblocks, tend_superblocks,
+    write_superblocks,
+};
+pub use geometry::{BLOCKS_MIN, Geometry, Unsuitable};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};
@@ -80,9 +88,7 @@ pub use scrub::{
 pub use sequences::Sequences;
 pub use space::{ClipRecord, Fill};
 pub use state::Counters;
-pub use superblock::{
-    BLOCKS_MIN, Geometry, LABEL_BYTES_MAX, NotASuperblock, Superblock, Unsuitable,
-};
+pub use superblock::{LABEL_BYTES_MAX, NotASuperblock, Superblock};
 pub use types::*;
 pub use writer::Writer;
 

@@ -123,6 +123,7 @@ impl Inspection<'_> {
         let mut header = BlockHeader {
             ring_uuid,
             block,
+            geometry: Some(self.superblock.geometry),
             origin_uuid: ring_uuid,
             life: held.life,
             stream: held.record.stream,

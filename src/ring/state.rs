@@ -105,7 +105,7 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::superblock::Geometry;
+    use crate::ring::geometry::Geometry;
     use crate::units::{ByteCount, Sequence};
 
     #[test]

@@ -7,8 +7,8 @@
 
 use super::chunk::{self, ChunkKind};
 use super::core::Core;
+use super::geometry::REST_PAGES_MIN;
 use super::placement::{OpenBlock, Part};
-use super::superblock::REST_PAGES_MIN;
 use super::types::Extent;
 use super::under_way::{Growing, OwedCopy, TABLE_CHUNKS_MIN};
 use crate::units::{ClipId, StreamNumber};

@@ -203,6 +203,7 @@ mod tests {
             compat: 0,
             ro_compat: 0,
             incompat: 0,
+            disk_label: None,
             geometry: Geometry::plan(ByteCount(64 << 20), None).expect("a geometry"),
         };
         let usage = Usage {

@@ -51,6 +51,11 @@ impl Image {
         Image { pages: vec![Page::Blank; length as usize / PAGE] }
     }
 
+    /// On a larger disk, as a volume grows.
+    pub fn grow(&mut self, length: u64) {
+        self.pages.resize(length as usize / PAGE, Page::Blank);
+    }
+
     /// A disk that something else has filled: no page of it means anything.
     pub fn garbage(length: u64, seed: u64) -> Image {
         let mut dice = Dice::new(seed);

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use super::CheckRequest;
 use super::meter::Meter;
+use super::{CheckRequest, superblocks};
 use crate::archive::{CatalogueUpdater, Listener};
 use crate::catalogue::{Catalogue, Change};
 use crate::check::{self, Finding, Options, Phase, Progress, Report};
@@ -52,8 +52,9 @@ pub(super) fn repair(
 ) -> Result<Vec<String>, CommandError> {
     let fail = of_ring(&request.path);
     let mut done = Vec::new();
-    if report.superblock_is_damaged && ring::repair_superblocks(&*device).map_err(&fail)? {
-        done.push("a superblock is written again from the other".to_owned());
+    if report.superblock_is_damaged {
+        let places = ring::repair_superblocks(&*device).map_err(&fail)?;
+        done.extend(superblocks::written_again(&places));
     }
     if report.has_unknown {
         log::warn!(
@@ -133,8 +134,15 @@ pub(super) fn rescue(
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
     let fail = of_ring(&request.path);
-    refuse_good_ledger(request, &*device)?;
-    let superblock = ring::repair_superblocks(&*device).map_err(&fail)?;
+    let found = superblocks::find(request, &*device)?;
+    if is_ledger_good(request, &*device)? {
+        return match found {
+            Some(done) => print_found(request, &done, out),
+            None => Err(good_ledger(request)),
+        };
+    }
+    let places = ring::repair_superblocks(&*device).map_err(&fail)?;
+    let superblock = found.or_else(|| superblocks::written_again(&places));
     let mut meter = Meter::new();
     let mut progress = |block: BlockNumber, count: u32| {
         let (done, total) = (u64::from(block.0), u64::from(count));
@@ -151,7 +159,7 @@ pub(super) fn rescue(
         let answer = serde_json::json!({
             "path": path.to_string(),
             "status": status,
-            "superblock_repaired": superblock,
+            "superblock_repaired": superblock.is_some(),
             "blocks_read": rescued.blocks_read,
             "blocks_unreadable": rescued.blocks_unreadable,
             "clips_found": rescued.clips_found,
@@ -162,8 +170,8 @@ pub(super) fn rescue(
         });
         writeln!(out, "{answer:#}")?;
     } else {
-        if superblock {
-            writeln!(out, "repaired: a superblock is written again from the other")?;
+        if let Some(done) = superblock {
+            writeln!(out, "repaired: {done}")?;
         }
         writeln!(
             out,
@@ -184,19 +192,43 @@ pub(super) fn rescue(
     Ok(status)
 }
 
+/// The superblocks were all that was missing.
+fn print_found(
+    request: &CheckRequest,
+    done: &str,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let path = request.path.display();
+    if request.json {
+        let answer = serde_json::json!({
+            "path": path.to_string(),
+            "status": 1,
+            "superblock_repaired": true,
+            "losses": [],
+        });
+        writeln!(out, "{answer:#}")?;
+    } else {
+        writeln!(out, "repaired: {done}")?;
+        writeln!(out, "{path}: its ledger is good: nothing else was changed")?;
+    }
+    out.flush()?;
+    Ok(1)
+}
+
 /// A rescue knows nothing of deletions, so that it is refused where the ledger still does.
-fn refuse_good_ledger(request: &CheckRequest, device: &dyn Device) -> Result<(), CommandError> {
+fn is_ledger_good(request: &CheckRequest, device: &dyn Device) -> Result<bool, CommandError> {
     match check::check(device, &Options::default(), &mut Nobody) {
-        Ok(report) if report.ledger_is_complete && !report.has_unknown => {
-            Err(CommandError::Failed(format!(
-                "{}: its ledger is good: a rescue would forget what was deleted and what was kept, \
-             and put every clip into .trash; nothing was changed",
-                request.path.display()
-            )))
-        }
-        Ok(_) | Err(RingError::LedgerLost) => Ok(()),
-        // One area can't be read, and the other has no checkpoint.
-        Err(RingError::Device { .. }) => Ok(()),
+        Ok(report) => Ok(report.ledger_is_complete && !report.has_unknown),
+        // Where one area can't be read, the other has no checkpoint.
+        Err(RingError::LedgerLost | RingError::Device { .. }) => Ok(false),
         Err(reason) => Err(of_ring(&request.path)(reason)),
     }
+}
+
+fn good_ledger(request: &CheckRequest) -> CommandError {
+    CommandError::Failed(format!(
+        "{}: its ledger is good: a rescue would forget what was deleted and what was kept, and put \
+         every clip into .trash; nothing was changed",
+        request.path.display()
+    ))
 }

@@ -53,6 +53,10 @@ impl Meter {
         let template = match progress.phase {
             Phase::Clips => "clips {wide_bar} {pos} of {len}, {eta} left",
             Phase::Blocks => "blocks {wide_bar} {pos} of {len}, {eta} left",
+            Phase::Device => {
+                "looking for the ring {wide_bar} {binary_bytes} of {binary_total_bytes}, \
+                 {binary_bytes_per_sec}, {eta} left"
+            }
             Phase::Samples => {
                 "samples {wide_bar} {binary_bytes} of {binary_total_bytes}, \
                  {binary_bytes_per_sec}, {eta} left"
@@ -85,10 +89,11 @@ fn line(progress: Progress, elapsed: Duration) -> String {
     match phase {
         Phase::Clips => format!("clips: {percent} % of {total}{left}"),
         Phase::Blocks => format!("blocks: {percent} % of {total}{left}"),
-        Phase::Samples => {
+        Phase::Samples | Phase::Device => {
+            let what = if phase == Phase::Device { "looking for the ring" } else { "samples" };
             let rate = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
             let [total, rate] = [total, rate].map(|bytes| size_text(ByteCount(bytes)));
-            format!("samples: {percent} % of {total}, {rate}/s{left}")
+            format!("{what}: {percent} % of {total}, {rate}/s{left}")
         }
     }
 }

@@ -31,6 +31,7 @@ impl Core {
         let header = BlockHeader {
             ring_uuid: self.superblock.ring_uuid,
             block: open.block(),
+            geometry: Some(self.superblock.geometry),
             origin_uuid: self.superblock.ring_uuid,
             life: open.life(),
             stream,

@@ -3,9 +3,10 @@
 use crate::device::Device;
 use crate::ring::error::RingError;
 use crate::ring::fact::Fact;
+use crate::ring::geometry::Geometry;
 use crate::ring::ledger::{Ledger, LedgerError, Replay};
 use crate::ring::space::Space;
-use crate::ring::superblock::{Geometry, Superblock};
+use crate::ring::superblock::Superblock;
 
 /// Replays the ledger into the facts in force.
 ///

@@ -1,62 +1,96 @@
-//! The two superblocks: either serves, and a damaged one is written again from the other.
+//! The superblocks: any of them serves, and those that are damaged are written again from it.
 //!
-//! Where they are of different rings, because something wrote over one of them, that one is
+//! Where they are of different rings, because something wrote over some of them, that one is
 //! believed whose ledger answers, or else the one whose headers are in the blocks.
 
+use super::facts::read_ledger;
 use crate::device::{self, AlignedBuffer, Device};
 use crate::ring::blocks::BlockReader;
 use crate::ring::error::RingError;
+use crate::ring::geometry::{SUPERBLOCK_AREA, superblock_places};
 use crate::ring::ledger::Ledger;
-use crate::ring::superblock::{NotASuperblock, SUPERBLOCK_AREA, Superblock};
+use crate::ring::superblock::{NotASuperblock, Superblock};
 use crate::units::{BlockNumber, DeviceOffset, PAGE_BYTES};
 
 /// So many blocks are asked whose they are, all over the device.
 const BLOCKS_ASKED: u32 = 256;
 
-/// Reads the superblock, or its copy where the first is damaged or another ring's; tells which.
+/// A superblock, and where it lies.
+type Found = (DeviceOffset, Superblock);
+
+/// What was found instead of a superblock in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSuperblock {
+    /// What the ring is. Where no superblock is left its label and what it belongs to are not
+    /// known any more, and it was made before the time that is said.
+    pub superblock: Superblock,
+    /// Where a superblock was left; `None` where the headers of blocks alone say it.
+    pub at: Option<DeviceOffset>,
+}
+
+/// Reads the superblock, or a copy of it where the first is damaged or another ring's; tells
+/// whether it is a copy.
 ///
 /// # Errors
 /// The device failed, it is no ring, or one that this program can't use.
 pub fn read_superblock(device: &dyn Device) -> Result<(Superblock, bool), RingError> {
+    let (place, superblock) = believed(device)?;
+    Ok((superblock, place != DeviceOffset(0)))
+}
+
+fn believed(device: &dyn Device) -> Result<Found, RingError> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut reason = None;
     if device.length().0 < 2 * SUPERBLOCK_AREA.0 {
         return Err(RingError::TooShort { length: device.length() });
     }
-    let copy = DeviceOffset(device.length().0 - PAGE_BYTES);
-    let (superblock, from_copy) = match superblock_at(device, DeviceOffset(0)) {
-        Ok(first) => match superblock_at(device, copy) {
-            Ok(copy) if copy.ring_uuid != first.ring_uuid && is_rather(device, &copy, &first) => {
-                (copy, true)
+    for place in superblock_places(device.length()) {
+        match superblock_at(device, place) {
+            Ok(superblock) => {
+                let is_new = found.iter().all(|(_, known)| known.ring_uuid != superblock.ring_uuid);
+                found.extend(is_new.then_some((place, superblock)));
             }
-            _ => (first, false),
-        },
-        Err(reason) if is_foreseen(&reason) => return Err(reason),
-        // Where neither serves, it is the first one that something is said of.
-        Err(reason) => match superblock_at(device, copy) {
-            Ok(superblock) => (superblock, true),
-            Err(_) => return Err(reason),
-        },
-    };
+            Err(foreseen) if is_foreseen(&foreseen) && found.is_empty() => return Err(foreseen),
+            // Where none serves, it is the first one that something is said of.
+            Err(other) if reason.as_ref().is_none_or(is_nothing) => reason = Some(other),
+            Err(_) => {}
+        }
+    }
+    let nothing = reason.unwrap_or(RingError::NoSuperblock(NotASuperblock::Foreign));
+    let (place, superblock) = most_likely(device, found).ok_or(nothing)?;
     if !fits(device, &superblock) {
         return Err(RingError::Truncated {
             length: device.length(),
             expected: superblock.geometry.length,
         });
     }
-    Ok((superblock, from_copy))
+    Ok((place, superblock))
+}
+
+/// Of superblocks of different rings, that of the ring that is here.
+fn most_likely(device: &dyn Device, mut found: Vec<Found>) -> Option<Found> {
+    if found.len() > 1 {
+        let at = found.iter().position(|(_, superblock)| answers(device, superblock));
+        let at = at.or_else(|| {
+            let blocks = found.iter().map(|(_, superblock)| blocks_of(device, superblock));
+            // The first of those that have as many.
+            blocks
+                .enumerate()
+                .max_by_key(|(at, blocks)| (*blocks, usize::MAX - at))
+                .map(|(at, _)| at)
+        });
+        return Some(found.swap_remove(at?));
+    }
+    found.pop()
 }
 
 fn fits(device: &dyn Device, superblock: &Superblock) -> bool {
     superblock.geometry.length <= device.length()
 }
 
-/// Whether it is rather the copy's ring that is here than the first superblock's.
-fn is_rather(device: &dyn Device, copy: &Superblock, first: &Superblock) -> bool {
-    let answers =
-        |superblock| fits(device, superblock) && Ledger::replay(device, superblock).is_ok();
-    if answers(first) {
-        return false;
-    }
-    answers(copy) || blocks_of(device, copy) > blocks_of(device, first)
+/// Whether a ledger of the ring is where its superblock says.
+pub(super) fn answers(device: &dyn Device, superblock: &Superblock) -> bool {
+    fits(device, superblock) && Ledger::replay(device, superblock).is_ok()
 }
 
 /// Of some blocks, how many a ring has written.
@@ -72,47 +106,126 @@ fn blocks_of(device: &dyn Device, superblock: &Superblock) -> usize {
     asked.filter(is_its).count()
 }
 
-fn superblock_at(device: &dyn Device, offset: DeviceOffset) -> Result<Superblock, RingError> {
+pub(super) fn superblock_at(
+    device: &dyn Device,
+    offset: DeviceOffset,
+) -> Result<Superblock, RingError> {
     let page = device::read(device, offset, PAGE_BYTES as usize)
         .map_err(|source| RingError::Device { what: "reading the superblock".into(), source })?;
     Superblock::decode(&page).map_err(RingError::NoSuperblock)
 }
 
-/// Whether it is a whole superblock, of a program that came later: its copy says nothing else.
+/// Whether it is a whole superblock, of a program that came later: its copies say nothing else.
 fn is_foreseen(reason: &RingError) -> bool {
     use NotASuperblock::{Newer, UnknownFeatures};
     matches!(reason, RingError::NoSuperblock(Newer { .. } | UnknownFeatures { .. }))
 }
 
-/// Writes the superblock that is damaged, or differs, as it stands in the other; which one is
-/// believed, [`read_superblock`] says. One of another ring is left where that ring's blocks are
-/// still here: it may be all that they can be read by. Answers whether one was written.
+fn is_nothing(reason: &RingError) -> bool {
+    matches!(reason, RingError::NoSuperblock(NotASuperblock::Foreign))
+}
+
+/// Writes the superblocks that are damaged, or differ, as they stand in the one that
+/// [`read_superblock`] believes. One of another ring is left where that ring's blocks are still
+/// here: it may be all that they can be read by. Answers where one was written.
 ///
 /// # Errors
-/// As [`read_superblock`]; or the device refuses the write.
-pub fn repair_superblocks(device: &dyn Device) -> Result<bool, RingError> {
-    let (superblock, from_copy) = read_superblock(device)?;
-    let (first, copy) = (DeviceOffset(0), superblock.geometry.superblock_copy());
-    let (good, other) = if from_copy { (copy, first) } else { (first, copy) };
-    let failed = |source| RingError::Device { what: "repairing a superblock".into(), source };
+/// As [`read_superblock`]; or the device refuses a write. Those that it takes are written.
+pub fn repair_superblocks(device: &dyn Device) -> Result<Vec<DeviceOffset>, RingError> {
+    let (good, superblock) = believed(device)?;
     // As it stands there: a later program may have written records that this one does not know.
     let page = device::read(device, good, PAGE_BYTES as usize).map_err(failed)?;
-    let differs = |other: AlignedBuffer| other[..] != page[..];
-    if !device::read(device, other, PAGE_BYTES as usize).map_or(true, differs) {
-        return Ok(false);
+    let places = superblock.geometry.superblock_places();
+    write_where_needed(device, &superblock, &page, &places)
+}
+
+/// Writes a superblock to all of its places. Answers where it was not.
+///
+/// # Errors
+/// The device refuses a write. Those that it takes are written.
+pub fn write_superblocks(
+    device: &dyn Device,
+    superblock: &Superblock,
+) -> Result<Vec<DeviceOffset>, RingError> {
+    let page = AlignedBuffer::from_bytes(&superblock.encode());
+    write_where_needed(device, superblock, &page, &superblock.geometry.superblock_places())
+}
+
+/// Writes what [`find_superblock`](super::find_superblock) found to all of its places, as it stands
+/// where it was found. Answers where it was not.
+///
+/// # Errors
+/// As [`write_superblocks`]; or what was found can't be read again.
+pub fn restore_superblocks(
+    device: &dyn Device,
+    found: &FoundSuperblock,
+) -> Result<Vec<DeviceOffset>, RingError> {
+    let Some(at) = found.at else { return write_superblocks(device, &found.superblock) };
+    let page = device::read(device, at, PAGE_BYTES as usize).map_err(failed)?;
+    let places = found.superblock.geometry.superblock_places();
+    write_where_needed(device, &found.superblock, &page, &places)
+}
+
+/// Looks at the superblocks of a ring that is open, and writes again what others have written
+/// over. Answers where that was.
+///
+/// # Errors
+/// [`RingError::Overwritten`] where the ring itself is not there any more; or the device refuses.
+pub fn tend_superblocks(
+    device: &dyn Device,
+    ours: &Superblock,
+) -> Result<Vec<DeviceOffset>, RingError> {
+    let by = match believed(device) {
+        Ok((_, found)) if found.ring_uuid == ours.ring_uuid => return repair_superblocks(device),
+        Ok((_, another)) => Some(another.ring_uuid),
+        Err(error @ RingError::Device { .. }) => return Err(error),
+        Err(_) => None,
+    };
+    match read_ledger(device, ours) {
+        // All of them are gone, and it is here nevertheless.
+        Ok(_) => write_superblocks(device, ours),
+        Err(RingError::LedgerLost) => Err(RingError::Overwritten { by }),
+        Err(error) => Err(error),
     }
-    if let Ok(foreign) = superblock_at(device, other)
-        && foreign.ring_uuid != superblock.ring_uuid
-        && blocks_of(device, &foreign) > 0
-    {
-        let uuid = uuid::Uuid::from_bytes(foreign.ring_uuid);
-        log::warn!(
-            "superblock: the one at byte {} is of the ring {uuid}, which has blocks here: it is \
-             left as it is",
-            other.0
-        );
-        return Ok(false);
+}
+
+fn write_where_needed(
+    device: &dyn Device,
+    superblock: &Superblock,
+    page: &AlignedBuffer,
+    places: &[DeviceOffset],
+) -> Result<Vec<DeviceOffset>, RingError> {
+    let (mut written, mut refused) = (Vec::new(), None);
+    for &place in places {
+        let is_it = |found: AlignedBuffer| found[..] == page[..];
+        if device::read(device, place, PAGE_BYTES as usize).is_ok_and(is_it)
+            || is_needed_by_another(device, superblock, place)
+        {
+            continue;
+        }
+        // One after the other, so that a power cut tears one at most.
+        match device.write_at(place, page).and_then(|()| device.flush()) {
+            Ok(()) => written.push(place),
+            Err(source) => refused = Some(failed(source)),
+        }
     }
-    device.write_at(other, &page).and_then(|()| device.flush()).map_err(failed)?;
-    Ok(true)
+    refused.map_or(Ok(written), Err)
+}
+
+fn is_needed_by_another(device: &dyn Device, superblock: &Superblock, at: DeviceOffset) -> bool {
+    let Ok(foreign) = superblock_at(device, at) else { return false };
+    if foreign.ring_uuid == superblock.ring_uuid || blocks_of(device, &foreign) == 0 {
+        return false;
+    }
+    let uuid = uuid::Uuid::from_bytes(foreign.ring_uuid);
+    log::warn!(
+        "superblock: the one at byte {} is of the ring {uuid}, which has blocks here: it is left \
+         as it is",
+        at.0
+    );
+    true
+}
+
+fn failed(source: std::io::Error) -> RingError {
+    RingError::Device { what: "repairing a superblock".into(), source }
 }

@@ -14,7 +14,8 @@ pub use replay::{Findings, LedgerError, Replay};
 use std::io;
 
 use super::fact::Fact;
-use super::superblock::{Geometry, Superblock};
+use super::geometry::Geometry;
+use super::superblock::Superblock;
 use crate::device::{AlignedBuffer, Device};
 use crate::units::{ByteCount, PAGE_BYTES};
 use write::{Pages, paginate};

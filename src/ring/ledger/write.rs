@@ -5,8 +5,8 @@ use std::io;
 use super::{STRIDE_PAGES, Tail};
 use crate::device::{AlignedBuffer, Device};
 use crate::ring::fact::Fact;
+use crate::ring::geometry::Geometry;
 use crate::ring::page::{self, PageHeader, RECORDS_BYTES_MAX};
-use crate::ring::superblock::Geometry;
 use crate::units::{ByteCount, PAGE_BYTES};
 
 /// Refusals in a row after which a device that has just failed is believed to do so again: it may

@@ -18,7 +18,7 @@ use crate::ring::sequences::Sequences;
 use crate::ring::space::Space;
 use crate::ring::superblock::Superblock;
 use crate::ring::types::{ClipState, ClockFact, Interpreter, News, Settings};
-use crate::units::{Sequence, SessionNumber};
+use crate::units::{DeviceOffset, Sequence, SessionNumber};
 
 /// What a ring says of itself before anything is written to it.
 struct Known {
@@ -105,9 +105,13 @@ pub(in crate::ring) fn open(
         wipe: settings.wipe,
     });
     match repair_superblocks(&*core.device) {
-        Ok(false) => {}
-        Ok(true) => log::warn!("superblock: one of the two was damaged: repaired from the other"),
-        // The other one serves.
+        Ok(places) if places.is_empty() => {}
+        Ok(places) => log::warn!(
+            "superblock: missing or damaged at {}: written again from another; where no earlier \
+             version of reelfs made this ring, some other program has written onto the device",
+            listed(&places)
+        ),
+        // Another one serves.
         Err(error) => log::error!("superblock: {error}"),
     }
     tell_what_is_known(&mut core);
@@ -130,6 +134,11 @@ pub(in crate::ring) fn open(
         core.interpreter.news(&News::StateSet { clip, state });
     }
     Ok((core, opening))
+}
+
+fn listed(places: &[DeviceOffset]) -> String {
+    let bytes: Vec<String> = places.iter().map(|place| format!("byte {}", place.0)).collect();
+    bytes.join(", ")
 }
 
 /// Makes durable what was found, and behind it that the session has begun. In this order, with

@@ -22,7 +22,7 @@ use crate::units::{
 /// The longest table that is read, in bytes: a clip of an hour takes about one MiB.
 const TABLE_BYTES_MAX: u64 = 64 << 20;
 
-/// One of the two superblocks.
+/// One of the superblocks.
 #[derive(Clone, Debug)]
 pub struct SuperblockCopy {
     /// Where it lies.
@@ -33,10 +33,11 @@ pub struct SuperblockCopy {
     pub decoded: Result<Superblock, NotASuperblock>,
 }
 
-/// Both superblocks of the ring that `superblock` describes, the first one first.
+/// The superblocks of the ring that `superblock` describes: the first page and the last one, and
+/// behind them those that rings of earlier programs lack.
 #[must_use]
-pub fn superblock_copies(device: &dyn Device, superblock: &Superblock) -> [SuperblockCopy; 2] {
-    [DeviceOffset(0), superblock.geometry.superblock_copy()].map(|offset| {
+pub fn superblock_copies(device: &dyn Device, superblock: &Superblock) -> [SuperblockCopy; 4] {
+    superblock.geometry.superblock_places().map(|offset| {
         let page = device::read(device, offset, PAGE_BYTES as usize);
         let page = page.map(|page| page.to_vec()).map_err(|error| error.to_string());
         let decoded = match &page {

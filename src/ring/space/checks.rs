@@ -60,7 +60,7 @@ impl Space {
 mod tests {
     use super::*;
     use crate::ring::fact::Fact;
-    use crate::ring::superblock::Geometry;
+    use crate::ring::geometry::Geometry;
     use crate::units::{ByteCount, Sequence};
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::fact::Fact;
-use super::superblock::Geometry;
+use super::geometry::Geometry;
 use super::types::{ClipState, ClockFact, Extent, Reason};
 use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
 use crate::ring::fact::Fact;
-use crate::ring::superblock::REST_PAGES_MIN;
+use crate::ring::geometry::REST_PAGES_MIN;
 use crate::ring::types::{ClipState, ClockFact, Usage};
 use crate::units::{
     BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,

@@ -155,6 +155,7 @@ fn formatted() -> Arc<Disk> {
         ring_uuid: UUID,
         node_uuid: [2; 16],
         now: Still.read(),
+        disk_label: None,
     };
     format(&*disk, &options).expect("a ring");
     disk

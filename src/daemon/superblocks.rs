@@ -1,0 +1,63 @@
+//! Looks after the ring's superblocks while it runs: partitioning tools write over them without a
+//! word, and nothing else would notice before the next start.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::{DaemonError, Store};
+use crate::device::{Device, ReturningDevice};
+use crate::ring::{RingError, Superblock, tend_superblocks};
+use std::sync::Arc;
+
+/// How often they are looked at, besides with each pass of the scrub.
+const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The thread that looks; it ends when this is dropped, and is not waited for: it may be at a
+/// device that hangs.
+pub(super) struct Caretaker {
+    asks: Sender<()>,
+}
+
+impl Caretaker {
+    pub(super) fn start(store: &Store) -> Result<Caretaker, DaemonError> {
+        let (asks, asked) = channel();
+        let device = store.device.clone();
+        let superblock = store.archive.ring().superblock().clone();
+        std::thread::Builder::new()
+            .name("superblocks".into())
+            .spawn(move || look_after(&device, &superblock, &asked))
+            .map_err(|source| DaemonError::System { what: "looking after superblocks", source })?;
+        Ok(Caretaker { asks })
+    }
+
+    /// What has them looked at soon.
+    pub(super) fn asking(&self) -> Box<dyn Fn() + Send> {
+        let asks = self.asks.clone();
+        Box::new(move || {
+            // Nobody is there any more while the daemon ends.
+            let _ = asks.send(());
+        })
+    }
+}
+
+fn look_after(device: &Arc<ReturningDevice>, superblock: &Superblock, asked: &Receiver<()>) {
+    while asked.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Disconnected) {
+        if !device.is_present() {
+            continue;
+        }
+        match tend_superblocks(&**device, superblock) {
+            Ok(places) if places.is_empty() => {}
+            Ok(places) => {
+                let places: Vec<String> =
+                    places.iter().map(|place| format!("byte {}", place.0)).collect();
+                log::error!(
+                    "superblock: some program has written over the ring at {}: written again. \
+                     Footage there was lost only if it wrote further; reelfs check tells",
+                    places.join(", ")
+                );
+            }
+            Err(reason @ RingError::Overwritten { .. }) => device.disown(&reason.to_string()),
+            Err(error) => log::warn!("superblock: {error}"),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A ring whose superblocks are not in their places: on a device that has grown, or after something
+//! has written over all of them. It is known by the headers of its blocks, which say where the parts
+//! of the ring are; those of earlier programs do so by where they lie.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::superblocks::{FoundSuperblock, answers, superblock_at};
+use crate::device::{self, Device};
+use crate::ring::block::BlockHeader;
+use crate::ring::error::RingError;
+use crate::ring::geometry::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Geometry, SUPERBLOCK_AREA};
+use crate::ring::superblock::{NotASuperblock, Superblock};
+use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, RingNumber, WallTime};
+
+/// Read at once where the device is gone through from end to end, in bytes.
+const STRIDE_BYTES: u64 = 4 << 20;
+/// For each block size so many blocks are asked for at the beginning of the device, ...
+const BLOCKS_ASKED_FIRST: u32 = 16;
+/// ... and so many all over it.
+const BLOCKS_ASKED: u32 = 256;
+
+/// Looks for a ring by what is left of it. `progress` hears how much of the device has been gone
+/// through, where that is necessary.
+///
+/// # Errors
+/// The device can't be read, or there is no ring on it, or none that tells where its parts are.
+pub fn find_superblock(
+    device: &dyn Device,
+    progress: &mut dyn FnMut(ByteCount),
+) -> Result<FoundSuperblock, RingError> {
+    let mut headers = Headers::default();
+    headers.ask_blocks(device);
+    if let Some(found) = headers.most_likely(device) {
+        return Ok(found);
+    }
+    match headers.sweep(device, progress)? {
+        Some(found) => Ok(found),
+        None => headers
+            .most_likely(device)
+            .or_else(|| headers.by_places(device))
+            .ok_or(RingError::NoSuperblock(NotASuperblock::Foreign)),
+    }
+}
+
+/// The headers of blocks that were met, by ring.
+#[derive(Default)]
+struct Headers {
+    rings: BTreeMap<[u8; 16], Met>,
+}
+
+#[derive(Default)]
+struct Met {
+    /// What the headers say that speak of it; the last one to begin its life counts.
+    geometry: Option<Geometry>,
+    latest: WallTime,
+    /// Where blocks are.
+    places: BTreeMap<BlockNumber, DeviceOffset>,
+}
+
+impl Headers {
+    /// Asks some blocks of every ring that `format` would make on a device of this length.
+    fn ask_blocks(&mut self, device: &dyn Device) {
+        let mut block_length = BLOCK_BYTES_MIN;
+        while block_length <= BLOCK_BYTES_MAX {
+            if let Ok(planned) = Geometry::plan(device.length(), Some(block_length)) {
+                let step = planned.block_count.div_ceil(BLOCKS_ASKED).max(1);
+                let first = 0..planned.block_count.min(BLOCKS_ASKED_FIRST);
+                let all_over = (0..planned.block_count).step_by(step as usize);
+                for block in first.chain(all_over) {
+                    let place = planned.block_start(BlockNumber(block));
+                    let Ok(page) = device::read(device, place, PAGE_BYTES as usize) else {
+                        continue;
+                    };
+                    self.meet(place, &page);
+                }
+            }
+            block_length *= 2;
+        }
+    }
+
+    fn meet(&mut self, place: DeviceOffset, page: &[u8]) {
+        let Some(header) = BlockHeader::decode(page) else { return };
+        let is_there = |geometry: &Geometry| {
+            header.block.0 < geometry.block_count && geometry.block_start(header.block) == place
+        };
+        let met = self.rings.entry(header.ring_uuid).or_default();
+        met.places.insert(header.block, place);
+        // A copy of a block in another place says nothing of this one.
+        if let Some(geometry) = header.geometry.filter(is_there)
+            && (met.geometry.is_none() || header.start >= met.latest)
+        {
+            met.geometry = Some(geometry);
+            met.latest = header.start;
+        }
+    }
+
+    /// Goes through the device from end to end; ends early where a superblock is met.
+    fn sweep(
+        &mut self,
+        device: &dyn Device,
+        progress: &mut dyn FnMut(ByteCount),
+    ) -> Result<Option<FoundSuperblock>, RingError> {
+        let end = device.length().0;
+        let mut at = 0;
+        let (mut was_read, mut refused) = (false, None);
+        while at < end {
+            progress(ByteCount(at));
+            let length = STRIDE_BYTES.min(end - at);
+            match device::read(device, DeviceOffset(at), length as usize) {
+                Ok(stride) => {
+                    was_read = true;
+                    for (index, page) in stride.chunks_exact(PAGE_BYTES as usize).enumerate() {
+                        let place = DeviceOffset(at + index as u64 * PAGE_BYTES);
+                        if let Some(superblock) = superblock_in(page, place, device) {
+                            return Ok(Some(FoundSuperblock { superblock, at: Some(place) }));
+                        }
+                        self.meet(place, page);
+                    }
+                }
+                Err(error) => refused = Some(error),
+            }
+            at += length;
+        }
+        match refused {
+            Some(error) if !was_read => Err(unreadable(error)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The ring whose headers say where its parts are: of several, because the device was formatted
+    /// before, the one whose ledger is there, or else the one that was written to last.
+    fn most_likely(&self, device: &dyn Device) -> Option<FoundSuperblock> {
+        let fits = |geometry: &Geometry| geometry.length <= device.length();
+        let mut found: Vec<(WallTime, FoundSuperblock)> = Vec::new();
+        for (uuid, met) in &self.rings {
+            let Some(geometry) = met.geometry.filter(fits) else { continue };
+            found.push((met.latest, with_a_superblock(device, *uuid, geometry, met.latest)));
+        }
+        found.sort_by_key(|(latest, _)| *latest);
+        let at = found.iter().position(|(_, found)| answers(device, &found.superblock));
+        match at {
+            Some(at) => Some(found.swap_remove(at).1),
+            None => found.pop().map(|(_, found)| found),
+        }
+    }
+
+    /// The same for headers that say nothing: two of them that lie as blocks of one size do.
+    fn by_places(&self, device: &dyn Device) -> Option<FoundSuperblock> {
+        let found = self.rings.iter().filter_map(|(uuid, met)| {
+            let geometry = geometry_by_places(&met.places, device.length())?;
+            Some((met.places.len(), with_a_superblock(device, *uuid, geometry, met.latest)))
+        });
+        found.max_by_key(|(blocks, _)| *blocks).map(|(_, found)| found)
+    }
+}
+
+/// A superblock of a ring that lies where one of such a ring does.
+fn superblock_in(page: &[u8], place: DeviceOffset, device: &dyn Device) -> Option<Superblock> {
+    let superblock = Superblock::decode(page).ok()?;
+    let geometry = &superblock.geometry;
+    let is_there = geometry.superblock_places().contains(&place);
+    (is_there && geometry.length <= device.length()).then_some(superblock)
+}
+
+/// Of a ring with these parts: a superblock in one of its places, or else a new one.
+fn with_a_superblock(
+    device: &dyn Device,
+    ring_uuid: [u8; 16],
+    geometry: Geometry,
+    created: WallTime,
+) -> FoundSuperblock {
+    for at in geometry.superblock_places() {
+        if let Ok(superblock) = superblock_at(device, at)
+            && superblock.ring_uuid == ring_uuid
+        {
+            return FoundSuperblock { superblock, at: Some(at) };
+        }
+    }
+    let superblock = Superblock {
+        ring_uuid,
+        node_uuid: [0; 16],
+        pool_uuid: ring_uuid,
+        ring_number: RingNumber(0),
+        created,
+        label: String::new(),
+        compat: 0,
+        ro_compat: 0,
+        incompat: 0,
+        disk_label: None,
+        geometry,
+    };
+    FoundSuperblock { superblock, at: None }
+}
+
+/// Where the parts of a ring are whose blocks are in these places. The number of its blocks is what
+/// `format` gives it on a device of `length`, or else what was seen.
+fn geometry_by_places(
+    places: &BTreeMap<BlockNumber, DeviceOffset>,
+    length: ByteCount,
+) -> Option<Geometry> {
+    let (first, first_at) = places.first_key_value()?;
+    let (last, last_at) = places.last_key_value().filter(|(last, _)| *last != first)?;
+    let apart = u64::from(last.0 - first.0);
+    let block_length = last_at.0.checked_sub(first_at.0)?.checked_div(apart)?;
+    let start = first_at.0.checked_sub(u64::from(first.0).checked_mul(block_length)?)?;
+    let lies = |(block, at): (&BlockNumber, &DeviceOffset)| {
+        at.0 == start + u64::from(block.0) * block_length
+    };
+    if !places.iter().all(lies) {
+        return None;
+    }
+    let planned = Geometry::plan(length, Some(block_length)).ok();
+    planned.filter(|planned| planned.blocks_start.0 == start).or_else(|| {
+        let ledger_area = ByteCount(start.checked_sub(SUPERBLOCK_AREA.0)? / 2);
+        Geometry::of(
+            ByteCount(length.0 - length.0 % PAGE_BYTES),
+            ledger_area,
+            last.0.checked_add(1)?,
+            ByteCount(block_length),
+        )
+    })
+}
+
+fn unreadable(source: io::Error) -> RingError {
+    RingError::Device { what: "looking for a ring".into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(geometry: &Geometry, blocks: &[u32]) -> BTreeMap<BlockNumber, DeviceOffset> {
+        let blocks = blocks.iter().map(|block| BlockNumber(*block));
+        blocks.map(|block| (block, geometry.block_start(block))).collect()
+    }
+
+    #[test]
+    fn two_blocks_tell_where_the_ring_is_and_one_does_not() {
+        let geometry = Geometry::plan(ByteCount(1 << 30), Some(2 << 20)).expect("a ring");
+        let length = geometry.length;
+        assert_eq!(geometry_by_places(&places(&geometry, &[3, 90]), length), Some(geometry));
+        assert_eq!(geometry_by_places(&places(&geometry, &[3]), length), None);
+        let mut moved = places(&geometry, &[3, 9, 90]);
+        moved.insert(BlockNumber(9), DeviceOffset(20 << 20));
+        assert_eq!(geometry_by_places(&moved, length), None);
+    }
+
+    #[test]
+    fn on_a_device_that_has_grown_the_blocks_are_those_that_were_seen() {
+        let geometry = Geometry::plan(ByteCount(40 << 20), Some(1 << 20)).expect("a ring");
+        let grown = ByteCount(1 << 30);
+        let found = geometry_by_places(&places(&geometry, &[0, 30]), grown).expect("a ring");
+        assert_eq!(
+            (found.blocks_start, found.block_length),
+            (geometry.blocks_start, ByteCount(1 << 20))
+        );
+        assert_eq!(found.block_count, 31);
+    }
+}
