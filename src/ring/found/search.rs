@@ -1,6 +1,6 @@
 //! A ring whose superblocks are not in their places: on a device that has grown, or after something
-//! has written over all of them. It is known by the headers of its blocks, which say where the parts
-//! of the ring are; those of earlier programs do so by where they lie.
+//! has written over all of them. It is known by the headers of its blocks, which say where its
+//! parts are; those of earlier programs do so by where they lie.
 
 use std::collections::BTreeMap;
 use std::io;
