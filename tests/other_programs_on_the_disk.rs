@@ -8,16 +8,23 @@ mod cameras;
 mod clips;
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/disk.rs"]
+#[allow(dead_code, reason = "its dice alone are used here")]
+mod disk;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use cameras::Cameras;
 use clips::{clips_of, footage, identities};
 use daemon::{Site, run_tool, text, try_tool, wait_until};
+use disk::Dice;
+use reelfs::clock::Stopwatch;
 use reelfs::device::{Access, FileDevice, OpenError};
+use reelfs::ring::read_superblock;
 
 const MIB: u64 = 1 << 20;
 
@@ -127,52 +134,82 @@ fn the_programs_of_the_manual_ask_before_they_write_over_a_ring_and_the_others_d
     }
 }
 
-/// A ring of 48 MiB on a loop device, with footage.
-fn recorded(site: &Site) -> (Loop, Vec<u8>) {
-    let disk = Loop::of(site, 48);
+/// A ring on a loop device, with footage; what a scrub of it says, and its bytes.
+fn recorded(site: &mut Site, bytes: u64) -> (Loop, String, Vec<u8>) {
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    let backing = site.path("backing");
+    File::create(&backing).and_then(|file| file.set_len(bytes)).expect("a file");
+    let disk = Loop::over(&backing, &[]);
     symlink(&disk.device, site.ring_path()).expect("a link");
     let formatted = site.reelfs(&["format", "--block-size", "1M", &disk.device]);
     assert!(formatted.status.success(), "{}", said(&formatted));
     let file = footage(&site.path(""), "yard.mp4", 120, &[]);
     site.import("yard", "2026-03-01T12:00:00Z", &file);
-    run_tool("blockdev", &["--flushbufs", &disk.device]);
+    let clean = said(&site.reelfs(&["check", "--scrub", &disk.device]));
+    let (_, looked) = clean.split_once(": clean: ").expect("it is clean");
     let image = fs::read(&disk.backing).expect("the file");
-    (disk, image)
+    (disk, looked.to_owned(), image)
+}
+
+/// Partition tables, and what else writes to the ends of a disk alone.
+const FORMS: [&str; 11] = [
+    "parted -s $DISK mklabel gpt",
+    "parted -s $DISK mklabel msdos",
+    "sgdisk -Z $DISK; sgdisk -o $DISK",
+    "echo label: gpt | sfdisk --wipe always $DISK",
+    "echo label: dos | sfdisk --wipe always $DISK",
+    "printf 'g\\nw\\n' | fdisk -w always $DISK",
+    "pvcreate -qq -y -ff $DISK",
+    "mkswap -f $DISK",
+    "wipefs -a -f $DISK",
+    // What other systems call to initialise a disk, and the end of one that is used in full.
+    "dd if=/dev/zero of=$DISK bs=64k count=1",
+    "dd if=/dev/zero of=$DISK bs=4096 count=256 seek=$(($(blockdev --getsize64 $DISK) / 4096 - 256))",
+];
+
+/// Writes over the ring, repairs it, and looks at every sample.
+fn write_and_repair(site: &Site, disk: &Loop, looked: &str, form: &str) {
+    let output = shell(form, &disk.device, false);
+    let repaired = site.reelfs(&["check", "--repair", &disk.device]);
+    let heard = said(&repaired);
+    assert_eq!(repaired.status.code(), Some(1), "{form}: {} {heard}", said(&output));
+    assert!(heard.contains("repaired: superblocks are written again"), "{form}: {heard}");
+    let after = said(&site.reelfs(&["check", "--scrub", &disk.device]));
+    assert!(after.ends_with(&format!(": clean: {looked}")), "{form}: {after}");
 }
 
 #[test]
 fn a_partition_table_that_is_written_over_a_ring_is_repaired_in_each_of_its_forms() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let (rounds, seed) = (number("REELFS_ROUNDS").unwrap_or(0), number("REELFS_SEED").unwrap_or(1));
     let mut site = Site::without_ring();
-    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
-    let (disk, image) = recorded(&site);
-    let clean = said(&site.reelfs(&["check", "--scrub", &disk.device]));
-    assert!(clean.contains(": clean: "), "{clean}");
-    let looked = clean.rsplit(": clean: ").next().expect("what was looked at").to_owned();
-    let forms = [
-        "parted -s $DISK mklabel gpt",
-        "parted -s $DISK mklabel msdos",
-        "sgdisk -Z $DISK; sgdisk -o $DISK",
-        "echo label: gpt | sfdisk --wipe always $DISK",
-        "echo label: dos | sfdisk --wipe always $DISK",
-        "printf 'g\\nw\\n' | fdisk -w always $DISK",
-        "pvcreate -qq -y -ff $DISK",
-        "mkswap -f $DISK",
-        "wipefs -a -f $DISK",
-        // What other systems call to initialise a disk, and the end of one that is used in full.
-        "dd if=/dev/zero of=$DISK bs=64k count=1",
-        "dd if=/dev/zero of=$DISK bs=1M seek=47 count=1",
-    ];
-    for form in forms {
-        let output = shell(form, &disk.device, false);
-        let repaired = site.reelfs(&["check", "--repair", &disk.device]);
-        let heard = said(&repaired);
-        assert_eq!(repaired.status.code(), Some(1), "{form}: {} {heard}", said(&output));
-        assert!(heard.contains("repaired: superblocks are written again"), "{form}: {heard}");
-        let after = said(&site.reelfs(&["check", "--scrub", &disk.device]));
-        assert!(after.ends_with(&format!(": clean: {looked}")), "{form}: {after}");
+    let (disk, looked, image) = recorded(&mut site, 48 * MIB);
+    for form in FORMS {
+        write_and_repair(&site, &disk, &looked, form);
         disk.put_back(&image);
     }
-    // No superblock is left: a repair says what finds the ring, and that finds all of it.
+    drop(disk);
+    // On disks of any length; and what one program has left does not keep the next from the disk.
+    println!("REELFS_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    for round in 1..=rounds {
+        let mut site = Site::without_ring();
+        let bytes = 40 * MIB + 512 * dice.roll(100_000);
+        let (disk, looked, _) = recorded(&mut site, bytes);
+        let forms: Vec<&str> =
+            (0..4).map(|_| FORMS[dice.roll(FORMS.len() as u64) as usize]).collect();
+        println!("round {round} of {rounds}: {bytes} bytes, {forms:?}");
+        for form in forms {
+            write_and_repair(&site, &disk, &looked, form);
+        }
+    }
+    println!("torture: labels rounds={rounds} failures=0");
+}
+
+#[test]
+fn where_no_superblock_is_left_a_repair_says_what_finds_the_ring() {
+    let mut site = Site::without_ring();
+    let (disk, looked, _) = recorded(&mut site, 48 * MIB);
     shell("dd if=/dev/zero of=$DISK bs=1M count=1", &disk.device, false);
     shell("dd if=/dev/zero of=$DISK bs=1M seek=47 count=1", &disk.device, false);
     let lost = disk.ends();
@@ -186,6 +223,38 @@ fn a_partition_table_that_is_written_over_a_ring_is_repaired_in_each_of_its_form
     assert!(said(&rescued).contains("its ledger is good"), "{}", said(&rescued));
     let after = said(&site.reelfs(&["check", "--scrub", &disk.device]));
     assert!(after.ends_with(&format!(": clean: {looked}")), "{after}");
+}
+
+#[test]
+fn a_tebibyte_without_superblocks_and_ledger_is_rescued_by_its_headers_in_seconds() {
+    let mut site = Site::without_ring();
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    let ring = site.ring_path();
+    let formatted = site.reelfs(&["format", "--sparse", "--size", "1T", text(&ring)]);
+    assert!(formatted.status.success(), "{}", said(&formatted));
+    let file = footage(&site.path(""), "yard.mp4", 60, &[]);
+    site.import("yard", "2026-03-01T12:00:00Z", &file);
+    let device = FileDevice::open(&ring, Access::ReadOnly).expect("the ring");
+    let geometry = read_superblock(&device).expect("the ring").0.geometry;
+    let bytes = OpenOptions::new().write(true).open(&ring).expect("the ring");
+    for place in geometry.superblock_places() {
+        bytes.write_all_at(&[0; 4096], place.0).expect("it is written");
+    }
+    let ledger = vec![0; 2 * geometry.ledger_area.0 as usize];
+    bytes.write_all_at(&ledger, geometry.ledger_start(0).0).expect("it is written");
+    let began = Stopwatch::start();
+    let rescued = site.reelfs(&["check", "--rescue", text(&ring)]);
+    let took = began.elapsed();
+    assert_eq!(rescued.status.code(), Some(1), "{}", said(&rescued));
+    // Each block's header is read once, and what is in three blocks.
+    println!("{} blocks in {took:?}: {}", geometry.block_count, said(&rescued));
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(said(&rescued).contains("6 clips of 1 camera"), "{}", said(&rescued));
+    let listed = site.reelfs(&["inspect", text(&ring), "clips", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let clips = listed.as_array().expect("a list");
+    assert_eq!(clips.len(), 6);
+    assert!(clips.iter().all(|clip| clip["state"] == "found"), "nobody vouches for them");
 }
 
 /// Whether a partition table with the one entry is on a device.
@@ -208,6 +277,8 @@ fn a_whole_disk_gets_a_label_and_a_file_does_not() {
     let added = site.reelfs(&["check", "--repair", "--add-label", &disk.device]);
     assert_eq!(added.status.code(), Some(1), "{}", said(&added));
     assert!(has_label(&disk.device));
+    let shown = said(&site.reelfs(&["inspect", &disk.device, "ring"]));
+    assert!(shown.contains("says that the disk is taken"), "{shown}");
     let again = site.reelfs(&["check", "--repair", "--add-label", &disk.device]);
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     format(&["--force", &disk.device]);

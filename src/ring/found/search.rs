@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::superblocks::{FoundSuperblock, answers, superblock_at};
-use crate::device::{self, Device};
+use crate::device::{AlignedBuffer, Device};
 use crate::ring::block::BlockHeader;
 use crate::ring::error::RingError;
 use crate::ring::geometry::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Geometry, SUPERBLOCK_AREA};
@@ -30,7 +30,10 @@ pub fn find_superblock(
     progress: &mut dyn FnMut(ByteCount),
 ) -> Result<FoundSuperblock, RingError> {
     let mut headers = Headers::default();
-    headers.ask_blocks(device);
+    headers.ask_some_blocks(device);
+    if headers.is_empty() {
+        headers.ask_all_blocks(device);
+    }
     if let Some(found) = headers.most_likely(device) {
         return Ok(found);
     }
@@ -59,23 +62,37 @@ struct Met {
 }
 
 impl Headers {
+    fn is_empty(&self) -> bool {
+        self.rings.is_empty()
+    }
+
     /// Asks some blocks of every ring that `format` would make on a device of this length.
-    fn ask_blocks(&mut self, device: &dyn Device) {
+    fn ask_some_blocks(&mut self, device: &dyn Device) {
         let mut block_length = BLOCK_BYTES_MIN;
         while block_length <= BLOCK_BYTES_MAX {
             if let Ok(planned) = Geometry::plan(device.length(), Some(block_length)) {
                 let step = planned.block_count.div_ceil(BLOCKS_ASKED).max(1);
                 let first = 0..planned.block_count.min(BLOCKS_ASKED_FIRST);
-                let all_over = (0..planned.block_count).step_by(step as usize);
-                for block in first.chain(all_over) {
-                    let place = planned.block_start(BlockNumber(block));
-                    let Ok(page) = device::read(device, place, PAGE_BYTES as usize) else {
-                        continue;
-                    };
-                    self.meet(place, &page);
-                }
+                self.ask(device, &planned, first);
+                self.ask(device, &planned, (0..planned.block_count).step_by(step as usize));
             }
             block_length *= 2;
+        }
+    }
+
+    /// Asks all blocks of the ring that `format` makes where no block size is wanted.
+    fn ask_all_blocks(&mut self, device: &dyn Device) {
+        if let Ok(planned) = Geometry::plan(device.length(), None) {
+            self.ask(device, &planned, 0..planned.block_count);
+        }
+    }
+
+    fn ask(&mut self, device: &dyn Device, planned: &Geometry, blocks: impl Iterator<Item = u32>) {
+        let mut page = AlignedBuffer::zeroed(PAGE_BYTES as usize);
+        for place in blocks.map(|block| planned.block_start(BlockNumber(block))) {
+            if device.read_at(place, &mut page).is_ok() {
+                self.meet(place, &page);
+            }
         }
     }
 
@@ -104,11 +121,15 @@ impl Headers {
         let end = device.length().0;
         let mut at = 0;
         let (mut was_read, mut refused) = (false, None);
+        let mut stride = AlignedBuffer::zeroed(STRIDE_BYTES as usize);
         while at < end {
             progress(ByteCount(at));
             let length = STRIDE_BYTES.min(end - at);
-            match device::read(device, DeviceOffset(at), length as usize) {
-                Ok(stride) => {
+            if length < STRIDE_BYTES {
+                stride = AlignedBuffer::zeroed(length as usize);
+            }
+            match device.read_at(DeviceOffset(at), &mut stride) {
+                Ok(()) => {
                     was_read = true;
                     for (index, page) in stride.chunks_exact(PAGE_BYTES as usize).enumerate() {
                         let place = DeviceOffset(at + index as u64 * PAGE_BYTES);
