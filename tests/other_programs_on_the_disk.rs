@@ -164,7 +164,7 @@ const FORMS: [&str; 11] = [
     "wipefs -a -f $DISK",
     // What other systems call to initialise a disk, and the end of one that is used in full.
     "dd if=/dev/zero of=$DISK bs=64k count=1",
-    "dd if=/dev/zero of=$DISK bs=4096 count=256 seek=$(($(blockdev --getsize64 $DISK) / 4096 - 256))",
+    "dd if=/dev/zero of=$DISK bs=512 count=2048 seek=$(($(blockdev --getsz $DISK) - 2048))",
 ];
 
 /// Writes over the ring, repairs it, and looks at every sample.
