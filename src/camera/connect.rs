@@ -14,6 +14,7 @@ use retina::codec::{CodecItem, FrameFormat, VideoFrame};
 
 use super::Camera;
 use super::error::{CameraError, one_line};
+use super::odd_packets::OddPackets;
 use super::session::{Hosts, wait_for_stale, wait_for_teardown};
 use super::track::{Frame, Track, chosen, video};
 use crate::clock::{Clock, Deadline};
@@ -54,6 +55,7 @@ pub struct Frames {
     peer: (String, u16),
     group: Arc<SessionGroup>,
     clock: Arc<dyn Clock>,
+    odd: OddPackets,
 }
 
 /// Opens a session and starts it.
@@ -92,6 +94,7 @@ pub async fn connect(
         peer: (peer.0.to_string(), peer.1),
         group,
         clock,
+        odd: OddPackets::new(&camera.name),
     })
 }
 
@@ -179,7 +182,8 @@ impl Frames {
     /// The next frame of any track. Cancelling the future loses nothing.
     ///
     /// # Errors
-    /// Any error ends the session: drop it and connect again.
+    /// Any error ends the session: drop it and connect again. A packet that can't be understood is
+    /// none.
     pub async fn next(&mut self) -> Result<Frame, CameraError> {
         loop {
             let item = AssertUnwindSafe(self.demuxed.next()).catch_unwind();
@@ -189,13 +193,16 @@ impl Frames {
                     return Err(CameraError::TimedOut { stage, waited });
                 }
                 Ok(Err(_)) => return Err(panicked("receiving")),
-                Ok(Ok(None)) => return Err(CameraError::Ended),
+                // What an error was final for is over without another word.
+                Ok(Ok(None)) => return Err(self.odd.last.take().unwrap_or(CameraError::Ended)),
                 Ok(Ok(Some(Err(error)))) => {
                     let peer = (self.peer.0.as_str(), self.peer.1);
-                    return Err(CameraError::from_library("receiving", peer, &error));
+                    self.odd.take(CameraError::from_library("receiving", peer, &error))?;
+                    continue;
                 }
                 Ok(Ok(Some(Ok(item)))) => item,
             };
+            self.odd.last = None;
             if let CodecItem::VideoFrame(picture) = item
                 && let Some(frame) = self.frame(picture)
             {

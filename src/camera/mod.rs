@@ -11,6 +11,7 @@ mod coding;
 mod connect;
 mod error;
 mod h264;
+mod odd_packets;
 mod parameters;
 mod session;
 mod track;

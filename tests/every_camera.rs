@@ -1,0 +1,97 @@
+//! Cameras of a hundred makers, each a little wrong: every oddity is a camera of its own, all of
+//! them are recorded at once, and each costs no more than it has to.
+
+#[path = "support/cameras.rs"]
+#[allow(dead_code, reason = "the harness of recordings names it")]
+mod cameras;
+#[path = "support/frames.rs"]
+mod frames;
+#[path = "support/odd_camera.rs"]
+mod odd_camera;
+#[path = "support/recording.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod recording;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use odd_camera::{GROUP, OddCamera, Oddity, Packet};
+use recording::{Clip, Recording};
+
+/// For how long each camera is recorded.
+const LENGTH: Duration = Duration::from_secs(12);
+
+/// What a recording of a camera comes to.
+struct Seen {
+    sent: u64,
+    /// By number, with how often each was stored.
+    frames: BTreeMap<u64, u32>,
+    clips: Vec<Clip>,
+    connections: usize,
+}
+
+/// Records all of the cameras at once.
+fn record(oddities: Vec<(&'static str, Oddity)>) -> Vec<(&'static str, Seen)> {
+    let cameras = oddities.into_iter().map(|(name, oddity)| (name, OddCamera::start(oddity)));
+    let at_work: Vec<_> = cameras
+        .map(|(name, camera)| {
+            let recording = Recording::start(&camera.url(), None);
+            (name, camera, recording)
+        })
+        .collect();
+    std::thread::sleep(LENGTH);
+    let seen = at_work.into_iter().map(|(name, camera, recording)| {
+        let (sent, connections) = (camera.sent(), camera.connections().len());
+        let (clips, _) = recording.finish();
+        let mut frames = BTreeMap::new();
+        for sample in clips.iter().flat_map(|clip| &clip.samples) {
+            let stamp = frames::stamp(&sample.data).expect("every frame has a mark");
+            *frames.entry(stamp.frame).or_insert(0) += 1;
+        }
+        (name, Seen { sent, frames, clips, connections })
+    });
+    seen.collect()
+}
+
+/// An odd unit as a packet of its own in front of a frame, all five seconds.
+fn with_an_odd_unit(unit: &[u8], frame: u64, mut packets: Vec<Packet>) -> Vec<Packet> {
+    // Numbers behind it move on.
+    let before = frame.saturating_sub(60).div_ceil(50) as u16;
+    for packet in &mut packets {
+        packet.sequence = packet.sequence.wrapping_add(before);
+    }
+    if frame >= 60 && (frame - 60).is_multiple_of(50) {
+        let first = packets[0].clone();
+        let odd = Packet { payload: unit.to_vec(), marker: false, ..first };
+        for packet in &mut packets {
+            packet.sequence = packet.sequence.wrapping_add(1);
+        }
+        packets.insert(0, odd);
+    }
+    packets
+}
+
+#[test]
+fn an_odd_packet_costs_one_picture_at_most_and_no_session() {
+    let odd = |packets| Oddity { packets, ..Oddity::default() };
+    let seen = record(vec![
+        ("nothing odd", Oddity::default()),
+        ("a unit of type 0", odd(|n, packets| with_an_odd_unit(&[0x60, 1, 2, 3], n, packets))),
+        ("of type 29", odd(|n, packets| with_an_odd_unit(&[0x7D, 0x85, 0, 0, 1], n, packets))),
+        ("of type 30", odd(|n, packets| with_an_odd_unit(&[0x7E, 1, 2, 3], n, packets))),
+        ("of type 31", odd(|n, packets| with_an_odd_unit(&[0x7F, 1, 2, 3], n, packets))),
+        ("STAP-B", odd(|n, packets| with_an_odd_unit(&[0x79, 0, 0, 0, 1, 0x41], n, packets))),
+        ("a forbidden bit", odd(|n, packets| with_an_odd_unit(&[0xE1, 1, 2, 3], n, packets))),
+        ("no beginning", odd(|n, packets| with_an_odd_unit(&[0x7C, 0x01, 1, 2], n, packets))),
+    ]);
+    for (name, seen) in seen {
+        let odd = if name == "nothing odd" { 0 } else { seen.sent.saturating_sub(60).div_ceil(50) };
+        // The first group may be missed, and what was under way at the end.
+        let wanted = seen.sent - odd - GROUP;
+        let stored = seen.frames.len() as u64;
+        println!("{name}: {stored} of {} frames, {} clips", seen.sent, seen.clips.len());
+        assert!(stored >= wanted, "{name}: {stored} of {} frames", seen.sent);
+        assert_eq!(seen.connections, 1, "{name}");
+        assert!(seen.frames.values().all(|times| *times == 1), "{name}");
+    }
+}
