@@ -2,7 +2,6 @@
 //! them are recorded at once, and each costs no more than it has to.
 
 #[path = "support/cameras.rs"]
-#[allow(dead_code, reason = "the harness of recordings names it")]
 mod cameras;
 #[path = "support/frames.rs"]
 mod frames;
@@ -13,10 +12,15 @@ mod odd_camera;
 mod recording;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
-use odd_camera::{GROUP, OddCamera, Oddity, Packet};
+use cameras::Cameras;
+use odd_camera::{GROUP, OddCamera, Oddity, Packet, RATE};
 use recording::{Clip, Recording};
+use reelfs::camera::Camera;
+use reelfs::recorder::State;
 
 /// For how long each camera is recorded.
 const LENGTH: Duration = Duration::from_secs(12);
@@ -27,7 +31,8 @@ struct Seen {
     /// By number, with how often each was stored.
     frames: BTreeMap<u64, u32>,
     clips: Vec<Clip>,
-    connections: usize,
+    connections: Vec<SystemTime>,
+    closed: Vec<SystemTime>,
 }
 
 /// Records all of the cameras at once.
@@ -41,14 +46,14 @@ fn record(oddities: Vec<(&'static str, Oddity)>) -> Vec<(&'static str, Seen)> {
         .collect();
     std::thread::sleep(LENGTH);
     let seen = at_work.into_iter().map(|(name, camera, recording)| {
-        let (sent, connections) = (camera.sent(), camera.connections().len());
+        let (sent, connections, closed) = (camera.sent(), camera.connections(), camera.closed());
         let (clips, _) = recording.finish();
         let mut frames = BTreeMap::new();
         for sample in clips.iter().flat_map(|clip| &clip.samples) {
             let stamp = frames::stamp(&sample.data).expect("every frame has a mark");
             *frames.entry(stamp.frame).or_insert(0) += 1;
         }
-        (name, Seen { sent, frames, clips, connections })
+        (name, Seen { sent, frames, clips, connections, closed })
     });
     seen.collect()
 }
@@ -91,7 +96,57 @@ fn an_odd_packet_costs_one_picture_at_most_and_no_session() {
         let stored = seen.frames.len() as u64;
         println!("{name}: {stored} of {} frames, {} clips", seen.sent, seen.clips.len());
         assert!(stored >= wanted, "{name}: {stored} of {} frames", seen.sent);
-        assert_eq!(seen.connections, 1, "{name}");
+        assert_eq!(seen.connections.len(), 1, "{name}");
         assert!(seen.frames.values().all(|times| *times == 1), "{name}");
     }
+}
+
+fn refusing(status: &'static str) -> Oddity {
+    let answer = |_: &str, answer: String| {
+        let (head, rest) = answer.split_once("\r\n").expect("a status line");
+        format!("{head}\r\nWWW-Authenticate: Basic realm=\"camera\"\r\n{rest}")
+    };
+    Oddity { answer, refuses: Some(status), ..Oddity::default() }
+}
+
+#[test]
+fn a_camera_is_tried_again_as_its_failure_asks_for() {
+    let flapping = Oddity { frames_max: Some(6 * RATE), ..Oddity::default() };
+    let seen = record(vec![
+        ("closes every 6 s", flapping),
+        ("busy", refusing("453 Not Enough Bandwidth")),
+        ("overloaded", refusing("503 Service Unavailable")),
+        ("denies", refusing("401 Unauthorized")),
+        ("is none", refusing("404 Not Found")),
+    ]);
+    let connections: BTreeMap<&str, usize> =
+        seen.iter().map(|(name, seen)| (*name, seen.connections.len())).collect();
+    println!("{connections:?}");
+    let (_, flapping) = &seen[0];
+    let away = flapping.connections[1].duration_since(flapping.closed[0]).expect("it is in order");
+    assert!(away < Duration::from_millis(700), "{away:?}");
+    assert_eq!(flapping.frames.len() as u64, flapping.sent, "none is lost in between");
+    // Two logins, and none for minutes; the one that is busy is left alone for ten seconds.
+    assert_eq!(connections["denies"], 2);
+    assert!(connections["busy"] <= 2 && connections["overloaded"] <= 2);
+    assert!((3..=5).contains(&connections["is none"]));
+}
+
+#[test]
+fn a_password_that_changes_is_tried_at_once() {
+    let cameras = Cameras::start(&["--auth", "viewer:secret"]);
+    let is_right = Arc::new(AtomicBool::new(false));
+    let told = is_right.clone();
+    let password =
+        move || Ok(if told.load(Ordering::SeqCst) { "secret" } else { "wrong" }.to_owned());
+    let viewer = Some("viewer".to_owned());
+    let mut camera = Camera::new("door", &cameras.url(1), viewer, None).expect("a URL");
+    camera.take_password(password());
+    let recording = Recording::of(camera.with_password_source(Arc::new(password)));
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(matches!(recording.status().state, State::Waiting { .. }), "it is denied");
+    is_right.store(true, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(recording.status().state, State::Recording);
+    drop(recording.stop());
 }

@@ -68,10 +68,11 @@ pub async fn connect(
     clock: Arc<dyn Clock>,
 ) -> Result<Frames, CameraError> {
     let group = hosts.group(camera.host());
+    let options = options(camera, &group)?;
     wait_for_stale(&group).await;
     resolve(camera).await?;
     let peer = (camera.host(), camera.port());
-    let described = Session::describe(camera.url.clone(), options(camera, &group));
+    let described = Session::describe(camera.url.clone(), options);
     let mut session = step("describe", DESCRIBE_TIMEOUT, peer, described).await?;
     let tracks = recorded(&session)?;
     for track in &tracks {
@@ -98,15 +99,20 @@ pub async fn connect(
     })
 }
 
-fn options(camera: &Camera, group: &Arc<SessionGroup>) -> SessionOptions {
-    let credentials = camera.username.clone().map(|username| Credentials {
-        username,
-        password: camera.password.clone().unwrap_or_default(),
-    });
-    SessionOptions::default()
+/// The camera is not asked where there is no password for it.
+fn options(camera: &Camera, group: &Arc<SessionGroup>) -> Result<SessionOptions, CameraError> {
+    let failed = |why: String| CameraError::Authentication { why };
+    let credentials = match camera.username.clone() {
+        None => None,
+        Some(username) => {
+            let password = camera.password.clone().map_err(failed)?;
+            Some(Credentials { username, password })
+        }
+    };
+    Ok(SessionOptions::default()
         .creds(credentials)
         .session_group(Arc::clone(group))
-        .user_agent(concat!("reelfs/", env!("CARGO_PKG_VERSION")).to_string())
+        .user_agent(concat!("reelfs/", env!("CARGO_PKG_VERSION")).to_string()))
 }
 
 /// The library would resolve the name, too, but not say that this is what failed.

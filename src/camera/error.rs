@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::secret::hidden;
+
 /// Why there is no picture (any more). One line each, with what failed first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CameraError {
@@ -43,7 +45,23 @@ pub enum CameraError {
         /// Media and encodings offered.
         offered: String,
     },
-    /// The camera answered with an error status, or with something that is not RTSP.
+    /// The camera has no room for another guest.
+    #[error("{stage} failed: {why}: the camera is busy")]
+    Busy {
+        /// What was being done.
+        stage: &'static str,
+        /// What came back.
+        why: String,
+    },
+    /// The camera answered with an error status.
+    #[error("{stage} failed: {why}")]
+    Refused {
+        /// What was being done.
+        stage: &'static str,
+        /// What came back.
+        why: String,
+    },
+    /// The camera sent something that is not RTSP, or closed the connection amid something.
     #[error("{stage} failed: {why}")]
     Protocol {
         /// What was being done.
@@ -64,19 +82,59 @@ pub enum CameraError {
     Ended,
 }
 
+/// What an error says of the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The camera is there, and has ended the session.
+    Ended,
+    /// Nobody is there, or there is nothing that can be recorded.
+    Away,
+    /// The camera has no room for another guest.
+    Busy,
+    /// The camera refuses the login.
+    Denied,
+}
+
 /// Longer words of a camera are cut: they go into logs and observations, in bytes.
 const TEXT_BYTES_MAX: usize = 160;
 
-/// The first line of a message, without control characters, cut to a bearable length: what a
+/// Control characters, and those that turn the direction of a line or hide in it (Unicode 15,
+/// bidirectional and format controls).
+fn is_unfit(letter: char) -> bool {
+    let formats = ['\u{200B}'..='\u{200F}', '\u{2028}'..='\u{202E}', '\u{2060}'..='\u{206F}'];
+    letter.is_control() || letter == '\u{FEFF}' || formats.iter().any(|it| it.contains(&letter))
+}
+
+/// The first line of a message, without control characters and secrets, cut to a bearable length: what a
 /// camera says must not forge log lines.
 pub(super) fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
-    let clean: String = line.chars().filter(|letter| !letter.is_control()).collect();
+    let clean: String = line.chars().filter(|letter| !is_unfit(*letter)).collect();
+    let clean = hidden(&clean);
     let end = clean.floor_char_boundary(TEXT_BYTES_MAX);
     if end < clean.len() { format!("{}…", &clean[..end]) } else { clean }
 }
 
+/// "Not Enough Bandwidth" and "Service Unavailable" (RFC 2326, 11.3.8; 7.1.1).
+const BUSY_STATUS: [u16; 2] = [453, 503];
+
 impl CameraError {
+    /// What it says of the next attempt.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            CameraError::Authentication { .. } => Failure::Denied,
+            CameraError::Busy { .. } => Failure::Busy,
+            CameraError::Ended | CameraError::Protocol { .. } => Failure::Ended,
+            CameraError::Url { .. }
+            | CameraError::Resolve { .. }
+            | CameraError::Connect { .. }
+            | CameraError::NoVideo { .. }
+            | CameraError::Refused { .. }
+            | CameraError::TimedOut { .. } => Failure::Away,
+        }
+    }
+
     /// Gives an error of the library its name. It does not tell errors apart but by their text.
     pub(super) fn from_library(
         stage: &'static str,
@@ -87,6 +145,10 @@ impl CameraError {
         let text = one_line(&error.to_string());
         match (error.status_code(), text.strip_prefix(CONNECT)) {
             (Some(401 | 403), _) => CameraError::Authentication { why: text },
+            (Some(status), _) if BUSY_STATUS.contains(&status) => {
+                CameraError::Busy { stage, why: text }
+            }
+            (Some(_), _) => CameraError::Refused { stage, why: text },
             (_, Some(why)) => {
                 CameraError::Connect { host: host.to_string(), port, why: why.to_string() }
             }
@@ -105,5 +167,7 @@ mod tests {
         let long = "ü".repeat(500);
         assert!(one_line(&long).len() <= TEXT_BYTES_MAX + 3);
         assert_eq!(one_line(""), "");
+        assert_eq!(one_line("a\u{202E}b\u{200B}c"), "abc");
+        assert_eq!(one_line("404 of /?pwd=geheim"), "404 of /?pwd=…");
     }
 }

@@ -13,17 +13,19 @@ mod error;
 mod h264;
 mod odd_packets;
 mod parameters;
+mod secret;
 mod session;
 mod track;
 
 pub use coding::ReorderDepth;
 pub use connect::{Frames, VideoFacts, connect};
-pub use error::CameraError;
+pub use error::{CameraError, Failure};
 pub use parameters::{Format, Parameters};
 pub use session::Hosts;
 pub use track::Frame;
 
 use std::fmt;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -33,9 +35,16 @@ pub struct Camera {
     /// The name that log lines carry.
     pub name: String,
     url: Url,
+    /// The same without secrets.
+    address: String,
     username: Option<String>,
-    password: Option<String>,
+    /// Or why there is none.
+    password: Result<String, String>,
+    password_source: Option<PasswordSource>,
 }
+
+/// Tells a camera's password anew, or why there is none. May wait for a disk.
+pub type PasswordSource = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
 impl Camera {
     /// A camera at `url` (`rtsp://host[:port]/path`). A user and a password in the URL count
@@ -66,13 +75,41 @@ impl Camera {
             Some(username) => (Some(username), password.or(password_within)),
             None => (within, password.or(password_within)),
         };
-        Ok(Camera { name: name.to_string(), url, username, password })
+        Ok(Camera {
+            name: name.to_string(),
+            address: secret::hidden(url.as_str()),
+            url,
+            username,
+            password: Ok(password.unwrap_or_default()),
+            password_source: None,
+        })
     }
 
-    /// The address without user and password, fit for a log.
+    /// The same camera, whose password `source` tells anew when a login was refused.
+    #[must_use]
+    pub fn with_password_source(mut self, source: PasswordSource) -> Camera {
+        self.password_source = Some(source);
+        self
+    }
+
+    /// What tells its password anew.
+    #[must_use]
+    pub fn password_source(&self) -> Option<PasswordSource> {
+        self.password_source.clone()
+    }
+
+    /// Takes what its password is now. Answers whether that is another one.
+    pub fn take_password(&mut self, password: Result<String, String>) -> bool {
+        let is_new = password != self.password;
+        self.password = password;
+        is_new
+    }
+
+    /// The address without user and password, and without the secrets in its path and query, fit
+    /// for a log.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.url.as_str()
+        &self.address
     }
 
     fn host(&self) -> &str {
@@ -92,7 +129,7 @@ impl fmt::Debug for Camera {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Camera")
             .field("name", &self.name)
-            .field("url", &self.url.as_str())
+            .field("address", &self.address)
             .field("username", &self.username)
             .finish_non_exhaustive()
     }
@@ -132,7 +169,7 @@ mod tests {
             Camera::new("door", "rtsp://vi%40wer:p%3Ass@[::1]:8554/a", None, None).unwrap();
         assert_eq!(camera.address(), "rtsp://[::1]:8554/a");
         assert_eq!(camera.username.as_deref(), Some("vi@wer"));
-        assert_eq!(camera.password.as_deref(), Some("p:ss"));
+        assert_eq!(camera.password.as_deref(), Ok("p:ss"));
         assert!(!format!("{camera:?}").contains("p:ss"));
     }
 
@@ -141,8 +178,26 @@ mod tests {
         let name = Some("admin".to_string());
         let camera = Camera::new("door", "rtsp://a:b@host/", name, Some("c".to_string())).unwrap();
         assert_eq!(camera.username.as_deref(), Some("admin"));
-        assert_eq!(camera.password.as_deref(), Some("c"));
+        assert_eq!(camera.password.as_deref(), Ok("c"));
         assert_eq!(camera.port(), 554);
+    }
+
+    #[test]
+    fn secrets_in_a_url_are_not_shown() {
+        let camera = Camera::new("door", "rtsp://h/live?user=a&pwd=geheim", None, None).unwrap();
+        assert_eq!(camera.address(), "rtsp://h/live?user=a&pwd=…");
+        assert!(!format!("{camera:?}").contains("geheim"));
+        assert!(camera.url.as_str().contains("geheim"), "the camera is told");
+    }
+
+    #[test]
+    fn a_password_is_taken_from_its_source_and_is_news_where_it_is_another() {
+        let camera = Camera::new("door", "rtsp://h/", Some("a".to_string()), None).unwrap();
+        let mut camera = camera.with_password_source(Arc::new(|| Err("no file".to_string())));
+        let source = camera.password_source().unwrap();
+        assert!(camera.take_password(source()));
+        assert!(!camera.take_password(source()));
+        assert!(camera.take_password(Ok("b".to_string())));
     }
 
     #[test]

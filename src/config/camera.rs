@@ -37,8 +37,10 @@ pub struct CameraConfig {
 pub struct Credentials {
     /// Not empty.
     pub username: String,
-    /// May be empty.
-    pub password: Password,
+    /// May be empty; or why there is none: its file holds something else.
+    pub password: Result<Password, String>,
+    /// Where it stands.
+    pub password_file: Option<PathBuf>,
 }
 
 /// A secret: it is never printed.
@@ -204,45 +206,70 @@ fn read_credentials(
         (None, None) => Ok(None),
         (None, Some(file)) => Err(file.refuse("there is no `username` that it belongs to")),
         (Some(username), None) => {
-            let password = Password(String::new());
-            Ok(Some(Credentials { username: username.value, password }))
+            let password = Ok(Password(String::new()));
+            Ok(Some(Credentials { username: username.value, password, password_file: None }))
         }
         (Some(username), Some(file)) => {
             let password = read_password(&file, warnings)?;
-            Ok(Some(Credentials { username: username.value, password }))
+            let password_file = Some(file.value);
+            Ok(Some(Credentials { username: username.value, password, password_file }))
         }
     }
 }
 
+/// What is in the file may be wrong today and right tomorrow, and is one camera's affair; a file
+/// that is not there is a mistake in the configuration.
 fn read_password(
     file: &Located<PathBuf>,
     warnings: &mut Vec<String>,
-) -> Result<Password, ConfigError> {
+) -> Result<Result<Password, String>, ConfigError> {
     let path = file.value.display();
-    let (text, mode) =
-        read_secret(&file.value).map_err(|reason| file.refuse(format!("{path}: {reason}")))?;
+    let (bytes, mode) = read_secret(&file.value)
+        .map_err(|error| file.refuse(format!("{path}: can't be read: {error}")))?;
     if mode & MODE_WORLD_READABLE != 0 {
         warnings.push(format!("{path}: everybody may read this password; chmod 600 {path}"));
     }
-    Ok(Password(text))
+    let password = password_of(bytes).map_err(|reason| format!("{path}: {reason}"));
+    match &password {
+        Err(reason) => warnings.push(format!("{reason}: this camera is not recorded until it is")),
+        Ok(password) if password.0.trim() != password.0 => warnings.push(format!(
+            "{path}: the password begins or ends with a blank, which is taken as part of it"
+        )),
+        Ok(_) => {}
+    }
+    Ok(password)
 }
 
-fn read_secret(path: &Path) -> Result<(String, u32), String> {
-    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+/// Reads a password file anew.
+///
+/// # Errors
+/// It can't be read, or holds no password: with its path, for a log.
+pub fn password_in(path: &Path) -> Result<Password, String> {
+    let named = |reason: String| format!("{}: {reason}", path.display());
+    let (bytes, _) = read_secret(path).map_err(|error| named(format!("can't be read: {error}")))?;
+    password_of(bytes).map_err(named)
+}
+
+fn read_secret(path: &Path) -> std::io::Result<(Vec<u8>, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
     let mut bytes = Vec::new();
-    file.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, mode))
+}
+
+/// A line of text; editors put a byte order mark in front of it and empty lines behind it.
+fn password_of(bytes: Vec<u8>) -> Result<Password, String> {
     if bytes.len() as u64 > PASSWORD_BYTES_MAX {
         return Err(format!("longer than {PASSWORD_BYTES_MAX} bytes: not a password"));
     }
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8: not a password".to_owned())?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+    let line = text.trim_end_matches(['\n', '\r']);
     match line {
         "" => Err("is empty".to_owned()),
         _ if line.contains(char::is_control) => Err("has more than one line".to_owned()),
-        _ => Ok((line.to_owned(), mode)),
+        _ => Ok(Password(line.to_owned())),
     }
 }
 
@@ -325,15 +352,26 @@ mod tests {
     }
 
     #[test]
-    fn a_password_loses_its_newline_and_is_never_printed() {
-        for contents in [&b"s3cret"[..], b"s3cret\n", b"s3cret\r\n"] {
+    fn a_password_loses_what_editors_add_and_is_never_printed() {
+        for contents in
+            [&b"s3cret"[..], b"s3cret\n", b"s3cret\r\n", b"\xEF\xBB\xBFs3cret\n", b"s3cret\n\n"]
+        {
             let (config, _) = with_password_file(contents, 0o600);
             let config = config.unwrap();
             let credentials = config.cameras[0].credentials.as_ref().unwrap();
-            assert_eq!(credentials.password.reveal(), "s3cret");
+            assert_eq!(credentials.password.as_ref().unwrap().reveal(), "s3cret");
             assert!(!format!("{config:?}").contains("s3cret"));
-            assert!(config.warnings.is_empty());
+            assert_eq!(config.warnings, [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_blank_at_the_end_of_a_password_is_part_of_it_and_a_warning() {
+        let (config, name) = with_password_file(b"s3cret \n", 0o600);
+        let config = config.unwrap();
+        let credentials = config.cameras[0].credentials.as_ref().unwrap();
+        assert_eq!(credentials.password.as_ref().unwrap().reveal(), "s3cret ");
+        assert!(config.warnings[0].starts_with(&format!("{name}: the password begins or ends")));
     }
 
     #[test]
@@ -345,17 +383,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_no_password_is_refused_by_name() {
+    fn a_file_that_holds_no_password_is_that_cameras_affair() {
         let refused = |contents: &[u8]| {
             let (config, name) = with_password_file(contents, 0o600);
-            let error = config.unwrap_err();
-            let before = format!("c.toml:10: camera.password_file: {name}: ");
-            error.strip_prefix(&before).expect(&error).to_owned()
+            let config = config.unwrap();
+            let credentials = config.cameras[0].credentials.clone().unwrap();
+            let reason = credentials.password.unwrap_err();
+            assert!(config.warnings[0].starts_with(&reason), "{:?}", config.warnings);
+            reason.strip_prefix(&format!("{name}: ")).expect(&reason).to_owned()
         };
         assert_eq!(refused(b"\n"), "is empty");
         assert_eq!(refused(b"one\ntwo\n"), "has more than one line");
         assert_eq!(refused(&[0xff, 0xfe]), "not UTF-8: not a password");
         assert_eq!(refused(&[b'x'; 2000]), "longer than 1024 bytes: not a password");
+    }
+
+    #[test]
+    fn a_password_file_is_read_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        assert!(password_in(&path).unwrap_err().contains("can't be read"));
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(password_in(&path).unwrap().reveal(), "one");
     }
 
     #[test]
@@ -375,6 +424,7 @@ mod tests {
         assert!(load(camera).unwrap_err().contains("there is no `username`"));
         let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\nusername = \"u\"\n";
         let config = load(camera).unwrap();
-        assert_eq!(config.cameras[0].credentials.as_ref().unwrap().password.reveal(), "");
+        let credentials = config.cameras[0].credentials.as_ref().unwrap();
+        assert_eq!(credentials.password.as_ref().unwrap().reveal(), "");
     }
 }

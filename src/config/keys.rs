@@ -305,8 +305,9 @@ pub const CAMERA_PASSWORD_FILE: Key = Key {
     kind: Kind::Path,
     absent: Absent::Means("the password is empty"),
     example: "\"/etc/reelfs/front-door.password\"",
-    text: "File with the password for username, on one line. It is read at the start; there is a \
-           warning where everybody may read it.",
+    text: "File with the password for username, on one line. It is read at the start, and again \
+           when the camera has refused it: another one is tried at once. There is a warning where \
+           everybody may read it.",
 };
 
 /// `camera.retain`

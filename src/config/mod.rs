@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password};
+pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password, password_in};
 pub use document::ConfigError;
 pub use manual::{manual, manual_title};
 pub use zone::system_zone;

@@ -24,7 +24,7 @@ use crate::archive::{Archive, CatalogueUpdater};
 use crate::camera::{Camera, CameraError, Hosts};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, KnownTime, Stopwatch, SystemClock};
-use crate::config::{Config, ConfigError, keys};
+use crate::config::{Config, ConfigError, Password, keys, password_in};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::RingLibrary;
@@ -181,13 +181,19 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
 /// The cameras with what retina needs of them.
 fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
     let cameras = config.cameras.iter().map(|camera| {
-        let (username, password) = match &camera.credentials {
-            Some(login) => (Some(login.username.clone()), Some(login.password.reveal().to_owned())),
-            None => (None, None),
-        };
         let name = camera.name.as_str().to_owned();
-        Camera::new(&name, camera.url.as_str(), username, password)
-            .map_err(|reason| DaemonError::Camera { name, reason })
+        let username = camera.credentials.as_ref().map(|login| login.username.clone());
+        let made = Camera::new(&name, camera.url.as_str(), username, None);
+        let mut made = made.map_err(|reason| DaemonError::Camera { name, reason })?;
+        if let Some(login) = &camera.credentials {
+            let revealed = |password: Password| password.reveal().to_owned();
+            made.take_password(login.password.clone().map(revealed));
+            if let Some(file) = login.password_file.clone() {
+                let source = move || password_in(&file).map(revealed);
+                made = made.with_password_source(Arc::new(source));
+            }
+        }
+        Ok(made)
     });
     cameras.collect()
 }

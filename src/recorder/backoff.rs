@@ -2,22 +2,42 @@
 
 use std::time::Duration;
 
-/// The first wait: a camera that only closed the connection is back at once.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait: a camera that comes back is recorded half a minute later at the latest, and
-/// one that stays away costs next to nothing.
-const LAST: Duration = Duration::from_secs(30);
-/// Only so much recording in one go counts as a recovery: a camera that connects, delivers for a
-/// second and fails, for ever, must not be tried every second.
-const GOOD: Duration = Duration::from_secs(60);
+use crate::camera::Failure;
+
+/// A camera that was recorded until a moment ago and closed the connection is back at once.
+const AT_ONCE: Duration = Duration::from_millis(400);
+/// Waits behind sessions that ended, one after another: the camera is there.
+const ENDED: [Duration; 3] = seconds([1, 2, 5]);
+/// Waits behind what says that nobody is there, or that there is nothing to record. A camera that
+/// comes back is recorded half a minute later at the latest, and one that stays away costs next to
+/// nothing.
+const AWAY: [Duration; 6] = seconds([1, 2, 4, 8, 16, 30]);
+/// Waits behind a camera that says that it has too many guests: it is not to be pressed.
+const BUSY: [Duration; 2] = seconds([10, 30]);
+/// Waits behind a login that was refused: a third one would have the camera lock the account, also
+/// for its owner.
+const DENIED: [Duration; 2] = seconds([2, 300]);
+/// So much recording in one go is a recovery.
+const GOOD: Duration = Duration::from_secs(5);
 /// Waits are varied by up to this part, so that the cameras behind one switch that was off do not
 /// all come back in the same instant.
 const JITTER_PERCENT: u64 = 10;
 
+const fn seconds<const N: usize>(waits: [u64; N]) -> [Duration; N] {
+    let mut durations = [Duration::ZERO; N];
+    let mut at = 0;
+    while at < N {
+        durations[at] = Duration::from_secs(waits[at]);
+        at += 1;
+    }
+    durations
+}
+
 /// The waits of one camera.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    next: Duration,
+    /// What has failed last, and how often it has without a recovery.
+    failures: Option<(Failure, usize)>,
     random: u64,
 }
 
@@ -26,16 +46,30 @@ impl Backoff {
     #[must_use]
     pub fn new(seed: u64) -> Backoff {
         // Neighbouring seeds must not give neighbouring sequences (splitmix64).
-        Backoff { next: FIRST, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+        Backoff { failures: None, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }
 
     /// How long to wait after a session that recorded for so long before it failed.
-    pub fn after(&mut self, recorded: Duration) -> Duration {
+    pub fn after(&mut self, recorded: Duration, failure: Failure) -> Duration {
         if recorded >= GOOD {
-            self.next = FIRST;
+            self.failures = None;
+            return self.varied(AT_ONCE);
         }
-        let wait = self.next;
-        self.next = (wait * 2).min(LAST);
+        let before = match self.failures {
+            Some((last, count)) if last == failure => count,
+            _ => 0,
+        };
+        self.failures = Some((failure, before + 1));
+        let waits: &[Duration] = match failure {
+            Failure::Ended => &ENDED,
+            Failure::Away => &AWAY,
+            Failure::Busy => &BUSY,
+            Failure::Denied => &DENIED,
+        };
+        self.varied(waits[before.min(waits.len() - 1)])
+    }
+
+    fn varied(&mut self, wait: Duration) -> Duration {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -49,26 +83,37 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    fn waits(backoff: &mut Backoff, recorded: Duration, count: usize) -> Vec<u64> {
-        (0..count).map(|_| backoff.after(recorded).as_millis().div_ceil(1000) as u64).collect()
-    }
-
-    #[test]
-    fn waits_double_up_to_half_a_minute() {
-        let mut backoff = Backoff::new(3);
-        let mut waits: Vec<u64> =
-            (0..8).map(|_| backoff.after(Duration::ZERO).as_millis() as u64).collect();
-        for (wait, most) in waits.drain(..).zip([1, 2, 4, 8, 16, 30, 30, 30]) {
-            assert!(wait <= most * 1000 && wait >= most * 900, "{wait} of {most} s");
+    /// The same failure again and again is waited for so many seconds, or up to a tenth less.
+    fn expect(backoff: &mut Backoff, recorded: u64, failure: Failure, waits: &[u64]) {
+        for seconds in waits {
+            let wait = backoff.after(Duration::from_secs(recorded), failure).as_millis() as u64;
+            let most = seconds * 1000;
+            assert!((most * 9 / 10..=most).contains(&wait), "{failure:?}: {wait} of {most} ms");
         }
     }
 
     #[test]
-    fn only_a_minute_of_recording_counts_as_recovery() {
+    fn a_camera_that_was_recorded_is_tried_at_once_however_often_it_ends() {
+        let mut backoff = Backoff::new(3);
+        for _ in 0..10 {
+            let wait = backoff.after(Duration::from_secs(5), Failure::Ended);
+            assert!(wait <= Duration::from_millis(500), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn waits_grow_by_what_has_failed() {
+        use Failure::{Away, Busy, Denied, Ended};
         let mut backoff = Backoff::new(4);
-        assert_eq!(waits(&mut backoff, Duration::from_secs(59), 4), [1, 2, 4, 8]);
-        assert_eq!(waits(&mut backoff, Duration::from_secs(60), 2), [1, 1]);
-        assert_eq!(waits(&mut backoff, Duration::ZERO, 2), [2, 4]);
+        expect(&mut backoff, 4, Ended, &[1, 2, 5, 5, 5]);
+        expect(&mut backoff, 0, Away, &[1, 2, 4, 8, 16, 30, 30, 30]);
+        expect(&mut backoff, 0, Busy, &[10, 30, 30]);
+        expect(&mut backoff, 0, Denied, &[2, 300, 300]);
+        // One recovery, and all of it begins anew.
+        backoff.after(GOOD, Denied);
+        expect(&mut backoff, 0, Denied, &[2, 300]);
+        expect(&mut backoff, 0, Away, &[1, 2]);
+        expect(&mut backoff, 0, Ended, &[1]);
     }
 
     #[test]
@@ -76,8 +121,8 @@ mod tests {
         let waits: std::collections::HashSet<Duration> = (0..20)
             .map(|seed| {
                 let mut backoff = Backoff::new(seed);
-                backoff.after(Duration::ZERO);
-                backoff.after(Duration::ZERO)
+                backoff.after(Duration::ZERO, Failure::Away);
+                backoff.after(Duration::ZERO, Failure::Away)
             })
             .collect();
         assert!(waits.len() > 10);

@@ -11,8 +11,8 @@ use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
 use super::sink::Sink;
 use super::status::{Shared, State};
-use crate::camera::{self, Camera, CameraError, Frame, Frames, Hosts};
-use crate::clock::{Clock, Reading};
+use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts};
+use crate::clock::{Clock, Deadline, Reading};
 use crate::ring::{NewChunk, Refused};
 use crate::segment::{EndReason, Observation};
 use crate::units::{BootTime, ClipId, StreamNumber};
@@ -35,6 +35,9 @@ pub struct RecorderSettings {
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
+
+/// How often a password is looked for that a camera might take.
+const PASSWORD_LOOK: Duration = Duration::from_secs(2);
 
 /// Why a session is over.
 enum Over {
@@ -104,9 +107,13 @@ impl<S: Sink> StreamTask<S> {
             self.carry_out(out, &now);
             let Over::Failed(error) = over else { break };
             let recorded = self.recorded_since(begun.boot);
-            let wait = backoff.after(recorded);
+            let wait = backoff.after(recorded, error.failure());
             self.failed(&error, recorded, wait, &now);
-            if self.stopped_within(wait).await {
+            let is_over = match error.failure() {
+                Failure::Denied => self.stopped_or_told(wait).await,
+                _ => self.stopped_within(wait).await,
+            };
+            if is_over {
                 break;
             }
         }
@@ -309,10 +316,11 @@ impl<S: Sink> StreamTask<S> {
                     true => "not recorded".to_owned(),
                     false => format!("recording has ended after {}", span(recorded)),
                 };
-                log::warn!(
-                    "{name}: {what}: {text}; trying again in {} s",
-                    wait.as_secs_f32().round()
-                );
+                let soon = match wait.as_secs() {
+                    0 => "at once".to_owned(),
+                    _ => format!("in {}", span(wait)),
+                };
+                log::warn!("{name}: {what}: {text}; trying again {soon}");
                 self.outage = Some(Outage::new(now.wall, text.clone()));
             }
         }
@@ -320,6 +328,24 @@ impl<S: Sink> StreamTask<S> {
         self.status.set(|status| {
             status.state = State::Waiting { error: text, retry };
         });
+    }
+
+    /// The same, unless the camera has another password before.
+    async fn stopped_or_told(&mut self, wait: Duration) -> bool {
+        let deadline = Deadline::after(wait);
+        while !deadline.is_over() {
+            if self.stopped_within(deadline.left().min(PASSWORD_LOOK)).await {
+                return true;
+            }
+            let Some(source) = self.settings.camera.password_source() else { continue };
+            // Its disk may hang: that is no affair of the other cameras.
+            let told = tokio::task::spawn_blocking(move || source()).await;
+            if told.is_ok_and(|password| self.settings.camera.take_password(password)) {
+                log::info!("{}: there is another password", self.settings.camera.name);
+                return false;
+            }
+        }
+        false
     }
 
     async fn stopped_within(&mut self, wait: Duration) -> bool {

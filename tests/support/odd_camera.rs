@@ -1,6 +1,6 @@
-//! A small RTSP server, over TCP and interleaved, that is a camera with one oddity: what it says and
-//! what it sends can be changed on the way. Its frames carry the marks of `frames.rs`, with the time
-//! at which they were "taken".
+//! A small RTSP server, over TCP and interleaved, that is a camera with one oddity: what it says
+//! and what it sends can be changed on the way. Its frames carry the marks of `frames.rs`, with the
+//! time at which they were "taken".
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -61,6 +61,7 @@ struct State {
     /// Of all sessions.
     sent: AtomicU64,
     connections: Mutex<Vec<SystemTime>>,
+    closed: Mutex<Vec<SystemTime>>,
     ended: AtomicBool,
 }
 
@@ -72,6 +73,7 @@ impl OddCamera {
             oddity,
             sent: AtomicU64::new(0),
             connections: Mutex::default(),
+            closed: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let shared = state.clone();
@@ -96,6 +98,11 @@ impl OddCamera {
     /// Frames that were sent, in all sessions.
     pub fn sent(&self) -> u64 {
         self.state.sent.load(Ordering::SeqCst)
+    }
+
+    /// When it closed a connection.
+    pub fn closed(&self) -> Vec<SystemTime> {
+        self.state.closed.lock().expect("nobody died").clone()
     }
 
     /// When somebody connected.
@@ -273,7 +280,7 @@ fn serve(state: &Arc<State>, client: TcpStream) -> Option<()> {
                 .ok()?;
             }
             "SETUP" => {
-                answer += "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+                answer += "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n";
             }
             _ => answer += "Session: 1\r\n\r\n",
         }
@@ -313,6 +320,7 @@ fn play(state: &State, writer: &Mutex<TcpStream>) -> Option<()> {
     let mut frame = 0;
     while !state.ended.load(Ordering::SeqCst) {
         if state.oddity.frames_max.is_some_and(|most| frame >= most) {
+            state.closed.lock().ok()?.push(SystemTime::now());
             writer.lock().ok()?.shutdown(std::net::Shutdown::Both).ok()?;
             return None;
         }

@@ -165,11 +165,16 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 impl Recording {
     /// Records a URL in clips of five seconds.
     pub fn start(url: &str, login: Option<(&str, &str)>) -> Recording {
-        let _ = env_logger::builder().is_test(true).try_init();
-        let runtime = Runtime::new().expect("a runtime");
         let (username, password) = login.unzip();
         let own = |word: &str| word.to_string();
         let camera = Camera::new("test", url, username.map(own), password.map(own));
+        Recording::of(camera.expect("a camera"))
+    }
+
+    /// The same of a camera.
+    pub fn of(camera: Camera) -> Recording {
+        let _ = env_logger::builder().is_test(true).try_init();
+        let runtime = Runtime::new().expect("a runtime");
         let keeper = Keeper::default();
         let (ticker, ticks) = watch::channel(0);
         runtime.spawn(async move {
@@ -180,7 +185,7 @@ impl Recording {
         });
         let clip = CLIP.as_nanos() as i64;
         let settings = RecorderSettings {
-            camera: camera.expect("a camera"),
+            camera,
             hosts: Arc::new(Hosts::default()),
             stream: StreamNumber(1),
             flush_interval: FLUSH_INTERVAL,
