@@ -105,8 +105,8 @@ fn is_unfit(letter: char) -> bool {
     letter.is_control() || letter == '\u{FEFF}' || formats.iter().any(|it| it.contains(&letter))
 }
 
-/// The first line of a message, without control characters and secrets, cut to a bearable length: what a
-/// camera says must not forge log lines.
+/// The first line of a message, without control characters and secrets, cut to a bearable length:
+/// what a camera says must not forge log lines.
 pub(super) fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
     let clean: String = line.chars().filter(|letter| !is_unfit(*letter)).collect();
