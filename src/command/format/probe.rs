@@ -17,7 +17,8 @@ const NOTHING_FOUND: i32 = 2;
 /// blkid(8): several signatures contradict one another.
 const AMBIVALENT: i32 = 8;
 
-/// Refuses a device that has a ring or any signature that `blkid` knows.
+/// Refuses a device that has a ring, or what `blkid` knows to be in use: a file system, a member of
+/// a RAID or of a volume group, swap, a partition table.
 ///
 /// # Errors
 /// What was found, or why that can't be told.
@@ -58,7 +59,7 @@ fn signature_on(path: &Path) -> Result<Option<String>, String> {
         _ => format!("blkid does not run: {error}"),
     })?;
     match output.status.code() {
-        Some(0) => Ok(Some(description(&String::from_utf8_lossy(&output.stdout)))),
+        Some(0) => Ok(description(&String::from_utf8_lossy(&output.stdout))),
         Some(NOTHING_FOUND) => Ok(None),
         Some(AMBIVALENT) => Ok(Some("holds several signatures (see wipefs)".to_owned())),
         _ => {
@@ -80,8 +81,9 @@ fn run_blkid(path: &Path) -> io::Result<Output> {
     outcome
 }
 
-/// The lines `NAME=value` of `blkid -o export` in words.
-fn description(export: &str) -> String {
+/// The lines `NAME=value` of `blkid -o export` in words. Of a partition it has some also where it
+/// is empty: what the table that it is in says of it.
+fn description(export: &str) -> Option<String> {
     let value = |wanted: &str| {
         export.lines().find_map(|line| {
             let (name, value) = line.split_once('=')?;
@@ -94,14 +96,14 @@ fn description(export: &str) -> String {
             None => format!("holds {kind}"),
         },
         (None, Some(table)) => format!("holds a partition table ({table})"),
-        (None, None) => "holds a signature that blkid knows".to_owned(),
+        (None, None) => format!("holds something for use as {}", value("USAGE")?),
     };
     for (what, name) in [("label", "LABEL"), ("UUID", "UUID"), ("UUID", "PTUUID")] {
         if let Some(found) = value(name) {
             text += &format!(", {what} {found}");
         }
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -112,9 +114,17 @@ mod tests {
     fn what_blkid_exports_is_said_in_words() {
         let file_system = "DEVNAME=/dev/sdb1\nLABEL=my\\ data\nUUID=12-34\n\
                            VERSION=1.0\nTYPE=ext4\nUSAGE=filesystem\n";
-        assert_eq!(description(file_system), "holds ext4 (filesystem), label my data, UUID 12-34");
+        let said = |export| description(export).unwrap_or_default();
+        assert_eq!(said(file_system), "holds ext4 (filesystem), label my data, UUID 12-34");
         let table = "DEVNAME=/dev/sdb\nPTUUID=ab\nPTTYPE=gpt\n";
-        assert_eq!(description(table), "holds a partition table (gpt), UUID ab");
-        assert_eq!(description(""), "holds a signature that blkid knows");
+        assert_eq!(said(table), "holds a partition table (gpt), UUID ab");
+    }
+
+    #[test]
+    fn an_empty_partition_is_empty() {
+        let table = "DEVNAME=/dev/sdb1\nPART_ENTRY_SCHEME=gpt\nPART_ENTRY_NAME=ring\n\
+                     PART_ENTRY_TYPE=0fc63daf-8483-4772-8e79-3d69d8477de4\n";
+        assert_eq!(description(table), None);
+        assert_eq!(description(""), None);
     }
 }
