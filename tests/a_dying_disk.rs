@@ -1013,7 +1013,7 @@ fn a_full_file_system_below_a_ring_with_holes_costs_no_block() {
     assert_eq!(daemon.log().matches(pauses).count(), 1, "said once: {}", daemon.log());
     assert_eq!(device_state(&daemon), "present");
     small.resize("96m");
-    wait_until("it goes on", 20, || daemon.log().contains("there is room for it again"));
+    wait_until("it goes on", 20, || daemon.log().contains("the device takes it again"));
     wait_more_frames(&daemon, "door");
     assert_eq!(daemon.status()["ring"]["bad_blocks"], 0);
     assert!(!daemon.log().contains("not used any more"), "{}", daemon.log());

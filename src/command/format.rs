@@ -1,30 +1,23 @@
 //! `reelfs format`: makes a ring, or plans one.
 
+mod creation;
 mod probe;
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CommandError, unless_closed};
 use crate::cli::plan::{self as planning, Overhead, Plan};
 use crate::cli::quantity::{bit_rate_text, duration_text, size_text};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::device::{Access, Device, FileDevice};
 use crate::ring::{
     self, DiskLabel, FormatOptions, Geometry, LABEL_BYTES_MAX, RingError, Superblock,
 };
 use crate::units::{ByteCount, PAGE_BYTES};
-
-/// What takes longer than this shows how far it is.
-const PROGRESS_AFTER: Duration = Duration::from_secs(2);
-/// Between two looks at how far it is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Identifies the machine (machine-id(5)).
 const MACHINE_ID_PATH: &str = "/etc/machine-id";
@@ -72,13 +65,21 @@ pub fn format(
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
     let label = checked_label(request.label.as_deref())?;
-    let existing = length_of(&request.path)?;
-    let length = wanted_length(&request.path, existing, request.size)?;
+    let begun = creation::begun(&request.path)?;
+    let existing = if begun.is_some() { None } else { length_of(&request.path)? };
+    let length = wanted_length(&request.path, existing, request.size.or(begun))?;
+    if let Some(begun) = begun.filter(|begun| *begun != length) {
+        return Err(CommandError::Usage(format!(
+            "{} was begun with {begun} bytes, not the {length} of --size: without --size it is \
+             gone on with; remove it to begin anew",
+            request.path.display()
+        )));
+    }
     let block_length = request.block_size.map(|size| size.0);
     Geometry::plan(length, block_length)
         .map_err(|reason| CommandError::Unsuitable { path: request.path.clone(), reason })?;
     if existing.is_none() {
-        create(&request.path, length, request.sparse)?;
+        creation::create(&request.path, length, request.sparse)?;
     }
     let options = FormatOptions {
         block_length,
@@ -165,47 +166,6 @@ fn wanted_length(
             path.display()
         ))),
     }
-}
-
-/// Creates the file; shows how far it is where that takes long.
-fn create(path: &Path, length: ByteCount, sparse: bool) -> Result<(), CommandError> {
-    let (done, wait) = sync_channel(1);
-    let created = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Whoever waits for it does so until the end.
-            let _ = done.send(FileDevice::create(path, length, sparse));
-        });
-        let began = Stopwatch::start();
-        let mut bar = None;
-        loop {
-            match wait.recv_timeout(PROGRESS_INTERVAL) {
-                Ok(created) => return created,
-                Err(RecvTimeoutError::Timeout) => {
-                    if began.elapsed() >= PROGRESS_AFTER {
-                        let bar = bar.get_or_insert_with(|| allocation_bar(length));
-                        bar.set_position(allocated(path));
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(ErrorKind::Other.into()),
-            }
-        }
-    });
-    created.map_err(|source| CommandError::System {
-        what: format!("creating {} with {length} bytes", path.display()),
-        source,
-    })
-}
-
-fn allocation_bar(length: ByteCount) -> ProgressBar {
-    let template = "allocating {wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
-    let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length.0).with_style(style)
-}
-
-/// Space that a file takes, in bytes (stat(2), `st_blocks` counts 512 bytes).
-fn allocated(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |metadata| metadata.blocks().saturating_mul(512))
 }
 
 fn make(

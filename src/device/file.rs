@@ -1,20 +1,21 @@
 //! A block device or a file, opened for direct I/O and for one holder.
 
-use std::fs::{File, FileType, OpenOptions, TryLockError};
+use std::fs::{File, FileType, TryLockError};
 use std::io::{self, ErrorKind};
-use std::ops::Deref;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{AlignedBuffer, Device, copy_on_write, range_lock};
+use super::handle::{Descriptor, Handle, open_direct};
+use super::{AlignedBuffer, Device, copy_on_write, create, extents, range_lock, refusal};
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
 nix::ioctl_read!(block_device_length, 0x12, 114, u64);
 nix::ioctl_read_bad!(block_device_sector, 0x1268, libc::c_int);
+nix::ioctl_read_bad!(block_device_read_only, 0x125e, libc::c_int);
 
 /// What a device is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,24 @@ pub enum OpenError {
     InUse {
         /// Which.
         path: PathBuf,
+    },
+    /// It is write-protected, or in a file system that is.
+    #[error("{path} is read-only")]
+    ReadOnly {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The process may not write to all of it.
+    #[error(
+        "{path} has {length} bytes, and files are limited to {limit} (ulimit -f, RLIMIT_FSIZE)"
+    )]
+    FileSizeLimit {
+        /// Which.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+        /// The limit, in bytes.
+        limit: u64,
     },
     /// It is a directory, a character device or the like.
     #[error("{path} is neither a block device nor a file")]
@@ -62,28 +81,11 @@ pub enum OpenError {
 /// file system below allows it.
 #[derive(Debug)]
 pub struct FileDevice {
-    file: Handle,
+    handle: Handle,
     path: PathBuf,
+    kind: FileType,
     length: ByteCount,
-    direct: bool,
-}
-
-/// The descriptor, with the lock where there is one.
-#[derive(Debug)]
-enum Handle {
-    Shared(File),
-    /// With the file below, where it is a loop device.
-    Owned(Flock<File>, #[expect(dead_code, reason = "held for its lock")] Option<File>),
-}
-
-impl Deref for Handle {
-    type Target = File;
-    fn deref(&self) -> &File {
-        match self {
-            Handle::Shared(file) => file,
-            Handle::Owned(file, _) => file,
-        }
-    }
+    access: Access,
 }
 
 impl FileDevice {
@@ -97,12 +99,17 @@ impl FileDevice {
         if !kind.is_file() && !kind.is_block_device() {
             return Err(OpenError::WrongKind { path: path.to_owned() });
         }
+        let writes = access == Access::Exclusive;
         // On a block device O_EXCL asks for it exclusively: the kernel refuses it while mounted.
-        let exclusive = access == Access::Exclusive && kind.is_block_device();
-        let flags = if exclusive { libc::O_EXCL } else { 0 };
+        let flags = if writes && kind.is_block_device() { libc::O_EXCL } else { 0 };
         let (file, direct) =
-            open_direct(path, access, flags).map_err(|source| match source.raw_os_error() {
+            open_direct(path, writes, flags).map_err(|source| match source.raw_os_error() {
                 Some(libc::EBUSY) => OpenError::InUse { path: path.to_owned() },
+                // What an older kernel says of a device that is write-protected.
+                Some(libc::EACCES) if kind.is_block_device() && is_protected(path) => {
+                    OpenError::ReadOnly { path: path.to_owned() }
+                }
+                Some(libc::EROFS) => OpenError::ReadOnly { path: path.to_owned() },
                 _ => fail(source),
             })?;
         let length = if kind.is_block_device() {
@@ -111,52 +118,92 @@ impl FileDevice {
         } else {
             file.metadata().map_err(fail)?.len()
         };
-        let file = match access {
-            Access::ReadOnly => Handle::Shared(file),
+        let limit = create::file_size_limit().unwrap_or(u64::MAX);
+        if writes && kind.is_file() && length > limit {
+            return Err(OpenError::FileSizeLimit { path: path.to_owned(), length, limit });
+        }
+        let descriptor = match access {
+            Access::ReadOnly => Descriptor::Shared(file),
             Access::Exclusive => lock(path, file, length)?,
         };
-        if !direct && access == Access::Exclusive {
-            log::warn!(
-                "{}: direct I/O is not possible here, going through the page cache",
-                path.display()
-            );
-        }
-        // Where the system does not tell there is nothing to warn of.
-        if kind.is_file()
-            && access == Access::Exclusive
-            && copy_on_write::is_on(&file).unwrap_or(false)
-        {
-            log::warn!(
-                "{}: is copied on write, and will come to take up to twice its size; a file that \
-                 reelfs format creates, or an empty one after chattr +C, is not",
-                path.display()
-            );
-        }
         let length = ByteCount(length - length % PAGE_BYTES);
-        Ok(FileDevice { file, path: path.to_owned(), length, direct })
+        let handle = Handle::new(descriptor, direct, writes);
+        let device = FileDevice { handle, path: path.to_owned(), kind, length, access };
+        if writes && kind.is_block_device() && device.is_protected().unwrap_or(false) {
+            return Err(OpenError::ReadOnly { path: path.to_owned() });
+        }
+        if writes {
+            device.warn();
+        }
+        Ok(device)
+    }
+
+    /// The same to write, or to look at where it is write-protected.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each names the path.
+    pub fn open_as_allowed(path: &Path) -> Result<FileDevice, OpenError> {
+        match FileDevice::open(path, Access::Exclusive) {
+            Err(OpenError::ReadOnly { .. }) => FileDevice::open(path, Access::ReadOnly),
+            Err(OpenError::System { source, .. })
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                FileDevice::open(path, Access::ReadOnly)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Tells of what a ring can do without, at a price. Where the system does not answer there is
+    /// nothing to warn of.
+    fn warn(&self) {
+        let path = self.path.display();
+        if !self.handle.is_direct() {
+            log::warn!("{path}: direct I/O is not possible here, going through the page cache");
+        }
+        if !self.kind.is_file() {
+            return;
+        }
+        if copy_on_write::is_on(self.handle.file()).unwrap_or(false) {
+            log::warn!(
+                "{path}: is copied on write, and will come to take up to twice its size; a file \
+                 that reelfs format creates, or an empty one after chattr +C, is not"
+            );
+        }
+        let unreserved = extents::unreserved(self.handle.file()).unwrap_or(0);
+        if unreserved > 0 {
+            log::warn!(
+                "{path}: space for {unreserved} of its {length} bytes is not reserved, as in a \
+                 sparse copy: recording pauses when the file system is full; fallocate -l {length} \
+                 {path} reserves it",
+                length = self.length
+            );
+        }
     }
 
     /// Creates a file of `length` bytes; all of its space is allocated now, unless `sparse`. It is
-    /// written in place also where the file system copies other files on write.
+    /// written in place also where the file system copies other files on write. Goes on with one
+    /// that was [begun](FileDevice::length_begun) and interrupted.
     ///
     /// # Errors
     /// The file is there already, or the system refuses it; nothing is left behind then.
     pub fn create(path: &Path, length: ByteCount, sparse: bool) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        if let Err(error) = copy_on_write::switch_off(&file) {
-            log::debug!("{}: copy on write can't be switched off: {error}", path.display());
-        }
-        let allocated = if sparse { file.set_len(length.0) } else { allocate(&file, length) };
-        allocated.and_then(|()| file.sync_all()).inspect_err(|_| {
-            // The file is this call's own; its name must not stand in the way of the next try.
-            let _ = std::fs::remove_file(path);
-        })
+        create::create(path, length, sparse)
+    }
+
+    /// The length that a file was to have whose [making](FileDevice::create) was interrupted;
+    /// `None` where there is none, or another.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn length_begun(path: &Path) -> io::Result<Option<ByteCount>> {
+        create::length_begun(path)
     }
 
     /// Whether reads and writes go around the page cache.
     #[must_use]
     pub fn is_direct(&self) -> bool {
-        self.direct
+        self.handle.is_direct()
     }
 
     /// Whether another program has it open to write.
@@ -174,31 +221,48 @@ impl FileDevice {
     /// # Errors
     /// What the system says.
     pub fn whole_disk_sector(&self) -> io::Result<Option<u64>> {
-        let metadata = self.file.metadata()?;
-        if !metadata.file_type().is_block_device() {
+        if !self.kind.is_block_device() {
             return Ok(None);
         }
+        let metadata = self.handle.file().metadata()?;
         let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
         let partition = format!("/sys/dev/block/{major}:{minor}/partition");
         if Path::new(&partition).exists() {
             return Ok(None);
         }
-        sector_bytes(&self.file).map(Some)
+        sector_bytes(self.handle.file()).map(Some)
     }
 
     /// Whether it is a block device or a file.
-    pub(super) fn kind(&self) -> io::Result<FileType> {
-        self.file.metadata().map(|metadata| metadata.file_type())
+    pub(super) fn kind(&self) -> FileType {
+        self.kind
+    }
+
+    /// What it was opened for.
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
+    fn is_protected(&self) -> io::Result<bool> {
+        is_read_only(self.handle.file())
     }
 
     fn named(&self, source: io::Error) -> io::Error {
-        io::Error::new(source.kind(), format!("{}: {source}", self.path.display()))
+        refusal::named(&self.path, source, None)
+    }
+
+    fn direct_given_up(&self) {
+        log::warn!(
+            "{}: direct I/O is refused here, going through the page cache: what is recorded takes \
+             memory from other programs, and flushes take longer",
+            self.path.display()
+        );
     }
 }
 
 /// A second writer of a plain file is kept out by a lock, as O_EXCL does for a block device; one
 /// that comes another way by a lock of the bytes.
-fn lock(path: &Path, file: File, length: u64) -> Result<Handle, OpenError> {
+fn lock(path: &Path, file: File, length: u64) -> Result<Descriptor, OpenError> {
     let in_use = || OpenError::InUse { path: path.to_owned() };
     let fail = |source| OpenError::System { path: path.to_owned(), source };
     let flock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
@@ -210,22 +274,19 @@ fn lock(path: &Path, file: File, length: u64) -> Result<Handle, OpenError> {
         ErrorKind::WouldBlock => in_use(),
         _ => fail(error),
     })?;
-    Ok(Handle::Owned(file, below))
+    Ok(Descriptor::Owned(file, below))
 }
 
-fn open_direct(path: &Path, access: Access, flags: i32) -> io::Result<(File, bool)> {
-    let open = |flags| {
-        OpenOptions::new()
-            .read(true)
-            .write(access == Access::Exclusive)
-            .custom_flags(flags | libc::O_CLOEXEC)
-            .open(path)
-    };
-    match open(flags | libc::O_DIRECT) {
-        // tmpfs and some network file systems answer EINVAL to O_DIRECT.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok((open(flags)?, false)),
-        opened => Ok((opened?, true)),
-    }
+/// Whether the system says of what is at the path that it is write-protected.
+fn is_protected(path: &Path) -> bool {
+    File::open(path).and_then(|file| is_read_only(&file)).unwrap_or(false)
+}
+
+fn is_read_only(device: &File) -> io::Result<bool> {
+    let mut read_only: libc::c_int = 0;
+    // SAFETY: BLKROGET writes one int to the address given, which is that of `read_only`.
+    unsafe { block_device_read_only(device.as_raw_fd(), &raw mut read_only)? };
+    Ok(read_only != 0)
 }
 
 fn device_length(file: &File) -> io::Result<u64> {
@@ -251,26 +312,46 @@ fn sector_bytes(file: &File) -> io::Result<u64> {
     Ok(u64::try_from(sector).unwrap_or(0))
 }
 
-fn allocate(file: &File, length: ByteCount) -> io::Result<()> {
-    let length = i64::try_from(length.0).map_err(|_| ErrorKind::FileTooLarge)?;
-    nix::fcntl::posix_fallocate(file, 0, length).map_err(io::Error::from)
-}
-
 impl Device for FileDevice {
     fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset.0).map_err(|source| self.named(source))
+        if self.handle.read(offset.0, buffer).map_err(|source| self.named(source))? {
+            self.direct_given_up();
+        }
+        Ok(())
     }
 
     fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
-        if offset.0.saturating_add(bytes.len() as u64) > self.length.0 {
+        if !self.is_writable() {
+            return Err(self.named(io::Error::from_raw_os_error(libc::EROFS)));
+        }
+        let end = offset.0.saturating_add(bytes.len() as u64);
+        if end > self.length.0 {
             // A file would grow; a ring never does so by accident.
             return Err(self.named(ErrorKind::StorageFull.into()));
         }
-        self.file.write_all_at(bytes, offset.0).map_err(|source| self.named(source))
+        let written = self.handle.write(offset.0, bytes).map_err(|source| {
+            let is_full =
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            let why = is_full && self.kind.is_file();
+            let why = why.then(|| extents::why_no_room(self.handle.file(), offset.0..end));
+            refusal::named(&self.path, source, why.flatten())
+        });
+        if written? {
+            self.direct_given_up();
+        }
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.file.sync_data().map_err(|source| self.named(source))
+        if !self.is_writable() {
+            // Nothing was written, and nothing is asked of what is write-protected.
+            return Ok(());
+        }
+        self.handle.file().sync_data().map_err(|source| self.named(source))
+    }
+
+    fn is_writable(&self) -> bool {
+        self.access == Access::Exclusive
     }
 
     fn length(&self) -> ByteCount {

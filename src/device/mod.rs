@@ -6,14 +6,19 @@
 
 mod aligned;
 mod copy_on_write;
+mod create;
+mod extents;
 mod file;
+mod handle;
 mod range_lock;
+mod refusal;
 mod returning;
 
 use std::io;
 
 pub use aligned::AlignedBuffer;
 pub use file::{Access, FileDevice, OpenError};
+pub use refusal::is_of_one_place;
 pub use returning::{DeviceHolder, Health, ReturningDevice};
 
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
@@ -43,6 +48,11 @@ pub trait Device: Send + Sync {
     /// Whether the device is there at all. While it is not, every call fails at once, and says
     /// nothing about the place that it was for.
     fn is_present(&self) -> bool {
+        true
+    }
+
+    /// Whether it takes writes at all. Where it does not, every write fails, and none is tried.
+    fn is_writable(&self) -> bool {
         true
     }
 

@@ -72,6 +72,7 @@ pub struct ReturningDevice {
 struct Shared {
     path: PathBuf,
     kind: FileType,
+    access: Access,
     length: ByteCount,
     holder: Arc<dyn DeviceHolder>,
     state: Mutex<State>,
@@ -114,13 +115,13 @@ enum Away {
 }
 
 impl ReturningDevice {
-    /// Opens what is at `path` for one holder, as [`FileDevice::open`] does.
+    /// Opens what is at `path` for one holder, as [`FileDevice::open_as_allowed`] does.
     ///
     /// # Errors
     /// See [`OpenError`]: a device that is not there at first is not waited for.
     pub fn open(path: &Path, holder: Arc<dyn DeviceHolder>) -> Result<ReturningDevice, OpenError> {
         let failed = |source| OpenError::System { path: path.to_owned(), source };
-        let device = Arc::new(FileDevice::open(path, Access::Exclusive)?);
+        let device = Arc::new(FileDevice::open_as_allowed(path)?);
         let state = State {
             present: Some(Present { device: device.clone(), returns: 0 }),
             gone: None,
@@ -132,7 +133,8 @@ impl ReturningDevice {
         };
         let shared = Arc::new(Shared {
             path: path.to_owned(),
-            kind: device.kind().map_err(failed)?,
+            kind: device.kind(),
+            access: device.access(),
             length: device.length(),
             holder,
             state: Mutex::new(state),
@@ -222,6 +224,10 @@ impl Device for ReturningDevice {
 
     fn is_present(&self) -> bool {
         self.shared.state().present.is_some()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.shared.access == Access::Exclusive
     }
 }
 
@@ -338,10 +344,10 @@ impl Shared {
         }
     }
 
-    /// Looked at first, and only then opened to be written.
+    /// Looked at first, and only then opened as it was.
     fn recognised(&self) -> Result<FileDevice, Away> {
         drop(self.judged(Access::ReadOnly)?);
-        self.judged(Access::Exclusive)
+        self.judged(self.access)
     }
 
     fn judged(&self, access: Access) -> Result<FileDevice, Away> {
@@ -349,7 +355,7 @@ impl Shared {
             OpenError::System { .. } => Away::Absent,
             error => Away::Refused(error.to_string()),
         })?;
-        if !device.kind().is_ok_and(|kind| kind == self.kind) {
+        if device.kind() != self.kind {
             return Err(Away::Refused("it is a file for a device, or the reverse".to_owned()));
         }
         if device.length() != self.length {

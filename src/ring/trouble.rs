@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use crate::clock::Throttle;
+use crate::device::is_of_one_place;
 use crate::units::{BlockNumber, BootTime};
 
 /// Blocks that may refuse a write between two flushes before no more are tried.
@@ -28,9 +29,9 @@ const UNREAD_INTERVAL: Duration = Duration::from_secs(600);
 const BAD_INTERVAL: Duration = Duration::from_secs(60);
 /// ... and how many of them it names.
 const BAD_NAMED: usize = 16;
-/// How long nothing is tried after the device had no room: a file in a full file system. This and
-/// the other intervals count while the machine sleeps, too.
-const FULL_PAUSE: Duration = Duration::from_secs(5);
+/// How long nothing is tried after the device had no room (a file in a full file system), or said
+/// no to everything. This and the other intervals count while the machine sleeps, too.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the device has refused lately.
 pub struct Trouble {
@@ -41,8 +42,8 @@ pub struct Trouble {
     /// Bad blocks that the log has not told of.
     bad_untold: Vec<BlockNumber>,
     bad_lines: Throttle,
-    /// When the device last had no room for a block.
-    full: Option<BootTime>,
+    /// When the device last said no to a block, and would have to any other.
+    refused: Option<BootTime>,
     /// That the device fails.
     failure_lines: Throttle,
     /// Clips evicted since the log last said that the ledger is full.
@@ -57,7 +58,7 @@ impl Default for Trouble {
             unread_at: Vec::new(),
             bad_untold: Vec::new(),
             bad_lines: Throttle::every(BAD_INTERVAL),
-            full: None,
+            refused: None,
             failure_lines: Throttle::every(COMPLAINT_INTERVAL),
             evicted_for_ledger: 0,
             ledger_lines: Throttle::every(COMPLAINT_INTERVAL),
@@ -73,20 +74,20 @@ impl Trouble {
 
     /// Whether a chunk may be tried, after so many flushes in a row that failed.
     pub fn lets_try(&self, failed: u64, now: BootTime) -> bool {
-        let waits_for_room = self.full.is_some_and(|full| now.since(full) < FULL_PAUSE);
-        failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX && !waits_for_room
+        let waits = self.refused.is_some_and(|refused| now.since(refused) < REFUSED_PAUSE);
+        failed < FAILURES_MAX && self.suspects.len() < SUSPECTS_MAX && !waits
     }
 
     /// The device has taken a chunk.
-    pub fn room_again(&mut self) {
-        if self.full.take().is_some() {
-            log::warn!("ring: there is room for it again, recording goes on");
+    pub fn taken_again(&mut self) {
+        if self.refused.take().is_some() {
+            log::warn!("ring: the device takes it again, recording goes on");
         }
     }
 
-    /// The block has refused a write. That there is no room for it says nothing of the block: the
-    /// ring is a file with holes, in a file system that is full. Where flushes fail, the log has
-    /// been told so.
+    /// The block has refused a write. That there is no room for it, or no permission, says nothing
+    /// of the block: the ring is a file with holes, say, in a file system that is full. Where
+    /// flushes fail, the log has been told so.
     pub fn suspect(
         &mut self,
         block: BlockNumber,
@@ -94,12 +95,13 @@ impl Trouble {
         flushes_fail: bool,
         now: BootTime,
     ) {
-        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-            if self.full.replace(now).is_none() {
-                log::error!(
-                    "ring: recording pauses until there is room for block {block} in the file: \
-                     {error}"
-                );
+        if !is_of_one_place(error) {
+            if self.refused.replace(now).is_none() {
+                let until = match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "there is room for",
+                    _ => "the device takes",
+                };
+                log::error!("ring: recording pauses until {until} block {block}: {error}");
             }
             return;
         }
@@ -208,14 +210,16 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_system_says_nothing_of_blocks_and_is_waited_for() {
+    fn a_full_file_system_or_a_limit_says_nothing_of_blocks_and_is_waited_for() {
         let (mut trouble, now) = (Trouble::default(), NOW);
-        trouble.suspect(BlockNumber(3), &refused(ErrorKind::StorageFull), false, now);
-        assert!(!trouble.has_suspects());
-        assert!(!trouble.lets_try(0, after(FULL_PAUSE / 2)));
-        assert!(trouble.lets_try(0, after(FULL_PAUSE)));
+        for kind in [ErrorKind::FileTooLarge, ErrorKind::PermissionDenied, ErrorKind::StorageFull] {
+            trouble.suspect(BlockNumber(3), &refused(kind), false, now);
+            assert!(!trouble.has_suspects(), "{kind}");
+        }
+        assert!(!trouble.lets_try(0, after(REFUSED_PAUSE / 2)));
+        assert!(trouble.lets_try(0, after(REFUSED_PAUSE)));
         // It has room before that, as a chunk shows that was under way.
-        trouble.room_again();
+        trouble.taken_again();
         assert!(trouble.lets_try(0, now));
     }
 

@@ -22,7 +22,7 @@ impl Core {
             self.suspect(block, &error);
             return None;
         }
-        self.trouble.room_again();
+        self.trouble.taken_again();
         self.placement.block_of_mut(stream).map(|open| open.advance(composed))
     }
 

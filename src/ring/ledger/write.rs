@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{STRIDE_PAGES, Tail};
-use crate::device::{AlignedBuffer, Device};
+use crate::device::{AlignedBuffer, Device, is_of_one_place};
 use crate::ring::fact::Fact;
 use crate::ring::geometry::Geometry;
 use crate::ring::page::{self, PageHeader, RECORDS_BYTES_MAX};
@@ -52,10 +52,11 @@ pub(super) struct Pages<'a> {
 impl Pages<'_> {
     /// Writes records, a page each, behind `tail`, which moves on. What refuses to be written is
     /// passed over, in steps that double: the next page names the one before it, as if it had been
-    /// part of a flush that failed.
+    /// part of a flush that failed. A refusal that is not about a place ends it at once.
     ///
     /// # Errors
-    /// What the device says, or that the area is full. The pages count as used in either case.
+    /// What the device says, also where it refuses all of what is left; or that the area is full.
+    /// The pages count as used in either case.
     pub fn write(&self, tail: &mut Tail, records: &[Vec<u8>]) -> io::Result<()> {
         self.check_room(tail, records.len())?;
         let mut tried = tail.next_page;
@@ -76,21 +77,23 @@ impl Pages<'_> {
     ) -> io::Result<()> {
         let (mut rest, mut batch_pages) = (records, STRIDE_PAGES);
         let (mut step, mut in_a_row, mut passed_over) = (1, 0, 0);
+        let mut refusal = None;
         while !rest.is_empty() {
             let batch = &rest[..rest.len().min(batch_pages)];
-            self.check_room(tail, batch.len())?;
+            self.check_room(tail, batch.len()).map_err(|full| refusal.take().unwrap_or(full))?;
             *tried = (*tried).max(tail.next_page + batch.len() as u32);
             let Err(error) = self.write_batch(tail, batch) else {
                 rest = &rest[batch.len()..];
                 batch_pages = (2 * batch.len()).min(STRIDE_PAGES);
-                (step, in_a_row) = (1, 0);
+                (step, in_a_row, refusal) = (1, 0, None);
                 continue;
             };
             in_a_row += 1;
             let gives_up = !self.patient && in_a_row >= REFUSALS_MAX;
-            if gives_up || !self.device.is_present() {
+            if gives_up || !is_of_one_place(&error) || !self.device.is_present() {
                 return Err(error);
             }
+            refusal = Some(error);
             if batch.len() == 1 {
                 tail.next_page += step;
                 passed_over += step;
