@@ -5,6 +5,7 @@
 //! it what it needs.
 
 mod holder;
+mod limits;
 mod listener;
 mod opening;
 mod reporter;
@@ -104,6 +105,17 @@ pub enum DaemonError {
     /// The tree can't be mounted.
     #[error("{0}")]
     Mount(#[from] MountError),
+    /// The address space is limited.
+    #[error(
+        "the address space is limited to {limit} bytes (ulimit -v, RLIMIT_AS), and up to {needed} \
+         are needed"
+    )]
+    AddressSpace {
+        /// The limit, in bytes.
+        limit: u64,
+        /// What is needed, in bytes.
+        needed: u64,
+    },
     /// The system refuses a thread or a signal handler.
     #[error("{what}: {source}")]
     System {
@@ -157,6 +169,7 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let layout = Layout::parse(&config.view.layout)
         .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
     let cameras = cameras(config)?;
+    limits::check()?;
     let signals = running::Signals::catch()?;
     mount::prepare(&config.view.mount)?;
     let store = Store::open(config, &layout)?;

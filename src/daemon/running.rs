@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use tokio::runtime::Runtime;
 
 use super::DaemonError;
@@ -63,6 +63,8 @@ impl Signals {
             signal_hook::flag::register(signal, signals.stop.clone()).map_err(failed)?;
         }
         signal_hook::flag::register(SIGUSR1, signals.confirm.clone()).map_err(failed)?;
+        // A limit that is set while it runs: the write says so, and nothing has to end for it.
+        signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
         Ok(signals)
     }
 
