@@ -6,14 +6,14 @@ mod support;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{ClipState, Geometry, Refused, StateRefused, StateRequest};
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::Disk;
-use support::opened::{Open, formatted, open, samples};
+use support::opened::{Open, formatted, open, open_or_wait, samples, try_open};
 
 const MIB: u64 = 1 << 20;
 const PAGE: u64 = 4096;
@@ -23,6 +23,8 @@ struct Fickle {
     disk: Arc<Disk>,
     pulled: AtomicBool,
     refusing_all: AtomicBool,
+    /// What it says then.
+    errno: AtomicI32,
     /// Offsets of pages; each refuses for ever.
     refusing: Vec<u64>,
     refusals: AtomicU64,
@@ -40,9 +42,16 @@ impl Fickle {
             disk,
             pulled: AtomicBool::new(false),
             refusing_all: AtomicBool::new(false),
+            errno: AtomicI32::new(libc::EIO),
             refusing,
             refusals: AtomicU64::new(0),
         })
+    }
+
+    fn refuse_all(&self, errno: i32) {
+        self.errno.store(errno, Ordering::SeqCst);
+        self.refusals.store(0, Ordering::SeqCst);
+        self.refusing_all.store(true, Ordering::SeqCst);
     }
 
     fn check(&self) -> io::Result<()> {
@@ -63,7 +72,7 @@ impl Device for Fickle {
         let refused = self.refusing.iter().any(|page| range.contains(page));
         if refused || self.refusing_all.load(Ordering::SeqCst) {
             self.refusals.fetch_add(1, Ordering::SeqCst);
-            return Err(io::Error::from_raw_os_error(libc::EIO));
+            return Err(io::Error::from_raw_os_error(self.errno.load(Ordering::SeqCst)));
         }
         self.disk.write_at(offset, bytes)
     }
@@ -420,4 +429,76 @@ fn a_disk_that_is_away_for_a_moment_while_a_clip_is_wiped_leaves_none_of_its_sam
         open.writer.close().expect("it closes");
     }
     assert!(gone > 0, "every wipe met it");
+}
+
+#[test]
+fn a_refusal_that_is_about_no_place_is_said_in_the_systems_words_and_not_walked_around() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    for errno in [libc::ENOSPC, libc::EINVAL, libc::EPERM, libc::EROFS, libc::EFBIG] {
+        device.refuse_all(errno);
+        let error = try_open(device.clone()).map(drop).expect_err("it can't be opened");
+        let expected = io::Error::from_raw_os_error(errno).to_string();
+        assert_eq!(error.to_string(), format!("beginning a session: {expected}"));
+        let tried = device.refusals.load(Ordering::SeqCst);
+        assert!(tried <= 2, "{tried} writes were tried, one for each copy of the ledger is enough");
+    }
+    // All places refuse: the disk's own word, not that the ledger would be full.
+    device.refuse_all(libc::EIO);
+    let error = try_open(device).map(drop).expect_err("it can't be opened");
+    assert!(error.to_string().contains("Input/output error"), "{error}");
+}
+
+#[test]
+fn a_ring_that_can_not_be_written_is_read_and_recorded_into_once_it_can() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    let first = open(device.clone());
+    let data = samples(1, 50_000);
+    let closed = first.clip(1, &data).expect("the disk is in order");
+    let growing = first.growing_clip(2, 30_000);
+    device.pulled.store(true, Ordering::SeqCst);
+    drop(first);
+    device.pulled.store(false, Ordering::SeqCst);
+
+    device.refuse_all(libc::ENOSPC);
+    let waiting = open_or_wait(device.clone());
+    assert!(waiting.opening.unwritable.as_ref().is_some_and(|why| why.contains("No space left")));
+    assert_eq!(waiting.ring.unwritable(), waiting.opening.unwritable);
+    assert_eq!(waiting.samples(closed), data);
+    assert_eq!(waiting.samples(growing), [samples(0, 30_000), samples(1, 30_000)].concat());
+    assert!(waiting.told().closed.contains_key(&growing), "what was growing is listed, too");
+    let keep = StateRequest::Keep { until: None };
+    assert_eq!(waiting.writer.change_state(closed, keep), Err(StateRefused::Unwritable));
+    let clip = waiting.writer.new_clip();
+    assert_eq!(waiting.append(1, clip, &samples(2, 9)), Err(Refused::Unwritable));
+    // More tries than a ledger area has pages.
+    for _ in 0..600 {
+        waiting.writer.sync().expect_err("nothing can be written");
+    }
+    check_all(&waiting, &[(closed, data.clone())]);
+
+    device.refusing_all.store(false, Ordering::SeqCst);
+    waiting.writer.sync().expect("there is room");
+    assert_eq!(waiting.ring.unwritable(), None);
+    assert_eq!(waiting.ring.counters().commits_failed, 0);
+    let next = waiting.clip(1, &samples(3, 40_000)).expect("it records");
+    waiting.writer.change_state(closed, keep).expect("it can be kept");
+    waiting.writer.close().expect("it closes");
+    let again = open(device);
+    assert!(again.opening.was_clean);
+    let all = [(closed, data), (next, samples(3, 40_000))];
+    check_all(&again, &all);
+    assert_eq!(again.samples(growing).len(), 60_000);
+}
+
+#[test]
+fn a_ring_that_could_not_be_written_is_left_as_it_was() {
+    let device = Fickle::over(formatted(24 * MIB), Vec::new());
+    open(device.clone()).writer.close().expect("it closes");
+    device.refuse_all(libc::EROFS);
+    let waiting = open_or_wait(device.clone());
+    waiting.writer.close().expect("there was nothing to write");
+    device.refusing_all.store(false, Ordering::SeqCst);
+    let again = open(device);
+    assert!(again.opening.was_clean);
+    assert_eq!(again.opening.session, waiting.opening.session);
 }

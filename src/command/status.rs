@@ -218,10 +218,12 @@ fn device_text(device: &DeviceStatus) -> Option<String> {
     let mut told = match device.state.as_str() {
         "gone" => vec![format!("gone for {since}: nothing is recorded until it is back")],
         "failing" => vec!["takes no flush: recording pauses until it does".to_owned()],
+        "read-only" => vec!["served read-only: nothing is recorded".to_owned()],
         "stalled" => vec![format!("has not answered for {since}")],
         _ => Vec::new(),
     };
     told.extend(device.refused.as_ref().map(|reason| format!("left alone: {reason}")));
+    told.extend(device.unwritable.clone());
     let kinds = [
         ("reads", device.read_errors),
         ("writes", device.write_errors),
@@ -329,6 +331,13 @@ mod tests {
         assert!(text.starts_with("gone for 1m 30s: nothing is recorded"), "{text}");
         assert!(text.contains("left alone: another ring is there"), "{text}");
         assert!(text.ends_with("2 writes failed since start"), "{text}");
+        let protected = DeviceStatus {
+            state: "read-only".into(),
+            unwritable: Some("no space left".into()),
+            ..DeviceStatus::default()
+        };
+        let text = device_text(&protected).expect("something is wrong");
+        assert_eq!(text, "served read-only: nothing is recorded; no space left");
     }
 
     #[test]

@@ -49,6 +49,14 @@ impl DeviceHolder for RingHolder {
             let uuid = uuid::Uuid::from_bytes(found.superblock.ring_uuid);
             return Err(format!("another ring is there, {uuid}"));
         }
+        if ring.unwritable().is_some() {
+            // Our session has left nothing on it yet.
+            let before = SessionNumber(mark.session.0.saturating_sub(1));
+            return match found.session() {
+                session if session <= before => Ok(()),
+                session => Err(format!("somebody else has used the ring: session {session}")),
+            };
+        }
         if found.session() != mark.session || found.is_clean() {
             let (found, ours) = (found.session(), mark.session);
             return Err(format!(

@@ -8,6 +8,7 @@ mod holder;
 mod limits;
 mod listener;
 mod opening;
+mod recording;
 mod reporter;
 mod running;
 mod scrub;
@@ -22,33 +23,25 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::archive::{Archive, CatalogueUpdater};
-use crate::camera::{Camera, CameraError, Hosts};
+use crate::camera::{Camera, CameraError};
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, ClockGuard, KnownTime, Stopwatch, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::config::{Config, ConfigError, Password, keys, password_in};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError};
-use crate::purge::{self, Purger};
-use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::{self, Opening, Ring, RingError, Writer};
 use crate::shown::Shown;
-use crate::units::{StreamKey, StreamNumber};
-use crate::view::{Layout, Tree, clip_boundary_after};
+use crate::view::{Layout, Tree};
 use holder::RingHolder;
 use listener::TreeKeeper;
-use reporter::Reporter;
+use reporter::{Parts, Reporter};
 use running::{Running, View};
-use superblocks::Caretaker;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
 const BLOCKS_PER_STREAM_MIN: usize = 4;
-/// A chunk's samples at most, in bytes; smaller where a block is.
-const CHUNK_BYTES_MAX: u64 = 8 << 20;
-/// Room that a block's and a chunk's headers are left, in bytes.
-const HEADER_ROOM_BYTES: u64 = 128 << 10;
 /// For the device to take what is left when the daemon stops: a disk that has to spin up, and then
 /// what the queue holds. A service manager allows more by default.
 const CLOSE_MAX: Duration = Duration::from_secs(15);
@@ -183,7 +176,9 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
             return Err(error);
         }
     };
-    log::info!("recording after {:.3} s", steps.began.elapsed().as_secs_f64());
+    let is_writable = store.opening.unwritable.is_none();
+    let what = if is_writable { "recording" } else { "serving read-only" };
+    log::info!("{what} after {:.3} s", steps.began.elapsed().as_secs_f64());
     running.wait(&signals);
     running.stop();
     let closed = store.close();
@@ -234,7 +229,7 @@ impl Store {
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
         let blocks = superblock.geometry.block_count;
         let streams = config.cameras.len();
-        if (blocks as usize) < BLOCKS_PER_STREAM_MIN * streams {
+        if device.is_writable() && (blocks as usize) < BLOCKS_PER_STREAM_MIN * streams {
             let device = path.clone();
             return Err(DaemonError::TooFewBlocks { device, blocks, streams });
         }
@@ -255,8 +250,9 @@ impl Store {
             CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(keeper));
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
-            Ring::open(below, clock.clone(), &settings, Box::new(updater)).map_err(failed)?;
-        opening::log_opening(&opening);
+            Ring::open_or_wait(below, clock.clone(), &settings, Box::new(updater))
+                .map_err(failed)?;
+        opening::log_opening(path, &opening, !device.is_writable());
         holder.opened(&ring, opening.session);
         let index =
             Arc::new(Index::open(&config.ring.index, superblock.ring_uuid, opening.session));
@@ -295,8 +291,10 @@ fn start(
     store: &Store,
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
-    let registered = streams::register_all(config, store);
-    let geometry = store.archive.ring().superblock().geometry;
+    let registered = match store.device.is_writable() {
+        true => streams::register_all(config, store),
+        false => Vec::new(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CAMERA_THREADS)
         .thread_name("camera")
@@ -326,70 +324,21 @@ fn start(
     };
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
-    let purger = start_purge(config, store, &registered)?;
-    let caretaker = Caretaker::start(store)?;
-    let scrubber = scrub::start_scrub(config, store, &caretaker)?;
-    let zone = layout.zone(config.view.zone);
-    let length = config.view.clip;
-    let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
-    let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
-    let hosts = Arc::new(Hosts::default());
-    let recorders: Vec<(String, RecorderHandle)> = cameras
-        .into_iter()
-        .zip(&registered)
-        .map(|(camera, (name, stream))| {
-            let settings = RecorderSettings {
-                camera,
-                hosts: hosts.clone(),
-                stream: *stream,
-                flush_interval: config.ring.flush,
-                chunk_bytes_max: chunk_bytes_max as usize,
-                boundary: boundary.clone(),
-                clock: store.clock.clone(),
-            };
-            let (sink, ticks) = (store.writer.clone(), store.ticks.subscribe());
-            (name.clone(), recorder::spawn(runtime.handle(), settings, sink, ticks))
-        })
-        .collect();
-    steps.done(&format!("{} cameras", recorders.len()));
-    tables::add_missing_tables(store);
-    reporter.begin(recorders, purger, scrubber);
+    let parts = if store.device.is_writable() {
+        let (cameras, handle) = (cameras.into_iter().zip(registered), runtime.handle());
+        recording::begin(config, layout, cameras.collect(), store, handle)?
+    } else {
+        Parts::default()
+    };
+    steps.done(&format!("{} cameras", parts.recorders.len()));
+    reporter.begin(parts);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
-    Ok(Running { reporter, view, mounted, runtime, writer, caretaker })
+    Ok(Running { reporter, view, mounted, runtime, writer })
 }
 
 fn source_name(store: &Store) -> String {
     let label = &store.archive.ring().superblock().label;
     if label.is_empty() { "reelfs".into() } else { label.clone() }
-}
-
-fn start_purge(
-    config: &Config,
-    store: &Store,
-    registered: &[(String, StreamNumber)],
-) -> Result<Purger, DaemonError> {
-    let ring = store.archive.number();
-    let cameras = config
-        .cameras
-        .iter()
-        .zip(registered)
-        .map(|(camera, (_, stream))| (StreamKey { ring, stream: *stream }, camera.retain));
-    let settings = purge::Settings {
-        every: config.purge.every,
-        wipe: config.purge.wipe,
-        policy: crate::retention::Policy {
-            retain_default: config.purge.retain,
-            cameras: cameras.collect(),
-        },
-    };
-    let known = store.opening.known_clock.map(|clock| KnownTime {
-        wall: clock.wall,
-        boot: clock.boot,
-        boot_id: clock.boot_id,
-    });
-    let (catalogue, clock) = (store.catalogue.clone(), store.clock.clone());
-    Purger::start(settings, catalogue, store.writer.clone(), clock, ClockGuard::new(known))
-        .map_err(|source| DaemonError::System { what: "the purge", source })
 }
 
 fn locked<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

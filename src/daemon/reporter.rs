@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::scrub::scrub_status;
+use super::superblocks::Caretaker;
 use crate::archive::Archive;
 use crate::check::Scrubber;
 use crate::clock::{Clock, KnownTime};
@@ -36,6 +37,8 @@ pub(super) struct Parts {
     pub recorders: Vec<(String, RecorderHandle)>,
     pub purger: Option<Purger>,
     pub scrubber: Option<Scrubber>,
+    /// Ends when it is dropped.
+    pub caretaker: Option<Caretaker>,
 }
 
 impl Reporter {
@@ -61,13 +64,8 @@ impl Reporter {
     }
 
     /// Everything runs.
-    pub(super) fn begin(
-        &self,
-        recorders: Vec<(String, RecorderHandle)>,
-        purger: Purger,
-        scrubber: Option<Scrubber>,
-    ) {
-        *self.parts() = Parts { recorders, purger: Some(purger), scrubber };
+    pub(super) fn begin(&self, parts: Parts) {
+        *self.parts() = parts;
     }
 
     /// Everything is to be stopped, by the caller.
@@ -98,6 +96,7 @@ impl Reporter {
         let now = self.clock.read();
         let ring = self.archive.ring();
         let (usage, counters) = (ring.usage(), ring.counters());
+        let unwritable = ring.unwritable();
         let configured: Vec<(&str, Option<Duration>)> =
             self.cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
         let health = self.device.health();
@@ -124,7 +123,7 @@ impl Reporter {
             at: utc_timestamp(now.wall),
             uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
             ring,
-            device: device_status(&health, &counters),
+            device: device_status(&health, &counters, unwritable),
             expiry_suspended: suspension.map(|suspension| {
                 let ahead = seconds(suspension.step_nanos);
                 format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)

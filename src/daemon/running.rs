@@ -10,7 +10,6 @@ use tokio::runtime::Runtime;
 
 use super::DaemonError;
 use super::reporter::{Parts, Reporter};
-use super::superblocks::Caretaker;
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
@@ -99,7 +98,6 @@ pub(super) struct Running {
     pub mounted: Option<Mounted>,
     pub runtime: Runtime,
     pub writer: Writer,
-    pub caretaker: Caretaker,
 }
 
 impl Running {
@@ -156,7 +154,8 @@ impl Running {
     /// Recorders first: they hand in what they hold. The mount last: it needs the ring only to
     /// read.
     pub(super) fn stop(self) {
-        let Parts { recorders, purger, scrubber } = self.reporter.end();
+        let Parts { recorders, purger, scrubber, caretaker } = self.reporter.end();
+        drop(caretaker);
         for (_, recorder) in &recorders {
             recorder.request_stop();
         }
@@ -182,7 +181,6 @@ impl Running {
             log::error!("{error}");
         }
         self.runtime.shutdown_timeout(RUNTIME_STOP);
-        drop(self.caretaker);
         log::info!("recorders stopped, unmounted");
     }
 }

@@ -35,6 +35,9 @@ pub enum LibraryError {
     /// The device failed; says how.
     #[error("device: {0}")]
     Device(String),
+    /// Nothing can be changed, because nothing can be written; the log has said why.
+    #[error("the ring can't be written")]
+    Unwritable,
     /// The clip's state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),

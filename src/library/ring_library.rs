@@ -103,6 +103,7 @@ impl RingLibrary {
                 // What is being purged is gone for everybody else.
                 StateRefused::State(Refusal::Purging) => LibraryError::Gone,
                 StateRefused::State(refusal) => LibraryError::Refused(refusal),
+                StateRefused::Unwritable => LibraryError::Unwritable,
                 StateRefused::QueueFull => LibraryError::Device(refused.to_string()),
                 StateRefused::Closed => LibraryError::Closed,
             },
@@ -180,6 +181,10 @@ impl Changes for RingLibrary {
 
     fn sync(&self) -> Result<(), LibraryError> {
         self.check_present()?;
+        if self.archive.ring().unwritable().is_some() {
+            // Nothing has been taken that would have to be made durable.
+            return Ok(());
+        }
         (self.ask_to_hand_over)();
         std::thread::sleep(HAND_OVER);
         self.writer.sync().map_err(|error| LibraryError::Device(error.to_string()))

@@ -14,6 +14,7 @@ pub(super) fn of_open(error: &LibraryError) -> Errno {
         LibraryError::Damaged(_)
         | LibraryError::Device(_)
         | LibraryError::Refused(_)
+        | LibraryError::Unwritable
         | LibraryError::Closed => Errno::EIO,
     }
 }
@@ -24,6 +25,7 @@ pub(super) fn of_change(error: &LibraryError) -> Errno {
         // What was restored meanwhile is no longer where somebody looked it up.
         LibraryError::Gone | LibraryError::Refused(Refusal::NotRemoved) => Errno::ENOENT,
         LibraryError::Refused(_) => Errno::EPERM,
+        LibraryError::Unwritable => Errno::EROFS,
         LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,
     }
 }

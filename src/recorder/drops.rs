@@ -21,13 +21,15 @@ pub enum DropReason {
     QueueFull,
     /// The device was gone.
     DeviceAway,
+    /// The ring could not be written.
+    Unwritable,
     /// The ring had ended the clip.
     ClipEnded,
 }
 
 impl DropReason {
     /// All of them, in the order of [`Drops`].
-    pub const ALL: [DropReason; 10] = [
+    pub const ALL: [DropReason; 11] = [
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,
@@ -37,6 +39,7 @@ impl DropReason {
         DropReason::TooLarge,
         DropReason::QueueFull,
         DropReason::DeviceAway,
+        DropReason::Unwritable,
         DropReason::ClipEnded,
     ];
 
@@ -53,6 +56,7 @@ impl DropReason {
             DropReason::TooLarge => "a frame larger than a chunk can be",
             DropReason::QueueFull => "the device does not keep up",
             DropReason::DeviceAway => "the device is gone",
+            DropReason::Unwritable => "the ring can't be written",
             DropReason::ClipEnded => "the ring ended the clip",
         }
     }

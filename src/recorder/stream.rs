@@ -231,7 +231,10 @@ impl<S: Sink> StreamTask<S> {
         match refusal.why() {
             Refused::Closed => self.ring_closed = true,
             // Told with the gap that they leave.
-            why @ (Refused::ClipEnded | Refused::QueueFull | Refused::DeviceAway) => {
+            why @ (Refused::ClipEnded
+            | Refused::QueueFull
+            | Refused::DeviceAway
+            | Refused::Unwritable) => {
                 log::debug!("{name}: a chunk was refused: {why}");
             }
         }

@@ -161,11 +161,15 @@ impl Core {
         }
     }
 
-    /// Ends what still grows, and makes the end of the session durable.
+    /// Ends what still grows, and makes the end of the session durable. One that has not begun,
+    /// because nothing could be written, leaves the ring as it was.
     ///
     /// # Errors
     /// As [`Core::commit`].
     pub fn close(&mut self) -> io::Result<()> {
+        if self.is_waiting() {
+            return Ok(());
+        }
         let growing: Vec<ClipId> = self.clips.growing().collect();
         for clip in growing {
             self.end_clip(clip, Ending::Closed);

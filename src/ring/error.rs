@@ -116,6 +116,9 @@ pub enum Refused {
     /// The device is gone, for now: drop to the first key frame after it is back.
     #[error("the device is gone")]
     DeviceAway,
+    /// Nothing can be written, for now: drop to the first key frame after that.
+    #[error("the ring can't be written")]
+    Unwritable,
     /// The writer has stopped.
     #[error("the ring is closed")]
     Closed,
@@ -136,6 +139,9 @@ pub enum StateRefused {
     /// The device does not keep up.
     #[error("the device does not keep up")]
     QueueFull,
+    /// Nothing can be written, for now.
+    #[error("the ring can't be written")]
+    Unwritable,
     /// The writer has stopped.
     #[error("the ring is closed")]
     Closed,

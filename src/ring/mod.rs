@@ -95,6 +95,7 @@ pub use writer::Writer;
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::units::BlockNumber;
+use recovery::Unwritable;
 
 impl Ring {
     /// Writes a new ledger from the blocks alone, where both areas of it are gone; `progress`
@@ -122,7 +123,32 @@ impl Ring {
         settings: &Settings,
         interpreter: Box<dyn Interpreter>,
     ) -> Result<(Arc<Ring>, Writer, Opening), RingError> {
-        let (core, opening) = recovery::open(device.clone(), clock, settings, interpreter)?;
+        Ring::begin(device, clock, settings, interpreter, Unwritable::Refuse)
+    }
+
+    /// The same, also where nothing can be written: it can be read then, nothing can be changed
+    /// ([`Opening::unwritable`]), and the writer tries now and then whether the session can begin.
+    ///
+    /// # Errors
+    /// See [`RingError`].
+    pub fn open_or_wait(
+        device: Arc<dyn Device>,
+        clock: Arc<dyn Clock>,
+        settings: &Settings,
+        interpreter: Box<dyn Interpreter>,
+    ) -> Result<(Arc<Ring>, Writer, Opening), RingError> {
+        Ring::begin(device, clock, settings, interpreter, Unwritable::Wait)
+    }
+
+    fn begin(
+        device: Arc<dyn Device>,
+        clock: Arc<dyn Clock>,
+        settings: &Settings,
+        interpreter: Box<dyn Interpreter>,
+        unwritable: Unwritable,
+    ) -> Result<(Arc<Ring>, Writer, Opening), RingError> {
+        let opened = recovery::open(device.clone(), clock, settings, interpreter, unwritable);
+        let (core, opening) = opened?;
         let ring = Ring::new(device, core.superblock.clone(), core.shared.clone());
         let writer = Writer::start(core, settings.flush_interval);
         Ok((Arc::new(ring), writer, opening))

@@ -88,6 +88,12 @@ impl Ring {
         &self.superblock
     }
 
+    /// Why nothing can be written, while the session waits for that to change.
+    #[must_use]
+    pub fn unwritable(&self) -> Option<String> {
+        self.state().unwritable.clone()
+    }
+
     /// How full it is.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::error::{Refused, StateRefused};
 use super::space::Space;
-use super::types::ClipContents;
+use super::types::{ClipContents, ClipState};
 use crate::units::{BlockNumber, ClipId, StreamNumber};
 
 /// Clips that ended by themselves and whose recorders have not been told: more than any set of
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub counters: Counters,
     /// The epoch of the last ledger pages that a flush covers.
     pub ledger_epoch: u64,
+    /// Why nothing can be written, while the session has not begun for that.
+    pub unwritable: Option<String>,
 }
 
 impl Shared {
@@ -37,6 +40,7 @@ impl Shared {
             unreadable: BTreeSet::new(),
             counters: Counters::default(),
             ledger_epoch: 0,
+            unwritable: None,
         }
     }
 
@@ -55,6 +59,29 @@ impl Shared {
         self.ended.insert(clip);
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_first();
+        }
+    }
+
+    /// Whether a chunk of the clip may be taken.
+    ///
+    /// # Errors
+    /// Nothing can be written, or the clip has ended.
+    pub fn admit(&self, clip: ClipId) -> Result<(), Refused> {
+        match self.has_ended(clip) {
+            _ if self.unwritable.is_some() => Err(Refused::Unwritable),
+            true => Err(Refused::ClipEnded),
+            false => Ok(()),
+        }
+    }
+
+    /// The state of a closed clip, where it may be changed.
+    ///
+    /// # Errors
+    /// Nothing can be written, or the clip is gone.
+    pub fn changeable(&self, clip: ClipId) -> Result<ClipState, StateRefused> {
+        match &self.unwritable {
+            Some(_) => Err(StateRefused::Unwritable),
+            None => self.space.state_of(clip).ok_or(StateRefused::Gone),
         }
     }
 

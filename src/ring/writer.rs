@@ -166,10 +166,7 @@ impl Writer {
             return Err(Refused::DeviceAway);
         }
         let bytes = chunk.data.len() + chunk.table.len();
-        let ended = { Shared::read(&self.inner.shared).has_ended(chunk.clip) };
-        if ended {
-            return Err(Refused::ClipEnded);
-        }
+        Shared::read(&self.inner.shared).admit(chunk.clip)?;
         let room = queued.bytes.load(Ordering::Acquire) + bytes <= QUEUE_BYTES_MAX
             && queued.chunks.load(Ordering::Acquire) < QUEUE_CHUNKS_MAX;
         if !room {
@@ -253,7 +250,7 @@ impl Writer {
             return Err(StateRefused::Closed);
         }
         // The ring itself may have begun to free the clip since: nothing leads back from there.
-        let real = self.state_of(clip).ok_or(StateRefused::Gone)?;
+        let real = Shared::read(&self.inner.shared).changeable(clip)?;
         let known = if real.is_purging() { real } else { states.of(clip).unwrap_or(real) };
         if from.is_some_and(|from| from != known) {
             return Err(StateRefused::Changed);
@@ -341,7 +338,7 @@ impl WriterThread {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if deadline.is_over() {
-                if self.core.is_dirty() {
+                if self.core.is_dirty() && self.core.is_worth_a_try() {
                     // The error is logged, and what it hit has been dropped and counted.
                     let _ = self.core.commit();
                 }

@@ -45,10 +45,15 @@ pub fn ring_status(
 
 /// The device's part.
 #[must_use]
-pub fn device_status(health: &Health, counters: &Counters) -> DeviceStatus {
+pub fn device_status(
+    health: &Health,
+    counters: &Counters,
+    unwritable: Option<String>,
+) -> DeviceStatus {
     let (state, since) = match (health.gone, health.stalled) {
         (Some(gone), _) => ("gone", Some(gone)),
         (None, Some(stalled)) => ("stalled", Some(stalled)),
+        (None, None) if unwritable.is_some() => ("read-only", None),
         (None, None) if counters.commits_failed > 1 => ("failing", None),
         (None, None) => ("present", None),
     };
@@ -56,6 +61,7 @@ pub fn device_status(health: &Health, counters: &Counters) -> DeviceStatus {
         state: state.to_owned(),
         since_seconds: since.map(|since| since.as_secs()),
         refused: health.refused.clone(),
+        unwritable,
         read_errors: health.read_errors,
         write_errors: counters.write_errors,
         flush_errors: counters.flush_errors,

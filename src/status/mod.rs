@@ -73,13 +73,15 @@ pub struct RingStatus {
 /// The device. Counts are since the daemon started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceStatus {
-    /// `present`; `failing` where it takes no flush; `stalled` where it does not answer; `gone`;
-    /// `unknown` where no daemon runs.
+    /// `present`; `read-only` where nothing can be written; `failing` where it takes no flush;
+    /// `stalled` where it does not answer; `gone`; `unknown` where no daemon runs.
     pub state: String,
     /// For how long it has been stalled or gone, in seconds.
     pub since_seconds: Option<u64>,
     /// Why what is in its place is not used, while it is gone.
     pub refused: Option<String>,
+    /// Why nothing can be written, where the ring is served read-only.
+    pub unwritable: Option<String>,
     /// Reads that failed.
     pub read_errors: u64,
     /// Writes that failed.

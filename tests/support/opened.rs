@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelfs::clock::Clock;
 use reelfs::device::Device;
 use reelfs::ring::{
-    ClipChunk, FormatOptions, NewChunk, Opening, Refused, Ring, RingError, Settings, StateRequest,
-    Writer, format,
+    ClipChunk, FormatOptions, Interpreter, NewChunk, Opening, Refused, Ring, RingError, Settings,
+    StateRequest, Writer, format,
 };
 use reelfs::units::{ByteCount, ClipId, StreamNumber, WallTime};
 
@@ -21,10 +22,27 @@ pub struct Open {
 }
 
 pub fn try_open(device: Arc<dyn Device>) -> Result<Open, RingError> {
+    try_open_by(Ring::open, device)
+}
+
+/// The same, also where nothing can be written.
+pub fn open_or_wait(device: Arc<dyn Device>) -> Open {
+    try_open_by(Ring::open_or_wait, device).expect("it can be read")
+}
+
+fn try_open_by<O>(open: O, device: Arc<dyn Device>) -> Result<Open, RingError>
+where
+    O: FnOnce(
+        Arc<dyn Device>,
+        Arc<dyn Clock>,
+        &Settings,
+        Box<dyn Interpreter>,
+    ) -> Result<(Arc<Ring>, Writer, Opening), RingError>,
+{
     let memory = Memory::default();
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let clock = Arc::new(Still::at(2_000));
-    let (ring, writer, opening) = Ring::open(device, clock, &settings, Box::new(memory.clone()))?;
+    let (ring, writer, opening) = open(device, clock, &settings, Box::new(memory.clone()))?;
     Ok(Open { ring, writer, memory, opening })
 }
 

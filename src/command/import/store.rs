@@ -200,7 +200,9 @@ impl<'a> Store<'a> {
         self.batch_chunks += 1;
         self.writer.append(chunk).map_err(|refused| match refused {
             Refused::Closed => NotTaken::Ring(RingError::Closed),
-            Refused::QueueFull | Refused::DeviceAway => NotTaken::Refused(refused.to_string()),
+            Refused::QueueFull | Refused::DeviceAway | Refused::Unwritable => {
+                NotTaken::Refused(refused.to_string())
+            }
             Refused::ClipEnded => NotTaken::Refused(
                 "the ring is too small for a clip of this footage, or its device failed: \
                  see the log"

@@ -110,6 +110,7 @@ impl Refusal {
         match self.why {
             Refused::QueueFull => DropReason::QueueFull,
             Refused::DeviceAway => DropReason::DeviceAway,
+            Refused::Unwritable => DropReason::Unwritable,
             Refused::ClipEnded | Refused::Closed => DropReason::ClipEnded,
         }
     }

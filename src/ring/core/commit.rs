@@ -24,6 +24,9 @@ impl Core {
     /// # Errors
     /// What the device says. What the flush should have covered counts as not written.
     pub fn commit(&mut self) -> io::Result<()> {
+        if !self.device.is_writable() {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         let suspects = self.propose_bad();
         let committed = if self.device.is_present() {
             self.try_flush()
@@ -42,6 +45,7 @@ impl Core {
                 self.commit_succeeded();
                 self.placement.reservations_are_durable();
                 self.announce();
+                self.waits_no_more();
                 self.tell_what_is_durable();
                 Ok(())
             }

@@ -15,8 +15,8 @@ impl Core {
             let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
             let used = self.state().space.clip(clip).map(space::ClipRecord::used);
             self.state_mut().growing.remove(&clip);
-            // Evicted again before it was listed.
-            let Some(used) = used else { continue };
+            // Evicted again before it was listed, or listed already.
+            let Some(used) = used.filter(|_| !self.has_told(clip)) else { continue };
             self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
         }
     }

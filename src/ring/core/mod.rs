@@ -10,6 +10,7 @@ mod evict;
 mod flush;
 mod place;
 mod refusal;
+mod waiting;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -27,6 +28,7 @@ use super::under_way::{Clips, FactQueue, OwedTables};
 use crate::clock::Clock;
 use crate::device::Device;
 use crate::units::{ClipId, StreamNumber};
+use waiting::Waiting;
 
 /// The writer's state.
 pub(super) struct Core {
@@ -48,6 +50,8 @@ pub(super) struct Core {
     pub(super) tables: OwedTables,
     /// What is wrong with the device.
     pub(super) trouble: Trouble,
+    /// The session has not begun, because nothing can be written.
+    waiting: Option<Waiting>,
 }
 
 /// What a [`Core`] is made of.
@@ -79,6 +83,7 @@ impl Core {
             clips: Clips::default(),
             tables: OwedTables::default(),
             trouble: Trouble::default(),
+            waiting: None,
         }
     }
 

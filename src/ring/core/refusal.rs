@@ -11,7 +11,9 @@ impl Core {
     /// Whether a chunk may be tried at all.
     pub(in crate::ring) fn takes_chunks(&self) -> bool {
         let failed = self.state().counters.commits_failed;
-        self.device.is_present() && self.trouble.lets_try(failed, self.clock.boot())
+        !self.is_waiting()
+            && self.device.is_present()
+            && self.trouble.lets_try(failed, self.clock.boot())
     }
 
     /// The block has refused a write.
@@ -86,6 +88,9 @@ impl Core {
     }
 
     pub(super) fn commit_failed(&mut self, error: &io::Error) {
+        if self.is_waiting() {
+            return self.waits_on(error);
+        }
         let failed = {
             let mut state = self.state_mut();
             state.counters.commits_failed += 1;
@@ -95,6 +100,9 @@ impl Core {
     }
 
     pub(super) fn commit_succeeded(&mut self) {
+        if self.is_waiting() {
+            return;
+        }
         let failed = std::mem::take(&mut self.state_mut().counters.commits_failed);
         self.trouble.flushed_after(failed);
     }

@@ -7,7 +7,7 @@ mod open;
 mod opening;
 mod rescue;
 
-pub(super) use open::open;
+pub(super) use open::{Unwritable, open};
 pub use opening::Opening;
 pub use rescue::Rescued;
 pub(super) use rescue::rescue;

@@ -71,8 +71,17 @@ fn learn(
     Ok(Known { space, ledger: replay.ledger, epoch, doubt, swept })
 }
 
+/// What becomes of a ring on a device that takes no write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::ring) enum Unwritable {
+    /// It is not opened.
+    Refuse,
+    /// It is opened to be read; recording waits until something can be written.
+    Wait,
+}
+
 /// Opens a ring for writing: everything that the device can vouch for is known to `interpreter`
-/// when this returns, and the new session is durable.
+/// when this returns, and the new session is durable, or waits for that.
 ///
 /// # Errors
 /// See [`RingError`].
@@ -81,6 +90,7 @@ pub(in crate::ring) fn open(
     clock: Arc<dyn Clock>,
     settings: &Settings,
     interpreter: Box<dyn Interpreter>,
+    unwritable: Unwritable,
 ) -> Result<(Core, Opening), RingError> {
     // What a crash left in the drive's cache must not become durable behind our back.
     device.flush().map_err(|source| RingError::Device { what: "first flush".into(), source })?;
@@ -104,15 +114,8 @@ pub(in crate::ring) fn open(
         space,
         wipe: settings.wipe,
     });
-    match repair_superblocks(&*core.device) {
-        Ok(places) if places.is_empty() => {}
-        Ok(places) => log::warn!(
-            "superblock: missing or damaged at {}: written again from another; where no earlier \
-             version of reelfs made this ring, some other program has written onto the device",
-            listed(&places)
-        ),
-        // Another one serves.
-        Err(error) => log::error!("superblock: {error}"),
+    if core.device.is_writable() {
+        mend_superblocks(&core);
     }
     tell_what_is_known(&mut core);
     for (stream, found) in &swept.streams {
@@ -124,12 +127,21 @@ pub(in crate::ring) fn open(
     }
     let standing = |clip| doubt.as_ref().map_or(Standing::Growing, |doubt| doubt.standing(clip));
     adopt::adopt(&mut core, (swept.pieces, epoch), &standing, &mut opening);
-    begin_session(&mut core, &opening).map_err(RingError::device("beginning a session"))?;
+    let begun = begin_session(&mut core, &opening);
     core.adopt_open_blocks();
-    if !opening.findings.is_clean() {
-        core.begin_checkpoint();
+    match begun {
+        Ok(()) => {
+            if !opening.findings.is_clean() {
+                core.begin_checkpoint();
+            }
+            core.settle().map_err(RingError::device("closing clips"))?;
+        }
+        Err(error) if unwritable == Unwritable::Wait => {
+            core.wait_until_writable(&error, !opening.findings.is_clean());
+            opening.unwritable = Some(error.to_string());
+        }
+        Err(error) => return Err(RingError::device("beginning a session")(error)),
     }
-    core.settle().map_err(RingError::device("closing clips"))?;
     for &(clip, state) in &opening.clips_found {
         core.interpreter.news(&News::StateSet { clip, state });
     }
@@ -154,6 +166,19 @@ fn begin_session(core: &mut Core, opening: &Opening) -> io::Result<()> {
     let clock = ClockFact { wall: now.wall, boot: now.boot, boot_id: now.boot_id };
     core.record(Fact::Session { number: opening.session, clock });
     core.flush_facts()
+}
+
+fn mend_superblocks(core: &Core) {
+    match repair_superblocks(&*core.device) {
+        Ok(places) if places.is_empty() => {}
+        Ok(places) => log::warn!(
+            "superblock: missing or damaged at {}: written again from another; where no earlier \
+             version of reelfs made this ring, some other program has written onto the device",
+            listed(&places)
+        ),
+        // Another one serves.
+        Err(error) => log::error!("superblock: {error}"),
+    }
 }
 
 /// Streams first, then clips in their order, then their states.

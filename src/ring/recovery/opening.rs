@@ -25,4 +25,6 @@ pub struct Opening {
     pub known_clock: Option<ClockFact>,
     /// The number of this session.
     pub session: SessionNumber,
+    /// Why nothing can be written: the session begins when that has changed.
+    pub unwritable: Option<String>,
 }

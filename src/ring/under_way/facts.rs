@@ -55,6 +55,11 @@ impl FactQueue {
         !self.pending.is_empty() || self.ledger.is_checkpointing() || self.ledger.wants_checkpoint()
     }
 
+    /// Facts that wait for a flush.
+    pub fn pending(&self) -> &[Fact] {
+        &self.pending
+    }
+
     /// What the facts of a checkpoint may take, in bytes.
     pub fn facts_bytes_max(&self) -> u64 {
         self.ledger.facts_bytes_max()
