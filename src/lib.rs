@@ -33,6 +33,7 @@
 //! | [`segment`] | what chunks and facts mean: samples, times, parameters, clips; pure |
 //! | [`ring`] | blocks, chunks, ledger: a crash-safe ring of opaque bytes and facts on a device |
 //! | [`device`], [`clock`] | the only doors to the disk and to time |
+//! | [`zone`] | local time, by the time zone database or by rules; pure |
 //! | [`wire`], [`units`] | how numbers are written; types for offsets, counts, ticks, sequences |
 //!
 //! tokio stays in `camera`, `recorder` and `daemon`; everything else is synchronous.
@@ -166,3 +167,4 @@ pub mod status;
 pub mod units;
 pub mod view;
 pub mod wire;
+pub mod zone;

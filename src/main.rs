@@ -133,7 +133,7 @@ fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure
     }
     let now = SystemClock::new().read().wall;
     let time = |moment: Option<Moment>| -> Result<Option<WallTime>, MomentError> {
-        moment.map(|moment| moment.resolve(zone, now)).transpose()
+        moment.map(|moment| moment.resolve(&zone, now)).transpose()
     };
     let subject = match arguments.subject().map_err(|reason| Failure::new(true, &reason))? {
         Subject::Ring => command::Subject::Ring,
@@ -157,7 +157,7 @@ fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure
         subject,
         selection,
         json: arguments.json,
-        time_text: &|time| time_text(time, zone),
+        time_text: &|time| time_text(time, &zone),
     };
     Ok(command::inspect(&request, out)?)
 }
@@ -174,7 +174,7 @@ fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
     let config = Config::load(&arguments.config.path())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let now = clock.read().wall;
-    let start = arguments.start.map(|start| start.resolve(config.view.zone, now)).transpose()?;
+    let start = arguments.start.map(|start| start.resolve(&config.view.zone, now)).transpose()?;
     let request = ImportRequest {
         camera: arguments.camera.as_str().to_owned(),
         start,

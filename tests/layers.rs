@@ -32,7 +32,7 @@ const ROOMS: [&[&str]; 25] = [
     &["ring"],
     &["device"],
     &["clock"],
-    &["wire"],
+    &["wire", "zone"],
     &["units"],
 ];
 
@@ -61,9 +61,9 @@ const SUBROOMS: [&[&str]; 20] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 20] = [
-    ("chrono", &["cli", "config", "view"]),
-    ("chrono_tz", &["cli", "config", "view"]),
+const CRATES: [(&str, &[&str]); 21] = [
+    ("chrono", &["cli", "view", "zone"]),
+    ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
@@ -74,6 +74,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("iana_time_zone", &["config"]),
     ("h264_reader", &["camera", "import"]),
     ("indicatif", &["command"]),
+    ("jiff", &["zone"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["check", "command", "daemon"]),

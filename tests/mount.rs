@@ -19,6 +19,7 @@ use reelfs::segment::NameForm;
 use reelfs::shown::Shown;
 use reelfs::units::{BootTime, ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
 use reelfs::view::{Layout, ListedClip, Place, Tree};
+use reelfs::zone::Zone;
 
 const MINUTE: i64 = 60 * NANOS_PER_SECOND;
 /// 2026-11-21 00:00 UTC.
@@ -224,7 +225,7 @@ impl Rig {
 
 fn nothing_shown() -> Arc<Shown> {
     let layout = Layout::parse("default").expect("a preset");
-    Arc::new(Shown::new(Tree::new(layout, chrono_tz::Tz::UTC)))
+    Arc::new(Shown::new(Tree::new(layout, Zone::UTC)))
 }
 
 fn mount_at(path: &Path, shown: &Arc<Shown>, memory: &Arc<Memory>) -> Mounted {

@@ -13,6 +13,7 @@ use crate::segment::{
     StreamName, TrackKind, split,
 };
 use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks};
+use crate::zone::{Zone, is_shown_twice_anywhere};
 
 /// Parameter sets whose facts are remembered; cameras have one each.
 const ENTRIES_REMEMBERED: usize = 1024;
@@ -32,6 +33,7 @@ pub struct CatalogueUpdater {
     catalogue: Arc<RwLock<Catalogue>>,
     ring: RingNumber,
     listener: Box<dyn Listener>,
+    zone: Zone,
     entries: HashMap<Arc<[u8]>, EntryFacts>,
 }
 
@@ -43,7 +45,14 @@ impl CatalogueUpdater {
         ring: RingNumber,
         listener: Box<dyn Listener>,
     ) -> CatalogueUpdater {
-        CatalogueUpdater { catalogue, ring, listener, entries: HashMap::new() }
+        CatalogueUpdater { catalogue, ring, listener, zone: Zone::UTC, entries: HashMap::new() }
+    }
+
+    /// The same, for names in `zone`. It matters where the time zone database does not have it:
+    /// what clocks show twice has names of its own, in every zone that may ever be configured.
+    #[must_use]
+    pub fn naming_in(self, zone: Zone) -> CatalogueUpdater {
+        CatalogueUpdater { zone, ..self }
     }
 
     fn stream_key(&self, stream: StreamNumber) -> StreamKey {
@@ -105,13 +114,13 @@ impl Interpreter for CatalogueUpdater {
         ending: Ending,
     ) -> Option<Vec<u8>> {
         let (clip, stream) = (ClipKey::new(self.ring, clip)?, self.stream_key(stream));
-        let mut catalogue = self.catalogue();
-        let (_, growth) = catalogue.end_growing(clip)?;
+        let (_, growth) = self.catalogue().end_growing(clip)?;
         if growth.tracks.is_empty() {
             return None;
         }
-        let name_form = catalogue.settle_name(clip, stream, growth.start);
-        drop(catalogue);
+        let start = growth.start;
+        let is_shown_twice = self.zone.shows_twice(start) || is_shown_twice_anywhere(start);
+        let name_form = self.catalogue().settle_name(clip, stream, start, is_shown_twice);
         Some(fact_of(growth, ending, name_form).encode())
     }
 

@@ -317,7 +317,7 @@ mod tests {
 
     use super::*;
     use crate::ring::Reason;
-    use crate::segment::{ClockQuality, EndReason, NameForm, StreamName};
+    use crate::segment::{ClockQuality, EndReason, NameForm, NameRank, StreamName};
     use crate::units::{Sequence, SessionNumber, StreamNumber};
 
     const SECOND: i64 = 1_000_000_000;
@@ -479,20 +479,50 @@ mod tests {
     fn two_clips_sealed_before_one_flush_have_different_names() {
         let mut catalogue = Catalogue::new();
         let stream = on_ring(1);
+        let behind = |number| NameForm::InOrder { rank: NameRank::Behind, number };
         let mut settle =
-            |counter, start| catalogue.settle_name(key(counter), stream, WallTime(start));
+            |counter, start| catalogue.settle_name(key(counter), stream, WallTime(start), false);
         assert_eq!(settle(1, 100), NameForm::Seconds);
-        assert_eq!(settle(2, 200), NameForm::Milliseconds);
-        assert_eq!(settle(3, 300), NameForm::Numbered(2));
-        assert_eq!(settle(4, 400), NameForm::Numbered(3));
-        assert_eq!(settle(5, 5_000_000), NameForm::Milliseconds);
+        assert_eq!(settle(2, 200), behind(1));
+        assert_eq!(settle(3, 300), behind(2));
+        assert_eq!(settle(4, 400), behind(3));
+        assert_eq!(settle(5, 5_000_000), behind(1));
         assert_eq!(settle(6, SECOND), NameForm::Seconds);
         assert_eq!(settle(7, -1), NameForm::Seconds);
-        assert_eq!(settle(4, 400), NameForm::Numbered(3), "asking again gives the same");
-        let second = fact(200, SECOND, NameForm::Milliseconds);
-        apply(&mut catalogue, &closed(2, 1, &second));
+        assert_eq!(settle(4, 400), behind(3), "asking again gives the same");
+        apply(&mut catalogue, &closed(2, 1, &fact(200, SECOND, behind(1))));
         catalogue.forget_name(key(1));
-        assert_eq!(catalogue.settle_name(key(8), stream, WallTime(900)), NameForm::Seconds);
+        let mut free = |start| catalogue.settle_name(key(8), stream, WallTime(start), false);
+        assert_eq!(free(900), behind(4), "the clips of 200, 300 and 400 ns are in front of it");
+        assert_eq!(free(100), NameForm::Seconds);
+    }
+
+    /// A clock that is set back, or an import, closes a clip behind one that begins after it.
+    #[test]
+    fn names_of_one_second_sort_in_time_whichever_clip_closes_first() {
+        const MILLISECOND: i64 = SECOND / 1000;
+        let stream = on_ring(1);
+        let in_order = |rank| NameForm::InOrder { rank, number: 1 };
+        let settle_beside = |known: (i64, NameForm), start, is_shown_twice| {
+            let mut catalogue = Catalogue::new();
+            let known = fact(known.0 * MILLISECOND, SECOND, known.1);
+            apply(&mut catalogue, &closed(1, 1, &known));
+            let start = WallTime(start * MILLISECOND);
+            catalogue.settle_name(key(2), stream, start, is_shown_twice)
+        };
+        let second = in_order(NameRank::Second);
+        for known in [NameForm::Seconds, second] {
+            assert_eq!(settle_beside((500, known), 200, false), in_order(NameRank::Before));
+            assert_eq!(settle_beside((500, known), 700, false), in_order(NameRank::Behind));
+        }
+        // `12-00-00.500.mp4` of an earlier build sorts in front of `12-00-00.mp4`.
+        let earlier = NameForm::Milliseconds;
+        assert_eq!(settle_beside((500, earlier), 200, false), in_order(NameRank::Before));
+        assert_eq!(settle_beside((500, earlier), 700, false), NameForm::Seconds);
+        let behind = in_order(NameRank::Behind);
+        assert_eq!(settle_beside((500, behind), 200, false), NameForm::Seconds);
+        assert_eq!(settle_beside((500, behind), 700, false), behind);
+        assert_eq!(settle_beside((5000, NameForm::Seconds), 700, true), second);
     }
 
     #[test]
@@ -502,8 +532,8 @@ mod tests {
         apply(&mut catalogue, &stream_set(2, &[("front", 9 * SECOND)], false));
         apply(&mut catalogue, &closed(1, 1, &fact(SECOND, SECOND, NameForm::Seconds)));
         // The clock went back: the second stream records under the first one's name and time.
-        let form = catalogue.settle_name(key(2), on_ring(2), WallTime(SECOND + 1));
-        assert_eq!(form, NameForm::Milliseconds);
+        let form = catalogue.settle_name(key(2), on_ring(2), WallTime(SECOND + 1), false);
+        assert_eq!(form, NameForm::InOrder { rank: NameRank::Behind, number: 1 });
     }
 
     #[test]
@@ -632,7 +662,7 @@ mod tests {
             for (counter, (second, millisecond, gone)) in starts.iter().enumerate() {
                 let counter = counter as u64;
                 let start = second * SECOND + millisecond * 1_000_000;
-                let form = catalogue.settle_name(key(counter), stream, WallTime(start));
+                let form = catalogue.settle_name(key(counter), stream, WallTime(start), false);
                 apply(&mut catalogue, &closed(counter, 1, &fact(start, SECOND, form)));
                 if *gone {
                     let clip = id(counter / 2);
@@ -647,12 +677,11 @@ mod tests {
         }
     }
 
-    fn name(fact: &ClipFact) -> (i64, i64, u32) {
-        let millisecond = fact.start.0 / 1_000_000;
-        match fact.name_form {
-            NameForm::Seconds => (millisecond / 1000, -1, 0),
-            NameForm::Milliseconds => (millisecond / 1000, millisecond, 1),
-            NameForm::Numbered(number) => (millisecond / 1000, millisecond, number),
-        }
+    fn name(fact: &ClipFact) -> (i64, u32) {
+        let nanos = match fact.name_form {
+            NameForm::Seconds => SECOND,
+            _ => 1_000_000,
+        };
+        (fact.start.0 / nanos, fact.name_form.code())
     }
 }

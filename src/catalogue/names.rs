@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Catalogue;
-use crate::segment::NameForm;
+use crate::segment::{NameForm, NameRank};
 use crate::units::{ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
 
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
@@ -19,14 +19,28 @@ pub(super) struct SettledName {
 impl Catalogue {
     /// Settles how the name of a clip that begins at `start` tells it from the others, when the
     /// clip is sealed. To the second, unless another clip in any state that is not gone, listed
-    /// under the same stream name, has that; then with milliseconds, and then with a number.
+    /// under the same stream name, has that, or it would not sort in time then; with milliseconds
+    /// else, and then with a number. `is_shown_twice` says whether a clock may show the time of
+    /// `start` twice.
     ///
     /// The name is taken from now on, although the clip is listed only when its fact is durable:
     /// two clips that are sealed before one flush must not be given the same one. Asking again for
     /// the same clip settles its name anew.
-    pub fn settle_name(&mut self, clip: ClipKey, stream: StreamKey, start: WallTime) -> NameForm {
+    pub fn settle_name(
+        &mut self,
+        clip: ClipKey,
+        stream: StreamKey,
+        start: WallTime,
+        is_shown_twice: bool,
+    ) -> NameForm {
         self.settled.remove(&clip);
-        let form = free_form(start, &self.names_in_second(clip, stream, start));
+        let form = match free_form(start, &self.names_in_second(clip, stream, start)) {
+            // What every build has called so, and shows alike.
+            NameForm::InOrder { rank: NameRank::Second, .. } if !is_shown_twice => {
+                NameForm::Seconds
+            }
+            form => form,
+        };
         self.settled.insert(clip, SettledName { stream, start, form });
         form
     }
@@ -65,22 +79,36 @@ impl Catalogue {
     }
 }
 
-/// The first form under which a clip that begins at `start` is not one of `taken`, all of which
-/// begin in the same second.
+/// The form under which a clip that begins at `start` sorts among `taken`, all of which begin in
+/// the same second, and is none of them.
 fn free_form(start: WallTime, taken: &[(WallTime, NameForm)]) -> NameForm {
-    if taken.iter().all(|(_, form)| *form != NameForm::Seconds) {
-        return NameForm::Seconds;
-    }
+    let rank = free_rank(start, taken);
     let millisecond = |time: WallTime| time.0.div_euclid(NANOS_PER_MILLISECOND);
     let same = taken.iter().filter(|(other, _)| millisecond(*other) == millisecond(start));
     let numbers = same.filter_map(|(_, form)| match form {
-        NameForm::Seconds => None,
-        NameForm::Milliseconds => Some(1),
-        NameForm::Numbered(number) => Some(*number),
+        NameForm::InOrder { rank: other, number } if *other == rank => Some(*number),
+        _ => None,
     });
-    match numbers.max() {
-        None => NameForm::Milliseconds,
-        Some(number) => NameForm::Numbered(number.saturating_add(1).max(2)),
+    NameForm::InOrder { rank, number: numbers.max().map_or(1, |number| number.saturating_add(1)) }
+}
+
+fn free_rank(start: WallTime, taken: &[(WallTime, NameForm)]) -> NameRank {
+    let is_rank = |form: &NameForm, wanted: NameRank| match form {
+        NameForm::Seconds => wanted == NameRank::Second,
+        // Of earlier builds: `12-00-00.500.mp4` sorts in front of `12-00-00.mp4`.
+        NameForm::Milliseconds | NameForm::Numbered(_) => wanted == NameRank::Before,
+        NameForm::InOrder { rank, .. } => *rank == wanted,
+    };
+    let times = |wanted| taken.iter().filter(move |(_, form)| is_rank(form, wanted));
+    if let Some((holder, _)) = times(NameRank::Second).next() {
+        return if start < *holder { NameRank::Before } else { NameRank::Behind };
+    }
+    if times(NameRank::Behind).any(|(time, _)| *time < start) {
+        return NameRank::Behind;
+    }
+    match times(NameRank::Before).any(|(time, _)| *time > start) {
+        true => NameRank::Before,
+        false => NameRank::Second,
     }
 }
 

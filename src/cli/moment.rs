@@ -3,11 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 use crate::config::duration;
 use crate::units::WallTime;
+use crate::zone::Zone;
 
 /// A point in time as somebody wrote it. It becomes a [`WallTime`] in a zone and at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum MomentError {
     NotATime,
     /// The clock is put forward over it.
     #[error("{0} does not exist in {1}: the clock is put forward over it")]
-    Skipped(NaiveDateTime, Tz),
+    Skipped(NaiveDateTime, Zone),
     /// Before 1677 or after 2262: nanoseconds since 1970 do not fit 64 bits.
     #[error("out of range")]
     OutOfRange,
@@ -85,7 +85,7 @@ impl Moment {
     ///
     /// # Errors
     /// A local time that the clock skips; a time that does not fit 64 bits of nanoseconds.
-    pub fn resolve(self, zone: Tz, now: WallTime) -> Result<WallTime, MomentError> {
+    pub fn resolve(self, zone: &Zone, now: WallTime) -> Result<WallTime, MomentError> {
         let local = match self {
             Moment::Absolute(time) => return wall_time(time),
             Moment::Ago(length) => {
@@ -95,14 +95,14 @@ impl Moment {
             }
             Moment::Local(local) => local,
             Moment::DaysAgo(days, time) => {
-                let today = DateTime::from_timestamp_nanos(now.0).with_timezone(&zone).date_naive();
+                let today = zone.local(now).date_naive();
                 let day = today.checked_sub_days(Days::new(days));
                 day.ok_or(MomentError::OutOfRange)?.and_time(time)
             }
         };
-        match zone.from_local_datetime(&local) {
+        match zone.times_of(&local) {
             LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => wall_time(time.to_utc()),
-            LocalResult::None => Err(MomentError::Skipped(local, zone)),
+            LocalResult::None => Err(MomentError::Skipped(local, zone.clone())),
         }
     }
 }
@@ -113,9 +113,8 @@ fn wall_time(time: DateTime<Utc>) -> Result<WallTime, MomentError> {
 
 /// A point in time for people, in `zone`, to the millisecond: `2026-11-21 13:05:00.120 +0100`.
 #[must_use]
-pub fn time_text(time: WallTime, zone: Tz) -> String {
-    let time = DateTime::from_timestamp_nanos(time.0).with_timezone(&zone);
-    time.format("%Y-%m-%d %H:%M:%S%.3f %z").to_string()
+pub fn time_text(time: WallTime, zone: &Zone) -> String {
+    zone.local(time).format("%Y-%m-%d %H:%M:%S%.3f %z").to_string()
 }
 
 /// A point in time for programs: RFC 3339 in UTC with all nine decimals.
@@ -126,16 +125,18 @@ pub fn time_rfc3339(time: WallTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Europe::Berlin;
-
     use super::*;
 
     /// 2026-11-21 12:00:00 UTC, 13:00 in Berlin.
     const NOW: WallTime = WallTime(1_795_262_400_000_000_000);
 
+    fn berlin() -> Zone {
+        Zone::named("Europe/Berlin").expect("in the database")
+    }
+
     fn resolved(text: &str) -> String {
         let moment: Moment = text.parse().expect(text);
-        time_rfc3339(moment.resolve(Berlin, NOW).expect(text)).replace(".000000000", "")
+        time_rfc3339(moment.resolve(&berlin(), NOW).expect(text)).replace(".000000000", "")
     }
 
     #[test]
@@ -163,7 +164,7 @@ mod tests {
     fn of_a_repeated_hour_the_first_is_meant_and_a_skipped_one_is_refused() {
         assert_eq!(resolved("2026-10-25 02:30"), "2026-10-25T00:30:00Z");
         let skipped: Moment = "2026-03-29 02:30".parse().unwrap();
-        let error = skipped.resolve(Berlin, NOW).unwrap_err();
+        let error = skipped.resolve(&berlin(), NOW).unwrap_err();
         assert!(matches!(error, MomentError::Skipped(..)), "{error}");
         assert!(error.to_string().contains("Europe/Berlin"));
     }
@@ -171,14 +172,14 @@ mod tests {
     #[test]
     fn a_time_that_does_not_fit_is_refused() {
         let late: Moment = "2300-01-01".parse().unwrap();
-        assert_eq!(late.resolve(Berlin, NOW), Err(MomentError::OutOfRange));
+        assert_eq!(late.resolve(&berlin(), NOW), Err(MomentError::OutOfRange));
         let long: Moment = "-99999w".parse().unwrap();
-        assert_eq!(long.resolve(Berlin, NOW), Err(MomentError::OutOfRange));
+        assert_eq!(long.resolve(&berlin(), NOW), Err(MomentError::OutOfRange));
     }
 
     #[test]
     fn a_time_is_printed_with_its_offset() {
-        assert_eq!(time_text(NOW, Berlin), "2026-11-21 13:00:00.000 +0100");
+        assert_eq!(time_text(NOW, &berlin()), "2026-11-21 13:00:00.000 +0100");
         assert_eq!(time_rfc3339(NOW), "2026-11-21T12:00:00.000000000Z");
     }
 }

@@ -172,7 +172,8 @@ impl Opened {
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
         let (superblock, _) = ring::read_superblock(&*device).map_err(of_ring(path))?;
         let updater =
-            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody));
+            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody))
+                .naming_in(config.view.zone.clone());
         let settings = Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
         let (ring, writer, _) = Ring::open(device, clock.clone(), &settings, Box::new(updater))
             .map_err(of_ring(path))?;

@@ -19,7 +19,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use crate::zone::Zone;
 
 pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password, password_in};
 pub use document::ConfigError;
@@ -79,7 +79,7 @@ pub struct ViewConfig {
     /// Where the tree is mounted.
     pub mount: PathBuf,
     /// The zone of names and days.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Pattern of a clip's path; not empty, otherwise unchecked: the view knows what it allows.
     pub layout: String,
     /// The longest clip: 10 s to 1 h, whole seconds, divides an hour.
@@ -260,7 +260,7 @@ url = "rtsp://192.0.2.11/stream1"
         let config = parse(WHOLE).unwrap();
         assert_eq!(config.ring.device, Path::new("/dev/disk/by-partlabel/reelfs"));
         assert_eq!(config.ring.flush, Duration::from_secs(2));
-        assert_eq!(config.view.zone, chrono_tz::Europe::Berlin);
+        assert_eq!(config.view.zone, Zone::named("Europe/Berlin").unwrap());
         assert_eq!(config.view.clip, Duration::from_secs(600));
         assert_eq!(config.purge.grace, Duration::from_secs(86_400));
         assert_eq!(config.cameras.len(), 2);

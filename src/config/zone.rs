@@ -1,14 +1,12 @@
 //! Which time zone names and days are in.
 
-use chrono_tz::{TZ_VARIANTS, Tz};
-
 use super::nearest::nearest;
+use crate::zone::Zone;
 
 /// The zone called `name` in the time zone database.
-pub(super) fn parse(name: &str) -> Result<Tz, String> {
-    name.parse().map_err(|_| {
-        let known = TZ_VARIANTS.iter().map(|zone| zone.name());
-        let advice = match nearest(name, known) {
+pub(super) fn parse(name: &str) -> Result<Zone, String> {
+    Zone::named(name).ok_or_else(|| {
+        let advice = match nearest(name, Zone::names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "write one such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
         };
@@ -18,19 +16,19 @@ pub(super) fn parse(name: &str) -> Result<Tz, String> {
 
 /// The zone of `TZ`, or else of the system; where neither names one, UTC and a warning.
 #[must_use]
-pub fn system_zone() -> (Tz, Option<String>) {
+pub fn system_zone() -> (Zone, Option<String>) {
     let variable = std::env::var("TZ").ok();
     let wanted = variable.as_deref().map(|name| name.trim_start_matches(':'));
-    if let Some(zone) = wanted.and_then(|name| name.parse().ok()) {
+    if let Some(zone) = wanted.and_then(Zone::named) {
         return (zone, None);
     }
     let name = iana_time_zone::get_timezone();
-    match name.as_ref().ok().and_then(|name| name.parse().ok()) {
+    match name.as_ref().ok().and_then(|name| Zone::named(name)) {
         Some(zone) => (zone, None),
         None => {
             let found = name.unwrap_or_else(|error| error.to_string());
             let warning = format!("the system's time zone is not known ({found}): using UTC");
-            (Tz::UTC, Some(warning))
+            (Zone::UTC, Some(warning))
         }
     }
 }
@@ -41,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_zone_is_known_by_its_name_in_the_database() {
-        assert_eq!(parse("America/St_Johns"), Ok(chrono_tz::America::St_Johns));
+        assert_eq!(parse("America/St_Johns").unwrap().to_string(), "America/St_Johns");
         assert!(parse("Middle-earth").unwrap_err().contains("write one such as"));
     }
 }

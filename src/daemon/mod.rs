@@ -235,7 +235,7 @@ impl Store {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone)));
+        let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone.clone())));
         let opened = Arc::new(OnceLock::new());
         let (ticks, _) = watch::channel(0);
         let keeper = TreeKeeper {
@@ -247,7 +247,8 @@ impl Store {
         let settings =
             ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
         let updater =
-            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(keeper));
+            CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(keeper))
+                .naming_in(layout.zone(&config.view.zone));
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
             Ring::open_or_wait(below, clock.clone(), &settings, Box::new(updater))

@@ -33,9 +33,9 @@ pub(super) fn begin(
     let caretaker = Caretaker::start(store)?;
     let scrubber = scrub::start_scrub(config, store, &caretaker)?;
     let geometry = store.archive.ring().superblock().geometry;
-    let zone = layout.zone(config.view.zone);
+    let zone = layout.zone(&config.view.zone);
     let length = config.view.clip;
-    let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(zone, length, wall));
+    let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(&zone, length, wall));
     let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
     let hosts = Arc::new(Hosts::default());
     let recorders = cameras

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use fuser::{Errno, FileType};
 
 use super::attributes::{Described, Ownership};
@@ -23,6 +22,7 @@ use crate::segment::NameForm;
 use crate::shown::Shown;
 use crate::units::{ByteCount, ClipKey, WallTime};
 use crate::view::{Inode, Layout, ListedClip, NOW_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree};
+use crate::zone::Zone;
 
 const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 const CLIP_BYTES: u64 = 1000;
@@ -117,7 +117,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let layout = Layout::parse("default").expect("a preset");
-    let shown = Arc::new(Shown::new(Tree::new(layout, Tz::UTC)));
+    let shown = Arc::new(Shown::new(Tree::new(layout, Zone::UTC)));
     let (start, end) = (WallTime(0), WallTime(60_000_000_000));
     let form = NameForm::Seconds;
     let listed = ListedClip { clip: CLIP, camera: "a", start, end, form, size: CLIP_BYTES };

@@ -2,22 +2,12 @@
 
 #![warn(clippy::indexing_slicing)]
 
+use super::name::NameForm;
 use super::table::{ClockQuality, TrackKind, TrackNumber, TrackTable};
 use crate::units::{Ticks, WallTime};
 use crate::wire::{Decoder, Encoder, Malformed};
 
 const VERSION: u8 = 1;
-
-/// How a clip's name tells it from its neighbours. Settled when the clip closes, never after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameForm {
-    /// To the second: the usual one.
-    Seconds,
-    /// With milliseconds: another clip of the stream began in the same second.
-    Milliseconds,
-    /// With milliseconds and a number: more began in the same millisecond. At least 2.
-    Numbered(u32),
-}
 
 /// Why a clip ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,11 +200,7 @@ impl ClipFact {
         to.i64(self.start.0);
         to.i64(self.end.nanos_since(self.start).max(0));
         to.u32(u32::from(self.output_version));
-        to.u32(match self.name_form {
-            NameForm::Seconds => 0,
-            NameForm::Milliseconds => 1,
-            NameForm::Numbered(number) => number.max(2),
-        });
+        to.u32(self.name_form.code());
         to.byte(self.end_reason.code());
         to.byte(self.quality.code());
         to.raw(&self.digest);
@@ -238,11 +224,7 @@ impl ClipFact {
             length => start.plus_nanos(length),
         };
         let output_version = from.u16("output version")?;
-        let name_form = match from.u32("name form")? {
-            0 => NameForm::Seconds,
-            1 => NameForm::Milliseconds,
-            number => NameForm::Numbered(number),
-        };
+        let name_form = NameForm::from_code(from.u32("name form")?);
         let code = from.byte("end reason")?;
         let end_reason = EndReason::from_code(code)
             .ok_or_else(|| from.wrong("end reason", format!("{code}")))?;
@@ -333,6 +315,7 @@ fn decode_track_totals(from: &mut Decoder<'_>) -> Result<TrackTotals, Malformed>
 pub(super) mod tests {
     use proptest::prelude::*;
 
+    use super::super::name::tests::name_form;
     use super::super::table::tests::table;
     use super::*;
 
@@ -363,11 +346,6 @@ pub(super) mod tests {
     }
 
     fn fact() -> impl Strategy<Value = ClipFact> {
-        let name_form = prop_oneof![
-            Just(NameForm::Seconds),
-            Just(NameForm::Milliseconds),
-            (2..=u32::MAX).prop_map(NameForm::Numbered),
-        ];
         let quality = prop_oneof![
             Just(ClockQuality::Unsynchronised),
             Just(ClockQuality::Synchronised),
@@ -376,7 +354,7 @@ pub(super) mod tests {
         let times = (i64::MIN / 2..i64::MAX / 2, 0..i64::MAX / 2);
         let rest = (any::<u16>(), 0..EndReason::ALL.len(), any::<[u8; 32]>(), any::<(u16, u16)>());
         let tracks = prop::collection::vec(totals(), 0..4);
-        (times, name_form, quality, ".{0,20}", rest, tracks).prop_map(
+        (times, name_form(), quality, ".{0,20}", rest, tracks).prop_map(
             |((start, length), name_form, quality, codec, rest, tracks)| ClipFact {
                 start: WallTime(start),
                 end: WallTime(start + length),

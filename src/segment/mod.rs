@@ -12,14 +12,16 @@
 
 mod clip;
 mod growth;
+mod name;
 mod parameters;
 mod split;
 mod stream;
 mod table;
 
 pub use crate::wire::Malformed;
-pub use clip::{ClipFact, EndReason, NameForm, TrackTotals};
+pub use clip::{ClipFact, EndReason, TrackTotals};
 pub use growth::{EntryFacts, Growth, ParameterMark};
+pub use name::{NameForm, NameRank};
 pub use parameters::{AudioParameters, Codec, ParameterSet, VideoParameters};
 pub use split::{Part, split};
 pub use stream::{Observation, ObservationKind, StreamFact, StreamName};

@@ -2,12 +2,11 @@
 
 use std::sync::Mutex;
 
-use chrono_tz::Tz;
-
 use super::*;
 use crate::segment::NameForm;
 use crate::units::WallTime;
 use crate::view::{GoneDirectory, Inode, Layout, TRASH_NAME};
+use crate::zone::Zone;
 
 const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 
@@ -72,7 +71,7 @@ fn listed() -> ListedClip<'static> {
 
 fn with_a_clip() -> (Shown, Arc<Heard>) {
     let layout = Layout::parse("default").expect("a preset");
-    let (shown, heard) = (Shown::new(Tree::new(layout, Tz::UTC)), Arc::new(Heard::default()));
+    let (shown, heard) = (Shown::new(Tree::new(layout, Zone::UTC)), Arc::new(Heard::default()));
     shown.watched_by(heard.clone());
     assert!(shown.list(&listed()).is_some());
     assert_eq!(heard.all(), ["closed"]);

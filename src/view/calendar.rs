@@ -1,29 +1,9 @@
-//! Local time: what the clock on the wall shows, which hours it shows twice, where clips are cut.
+//! Where clips are cut.
 
 use std::time::Duration;
 
-use chrono::offset::LocalResult;
-use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
-
 use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
-
-/// The local date and time at `wall`.
-pub(super) fn local(zone: Tz, wall: WallTime) -> DateTime<Tz> {
-    DateTime::from_timestamp_nanos(wall.0).with_timezone(&zone)
-}
-
-/// Whether the local clock shows the time of `local` twice: in the hour that a clock change
-/// repeats. True for both passes.
-pub(super) fn is_repeated(local: &DateTime<Tz>) -> bool {
-    let seen = local.timezone().from_local_datetime(&local.naive_local());
-    matches!(seen, LocalResult::Ambiguous(..))
-}
-
-/// Seconds by which local time is ahead of UTC at `local`.
-pub(super) fn offset_seconds(local: &DateTime<Tz>) -> i32 {
-    local.offset().fix().local_minus_utc()
-}
+use crate::zone::Zone;
 
 /// The next instant at which a clip has to end: later than `wall`, at most `clip_length` away.
 ///
@@ -31,7 +11,7 @@ pub(super) fn offset_seconds(local: &DateTime<Tz>) -> i32 {
 /// every local hour and every local midnight is one. Where a clock change shifts the clock by
 /// less than an hour, clips go by the new clock as soon as that does not make one too long.
 #[must_use]
-pub fn clip_boundary_after(zone: Tz, clip_length: Duration, wall: WallTime) -> WallTime {
+pub fn clip_boundary_after(zone: &Zone, clip_length: Duration, wall: WallTime) -> WallTime {
     let length = nanos_of(clip_length).max(1);
     let offset = offset_nanos(zone, wall);
     let same_clock = multiple_after(length, offset, wall);
@@ -39,13 +19,13 @@ pub fn clip_boundary_after(zone: Tz, clip_length: Duration, wall: WallTime) -> W
     if new_offset == offset {
         return same_clock;
     }
-    let change = first_instant_after_change(zone, wall, same_clock);
+    let change = zone.change_between(wall, same_clock);
     let new_clock = multiple_after(length, new_offset, change.plus_nanos(-1));
     if new_clock.nanos_since(wall) <= length { new_clock } else { same_clock }
 }
 
-fn offset_nanos(zone: Tz, wall: WallTime) -> i64 {
-    i64::from(offset_seconds(&local(zone, wall))) * NANOS_PER_SECOND
+fn offset_nanos(zone: &Zone, wall: WallTime) -> i64 {
+    i64::from(zone.offset_seconds(wall)) * NANOS_PER_SECOND
 }
 
 /// The first multiple of `length` later than `wall` on a clock that is `offset` ahead of UTC.
@@ -54,26 +34,11 @@ fn multiple_after(length: i64, offset: i64, wall: WallTime) -> WallTime {
     wall.plus_nanos(length - into)
 }
 
-/// The instant of the clock change between `before` and `after`, whose offsets differ.
-fn first_instant_after_change(zone: Tz, before: WallTime, after: WallTime) -> WallTime {
-    let old = offset_nanos(zone, before);
-    let (mut low, mut high) = (before.0, after.0);
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if offset_nanos(zone, WallTime(middle)) == old {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    WallTime(high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::units::length_of;
-    use chrono::Timelike;
+    use chrono::{DateTime, Timelike};
     use proptest::prelude::*;
 
     const MINUTE: i64 = 60 * NANOS_PER_SECOND;
@@ -89,45 +54,49 @@ mod tests {
         60 * MINUTE,
     ];
 
+    fn zone(name: &str) -> Zone {
+        Zone::named(name).expect("in the database")
+    }
+
     fn at(text: &str) -> WallTime {
         let parsed = DateTime::parse_from_rfc3339(text).expect("a time in the test");
         WallTime(parsed.timestamp_nanos_opt().expect("in range"))
     }
 
-    fn boundary(zone: Tz, minutes: i64, text: &str) -> WallTime {
+    fn boundary(zone: &Zone, minutes: i64, text: &str) -> WallTime {
         clip_boundary_after(zone, length_of(minutes * MINUTE), at(text))
     }
 
     #[test]
     fn boundaries_are_multiples_on_the_local_clock() {
-        let berlin = Tz::Europe__Berlin;
+        let berlin = zone("Europe/Berlin");
         assert_eq!(
-            boundary(berlin, 10, "2026-11-21T13:04:07.5+01:00"),
+            boundary(&berlin, 10, "2026-11-21T13:04:07.5+01:00"),
             at("2026-11-21T13:10:00+01:00")
         );
         assert_eq!(
-            boundary(berlin, 10, "2026-11-21T13:10:00+01:00"),
+            boundary(&berlin, 10, "2026-11-21T13:10:00+01:00"),
             at("2026-11-21T13:20:00+01:00")
         );
         assert_eq!(
-            boundary(Tz::Asia__Kathmandu, 60, "2026-11-21T13:10:00+05:45"),
+            boundary(&zone("Asia/Kathmandu"), 60, "2026-11-21T13:10:00+05:45"),
             at("2026-11-21T14:00:00+05:45")
         );
         assert_eq!(
-            boundary(Tz::Asia__Kolkata, 60, "2026-11-21T23:59:59+05:30"),
+            boundary(&zone("Asia/Kolkata"), 60, "2026-11-21T23:59:59+05:30"),
             at("2026-11-22T00:00:00+05:30")
         );
     }
 
     #[test]
     fn both_passes_of_a_repeated_hour_are_cut_alike() {
-        let berlin = Tz::Europe__Berlin;
+        let berlin = zone("Europe/Berlin");
         assert_eq!(
-            boundary(berlin, 30, "2026-10-25T02:45:00+02:00"),
+            boundary(&berlin, 30, "2026-10-25T02:45:00+02:00"),
             at("2026-10-25T02:00:00+01:00")
         );
         assert_eq!(
-            boundary(berlin, 30, "2026-10-25T02:10:00+01:00"),
+            boundary(&berlin, 30, "2026-10-25T02:10:00+01:00"),
             at("2026-10-25T02:30:00+01:00")
         );
     }
@@ -135,13 +104,13 @@ mod tests {
     #[test]
     fn a_half_hour_change_never_makes_a_clip_too_long() {
         // Lord Howe goes from 02:00 (+10:30) to 02:30 (+11).
-        let zone = Tz::Australia__Lord_Howe;
+        let zone = zone("Australia/Lord_Howe");
         assert_eq!(
-            boundary(zone, 60, "2026-10-04T01:50:00+10:30"),
+            boundary(&zone, 60, "2026-10-04T01:50:00+10:30"),
             at("2026-10-04T03:00:00+11:00")
         );
         assert_eq!(
-            boundary(zone, 60, "2026-10-04T01:00:00+10:30"),
+            boundary(&zone, 60, "2026-10-04T01:00:00+10:30"),
             at("2026-10-04T02:30:00+11:00")
         );
     }
@@ -149,28 +118,28 @@ mod tests {
     #[test]
     fn a_midnight_that_a_clock_change_skips_is_still_a_cut() {
         // Beirut goes from 00:00 to 01:00.
-        let zone = Tz::Asia__Beirut;
-        let cut = boundary(zone, 60, "2026-03-28T23:20:00+02:00");
+        let zone = zone("Asia/Beirut");
+        let cut = boundary(&zone, 60, "2026-03-28T23:20:00+02:00");
         assert_eq!(cut, at("2026-03-29T01:00:00+03:00"));
-        assert_eq!(local(zone, cut).hour(), 1);
+        assert_eq!(zone.local(cut).hour(), 1);
     }
 
     proptest! {
         #[test]
         fn boundaries_grow_and_are_never_further_than_a_clip(
-            zone in 0..chrono_tz::TZ_VARIANTS.len(),
+            name in prop::sample::select(Zone::names().collect::<Vec<_>>()),
             second in 0i64..4_000_000_000,
             fraction in 0i64..NANOS_PER_SECOND,
             length in 0..LENGTHS.len(),
         ) {
-            let (zone, length) = (chrono_tz::TZ_VARIANTS[zone], LENGTHS[length]);
+            let (zone, length) = (zone(name), LENGTHS[length]);
             let mut wall = WallTime(second * NANOS_PER_SECOND + fraction);
             for _ in 0..8 {
-                let next = clip_boundary_after(zone, length_of(length), wall);
+                let next = clip_boundary_after(&zone, length_of(length), wall);
                 prop_assert!(next > wall);
                 prop_assert!(next.nanos_since(wall) <= length);
-                let here = offset_nanos(zone, wall);
-                let there = offset_nanos(zone, next);
+                let here = offset_nanos(&zone, wall);
+                let there = offset_nanos(&zone, next);
                 if here == there {
                     prop_assert_eq!((next.0 + there).rem_euclid(length), 0);
                 }
@@ -183,15 +152,15 @@ mod tests {
             second in 1_700_000_000i64..1_900_000_000,
             length in 0..LENGTHS.len(),
             zone in prop::sample::select(vec![
-                Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kathmandu,
-                Tz::Australia__Lord_Howe, Tz::America__St_Johns, Tz::Asia__Beirut,
-                Tz::America__Havana, Tz::UTC,
+                zone("Europe/Berlin"), zone("America/New_York"), zone("Asia/Kathmandu"),
+                zone("Australia/Lord_Howe"), zone("America/St_Johns"), zone("Asia/Beirut"),
+                zone("America/Havana"), Zone::UTC,
             ]),
         ) {
             let wall = WallTime(second * NANOS_PER_SECOND);
-            let last = clip_boundary_after(zone, length_of(LENGTHS[length]), wall).plus_nanos(-1);
+            let last = clip_boundary_after(&zone, length_of(LENGTHS[length]), wall).plus_nanos(-1);
             let (first_day, last_day) =
-                (local(zone, wall).date_naive(), local(zone, last).date_naive());
+                (zone.local(wall).date_naive(), zone.local(last).date_naive());
             prop_assert_eq!(first_day, last_day);
         }
     }

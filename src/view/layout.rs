@@ -2,19 +2,22 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike, Timelike};
-use chrono_tz::Tz;
+use chrono::{Datelike, Timelike};
 
-use super::calendar::{is_repeated, local, offset_seconds};
+use super::hour::{LocalStart, NameHour};
 use super::inode::NOW_NAME;
-use crate::segment::NameForm;
+use crate::segment::{NameForm, NameRank};
 use crate::units::WallTime;
+use crate::zone::Zone;
 
 /// Every clip's name ends with it.
 const SUFFIX: &str = ".mp4";
 
 /// Top-level names that are not a layout's to give. Everything with a leading dot is, too.
 const RESERVED: [&str; 2] = [NOW_NAME, "live"];
+
+/// Behind the hour that is shown for the second time, as in the hours 2A and 2B of timetables.
+const SECOND_PASS: char = 'b';
 
 /// What SMB does not allow in a name, `/` aside.
 const NOT_PORTABLE: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
@@ -23,8 +26,8 @@ const NOT_PORTABLE: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
 const CAMERA_BYTES_MAX: usize = 128;
 
 /// The most that a component may come to, in bytes: a name has 255, less what a clip may add
-/// (`.000-4294967295+0200.mp4`), and less what tells two clips of one name apart
-/// (`~3fffffffffffffff`).
+/// (`.000-4294967295+0200.mp4`; `b00` and `s000n16777215.mp4` are less), and less what tells two
+/// clips of one name apart (`~3fffffffffffffff`).
 const COMPONENT_BYTES_MAX: usize = 255 - 24 - 17;
 
 /// The words that may stand for a pattern, and the zone that it is shown in: the configured one
@@ -70,6 +73,10 @@ enum Piece {
     Month,
     Day,
     DayOfYear,
+    /// The first one of a component, which sorts: see [`NameHour`].
+    SortingHour,
+    /// What stands behind it where the hour is shown for the second time, in front of what follows.
+    SecondPass,
     Hour,
     Minute,
     Second,
@@ -84,6 +91,8 @@ impl Piece {
             Piece::Camera => CAMERA_BYTES_MAX + 1,
             Piece::Year => 4,
             Piece::DayOfYear => 3,
+            // Part of what a clip may add: see `COMPONENT_BYTES_MAX`.
+            Piece::SecondPass => 0,
             _ => 2,
         }
     }
@@ -143,7 +152,7 @@ impl Layout {
             (has(Piece::Camera), "{camera}"),
             (has(Piece::Year) || has(Piece::YearOfCentury), "%Y"),
             (day, "%m and %d"),
-            (has(Piece::Hour), "%H"),
+            (has(Piece::SortingHour), "%H"),
             (has(Piece::Minute), "%M"),
             (has(Piece::Second), "%S"),
         ];
@@ -158,14 +167,14 @@ impl Layout {
     /// The zone that names are in: `configured`, unless the layout fixes one. Clips have to be
     /// cut in the same ([`clip_boundary_after`](super::clip_boundary_after)).
     #[must_use]
-    pub fn zone(&self, configured: Tz) -> Tz {
-        if self.utc { Tz::UTC } else { configured }
+    pub fn zone(&self, configured: &Zone) -> Zone {
+        if self.utc { Zone::UTC } else { configured.clone() }
     }
 
     /// Where the clip of `camera` that began at `start` is found.
     #[must_use]
-    pub fn path(&self, zone: Tz, camera: &str, start: WallTime, form: NameForm) -> ClipPath {
-        let local = local(self.zone(zone), start);
+    pub fn path(&self, zone: &Zone, camera: &str, start: WallTime, form: NameForm) -> ClipPath {
+        let local = LocalStart::new(&self.zone(zone), start, form);
         let camera = portable(camera);
         let mut directories: Vec<String> =
             self.directories.iter().map(|pieces| render(pieces, &local, &camera)).collect();
@@ -175,9 +184,9 @@ impl Layout {
             top.push('_');
         }
         let mut file = render(&self.stem, &local, &camera);
-        push_form(&mut file, form, local.nanosecond() / 1_000_000);
-        if is_repeated(&local) {
-            push_offset(&mut file, offset_seconds(&local));
+        push_form(&mut file, form, local.time.nanosecond() / 1_000_000);
+        if let Some(seconds) = local.told_offset_seconds {
+            push_offset(&mut file, seconds);
         }
         file.push_str(SUFFIX);
         ClipPath { directories, file }
@@ -217,10 +226,29 @@ fn parse_component(component: &str) -> Result<Vec<Piece>, String> {
             &rest[first.len_utf8()..]
         };
     }
+    mark_sorting_hour(&mut pieces);
     if pieces.iter().map(Piece::bytes_max).sum::<usize>() > COMPONENT_BYTES_MAX {
         return Err(format!("{component:?} can get longer than {COMPONENT_BYTES_MAX} bytes"));
     }
     Ok(pieces)
+}
+
+/// Has the first hour sort. Its mark stands right behind it, `02b-10`, but behind all that follows
+/// where that would sort behind the mark: `02h10` is in front of `02hb10`, not of `02bh10`.
+fn mark_sorting_hour(pieces: &mut Vec<Piece>) {
+    let Some(hour) = pieces.iter().position(|piece| *piece == Piece::Hour) else { return };
+    pieces[hour] = Piece::SortingHour;
+    let behind = &pieces[hour + 1..];
+    let until = behind.iter().position(|piece| !matches!(piece, Piece::Text(_) | Piece::Camera));
+    let between = &behind[..until.unwrap_or(behind.len())];
+    let at = if between.iter().all(sorts_in_front_of_mark) { 0 } else { between.len() };
+    pieces.insert(hour + 1 + at, Piece::SecondPass);
+}
+
+/// By bytes, and for whoever goes by letters and digits alone, as many locales do.
+fn sorts_in_front_of_mark(piece: &Piece) -> bool {
+    let Piece::Text(text) = piece else { return false };
+    text.starts_with(|c| c < SECOND_PASS) && !text.contains(char::is_alphabetic)
 }
 
 /// Reads what follows a percent sign, answers what follows that.
@@ -285,7 +313,8 @@ fn portable(camera: &str) -> String {
     name
 }
 
-fn render(pieces: &[Piece], local: &DateTime<Tz>, camera: &str) -> String {
+fn render(pieces: &[Piece], start: &LocalStart, camera: &str) -> String {
+    let local = &start.time;
     let mut name = String::new();
     for piece in pieces {
         match piece {
@@ -299,6 +328,8 @@ fn render(pieces: &[Piece], local: &DateTime<Tz>, camera: &str) -> String {
             Piece::Day => push_number(&mut name, local.day(), 2),
             Piece::DayOfYear => push_number(&mut name, local.ordinal(), 3),
             Piece::Hour => push_number(&mut name, local.hour(), 2),
+            Piece::SortingHour => push_number(&mut name, start.hour.sorts_as(), 2),
+            Piece::SecondPass => push_second_pass(&mut name, start.hour),
             Piece::Minute => push_number(&mut name, local.minute(), 2),
             Piece::Second => push_number(&mut name, local.second(), 2),
         }
@@ -311,14 +342,40 @@ fn push_number(name: &mut String, number: u32, digits: usize) {
     let _ = write!(name, "{number:0digits$}");
 }
 
-fn push_form(name: &mut String, form: NameForm, milliseconds: u32) {
-    if form != NameForm::Seconds {
-        name.push('.');
-        push_number(name, milliseconds, 3);
+/// Behind every minute of the hour, in front of the next one: digits sort in front of letters,
+/// whatever a client makes of punctuation.
+fn push_second_pass(name: &mut String, hour: NameHour) {
+    match hour {
+        NameHour::Only(_) => {}
+        NameHour::Again(_) => name.push(SECOND_PASS),
+        NameHour::AgainBehind { own, .. } => {
+            name.push(SECOND_PASS);
+            push_number(name, own, 2);
+        }
     }
-    if let NameForm::Numbered(number) = form {
-        name.push('-');
-        push_number(name, number, 1);
+}
+
+/// A form sorts by the character in front of the milliseconds, against the dot of the extension
+/// or, where a client ignores punctuation, against its `m`.
+fn push_form(name: &mut String, form: NameForm, milliseconds: u32) {
+    let mark = match form {
+        NameForm::Seconds | NameForm::InOrder { rank: NameRank::Second, .. } => return,
+        NameForm::Milliseconds | NameForm::Numbered(_) => '.',
+        NameForm::InOrder { rank: NameRank::Before, .. } => '-',
+        NameForm::InOrder { rank: NameRank::Behind, .. } => 's',
+    };
+    name.push(mark);
+    push_number(name, milliseconds, 3);
+    match form {
+        NameForm::Numbered(number) => {
+            name.push('-');
+            push_number(name, number, 1);
+        }
+        NameForm::InOrder { number: number @ 2.., .. } => {
+            name.push('n');
+            push_number(name, number, 2);
+        }
+        _ => {}
     }
 }
 
@@ -334,6 +391,11 @@ fn push_offset(name: &mut String, seconds: i32) {
 mod tests {
     use super::*;
     use crate::units::NANOS_PER_SECOND;
+    use chrono::DateTime;
+
+    fn zone(name: &str) -> Zone {
+        Zone::named(name).expect("in the database")
+    }
 
     fn at(text: &str) -> WallTime {
         let parsed = DateTime::parse_from_rfc3339(text).expect("a time in the test");
@@ -342,7 +404,7 @@ mod tests {
 
     fn path(layout: &str, start: &str, form: NameForm) -> String {
         let layout = Layout::parse(layout).expect("a good layout");
-        let path = layout.path(Tz::Europe__Berlin, "front-door", at(start), form);
+        let path = layout.path(&zone("Europe/Berlin"), "front-door", at(start), form);
         let mut parts = path.directories;
         parts.push(path.file);
         parts.join("/")
@@ -375,18 +437,43 @@ mod tests {
             "2026-11-20/23/front-door/10.09.mp4"
         );
         let frigate = Layout::parse("frigate").expect("a preset");
-        assert_eq!(frigate.zone(Tz::Europe__Berlin), Tz::UTC);
+        assert_eq!(frigate.zone(&zone("Europe/Berlin")), Zone::UTC);
     }
 
     #[test]
     fn a_second_clip_in_one_second_is_told_apart() {
         let start = "2026-11-21T13:10:00.25+01:00";
+        let name = |rank, number| path("default", start, NameForm::InOrder { rank, number });
+        assert!(name(NameRank::Second, 1).ends_with("/13-10-00.mp4"));
+        assert!(name(NameRank::Behind, 1).ends_with("/13-10-00s250.mp4"));
+        assert!(name(NameRank::Behind, 2).ends_with("/13-10-00s250n02.mp4"));
+        assert!(name(NameRank::Before, 1).ends_with("/13-10-00-250.mp4"));
+        // As earlier builds called them.
         assert!(path("default", start, NameForm::Milliseconds).ends_with("/13-10-00.250.mp4"));
         assert!(path("default", start, NameForm::Numbered(2)).ends_with("/13-10-00.250-2.mp4"));
     }
 
     #[test]
-    fn the_repeated_hour_carries_its_offset() {
+    fn the_second_pass_of_a_repeated_hour_sorts_behind_the_first() {
+        let form = NameForm::InOrder { rank: NameRank::Second, number: 1 };
+        let name = |layout, start| path(layout, start, form);
+        assert!(name("default", "2026-10-25T02:30:00+02:00").ends_with("/02-30-00.mp4"));
+        assert!(name("default", "2026-10-25T02:30:00+01:00").ends_with("/02b-30-00.mp4"));
+        assert!(name("default", "2026-10-25T03:00:00+01:00").ends_with("/03-00-00.mp4"));
+        let second = "2026-10-25T02:30:00+01:00";
+        let hourly = "%F/%H/{camera}/%M.%S.mp4";
+        assert_eq!(name(hourly, second), "2026-10-25/02b/front-door/30.00.mp4");
+        assert!(name("%F/{camera}/%Hh%Mm%Ss.mp4", second).ends_with("/02hb30m00s.mp4"));
+        assert_eq!(
+            name("%F/%H Uhr/{camera}/%M.%S.mp4", second),
+            "2026-10-25/02 Uhrb/front-door/30.00.mp4"
+        );
+        assert!(name("%F/%H{camera}%M%S.mp4", second).ends_with("/02front-doorb3000.mp4"));
+        assert!(name("%F/{camera}/%H%M%S_%H.mp4", second).ends_with("/02b3000_02.mp4"));
+    }
+
+    #[test]
+    fn a_repeated_hour_of_an_earlier_build_carries_its_offset() {
         let name = |start| path("default", start, NameForm::Seconds);
         assert!(name("2026-10-25T02:30:00+02:00").ends_with("/02-30-00+0200.mp4"));
         assert!(name("2026-10-25T02:30:00+01:00").ends_with("/02-30-00+0100.mp4"));
@@ -406,7 +493,7 @@ mod tests {
             let noon = at(&format!("{day}T12:00:00Z"));
             for minute in -15 * 60..15 * 60 {
                 let start = noon.plus_nanos(minute * 60 * NANOS_PER_SECOND);
-                let path = layout.path(Tz::Europe__Berlin, "a", start, NameForm::Seconds);
+                let path = layout.path(&zone("Europe/Berlin"), "a", start, NameForm::Seconds);
                 if path.directories[0] == day {
                     assert!(names.insert(path.file), "each name once");
                 }
@@ -443,7 +530,7 @@ mod tests {
         assert!(refusal(".x/%F/{camera}/%H-%M-%S.mp4").contains("reserved"));
         let layout = Layout::parse("{camera}/%F/%H-%M-%S.mp4").expect("a good layout");
         for (camera, top) in [("now", "now_"), (".x", "_x"), ("a/b:c", "a_b_c"), ("", "_")] {
-            let path = layout.path(Tz::UTC, camera, WallTime(0), NameForm::Seconds);
+            let path = layout.path(&Zone::UTC, camera, WallTime(0), NameForm::Seconds);
             assert_eq!(path.directories[0], top);
         }
     }
@@ -453,7 +540,7 @@ mod tests {
         let pattern = format!("{}/%F/%H-%M-%S{{camera}}{}.mp4", "%Y".repeat(50), "x".repeat(60));
         let layout = Layout::parse(&pattern).expect("a long layout");
         let camera = "\u{1F4F7}".repeat(300);
-        let path = layout.path(Tz::UTC, &camera, WallTime(0), NameForm::Numbered(u32::MAX));
+        let path = layout.path(&Zone::UTC, &camera, WallTime(0), NameForm::Numbered(u32::MAX));
         assert!(path.file.len() + "~3fffffffffffffff".len() <= 255);
         assert!(path.directories.iter().all(|name| name.len() <= 255));
         assert!(refusal("%F/{camera}{camera}/%H-%M-%S.mp4").contains("longer"));

@@ -10,6 +10,7 @@
 
 mod calendar;
 mod directory;
+mod hour;
 mod inode;
 mod layout;
 mod node;

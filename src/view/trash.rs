@@ -117,12 +117,11 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
-
     use super::*;
     use crate::segment::NameForm;
     use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
     use crate::view::{Layout, ListedClip, RemoveError};
+    use crate::zone::Zone;
 
     /// 2026-11-21 00:00 UTC.
     const DAY: i64 = 1_795_219_200 * NANOS_PER_SECOND;
@@ -132,7 +131,7 @@ mod tests {
     }
 
     fn tree() -> Tree {
-        let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Tz::UTC);
+        let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Zone::UTC);
         for number in 2..6 {
             let start = WallTime(DAY + number as i64 * 60 * NANOS_PER_SECOND);
             tree.insert(&ListedClip {

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use chrono_tz::Tz;
-
 use super::directory::{ClipTimes, Directory, Listed};
 use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::Layout;
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
 use crate::units::{BootTime, ClipKey, NANOS_PER_SECOND, WallTime};
+use crate::zone::Zone;
 
 /// How long an emptied directory stays: `rm -r` of 10,000 clips is well within it.
 const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
@@ -22,7 +21,7 @@ const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
 #[derive(Debug)]
 pub struct Tree {
     layout: Layout,
-    zone: Tz,
+    zone: Zone,
     /// The directory of each clip.
     pub(super) clips: HashMap<ClipKey, u64>,
     pub(super) directories: HashMap<u64, Directory>,
@@ -37,11 +36,11 @@ pub struct Tree {
 impl Tree {
     /// An empty tree: a root with `now` in it, and `.trash`. `zone` is the configured one.
     #[must_use]
-    pub fn new(layout: Layout, zone: Tz) -> Tree {
+    pub fn new(layout: Layout, zone: Zone) -> Tree {
         Self::with_hash_mask(layout, zone, HASH_MASK)
     }
 
-    fn with_hash_mask(layout: Layout, zone: Tz, hash_mask: u64) -> Tree {
+    fn with_hash_mask(layout: Layout, zone: Zone, hash_mask: u64) -> Tree {
         let mut tree = Tree {
             layout,
             zone,
@@ -75,7 +74,7 @@ impl Tree {
         if let Some(place) = self.place(clip.clip) {
             return place;
         }
-        let path = self.layout.path(self.zone, clip.camera, clip.start, clip.form);
+        let path = self.layout.path(&self.zone, clip.camera, clip.start, clip.form);
         let parent = self.directory_at(&path.directories);
         let times = ClipTimes { start: clip.start, end: clip.end, size: clip.size };
         self.list_clip(clip.clip, parent, path.file, times)
@@ -333,7 +332,7 @@ mod tests {
     }
 
     fn tree() -> Tree {
-        Tree::new(Layout::parse("default").expect("a preset"), Tz::UTC)
+        Tree::new(Layout::parse("default").expect("a preset"), Zone::UTC)
     }
 
     fn clip(number: u64, camera: &str, minute: i64) -> ListedClip<'_> {
@@ -482,7 +481,7 @@ mod tests {
     #[test]
     fn directories_whose_numbers_collide_are_told_apart() {
         let layout = Layout::parse("default").expect("a preset");
-        let mut tree = Tree::with_hash_mask(layout, Tz::UTC, 0xF);
+        let mut tree = Tree::with_hash_mask(layout, Zone::UTC, 0xF);
         let cameras: Vec<String> = (0..12).map(|camera| format!("camera-{camera}")).collect();
         for (id, camera) in (100..).zip(&cameras) {
             tree.insert(&clip(id, camera, 0));

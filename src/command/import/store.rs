@@ -80,12 +80,12 @@ impl<'a> Store<'a> {
         config: &Config,
         now: Reading,
     ) -> Store<'a> {
-        let (clip, zone) = (config.view.clip, config.view.zone);
+        let (clip, zone) = (config.view.clip, config.view.zone.clone());
         Store {
             writer,
             stream,
             sample_bytes_max: block_length.0.saturating_sub(HEADER_ROOM_BYTES),
-            boundary: Arc::new(move |start| clip_boundary_after(zone, clip, start)),
+            boundary: Arc::new(move |start| clip_boundary_after(&zone, clip, start)),
             now,
             clip: None,
             batch_bytes: 0,

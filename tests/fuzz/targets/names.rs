@@ -3,13 +3,13 @@
 
 use std::hint::black_box;
 
-use chrono_tz::Tz;
 use reelfs::segment::NameForm;
 use reelfs::units::{BootTime, ClipKey, WallTime, length_of};
 use reelfs::view::{
     Inode, Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name,
     local_timestamp, utc_timestamp,
 };
+use reelfs::zone::Zone;
 
 use super::Seed;
 use super::input::{Input, Output};
@@ -25,8 +25,12 @@ const CLIPS_MAX: u64 = 200;
 const NAME_BYTES_MAX: usize = 255;
 
 /// Half hours, an hour that is repeated by 30 minutes, days that were left out, and none.
-const ZONES: [Tz; 5] =
-    [Tz::UTC, Tz::Europe__Berlin, Tz::Australia__Lord_Howe, Tz::Pacific__Apia, Tz::Asia__Kathmandu];
+const ZONES: [&str; 5] =
+    ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"];
+
+fn zone(name: &str) -> Zone {
+    Zone::named(name).expect("in the database")
+}
 
 fn check_name(name: &str) {
     assert!(!name.is_empty() && name.len() <= NAME_BYTES_MAX, "{} bytes", name.len());
@@ -52,11 +56,7 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
     let camera = String::from_utf8_lossy(input.part()).into_owned();
     check_name(&growing_name(&camera));
     let start = WallTime(input.u64() as i64);
-    let form = match input.u32() {
-        0 => NameForm::Seconds,
-        1 => NameForm::Milliseconds,
-        number => NameForm::Numbered(number),
-    };
+    let form = NameForm::from_code(input.u32());
     let clip = key(1 << 40 | number);
     let end = start.plus_nanos(i64::from(input.u32()));
     let place = tree.insert(&ListedClip { clip, camera: &camera, start, end, form, size: 1 });
@@ -65,11 +65,11 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
     assert_eq!(tree.place(clip), Some(place));
     for time in [start, end] {
         black_box(utc_timestamp(time));
-        ZONES.iter().for_each(|zone| drop(local_timestamp(*zone, time)));
+        ZONES.iter().for_each(|name| drop(local_timestamp(&zone(name), time)));
     }
 }
 
-fn check_boundary(zone: Tz, wall: WallTime, minutes: u8) {
+fn check_boundary(zone: &Zone, wall: WallTime, minutes: u8) {
     let length = i64::from(minutes.max(1)) * 60_000_000_000;
     let next = clip_boundary_after(zone, length_of(length), wall);
     if wall.0 < i64::MAX - 4 * length && wall.0 > i64::MIN / 2 {
@@ -79,11 +79,11 @@ fn check_boundary(zone: Tz, wall: WallTime, minutes: u8) {
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
-    let zone = ZONES[usize::from(input.byte()) % ZONES.len()];
+    let zone = zone(ZONES[usize::from(input.byte()) % ZONES.len()]);
     let pattern = String::from_utf8_lossy(input.part()).into_owned();
     let default = || Layout::parse("default").expect("a layout");
     let layout = Layout::parse(&pattern).unwrap_or_else(|_| default());
-    let mut tree = Tree::new(layout, zone);
+    let mut tree = Tree::new(layout, zone.clone());
     let mut number = 0;
     while !input.is_empty() && number < CLIPS_MAX {
         number += 1;
@@ -101,7 +101,7 @@ pub fn run(data: &[u8]) {
                 drop(tree.remove(key(1 << 40 | u64::from(input.byte()))));
                 tree.drop_empty(BootTime(input.u64() as i64));
             }
-            _ => check_boundary(zone, WallTime(input.u64() as i64), input.byte()),
+            _ => check_boundary(&zone, WallTime(input.u64() as i64), input.byte()),
         }
     }
     let mut clips = 0;
