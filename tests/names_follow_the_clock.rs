@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use chrono::DateTime;
 use clips::{Identity, attribute_time, closed_clips, identities};
@@ -331,4 +331,81 @@ fn two_clips_in_one_second_keep_their_names_when_the_other_is_deleted() {
     let daemon = site.run();
     assert!(mount.join("2026-07-01/yard/12-00-00.mp4").exists(), "{:?}", closed_clips(&mount));
     daemon.stop();
+}
+
+/// What a command prints under a variable `TZ`, or none, and with a file over `/etc/localtime`, as
+/// a container has its host's: over the file that the link names.
+fn under_zone(command: &[&str], variable: Option<&str>, localtime: Option<&Path>) -> Output {
+    let script = match localtime {
+        Some(file) => format!("mount --bind {} /etc/localtime && exec \"$@\"", text(file)),
+        None => "exec \"$@\"".to_owned(),
+    };
+    let mut child = Command::new("unshare");
+    child.args(["--mount", "sh", "-c", &script, "sh"]).args(command).env("LC_ALL", "C");
+    child.env_remove("TZ").envs(variable.map(|text| ("TZ", text)));
+    child.output().expect("unshare")
+}
+
+#[test]
+fn the_zone_is_the_one_that_date_shows_or_a_warning_says_why_not() {
+    let mut site = Site::new("32M");
+    site.view = "clip = \"10s\"".to_owned();
+    site.add_camera("yard", NOWHERE, "");
+    let file = clips::footage(&site.path(""), "footage.mp4", 1, &["-frames:v", "4"]);
+    for start in ["2026-01-01T12:00:00Z", "2026-07-01T12:00:00Z"] {
+        site.import("yard", start, &file);
+    }
+    // A zone that no database has a name for.
+    let source = site.path("zones");
+    let rules =
+        "Rule X 2000 max - Mar lastSun 1:00u 1:30 S\nRule X 2000 max - Oct lastSun 1:00u 0 -\n";
+    fs::write(&source, format!("{rules}Zone Own 4:15 X %z\n")).expect("rules");
+    run_tool("/usr/sbin/zic", &["-d", text(&site.path("made")), text(&source)]);
+    let own = site.path("made/Own");
+    let by_path = format!(":{}", text(&own));
+    let ring = site.ring_path();
+    let inspect = [env!("CARGO_BIN_EXE_reelfs"), "inspect", text(&ring), "clips"];
+    let times = |variable, localtime| {
+        let shown = under_zone(&inspect, variable, localtime);
+        let printed = String::from_utf8(shown.stdout).expect("text");
+        let offsets = printed
+            .split_whitespace()
+            .filter(|word| word.len() == 5 && word.starts_with(['+', '-']));
+        let mut offsets: Vec<String> = offsets.map(str::to_owned).collect();
+        offsets.dedup();
+        (offsets, String::from_utf8(shown.stderr).expect("text"))
+    };
+    for (variable, localtime) in [
+        (None, None),
+        (None, Some(&own)),
+        (Some("Europe/Berlin"), None),
+        (Some(":America/St_Johns"), None),
+        (Some("CET-1CEST,M3.5.0,M10.5.0/3"), None),
+        (Some("<+03>-3"), None),
+        (Some("AEST-10AEDT"), None),
+        (Some(""), None),
+        (Some(by_path.as_str()), None),
+    ] {
+        let localtime = localtime.map(PathBuf::as_path);
+        let date = |day: &str| {
+            let command = ["date", "-d", &format!("{day} 12:00 UTC"), "+%z"];
+            let shown = under_zone(&command, variable, localtime);
+            String::from_utf8(shown.stdout).expect("text").trim().to_owned()
+        };
+        let mut expected = vec![date("2026-01-01"), date("2026-07-01")];
+        expected.dedup();
+        assert_eq!(times(variable, localtime), (expected, String::new()), "TZ {variable:?}");
+    }
+    for variable in ["Europe/Berln", "CET-1CEST,M3", "Europe/Berlin "] {
+        let (offsets, warning) = times(Some(variable), Some(own.as_path()));
+        assert_eq!(offsets, ["+0415", "+0545"], "the machine's");
+        assert!(warning.contains("view.zone") && warning.contains(variable), "{warning}");
+    }
+    // A database that is older, or newer, than the one that is built in.
+    let over = format!("mount --bind {} /usr/share/zoneinfo/Asia/Tokyo && exec \"$@\"", text(&own));
+    let words = [&["--mount", "sh", "-c", &over, "sh"], &inspect[..]].concat();
+    let shown = Command::new("unshare").args(words).env("TZ", "Asia/Tokyo").output().unwrap();
+    let warning = String::from_utf8(shown.stderr).expect("text");
+    let expected = ["Asia/Tokyo", "+09:00", "C library", "view.zone"];
+    assert!(expected.iter().all(|word| warning.contains(word)), "{warning}");
 }

@@ -7,7 +7,7 @@ mod system;
 pub use elapsed::{Deadline, Stopwatch, Throttle};
 pub use guard::{CONFIRMATION_NANOS, FORWARD_STEP_NANOS_MAX};
 pub use guard::{ClockGuard, Doubt, KnownTime, Verdict};
-pub use system::{SystemClock, since_boot};
+pub use system::{SystemClock, since_boot, system_offset_seconds};
 
 use crate::units::{BootTime, WallTime};
 

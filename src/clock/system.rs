@@ -52,6 +52,19 @@ pub fn since_boot() -> BootTime {
     BootTime(nanos(ClockId::CLOCK_BOOTTIME).unwrap_or(0))
 }
 
+/// Seconds by which the C library's local time is ahead of UTC at `wall`; `None` where it does not
+/// tell. It goes by `TZ` and `/etc/localtime`, as all programs do that ask it.
+#[must_use]
+pub fn system_offset_seconds(wall: WallTime) -> Option<i32> {
+    let time = wall.0.div_euclid(NANOS_PER_SECOND);
+    // SAFETY: all fields are integers and a pointer that may be null, for which zeros are a value.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both live through the call, which writes `local` alone. It reads the environment,
+    // which nothing in this program changes.
+    let answer = unsafe { libc::localtime_r(&raw const time, &raw mut local) };
+    if answer.is_null() { None } else { i32::try_from(local.tm_gmtoff).ok() }
+}
+
 fn nanos(clock: ClockId) -> Option<i64> {
     let time = clock_gettime(clock).ok()?;
     time.tv_sec().checked_mul(NANOS_PER_SECOND)?.checked_add(time.tv_nsec())

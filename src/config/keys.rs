@@ -184,7 +184,10 @@ pub const VIEW_ZONE: Key = Key {
     absent: Absent::Means("that of the variable TZ, or else of the system"),
     example: "\"Europe/Berlin\"",
     text: "Time zone of names and days, by its name in the time zone database. Times are stored \
-           in UTC: a change renames the clips.",
+           in UTC: a change renames the clips. Where it is not given, TZ may be anything that the \
+           C library understands, and /etc/localtime a link, a copy or mounted from a host; a \
+           zone without a name is used as its rules say. What is not understood, and what the C \
+           library takes for another zone, is warned of.",
 };
 
 /// `view.layout`
