@@ -1,6 +1,7 @@
 //! `reelfs`: words in, one command carried out, an exit status.
 //!
-//! 0: done. 1: failed. 2: wrong usage or configuration. `check` has its own: see its help.
+//! 0: done. 1: failed. 2: wrong usage or configuration. `check` and `status` have their own: see
+//! their help.
 
 use std::fmt::Display;
 use std::io::{Stdout, stdout};
@@ -15,7 +16,7 @@ use reelfs::cli::{
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
     self, CHECK_FAILED, CheckRequest, CommandError, FormatRequest, ImportRequest, InspectRequest,
-    PlanRequest, Selection, StatusRequest,
+    NO_ANSWER, PlanRequest, Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, system_zone};
 use reelfs::daemon::{self, DaemonError};
@@ -90,7 +91,7 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
     let done = match cli.command {
         Command::Format(arguments) => format(arguments, out),
         Command::Run(arguments) => run(&arguments),
-        Command::Status(arguments) => status(&arguments, out),
+        Command::Status(arguments) => return status(&arguments, out),
         Command::Inspect(arguments) => inspect(&arguments, out),
         Command::Check(arguments) => return check(arguments, out),
         Command::Import(arguments) => import(arguments, out),
@@ -120,10 +121,11 @@ fn run(arguments: &RunArguments) -> Result<(), Failure> {
     Ok(daemon::run(&Config::load(&arguments.config.path())?)?)
 }
 
-fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<(), Failure> {
+fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config.path())?;
     let request = StatusRequest { json: arguments.json };
-    Ok(command::status(&config, &request, &SystemClock::new(), out)?)
+    command::status(&config, &request, &SystemClock::new(), out)
+        .map_err(|error| Failure { status: NO_ANSWER, reason: error.to_string() })
 }
 
 fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure> {

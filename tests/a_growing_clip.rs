@@ -146,6 +146,7 @@ fn the_mount_says_how_it_goes() {
     assert_promised_fields(&status);
     let camera = &status["cameras"][0];
     assert_eq!((&status["running"], &camera["state"]), (&true.into(), &"recording".into()));
+    assert_eq!(status["wrong"], serde_json::json!([]));
     assert!(camera["last_frame_age_seconds"].as_f64() < Some(1.0), "{camera}");
     assert_df_agrees(&daemon, &site.mount());
     let config = site.config();
@@ -159,4 +160,32 @@ fn the_mount_says_how_it_goes() {
     let output = site.reelfs(&["status", "--json", "--config", text(&config)]);
     let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(told["running"], false, "without a daemon the ring itself is asked");
+}
+
+#[test]
+fn the_exit_status_of_status_is_the_recorders_health() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.add_camera("door", &cameras.url(1), "");
+    let config = site.config();
+    let health = |expected: i32, said: &str| {
+        let begun = Instant::now();
+        let output = site.reelfs(&["status", "--config", text(&config)]);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(expected), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    };
+    health(2, "none answers");
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    health(0, "running for");
+    daemon.signal("STOP");
+    health(2, "does not answer");
+    daemon.signal("CONT");
+    drop(cameras);
+    daemon::wait_until("the outage", 20, || daemon.camera("door")["state"] == "waiting");
+    health(1, "wrong       door is not recorded: ");
+    daemon.stop();
+    health(2, "none answers");
 }

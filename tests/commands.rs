@@ -16,6 +16,8 @@ use reelfs::ring::{Ring, Settings, read_superblock};
 use reelfs::units::{PAGE_BYTES, RingNumber};
 
 const FAILED: i32 = 1;
+/// Of `status`: no daemon answers.
+const NO_ANSWER: i32 = 2;
 const WRONG_USAGE: i32 = 2;
 
 /// A folder with a configuration, for one test.
@@ -65,9 +67,14 @@ impl Bench {
 
     /// What a command prints that succeeds.
     fn done(&self, line: &str) -> String {
+        self.ended(0, line)
+    }
+
+    /// What a command prints that ends with `status`.
+    fn ended(&self, status: i32, line: &str) -> String {
         let output = self.run(line);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{line}: {said}");
+        assert_eq!(output.status.code(), Some(status), "{line}: {said}");
         String::from_utf8(output.stdout).expect("text")
     }
 
@@ -215,7 +222,7 @@ fn a_ring_in_use_is_neither_formatted_nor_imported_to() {
     let said = bench.refused(FAILED, "import --camera yard --start 2026-11-20 a.mp4");
     assert!(said.contains("stop the daemon first"), "{said}");
     bench.done("inspect ring.img clips");
-    bench.done("status");
+    bench.ended(NO_ANSWER, "status");
     drop(held);
     bench.done("import --camera yard --start 2026-11-20 a.mp4");
 }
@@ -313,17 +320,19 @@ fn status_without_a_daemon_comes_from_the_ring() {
     let bench = Bench::with_ring();
     bench.footage("a.mp4", 22, &[]);
     bench.done("import --camera yard --start 2026-11-20 a.mp4");
-    let status = bench.json("status");
+    let status: serde_json::Value =
+        serde_json::from_str(&bench.ended(NO_ANSWER, "status --json")).expect("JSON");
+    assert_eq!(status["wrong"][0], "no daemon runs");
     assert_eq!(status["running"], false);
     assert_eq!(status["ring"]["label"], "test");
     assert_eq!(status["ring"]["clips"], 3);
     assert_eq!(status["cameras"][0]["name"], "yard");
     assert_eq!(status["cameras"][0]["state"], "stopped");
     assert_eq!(status["cameras"][0]["oldest"], "2026-11-20T00:00:00.000000000Z");
-    let text = bench.done("status");
+    let text = bench.ended(NO_ANSWER, "status");
     assert!(text.contains("none answers") && text.contains("yard"), "{text}");
     fs::remove_file(bench.path("ring.img")).expect("removed");
-    let said = bench.refused(FAILED, "status");
+    let said = bench.refused(NO_ANSWER, "status");
     assert!(said.contains("ring.img"), "{said}");
 }
 
@@ -359,8 +368,8 @@ fn what_is_no_ring_or_not_ours_is_said() {
     for offset in [0, copy] {
         file.write_all_at(&superblock.encode(), offset).expect("written");
     }
-    for line in ["inspect ring.img ring", "status"] {
-        let said = bench.refused(FAILED, line);
+    for (status, line) in [(FAILED, "inspect ring.img ring"), (NO_ANSWER, "status")] {
+        let said = bench.refused(status, line);
         assert!(said.contains("features that this program does not know"), "{said}");
     }
     let said = bench.refused(FAILED, "format ring.img");

@@ -19,7 +19,8 @@ Times are in the zone of the configuration, for a command that reads one, or els
 2026-11-21T13:05:00 or \"2026-11-21 13:05\", with Z or +01:00 behind it for another zone; 13:05, \
 today, yesterday, \"yesterday 13:05\"; -10m for ten minutes ago (ms, s, m, h, d, w).
 
-Exit status: 0 done, 1 failed, 2 wrong usage or configuration; check has its own.";
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration; check and \
+status have their own.";
 
 /// Records RTSP cameras into a ring on a block device, and mounts it as a tree of mp4 files
 #[derive(Debug, Parser)]
@@ -126,7 +127,12 @@ impl ConfigArgument {
 
 /// `reelfs status`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example: reelfs status --json | jq '.cameras[].state'")]
+#[command(after_help = "\
+Exit status: 0 every camera is recorded and nothing else is wrong, 1 something is wrong now (the \
+output says what, in JSON as wrong; errors that are over and damaged places do not count), 2 no \
+daemon answers, whatever the reason. So it can serve as a health check: see reelfs(7).
+
+Example: reelfs status --json | jq -r '.wrong[]'")]
 pub struct StatusArguments {
     /// Print JSON
     #[arg(long)]

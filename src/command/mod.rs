@@ -16,7 +16,7 @@ pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};
 pub use import::{ImportRequest, import};
 pub use inspect::{InspectRequest, Selection, Subject, inspect};
-pub use status::{StatusRequest, status};
+pub use status::{NO_ANSWER, StatusRequest, status};
 
 use std::io::{self, ErrorKind, Write};
 

@@ -24,6 +24,11 @@ use crate::view::{STATUS_NAME, utc_timestamp};
 
 /// A daemon answers in milliseconds; one that does not within this is taken as none.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
+/// A daemon answers, and something is wrong.
+const SOMETHING_WRONG: u8 = 1;
+/// The exit status where no daemon answers, whatever the reason: the health of the recorder is not
+/// known.
+pub const NO_ANSWER: u8 = 2;
 /// Stands where nothing is known.
 const UNKNOWN: &str = "-";
 
@@ -44,7 +49,8 @@ enum Answer {
     Nobody,
 }
 
-/// Prints the state of cameras and ring.
+/// Prints the state of cameras and ring. Answers the exit status: 0 all is well, 1 something is
+/// wrong, which is printed, 2 ([`NO_ANSWER`]) no daemon answers.
 ///
 /// # Errors
 /// No daemon answers, and the ring can't be read either.
@@ -53,17 +59,26 @@ pub fn status(
     request: &StatusRequest,
     clock: &dyn Clock,
     out: &mut dyn Write,
-) -> Result<(), CommandError> {
-    let status = match ask_daemon(&config.view.mount) {
+) -> Result<u8, CommandError> {
+    let mut status = match ask_daemon(&config.view.mount) {
         Answer::Said(status) => *status,
         Answer::Silence => from_ring(config, clock, true)?,
         Answer::Nobody => from_ring(config, clock, false)?,
     };
+    if status.wrong.is_empty() {
+        // A daemon of an earlier version does not say it.
+        status.wrong = status.troubles();
+    }
     let printed = match request.json {
         true => print_json(&status, out),
         false => print(&status, out),
     };
-    unless_closed(printed)
+    unless_closed(printed)?;
+    Ok(match (status.uptime_seconds, status.wrong.as_slice()) {
+        (None, _) => NO_ANSWER,
+        (Some(_), []) => 0,
+        (Some(_), _) => SOMETHING_WRONG,
+    })
 }
 
 fn ask_daemon(mount: &Path) -> Answer {
@@ -143,6 +158,10 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
         None => "none answers; this is what the ring says".to_owned(),
     };
     writeln!(out, "{:<12}{daemon}", "daemon")?;
+    if status.uptime_seconds.is_some() {
+        // Without a daemon, the line above says it.
+        status.wrong.iter().try_for_each(|wrong| writeln!(out, "{:<12}{wrong}", "wrong"))?;
+    }
     for (name, value) in ring_rows(&status.ring, status.uptime_seconds.is_some()) {
         writeln!(out, "{name:<12}{value}")?;
     }

@@ -117,7 +117,7 @@ impl Reporter {
             }
         }
         let suspension = parts.purger.as_ref().and_then(|purger| purger.counters().suspension);
-        Status {
+        let mut status = Status {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
             at: utc_timestamp(now.wall),
@@ -130,7 +130,10 @@ impl Reporter {
             }),
             scrub: parts.scrubber.as_ref().map(|scrubber| scrub_status(&scrubber.counters())),
             cameras,
-        }
+            ..Status::default()
+        };
+        status.wrong = status.troubles();
+        status
     }
 }
 

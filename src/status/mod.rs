@@ -2,6 +2,7 @@
 //! Pure; times are RFC 3339 in UTC, lengths in seconds, sizes in bytes.
 
 mod fill;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,9 @@ pub struct Status {
     pub version: String,
     /// Whether a daemon runs on the ring.
     pub running: bool,
+    /// What is wrong now, in a line each; see [`Status::troubles`].
+    #[serde(default)]
+    pub wrong: Vec<String>,
     /// When it was said.
     pub at: String,
     /// For how long the daemon has been running, in seconds.

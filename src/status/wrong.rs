@@ -1,0 +1,100 @@
+//! What is wrong at present, in a line each: what a health check goes by.
+
+use super::{CameraStatus, DeviceStatus, Status};
+
+impl Status {
+    /// What keeps footage from being recorded, or from expiring, now. What is over is not in it:
+    /// errors that were counted, places that are damaged.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<String> {
+        if self.uptime_seconds.is_none() {
+            let reason = match self.running {
+                true => "the daemon does not answer",
+                false => "no daemon runs",
+            };
+            return vec![reason.to_owned()];
+        }
+        let cameras = self.cameras.iter().filter_map(camera_trouble);
+        let expiry = self.expiry_suspended.iter().map(|why| format!("nothing expires: {why}"));
+        device_trouble(&self.device).into_iter().chain(expiry).chain(cameras).collect()
+    }
+}
+
+fn device_trouble(device: &DeviceStatus) -> Option<String> {
+    let state = match device.state.as_str() {
+        "present" => return None,
+        "failing" => "takes no flush".to_owned(),
+        "stalled" => "does not answer".to_owned(),
+        other => format!("is {other}"),
+    };
+    let refused = device.refused.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    Some(format!("the device {state}{refused}"))
+}
+
+fn camera_trouble(camera: &CameraStatus) -> Option<String> {
+    let CameraStatus { name, state, reason, .. } = camera;
+    match (state.as_str(), reason) {
+        ("recording" | "removed", _) => None,
+        (_, Some(reason)) => Some(format!("{name} is not recorded: {reason}")),
+        (state, None) => Some(format!("{name} is not recorded: {state}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(cameras: &[(&str, Option<&str>)]) -> Status {
+        let camera = |(state, reason): &(&str, Option<&str>)| CameraStatus {
+            name: "yard".into(),
+            state: (*state).into(),
+            reason: reason.map(str::to_owned),
+            ..CameraStatus::default()
+        };
+        Status {
+            running: true,
+            uptime_seconds: Some(9),
+            device: DeviceStatus { state: "present".into(), ..DeviceStatus::default() },
+            cameras: cameras.iter().map(camera).collect(),
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_while_every_camera_that_is_configured_is_recorded() {
+        let mut status = running(&[("recording", None), ("removed", None)]);
+        status.device.read_errors = 3;
+        status.ring.bad_blocks = 1;
+        assert!(status.troubles().is_empty(), "{:?}", status.troubles());
+    }
+
+    #[test]
+    fn each_trouble_is_said() {
+        let mut status =
+            running(&[("waiting", Some("refused; next try in 4 s")), ("connecting", None)]);
+        status.expiry_suspended = Some("the clock is ahead".into());
+        status.device.state = "gone".into();
+        status.device.refused = Some("another ring is there".into());
+        assert_eq!(
+            status.troubles(),
+            [
+                "the device is gone (another ring is there)",
+                "nothing expires: the clock is ahead",
+                "yard is not recorded: refused; next try in 4 s",
+                "yard is not recorded: connecting",
+            ]
+        );
+        for (state, said) in [("failing", "takes no flush"), ("stalled", "does not answer")] {
+            let mut status = running(&[]);
+            status.device.state = state.into();
+            assert_eq!(status.troubles(), [format!("the device {said}")]);
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_says_nothing_is_the_trouble() {
+        assert_eq!(Status::default().troubles(), ["no daemon runs"]);
+        let silent = Status { running: true, ..Status::default() };
+        assert_eq!(silent.troubles(), ["the daemon does not answer"]);
+    }
+}
