@@ -189,3 +189,25 @@ fn the_exit_status_of_status_is_the_recorders_health() {
     daemon.stop();
     health(2, "none answers");
 }
+
+#[test]
+fn clips_of_a_camera_whose_footage_stays_for_a_minute_are_of_a_quarter_of_it() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.view = "clip = \"10m\"\nzone = \"UTC\"".to_owned();
+    site.add_camera("door", &cameras.url(1), "retain = \"1m\"");
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    let status = daemon.status();
+    let oldest = [&status["ring"]["oldest"], &status["cameras"][0]["oldest"]];
+    assert!(oldest.iter().all(|oldest| oldest.is_string()), "what grows can be read: {status}");
+    daemon::wait_until("a closed clip", 25, || daemon.camera("door")["clips"] == 1);
+    let closed = clips::closed_clips(&site.mount());
+    // It began at the start; the one after it at a quarter of a minute.
+    daemon::wait_until("another one", 25, || daemon.camera("door")["clips"] == 2);
+    let next = clips::closed_clips(&site.mount());
+    let name = next.iter().find(|name| !closed.contains(name)).expect("a new one");
+    let second: u32 = name[name.len() - 6..name.len() - 4].parse().expect("its second");
+    assert!(second % 15 <= 1, "at a key frame behind a quarter of a minute: {name}");
+    daemon.stop();
+}

@@ -21,7 +21,7 @@ use crate::device::{Access, Device, FileDevice, OpenError};
 use crate::import::Footage;
 use crate::ring::{self, Ring, Settings, Writer};
 use crate::units::{ByteCount, Counted, RingNumber, StreamKey, StreamNumber, WallTime};
-use crate::view::utc_timestamp;
+use crate::view::{clip_boundary_after, utc_timestamp};
 use store::Store;
 
 /// Footage may reach this far into what is there, in nanoseconds: a file's creation time has
@@ -199,7 +199,9 @@ impl Opened {
         let bytes = files.iter().map(|file| file.footage.byte_count()).sum();
         let bar = progress_bar(bytes);
         let block_length = self.ring.superblock().geometry.block_length;
-        let mut store = Store::new(&self.writer, stream, block_length, config, clock.read());
+        let (clip, zone) = (config.clip_of(&request.camera), config.view.zone.clone());
+        let boundary = Arc::new(move |start| clip_boundary_after(&zone, clip, start));
+        let mut store = Store::new(&self.writer, stream, block_length, boundary, clock.read());
         for file in files {
             let taken = store
                 .take(&file.path, &file.footage, file.start, &bar)

@@ -209,7 +209,8 @@ pub const VIEW_CLIP: Key = Key {
     absent: Absent::Default("10m"),
     example: "\"10m\"",
     text: "Longest clip. It divides an hour: clips begin on its multiples, at the first key frame \
-           there, and at local midnight.",
+           there, and at local midnight. Clips of a camera are a quarter of its retain at most: \
+           each is purged as a whole, when all of it is as old as that.",
 };
 
 /// `view.allow_other`
@@ -231,7 +232,8 @@ pub const PURGE_EVERY: Key = Key {
     kind: seconds(1, HOUR),
     absent: Absent::Default("1m"),
     example: "\"1m\"",
-    text: "Time between two passes over what has to go.",
+    text: "Time between two passes over what has to go; no longer than a quarter of the shortest \
+           retain.",
 };
 
 /// `purge.grace`
@@ -265,7 +267,8 @@ pub const PURGE_RETAIN: Key = Key {
     absent: Absent::Means("clips do not expire by age"),
     example: "\"30d\"",
     text: "Age at which clips of cameras without a retain of their own expire; they are purged by \
-           the next pass, without grace.",
+           the next pass, without grace. It counts from the end of a clip: the oldest that can \
+           be read is up to a clip and a pass older, and never more than half of retain.",
 };
 
 /// `camera.name`

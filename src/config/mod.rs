@@ -28,6 +28,12 @@ pub use zone::system_zone;
 
 use document::{Document, Located, Section};
 
+const HOUR_SECONDS: u64 = 3600;
+
+/// A clip and the time between two purges are each no longer than one of so many parts of
+/// `retain`: the oldest footage that can be read is at most half as old again.
+const RETAIN_PARTS: u32 = 4;
+
 /// The configuration of a machine, where `--config` says nothing and the current directory has no
 /// [`FILE_NAME`].
 pub const SYSTEM_FILE: &str = "/etc/reelfs/reelfs.toml";
@@ -153,6 +159,26 @@ impl Config {
         let camera = self.cameras.iter().find(|known| known.name.as_str() == camera)?;
         camera.retain.or(self.purge.retain)
     }
+
+    /// The longest clip of `camera`: `view.clip`, or where its footage stays for a shorter while
+    /// than four of these, the longest that divides an hour and is no more than a quarter of that.
+    /// A clip is purged as a whole: a longer one would outlive its beginning's age by far.
+    #[must_use]
+    pub fn clip_of(&self, camera: &str) -> Duration {
+        let Some(retain) = self.retain_of(camera) else { return self.view.clip };
+        let most = (retain / RETAIN_PARTS).min(self.view.clip).as_secs();
+        let divides = |seconds: &u64| HOUR_SECONDS.is_multiple_of(*seconds);
+        (1..=most).rev().find(divides).map_or(self.view.clip, Duration::from_secs)
+    }
+
+    /// Time between two passes of the purge: `purge.every`, or a quarter of the shortest `retain`
+    /// where that is less.
+    #[must_use]
+    pub fn purge_interval(&self) -> Duration {
+        let names = self.cameras.iter().map(|camera| camera.name.as_str());
+        let shortest = names.filter_map(|name| self.retain_of(name)).min();
+        shortest.map_or(self.purge.every, |retain| self.purge.every.min(retain / RETAIN_PARTS))
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
@@ -201,7 +227,7 @@ fn read_view(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<ViewCo
 }
 
 fn divisor_of_an_hour(clip: Located<Duration>) -> Result<Duration, ConfigError> {
-    match clip.value.subsec_nanos() == 0 && 3600u64.is_multiple_of(clip.value.as_secs()) {
+    match clip.value.subsec_nanos() == 0 && HOUR_SECONDS.is_multiple_of(clip.value.as_secs()) {
         true => Ok(clip.value),
         false => Err(clip.refuse("does not divide an hour: 5m, 10m, 15m, 20m, 30m and 1h do")),
     }
@@ -387,6 +413,25 @@ url = "rtsp://192.0.2.11/stream1"
         assert!(message("\"24h\"", "\"24\"").contains("purge.grace: \"24\" has no unit"));
         assert!(message("\"24h\"", "\"24 moons\"").contains("\"moons\" is not a unit"));
         assert!(message("\"24h\"", "\"-1h\"").contains("purge.grace: \"-1h\" is not a duration"));
+    }
+
+    #[test]
+    fn clips_are_a_quarter_of_retain_at_most_and_divide_an_hour() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        for (retain, clip, every) in [
+            ("1m", Duration::from_secs(15), Duration::from_secs(15)),
+            ("9m", minutes(2), minutes(1)),
+            ("20m", minutes(5), minutes(1)),
+            ("39m", Duration::from_secs(450), minutes(1)),
+            ("40m", minutes(10), minutes(1)),
+            ("14d", minutes(10), minutes(1)),
+        ] {
+            let text = WHOLE.replace("\"14d\"", &format!("{retain:?}"));
+            let config = parse(&text).unwrap();
+            assert_eq!(config.clip_of("front-door"), clip, "{retain}");
+            assert_eq!(config.clip_of("yard"), minutes(10), "30 days");
+            assert_eq!(config.purge_interval(), every, "{retain}");
+        }
     }
 
     #[test]

@@ -33,9 +33,6 @@ pub(super) fn begin(
     let caretaker = Caretaker::start(store)?;
     let scrubber = scrub::start_scrub(config, store, &caretaker)?;
     let geometry = store.archive.ring().superblock().geometry;
-    let zone = layout.zone(&config.view.zone);
-    let length = config.view.clip;
-    let boundary: Boundary = Arc::new(move |wall| clip_boundary_after(&zone, length, wall));
     let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
     let hosts = Arc::new(Hosts::default());
     let recorders = cameras
@@ -47,7 +44,7 @@ pub(super) fn begin(
                 stream,
                 flush_interval: config.ring.flush,
                 chunk_bytes_max: chunk_bytes_max as usize,
-                boundary: boundary.clone(),
+                boundary: boundary(config, layout, &name),
                 clock: store.clock.clone(),
             };
             let (sink, ticks) = (store.writer.clone(), store.ticks.subscribe());
@@ -56,6 +53,15 @@ pub(super) fn begin(
         .collect();
     tables::add_missing_tables(store);
     Ok(Parts { recorders, purger, scrubber, caretaker: Some(caretaker) })
+}
+
+/// Where clips of a camera are cut.
+fn boundary(config: &Config, layout: &Layout, camera: &str) -> Boundary {
+    let (zone, length) = (layout.zone(&config.view.zone), config.clip_of(camera));
+    if length < config.view.clip {
+        log::info!("{camera}: clips of {length:?} at most: its retain is short");
+    }
+    Arc::new(move |wall| clip_boundary_after(&zone, length, wall))
 }
 
 fn start_purge(
@@ -70,7 +76,7 @@ fn start_purge(
         .zip(cameras)
         .map(|(camera, (_, (_, stream)))| (StreamKey { ring, stream: *stream }, camera.retain));
     let settings = purge::Settings {
-        every: config.purge.every,
+        every: config.purge_interval(),
         wipe: config.purge.wipe,
         policy: crate::retention::Policy {
             retain_default: config.purge.retain,

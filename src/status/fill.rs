@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CameraStatus, DeviceStatus, RingStatus};
-use crate::catalogue::{Catalogue, StreamTotals};
+use crate::catalogue::Catalogue;
 use crate::device::Health;
 use crate::ring::{Counters, Superblock, Usage};
 use crate::segment::StreamFact;
@@ -22,7 +22,8 @@ pub fn ring_status(
     now: WallTime,
 ) -> RingStatus {
     let totals: Vec<_> = catalogue.streams().map(|(stream, _)| catalogue.totals(stream)).collect();
-    let oldest = totals.iter().filter_map(|totals| totals.oldest).min();
+    let streams = catalogue.streams().map(|(stream, _)| stream);
+    let oldest = streams.filter_map(|stream| oldest_of(catalogue, stream)).min();
     RingStatus {
         device: device.display().to_string(),
         uuid: uuid::Uuid::from_bytes(superblock.ring_uuid).to_string(),
@@ -83,15 +84,16 @@ pub fn camera_totals(
         .map(|(name, retain)| {
             let stream = catalogue.stream_named(name).map(|(stream, _)| stream);
             shown.extend(stream);
-            let totals = stream.map(|stream| catalogue.totals(stream)).unwrap_or_default();
-            camera(name, "stopped", &totals, retain.map(|retain| retain.as_secs()), now)
+            let retain = retain.map(|retain| retain.as_secs());
+            camera(name, "stopped", (catalogue, stream), retain, now)
         })
         .collect();
     let others = catalogue.streams().filter(|(stream, _)| !shown.contains(stream));
     cameras.extend(others.filter_map(|(stream, fact)| {
         let totals = catalogue.totals(stream);
         let has_footage = totals.clips + totals.hidden_clips > 0;
-        has_footage.then(|| camera(fact.name(), "removed", &totals, retain_seconds(fact), now))
+        let known = (catalogue, Some(stream));
+        has_footage.then(|| camera(fact.name(), "removed", known, retain_seconds(fact), now))
     }));
     cameras
 }
@@ -99,20 +101,28 @@ pub fn camera_totals(
 fn camera(
     name: &str,
     state: &str,
-    totals: &StreamTotals,
+    (catalogue, stream): (&Catalogue, Option<StreamKey>),
     retain_seconds: Option<u64>,
     now: WallTime,
 ) -> CameraStatus {
+    let totals = stream.map(|stream| catalogue.totals(stream)).unwrap_or_default();
+    let oldest = stream.and_then(|stream| oldest_of(catalogue, stream));
     CameraStatus {
         name: name.to_owned(),
         state: state.to_owned(),
         clips: totals.clips,
         used_bytes: totals.used.0,
-        oldest: totals.oldest.map(utc_timestamp),
-        retention_seconds: totals.oldest.map(|oldest| age_seconds(oldest, now)),
+        oldest: oldest.map(utc_timestamp),
+        retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
         retain_seconds,
         ..CameraStatus::default()
     }
+}
+
+/// When the oldest footage of a stream begins, that of its growing clip included: it can be read.
+fn oldest_of(catalogue: &Catalogue, stream: StreamKey) -> Option<WallTime> {
+    let growing = catalogue.growing_of(stream).map(|(_, growth)| growth.start);
+    catalogue.totals(stream).oldest.into_iter().chain(growing).min()
 }
 
 fn retain_seconds(fact: &StreamFact) -> Option<u64> {

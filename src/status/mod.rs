@@ -56,7 +56,7 @@ pub struct RingStatus {
     pub free_bytes: u64,
     /// Blocks that refused a write or a read, and are not used any more.
     pub bad_blocks: u32,
-    /// When the oldest footage begins.
+    /// When the oldest footage begins, that of growing clips included.
     pub oldest: Option<String>,
     /// Age of the oldest footage, in seconds: the retention that is achieved.
     pub retention_seconds: Option<u64>,
@@ -158,9 +158,9 @@ pub struct CameraStatus {
     pub clips: u64,
     /// Space that they take, in bytes.
     pub used_bytes: u64,
-    /// When the oldest of them begins.
+    /// When the oldest footage begins, that of the growing clip included.
     pub oldest: Option<String>,
-    /// Age of the oldest of them, in seconds: the retention that is achieved.
+    /// Age of that, in seconds: the retention that is achieved.
     pub retention_seconds: Option<u64>,
     /// The retention that is asked for, in seconds.
     pub retain_seconds: Option<u64>,

@@ -8,12 +8,10 @@ use indicatif::ProgressBar;
 use super::cut::{Cut, Cutter, Step};
 use crate::clock::Reading;
 use crate::command::CommandError;
-use crate::config::Config;
 use crate::import::{DemuxError, Footage};
 use crate::recorder::Boundary;
 use crate::ring::{NewChunk, QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX, Refused, RingError, Writer};
 use crate::units::{ByteCount, ClipId, StreamNumber, WallTime};
-use crate::view::clip_boundary_after;
 
 /// A chunk's samples at most, in bytes; smaller where a block is.
 const CHUNK_BYTES_MAX: u64 = 8 << 20;
@@ -77,15 +75,14 @@ impl<'a> Store<'a> {
         writer: &'a Writer,
         stream: StreamNumber,
         block_length: ByteCount,
-        config: &Config,
+        boundary: Boundary,
         now: Reading,
     ) -> Store<'a> {
-        let (clip, zone) = (config.view.clip, config.view.zone.clone());
         Store {
             writer,
             stream,
             sample_bytes_max: block_length.0.saturating_sub(HEADER_ROOM_BYTES),
-            boundary: Arc::new(move |start| clip_boundary_after(&zone, clip, start)),
+            boundary,
             now,
             clip: None,
             batch_bytes: 0,
