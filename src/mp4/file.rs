@@ -197,6 +197,7 @@ fn add_chunk(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
     use std::process::Command;
 
@@ -523,6 +524,53 @@ mod tests {
             });
             Clip::new(&sets(), chunks.collect())
         })
+    }
+
+    /// 4.63 GiB, of which this writes the tables and eight bytes a second, between holes.
+    #[test]
+    fn a_clip_of_more_than_4_gib_says_where_its_last_samples_are() {
+        const CHUNKS: u32 = 593;
+        const SAMPLE_BYTES: u32 = 4 << 20;
+        let samples = || [true, false].map(|sync| sample(45_000, SAMPLE_BYTES, 0, sync)).to_vec();
+        let tables = (0..i64::from(CHUNKS)).map(|number| {
+            let tracks = vec![table(0, 0, number * 90_000, samples())];
+            (ChunkTable { anchor: anchor(), tracks }, Vec::new())
+        });
+        let clip = Clip::new(&sets()[..1], tables.collect());
+        let data_length = 2 * SAMPLE_BYTES;
+        let chunks =
+            clip.chunks.iter().map(|(table, _)| Chunk { table, parameters: &[0], data_length });
+        let movie = Movie::new(&clip.fact, &clip.parameters, chunks).expect("all agrees");
+        let length = size(&clip.fact).expect("an mp4 holds it");
+        assert!(length > u64::from(CHUNKS) * u64::from(data_length));
+        let (file, mut at) = (tempfile::NamedTempFile::new().expect("a file"), 0);
+        for piece in movie.pieces(0..u64::MAX) {
+            let number = match &piece {
+                Piece::Made(bytes) => bytes.to_vec(),
+                Piece::Media { chunk, .. } => chunk.to_be_bytes().to_vec(),
+            };
+            file.as_file().write_all_at(&number, at).expect("it is written");
+            at += piece.length();
+        }
+        assert_eq!(at, length);
+        file.as_file().set_len(length).expect("a hole at the end");
+        // A player that seeks to near the end.
+        let mut probe = Command::new("ffprobe");
+        probe.args(["-v", "quiet", "-read_intervals", "590%", "-of", "csv=p=0"]);
+        probe.args(["-show_entries", "packet=dts,pos,flags"]).arg(file.path());
+        let output = probe.output().expect("ffprobe");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let mut keys = 0;
+        for line in text.lines().filter(|line| line.contains('K')) {
+            let mut fields = line.split(',').map(|field| field.parse::<u64>().unwrap_or(0));
+            let (time, place) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+            assert!(place > 1 << 32, "{line}");
+            let mut number = [0; 8];
+            file.as_file().read_exact_at(&mut number, place).expect("it is there");
+            assert_eq!(u64::from_be_bytes(number), time / 90_000, "{line}");
+            keys += 1;
+        }
+        assert_eq!(keys, 3, "the seconds 590 to 592: {text}");
     }
 
     proptest! {
