@@ -197,3 +197,75 @@ fn fixed(seconds: i32) -> FixedOffset {
     let seconds = seconds.clamp(-LESS_THAN_A_DAY, LESS_THAN_A_DAY);
     FixedOffset::east_opt(seconds).unwrap_or(Utc.fix())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEEK_NANOS: i64 = 7 * 86_400 * NANOS_PER_SECOND;
+
+    fn named(name: &str) -> Zone {
+        Zone::named(name).expect(name)
+    }
+
+    #[test]
+    fn a_zone_that_was_renamed_is_known_by_both_names_and_is_the_same() {
+        for (old, new) in [
+            ("Europe/Kiev", "Europe/Kyiv"),
+            ("Asia/Calcutta", "Asia/Kolkata"),
+            ("America/Godthab", "America/Nuuk"),
+            ("Asia/Rangoon", "Asia/Yangon"),
+            ("US/Pacific", "America/Los_Angeles"),
+        ] {
+            let (old, new) = (named(old), named(new));
+            for week in 0..70 * 52 {
+                let time = WallTime(week * WEEK_NANOS);
+                assert_eq!(old.offset_seconds(time), new.offset_seconds(time), "{new} at {time}");
+            }
+        }
+    }
+
+    #[test]
+    fn rules_say_what_the_database_says() {
+        let (rules, berlin) = (Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3"), named("Europe/Berlin"));
+        let rules = rules.expect("a rule");
+        // From 2000 on, around each hour of a year with both changes, and for forty years.
+        for time in (0..24 * 366)
+            .map(|hour| (1_767_225_600 + hour * 3600) * NANOS_PER_SECOND)
+            .chain((0..40 * 52).map(|week| 946_684_800 * NANOS_PER_SECOND + week * WEEK_NANOS))
+            .map(WallTime)
+        {
+            assert_eq!(rules.local(time), berlin.local(time));
+            assert_eq!(rules.second_pass(time), berlin.second_pass(time));
+            let local = berlin.local(time).naive_local();
+            assert_eq!(rules.times_of(&local), berlin.times_of(&local));
+        }
+        let skipped = "2026-03-29T02:30:00".parse().expect("a time");
+        assert_eq!(rules.times_of(&skipped), LocalResult::None);
+    }
+
+    #[test]
+    fn what_any_zone_shows_twice_is_known_without_its_name() {
+        let at = |text: &str| {
+            let time = DateTime::parse_from_rfc3339(text).expect(text);
+            WallTime(time.timestamp_nanos_opt().expect(text))
+        };
+        for time in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-04-04T15:10:00Z"] {
+            assert!(is_shown_twice_anywhere(at(time)), "{time}");
+        }
+        assert!(!is_shown_twice_anywhere(at("2026-07-01T12:00:00Z")));
+        assert!(!is_shown_twice_anywhere(at("2026-03-29T00:30:00Z")), "forward");
+    }
+
+    #[test]
+    fn all_times_have_a_local_one() {
+        for zone in [named("Europe/Berlin"), Zone::posix("<+24>-24").expect("a rule")] {
+            for time in [WallTime(i64::MIN), WallTime(0), WallTime(i64::MAX)] {
+                let local = zone.local(time);
+                assert_eq!(local.offset().local_minus_utc(), zone.offset_seconds(time));
+                let _ = (zone.shows_twice(time), zone.second_pass(time));
+            }
+        }
+        assert!(Zone::tzif("nothing", b"TZif2").is_err() && Zone::posix("Europe/Berln").is_err());
+    }
+}

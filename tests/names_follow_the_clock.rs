@@ -409,3 +409,33 @@ fn the_zone_is_the_one_that_date_shows_or_a_warning_says_why_not() {
     let expected = ["Asia/Tokyo", "+09:00", "C library", "view.zone"];
     assert!(expected.iter().all(|word| warning.contains(word)), "{warning}");
 }
+
+#[test]
+fn footage_stays_as_it_is_when_its_zone_is_renamed_and_its_camera_removed() {
+    let mut site = Site::new("32M");
+    site.view = "clip = \"10s\"\nzone = \"Europe/Kiev\"".to_owned();
+    site.add_camera("yard", NOWHERE, "");
+    let with_yard = std::mem::take(&mut site.cameras);
+    site.add_camera("gate", NOWHERE, "");
+    let without_yard = std::mem::replace(&mut site.cameras, with_yard);
+    let file = clips::footage(&site.path(""), "footage.mp4", 25, &[]);
+    // The hour that comes twice, from its first pass on.
+    site.import("yard", "2026-10-25T00:59:55Z", &file);
+    let daemon = site.run();
+    let mount = site.mount();
+    let known = identities(&mount);
+    let names = ["03-59-55", "03b-00-00", "03b-00-10"];
+    let expected = names.map(|name| format!("2026-10-25/yard/{name}.mp4"));
+    assert_eq!(known.keys().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+    daemon.stop();
+    site.view = site.view.replace("Kiev", "Kyiv");
+    site.cameras = without_yard;
+    let daemon = site.run();
+    assert_eq!(identities(&mount), known);
+    let yard = daemon.camera("yard");
+    assert_eq!((&yard["state"], &yard["clips"]), (&"removed".into(), &3.into()));
+    for name in &expected {
+        clips::assert_plays(&mount.join(name));
+    }
+    daemon.stop();
+}
