@@ -21,11 +21,12 @@
 //! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
 //! | [`camera`] | RTSP in, samples out; the only room that knows retina |
-//! | [`purge`] | carries expiry out, in the background |
+//! | [`purge`] | carries expiry and redating out, in the background |
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
 //! | [`retention`] | which clips expire and why; pure |
+//! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
 //! | [`mp4`] | chunks to size, boxes and pieces; pure |
 //! | [`catalogue`] | streams, clips and their states in memory, from facts; pure |
@@ -58,9 +59,12 @@
 //! 2. **What is listed is on disk.** A sample is in a listed file only after a flush covers it.
 //!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 3. **A closed file never changes:** same name, inode, size and bytes for every reader, after
-//!    restarts, index losses and upgrades.
+//!    restarts, index losses and upgrades. A clip that was recorded on a wrong clock is *redated*,
+//!    once, when the right time is known: its file is gone then, and another one is there, with
+//!    another name, inode and times, for which the same is promised. An inode has one content.
 //!    `test: two_clips_in_one_second_keep_their_names_when_the_other_is_deleted`
 //!    `test: the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had`
+//!    `test: what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them`
 //! 4. **Time in a file is time on the wall.** A gap ends the clip and is never papered over.
 //!    `test: every_frame_is_in_the_clips_bit_exact_and_on_time`
 //! 5. **A power cut costs at most the flush interval plus one second** of each stream, and nothing
@@ -118,6 +122,7 @@
 //! | *expiring* | a clip in the trash: restorable until its deadline |
 //! | *found* | a clip in the trash that nobody can vouch for, because facts were lost |
 //! | *purging* | a clip that is being freed; nothing brings it back |
+//! | *redated* | a clip that was recorded on a wrong clock, and has its right times |
 //! | *snapshot* | a growing clip as it is at one moment, as a file |
 //!
 //! # Locks
@@ -151,6 +156,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod daemon;
+pub mod dating;
 pub mod device;
 pub mod import;
 pub mod index;

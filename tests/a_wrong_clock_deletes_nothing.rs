@@ -1,15 +1,19 @@
 //! A clock that is years ahead, while the daemon runs or when it starts, deletes nothing until
 //! somebody confirms it.
 
+#[path = "support/cameras.rs"]
+mod cameras;
 #[path = "support/clips.rs"]
 mod clips;
 #[path = "support/daemon.rs"]
 mod daemon;
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
+use cameras::Cameras;
 use clips::{closed_clips, identities};
-use daemon::{Site, text, wait_until};
+use daemon::{Site, run_tool, text, wait_until};
 
 /// libfaketime as Debian installs it, for the machine's architecture.
 fn library() -> String {
@@ -67,4 +71,80 @@ fn a_clock_ten_years_ahead_deletes_nothing_until_it_is_confirmed() {
     assert!(!daemon.log().contains("nothing is deleted until"), "{}", daemon.log());
     assert_eq!(daemon.status()["expiry_suspended"], serde_json::Value::Null);
     daemon.stop();
+}
+
+/// A library that has the kernel say that the clock is not synchronised, as where the hypervisor or
+/// `ntpdate` sets it. It may say otherwise where this test runs.
+fn unsynchronised(site: &Site) -> PathBuf {
+    let (source, library) = (site.path("timex.c"), site.path("timex.so"));
+    let text_of = "#include <sys/timex.h>\n\
+        int adjtimex(struct timex *t) { t->status = STA_UNSYNC; return TIME_ERROR; }\n";
+    std::fs::write(&source, text_of).expect("the source");
+    run_tool("cc", &["-shared", "-fPIC", "-o", text(&library), text(&source)]);
+    library
+}
+
+/// When the footage of a clip was sent, as its first frame says, less what its name says, in s.
+fn named_too_late(mount: &Path, clip: &str) -> f64 {
+    let path = mount.join(clip);
+    let sent = clips::frames(&[path.clone()])[0].sent;
+    (clips::attribute_time(&path, "start") - sent) as f64 / 1e9
+}
+
+#[test]
+fn what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.purge = "every = \"1s\"\nretain = \"30d\"".to_owned();
+    site.add_camera("door", &cameras.url(1), "");
+    let offset = site.path("offset");
+    let set = |text: &str| std::fs::write(&offset, text).expect("the offset");
+    let preload = format!("LD_PRELOAD={}:{}", library(), text(&unsynchronised(&site)));
+    let follow = format!("FAKETIME_TIMESTAMP_FILE={}", text(&offset));
+    let words = ["env", &preload, &follow, "FAKETIME_NO_CACHE=1", "NO_FAKE_STAT=1"];
+    let words = [&words[..], &["FAKETIME_DONT_FAKE_MONOTONIC=1"]].concat();
+    let mount = site.mount();
+    let in_1970 = || closed_clips(&mount).iter().filter(|clip| clip.starts_with("1970")).count();
+
+    // A machine without a battery for its clock starts, and starts again before anybody sets it.
+    let days = UNIX_EPOCH.elapsed().expect("a clock").as_secs() / 86_400;
+    set(&format!("-{}d", days - 5));
+    let daemon = site.run_under(&words);
+    daemon.wait_recording("door");
+    daemon.kill();
+    let daemon = site.run_under(&words);
+    wait_until("clips of 1970", 30, || in_1970() >= 2);
+    let before = identities(&mount);
+
+    set("+0s");
+    wait_until("they get their times", 30, || in_1970() == 0);
+    wait_until("and no other is lost", 30, || closed_clips(&mount).len() > before.len());
+    assert!(!daemon.log().contains("older than"), "{}", daemon.log());
+    daemon.kill();
+
+    // A redated clip is another file, whose bytes say the same as its name; for good.
+    let daemon = site.run_under(&words);
+    let after = identities(&mount);
+    assert!(after.len() >= before.len(), "{before:?} {after:?}");
+    for (clip, identity) in &after {
+        let late = named_too_late(&mount, clip);
+        assert!(late.abs() < 0.5, "{clip} is named {late} s too late");
+        assert!(!before.values().any(|other| other.inode == identity.inode), "{clip}");
+        let words = ["-v", "error", "-show_entries", "format_tags=creation_time", "-of", "csv=p=0"];
+        let made = run_tool("ffprobe", &[&words[..], &[text(&mount.join(clip))]].concat());
+        assert_eq!(made.get(..10), clip.get(..10), "{clip}");
+    }
+    daemon.stop();
+    std::fs::remove_dir_all(site.index_path()).expect("an index");
+    let daemon = site.run_under(&words);
+    let mut again = identities(&mount);
+    again.retain(|clip, _| after.contains_key(clip));
+    assert_eq!(again, after, "without the index");
+    daemon.stop();
+
+    let told = site.reelfs(&["inspect", "--json", "clips", text(&site.ring_path())]);
+    let told = String::from_utf8(told.stdout).expect("text");
+    assert!(!told.contains("1970"), "{told}");
+    let checked = site.reelfs(&["check", text(&site.ring_path())]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 25] = [
+const ROOMS: [&[&str]; 26] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
@@ -24,6 +24,7 @@ const ROOMS: [&[&str]; 25] = [
     &["check"],
     &["archive"],
     &["retention"],
+    &["dating"],
     &["view"],
     &["mp4"],
     &["catalogue"],

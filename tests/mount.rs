@@ -195,6 +195,7 @@ impl Rig {
         let start = WallTime(DAY + minute * MINUTE);
         let listed = ListedClip {
             clip: id,
+            redated: false,
             camera,
             start,
             end: start.plus_nanos(10 * MINUTE),
@@ -603,6 +604,7 @@ fn ten_thousand_entries_are_listed_quickly() {
         let start = WallTime(DAY + number as i64 * 8 * NANOS_PER_SECOND);
         let listed = ListedClip {
             clip: key(number + 1000),
+            redated: false,
             camera: "a",
             start,
             end: start,

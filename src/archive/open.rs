@@ -170,11 +170,15 @@ impl Archive {
         open.truncate(kept);
     }
 
-    /// The clip is not listed any more: it is not opened from memory either.
-    pub fn forget(&self, clip: ClipId) {
+    /// The clip has other times: the file that is made of it is another one.
+    pub fn reopen(&self, clip: ClipId) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(known, _)| *known != clip);
-        drop(open);
+    }
+
+    /// The clip is not listed any more: it is not opened from memory either.
+    pub fn forget(&self, clip: ClipId) {
+        self.reopen(clip);
         self.index.forget(clip);
     }
 }

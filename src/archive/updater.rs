@@ -9,10 +9,10 @@ use crate::ring::{
     ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
 };
 use crate::segment::{
-    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, StreamFact,
+    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, Redating, StreamFact,
     StreamName, TrackKind, split,
 };
-use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks};
+use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks, WallTime};
 use crate::zone::{Zone, is_shown_twice_anywhere};
 
 /// Parameter sets whose facts are remembered; cameras have one each.
@@ -57,6 +57,11 @@ impl CatalogueUpdater {
 
     fn stream_key(&self, stream: StreamNumber) -> StreamKey {
         StreamKey { ring: self.ring, stream }
+    }
+
+    fn settle_name(&self, clip: ClipKey, stream: StreamKey, start: WallTime) -> NameForm {
+        let is_shown_twice = self.zone.shows_twice(start) || is_shown_twice_anywhere(start);
+        self.catalogue().settle_name(clip, stream, start, is_shown_twice)
     }
 
     fn catalogue(&self) -> RwLockWriteGuard<'_, Catalogue> {
@@ -118,10 +123,19 @@ impl Interpreter for CatalogueUpdater {
         if growth.tracks.is_empty() {
             return None;
         }
-        let start = growth.start;
-        let is_shown_twice = self.zone.shows_twice(start) || is_shown_twice_anywhere(start);
-        let name_form = self.catalogue().settle_name(clip, stream, start, is_shown_twice);
+        let name_form = self.settle_name(clip, stream, growth.start);
         Some(fact_of(growth, ending, name_form).encode())
+    }
+
+    fn redate(&mut self, clip: ClipId, shift_nanos: i64) -> Option<Vec<u8>> {
+        let key = ClipKey::new(self.ring, clip)?;
+        let (stream, start) = {
+            let catalogue = self.catalogue();
+            let known = catalogue.clip(key)?;
+            (known.stream, known.fact.start.plus_nanos(shift_nanos))
+        };
+        let name_form = self.settle_name(key, stream, start);
+        Some(Redating { shift_nanos, name_form }.encode())
     }
 
     fn split(

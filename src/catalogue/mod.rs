@@ -9,16 +9,18 @@
 
 mod growing;
 mod names;
+mod timings;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use timings::StreamTiming;
 pub use totals::StreamTotals;
 
-use crate::ring::{ClipState, News};
-use crate::segment::{ClipFact, Malformed, StreamFact};
+use crate::ring::{ClipState, News, Timing};
+use crate::segment::{ClipFact, ClockQuality, Malformed, Redating, StreamFact};
 use crate::units::{ByteCount, ClipId, ClipKey, RingNumber, StreamKey, WallTime};
 
 use growing::Growing;
@@ -35,7 +37,9 @@ pub struct Clip {
     pub state: ClipState,
     /// Space that it takes on the device, headers included.
     pub used: ByteCount,
-    /// Everything that listing and `stat` need.
+    /// Whether it was recorded on a wrong clock, and has got its times since.
+    pub redated: bool,
+    /// Everything that listing and `stat` need, with the times that are in force.
     pub fact: Arc<ClipFact>,
 }
 
@@ -50,6 +54,12 @@ impl Clip {
     #[must_use]
     pub fn listed(&self) -> bool {
         self.state.is_listed()
+    }
+
+    /// Whether its times are known to be right, or were given to it by who brought it in.
+    #[must_use]
+    pub fn dated(&self) -> bool {
+        self.redated || self.fact.quality != ClockQuality::Unsynchronised
     }
 
     /// Whether its samples may be read: until it is being purged.
@@ -72,6 +82,8 @@ pub enum Change {
     Restored(ClipKey),
     /// A clip's state is another one; whether it is listed has not changed.
     Restated(ClipKey),
+    /// A clip has got other times, and with them another name and inode.
+    Redated(ClipKey),
     /// A clip is gone; this is what it was. It was listed until now if [`Clip::listed`].
     Gone(Clip),
     /// A stream is new, or something about it changed; its clips may have another name.
@@ -89,6 +101,10 @@ pub struct Catalogue {
     by_start: BTreeSet<(StreamKey, WallTime, ClipKey)>,
     /// Clips in another state than closed.
     marked: BTreeSet<ClipKey>,
+    /// Clips that were recorded here and of which the time is known to be right.
+    dated: BTreeSet<ClipKey>,
+    /// Which clocks the clips of streams take their times from.
+    timings: BTreeMap<(StreamKey, ClipKey), Timing>,
     growing: Growing,
     /// Clips whose name is settled and that are not closed yet.
     settled: SettledNames,
@@ -107,12 +123,21 @@ impl Catalogue {
     /// Where an id or an encoded fact can't be read; the catalogue is then as it was.
     pub fn apply(&mut self, ring: RingNumber, news: &News) -> Result<Change, Malformed> {
         Ok(match news {
-            News::ClipClosed { clip, stream, fact, used } => {
+            News::ClipClosed { clip, stream, fact, used, redating } => {
                 let key = clip_key(ring, *clip)?;
-                let fact = Arc::new(ClipFact::decode(fact)?);
+                let fact = Arc::new(ClipFact::decode_in_force(fact, redating.as_deref())?);
                 let (stream, used) = (StreamKey { ring, stream: *stream }, *used);
-                self.insert(Clip { key, stream, state: ClipState::Closed, used, fact });
+                let (state, redated) = (ClipState::Closed, redating.is_some());
+                self.insert(Clip { key, stream, state, used, redated, fact });
                 Change::Listed(key)
+            }
+            News::ClipRedated { clip, redating } => {
+                self.redate(clip_key(ring, *clip)?, &Redating::decode(redating)?)
+            }
+            News::StreamTimed { stream, clip, timing } => {
+                let stream = StreamKey { ring, stream: *stream };
+                self.timings.insert((stream, clip_key(ring, *clip)?), *timing);
+                Change::Nothing
             }
             News::StateSet { clip, state } => self.set_state(clip_key(ring, *clip)?, *state),
             News::ClipGone { clip, .. } => {
@@ -140,6 +165,9 @@ impl Catalogue {
         self.remove(clip.key);
         self.by_start.insert((clip.stream, clip.fact.start, clip.key));
         self.totals.entry(clip.stream).or_default().add(&clip);
+        if clip.dated() && clip.fact.quality != ClockQuality::Given {
+            self.dated.insert(clip.key);
+        }
         self.clips.insert(clip.key, clip);
     }
 
@@ -147,10 +175,24 @@ impl Catalogue {
         let clip = self.clips.remove(&key)?;
         self.by_start.remove(&(clip.stream, clip.fact.start, key));
         self.marked.remove(&key);
+        self.dated.remove(&key);
         if let Some(totals) = self.totals.get_mut(&clip.stream) {
             totals.take(&clip);
         }
         Some(clip)
+    }
+
+    fn redate(&mut self, key: ClipKey, redating: &Redating) -> Change {
+        self.settled.remove(&key);
+        let found = self.clips.get(&key).filter(|clip| !clip.redated).cloned();
+        let Some(clip) = found else { return Change::Nothing };
+        let marked = self.marked.contains(&key);
+        let fact = Arc::new(clip.fact.redated(redating));
+        self.insert(Clip { redated: true, fact, ..clip });
+        if marked {
+            self.marked.insert(key);
+        }
+        Change::Redated(key)
     }
 
     fn set_state(&mut self, key: ClipKey, state: ClipState) -> Change {
@@ -222,6 +264,11 @@ impl Catalogue {
     pub fn clips_behind(&self, key: ClipKey) -> impl DoubleEndedIterator<Item = &Clip> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.clips.range((Excluded(key), Unbounded)).map(|(_, clip)| clip)
+    }
+
+    /// Clips from `key` on, in order.
+    pub fn clips_from(&self, key: ClipKey) -> impl DoubleEndedIterator<Item = &Clip> {
+        self.clips.range(key..).map(|(_, clip)| clip)
     }
 
     /// Clips with keys before `key`, in order.
@@ -357,6 +404,7 @@ mod tests {
             stream: StreamNumber(stream),
             fact: fact.encode().into(),
             used: ByteCount(4096 * counter),
+            redating: None,
         }
     }
 
@@ -387,7 +435,7 @@ mod tests {
         let garbage: Arc<[u8]> = vec![1, 2, 3].into();
         let (clip, used) = (id(1), ByteCount(1));
         let news = [
-            News::ClipClosed { clip, stream, fact: garbage.clone(), used },
+            News::ClipClosed { clip, stream, fact: garbage.clone(), used, redating: None },
             News::StreamSet { stream, fact: garbage },
         ];
         for piece in &news {
@@ -424,7 +472,7 @@ mod tests {
         let fact = fact(0, SECOND, NameForm::Seconds).encode().into();
         let (stream, used, reason) = (StreamNumber(1), ByteCount(1), Reason::Deleted);
         for news in [
-            News::ClipClosed { clip, stream, fact, used },
+            News::ClipClosed { clip, stream, fact, used, redating: None },
             News::StateSet { clip, state: ClipState::Closed },
             News::ClipGone { clip, reason },
         ] {
@@ -593,24 +641,37 @@ mod tests {
                 clip: id(counter),
                 reason: Reason::Evicted,
             }),
+            1 => (0..12_u64, -3 * SECOND..3 * SECOND).prop_map(|(counter, shift_nanos)| {
+                let redating = Redating { shift_nanos, name_form: NameForm::Milliseconds };
+                let redating = redating.encode().into();
+                News::ClipRedated { clip: id(counter), redating }
+            }),
         ]
     }
 
     /// The naive model: a list that is searched.
     fn apply_naively(model: &mut Vec<Clip>, news: &News) {
         match news {
-            News::ClipClosed { clip, stream, fact, used } => {
+            News::ClipClosed { clip, stream, fact, used, .. } => {
                 model.retain(|other| other.id() != *clip);
                 let fact = Arc::new(ClipFact::decode(fact).expect("well-formed"));
                 let key = clip_key(RING, *clip).expect("a sound id");
                 let (stream, used) = (on_ring(stream.0), *used);
-                model.push(Clip { key, stream, state: ClipState::Closed, used, fact });
+                let (state, redated) = (ClipState::Closed, false);
+                model.push(Clip { key, stream, state, used, redated, fact });
             }
             News::StateSet { clip, state } => {
                 model.iter_mut().filter(|c| c.id() == *clip).for_each(|c| c.state = *state);
             }
             News::ClipGone { clip, .. } => model.retain(|other| other.id() != *clip),
-            News::StreamSet { .. } | News::Grown { .. } => {}
+            News::ClipRedated { clip, redating } => {
+                let redating = Redating::decode(redating).expect("well-formed");
+                for clip in model.iter_mut().filter(|c| c.id() == *clip && !c.redated) {
+                    let fact = Arc::new(clip.fact.redated(&redating));
+                    *clip = Clip { redated: true, fact, ..clip.clone() };
+                }
+            }
+            News::StreamSet { .. } | News::StreamTimed { .. } | News::Grown { .. } => {}
         }
         model.sort_by_key(|clip| (clip.fact.start, clip.key));
     }

@@ -60,7 +60,9 @@ impl Checker<'_> {
         let walked = self.walk(clip, record);
         self.report.clips += u64::from(record.state.is_some());
         self.report.chunks += walked.chunks;
-        let fact = record.state.and_then(|_| ClipFact::decode(&record.fact).ok());
+        let fact = record
+            .state
+            .and_then(|_| ClipFact::decode_in_force(&record.fact, record.redating.as_deref()).ok());
         let tables = self.tables(clip, record);
         let opens = |contents: &ClipContents| fact.as_ref().map(|fact| opened(fact, contents));
         // Readers take the first that is sound.

@@ -49,7 +49,8 @@ impl Checker<'_> {
             });
         }
         if record.state.is_some() {
-            let shown = ClipFact::decode(&record.fact).map_err(|error| error.to_string());
+            let shown = ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
+                .map_err(|error| error.to_string());
             let shown = shown.and_then(|fact| mp4::size(&fact).map_err(|error| error.to_string()));
             if let Err(found) = shown {
                 let expected = "a fact that a file can be made of".into();

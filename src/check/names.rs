@@ -59,7 +59,9 @@ pub type Span = (WallTime, WallTime);
 /// When a clip was taken, by its fact.
 pub(super) fn span_of(record: &ClipRecord) -> Option<Span> {
     match record.state {
-        Some(_) => ClipFact::decode(&record.fact).ok().map(|fact| (fact.start, fact.end)),
+        Some(_) => ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
+            .ok()
+            .map(|fact| (fact.start, fact.end)),
         None => Growth::decode(&record.fact).ok().map(|growth| (growth.start, growth.end())),
     }
 }

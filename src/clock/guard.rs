@@ -17,7 +17,9 @@
 //! counts as a step; up to the limit it is believed, beyond it waits for confirmation.
 //!
 //! A clock that is behind is trusted: with it everything looks younger than it is, and what is
-//! young stays. It leaves the baseline where it is, so that the way back is not a step.
+//! young stays. It leaves the baseline where it is, so that the way back is not a step. A time
+//! before [`EARLIEST`] is certainly wrong, and never becomes a baseline: a ring whose first clock
+//! shows 1970 believes the first one that does not.
 
 use super::Reading;
 use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
@@ -25,6 +27,10 @@ use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
 /// How far the wall clock may run ahead of what is known, in nanoseconds: an hour. More than a
 /// summer-time mistake, less than any `retain` that would notice.
 pub const FORWARD_STEP_NANOS_MAX: i64 = 3600 * NANOS_PER_SECOND;
+
+/// No clock that is right is behind this: 2026-01-01, when this program did not exist yet. A
+/// machine without a battery-backed clock starts in 1970, or when its system was built.
+pub const EARLIEST: WallTime = WallTime(1_767_225_600 * NANOS_PER_SECOND);
 
 /// For how long the kernel has to call the clock synchronised before that is believed, in
 /// nanoseconds of boot time: ten minutes, in which an NTP client polls its servers several times
@@ -104,7 +110,8 @@ impl ClockGuard {
     /// recorded on: its first clock is believed, since everything in it will be dated by it.
     #[must_use]
     pub fn new(last_known: Option<KnownTime>) -> ClockGuard {
-        ClockGuard { baseline: last_known, last: None, synchronised_since: None, suspicion: None }
+        let baseline = last_known.filter(|known| known.wall >= EARLIEST);
+        ClockGuard { baseline, last: None, synchronised_since: None, suspicion: None }
     }
 
     /// Takes a reading and says what it is good for.
@@ -113,7 +120,8 @@ impl ClockGuard {
         self.follow_synchronisation(reading);
         self.last = Some(*reading);
         let ahead = self.ahead(reading);
-        if self.confirmed(reading) || (new_boot && (0..=FORWARD_STEP_NANOS_MAX).contains(&ahead)) {
+        if self.is_confirmed(reading) || (new_boot && (0..=FORWARD_STEP_NANOS_MAX).contains(&ahead))
+        {
             self.baseline = Some(known(reading));
         }
         self.verdict(reading, new_boot)
@@ -122,7 +130,10 @@ impl ClockGuard {
     /// Somebody who knows the time says that the clock is right: the reading last observed, or
     /// where there was none the next, becomes what is known.
     pub fn confirm(&mut self) {
-        self.baseline = self.last.as_ref().map(known);
+        match &self.last {
+            Some(last) if last.wall < EARLIEST => {}
+            last => self.baseline = last.as_ref().map(known),
+        }
         self.suspicion = None;
     }
 
@@ -144,7 +155,7 @@ impl ClockGuard {
     /// Ties the baseline to the boot clock of `reading`; answers whether that is another boot's.
     fn enter_boot(&mut self, reading: &Reading) -> bool {
         let Some(baseline) = &mut self.baseline else {
-            self.baseline = Some(known(reading));
+            self.baseline = Some(known(reading)).filter(|known| known.wall >= EARLIEST);
             return false;
         };
         let same = baseline.boot_id == reading.boot_id
@@ -172,9 +183,14 @@ impl ClockGuard {
         }
     }
 
-    fn confirmed(&self, reading: &Reading) -> bool {
-        self.synchronised_since
-            .is_some_and(|since| reading.boot.0.saturating_sub(since.0) >= CONFIRMATION_NANOS)
+    /// Whether the kernel has called the clock synchronised for long enough, up to `reading`, which
+    /// is the one observed last.
+    #[must_use]
+    pub fn is_confirmed(&self, reading: &Reading) -> bool {
+        reading.wall >= EARLIEST
+            && self
+                .synchronised_since
+                .is_some_and(|since| reading.boot.0.saturating_sub(since.0) >= CONFIRMATION_NANOS)
     }
 
     /// How far `reading` is ahead of what is known, in nanoseconds; negative where it is behind.

@@ -27,8 +27,9 @@ pub(super) fn catalogue_of(inspection: &Inspection<'_>) -> Catalogue {
             }
             continue;
         };
-        let (fact, used) = (record.fact.clone(), record.used());
-        tell(&mut catalogue, ring, &News::ClipClosed { clip, stream, fact, used });
+        let (fact, redating) = (record.fact.clone(), record.redating.clone());
+        let used = record.used();
+        tell(&mut catalogue, ring, &News::ClipClosed { clip, stream, fact, used, redating });
         tell(&mut catalogue, ring, &News::StateSet { clip, state });
     }
     catalogue

@@ -36,6 +36,12 @@ impl Listener for TreeKeeper {
                 self.list(*clip, "listed again");
             }
             Change::Hidden(clip) | Change::Restated(clip) => self.restate(*clip),
+            Change::Redated(clip) => {
+                if let Some(archive) = self.archive.get() {
+                    archive.reopen(clip.clip());
+                }
+                self.show(*clip, |shown, listed, _| shown.redate(listed));
+            }
             Change::Gone(clip) => self.drop_clip(clip),
             Change::Nothing | Change::StreamSet(_) | Change::Grown(_) => {}
         }
@@ -55,11 +61,21 @@ impl TreeKeeper {
     /// Shows a clip among the files, and says in the log `how` it came there, unless this is the
     /// start, when all of them do.
     fn list(&self, key: ClipKey, how: &str) {
+        self.show(key, |shown, listed, frames| {
+            let place = shown.list(listed);
+            if let (Some(Place { name, .. }), true) = (place, shown.is_watched()) {
+                log::info!("{}: {name} is {how}: {frames} frames", listed.camera);
+            }
+        });
+    }
+
+    fn show(&self, key: ClipKey, show: impl FnOnce(&Shown, &ListedClip<'_>, u64)) {
         let found = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            catalogue.clip(key).map(|clip| (clip.fact.clone(), catalogue.camera_of(clip)))
+            let named = |clip: &Clip| (clip.fact.clone(), clip.redated, catalogue.camera_of(clip));
+            catalogue.clip(key).map(named)
         };
-        let Some((fact, camera)) = found else { return };
+        let Some((fact, redated, camera)) = found else { return };
         let size = match mp4::size(&fact) {
             Ok(size) => size,
             Err(error) => {
@@ -69,16 +85,14 @@ impl TreeKeeper {
         };
         let listed = ListedClip {
             clip: key,
+            redated,
             camera: &camera,
             start: fact.start,
             end: fact.end,
             form: fact.name_form,
             size,
         };
-        let place = self.shown.list(&listed);
-        if let (Some(Place { name, .. }), true) = (place, self.shown.is_watched()) {
-            log::info!("{camera}: {name} is {how}: {} frames", fact.frames());
-        }
+        show(&self.shown, &listed, fact.frames());
     }
 
     /// Removed clips are in the trash; those that are being purged are nowhere.

@@ -81,6 +81,7 @@ fn start_purge(
         policy: crate::retention::Policy {
             retain_default: config.purge.retain,
             cameras: cameras.collect(),
+            created: store.archive.ring().superblock().created,
         },
     };
     let known = store.opening.known_clock.map(|clock| KnownTime {

@@ -85,7 +85,8 @@ impl Watcher for Notifier {
     /// a cache any more.
     fn clip_purged(&self, clip: ClipKey) {
         self.tell(|waiting| {
-            waiting.contents.insert(Inode::Clip(clip).word());
+            let files = [false, true].map(|redated| Inode::of_clip(clip, redated).word());
+            waiting.contents.extend(files);
         });
     }
 
@@ -186,7 +187,7 @@ mod tests {
 
     fn place(clip: u64) -> Place {
         let key = ClipKey::from_number(1 << 40 | clip).expect("a clip's number");
-        Place { clip: key, parent: 1 << 63, name: format!("{clip}.mp4") }
+        Place { clip: key, redated: false, parent: 1 << 63, name: format!("{clip}.mp4") }
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Served {
             Inode::Trash => &self.trash,
             Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
             // A clip is read alike in the trash and outside of it.
-            Inode::Directory(_) | Inode::Clip(_) => &*self.clips,
+            Inode::Directory(_) | Inode::Clip(_) | Inode::Redated(_) => &*self.clips,
         };
         Ok((named, directory))
     }

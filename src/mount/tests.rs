@@ -120,7 +120,8 @@ fn scene() -> Scene {
     let shown = Arc::new(Shown::new(Tree::new(layout, Zone::UTC)));
     let (start, end) = (WallTime(0), WallTime(60_000_000_000));
     let form = NameForm::Seconds;
-    let listed = ListedClip { clip: CLIP, camera: "a", start, end, form, size: CLIP_BYTES };
+    let listed =
+        ListedClip { clip: CLIP, redated: false, camera: "a", start, end, form, size: CLIP_BYTES };
     let camera = shown.list(&listed).expect("it was not there").parent;
     let day = shown.tree().parent(camera).expect("a day");
     let library = Arc::new(Scripted::default());

@@ -1,10 +1,11 @@
-//! Carries expiry out, in the background, on a thread of its own.
+//! Carries expiry and redating out, in the background, on a thread of its own.
 //!
 //! A pass asks [`retention`](crate::retention) what is due, under a short read lock of the
 //! catalogue, and has the ring carry it out clip by clip, under no lock at all. Recording is never
 //! in its way: the ring's writer comes first, and the purge rests between clips.
 
 mod account;
+mod redating;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, ClockGuard, Doubt, KnownTime, Stopwatch};
+use crate::dating::Wrong;
 use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
 use crate::ring::{ClipState, Reason, RingError, StateRequest, Writer};
 use crate::units::{ByteCount, ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
@@ -30,6 +32,9 @@ pub trait Reclaimer: Send + 'static {
     /// As [`Writer::change_state_from`]; false where the clip or the ring refuses.
     fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool;
 
+    /// As [`Writer::redate`] for each, and waits until that is durable.
+    fn redate(&self, wrong: &[Wrong]);
+
     /// As [`Writer::free`].
     ///
     /// # Errors
@@ -41,6 +46,14 @@ impl Reclaimer for Writer {
     fn change_state(&self, clip: ClipId, from: ClipState, request: StateRequest) -> bool {
         // Where the ring does not keep up, the next pass comes back to it.
         self.change_state_from(clip, from, request).is_ok()
+    }
+
+    fn redate(&self, wrong: &[Wrong]) {
+        for wrong in wrong {
+            Writer::redate(self, wrong.clip.clip(), wrong.shift_nanos);
+        }
+        // A device that fails is told of by the ring, which says again what it did not take.
+        let _ = self.sync();
     }
 
     fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
@@ -144,8 +157,8 @@ impl Purger {
         let counters = Counters::default();
         let state = State { settings, guard, counters, stopping: false, hurried: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let passes =
-            Passes { shared: Arc::clone(&shared), catalogue, reclaimer, clock, reminded_at: None };
+        let (told, reminded_at, redated) = (Arc::clone(&shared), None, None);
+        let passes = Passes { shared: told, catalogue, reclaimer, clock, reminded_at, redated };
         let thread = std::thread::Builder::new().name("purge".into()).spawn(|| passes.run())?;
         Ok(Purger { shared, thread: Some(thread) })
     }
@@ -211,6 +224,8 @@ struct Passes<C> {
     clock: Arc<dyn Clock>,
     /// Boot time when the log last said that the clock is doubted.
     reminded_at: Option<i64>,
+    /// The first clip that was redated last.
+    redated: Option<ClipKey>,
 }
 
 impl<C: Reclaimer> Passes<C> {
@@ -230,10 +245,14 @@ impl<C: Reclaimer> Passes<C> {
     /// One pass; answers whether it left something that was due.
     fn pass(&mut self) -> bool {
         let reading = self.clock.read();
-        let (verdict, settings) = {
+        let (verdict, confirmed, settings) = {
             let mut state = self.shared.state();
-            (state.guard.observe(&reading), state.settings.clone())
+            let verdict = state.guard.observe(&reading);
+            (verdict, state.guard.is_confirmed(&reading), state.settings.clone())
         };
+        if self.redate(&reading, verdict, confirmed, settings.policy.created) {
+            return true;
+        }
         let decisions = decide(&self.catalogue(), &settings.policy, verdict);
         match decisions {
             Decisions::Suspended { since, step_nanos, reason } => {
@@ -356,11 +375,13 @@ mod tests {
     use super::*;
     use crate::clock::Reading;
     use crate::ring::News;
-    use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamFact, StreamName};
+    use crate::segment::{
+        ClipFact, ClockQuality, EndReason, NameForm, Redating, StreamFact, StreamName,
+    };
     use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber, length_of};
 
     const DAY: i64 = 86_400 * NANOS_PER_SECOND;
-    const NOW: i64 = 20_000 * DAY;
+    const NOW: i64 = 21_000 * DAY;
 
     fn id(counter: u64) -> ClipId {
         ClipId(Sequence::new(SessionNumber(1), counter))
@@ -416,6 +437,14 @@ mod tests {
             true
         }
 
+        fn redate(&self, wrong: &[Wrong]) {
+            for Wrong { clip, shift_nanos } in wrong {
+                let redating = Redating { shift_nanos: *shift_nanos, name_form: NameForm::Seconds };
+                let redating = redating.encode().into();
+                self.tell(&News::ClipRedated { clip: clip.clip(), redating });
+            }
+        }
+
         fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
             if self.failing == Some(clip) {
                 let source = io::Error::other("bad sector");
@@ -458,7 +487,7 @@ mod tests {
                 tracks: Vec::new(),
             };
             let (fact, used) = (fact.encode().into(), ByteCount(4096));
-            let closed = News::ClipClosed { clip: id(counter), stream, fact, used };
+            let closed = News::ClipClosed { clip: id(counter), stream, fact, used, redating: None };
             catalogue.apply(RingNumber(0), &closed).expect("a clip");
         }
         let state = ClipState::Expiring { until: WallTime(NOW - 1), reason: Reason::Deleted };
@@ -481,7 +510,7 @@ mod tests {
     fn settings(retain_days: i64) -> Settings {
         let stream = StreamKey { ring: RingNumber(0), stream: StreamNumber(1) };
         let cameras = BTreeMap::from([(stream, Some(length_of(retain_days * DAY)))]);
-        let policy = Policy { retain_default: None, cameras };
+        let policy = Policy { cameras, ..Policy::default() };
         Settings { every: Duration::from_secs(3600), wipe: true, policy }
     }
 

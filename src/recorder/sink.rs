@@ -1,12 +1,15 @@
 //! Where clips go: the few calls of the ring that a recorder makes.
 
-use crate::ring::{NewChunk, Refused, Writer};
+use crate::ring::{NewChunk, Refused, Timing, Writer};
 use crate::units::{ClipId, StreamNumber, WallTime};
 
 /// Takes clips. None of the calls waits for a device.
 pub trait Sink: Send + 'static {
     /// A number for a new clip.
     fn new_clip(&self) -> ClipId;
+
+    /// Says which clocks a clip that begins takes its times from.
+    fn time_clip(&self, stream: StreamNumber, clip: ClipId, timing: Timing);
 
     /// Takes the next chunk of a clip.
     ///
@@ -25,6 +28,10 @@ pub trait Sink: Send + 'static {
 impl Sink for Writer {
     fn new_clip(&self) -> ClipId {
         Writer::new_clip(self)
+    }
+
+    fn time_clip(&self, stream: StreamNumber, clip: ClipId, timing: Timing) {
+        Writer::time_clip(self, stream, clip, timing);
     }
 
     fn append(&self, chunk: NewChunk) -> Result<(), Refused> {

@@ -13,8 +13,8 @@ use super::sink::Sink;
 use super::status::{Shared, State};
 use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts};
 use crate::clock::{Clock, Deadline, Reading};
-use crate::ring::{NewChunk, Refused};
-use crate::segment::{EndReason, Observation};
+use crate::ring::{ClockFact, NewChunk, Refused, Timing};
+use crate::segment::{ClockQuality, EndReason, Observation};
 use crate::units::{BootTime, ClipId, StreamNumber};
 
 /// What to record, and how.
@@ -248,6 +248,9 @@ impl<S: Sink> StreamTask<S> {
             self.clip = Some(self.sink.new_clip());
         }
         let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
+        if chunk.begins_clip {
+            self.sink.time_clip(self.settings.stream, clip, timing(&chunk));
+        }
         let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
         let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
         self.sink.append(NewChunk {
@@ -354,6 +357,13 @@ impl<S: Sink> StreamTask<S> {
     async fn stopped_within(&mut self, wait: Duration) -> bool {
         tokio::time::timeout(wait, stopped(&mut self.stop)).await.is_ok()
     }
+}
+
+/// Which clocks the clip that begins with a chunk takes its times from.
+fn timing(chunk: &Chunk) -> Timing {
+    let Reading { wall, boot, boot_id, .. } = chunk.timed_by;
+    let synchronised = chunk.table.anchor.quality == ClockQuality::Synchronised;
+    Timing { clock: ClockFact { wall, boot, boot_id }, synchronised }
 }
 
 /// Waits until somebody asks to stop; a handle that was dropped asks for it, too.

@@ -3,16 +3,19 @@
 //! - A clip of which the last picture is older than its stream's `retain` is purged, without grace.
 //! - An expiring clip is purged when its deadline has passed.
 //! - A kept clip is left alone; when its protection is over it is an ordinary clip again.
+//! - A clip that is certainly dated too early ages with the next one that is not.
 //! - While the clock is doubted, nothing is decided at all.
 //!
 //! What is not said deletes nothing: a stream without `retain` never expires, and a configuration
 //! without a single camera, which is more likely a mistake than a wish, lets nothing grow old.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Clip};
-use crate::clock::{Doubt, Verdict};
+use crate::clock::{Doubt, EARLIEST, Verdict};
+use crate::dating::{earliest_of, is_misdated};
 use crate::ring::{ClipState, Reason, StateRequest};
 use crate::segment::ClockQuality;
 use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, length_of};
@@ -21,9 +24,6 @@ use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, length_of};
 /// when a `retain` of a year becomes one of a day. The next pass goes on.
 pub const DUE_MAX: usize = 1000;
 
-/// How many clips before one with an unsynchronised clock are looked at for a better date.
-const PREDECESSORS_MAX: usize = 1000;
-
 /// What the configuration says about how long footage stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -31,6 +31,8 @@ pub struct Policy {
     pub retain_default: Option<Duration>,
     /// The streams of the configured cameras, with their own `retain`.
     pub cameras: BTreeMap<StreamKey, Option<Duration>>,
+    /// When the ring was made, by the clock of then: nothing was recorded before.
+    pub created: WallTime,
 }
 
 impl Policy {
@@ -124,7 +126,8 @@ pub fn decide(catalogue: &Catalogue, policy: &Policy, verdict: Verdict) -> Decis
     streams.extend(policy.cameras.keys().filter(|number| catalogue.stream(**number).is_none()));
     let aged = streams.into_iter().flat_map(|stream| {
         let retain = policy.retain(catalogue, stream);
-        retain.into_iter().flat_map(move |nanos| older_than(catalogue, stream, nanos, now))
+        let old = move |retain| older_than(catalogue, policy.created, stream, retain, now);
+        retain.into_iter().flat_map(old)
     });
     Decisions::Due(deadlines.chain(aged).take(DUE_MAX).collect())
 }
@@ -149,32 +152,58 @@ fn expire(clip: &Clip, why: Why) -> Option<Due> {
 
 fn older_than(
     catalogue: &Catalogue,
+    created: WallTime,
     stream: StreamKey,
     retain: Duration,
     now: WallTime,
 ) -> impl Iterator<Item = Due> {
     let oldest_kept = now.minus(retain);
+    // A ring that was made in the future was not made then.
+    let created = if created <= now { created } else { EARLIEST };
+    let mut misdated = Misdated { catalogue, created, known: None };
     catalogue
         .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)
         .filter(|clip| matches!(clip.state, ClipState::Closed | ClipState::Found))
         .filter(move |clip| clip.fact.end < oldest_kept)
-        .filter(move |clip| !recorded_after(catalogue, clip, oldest_kept))
+        .filter(move |clip| misdated.age(clip).is_none_or(|before| before < oldest_kept))
         .filter_map(move |clip| expire(clip, Why::OlderThan { retain }))
 }
 
-/// Whether a clip with an unsynchronised clock was recorded later than it says, and not before
-/// `time`: ids are given out in the order of recording, so it is no older than the synchronised
-/// clip of its stream before it. Otherwise the first minutes after a power cut on a machine
-/// without a battery-backed clock, dated 1970, would expire as soon as the clock is set.
-fn recorded_after(catalogue: &Catalogue, clip: &Clip, time: WallTime) -> bool {
-    if clip.fact.quality != ClockQuality::Unsynchronised {
-        return false;
+/// How old clips are that are certainly dated too early: the first minutes after a power cut on a
+/// machine without a battery-backed clock, dated 1970, would expire as soon as the clock is set.
+struct Misdated<'a> {
+    catalogue: &'a Catalogue,
+    created: WallTime,
+    /// Clips between these two keys were recorded before that time: thousands of them may lie
+    /// before one that says so.
+    known: Option<(Range<ClipKey>, WallTime)>,
+}
+
+impl Misdated<'_> {
+    /// Before when a clip was recorded that is certainly dated too early: when the next one that is
+    /// not was, as clips get their ids in the order of recording. The end of time where none
+    /// follows; `None` for one that is taken for right.
+    fn age(&mut self, clip: &Clip) -> Option<WallTime> {
+        let earliest = earliest_of(self.catalogue, clip.key, self.created);
+        if !is_misdated(clip, earliest) {
+            return None;
+        }
+        if let Some((clips, before)) = &self.known
+            && clips.contains(&clip.key)
+        {
+            return Some(*before);
+        }
+        let mut behind = self.catalogue.clips_behind(clip.key);
+        let next = behind.find(|other| {
+            let here = other.key.ring() == clip.key.ring();
+            let given = other.fact.quality == ClockQuality::Given;
+            here && !given && !is_misdated(other, earliest)
+        });
+        let (end, before) =
+            next.map_or((ClipKey::MAX, WallTime(i64::MAX)), |next| (next.key, next.fact.start));
+        self.known = Some((clip.key..end, before));
+        Some(before)
     }
-    let dated = |other: &&Clip| {
-        other.stream == clip.stream && other.fact.quality == ClockQuality::Synchronised
-    };
-    let predecessor = catalogue.clips_before(clip.key).rev().take(PREDECESSORS_MAX).find(dated);
-    predecessor.is_some_and(|predecessor| predecessor.fact.end >= time)
 }
 
 fn due(clip: &Clip, action: Action, why: Why) -> Due {
@@ -193,7 +222,7 @@ mod tests {
     const RING: RingNumber = RingNumber(0);
 
     const DAY: i64 = 86_400_000_000_000;
-    const NOW: i64 = 20_000 * DAY;
+    const NOW: i64 = 21_000 * DAY;
 
     fn id(counter: u64) -> ClipId {
         ClipId(Sequence::new(SessionNumber(1), counter))
@@ -225,6 +254,7 @@ mod tests {
             stream: StreamNumber(stream),
             fact: fact.encode().into(),
             used: ByteCount(4096),
+            redating: None,
         };
         to.apply(RING, &news).expect("a well-formed clip");
     }
@@ -247,7 +277,11 @@ mod tests {
     fn policy(cameras: &[(u32, Option<i64>)], retain_default: Option<i64>) -> Policy {
         let cameras =
             cameras.iter().map(|(number, retain)| (on_ring(*number), retain.map(length_of)));
-        Policy { retain_default: retain_default.map(length_of), cameras: cameras.collect() }
+        Policy {
+            retain_default: retain_default.map(length_of),
+            cameras: cameras.collect(),
+            created: WallTime(0),
+        }
     }
 
     fn decided(catalogue: &Catalogue, policy: &Policy, now: i64) -> Vec<Due> {
@@ -365,14 +399,37 @@ mod tests {
     }
 
     #[test]
-    fn footage_dated_too_early_after_a_power_cut_stays_as_long_as_what_came_before() {
+    fn footage_dated_too_early_after_a_power_cut_stays_as_long_as_what_comes_behind() {
         let mut catalogue = ten_days();
         add_clip(&mut catalogue, 40, 0, DAY, ClockQuality::Unsynchronised);
         add_clip(&mut catalogue, 41, 0, 2 * DAY, ClockQuality::Unsynchronised);
         add_clip(&mut catalogue, 42, 0, 3 * DAY, ClockQuality::Given);
-        let policy = policy(&[(0, Some(30 * DAY))], None);
+        let policy = policy(&[(0, Some(30 * DAY)), (1, None)], None);
         assert_eq!(purged(&catalogue, &policy, NOW), [42], "an import is as old as it says");
-        assert_eq!(purged(&catalogue, &policy, NOW + 31 * DAY).len(), 13);
+        let later = NOW + 31 * DAY;
+        assert_eq!(purged(&catalogue, &policy, later).len(), 11, "nothing says how old they are");
+        // An hour of many cameras lies between, before the clock is set.
+        (43..5000).for_each(|counter| {
+            add_clip(&mut catalogue, counter, 1, 3 * DAY, ClockQuality::Unsynchronised);
+        });
+        add_clip(&mut catalogue, 5000, 1, NOW + 5 * DAY, ClockQuality::Unsynchronised);
+        assert_eq!(purged(&catalogue, &policy, later).len(), 11, "they are of that day or before");
+        assert_eq!(purged(&catalogue, &policy, later + 5 * DAY).len(), 13);
+    }
+
+    #[test]
+    fn footage_dated_before_the_ring_or_what_was_recorded_before_it_is_dated_too_early() {
+        let mut catalogue = Catalogue::new();
+        add_stream(&mut catalogue, 0, None);
+        add_clip(&mut catalogue, 1, 0, NOW - 50 * DAY, ClockQuality::Unsynchronised);
+        add_clip(&mut catalogue, 2, 0, NOW, ClockQuality::Synchronised);
+        add_clip(&mut catalogue, 3, 0, NOW - 40 * DAY, ClockQuality::Unsynchronised);
+        let mut policy = policy(&[(0, Some(30 * DAY))], None);
+        assert_eq!(purged(&catalogue, &policy, NOW + DAY), [1]);
+        policy.created = WallTime(NOW - 45 * DAY);
+        assert_eq!(purged(&catalogue, &policy, NOW + DAY), Vec::<u64>::new());
+        policy.created = WallTime(NOW + 3650 * DAY);
+        assert_eq!(purged(&catalogue, &policy, NOW + DAY), [1], "it can't have been made then");
     }
 
     #[test]

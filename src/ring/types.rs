@@ -111,6 +111,8 @@ pub enum News {
         fact: Arc<[u8]>,
         /// Space that it takes on the device, headers included.
         used: ByteCount,
+        /// Where it was redated before: as [`News::ClipRedated`] has it.
+        redating: Option<Arc<[u8]>>,
     },
     /// A state was set. Told when it is set; durable after the flush that follows.
     StateSet {
@@ -118,6 +120,22 @@ pub enum News {
         clip: ClipId,
         /// The new state.
         state: ClipState,
+    },
+    /// A closed clip was recorded on a wrong clock, and its times are others from now on; durable.
+    ClipRedated {
+        /// Which.
+        clip: ClipId,
+        /// By how much, as [`Interpreter::redate`] encoded it.
+        redating: Arc<[u8]>,
+    },
+    /// From this clip on a stream's clips take their times from these readings of the clocks.
+    StreamTimed {
+        /// Whose.
+        stream: StreamNumber,
+        /// The first of them.
+        clip: ClipId,
+        /// The clocks.
+        timing: Timing,
     },
     /// A clip is gone.
     ClipGone {
@@ -158,6 +176,12 @@ pub trait Interpreter: Send {
     /// chunk of it could be made sense of; it is then dropped.
     fn close_clip(&mut self, clip: ClipId, stream: StreamNumber, ending: Ending)
     -> Option<Vec<u8>>;
+
+    /// A closed clip was recorded on a clock that was `shift_nanos` behind: what is to be said of
+    /// it, encoded, or `None` where it can't be redated. Nothing can by one who does not say how.
+    fn redate(&mut self, _clip: ClipId, _shift_nanos: i64) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes.
     ///
@@ -246,6 +270,40 @@ pub struct ClockFact {
     /// Which boot.
     pub boot_id: [u8; 16],
 }
+
+impl ClockFact {
+    /// What the wall clock showed when the boot clock was 0, in nanoseconds since 1970: it changes
+    /// where the wall clock is set, and never otherwise. The kernel slews both clocks alike.
+    #[must_use]
+    pub fn offset_nanos(&self) -> i64 {
+        self.wall.0.saturating_sub(self.boot.0)
+    }
+}
+
+/// Which reading of the clocks the times of clips come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A moment on both clocks: any other with the same difference says the same.
+    pub clock: ClockFact,
+    /// Whether the kernel called the wall clock synchronised.
+    pub synchronised: bool,
+}
+
+impl Timing {
+    /// Whether a clip that was timed by `next` behind one that was timed by this is as well timed
+    /// by this: nobody has set the clock, and the kernel says no more of it than before.
+    #[must_use]
+    pub fn covers(&self, next: &Timing) -> bool {
+        let apart = self.clock.offset_nanos().abs_diff(next.clock.offset_nanos());
+        self.clock.boot_id == next.clock.boot_id
+            && apart <= TIMING_NANOS_MAX
+            && (self.synchronised || !next.synchronised)
+    }
+}
+
+/// Two readings of clocks that nobody has set differ by less than this, in nanoseconds, unless the
+/// process was kept from the processor between the one clock and the other.
+const TIMING_NANOS_MAX: u64 = 5_000_000;
 
 /// How full the ring is, in bytes of whole blocks unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

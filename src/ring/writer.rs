@@ -1,6 +1,7 @@
 //! The one thread that writes, and the handle through which work reaches it.
 
 mod asked_states;
+mod clocks;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,8 +20,8 @@ use super::sequences::Sequences;
 use super::state::Shared;
 use super::superblock::Superblock;
 use super::types::{
-    ClipContents, ClipState, ClockFact, Ending, FLUSH_NOTICE, NewChunk, QUEUE_BYTES_MAX,
-    QUEUE_CHUNKS_MAX, StateRequest,
+    ClipContents, ClipState, Ending, FLUSH_NOTICE, NewChunk, QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX,
+    StateRequest, Timing,
 };
 use super::under_way::TABLE_CHUNKS_MIN;
 use crate::clock::{Deadline, Throttle};
@@ -60,6 +61,8 @@ pub(super) enum Request {
         clip: ClipId,
         table: Vec<u8>,
     },
+    TimeClip(StreamNumber, ClipId, Timing),
+    Redate(ClipId, i64),
     Sync {
         done: SyncSender<Result<(), RingError>>,
     },
@@ -205,11 +208,6 @@ impl Writer {
     /// Records an observation.
     pub fn observe(&self, stream: StreamNumber, from: WallTime, to: WallTime, fact: Vec<u8>) {
         self.send(Request::Record(Fact::Observation { stream, from, to, fact: fact.into() }));
-    }
-
-    /// Records a wall-clock time that is trusted: what the next session compares its clock with.
-    pub fn trust_clock(&self, clock: ClockFact) {
-        self.send(Request::Record(Fact::Clock { clock }));
     }
 
     /// Asks for another state of a closed clip: durable with the next flush. Answers the state
@@ -363,6 +361,8 @@ impl WriterThread {
                 self.core.change_state(clip, request);
                 self.queued.states().served(clip);
             }
+            Request::TimeClip(stream, clip, timing) => self.core.time_clip(stream, clip, timing),
+            Request::Redate(clip, shift_nanos) => self.core.redate(clip, shift_nanos),
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
             Request::Record(fact) => {
                 self.core.record(fact);

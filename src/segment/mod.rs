@@ -14,6 +14,7 @@ mod clip;
 mod growth;
 mod name;
 mod parameters;
+mod redating;
 mod split;
 mod stream;
 mod table;
@@ -23,6 +24,7 @@ pub use clip::{ClipFact, EndReason, TrackTotals};
 pub use growth::{EntryFacts, Growth, ParameterMark};
 pub use name::{NameForm, NameRank};
 pub use parameters::{AudioParameters, Codec, ParameterSet, VideoParameters};
+pub use redating::Redating;
 pub use split::{Part, split};
 pub use stream::{Observation, ObservationKind, StreamFact, StreamName};
 pub use table::{

@@ -131,6 +131,25 @@ impl Shown {
         Some(place)
     }
 
+    /// Where its new times put it, if it was shown: in the trash, if it was there.
+    pub fn redate(&self, clip: &ListedClip<'_>) {
+        let (before, now) = {
+            let mut tree = self.tree_to_change();
+            let Some(before) = tree.remove(clip.clip) else { return };
+            let mut now = tree.insert(clip);
+            if tree.is_trash(before.parent)
+                && let Some(moved) = tree.discard(clip.clip)
+            {
+                now = moved.to;
+            }
+            (before, now)
+        };
+        self.tell(|watcher| {
+            watcher.clip_gone(&before);
+            watcher.clip_closed(&now);
+        });
+    }
+
     /// In the trash, if it was listed.
     pub fn discard(&self, clip: ClipKey) {
         let moved = self.tree_to_change().discard(clip);

@@ -66,7 +66,15 @@ fn refuses() -> Answers {
 
 fn listed() -> ListedClip<'static> {
     let (start, end) = (WallTime(0), WallTime(60_000_000_000));
-    ListedClip { clip: CLIP, camera: "a", start, end, form: NameForm::Seconds, size: 1 }
+    ListedClip {
+        clip: CLIP,
+        redated: false,
+        camera: "a",
+        start,
+        end,
+        form: NameForm::Seconds,
+        size: 1,
+    }
 }
 
 fn with_a_clip() -> (Shown, Arc<Heard>) {

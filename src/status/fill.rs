@@ -158,7 +158,8 @@ mod tests {
         };
         let clip = ClipId(Sequence::new(SessionNumber(1), counter));
         let (stream, used) = (StreamNumber(stream), ByteCount(4096));
-        let news = News::ClipClosed { clip, stream, fact: fact.encode().into(), used };
+        let (fact, redating) = (fact.encode().into(), None);
+        let news = News::ClipClosed { clip, stream, fact, used, redating };
         to.apply(RingNumber(0), &news).expect("a clip");
         clip
     }

@@ -30,6 +30,7 @@ pub(super) struct Listed {
 /// What `stat` says of a clip.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClipTimes {
+    pub(super) redated: bool,
     pub(super) start: WallTime,
     pub(super) end: WallTime,
     pub(super) size: u64,

@@ -8,11 +8,11 @@
 //! | 0, 1 | a count, with bit 61 clear | a snapshot of what grows |
 //! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
 //! | 1, 0 | a path's hash | a directory; `now` and `.trash` are two known ones |
-//! | 1, 1 | | nothing yet |
+//! | 1, 1 | as those of a clip | a clip that has got other times than those it was listed with |
 //!
 //! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
 //! It has to be positive as a signed number, so that a directory's has bit 62 instead of bit 63; a
-//! clip's is its inode.
+//! clip's is the inode that it was first listed with.
 //!
 //! A clip's session and counter are those of its id, which its ring never gives out again; the ring
 //! is its number in the tree, which is in its superblock ([`ClipKey`]). So two files never share an
@@ -65,6 +65,9 @@ pub enum Inode {
     Directory(PathHash),
     /// A closed clip.
     Clip(ClipKey),
+    /// A closed clip that was recorded on a wrong clock, once it has got its times: its name and
+    /// its bytes are others, so that it is another file to whoever keeps either.
+    Redated(ClipKey),
     /// The status file.
     Status,
     /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
@@ -95,7 +98,7 @@ impl Inode {
             (true, false) if word == NOW => Some(Inode::Now),
             (true, false) if word == TRASH => Some(Inode::Trash),
             (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
-            (true, true) => None,
+            (true, true) => ClipKey::from_number(word & HASH_MASK).map(Inode::Redated),
         }
     }
 
@@ -108,10 +111,17 @@ impl Inode {
             Inode::Trash => TRASH,
             Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
             Inode::Clip(clip) => clip.number(),
+            Inode::Redated(clip) => DIRECTORY_BIT | MADE_BIT | clip.number(),
             Inode::Status => MADE_BIT,
             Inode::Snapshot(count) => MADE_BIT | count & MADE_MASK,
             Inode::Unmade(NameHash(hash)) => MADE_BIT | UNMADE_BIT | hash,
         }
+    }
+
+    /// The file that a clip is.
+    #[must_use]
+    pub fn of_clip(clip: ClipKey, redated: bool) -> Inode {
+        if redated { Inode::Redated(clip) } else { Inode::Clip(clip) }
     }
 
     /// The name `name` in the listing of growing clips.
@@ -137,6 +147,7 @@ impl Inode {
             Inode::Root | Inode::Now | Inode::Trash | Inode::Directory(_) => {
                 self.word() & HASH_MASK | MADE_BIT
             }
+            Inode::Redated(clip) => clip.number(),
             Inode::Clip(_) | Inode::Status | Inode::Snapshot(_) | Inode::Unmade(_) => self.word(),
         }
     }

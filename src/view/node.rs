@@ -9,6 +9,8 @@ use crate::units::{ClipKey, WallTime};
 pub struct ListedClip<'a> {
     /// Which.
     pub clip: ClipKey,
+    /// Whether it has got other times than those it was recorded with.
+    pub redated: bool,
     /// Its stream's name.
     pub camera: &'a str,
     /// When it begins.
@@ -26,6 +28,8 @@ pub struct ListedClip<'a> {
 pub struct Place {
     /// Which clip.
     pub clip: ClipKey,
+    /// Whether it has got other times than those it was recorded with.
+    pub redated: bool,
     /// Inode of the directory.
     pub parent: u64,
     /// Name in it.
@@ -36,7 +40,7 @@ impl Place {
     /// Inode of the file.
     #[must_use]
     pub fn inode(&self) -> u64 {
-        Inode::Clip(self.clip).word()
+        Inode::of_clip(self.clip, self.redated).word()
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
             let start = WallTime(DAY + number as i64 * 60 * NANOS_PER_SECOND);
             tree.insert(&ListedClip {
                 clip: key(number),
+                redated: false,
                 camera: "a",
                 start,
                 end: start.plus_nanos(NANOS_PER_SECOND),

@@ -76,7 +76,8 @@ impl Tree {
         }
         let path = self.layout.path(&self.zone, clip.camera, clip.start, clip.form);
         let parent = self.directory_at(&path.directories);
-        let times = ClipTimes { start: clip.start, end: clip.end, size: clip.size };
+        let ListedClip { start, end, size, redated, .. } = *clip;
+        let times = ClipTimes { redated, start, end, size };
         self.list_clip(clip.clip, parent, path.file, times)
     }
 
@@ -98,7 +99,7 @@ impl Tree {
         self.clips.insert(clip, parent);
         self.emptied.remove(&parent);
         self.note_newest(parent, times.end);
-        Place { clip, parent, name }
+        Place { clip, redated: times.redated, parent, name }
     }
 
     /// Takes a clip off the listing; answers where it was, `None` where it was not listed.
@@ -106,8 +107,10 @@ impl Tree {
         let parent = self.clips.remove(&clip)?;
         let directory = self.directories.get_mut(&parent)?;
         let listed = directory.take(Inode::Clip(clip).cookie())?;
-        self.after_removal(parent, listed.clip.map_or(WallTime(0), |times| times.end));
-        Some(Place { clip, parent, name: listed.name.into() })
+        let times = listed.clip.map(|times| (times.end, times.redated));
+        let (end, redated) = times.unwrap_or_default();
+        self.after_removal(parent, end);
+        Some(Place { clip, redated, parent, name: listed.name.into() })
     }
 
     /// Where a clip is.
@@ -115,7 +118,8 @@ impl Tree {
     pub fn place(&self, clip: ClipKey) -> Option<Place> {
         let parent = *self.clips.get(&clip)?;
         let listed = self.directories.get(&parent)?.entries.get(&Inode::Clip(clip).cookie())?;
-        Some(Place { clip, parent, name: listed.name.to_string() })
+        let redated = listed.clip.is_some_and(|times| times.redated);
+        Some(Place { clip, redated, parent, name: listed.name.to_string() })
     }
 
     /// What `name` stands for in a directory.
@@ -130,17 +134,20 @@ impl Tree {
     #[must_use]
     pub fn node(&self, inode: u64) -> Option<Node> {
         let named = Inode::decode(inode)?;
-        let Inode::Clip(clip) = named else { return self.directory_node(inode) };
+        let (Inode::Clip(clip) | Inode::Redated(clip)) = named else {
+            return self.directory_node(inode);
+        };
         let cookie = named.cookie();
         let listed = self.directories.get(self.clips.get(&clip)?)?.entries.get(&cookie)?;
-        self.listed_node(cookie, listed)
+        // One that has got other times is not found any more by what it was before.
+        self.listed_node(cookie, listed).filter(|node| node.inode == inode)
     }
 
     /// The directory that an inode is in; the root is in itself.
     #[must_use]
     pub fn parent(&self, inode: u64) -> Option<u64> {
         match Inode::decode(inode)? {
-            Inode::Clip(clip) => self.clips.get(&clip).copied(),
+            Inode::Clip(clip) | Inode::Redated(clip) => self.clips.get(&clip).copied(),
             _ => self.directories.get(&inode).map(|directory| directory.parent),
         }
     }
@@ -201,6 +208,7 @@ impl Tree {
             return self.directory_node(inode);
         };
         let kind = NodeKind::Clip { clip, start: times.start, size: times.size };
+        let inode = Inode::of_clip(clip, times.redated).word();
         Some(Node { inode, generation: 0, modified: times.end, kind })
     }
 
@@ -339,6 +347,7 @@ mod tests {
         let start = WallTime(DAY + minute * MINUTE);
         ListedClip {
             clip: key(number),
+            redated: false,
             camera,
             start,
             end: start.plus_nanos(MINUTE),

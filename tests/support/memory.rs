@@ -15,6 +15,8 @@ pub struct Told {
     pub growing: BTreeMap<ClipId, (u32, [u8; 32])>,
     pub closed: BTreeMap<ClipId, Vec<u8>>,
     pub states: BTreeMap<ClipId, ClipState>,
+    /// What was said of clips that were redated.
+    pub redated: BTreeMap<ClipId, Vec<u8>>,
     pub gone: BTreeSet<ClipId>,
     pub streams: BTreeMap<StreamNumber, Vec<u8>>,
 }
@@ -62,6 +64,10 @@ impl Interpreter for Memory {
         Some(encode(count, &chain))
     }
 
+    fn redate(&mut self, _: ClipId, shift_nanos: i64) -> Option<Vec<u8>> {
+        Some(shift_nanos.to_le_bytes().to_vec())
+    }
+
     fn split(
         &mut self,
         mut chunk: NewChunk,
@@ -88,7 +94,8 @@ impl Interpreter for Memory {
     fn news(&mut self, news: &News) {
         let mut told = self.0.lock().unwrap();
         match news {
-            News::ClipClosed { clip, fact, .. } => {
+            News::ClipClosed { clip, fact, redating, .. } => {
+                told.redated.extend(redating.as_ref().map(|said| (*clip, said.to_vec())));
                 told.closed.insert(*clip, fact.to_vec());
             }
             News::StateSet { clip, state } => {
@@ -97,12 +104,16 @@ impl Interpreter for Memory {
             News::ClipGone { clip, .. } => {
                 told.closed.remove(clip);
                 told.states.remove(clip);
+                told.redated.remove(clip);
                 told.gone.insert(*clip);
             }
             News::StreamSet { stream, fact } => {
                 told.streams.insert(*stream, fact.to_vec());
             }
-            News::Grown { .. } => {}
+            News::Grown { .. } | News::StreamTimed { .. } => {}
+            News::ClipRedated { clip, redating } => {
+                told.redated.insert(*clip, redating.to_vec());
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use reelfs::camera::{Camera, Hosts};
 use reelfs::clock::{Clock, Reading};
 use reelfs::recorder::{RecorderHandle, RecorderSettings, Sink, StreamStatus, spawn};
-use reelfs::ring::{NewChunk, Refused};
+use reelfs::ring::{NewChunk, Refused, Timing};
 use reelfs::segment::{ChunkTable, EndReason, Observation};
 use reelfs::units::{BootTime, ClipId, Sequence, StreamNumber, Ticks, WallTime};
 use tokio::runtime::Runtime;
@@ -62,6 +62,8 @@ impl Sink for Keeper {
     fn new_clip(&self) -> ClipId {
         ClipId(Sequence(self.clips.fetch_add(1, Ordering::SeqCst)))
     }
+
+    fn time_clip(&self, _: StreamNumber, _: ClipId, _: Timing) {}
 
     fn append(&self, chunk: NewChunk) -> Result<(), Refused> {
         let less = |left: u64| left.checked_sub(1);

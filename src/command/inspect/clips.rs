@@ -56,7 +56,8 @@ pub(super) fn known<'a>(
     let clips = inspection.clips().filter(|(_, record)| wanted.has(record.stream));
     clips.map(|(id, record)| {
         let content = match record.state {
-            Some(_) => ClipFact::decode(&record.fact).map(Content::Closed),
+            Some(_) => ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
+                .map(Content::Closed),
             None => Growth::decode(&record.fact).map(Content::Growing),
         };
         Known { id, record, content }

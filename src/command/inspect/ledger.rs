@@ -11,7 +11,7 @@ use super::streams::{Streams, Wanted};
 use crate::cli::quantity::duration_text;
 use crate::cli::table::Align;
 use crate::ring::{ClipState, Extent, Fact, Inspection};
-use crate::segment::{ClipFact, Malformed, Observation, StreamFact};
+use crate::segment::{ClipFact, Malformed, Observation, Redating, StreamFact};
 use crate::units::{ClipId, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
@@ -122,6 +122,7 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
         | Fact::Clip { .. }
         | Fact::TableCopy { .. }
         | Fact::State { .. }
+        | Fact::Redated { .. }
         | Fact::Gone { .. } => say_of_clip(fact)?,
         Fact::Observation { stream, from, to, fact } => {
             let seen = Observation::decode(fact)?;
@@ -141,7 +142,7 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
             let text = "does not go on in its block".to_owned();
             Said { stream: Some(*stream), text, ..named("left") }
         }
-        Fact::CheckpointEnd => say_of_clip(fact)?,
+        Fact::Timed { .. } | Fact::CheckpointEnd => say_of_clip(fact)?,
     })
 }
 
@@ -168,6 +169,23 @@ fn say_of_clip(fact: &Fact) -> Result<Said, Malformed> {
         Fact::State { clip, state } => {
             Said { clip: Some(*clip), text: state_text(*state), ..named("state") }
         }
+        Fact::Timed { stream, clip, timing } => {
+            let how = if timing.synchronised { "synchronised" } else { "not synchronised" };
+            Said {
+                stream: Some(*stream),
+                clip: Some(*clip),
+                span: moment(timing.clock.wall),
+                text: format!("{how}, in boot {}", hexadecimal(&timing.clock.boot_id)),
+                ..named("timed")
+            }
+        }
+        Fact::Redated { clip, redating } => {
+            let shift_nanos = Redating::decode(redating)?.shift_nanos;
+            let length = std::time::Duration::from_nanos(shift_nanos.unsigned_abs());
+            let way = if shift_nanos < 0 { "earlier" } else { "later" };
+            let text = format!("{} {way} than the clock said", duration_text(length));
+            Said { clip: Some(*clip), text, ..named("redated") }
+        }
         Fact::Gone { clip, reason } => {
             Said { clip: Some(*clip), text: words(reason), ..named("gone") }
         }
@@ -187,6 +205,7 @@ fn malformed(fact: &Fact, error: &Malformed) -> Said {
     let (name, stream, clip) = match fact {
         Fact::Stream { stream, .. } => ("stream", Some(*stream), None),
         Fact::Clip { clip, stream, .. } => ("clip", Some(*stream), Some(*clip)),
+        Fact::Redated { clip, .. } => ("redated", None, Some(*clip)),
         Fact::Observation { stream, .. } => ("observation", Some(*stream), None),
         _ => ("fact", None, None),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pending::Taken;
+use crate::clock::Reading;
 use crate::segment::{Anchor, ChunkTable, TrackTable};
 use crate::units::Ticks;
 
@@ -11,6 +12,8 @@ use crate::units::Ticks;
 pub struct Chunk {
     /// Whether its clip begins with it.
     pub begins_clip: bool,
+    /// The reading of the clocks that the times of its clip come from.
+    pub timed_by: Reading,
     /// The encoded parameter sets of its tracks, in the order in which its table counts them.
     pub parameters: Vec<Arc<[u8]>>,
     /// Its sample table.
@@ -21,9 +24,9 @@ pub struct Chunk {
 
 impl Chunk {
     /// A chunk of the clip whose tick 0 is at `anchor`, without any track.
-    pub(super) fn new(anchor: Anchor, begins_clip: bool) -> Chunk {
+    pub(super) fn new(anchor: Anchor, begins_clip: bool, timed_by: Reading) -> Chunk {
         let table = ChunkTable { anchor, tracks: Vec::new() };
-        Chunk { begins_clip, parameters: Vec::new(), table, data: Vec::new() }
+        Chunk { begins_clip, timed_by, parameters: Vec::new(), table, data: Vec::new() }
     }
 
     /// Adds the samples of one more track. Whatever its clock rate, a track is tied to the others
@@ -64,6 +67,9 @@ mod tests {
 
     const START: WallTime = WallTime(1_790_000_003 * NANOS_PER_SECOND);
 
+    const READING: Reading =
+        Reading { wall: WallTime(5), boot: BootTime(1), boot_id: [3; 16], synchronised: true };
+
     fn anchor() -> Anchor {
         let quality = ClockQuality::Synchronised;
         Anchor { wall: START, boot: BootTime(1), boot_id: [3; 16], camera: None, quality }
@@ -99,7 +105,7 @@ mod tests {
 
     #[test]
     fn tracks_of_different_clock_rates_lie_side_by_side_and_keep_their_own_parameters() {
-        let mut chunk = Chunk::new(anchor(), true);
+        let mut chunk = Chunk::new(anchor(), true, READING);
         chunk.add(taken(0, Codec::H264, (90_000, START), &[3600; 3]));
         let later = START.plus_nanos(20_000_000);
         chunk.add(taken(1, Codec::Aac, (16_000, later), &[1024; 2]));
@@ -126,7 +132,7 @@ mod tests {
             ticks in 0_i64..1 << 40,
         ) {
             let wall_at = |point: i64| START.plus_nanos(Ticks(point).to_nanos(timescale));
-            let mut chunk = Chunk::new(Anchor { wall: wall_at(zero), ..anchor() }, false);
+            let mut chunk = Chunk::new(Anchor { wall: wall_at(zero), ..anchor() }, false, READING);
             chunk.add(taken(0, Codec::Aac, (timescale, wall_at(zero + ticks)), &[1]));
             prop_assert_eq!(chunk.table.tracks[0].start, Ticks(ticks));
         }

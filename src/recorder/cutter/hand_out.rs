@@ -134,6 +134,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Reading;
     use crate::segment::{
         Anchor, ClockQuality, ObservationKind, Sample, SampleFlags, TrackKind, TrackNumber,
         TrackTable,
@@ -141,6 +142,8 @@ mod tests {
     use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
     const CLIP: WallTime = WallTime(1_790_000_000 * NANOS_PER_SECOND);
+    const READING: Reading =
+        Reading { wall: WallTime(5), boot: BootTime(1), boot_id: [3; 16], synchronised: true };
     const CHUNK: WallTime = WallTime(1_790_000_004 * NANOS_PER_SECOND);
 
     /// A chunk of three frames, the end of its clip, and an observation.
@@ -148,7 +151,7 @@ mod tests {
         let quality = ClockQuality::Synchronised;
         let anchor =
             Anchor { wall: CLIP, boot: BootTime(1), boot_id: [3; 16], camera: None, quality };
-        let mut chunk = Chunk::new(anchor, begins_clip);
+        let mut chunk = Chunk::new(anchor, begins_clip, READING);
         let flags = SampleFlags::default();
         chunk.table.tracks.push(TrackTable {
             track: TrackNumber(0),

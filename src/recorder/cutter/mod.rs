@@ -286,7 +286,8 @@ impl Cutter {
         let Some(taken) = self.video.track.cut(next) else { return };
         let start = taken.start;
         let (begins_clip, anchor) = clip.chunk(start, now);
-        let mut chunk = Chunk::new(anchor, begins_clip);
+        let timed_by = self.video.track.begun().unwrap_or(*now);
+        let mut chunk = Chunk::new(anchor, begins_clip, timed_by);
         chunk.add(taken);
         out.chunk(chunk, start);
     }

@@ -55,6 +55,11 @@ impl TimeLine {
         }
     }
 
+    /// The reading of the clocks that its times come from.
+    pub(super) fn begun(&self) -> Reading {
+        self.clock.begun()
+    }
+
     /// Ticks from the frame before to this one, which is the frame before from now on.
     pub(super) fn step(&mut self, pts: i64) -> i64 {
         pts.saturating_sub(std::mem::replace(&mut self.last_pts, pts))

@@ -49,6 +49,11 @@ impl Track {
         self.line.as_mut()
     }
 
+    /// The reading of the clocks that the run's times come from.
+    pub(super) fn begun(&self) -> Option<Reading> {
+        self.line.as_ref().map(TimeLine::begun)
+    }
+
     /// Begins a run with this frame, where none is on.
     pub(super) fn begin_run(&mut self, frame: &Frame) {
         let new = || TimeLine::new(frame.received, frame.pts, frame.timescale);

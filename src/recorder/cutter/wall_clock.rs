@@ -79,6 +79,12 @@ impl WallClock {
         }
     }
 
+    /// The reading of the clocks that its times come from.
+    #[must_use]
+    pub fn begun(&self) -> Reading {
+        self.begun
+    }
+
     /// Takes a picture. Answers by how many milliseconds time has jumped where the run should
     /// end with the next key frame.
     pub fn observe(&mut self, pts: i64, received: &Reading) -> Option<i64> {

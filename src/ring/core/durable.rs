@@ -12,12 +12,17 @@ use crate::units::{ClipId, StreamNumber};
 impl Core {
     pub(super) fn announce(&mut self) {
         for fact in self.facts.take_durable() {
+            if let Fact::Redated { clip, redating } = fact {
+                self.interpreter.news(&News::ClipRedated { clip, redating });
+                continue;
+            }
             let Fact::Clip { clip, stream, fact, .. } = fact else { continue };
             let used = self.state().space.clip(clip).map(space::ClipRecord::used);
             self.state_mut().growing.remove(&clip);
             // Evicted again before it was listed, or listed already.
             let Some(used) = used.filter(|_| !self.has_told(clip)) else { continue };
-            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
+            let redating = None;
+            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used, redating });
         }
     }
 

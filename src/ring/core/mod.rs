@@ -23,7 +23,7 @@ use super::space::{self, Space};
 use super::state::Shared;
 use super::superblock::Superblock;
 use super::trouble::Trouble;
-use super::types::{ClipState, Interpreter, News, Reason, StateRequest};
+use super::types::{ClipState, Interpreter, News, Reason, StateRequest, Timing};
 use super::under_way::{Clips, FactQueue, OwedTables};
 use crate::clock::Clock;
 use crate::device::Device;
@@ -134,6 +134,31 @@ impl Core {
         {
             self.record(Fact::State { clip, state });
             self.interpreter.news(&News::StateSet { clip, state });
+        }
+    }
+
+    /// A clip that begins takes its times from these clocks: said where it is news.
+    pub fn time_clip(&mut self, stream: StreamNumber, clip: ClipId, timing: Timing) {
+        let known = { self.state().space.timings().cover(stream, clip, &timing) };
+        // Without a boot's id nobody can tell later whether it is still the same one.
+        if !known
+            && timing.clock.boot_id != [0; 16]
+            && self.record(Fact::Timed { stream, clip, timing })
+        {
+            self.interpreter.news(&News::StreamTimed { stream, clip, timing });
+        }
+    }
+
+    /// A closed clip was recorded on a clock that was that far behind: its times are others from
+    /// the next flush on. Once for each clip.
+    pub fn redate(&mut self, clip: ClipId, shift_nanos: i64) {
+        let open = {
+            let state = self.state();
+            let closed = state.space.clip(clip).filter(|record| record.state.is_some());
+            closed.is_some_and(|record| !record.is_purging() && record.redating.is_none())
+        };
+        if open && let Some(redating) = self.interpreter.redate(clip, shift_nanos) {
+            self.record(Fact::Redated { clip, redating: redating.into() });
         }
     }
 

@@ -37,7 +37,8 @@ impl Core {
             let used = self.state().space.clip(clip).map(space::ClipRecord::used);
             let Some(used) = used else { continue };
             told.insert(clip);
-            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used });
+            let redating = None;
+            self.interpreter.news(&News::ClipClosed { clip, stream, fact, used, redating });
         }
         let tried = self.clock.boot();
         self.waiting = Some(Waiting { tried, pause: PAUSE_MIN, told, owes_checkpoint: checkpoint });

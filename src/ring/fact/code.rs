@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Fact, VERSION};
-use crate::ring::types::{ClipState, ClockFact, Extent, Reason};
+use crate::ring::types::{ClipState, ClockFact, Extent, Reason, Timing};
 use crate::units::{
     BlockNumber, BootTime, ClipId, Sequence, SessionNumber, StreamNumber, WallTime,
 };
@@ -29,8 +29,10 @@ const LEFT: u8 = 12;
 const CLOCK: u8 = 13;
 pub(super) const CHECKPOINT_END: u8 = 14;
 const TABLE_COPY: u8 = 15;
+const TIMED: u8 = 16;
+const REDATED: u8 = 17;
 /// The highest kind that is known.
-pub(super) const LAST: u8 = TABLE_COPY;
+pub(super) const LAST: u8 = REDATED;
 
 /// Kind and body of a record.
 pub(super) fn encode(fact: &Fact) -> (u8, Vec<u8>) {
@@ -90,6 +92,8 @@ fn encode_fact(fact: &Fact, to: &mut Encoder) -> u8 {
         | Fact::Clip { .. }
         | Fact::TableCopy { .. }
         | Fact::State { .. }
+        | Fact::Timed { .. }
+        | Fact::Redated { .. }
         | Fact::Gone { .. } => encode_clip_fact(fact, to),
     }
 }
@@ -127,6 +131,18 @@ fn encode_clip_fact(fact: &Fact, to: &mut Encoder) -> u8 {
             to.u64(clip.number());
             to.byte(reason_code(*reason));
             GONE
+        }
+        Fact::Timed { stream, clip, timing } => {
+            to.u32(stream.0);
+            to.u64(clip.number());
+            to.byte(u8::from(timing.synchronised));
+            encode_clock(to, &timing.clock);
+            TIMED
+        }
+        Fact::Redated { clip, redating } => {
+            to.u64(clip.number());
+            to.bytes(redating);
+            REDATED
         }
         _ => CHECKPOINT_END,
     }
@@ -175,6 +191,15 @@ pub(super) fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malf
         BAD => Fact::Bad { block: block(from)? },
         LEFT => Fact::Left { stream: stream(from)? },
         CLOCK => Fact::Clock { clock: decode_clock(from)? },
+        TIMED => Fact::Timed {
+            stream: stream(from)?,
+            clip: clip(from)?,
+            timing: Timing {
+                synchronised: from.byte("synchronised")? != 0,
+                clock: decode_clock(from)?,
+            },
+        },
+        REDATED => Fact::Redated { clip: clip(from)?, redating: opaque(from, "redating")? },
         _ => Fact::CheckpointEnd,
     })
 }

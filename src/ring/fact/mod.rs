@@ -5,7 +5,7 @@ mod code;
 
 use std::sync::Arc;
 
-use super::types::{ClipState, ClockFact, Extent, Reason};
+use super::types::{ClipState, ClockFact, Extent, Reason, Timing};
 use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
 use crate::wire::{Decoder, Malformed};
 
@@ -127,6 +127,22 @@ pub enum Fact {
         /// The time, on both clocks.
         clock: ClockFact,
     },
+    /// From this clip on, the clips of a stream take their times from these clocks.
+    Timed {
+        /// Whose.
+        stream: StreamNumber,
+        /// The first of them.
+        clip: ClipId,
+        /// The clocks.
+        timing: Timing,
+    },
+    /// A closed clip was recorded on a wrong clock: its times are others than its own fact says.
+    Redated {
+        /// Which.
+        clip: ClipId,
+        /// Opaque here.
+        redating: Arc<[u8]>,
+    },
     /// The last fact of a checkpoint: what came before it in this area is all there was.
     CheckpointEnd,
 }
@@ -226,14 +242,23 @@ mod tests {
         let stream = || any::<u32>().prop_map(StreamNumber);
         let block = || any::<u32>().prop_map(BlockNumber);
         let tables = proptest::collection::vec(extent(), 0..4);
-        let clock =
+        let clock = || {
             (any::<i64>(), any::<i64>(), any::<[u8; 16]>()).prop_map(|(wall, boot, boot_id)| {
                 ClockFact { wall: WallTime(wall), boot: BootTime(boot), boot_id }
-            });
+            })
+        };
         prop_oneof![
             Just(Fact::Clean),
             Just(Fact::CheckpointEnd),
-            clock.prop_map(|clock| Fact::Clock { clock }),
+            clock().prop_map(|clock| Fact::Clock { clock }),
+            (stream(), clip(), clock(), any::<bool>()).prop_map(
+                |(stream, clip, clock, synchronised)| Fact::Timed {
+                    stream,
+                    clip,
+                    timing: Timing { clock, synchronised }
+                }
+            ),
+            (clip(), bytes()).prop_map(|(clip, redating)| Fact::Redated { clip, redating }),
             (stream(), bytes()).prop_map(|(stream, fact)| Fact::Stream { stream, fact }),
             (block(), any::<u64>())
                 .prop_map(|(block, life)| Fact::Reserved { block, life: Sequence(life) }),

@@ -156,7 +156,7 @@ impl Headers {
         let mut found: Vec<(WallTime, FoundSuperblock)> = Vec::new();
         for (uuid, met) in &self.rings {
             let Some(geometry) = met.geometry.filter(fits) else { continue };
-            found.push((met.latest, with_a_superblock(device, *uuid, geometry, met.latest)));
+            found.push((met.latest, with_a_superblock(device, *uuid, geometry)));
         }
         found.sort_by_key(|(latest, _)| *latest);
         let at = found.iter().position(|(_, found)| answers(device, &found.superblock));
@@ -170,7 +170,7 @@ impl Headers {
     fn by_places(&self, device: &dyn Device) -> Option<FoundSuperblock> {
         let found = self.rings.iter().filter_map(|(uuid, met)| {
             let geometry = geometry_by_places(&met.places, device.length())?;
-            Some((met.places.len(), with_a_superblock(device, *uuid, geometry, met.latest)))
+            Some((met.places.len(), with_a_superblock(device, *uuid, geometry)))
         });
         found.max_by_key(|(blocks, _)| *blocks).map(|(_, found)| found)
     }
@@ -189,7 +189,6 @@ fn with_a_superblock(
     device: &dyn Device,
     ring_uuid: [u8; 16],
     geometry: Geometry,
-    created: WallTime,
 ) -> FoundSuperblock {
     for at in geometry.superblock_places() {
         if let Ok(superblock) = superblock_at(device, at)
@@ -203,7 +202,8 @@ fn with_a_superblock(
         node_uuid: [0; 16],
         pool_uuid: ring_uuid,
         ring_number: RingNumber(0),
-        created,
+        // Not known: whatever is on the ring was recorded later.
+        created: WallTime(0),
         label: String::new(),
         compat: 0,
         ro_compat: 0,

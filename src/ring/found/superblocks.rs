@@ -21,8 +21,8 @@ type Found = (DeviceOffset, Superblock);
 /// What was found instead of a superblock in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundSuperblock {
-    /// What the ring is. Where no superblock is left its label and what it belongs to are not
-    /// known any more, and it was made before the time that is said.
+    /// What the ring is. Where no superblock is left its label, what it belongs to and when it was
+    /// made are not known any more.
     pub superblock: Superblock,
     /// Where a superblock was left; `None` where the headers of blocks alone say it.
     pub at: Option<DeviceOffset>,

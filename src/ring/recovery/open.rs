@@ -189,6 +189,9 @@ fn tell_what_is_known(core: &mut Core) {
         for (stream, fact) in state.space.streams() {
             news.push(News::StreamSet { stream, fact: fact.clone() });
         }
+        for (stream, clip, timing) in state.space.timings().iter() {
+            news.push(News::StreamTimed { stream, clip, timing });
+        }
         for (clip, record) in state.space.clips() {
             let Some(clip_state) = record.state else { continue };
             news.push(News::ClipClosed {
@@ -196,6 +199,7 @@ fn tell_what_is_known(core: &mut Core) {
                 stream: record.stream,
                 fact: record.fact.clone(),
                 used: record.used(),
+                redating: record.redating.clone(),
             });
             if clip_state != ClipState::Closed {
                 news.push(News::StateSet { clip, state: clip_state });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Contradiction, EXTENT_FACT_BYTES, Space, closed_bytes};
+use super::{Contradiction, EXTENT_FACT_BYTES, Space, closed_bytes, redating_bytes};
 use crate::ring::types::{ClipState, Extent};
 use crate::units::{ClipId, StreamNumber};
 
@@ -34,6 +34,23 @@ impl Space {
         for extent in table {
             self.hold_extent(extent);
             self.fill_up(stream, extent);
+        }
+        Ok(())
+    }
+
+    /// A clip is redated once: the name that it gets then is never another.
+    pub(super) fn redate(
+        &mut self,
+        clip: ClipId,
+        redating: &Arc<[u8]>,
+    ) -> Result<(), Contradiction> {
+        let record = self.clips.get_mut(&clip).filter(|record| record.state.is_some());
+        let Some(record) = record else {
+            return Err(Contradiction(format!("redating of unknown clip {clip}")));
+        };
+        if record.redating.is_none() {
+            self.fact_bytes += redating_bytes(Some(redating));
+            record.redating = Some(redating.clone());
         }
         Ok(())
     }

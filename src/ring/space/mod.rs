@@ -8,6 +8,7 @@ mod closed;
 mod queries;
 mod record;
 mod restore;
+mod timings;
 
 pub use queries::Room;
 pub use record::ClipRecord;
@@ -19,6 +20,7 @@ use super::fact::Fact;
 use super::geometry::Geometry;
 use super::types::{ClipState, ClockFact, Extent, Reason};
 use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
+use timings::Timings;
 
 /// Observations kept in force take this part of a ledger area at most, in percent; the oldest
 /// make room. Clips would have to go for them otherwise.
@@ -80,6 +82,7 @@ pub struct Space {
     session: SessionNumber,
     opened: Option<ClockFact>,
     known_clock: Option<ClockFact>,
+    timings: Timings,
     clean: bool,
     frontier: BlockNumber,
     pages_per_block: u32,
@@ -105,6 +108,7 @@ impl Space {
             session: SessionNumber(0),
             opened: None,
             known_clock: None,
+            timings: Timings::default(),
             clean: true,
             frontier: BlockNumber(0),
             pages_per_block,
@@ -124,6 +128,7 @@ impl Space {
             Fact::Session { number, clock } => {
                 self.session = self.session.max(*number);
                 self.opened = Some(*clock);
+                self.timings.enter_boot(&clock.boot_id);
             }
             Fact::Clean | Fact::CheckpointEnd => {}
             Fact::Clock { clock } => self.known_clock = Some(*clock),
@@ -159,6 +164,11 @@ impl Space {
                     known.ok_or_else(|| Contradiction(format!("state of unknown clip {clip}")))?;
                 record.state = Some(*state);
             }
+            Fact::Timed { stream, clip, timing } => {
+                self.check_stream(*stream)?;
+                self.timings.add(*stream, *clip, *timing);
+            }
+            Fact::Redated { clip, redating } => self.redate(*clip, redating)?,
             Fact::Gone { clip, .. } => self.forget(*clip),
             Fact::Observation { .. } => self.observe(fact),
             Fact::Left { stream } => {
@@ -254,6 +264,7 @@ impl Space {
             table: Vec::new(),
             table_copy: Vec::new(),
             fact: Arc::from([]),
+            redating: None,
             state: None,
         });
         record.extents.push(*extent);
@@ -293,6 +304,7 @@ impl Space {
             Some(_) => closed_bytes(&record.fact, record.table.len() + record.table_copy.len()),
             None => record.fact.len() as u64,
         };
+        let facts = facts + redating_bytes(record.redating.as_deref());
         self.fact_bytes -= facts + record.extents.len() as u64 * EXTENT_FACT_BYTES;
         for extent in record.all_extents() {
             self.release(extent.block);
@@ -344,6 +356,10 @@ impl Fill {
     }
 }
 
+fn redating_bytes(redating: Option<&[u8]>) -> u64 {
+    redating.map_or(0, |redating| redating.len() as u64 + FACT_OVERHEAD_BYTES)
+}
+
 /// The fact that a clip is gone, for the reason that its state tells.
 #[must_use]
 pub fn gone(clip: ClipId, record: &ClipRecord, otherwise: Reason) -> Fact {
@@ -356,7 +372,59 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::units::ByteCount;
+    use crate::ring::types::Timing;
+    use crate::units::{BootTime, ByteCount};
+
+    #[test]
+    fn a_clip_stays_redated_in_a_checkpoint_and_is_as_it_was_to_a_reader_that_knows_no_redating() {
+        let geometry = Geometry::plan(ByteCount(16 << 20), Some(1 << 20)).expect("a ring");
+        let (stream, clip) = (StreamNumber(1), ClipId(Sequence(1 << 40 | 9)));
+        let clock = ClockFact { wall: WallTime(7), boot: BootTime(5), boot_id: [3; 16] };
+        let extent = Extent {
+            block: BlockNumber(2),
+            life: Sequence(1 << 40 | 8),
+            first_page: 1,
+            end_page: 4,
+            first_chunk: 0,
+            chunks: 1,
+            clip_chunks: 1,
+            seal: 5,
+        };
+        let said = [
+            Fact::Session { number: SessionNumber(1), clock },
+            Fact::Timed { stream, clip, timing: Timing { clock, synchronised: false } },
+            Fact::Extent { clip, stream, ordinal: 0, extent, growth: [].into() },
+            Fact::Clip { clip, stream, extents: 1, table: Vec::new(), fact: [1, 2].into() },
+            Fact::Redated { clip, redating: [3].into() },
+            Fact::Redated { clip, redating: [4].into() },
+        ];
+        let space_of = |facts: &[Fact]| {
+            let mut space = Space::new(&geometry);
+            facts.iter().for_each(|fact| space.apply(fact).expect("it fits those before it"));
+            space
+        };
+        let space = space_of(&said);
+        let again = space_of(&space.facts());
+        for space in [&space, &again] {
+            let record = space.clip(clip).expect("a clip");
+            assert_eq!((&*record.fact, record.redating.as_deref()), (&[1, 2][..], Some(&[3][..])));
+            assert_eq!(space.timings().iter().count(), 1);
+        }
+        assert_eq!(again.fact_bytes(), space.fact_bytes());
+        let mut known = space.facts();
+        known.retain(|fact| !matches!(fact, Fact::Timed { .. } | Fact::Redated { .. }));
+        let old = space_of(&known);
+        let record = old.clip(clip).expect("a clip");
+        assert_eq!((&*record.fact, record.redating.as_deref()), (&[1, 2][..], None));
+        let mut gone = space;
+        gone.apply(&Fact::Gone { clip, reason: Reason::Deleted }).expect("a clip");
+        gone.apply(&Fact::Session {
+            number: SessionNumber(2),
+            clock: ClockFact { boot_id: [4; 16], ..clock },
+        })
+        .expect("a session");
+        assert_eq!((gone.fact_bytes(), gone.timings().iter().count()), (0, 0));
+    }
 
     #[test]
     fn a_hundred_thousand_observations_are_replayed_within_seconds() {

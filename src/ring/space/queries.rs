@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::timings::Timings;
 use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
 use crate::ring::fact::Fact;
 use crate::ring::geometry::REST_PAGES_MIN;
@@ -46,6 +47,7 @@ impl Space {
             facts.push(Fact::Session { number: self.session, clock });
         }
         facts.extend(self.known_clock.map(|clock| Fact::Clock { clock }));
+        facts.extend(self.timings.facts());
         let streams = self.streams.iter();
         facts.extend(streams.map(|(&stream, fact)| Fact::Stream { stream, fact: fact.clone() }));
         for (index, block) in self.blocks.iter().enumerate() {
@@ -192,6 +194,12 @@ impl Space {
         self.known_clock
     }
 
+    /// Which clocks the clips of this boot take their times from.
+    #[must_use]
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
     /// Whether the last session ended in order.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -202,7 +210,7 @@ impl Space {
     #[must_use]
     pub fn fact_bytes(&self) -> u64 {
         let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
-        self.fact_bytes + blocks + self.observation_bytes
+        self.fact_bytes + blocks + self.observation_bytes + self.timings.fact_bytes()
     }
 
     /// How full the ring is.
@@ -245,6 +253,9 @@ pub(super) fn facts_of_clip(clip: ClipId, record: &ClipRecord, facts: &mut Vec<F
         table: record.table.clone(),
         fact: record.fact.clone(),
     });
+    if let Some(redating) = &record.redating {
+        facts.push(Fact::Redated { clip, redating: redating.clone() });
+    }
     if !record.table_copy.is_empty() {
         facts.push(Fact::TableCopy { clip, table: record.table_copy.clone() });
     }

@@ -18,6 +18,8 @@ pub struct ClipRecord {
     pub table_copy: Vec<Extent>,
     /// Opaque: sums while it grows, the clip's fact once it is closed.
     pub fact: Arc<[u8]>,
+    /// Opaque: where it was recorded on a wrong clock, by how much its times are others.
+    pub redating: Option<Arc<[u8]>>,
     /// `None` while it grows.
     pub state: Option<ClipState>,
 }

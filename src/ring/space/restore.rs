@@ -15,11 +15,12 @@ impl Space {
     /// how many clips came back.
     pub fn restore(&mut self, older: &Space, newer: &[Fact]) -> usize {
         let mut gone = BTreeSet::new();
-        let mut states = BTreeMap::new();
+        let (mut states, mut redatings) = (BTreeMap::new(), BTreeMap::new());
         for fact in newer {
             match fact {
                 Fact::Gone { clip, .. } => drop(gone.insert(*clip)),
                 Fact::State { clip, .. } => drop(states.insert(*clip, fact)),
+                Fact::Redated { clip, .. } => drop(redatings.insert(*clip, fact)),
                 _ => {}
             }
         }
@@ -39,7 +40,8 @@ impl Space {
             }
             let mut facts = Vec::new();
             facts_of_clip(clip, record, &mut facts);
-            facts.extend(states.get(&clip).map(|fact| (*fact).clone()));
+            let newer = [redatings.get(&clip), states.get(&clip)].into_iter().flatten();
+            facts.extend(newer.map(|fact| (*fact).clone()));
             restored += usize::from(facts.iter().all(|fact| self.apply(fact).is_ok()));
         }
         restored

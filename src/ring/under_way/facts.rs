@@ -66,11 +66,14 @@ impl FactQueue {
     }
 
     /// Takes a fact for the next flush. What waits is bounded, however long the device takes
-    /// nothing: the facts in force say the same. Of closed clips only the pending fact knows that
-    /// they have not been listed yet.
+    /// nothing: the facts in force say the same. Of clips that are closed or redated only the
+    /// pending fact knows that they have not been listed so yet.
     pub fn push(&mut self, fact: Fact) {
         if self.pending.len() >= PENDING_FACTS_MAX {
-            self.pending.retain(|fact| matches!(fact, Fact::Clip { .. } | Fact::Bad { .. }));
+            let told = |fact: &Fact| {
+                matches!(fact, Fact::Clip { .. } | Fact::Redated { .. } | Fact::Bad { .. })
+            };
+            self.pending.retain(told);
             self.checkpoint_due = true;
         }
         self.pending.push(fact);

@@ -59,7 +59,15 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
     let form = NameForm::from_code(input.u32());
     let clip = key(1 << 40 | number);
     let end = start.plus_nanos(i64::from(input.u32()));
-    let place = tree.insert(&ListedClip { clip, camera: &camera, start, end, form, size: 1 });
+    let place = tree.insert(&ListedClip {
+        clip,
+        redated: false,
+        camera: &camera,
+        start,
+        end,
+        form,
+        size: 1,
+    });
     let found = tree.lookup(place.parent, &place.name).expect("it is there");
     assert_eq!(found.inode, clip.number());
     assert_eq!(tree.place(clip), Some(place));
