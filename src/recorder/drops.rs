@@ -9,6 +9,8 @@ pub enum DropReason {
     Loss,
     /// The camera's time made a jump in the middle of a group.
     TimeJump,
+    /// The clock of this machine was set.
+    ClockSet,
     /// The camera sent nothing for a while, and went on in the middle of a group.
     Silence,
     /// Picture size or codec changed in the middle of a group.
@@ -33,6 +35,7 @@ impl DropReason {
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,
+        DropReason::ClockSet,
         DropReason::Silence,
         DropReason::ParametersChanged,
         DropReason::NoKeyFrame,
@@ -50,6 +53,7 @@ impl DropReason {
             DropReason::BeforeKeyFrame => "waiting for the first key frame",
             DropReason::Loss => "packets lost on the way",
             DropReason::TimeJump => "the camera's time jumped",
+            DropReason::ClockSet => "the clock of this machine was set",
             DropReason::Silence => "the camera sent nothing",
             DropReason::ParametersChanged => "the picture size changed",
             DropReason::NoKeyFrame => "no key frame for too long",

@@ -196,7 +196,7 @@ impl<S: Sink> StreamTask<S> {
             line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
         }
         if let Some(outage) = self.outage.take() {
-            line += &format!(", after {} without footage", outage.length(frame.received.wall));
+            line += &format!(", after {} without footage", outage.length(frame.received.boot));
             self.observe(&outage.observation(frame.received.wall));
         }
         log::info!("{}: {line}", self.settings.camera.name);
@@ -313,7 +313,7 @@ impl<S: Sink> StreamTask<S> {
         let (name, text) = (&self.settings.camera.name, error.to_string());
         match &mut self.outage {
             Some(outage) => {
-                if let Some(line) = outage.failed(now.wall, text.clone()) {
+                if let Some(line) = outage.failed(now.boot, text.clone()) {
                     log::warn!("{name}: {line}");
                 }
             }
@@ -327,7 +327,8 @@ impl<S: Sink> StreamTask<S> {
                     _ => format!("in {}", span(wait)),
                 };
                 log::warn!("{name}: {what}: {text}; trying again {soon}");
-                self.outage = Some(Outage::new(now.wall, text.clone()));
+                let last = self.status.read().last_frame.filter(|_| !recorded.is_zero());
+                self.outage = Some(Outage::new(now, last, text.clone()));
             }
         }
         let retry = now.boot.plus(wait);

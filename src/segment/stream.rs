@@ -97,7 +97,8 @@ pub enum ObservationKind {
     Lost,
     /// The camera could not be reached, or its connection broke.
     Disconnected,
-    /// The camera's time jumped or stood still; `number` is by how many milliseconds.
+    /// The camera's time jumped or stood still, or the machine's clock was set; `number` is by how
+    /// many milliseconds.
     TimeJump,
 }
 

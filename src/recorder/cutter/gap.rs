@@ -1,6 +1,9 @@
 //! A stretch of a stream that is not recorded: from what broke it to the next key frame.
 
+use std::time::Duration;
+
 use crate::recorder::drops::DropReason;
+use crate::recorder::outage::span;
 use crate::segment::{Observation, ObservationKind};
 use crate::units::WallTime;
 
@@ -28,7 +31,7 @@ impl Gap {
             DropReason::Loss => (ObservationKind::Lost, self.number),
             // No packet is known to be lost: none was sent, or the way stood still for too long.
             DropReason::Silence => (ObservationKind::Lost, 0),
-            DropReason::TimeJump => (ObservationKind::TimeJump, self.number),
+            DropReason::TimeJump | DropReason::ClockSet => (ObservationKind::TimeJump, self.number),
             _ => (ObservationKind::Dropped, frames),
         };
         // A change between two groups costs no frame and is told by the clips themselves.
@@ -38,6 +41,11 @@ impl Gap {
         let what = match self.reason {
             DropReason::Loss => format!("{number} packets lost on the way"),
             DropReason::TimeJump => format!("the camera's time jumped by {number} ms"),
+            DropReason::ClockSet => {
+                let length = span(Duration::from_millis(number.unsigned_abs()));
+                let way = if number < 0 { "back" } else { "forward" };
+                format!("the clock of this machine was set {way} by {length}")
+            }
             DropReason::Silence => format!("the camera sent nothing for {} ms", self.number),
             DropReason::TooLarge => format!("a frame of {} bytes is too large", self.number),
             other => other.words().to_string(),

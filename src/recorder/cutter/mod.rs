@@ -191,7 +191,7 @@ impl Cutter {
     /// Ends the clip here; what comes is dropped up to the next key frame.
     fn interrupt(&mut self, broken: Break, now: &Reading, out: &mut HandOut) {
         let end = match broken.reason {
-            DropReason::TimeJump => EndReason::TimeJump,
+            DropReason::TimeJump | DropReason::ClockSet => EndReason::TimeJump,
             DropReason::ParametersChanged => EndReason::ParametersChanged,
             _ => EndReason::Loss,
         };

@@ -5,7 +5,7 @@
 //! frame that was cut. Wall times come from points, so that no rounding adds up, and the wall is
 //! where tracks meet: a clip begins and ends at wall times. Frames are known by their times only.
 
-use super::wall_clock::{WallClock, is_gap};
+use super::wall_clock::{Jump, WallClock, is_gap};
 use crate::clock::Reading;
 use crate::units::WallTime;
 
@@ -71,9 +71,8 @@ impl TimeLine {
         timescale == self.timescale && !is_gap(step, interval, timescale)
     }
 
-    /// Follows the clock. Answers by how many milliseconds time has jumped where the run should
-    /// end with the next key frame.
-    pub(super) fn observe(&mut self, pts: i64, received: &Reading) -> Option<i64> {
+    /// Follows the clock. Answers what has jumped where the run should end with the next key frame.
+    pub(super) fn observe(&mut self, pts: i64, received: &Reading) -> Option<Jump> {
         self.clock.observe(pts, received)
     }
 

@@ -7,6 +7,7 @@
 
 use super::gap::Gap;
 use super::track::Track;
+use super::wall_clock::Jump;
 use crate::camera::Frame;
 use crate::clock::Reading;
 use crate::recorder::drops::{DropReason, Drops};
@@ -47,6 +48,13 @@ pub(super) enum Pace {
 }
 
 impl Break {
+    fn jump(jump: Jump) -> Break {
+        match jump {
+            Jump::Camera(number) => Break { reason: DropReason::TimeJump, number },
+            Jump::Machine(number) => Break { reason: DropReason::ClockSet, number },
+        }
+    }
+
     /// Packets lost just before this frame.
     pub(super) fn loss(frame: &Frame) -> Option<Break> {
         let number = i64::from(frame.lost_packets);
@@ -67,9 +75,7 @@ impl Video {
         let step = line.step(frame.pts);
         if line.continues(step, interval, frame.timescale) {
             let jump = line.observe(frame.pts, &frame.received);
-            return jump.map_or(Pace::Steady, |number| {
-                Pace::Off(Break { reason: DropReason::TimeJump, number })
-            });
+            return jump.map_or(Pace::Steady, |jump| Pace::Off(Break::jump(jump)));
         }
         let nanos = Ticks(step).to_nanos(frame.timescale);
         let broken = Break::loss(frame).unwrap_or_else(|| {

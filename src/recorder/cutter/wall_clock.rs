@@ -47,6 +47,15 @@ pub fn is_gap(step: i64, interval: Option<i64>, timescale: u32) -> bool {
     step.saturating_abs() > floor.max(usual)
 }
 
+/// What makes a run end with the next key frame, by how many milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jump {
+    /// The camera's time jumped, or stood still.
+    Camera(i64),
+    /// The clock of this machine was set.
+    Machine(i64),
+}
+
 /// Wall time over the media time of one run.
 #[derive(Clone, Debug)]
 pub struct WallClock {
@@ -85,9 +94,8 @@ impl WallClock {
         self.begun
     }
 
-    /// Takes a picture. Answers by how many milliseconds time has jumped where the run should
-    /// end with the next key frame.
-    pub fn observe(&mut self, pts: i64, received: &Reading) -> Option<i64> {
+    /// Takes a picture. Answers what has jumped where the run should end with the next key frame.
+    pub fn observe(&mut self, pts: i64, received: &Reading) -> Option<Jump> {
         let elapsed = received.boot.0.saturating_sub(self.begun.boot.0);
         let media = Ticks(pts.saturating_sub(self.first_pts)).to_nanos(self.timescale);
         let zero = self.begun.wall.plus_nanos(elapsed).plus_nanos(media.saturating_neg());
@@ -101,9 +109,9 @@ impl WallClock {
         }
         let step = received.wall.nanos_since(self.begun.wall).saturating_sub(elapsed);
         if step.saturating_abs() > STEP_NANOS {
-            return Some(step / 1_000_000);
+            return Some(Jump::Machine(step / 1_000_000));
         }
-        self.jump(second).map(|nanos| nanos / 1_000_000)
+        self.jump(second).map(|nanos| Jump::Camera(nanos / 1_000_000))
     }
 
     /// How far the pictures of the last seconds are off, in nanoseconds, where it is too far.
@@ -219,7 +227,7 @@ mod tests {
         assert!(worst < 200_000_000, "{} ms", worst / 1_000_000);
     }
 
-    fn run(clock: &mut WallClock, from: i64, to: i64, off: i64, step: i64) -> Option<i64> {
+    fn run(clock: &mut WallClock, from: i64, to: i64, off: i64, step: i64) -> Option<Jump> {
         (from..to).find_map(|frame| {
             let nanos = frame * NANOS_PER_SECOND / 25;
             clock.observe(1000 + frame * 3600, &reading(nanos + off, step))
@@ -232,7 +240,7 @@ mod tests {
         assert_eq!(run(&mut clock, 0, 500, 0, 0), None);
         clock.settle();
         let jump = run(&mut clock, 500, 1000, 5 * NANOS_PER_SECOND, 0);
-        assert_eq!(jump, Some(5000));
+        assert_eq!(jump, Some(Jump::Camera(5000)));
     }
 
     #[test]
@@ -252,7 +260,8 @@ mod tests {
         let mut clock = WallClock::new(reading(0, 0), 1000, SCALE);
         assert_eq!(run(&mut clock, 0, 500, 0, 0), None);
         clock.settle();
-        assert_eq!(run(&mut clock, 500, 501, -2 * NANOS_PER_SECOND, 0), Some(-2000));
+        let jump = run(&mut clock, 500, 501, -2 * NANOS_PER_SECOND, 0);
+        assert_eq!(jump, Some(Jump::Camera(-2000)));
     }
 
     #[test]
@@ -261,7 +270,8 @@ mod tests {
         assert_eq!(run(&mut clock, 0, 100, 0, 0), None);
         clock.settle();
         assert_eq!(run(&mut clock, 100, 200, 0, 400_000_000), None);
-        assert_eq!(run(&mut clock, 200, 300, 0, 3600 * NANOS_PER_SECOND), Some(3_600_000));
+        let jump = run(&mut clock, 200, 300, 0, 3600 * NANOS_PER_SECOND);
+        assert_eq!(jump, Some(Jump::Machine(3_600_000)));
     }
 
     #[test]
