@@ -117,6 +117,8 @@ fn what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them() 
     let before = identities(&mount);
 
     set("+0s");
+    let set_forward = "the clock of this machine was set forward by";
+    wait_until("the step is told", 30, || daemon.log().contains(set_forward));
     wait_until("they get their times", 30, || in_1970() == 0);
     wait_until("and no other is lost", 30, || closed_clips(&mount).len() > before.len());
     assert!(!daemon.log().contains("older than"), "{}", daemon.log());
@@ -136,7 +138,17 @@ fn what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them() 
     }
     daemon.stop();
     std::fs::remove_dir_all(site.index_path()).expect("an index");
+
+    // A clock that starts behind what is there is told of, until it is right again.
+    set("-2d");
     let daemon = site.run_under(&words);
+    wait_until("footage of the future", 10, || daemon.log().contains("later than the clock shows"));
+    assert!(daemon.status()["footage_ahead"].is_string(), "the status says so, too");
+    set("+0s");
+    wait_until("it is over", 10, || daemon.log().contains("no footage is later than the clock"));
+    assert_eq!(daemon.status()["footage_ahead"], serde_json::Value::Null);
+    assert!(!daemon.log().contains("the camera's time jumped"), "{}", daemon.log());
+
     let mut again = identities(&mount);
     again.retain(|clip, _| after.contains_key(clip));
     assert_eq!(again, after, "without the index");

@@ -171,6 +171,9 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
     if let Some(reason) = &status.expiry_suspended {
         writeln!(out, "{:<12}nothing expires: {reason}", "purge")?;
     }
+    if let Some(reason) = &status.footage_ahead {
+        writeln!(out, "{:<12}{reason}", "clock")?;
+    }
     if let Some(scrub) = &status.scrub {
         writeln!(out, "{:<12}{}", "scrub", scrub_text(scrub))?;
     }

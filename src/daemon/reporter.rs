@@ -116,7 +116,8 @@ impl Reporter {
                 describe(camera, &recorder.status(), now.boot);
             }
         }
-        let suspension = parts.purger.as_ref().and_then(|purger| purger.counters().suspension);
+        let purge = parts.purger.as_ref().map(Purger::counters).unwrap_or_default();
+        let suspension = purge.suspension;
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
@@ -127,6 +128,10 @@ impl Reporter {
             expiry_suspended: suspension.map(|suspension| {
                 let ahead = seconds(suspension.step_nanos);
                 format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)
+            }),
+            footage_ahead: purge.newest_ahead.map(|end| {
+                let end = utc_timestamp(end);
+                format!("the newest footage is from {end}: the clock is behind, or was ahead then")
             }),
             scrub: parts.scrubber.as_ref().map(|scrubber| scrub_status(&scrubber.counters())),
             cameras,

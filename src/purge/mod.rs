@@ -5,6 +5,7 @@
 //! in its way: the ring's writer comes first, and the purge rests between clips.
 
 mod account;
+mod ahead;
 mod redating;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,8 @@ pub struct Counters {
     pub failures: u64,
     /// Present while the clock is doubted, and nothing expires.
     pub suspension: Option<Suspension>,
+    /// Where footage lies in the future: the end of the newest.
+    pub newest_ahead: Option<WallTime>,
 }
 
 #[derive(Debug)]
@@ -250,6 +253,7 @@ impl<C: Reclaimer> Passes<C> {
             let verdict = state.guard.observe(&reading);
             (verdict, state.guard.is_confirmed(&reading), state.settings.clone())
         };
+        self.watch_ahead(&reading);
         if self.redate(&reading, verdict, confirmed, settings.policy.created) {
             return true;
         }

@@ -3,13 +3,10 @@
 use super::{Passes, Reclaimer, account};
 use crate::clock::{Reading, Verdict};
 use crate::dating::{Now, wrong_clips};
-use crate::units::{NANOS_PER_SECOND, WallTime};
+use crate::units::WallTime;
 
 /// Clips that are redated with one flush at most: the catalogue is locked for milliseconds.
 const WRONG_MAX: usize = 1000;
-
-/// Lengths above two of these are told in whole ones, in nanoseconds.
-const DAY_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
 
 impl<C: Reclaimer> Passes<C> {
     /// Redates clips, and waits until that is durable. Answers whether there were any: then there
@@ -32,13 +29,11 @@ impl<C: Reclaimer> Passes<C> {
             return false;
         }
         let shift = wrong.first().map_or(0, |first| first.shift_nanos);
-        let off = shift.saturating_abs();
-        let length = if off < 2 * DAY_NANOS { off } else { off - off % DAY_NANOS };
         log::warn!(
             "{} clips were recorded while the clock was {} {}: they get the times that they should \
              have had, and new names",
             wrong.len(),
-            account::duration(length),
+            account::length(shift),
             if shift < 0 { "ahead" } else { "behind" }
         );
         self.reclaimer.redate(&wrong);

@@ -31,7 +31,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of [`Drops`].
-    pub const ALL: [DropReason; 11] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,

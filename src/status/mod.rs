@@ -30,6 +30,9 @@ pub struct Status {
     pub device: DeviceStatus,
     /// Why nothing expires at present, if so.
     pub expiry_suspended: Option<String>,
+    /// What is amiss with the clock, if footage lies in the future.
+    #[serde(default)]
+    pub footage_ahead: Option<String>,
     /// The background scrub, where a daemon runs one.
     #[serde(default)]
     pub scrub: Option<ScrubStatus>,

@@ -16,7 +16,8 @@ impl Status {
         }
         let cameras = self.cameras.iter().filter_map(camera_trouble);
         let expiry = self.expiry_suspended.iter().map(|why| format!("nothing expires: {why}"));
-        device_trouble(&self.device).into_iter().chain(expiry).chain(cameras).collect()
+        let clock = self.footage_ahead.clone();
+        device_trouble(&self.device).into_iter().chain(expiry).chain(clock).chain(cameras).collect()
     }
 }
 
@@ -27,7 +28,8 @@ fn device_trouble(device: &DeviceStatus) -> Option<String> {
         "stalled" => "does not answer".to_owned(),
         other => format!("is {other}"),
     };
-    let refused = device.refused.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    let reason = device.refused.as_ref().or(device.unwritable.as_ref());
+    let refused = reason.map_or(String::new(), |why| format!(" ({why})"));
     Some(format!("the device {state}{refused}"))
 }
 
