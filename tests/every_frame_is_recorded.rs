@@ -11,7 +11,7 @@ mod daemon;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cameras::Cameras;
 use clips::{Frame, attribute, attribute_time, clips_of};
@@ -140,5 +140,33 @@ fn every_frame_is_in_the_clips_bit_exact_and_on_time() {
             assert_judges_agree(path, &clips::frames(std::slice::from_ref(path)));
         }
     }
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_that_stood_still_reads_what_waits_and_loses_none_of_it() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.add_camera("door", &cameras.url(1), "");
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    std::thread::sleep(Duration::from_secs(2));
+    // Longer than a camera may be silent.
+    daemon.signal("STOP");
+    std::thread::sleep(Duration::from_secs(18));
+    daemon.signal("CONT");
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!daemon.log().contains("without footage"), "{}", daemon.log());
+    assert_eq!(daemon.camera("door")["reconnects"], 0, "{}", daemon.log());
+    daemon.signal("TERM");
+    let sent = sent(&cameras, 1);
+    daemon.stop();
+    let daemon = site.run();
+    let paths: Vec<PathBuf> =
+        clips_of(&site.mount(), "door").iter().map(|clip| site.mount().join(clip)).collect();
+    for pair in paths.windows(2) {
+        assert_eq!(attribute_time(&pair[0], "end"), attribute_time(&pair[1], "start"), "{pair:?}");
+    }
+    assert_complete(&clips::frames(&paths), &sent);
     daemon.stop();
 }

@@ -32,6 +32,9 @@ const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
 /// enough that a dead connection, which TCP itself reports after a quarter of an hour, costs
 /// little. It also bounds what a picture that never ends can take of memory.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
+/// Behind it the socket is looked at for so long before that counts as a time-out: what waits there
+/// is read first.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of the pictures when a session begins, for people.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +55,8 @@ pub struct Frames {
     tracks: Vec<Track>,
     facts: VideoFacts,
     deadline: Deadline,
+    /// The deadline was over once already, and the socket is looked at for the last time.
+    looked_last: bool,
     peer: (String, u16),
     group: Arc<SessionGroup>,
     clock: Arc<dyn Clock>,
@@ -92,6 +97,7 @@ pub async fn connect(
         tracks,
         facts,
         deadline: Deadline::after(FRAME_TIMEOUT),
+        looked_last: false,
         peer: (peer.0.to_string(), peer.1),
         group,
         clock,
@@ -194,6 +200,12 @@ impl Frames {
         loop {
             let item = AssertUnwindSafe(self.demuxed.next()).catch_unwind();
             let item = match tokio::time::timeout(self.deadline.left(), item).await {
+                // A process that was stopped, or was kept from running, wakes up behind its
+                // deadline, and to a socket that nobody has looked at yet.
+                Err(_) if !std::mem::replace(&mut self.looked_last, true) => {
+                    self.deadline = Deadline::after(LAST_LOOK);
+                    continue;
+                }
                 Err(_) => {
                     let (stage, waited) = ("waiting for pictures", FRAME_TIMEOUT);
                     return Err(CameraError::TimedOut { stage, waited });
@@ -213,6 +225,7 @@ impl Frames {
                 && let Some(frame) = self.frame(picture)
             {
                 self.deadline = Deadline::after(FRAME_TIMEOUT);
+                self.looked_last = false;
                 return Ok(frame);
             }
         }
