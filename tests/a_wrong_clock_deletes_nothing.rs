@@ -87,7 +87,7 @@ fn unsynchronised(site: &Site) -> PathBuf {
 /// When the footage of a clip was sent, as its first frame says, less what its name says, in s.
 fn named_too_late(mount: &Path, clip: &str) -> f64 {
     let path = mount.join(clip);
-    let sent = clips::frames(&[path.clone()])[0].sent;
+    let sent = clips::frames(std::slice::from_ref(&path))[0].sent;
     (clips::attribute_time(&path, "start") - sent) as f64 / 1e9
 }
 

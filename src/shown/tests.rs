@@ -135,6 +135,31 @@ fn a_clip_that_is_gone_meanwhile_is_hidden_and_can_not_be_restored() {
 }
 
 #[test]
+fn a_clip_that_is_redated_is_another_file_where_its_times_put_it() {
+    for is_removed in [false, true] {
+        let (shown, heard) = with_a_clip();
+        if is_removed {
+            shown.discard(CLIP);
+            heard.all();
+        }
+        let place = |shown: &Shown| shown.tree().place(CLIP).expect("it is shown");
+        let before = place(&shown);
+        let day = 86_400 * 1_000_000_000;
+        let (start, end) = (WallTime(day), WallTime(2 * day));
+        let times = ListedClip { redated: true, start, end, ..listed() };
+        shown.redate(&times);
+        let now = place(&shown);
+        assert_eq!((in_trash(&shown), heard.all()), (Some(is_removed), vec!["gone", "closed"]));
+        assert_ne!((before.inode(), before.parent), (now.inode(), now.parent));
+        let tree = shown.tree();
+        assert_eq!(tree.node(before.inode()), None, "who has the old inode is told so");
+        let node = tree.node(now.inode()).expect("it is shown");
+        assert_eq!((node.modified, tree.parent(node.inode)), (end, Some(now.parent)));
+        assert_eq!(tree.lookup(now.parent, &now.name), Some(node));
+    }
+}
+
+#[test]
 fn directories_that_leave_with_their_last_clip_are_told() {
     let (shown, heard) = with_a_clip();
     shown.discard(CLIP);

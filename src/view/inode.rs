@@ -177,6 +177,10 @@ mod tests {
         Inode::Clip(ClipKey::from_number(number).expect("a clip's number"))
     }
 
+    fn redated(number: u64) -> Inode {
+        Inode::of_clip(ClipKey::from_number(number).expect("a clip's number"), true)
+    }
+
     fn directory(path: &str, attempt: u32) -> u64 {
         Inode::directory(path, attempt, HASH_MASK).word()
     }
@@ -223,6 +227,7 @@ mod tests {
             (of_ring(1, 7, 9), 0x0000_0701_0000_0009),
             (of_ring(255, 7, 9), 0x0000_07FF_0000_0009),
             (clip(MADE_BIT - 1), 0x3FFF_FFFF_FFFF_FFFF),
+            (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),
             (Inode::Snapshot(MADE_MASK), 0x5FFF_FFFF_FFFF_FFFF),
@@ -236,7 +241,7 @@ mod tests {
             assert_eq!(Inode::decode(word), Some(inode), "{word:#x}");
         }
         assert_eq!(Inode::decode(0), None);
-        assert_eq!(Inode::decode(3 << 62), None, "nothing yet");
+        assert_eq!(Inode::decode(3 << 62), None, "no clip has that number");
     }
 
     proptest::proptest! {
