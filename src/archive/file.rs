@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ArchiveError;
 use crate::mp4::{Movie, Piece};
 use crate::ring::{ChunkPlace, Ring};
-use crate::units::ClipId;
+use crate::units::{ClipId, WallTime};
 
 /// Bytes of a file, without a copy where they lie together.
 pub type Bytes<'a> = Box<dyn Deref<Target = [u8]> + Send + 'a>;
@@ -15,6 +15,7 @@ pub type Bytes<'a> = Box<dyn Deref<Target = [u8]> + Send + 'a>;
 pub struct ClipFile {
     ring: Arc<Ring>,
     clip: ClipId,
+    start: WallTime,
     movie: Movie,
     places: Vec<ChunkPlace>,
 }
@@ -23,16 +24,23 @@ impl ClipFile {
     pub(super) fn new(
         ring: Arc<Ring>,
         clip: ClipId,
+        start: WallTime,
         movie: Movie,
         places: Vec<ChunkPlace>,
     ) -> ClipFile {
-        ClipFile { ring, clip, movie, places }
+        ClipFile { ring, clip, start, movie, places }
     }
 
     /// Which clip it is.
     #[must_use]
     pub fn clip(&self) -> ClipId {
         self.clip
+    }
+
+    /// When it begins: another time is another file.
+    #[must_use]
+    pub fn start(&self) -> WallTime {
+        self.start
     }
 
     /// Its size, in bytes.

@@ -75,7 +75,7 @@ impl Archive {
             let readable = known.filter(|found| found.readable());
             readable.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
         };
-        if let Some(open) = self.recall(clip) {
+        if let Some(open) = self.recall(clip, fact.start) {
             return Ok(open);
         }
         let indexed = self.index.contents(clip).and_then(|bytes| ClipContents::decode(&bytes).ok());
@@ -146,12 +146,14 @@ impl Archive {
         let movie = Movie::new(fact, &contents.parameters, chunks)
             .map_err(|reason| ArchiveError::Movie { clip, reason })?;
         let places = contents.chunks.iter().map(|chunk| chunk.place).collect();
-        Ok(ClipFile::new(self.ring.clone(), clip, movie, places))
+        Ok(ClipFile::new(self.ring.clone(), clip, fact.start, movie, places))
     }
 
-    fn recall(&self, clip: ClipId) -> Option<Arc<ClipFile>> {
+    fn recall(&self, clip: ClipId, start: WallTime) -> Option<Arc<ClipFile>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = open.iter().position(|(known, _)| *known == clip)?;
+        // One may have been remembered behind the moment in which the clip was redated.
+        let is_it = |known: &(ClipId, Arc<ClipFile>)| known.0 == clip && known.1.start() == start;
+        let at = open.iter().position(is_it)?;
         let found = open.remove(at)?;
         let file = found.1.clone();
         open.push_front(found);

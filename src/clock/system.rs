@@ -7,6 +7,11 @@ use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
 
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
+/// Both clocks are read within this, in nanoseconds: what they differ by is known as well as that.
+const MOMENT_NANOS: i64 = 100_000;
+/// How often they are read anew for that.
+const TRIES_MAX: usize = 4;
+
 /// The clocks of the machine. Never fails: what the kernel does not tell counts as not known, and
 /// a clock of which nothing is known as not synchronised.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +35,17 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn read(&self) -> Reading {
-        // The two that are compared with each other are read with nothing between them.
-        let wall = nanos(ClockId::CLOCK_REALTIME);
-        let boot = nanos(ClockId::CLOCK_BOOTTIME);
+        // The two that are compared with each other are read with nothing between them: no more
+        // than a moment at least, unless the process is kept from running again and again.
+        let (mut wall, mut boot) = (None, None);
+        for _ in 0..TRIES_MAX {
+            let before = nanos(ClockId::CLOCK_BOOTTIME);
+            wall = nanos(ClockId::CLOCK_REALTIME);
+            boot = nanos(ClockId::CLOCK_BOOTTIME);
+            if boot.zip(before).is_none_or(|(boot, before)| boot - before < MOMENT_NANOS) {
+                break;
+            }
+        }
         Reading {
             wall: WallTime(wall.unwrap_or(0)),
             boot: BootTime(boot.unwrap_or(0)),

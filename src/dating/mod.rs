@@ -6,7 +6,7 @@
 //! clock that was set was wrong before, though, nor is it always right behind:
 //!
 //! - A clip that is dated before what the ring knows to lie behind it is certainly wrong: before
-//!   [`EARLIEST`](crate::clock::EARLIEST), before the ring was made, or before a clip that was
+//!   [`EARLIEST`], before the ring was made, or before a clip that was
 //!   recorded earlier on a synchronised clock. It is redated by a time that may be trusted
 //!   ([`Verdict::Trusted`](crate::clock::Verdict)) and is none of that, whether or not a kernel
 //!   ever calls it synchronised.

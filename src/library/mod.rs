@@ -131,6 +131,12 @@ pub trait OpenFile: Send + Sync {
     /// Its size, in bytes.
     fn size(&self) -> u64;
 
+    /// When it begins, where it can tell: a clip that is redated is another file, and who asks for
+    /// the one that it was must not be given that.
+    fn start(&self) -> Option<WallTime> {
+        None
+    }
+
     /// The `length` bytes from `offset` on, both within the file: all of them, or none. May wait
     /// for the device.
     ///

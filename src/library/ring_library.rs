@@ -9,7 +9,7 @@ use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
-use crate::units::{ClipId, ClipKey};
+use crate::units::{ClipId, ClipKey, WallTime};
 use crate::view::utc_timestamp;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
@@ -69,6 +69,10 @@ struct Opened {
 impl OpenFile for Opened {
     fn size(&self) -> u64 {
         self.file.size()
+    }
+
+    fn start(&self) -> Option<WallTime> {
+        Some(self.file.start())
     }
 
     fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {

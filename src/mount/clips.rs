@@ -10,7 +10,7 @@ use super::errno;
 use super::handles::{Content, Handle};
 use crate::library::{Attribute, Library, LibraryError, OpenFile};
 use crate::shown::Shown;
-use crate::units::ClipKey;
+use crate::units::{ClipKey, WallTime};
 use crate::view::{Inode, Node, NodeKind};
 
 /// See the [module](self).
@@ -62,13 +62,13 @@ impl Directory for Clips {
 
     fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
         let node = self.node(inode)?;
-        let NodeKind::Clip { clip, size, .. } = node.kind else {
+        let NodeKind::Clip { clip, start, size } = node.kind else {
             return Err(Errno::EISDIR);
         };
         let attributes = self.owner.node(&node).attributes;
         let library = Arc::clone(&self.library);
         Ok(Found::OnDisk(Box::new(move || {
-            let file = open_clip(&*library, clip, size).map_err(|error| {
+            let file = open_clip(&*library, clip, (start, size)).map_err(|error| {
                 log_failure("open", &format!("clip {clip}"), &error);
                 errno::of_open(&error)
             })?;
@@ -94,13 +94,16 @@ impl Directory for Clips {
     }
 }
 
-/// A file whose size is the one that is listed.
+/// A file whose beginning and size are those that are listed.
 fn open_clip(
     library: &dyn Library,
     clip: ClipKey,
-    size: u64,
+    (start, size): (WallTime, u64),
 ) -> Result<Arc<dyn OpenFile>, LibraryError> {
     let file = library.open_clip(clip)?;
+    if file.start().is_some_and(|found| found != start) {
+        return Err(LibraryError::Gone);
+    }
     match file.size() {
         found if found == size => Ok(file),
         found => Err(LibraryError::Damaged(format!("{found} bytes, {size} expected"))),
