@@ -38,13 +38,18 @@ struct Scripted {
     growing_bytes: Mutex<u64>,
     /// The closed clip's length, in bytes; `None` where it is gone.
     clip_bytes: Mutex<Option<u64>>,
+    /// When the closed clip begins, where that is told.
+    clip_start: Mutex<Option<WallTime>>,
 }
 
-struct Zeros(u64);
+struct Zeros(u64, Option<WallTime>);
 
 impl OpenFile for Zeros {
     fn size(&self) -> u64 {
         self.0
+    }
+    fn start(&self) -> Option<WallTime> {
+        self.1
     }
     fn read(&self, _offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {
         Ok(Box::new(vec![0; length as usize]))
@@ -54,12 +59,12 @@ impl OpenFile for Zeros {
 impl Footage for Scripted {
     fn open_clip(&self, _clip: ClipKey) -> Result<Arc<dyn OpenFile>, LibraryError> {
         let bytes = (*self.clip_bytes.lock().expect("no panic")).ok_or(LibraryError::Gone)?;
-        Ok(Arc::new(Zeros(bytes)))
+        Ok(Arc::new(Zeros(bytes, *self.clip_start.lock().expect("no panic"))))
     }
     fn snapshot(&self, _camera: &str) -> Result<Option<Snapshot>, LibraryError> {
         let bytes = *self.growing_bytes.lock().expect("no panic");
         Ok((bytes > 0).then(|| Snapshot {
-            file: Arc::new(Zeros(bytes)),
+            file: Arc::new(Zeros(bytes, None)),
             start: WallTime(0),
             end: WallTime(1),
             attributes: vec![("user.reelfs.camera", "a".to_owned())],
@@ -223,11 +228,15 @@ fn a_directory_of_clips_finds_lists_describes_and_opens_what_is_in_it() {
 }
 
 #[test]
-fn a_clip_that_is_gone_or_of_another_size_is_not_opened() {
+fn a_clip_that_is_gone_redated_or_of_another_size_is_not_opened() {
     let scene = scene();
     let open = || from_disk(scene.clips.open(Inode::Clip(CLIP))).err();
     *scene.library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES + 1);
     assert_eq!(open(), Some(Errno::EIO));
+    *scene.library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES);
+    assert_eq!(open(), None);
+    *scene.library.clip_start.lock().expect("no panic") = Some(WallTime(1));
+    assert_eq!(open(), Some(Errno::ESTALE), "it has been redated");
     *scene.library.clip_bytes.lock().expect("no panic") = None;
     assert_eq!(open(), Some(Errno::ESTALE));
     scene.shown.hide(CLIP);
