@@ -149,7 +149,7 @@ impl Geometry {
         geometry.is_sound().then_some(geometry)
     }
 
-    /// Where the superblocks lie: see [`superblock_places`].
+    /// Where the superblocks lie: the first page and the last one, and those half a MiB inside.
     #[must_use]
     pub fn superblock_places(&self) -> [DeviceOffset; 4] {
         superblock_places(self.length)

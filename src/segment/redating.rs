@@ -68,11 +68,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::segment::name::tests::name_form;
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(shift_nanos: i64, code: u32) {
-            let redating = Redating { shift_nanos, name_form: NameForm::from_code(code) };
+        fn what_was_written_is_read(shift_nanos: i64, name_form in name_form()) {
+            let redating = Redating { shift_nanos, name_form };
             prop_assert_eq!(Redating::decode(&redating.encode()), Ok(redating));
         }
 
