@@ -13,7 +13,7 @@ mod recording;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cameras::Cameras;
@@ -78,7 +78,8 @@ fn with_an_odd_unit(unit: &[u8], frame: u64, mut packets: Vec<Packet>) -> Vec<Pa
 
 #[test]
 fn an_odd_packet_costs_one_picture_at_most_and_no_session() {
-    let odd = |packets| Oddity { packets, ..Oddity::default() };
+    type Change = fn(u64, Vec<Packet>) -> Vec<Packet>;
+    let odd = |packets: Change| Oddity { packets: Box::new(packets), ..Oddity::default() };
     let seen = record(vec![
         ("nothing odd", Oddity::default()),
         ("a unit of type 0", odd(|n, packets| with_an_odd_unit(&[0x60, 1, 2, 3], n, packets))),
@@ -149,4 +150,31 @@ fn a_password_that_changes_is_tried_at_once() {
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(recording.status().state, State::Recording);
     drop(recording.stop());
+}
+
+/// Every frame twice, as some servers send the last one they have.
+fn twice() -> Oddity {
+    let sent = AtomicU16::new(0);
+    let packets = move |_, packets: Vec<Packet>| {
+        let again = packets.clone();
+        let all = packets.into_iter().chain(again).map(|packet| {
+            let sequence = sent.fetch_add(1, Ordering::SeqCst);
+            Packet { sequence, ..packet }
+        });
+        all.collect()
+    };
+    Oddity { packets: Box::new(packets), ..Oddity::default() }
+}
+
+#[test]
+fn a_frame_that_is_sent_twice_is_stored_once_and_a_farewell_is_an_end() {
+    let leaving = Oddity { frames_max: Some(6 * RATE), says_goodbye: true, ..Oddity::default() };
+    let seen = record(vec![("twice", twice()), ("goodbye", leaving)]);
+    let (_, twice) = &seen[0];
+    assert!(twice.frames.values().all(|times| *times == 1));
+    assert!(twice.frames.len() as u64 >= twice.sent - GROUP, "{} stored", twice.frames.len());
+    let (_, leaving) = &seen[1];
+    let away = leaving.connections[1].duration_since(leaving.closed[0]).expect("in order");
+    assert!(away < Duration::from_millis(2_500), "{away:?}");
+    assert_eq!(leaving.frames.len() as u64, leaving.sent);
 }

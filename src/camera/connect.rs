@@ -11,6 +11,7 @@ use retina::client::{
     SessionOptions, SetupOptions, TcpTransportOptions, Transport,
 };
 use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use retina::rtcp::ReceivedCompoundPacket;
 
 use super::Camera;
 use super::error::{CameraError, one_line};
@@ -36,6 +37,12 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
 /// is read first.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
+/// For pictures of another source, where the one so far has said that it leaves: a server at the
+/// end of its file says so, and keeps the connection open.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+/// Packet type of "goodbye" (RFC 3550, 6.6).
+const RTCP_BYE: u8 = 203;
+
 /// What is known of the pictures when a session begins, for people.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VideoFacts {
@@ -57,6 +64,8 @@ pub struct Frames {
     deadline: Deadline,
     /// The deadline was over once already, and the socket is looked at for the last time.
     looked_last: bool,
+    /// The source of the pictures has said that it leaves, and none has come since.
+    has_left: bool,
     peer: (String, u16),
     group: Arc<SessionGroup>,
     clock: Arc<dyn Clock>,
@@ -98,6 +107,7 @@ pub async fn connect(
         facts,
         deadline: Deadline::after(FRAME_TIMEOUT),
         looked_last: false,
+        has_left: false,
         peer: (peer.0.to_string(), peer.1),
         group,
         clock,
@@ -206,6 +216,7 @@ impl Frames {
                     self.deadline = Deadline::after(LAST_LOOK);
                     continue;
                 }
+                Err(_) if self.has_left => return Err(CameraError::Ended),
                 Err(_) => {
                     let (stage, waited) = ("waiting for pictures", FRAME_TIMEOUT);
                     return Err(CameraError::TimedOut { stage, waited });
@@ -221,14 +232,26 @@ impl Frames {
                 Ok(Ok(Some(Ok(item)))) => item,
             };
             self.odd.last = None;
+            if let CodecItem::Rtcp(report) = &item
+                && self.is_farewell(report)
+            {
+                self.has_left = true;
+                self.deadline = Deadline::after(FAREWELL_TIMEOUT);
+            }
             if let CodecItem::VideoFrame(picture) = item
                 && let Some(frame) = self.frame(picture)
             {
                 self.deadline = Deadline::after(FRAME_TIMEOUT);
-                self.looked_last = false;
+                (self.looked_last, self.has_left) = (false, false);
                 return Ok(frame);
             }
         }
+    }
+
+    /// Whether a source of one of the tracks says that it leaves. Another one may take its place.
+    fn is_farewell(&self, report: &ReceivedCompoundPacket) -> bool {
+        self.tracks.iter().any(|track| track.stream == report.stream_id())
+            && report.pkts().any(|packet| packet.payload_type() == RTCP_BYE)
     }
 
     fn frame(&mut self, picture: VideoFrame) -> Option<Frame> {

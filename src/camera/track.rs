@@ -44,6 +44,30 @@ pub(super) struct Track {
     parameters: Option<Arc<Parameters>>,
     parameters_doubtful: bool,
     lost_packets: u32,
+    /// The last picture: some servers send it twice.
+    last: Option<Seen>,
+}
+
+/// What a picture is known again by: its time, its length, and how it begins.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    timestamp: i64,
+    length: usize,
+    beginning: Vec<u8>,
+}
+
+/// So much of a picture, in bytes: another slice of the same picture begins with another place.
+const BEGINNING_BYTES: usize = 256;
+
+impl Seen {
+    fn of(picture: &VideoFrame) -> Seen {
+        let data = picture.data();
+        Seen {
+            timestamp: picture.timestamp().timestamp(),
+            length: data.len(),
+            beginning: data[..data.len().min(BEGINNING_BYTES)].to_vec(),
+        }
+    }
 }
 
 /// Chooses from the streams that are offered, by media type and encoding name: the first one
@@ -76,6 +100,7 @@ impl Track {
             parameters: None,
             parameters_doubtful: true,
             lost_packets: 0,
+            last: None,
         }
     }
 
@@ -88,6 +113,11 @@ impl Track {
         received: Reading,
     ) -> Option<Frame> {
         self.lost_packets += u32::from(picture.loss());
+        let seen = Seen::of(&picture);
+        if self.last.as_ref() == Some(&seen) {
+            return None;
+        }
+        self.last = Some(seen);
         self.parameters_doubtful |= picture.has_new_parameters();
         let content = (self.coding.content)(picture.data());
         if content == Content::Nothing {

@@ -37,16 +37,24 @@ pub struct Oddity {
     /// Changes an answer, head and body; told the method that is answered.
     pub answer: fn(&str, String) -> String,
     /// Changes the packets of a frame; told its number from the beginning of the session.
-    pub packets: fn(u64, Vec<Packet>) -> Vec<Packet>,
+    pub packets: Box<dyn Fn(u64, Vec<Packet>) -> Vec<Packet> + Send + Sync>,
     /// Closes the connection behind so many frames.
     pub frames_max: Option<u64>,
+    /// Says goodbye instead, and keeps it open.
+    pub says_goodbye: bool,
     /// Every answer is of this status.
     pub refuses: Option<&'static str>,
 }
 
 impl Default for Oddity {
     fn default() -> Oddity {
-        Oddity { answer: |_, it| it, packets: |_, it| it, frames_max: None, refuses: None }
+        Oddity {
+            answer: |_, it| it,
+            packets: Box::new(|_, it| it),
+            frames_max: None,
+            says_goodbye: false,
+            refuses: None,
+        }
     }
 }
 
@@ -321,6 +329,11 @@ fn play(state: &State, writer: &Mutex<TcpStream>) -> Option<()> {
     while !state.ended.load(Ordering::SeqCst) {
         if state.oddity.frames_max.is_some_and(|most| frame >= most) {
             state.closed.lock().ok()?.push(SystemTime::now());
+            if state.oddity.says_goodbye {
+                let goodbye = [&[0x81, 203, 0, 1][..], &sender.ssrc.to_be_bytes()].concat();
+                let framed = [&[b'$', 1, 0, goodbye.len() as u8][..], &goodbye].concat();
+                return writer.lock().ok()?.write_all(&framed).ok();
+            }
             writer.lock().ok()?.shutdown(std::net::Shutdown::Both).ok()?;
             return None;
         }
