@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cameras::Cameras;
-use odd_camera::{GROUP, OddCamera, Oddity, Packet, RATE};
+use odd_camera::{CLOCK_RATE, GROUP, OddCamera, Oddity, Packet, RATE};
 use recording::{Clip, Recording};
 use reelfs::camera::Camera;
 use reelfs::recorder::State;
+use reelfs::segment::EndReason;
 
 /// For how long each camera is recorded.
 const LENGTH: Duration = Duration::from_secs(12);
@@ -177,4 +178,38 @@ fn a_frame_that_is_sent_twice_is_stored_once_and_a_farewell_is_an_end() {
     let away = leaving.connections[1].duration_since(leaving.closed[0]).expect("in order");
     assert!(away < Duration::from_millis(2_500), "{away:?}");
     assert_eq!(leaving.frames.len() as u64, leaving.sent);
+}
+
+/// One frame in fifty is stamped so many seconds off.
+fn astray(seconds: i64) -> Oddity {
+    let packets = move |number: u64, mut packets: Vec<Packet>| {
+        if number >= 30 && number.is_multiple_of(50) {
+            let ticks = (seconds * i64::from(CLOCK_RATE)) as u32;
+            packets.iter_mut().for_each(|packet| packet.time = packet.time.wrapping_add(ticks));
+        }
+        packets
+    };
+    Oddity { packets: Box::new(packets), ..Oddity::default() }
+}
+
+#[test]
+fn a_frame_that_is_stamped_hours_off_is_stored_at_its_place() {
+    let seen = record(vec![
+        ("9800 s back", astray(-9_800)),
+        ("9800 s ahead", astray(9_800)),
+        ("37600 s ahead", astray(37_600)),
+    ]);
+    for (name, seen) in seen {
+        let stored = seen.frames.len() as u64;
+        println!("{name}: {stored} of {} frames, {} clips", seen.sent, seen.clips.len());
+        assert!(stored >= seen.sent - GROUP, "{name}: {stored} of {}", seen.sent);
+        let ends = seen.clips.iter().filter_map(|clip| clip.end).map(|(reason, _)| reason);
+        let cut = ends.filter(|reason| !matches!(reason, EndReason::Boundary | EndReason::Stopped));
+        assert_eq!(cut.count(), 0, "{name}: a clip was cut");
+        for sample in seen.clips.iter().flat_map(|clip| &clip.samples) {
+            let sent = frames::stamp(&sample.data).expect("a mark").sent;
+            let error_millis = (sample.wall.0 - sent) / 1_000_000;
+            assert!(error_millis.abs() < 250, "{name}: {error_millis} ms off");
+        }
+    }
 }

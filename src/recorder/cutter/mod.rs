@@ -31,6 +31,7 @@ mod decode_times;
 mod gap;
 mod hand_out;
 mod pending;
+mod strays;
 mod time_line;
 mod track;
 mod video;
@@ -43,6 +44,7 @@ pub use hand_out::{Action, HandOut, Refusal};
 use std::time::Duration;
 
 use clip::OpenClip;
+use strays::Strays;
 use video::{Break, Pace, Video};
 
 use super::drops::{DropReason, Drops};
@@ -78,6 +80,7 @@ pub struct CutterSettings {
 pub struct Cutter {
     settings: CutterSettings,
     video: Video,
+    strays: Strays,
     clip: Option<OpenClip>,
     drops: Drops,
 }
@@ -86,7 +89,13 @@ impl Cutter {
     /// Nothing has come yet.
     #[must_use]
     pub fn new(settings: CutterSettings) -> Cutter {
-        Cutter { settings, video: Video::new(), clip: None, drops: Drops::default() }
+        Cutter {
+            settings,
+            video: Video::new(),
+            strays: Strays::default(),
+            clip: None,
+            drops: Drops::default(),
+        }
     }
 
     /// Frames left out so far.
@@ -96,9 +105,10 @@ impl Cutter {
     }
 
     /// Takes the next frame in the order of decoding.
-    pub fn push(&mut self, frame: Frame) -> HandOut {
+    pub fn push(&mut self, mut frame: Frame) -> HandOut {
         let mut out = HandOut::default();
         if frame.timescale > 0 {
+            frame.pts = self.strays.time_of(&frame);
             self.sort(&frame, &mut out);
         }
         self.video.received(&frame);
@@ -146,6 +156,7 @@ impl Cutter {
     pub fn stop(&mut self, reason: EndReason, now: &Reading) -> HandOut {
         let mut out = HandOut::default();
         self.close(reason, None, now, &mut out);
+        self.strays.forget();
         out.observe(self.video.end(now.wall));
         out
     }

@@ -1,0 +1,130 @@
+//! Frames whose time is out of place, although they arrive where they should: some recorders stamp
+//! one frame in a hundred hours off. The arrival rules such a time out: the frame gets the one at
+//! which it came. Pure.
+
+use crate::camera::Frame;
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
+
+/// A time is out of place where it is further than this from the one before *and* from the arrival,
+/// in nanoseconds: more than any network delays, or any camera sends between two pictures.
+const OFF_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
+/// So many in a row that are off by the same are no strays: the camera's clock has been set.
+const ALIKE_MAX: u32 = 3;
+/// What counts as the same, in nanoseconds.
+const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
+
+/// Watches the times of one track.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    last: Option<(i64, BootTime)>,
+    /// By how much the last one was off, in nanoseconds, and how many in a row were so.
+    off: Option<(i64, u32)>,
+}
+
+impl Strays {
+    /// The time of a frame, in ticks: its own, or that of its arrival.
+    pub(super) fn time_of(&mut self, frame: &Frame) -> i64 {
+        let time = match self.arrival_of(frame) {
+            Some(arrival) => arrival,
+            None => frame.pts,
+        };
+        self.last = Some((time, frame.received.boot));
+        time
+    }
+
+    /// A new session has a time line of its own.
+    pub(super) fn forget(&mut self) {
+        *self = Strays::default();
+    }
+
+    /// When it arrived, in ticks, where its own time is out of place.
+    fn arrival_of(&mut self, frame: &Frame) -> Option<i64> {
+        let (last, received) = self.last?;
+        let step_nanos = Ticks(frame.pts.saturating_sub(last)).to_nanos(frame.timescale);
+        let passed_nanos = frame.received.boot.0.saturating_sub(received.0);
+        let off_nanos = step_nanos.saturating_sub(passed_nanos);
+        let is_stray = |nanos: i64| nanos.saturating_abs() > OFF_NANOS_MIN;
+        if !is_stray(step_nanos) || !is_stray(off_nanos) {
+            self.off = None;
+            return None;
+        }
+        let alike = match self.off {
+            Some((before, count)) if off_nanos.saturating_sub(before).abs() <= ALIKE_NANOS => count,
+            _ => 0,
+        };
+        self.off = Some((off_nanos, alike + 1));
+        if alike + 1 >= ALIKE_MAX {
+            self.off = None;
+            return None;
+        }
+        let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
+        // Two that arrive at once are apart nevertheless.
+        Some(last.saturating_add(passed.max(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Reading;
+    use crate::segment::TrackNumber;
+    use crate::units::WallTime;
+
+    const RATE: u32 = 90_000;
+
+    /// A frame of this time that arrives so many milliseconds after the beginning.
+    fn frame(pts: i64, millis: i64) -> Frame {
+        let nanos = millis * 1_000_000;
+        let received = Reading {
+            wall: WallTime(nanos),
+            boot: BootTime(nanos),
+            boot_id: [1; 16],
+            synchronised: true,
+        };
+        Frame {
+            track: TrackNumber(0),
+            pts,
+            timescale: RATE,
+            is_key: false,
+            parameters: None,
+            lost_packets: 0,
+            received,
+            data: Vec::new(),
+        }
+    }
+
+    /// Times of frames that come each 40 ms.
+    fn times(all: &[i64]) -> Vec<i64> {
+        let mut strays = Strays::default();
+        let frames = all.iter().zip(0..).map(|(pts, number)| frame(*pts, number * 40));
+        frames.map(|frame| strays.time_of(&frame)).collect()
+    }
+
+    #[test]
+    fn a_frame_that_is_hours_off_gets_the_time_at_which_it_came() {
+        let hours = 9_800 * i64::from(RATE);
+        let sent = [0, 3600, 7200 - hours, 10_800, 14_400 + hours, 18_000, 21_600 - hours, 25_200];
+        let meant: Vec<i64> = (0..8).map(|number| number * 3600).collect();
+        assert_eq!(times(&sent), meant);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_from_the_third_frame_on() {
+        let hours = 9_800 * i64::from(RATE);
+        let sent = [0, 3600, hours + 7200, hours + 10_800, hours + 14_400, hours + 18_000];
+        let seen = times(&sent);
+        assert_eq!(seen[..4], [0, 3600, 7200, 10_800]);
+        assert_eq!(seen[4..], sent[4..]);
+    }
+
+    #[test]
+    fn what_was_silent_or_kept_waiting_is_no_stray() {
+        let mut strays = Strays::default();
+        strays.time_of(&frame(0, 0));
+        // Nothing was sent for two minutes; then the process stood still for as long.
+        let later = 120 * i64::from(RATE);
+        assert_eq!(strays.time_of(&frame(later, 120_000)), later);
+        assert_eq!(strays.time_of(&frame(later + 3600, 240_000)), later + 3600);
+        assert_eq!(strays.time_of(&frame(later + 7200, 240_000)), later + 7200);
+    }
+}
