@@ -77,6 +77,40 @@ fn with_an_odd_unit(unit: &[u8], frame: u64, mut packets: Vec<Packet>) -> Vec<Pa
     packets
 }
 
+/// The same amid every second key frame, which is sent in fragments.
+fn amid_key_frames(frame: u64, mut packets: Vec<Packet>) -> Vec<Packet> {
+    let before = frame.div_ceil(2 * GROUP) as u16;
+    for packet in &mut packets {
+        packet.sequence = packet.sequence.wrapping_add(before);
+    }
+    if frame.is_multiple_of(2 * GROUP) {
+        let at = packets.len() - 1;
+        let last = packets[at].clone();
+        packets[at].sequence = last.sequence.wrapping_add(1);
+        packets.insert(at, Packet { payload: vec![0x7E, 1, 2, 3], marker: false, ..last });
+    }
+    packets
+}
+
+#[test]
+fn an_odd_packet_amid_a_picture_is_a_gap_and_no_picture_is_stored_that_lacks_another() {
+    let packets = Box::new(amid_key_frames);
+    let seen = record(vec![("amid", Oddity { packets, ..Oddity::default() })]);
+    let (_, seen) = &seen[0];
+    assert_eq!(seen.connections.len(), 1, "the session goes on");
+    let stored = seen.frames.len() as u64;
+    println!("{stored} of {} frames, {} clips", seen.sent, seen.clips.len());
+    // Half of the groups can't be decoded.
+    assert!(stored >= seen.sent / 2 - 2 * GROUP && stored <= seen.sent / 2 + 2 * GROUP);
+    for clip in &seen.clips {
+        assert!(clip.samples[0].sync);
+        let numbers = clip.samples.iter().map(|sample| frames::stamp(&sample.data));
+        let numbers: Vec<u64> = numbers.map(|stamp| stamp.expect("a mark").frame).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+        assert!((numbers[0] / GROUP) % 2 == 1, "begins with a whole key frame: {numbers:?}");
+    }
+}
+
 #[test]
 fn an_odd_packet_costs_one_picture_at_most_and_no_session() {
     type Change = fn(u64, Vec<Packet>) -> Vec<Packet>;

@@ -18,6 +18,8 @@ pub(super) struct Coding {
     pub(super) codec: Codec,
     /// What the bytes of a frame hold.
     pub(super) content: fn(&[u8]) -> Content,
+    /// Whether a frame has its own beginning: what was left out before it may have been that.
+    pub(super) begins_whole: fn(&[u8]) -> bool,
     /// What a decoder configuration, in the form that the codec names, says of reordering.
     pub(super) reorder_depth: fn(&[u8]) -> ReorderDepth,
 }

@@ -227,6 +227,7 @@ impl Frames {
                 Ok(Ok(Some(Err(error)))) => {
                     let peer = (self.peer.0.as_str(), self.peer.1);
                     self.odd.take(CameraError::from_library("receiving", peer, &error))?;
+                    self.tracks.iter_mut().for_each(Track::doubt);
                     continue;
                 }
                 Ok(Ok(Some(Ok(item)))) => item,

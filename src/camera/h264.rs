@@ -12,6 +12,7 @@ pub(super) const CODING: Coding = Coding {
     name: "H.264",
     codec: Codec::H264,
     content,
+    begins_whole,
     reorder_depth,
 };
 
@@ -29,6 +30,21 @@ fn content(mut data: &[u8]) -> Content {
         data = &rest[length..];
     }
     found
+}
+
+/// Whether the first slice is that of the first macroblock: `first_mb_in_slice` is the first field
+/// of a slice's header, and 0 is one bit that is set (ITU-T H.264, 7.3.3, 9.1).
+fn begins_whole(mut data: &[u8]) -> bool {
+    while let Some((length, rest)) = data.split_first_chunk::<4>() {
+        let length = (u32::from_be_bytes(*length) as usize).min(rest.len());
+        if let [header, slice, ..] = rest[..length]
+            && matches!(header & 0x1f, 1 | 2 | 5)
+        {
+            return slice & 0x80 != 0;
+        }
+        data = &rest[length..];
+    }
+    false
 }
 
 /// What the sequence parameters say (ITU-T H.264, E.2.1 `max_num_reorder_frames`).
@@ -79,6 +95,15 @@ mod tests {
         assert_eq!(content(&[0, 0, 0]), Content::Nothing);
         assert_eq!(content(&[0xff, 0xff, 0xff, 0xff, 0x41]), Content::Other);
         assert_eq!(content(&[]), Content::Nothing);
+    }
+
+    #[test]
+    fn a_frame_without_its_first_slice_is_not_whole() {
+        let frame = |slice: u8| [0, 0, 0, 2, 0x67, 0x42, 0, 0, 0, 2, 0x65, slice];
+        assert!(begins_whole(&frame(0x88)));
+        assert!(!begins_whole(&frame(0x40)));
+        assert!(!begins_whole(&[0, 0, 0, 1, 0x65]));
+        assert!(!begins_whole(&[]));
     }
 
     #[test]

@@ -98,9 +98,10 @@ impl Camera {
         self.password_source.clone()
     }
 
-    /// Takes what its password is now. Answers whether that is another one.
+    /// Takes what its password is now. Answers whether that is another one; where there is none at
+    /// the moment it is not.
     pub fn take_password(&mut self, password: Result<String, String>) -> bool {
-        let is_new = password != self.password;
+        let is_new = password.is_ok() && password != self.password;
         self.password = password;
         is_new
     }
@@ -195,9 +196,10 @@ mod tests {
         let camera = Camera::new("door", "rtsp://h/", Some("a".to_string()), None).unwrap();
         let mut camera = camera.with_password_source(Arc::new(|| Err("no file".to_string())));
         let source = camera.password_source().unwrap();
-        assert!(camera.take_password(source()));
         assert!(!camera.take_password(source()));
+        assert!(camera.password.is_err());
         assert!(camera.take_password(Ok("b".to_string())));
+        assert!(!camera.take_password(Ok("b".to_string())));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::error::CameraError;
 use crate::clock::{Throttle, since_boot};
 
-/// So many errors with nothing between them end a session: it is then no odd packet among others.
-const IN_A_ROW_MAX: u32 = 64;
+/// So many errors with nothing between them end a session: more than a large picture has packets,
+/// each of which is odd where its beginning was.
+const IN_A_ROW_MAX: u32 = 8192;
 /// Between two lines of the log.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -46,6 +46,10 @@ pub(super) struct Track {
     lost_packets: u32,
     /// The last picture: some servers send it twice.
     last: Option<Seen>,
+    /// Ticks between the last two.
+    step: Option<i64>,
+    /// Something was left out since the last picture that may have been part of one.
+    doubtful: bool,
 }
 
 /// What a picture is known again by: its time, its length, and how it begins.
@@ -101,7 +105,25 @@ impl Track {
             parameters_doubtful: true,
             lost_packets: 0,
             last: None,
+            step: None,
+            doubtful: false,
         }
+    }
+
+    /// Packets that can't be understood are left out before the next picture.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// Whether what was left out before a picture was part of one: it lacks its beginning, or there
+    /// is room for another before it.
+    fn lacks(&mut self, picture: &VideoFrame) -> bool {
+        let step = |last: &Seen| picture.timestamp().timestamp().saturating_sub(last.timestamp);
+        let step = self.last.as_ref().map(step);
+        let usual = std::mem::replace(&mut self.step, step);
+        let is_far = step.zip(usual).is_some_and(|(step, usual)| step > usual + usual / 2);
+        std::mem::take(&mut self.doubtful)
+            && (is_far || !(self.coding.begins_whole)(picture.data()))
     }
 
     /// A picture as the recorder wants it, `told` being what its stream says of its parameters by
@@ -113,16 +135,14 @@ impl Track {
         received: Reading,
     ) -> Option<Frame> {
         self.lost_packets += u32::from(picture.loss());
-        let seen = Seen::of(&picture);
-        if self.last.as_ref() == Some(&seen) {
-            return None;
-        }
-        self.last = Some(seen);
         self.parameters_doubtful |= picture.has_new_parameters();
         let content = (self.coding.content)(picture.data());
-        if content == Content::Nothing {
+        let seen = Seen::of(&picture);
+        if content == Content::Nothing || self.last.as_ref() == Some(&seen) {
             return None;
         }
+        self.lost_packets += u32::from(self.lacks(&picture));
+        self.last = Some(seen);
         let mut parameters = None;
         if self.parameters_doubtful {
             // A camera's word that its parameters are new may flap; only other bytes are news, and

@@ -136,7 +136,7 @@ impl Catalogue {
             }
             News::StreamTimed { stream, clip, timing } => {
                 let stream = StreamKey { ring, stream: *stream };
-                self.timings.insert((stream, clip_key(ring, *clip)?), *timing);
+                self.add_timing(stream, clip_key(ring, *clip)?, *timing);
                 Change::Nothing
             }
             News::StateSet { clip, state } => self.set_state(clip_key(ring, *clip)?, *state),

@@ -17,7 +17,20 @@ pub struct StreamTiming {
     pub timing: Timing,
 }
 
+/// So many are known of a stream, as in the ring: a clock that is set every hour makes no end of
+/// them, and the earliest are of clips that were redated, or can't be.
+const TIMINGS_PER_STREAM_MAX: usize = 64;
+
 impl Catalogue {
+    pub(super) fn add_timing(&mut self, stream: StreamKey, first: ClipKey, timing: Timing) {
+        self.timings.insert((stream, first), timing);
+        let theirs = (stream, ClipKey::MIN)..=(stream, ClipKey::MAX);
+        if self.timings.range(theirs.clone()).count() > TIMINGS_PER_STREAM_MAX {
+            let earliest = self.timings.range(theirs).next().map(|(key, _)| *key);
+            earliest.and_then(|key| self.timings.remove(&key));
+        }
+    }
+
     /// What is known of the clocks that clips were recorded on, by stream and in their order.
     pub fn timings(&self) -> impl Iterator<Item = StreamTiming> {
         let mut following = self.timings.keys().skip(1);

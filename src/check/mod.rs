@@ -105,7 +105,7 @@ struct Checker<'a> {
 /// Compares everything that a ring says of itself.
 ///
 /// # Errors
-/// There is no ring that can be looked at: see [`RingError`]. Both superblocks are gone, or
+/// There is no ring that can be looked at: see [`RingError`]. All superblocks are gone, or
 /// neither ledger area has a complete checkpoint.
 pub fn check<'a>(
     device: &'a dyn Device,

@@ -252,8 +252,9 @@ camera and from when to when. Nothing is written without --repair or --rescue, a
 beside the daemon; what the daemon holds in memory is then not known to it. What grew when the \
 power went is no damage: a note says what the next run takes over.
 
-A rescue knows nothing of deletions, names and marks: everything that it finds is in .trash of \
-the mount, restorable with mv. Where it finds nothing, it changes nothing.
+A rescue knows nothing of deletions, names and marks, nor of times that were put right: everything \
+that it finds is in .trash of the mount, restorable with mv. Where it finds nothing, it changes \
+nothing.
 
 The object of --json has path, status, findings, findings_count, footage_count, notes, losses, \
 repaired, the numbers of clips and chunks that were looked at, and of chunks_tried, and what is to \

@@ -19,11 +19,14 @@ use crate::status::{
     CameraStatus, DeviceStatus, RingStatus, ScrubFinding, ScrubStatus, Status, camera_totals,
     ring_status,
 };
-use crate::units::ByteCount;
+use crate::units::{ByteCount, WallTime};
 use crate::view::{STATUS_NAME, utc_timestamp};
 
 /// A daemon answers in milliseconds; one that does not within this is taken as none.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
+/// For the ring itself, where no daemon answers: a spinning disk reads the ledger of 16 TiB in two
+/// seconds.
+const RING_TIME_MAX: Duration = Duration::from_secs(20);
 /// A daemon answers, and something is wrong.
 const SOMETHING_WRONG: u8 = 1;
 /// The exit status where no daemon answers, whatever the reason: the health of the recorder is not
@@ -102,26 +105,45 @@ fn ask_daemon(mount: &Path) -> Answer {
     }
 }
 
-/// A mount whose daemon hangs keeps its reader: that is a thread's fate here, not the program's.
 fn read_in_time(path: PathBuf) -> io::Result<Vec<u8>> {
-    let (answer, wait) = sync_channel(1);
-    std::thread::Builder::new().name("status".into()).spawn(move || {
-        // Nobody waits any more where it took too long.
-        let _ = answer.send(fs::read(path));
-    })?;
-    wait.recv_timeout(ANSWER_TIME_MAX).unwrap_or_else(|_| {
+    in_time(ANSWER_TIME_MAX, || fs::read(path))?.unwrap_or_else(|| {
         let reason = format!("no answer within {ANSWER_TIME_MAX:?}");
         Err(io::Error::new(ErrorKind::TimedOut, reason))
     })
 }
 
+/// A mount whose daemon hangs, or a device that does, keeps its reader: that is a thread's fate
+/// here, not the program's. `None` where it took too long.
+fn in_time<T: Send + 'static>(
+    limit: Duration,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    let (answer, wait) = sync_channel(1);
+    std::thread::Builder::new().name("status".into()).spawn(move || {
+        // Nobody waits any more where it took too long.
+        let _ = answer.send(read());
+    })?;
+    Ok(wait.recv_timeout(limit).ok())
+}
+
 /// What the ring says; `is_running` where a daemon is there that does not.
+///
+/// # Errors
+/// It can't be read, or not within [`RING_TIME_MAX`].
 fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Status, CommandError> {
+    let (own, now) = (config.clone(), clock.read().wall);
+    let read = in_time(RING_TIME_MAX, move || read_ring(&own, now, is_running));
+    read.map_err(CommandError::Output)?.unwrap_or_else(|| {
+        let path = config.ring.device.display();
+        Err(CommandError::Failed(format!("{path}: does not answer within {RING_TIME_MAX:?}")))
+    })
+}
+
+fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status, CommandError> {
     let path = &config.ring.device;
     let device = FileDevice::open(path, Access::ReadOnly)?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
     let catalogue = catalogue_of(&inspection);
-    let now = clock.read().wall;
     let configured: Vec<(&str, Option<Duration>)> = config
         .cameras
         .iter()

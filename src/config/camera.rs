@@ -231,7 +231,9 @@ fn read_password(
     }
     let password = password_of(bytes).map_err(|reason| format!("{path}: {reason}"));
     match &password {
-        Err(reason) => warnings.push(format!("{reason}: this camera is not recorded until it is")),
+        Err(reason) => warnings.push(format!(
+            "{reason}: this camera is not recorded until that file holds a password"
+        )),
         Ok(password) if password.0.trim() != password.0 => warnings.push(format!(
             "{path}: the password begins or ends with a blank, which is taken as part of it"
         )),
@@ -268,7 +270,8 @@ fn password_of(bytes: Vec<u8>) -> Result<Password, String> {
     let line = text.trim_end_matches(['\n', '\r']);
     match line {
         "" => Err("is empty".to_owned()),
-        _ if line.contains(char::is_control) => Err("has more than one line".to_owned()),
+        _ if line.contains(['\n', '\r']) => Err("has more than one line".to_owned()),
+        _ if line.contains(char::is_control) => Err("has a control character".to_owned()),
         _ => Ok(Password(line.to_owned())),
     }
 }
@@ -394,6 +397,7 @@ mod tests {
         };
         assert_eq!(refused(b"\n"), "is empty");
         assert_eq!(refused(b"one\ntwo\n"), "has more than one line");
+        assert_eq!(refused(b"one\ttwo\n"), "has a control character");
         assert_eq!(refused(&[0xff, 0xfe]), "not UTF-8: not a password");
         assert_eq!(refused(&[b'x'; 2000]), "longer than 1024 bytes: not a password");
     }

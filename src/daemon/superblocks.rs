@@ -1,13 +1,15 @@
 //! Looks after the ring's superblocks while it runs: partitioning tools write over them without a
 //! word, and nothing else would notice before the next start.
 
+use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::{DaemonError, Store};
-use crate::device::{Device, ReturningDevice};
+use crate::device::{AlignedBuffer, Device, ReturningDevice};
 use crate::ring::{RingError, Superblock, tend_superblocks};
-use std::sync::Arc;
+use crate::units::{ByteCount, DeviceOffset};
 
 /// How often they are looked at, besides with each pass of the scrub.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
@@ -40,12 +42,38 @@ impl Caretaker {
     }
 }
 
+/// The ring's device, but for its flushes: they are the writer's, who has to hear what becomes of
+/// what it wrote. A superblock is durable with the next of them.
+struct Unflushed<'a>(&'a ReturningDevice);
+
+impl Device for Unflushed<'_> {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.0.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_present(&self) -> bool {
+        self.0.is_present()
+    }
+
+    fn length(&self) -> ByteCount {
+        self.0.length()
+    }
+}
+
 fn look_after(device: &Arc<ReturningDevice>, superblock: &Superblock, asked: &Receiver<()>) {
     while asked.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Disconnected) {
         if !device.is_present() {
             continue;
         }
-        match tend_superblocks(&**device, superblock) {
+        match tend_superblocks(&Unflushed(device), superblock) {
             Ok(places) if places.is_empty() => {}
             Ok(places) => {
                 let places: Vec<String> =

@@ -52,6 +52,13 @@ pub struct Wrong {
     pub shift_nanos: i64,
 }
 
+/// When a ring was made that says that it was at `created`; a clock that was ahead then says
+/// nothing.
+#[must_use]
+pub fn made_at(created: WallTime, now: WallTime) -> WallTime {
+    if created <= now { created } else { EARLIEST }
+}
+
 /// The earliest that a clip of this key can have been recorded, on a ring that was made at
 /// `created`.
 #[must_use]
@@ -99,7 +106,12 @@ fn wrong_by(
         return Vec::new();
     }
     // A time that is before it is none to put others right by.
-    let earliest = earliest_of(catalogue, by.clips.start, now.created);
+    // Without a confirmation it may as well be this time that is wrong.
+    let created = match now.confirmed {
+        true => made_at(now.created, now.reading.wall),
+        false => now.created,
+    };
+    let earliest = earliest_of(catalogue, by.clips.start, created);
     let ends_max = now.reading.wall.plus_nanos(AHEAD_NANOS_MAX);
     let fits = |clip: &&Clip| {
         let start = clip.fact.start.plus_nanos(shift_nanos);

@@ -117,6 +117,15 @@ fn a_time_that_is_wrong_itself_redates_nothing() {
 }
 
 #[test]
+fn a_ring_that_was_made_in_the_future_keeps_no_clip_from_its_right_time() {
+    let catalogue = without_a_battery();
+    let meant = wrong(&catalogue, &now(CREATED + DAY, true));
+    let ahead = Now { created: WallTime(i64::MAX), ..now(CREATED + DAY, true) };
+    assert_eq!(wrong(&catalogue, &ahead), meant);
+    assert!(!meant.is_empty());
+}
+
+#[test]
 fn a_synchronised_clip_of_an_earlier_boot_says_when_the_next_one_can_be() {
     let mut catalogue = Catalogue::new();
     clip(&mut catalogue, 1, CREATED + 5 * DAY, Synchronised);

@@ -75,10 +75,20 @@ impl Handle {
         self.buffered.get().unwrap_or(&self.opened)
     }
 
+    /// The same, and whether that goes around the page cache: another request may give that up
+    /// while this one is under way.
+    fn used(&self) -> (&File, bool) {
+        match self.buffered.get() {
+            Some(file) => (file, false),
+            None => (&self.opened, self.direct),
+        }
+    }
+
     /// Fills the buffer; answers whether direct I/O has been given up for it.
     pub(super) fn read(&self, offset: u64, buffer: &mut AlignedBuffer) -> io::Result<bool> {
-        match self.file().read_exact_at(buffer, offset) {
-            Err(error) if self.is_direct() && is_invalid(&error) => {
+        let (file, is_direct) = self.used();
+        match file.read_exact_at(buffer, offset) {
+            Err(error) if is_direct && is_invalid(&error) => {
                 self.give_up_direct(error, |file| file.read_exact_at(buffer, offset))
             }
             read => read.map(|()| false),
@@ -87,8 +97,9 @@ impl Handle {
 
     /// Writes all of it; answers whether direct I/O has been given up for it.
     pub(super) fn write(&self, offset: u64, bytes: &AlignedBuffer) -> io::Result<bool> {
-        match self.file().write_all_at(bytes, offset) {
-            Err(error) if self.is_direct() && is_invalid(&error) => {
+        let (file, is_direct) = self.used();
+        match file.write_all_at(bytes, offset) {
+            Err(error) if is_direct && is_invalid(&error) => {
                 self.give_up_direct(error, |file| file.write_all_at(bytes, offset))
             }
             written => written.map(|()| false),

@@ -271,6 +271,10 @@ impl Shared {
         }
         {
             let mut state = self.state();
+            // It may have been disowned, and be back, while it was asked.
+            if state.present.as_ref().is_none_or(|used| used.returns != present.returns) {
+                return;
+            }
             state.present = None;
             let (since, returns) = (Stopwatch::start(), present.returns);
             state.gone = Some(Gone { since, returns, refused: None });

@@ -54,8 +54,6 @@ fn words(why: Why, reason: Reason) -> String {
     }
 }
 
-/// A length of time in the largest unit that divides it, as in the configuration; shortened to
-/// the second.
 /// How far two times are apart, for the log: in whole days from two of them on.
 pub(super) fn length(nanos: i64) -> String {
     const DAY_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
@@ -63,6 +61,8 @@ pub(super) fn length(nanos: i64) -> String {
     duration(if length < 2 * DAY_NANOS { length } else { length - length % DAY_NANOS })
 }
 
+/// A length of time in the largest unit that divides it, as in the configuration; shortened to
+/// the second.
 pub(super) fn duration(nanos: i64) -> String {
     let seconds = nanos / NANOS_PER_SECOND;
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];

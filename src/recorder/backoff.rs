@@ -36,8 +36,13 @@ const fn seconds<const N: usize>(waits: [u64; N]) -> [Duration; N] {
 /// The waits of one camera.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    /// What has failed last, and how often it has without a recovery.
-    failures: Option<(Failure, usize)>,
+    /// What has failed last, and how often in a row.
+    last: Option<(Failure, usize)>,
+    /// Logins that were refused since the last recovery, whatever else has failed in between: some
+    /// cameras close the connection while they have locked an account.
+    denied: usize,
+    /// The same of a camera that was busy.
+    busy: usize,
     random: u64,
 }
 
@@ -46,20 +51,31 @@ impl Backoff {
     #[must_use]
     pub fn new(seed: u64) -> Backoff {
         // Neighbouring seeds must not give neighbouring sequences (splitmix64).
-        Backoff { failures: None, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+        Backoff {
+            last: None,
+            denied: 0,
+            busy: 0,
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        }
     }
 
     /// How long to wait after a session that recorded for so long before it failed.
     pub fn after(&mut self, recorded: Duration, failure: Failure) -> Duration {
         if recorded >= GOOD {
-            self.failures = None;
+            self.recovered();
             return self.varied(AT_ONCE);
         }
-        let before = match self.failures {
+        let in_a_row = match self.last {
             Some((last, count)) if last == failure => count,
             _ => 0,
         };
-        self.failures = Some((failure, before + 1));
+        self.last = Some((failure, in_a_row + 1));
+        let count = match failure {
+            Failure::Denied => Some(&mut self.denied),
+            Failure::Busy => Some(&mut self.busy),
+            Failure::Ended | Failure::Away => None,
+        };
+        let before = count.map_or(in_a_row, |count| std::mem::replace(count, *count + 1));
         let waits: &[Duration] = match failure {
             Failure::Ended => &ENDED,
             Failure::Away => &AWAY,
@@ -67,6 +83,11 @@ impl Backoff {
             Failure::Denied => &DENIED,
         };
         self.varied(waits[before.min(waits.len() - 1)])
+    }
+
+    /// Whatever has failed may be in order now: it was recorded, or has another password.
+    pub fn recovered(&mut self) {
+        (self.last, self.denied, self.busy) = (None, 0, 0);
     }
 
     fn varied(&mut self, wait: Duration) -> Duration {
@@ -111,9 +132,14 @@ mod tests {
         expect(&mut backoff, 0, Denied, &[2, 300, 300]);
         // One recovery, and all of it begins anew.
         backoff.after(GOOD, Denied);
-        expect(&mut backoff, 0, Denied, &[2, 300]);
+        expect(&mut backoff, 0, Denied, &[2]);
+        // A camera that drops who it denies has refused a login all the same.
+        expect(&mut backoff, 0, Ended, &[1]);
+        expect(&mut backoff, 0, Denied, &[300]);
         expect(&mut backoff, 0, Away, &[1, 2]);
         expect(&mut backoff, 0, Ended, &[1]);
+        backoff.recovered();
+        expect(&mut backoff, 0, Denied, &[2]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl<S: Sink> StreamTask<S> {
             let wait = backoff.after(recorded, error.failure());
             self.failed(&error, recorded, wait, &now);
             let is_over = match error.failure() {
-                Failure::Denied => self.stopped_or_told(wait).await,
+                Failure::Denied => self.stopped_or_told(wait, &mut backoff).await,
                 _ => self.stopped_within(wait).await,
             };
             if is_over {
@@ -248,9 +248,7 @@ impl<S: Sink> StreamTask<S> {
             self.clip = Some(self.sink.new_clip());
         }
         let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
-        if chunk.begins_clip {
-            self.sink.time_clip(self.settings.stream, clip, timing(&chunk));
-        }
+        let begins = chunk.begins_clip.then(|| timing(&chunk));
         let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
         let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
         self.sink.append(NewChunk {
@@ -260,6 +258,10 @@ impl<S: Sink> StreamTask<S> {
             table: chunk.table.encode().into(),
             data: chunk.data,
         })?;
+        // Of what was taken: what is refused while a disk hangs must not pile up.
+        if let Some(timing) = begins {
+            self.sink.time_clip(stream, clip, timing);
+        }
         self.status.set(|status| {
             status.frames += frames as u64;
             status.bytes += bytes;
@@ -338,7 +340,7 @@ impl<S: Sink> StreamTask<S> {
     }
 
     /// The same, unless the camera has another password before.
-    async fn stopped_or_told(&mut self, wait: Duration) -> bool {
+    async fn stopped_or_told(&mut self, wait: Duration, backoff: &mut Backoff) -> bool {
         let deadline = Deadline::after(wait);
         while !deadline.is_over() {
             if self.stopped_within(deadline.left().min(PASSWORD_LOOK)).await {
@@ -349,6 +351,7 @@ impl<S: Sink> StreamTask<S> {
             let told = tokio::task::spawn_blocking(move || source()).await;
             if told.is_ok_and(|password| self.settings.camera.take_password(password)) {
                 log::info!("{}: there is another password", self.settings.camera.name);
+                backoff.recovered();
                 return false;
             }
         }

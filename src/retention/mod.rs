@@ -14,8 +14,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Clip};
-use crate::clock::{Doubt, EARLIEST, Verdict};
-use crate::dating::{earliest_of, is_misdated};
+use crate::clock::{Doubt, Verdict};
+use crate::dating::{earliest_of, is_misdated, made_at};
 use crate::ring::{ClipState, Reason, StateRequest};
 use crate::segment::ClockQuality;
 use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, length_of};
@@ -159,7 +159,7 @@ fn older_than(
 ) -> impl Iterator<Item = Due> {
     let oldest_kept = now.minus(retain);
     // A ring that was made in the future was not made then.
-    let created = if created <= now { created } else { EARLIEST };
+    let created = made_at(created, now);
     let mut misdated = Misdated { catalogue, created, known: None };
     catalogue
         .clips_starting(stream, WallTime(i64::MIN)..oldest_kept)

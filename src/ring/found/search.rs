@@ -15,6 +15,8 @@ use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, RingNumber,
 
 /// Read at once where the device is gone through from end to end, in bytes.
 const STRIDE_BYTES: u64 = 4 << 20;
+/// The same where it can't be read at once.
+const STRIDE_BYTES_MIN: u64 = 64 << 10;
 /// For each block size so many blocks are asked for at the beginning of the device, ...
 const BLOCKS_ASKED_FIRST: u32 = 16;
 /// ... and so many all over it.
@@ -32,7 +34,7 @@ pub fn find_superblock(
     let mut headers = Headers::default();
     headers.ask_some_blocks(device);
     if headers.is_empty() {
-        headers.ask_all_blocks(device);
+        headers.ask_all_blocks(device, progress);
     }
     if let Some(found) = headers.most_likely(device) {
         return Ok(found);
@@ -81,9 +83,12 @@ impl Headers {
     }
 
     /// Asks all blocks of the ring that `format` makes where no block size is wanted.
-    fn ask_all_blocks(&mut self, device: &dyn Device) {
-        if let Ok(planned) = Geometry::plan(device.length(), None) {
-            self.ask(device, &planned, 0..planned.block_count);
+    fn ask_all_blocks(&mut self, device: &dyn Device, progress: &mut dyn FnMut(ByteCount)) {
+        let Ok(planned) = Geometry::plan(device.length(), None) else { return };
+        for first in (0..planned.block_count).step_by(BLOCKS_ASKED as usize) {
+            progress(ByteCount(planned.block_start(BlockNumber(first)).0));
+            let behind = first.saturating_add(BLOCKS_ASKED).min(planned.block_count);
+            self.ask(device, &planned, first..behind);
         }
     }
 
@@ -119,34 +124,50 @@ impl Headers {
         progress: &mut dyn FnMut(ByteCount),
     ) -> Result<Option<FoundSuperblock>, RingError> {
         let end = device.length().0;
-        let mut at = 0;
         let (mut was_read, mut refused) = (false, None);
-        let mut stride = AlignedBuffer::zeroed(STRIDE_BYTES as usize);
+        let (mut at, mut length) = (0, STRIDE_BYTES);
         while at < end {
             progress(ByteCount(at));
-            let length = STRIDE_BYTES.min(end - at);
-            if length < STRIDE_BYTES {
-                stride = AlignedBuffer::zeroed(length as usize);
-            }
+            let mut stride = AlignedBuffer::zeroed(length.min(end - at) as usize);
             match device.read_at(DeviceOffset(at), &mut stride) {
                 Ok(()) => {
                     was_read = true;
-                    for (index, page) in stride.chunks_exact(PAGE_BYTES as usize).enumerate() {
-                        let place = DeviceOffset(at + index as u64 * PAGE_BYTES);
-                        if let Some(superblock) = superblock_in(page, place, device) {
-                            return Ok(Some(FoundSuperblock { superblock, at: Some(place) }));
-                        }
-                        self.meet(place, page);
+                    if let Some(found) = self.look_through(&stride, at, device) {
+                        return Ok(Some(found));
                     }
+                }
+                // A place that can't be read takes no more with it than has to be.
+                Err(_) if length > STRIDE_BYTES_MIN => {
+                    length = STRIDE_BYTES_MIN;
+                    continue;
                 }
                 Err(error) => refused = Some(error),
             }
-            at += length;
+            at += stride.len() as u64;
+            if at.is_multiple_of(STRIDE_BYTES) {
+                length = STRIDE_BYTES;
+            }
         }
         match refused {
             Some(error) if !was_read => Err(unreadable(error)),
             _ => Ok(None),
         }
+    }
+
+    fn look_through(
+        &mut self,
+        stride: &[u8],
+        at: u64,
+        device: &dyn Device,
+    ) -> Option<FoundSuperblock> {
+        let places = (at..).step_by(PAGE_BYTES as usize).map(DeviceOffset);
+        for (page, place) in stride.chunks_exact(PAGE_BYTES as usize).zip(places) {
+            if let Some(superblock) = superblock_in(page, place, device) {
+                return Some(FoundSuperblock { superblock, at: Some(place) });
+            }
+            self.meet(place, page);
+        }
+        None
     }
 
     /// The ring whose headers say where its parts are: of several, because the device was formatted
@@ -159,7 +180,8 @@ impl Headers {
             found.push((met.latest, with_a_superblock(device, *uuid, geometry)));
         }
         found.sort_by_key(|(latest, _)| *latest);
-        let at = found.iter().position(|(_, found)| answers(device, &found.superblock));
+        // That of the ring before may answer, too, where its areas were in other places.
+        let at = found.iter().rposition(|(_, found)| answers(device, &found.superblock));
         match at {
             Some(at) => Some(found.swap_remove(at).1),
             None => found.pop().map(|(_, found)| found),

@@ -70,7 +70,11 @@ fn believed(device: &dyn Device) -> Result<Found, RingError> {
 /// Of superblocks of different rings, that of the ring that is here.
 fn most_likely(device: &dyn Device, mut found: Vec<Found>) -> Option<Found> {
     if found.len() > 1 {
-        let at = found.iter().position(|(_, superblock)| answers(device, superblock));
+        // That of the ring before may answer, too, where its areas were in other places: the later
+        // ring counts, and of two of one time the one in front.
+        let answering = found.iter().enumerate().filter(|(_, (_, it))| answers(device, it));
+        let latest = answering.max_by_key(|(at, (_, it))| (it.created, usize::MAX - at));
+        let at = latest.map(|(at, _)| at);
         let at = at.or_else(|| {
             let blocks = found.iter().map(|(_, superblock)| blocks_of(device, superblock));
             // The first of those that have as many.

@@ -39,7 +39,7 @@ pub struct Rescued {
 }
 
 /// Writes a new ledger from what the blocks say. Nobody can vouch for any clip: all are *found*,
-/// to be restored one by one. What was kept, deleted or observed is not known any more.
+/// to be restored one by one. What was kept, deleted, redated or observed is not known any more.
 ///
 /// `progress` hears the number of each block before it is read. A power cut on the way leaves a
 /// ring without a ledger, which can be rescued again.
