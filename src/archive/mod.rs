@@ -6,12 +6,14 @@
 //! file, from the index where that has them, and reads it piece by piece, checked.
 
 mod attributes;
+mod fact;
 mod file;
 mod open;
 mod register;
 mod updater;
 
 pub use attributes::attributes;
+pub use fact::fact_in_force;
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
 pub use register::{Registration, register, retire};

@@ -364,7 +364,7 @@ mod tests {
 
     use super::*;
     use crate::ring::Reason;
-    use crate::segment::{ClockQuality, EndReason, NameForm, NameRank, StreamName};
+    use crate::segment::{ClockQuality, NameForm, NameRank, StreamName};
     use crate::units::{Sequence, SessionNumber, StreamNumber};
 
     const SECOND: i64 = 1_000_000_000;
@@ -384,17 +384,13 @@ mod tests {
     }
 
     fn fact(start: i64, length: i64, name_form: NameForm) -> ClipFact {
+        let (start, end) = (WallTime(start), WallTime(start + length));
         ClipFact {
-            start: WallTime(start),
-            end: WallTime(start + length),
-            output_version: 1,
             name_form,
-            end_reason: EndReason::Boundary,
-            quality: ClockQuality::Synchronised,
             digest: [7; 32],
             codec: "avc1.640028".into(),
             picture: (1920, 1080),
-            tracks: Vec::new(),
+            ..ClipFact::between(start, end, ClockQuality::Synchronised)
         }
     }
 

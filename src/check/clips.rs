@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::finding::{Cost, Finding, Place};
 use super::names::{Span, span_of, span_of_table};
 use super::{Checker, Phase};
+use crate::archive::fact_in_force;
 use crate::mp4::{Chunk, Movie};
 use crate::ring::{
     ChunkKind, ClipContents, ClipRecord, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
@@ -60,9 +61,7 @@ impl Checker<'_> {
         let walked = self.walk(clip, record);
         self.report.clips += u64::from(record.state.is_some());
         self.report.chunks += walked.chunks;
-        let fact = record
-            .state
-            .and_then(|_| ClipFact::decode_in_force(&record.fact, record.redating.as_deref()).ok());
+        let fact = record.state.and_then(|_| fact_in_force(record).ok());
         let tables = self.tables(clip, record);
         let opens = |contents: &ClipContents| fact.as_ref().map(|fact| opened(fact, contents));
         // Readers take the first that is sound.

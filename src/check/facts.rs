@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Checker;
 use super::finding::{Cost, Finding, Place};
+use crate::archive::fact_in_force;
 use crate::mp4;
 use crate::ring::{ClipRecord, Extent};
-use crate::segment::ClipFact;
 use crate::units::{BlockNumber, ClipId};
 
 impl Checker<'_> {
@@ -49,8 +49,7 @@ impl Checker<'_> {
             });
         }
         if record.state.is_some() {
-            let shown = ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
-                .map_err(|error| error.to_string());
+            let shown = fact_in_force(record).map_err(|error| error.to_string());
             let shown = shown.and_then(|fact| mp4::size(&fact).map_err(|error| error.to_string()));
             if let Err(found) = shown {
                 let expected = "a fact that a file can be made of".into();

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Cost, Loss};
+use crate::archive::fact_in_force;
 use crate::ring::{ClipRecord, Inspection};
-use crate::segment::{ChunkTable, ClipFact, Growth, StreamFact};
+use crate::segment::{ChunkTable, Growth, StreamFact};
 use crate::units::{ClipId, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
@@ -59,9 +60,7 @@ pub type Span = (WallTime, WallTime);
 /// When a clip was taken, by its fact.
 pub(super) fn span_of(record: &ClipRecord) -> Option<Span> {
     match record.state {
-        Some(_) => ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
-            .ok()
-            .map(|fact| (fact.start, fact.end)),
+        Some(_) => fact_in_force(record).ok().map(|fact| (fact.start, fact.end)),
         None => Growth::decode(&record.fact).ok().map(|growth| (growth.start, growth.end())),
     }
 }

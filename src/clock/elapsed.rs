@@ -3,6 +3,8 @@
 //! Nothing that becomes a fact is decided by these but by a [`Clock`](super::Clock), which a test
 //! replaces.
 
+use std::io;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use crate::units::BootTime;
@@ -35,6 +37,25 @@ impl Stopwatch {
         let now = Instant::now();
         now.duration_since(std::mem::replace(&mut self.0, now))
     }
+}
+
+/// Does what may wait for a device or a mount that does not answer, on a thread of its own. Where
+/// that is not done in time the thread is left to end with the process.
+///
+/// # Errors
+/// `TimedOut`; or there can't be a thread.
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, wait) = sync_channel(1);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Whoever waited may have given up.
+        let _ = done.send(work());
+    })?;
+    wait.recv_timeout(limit)
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}")))
 }
 
 /// The end of a wait.

@@ -4,7 +4,7 @@ mod elapsed;
 mod guard;
 mod system;
 
-pub use elapsed::{Deadline, Stopwatch, Throttle};
+pub use elapsed::{Deadline, Stopwatch, Throttle, within};
 pub use guard::{CONFIRMATION_NANOS, EARLIEST, FORWARD_STEP_NANOS_MAX};
 pub use guard::{ClockGuard, Doubt, KnownTime, Verdict};
 pub use system::{SystemClock, since_boot, system_offset_seconds};

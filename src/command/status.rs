@@ -3,15 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::path::Path;
 use std::time::Duration;
 
 use super::contents::{catalogue_of, of_ring};
 use super::{CommandError, unless_closed};
 use crate::cli::quantity::{duration_text, size_text};
 use crate::cli::table::{Align, Table};
-use crate::clock::Clock;
+use crate::clock::{Clock, within};
 use crate::config::Config;
 use crate::device::{Access, FileDevice};
 use crate::ring::{Counters, Inspection};
@@ -87,7 +86,7 @@ pub fn status(
 fn ask_daemon(mount: &Path) -> Answer {
     let path = mount.join(STATUS_NAME);
     let shown = path.display().to_string();
-    let json = match read_in_time(path) {
+    let json = match within(ANSWER_TIME_MAX, "status", || fs::read(path)).flatten() {
         Ok(json) => json,
         Err(error) if error.kind() == ErrorKind::TimedOut => {
             log::warn!("{shown}: {error}; asking the ring instead");
@@ -105,38 +104,18 @@ fn ask_daemon(mount: &Path) -> Answer {
     }
 }
 
-fn read_in_time(path: PathBuf) -> io::Result<Vec<u8>> {
-    in_time(ANSWER_TIME_MAX, || fs::read(path))?.unwrap_or_else(|| {
-        let reason = format!("no answer within {ANSWER_TIME_MAX:?}");
-        Err(io::Error::new(ErrorKind::TimedOut, reason))
-    })
-}
-
-/// A mount whose daemon hangs, or a device that does, keeps its reader: that is a thread's fate
-/// here, not the program's. `None` where it took too long.
-fn in_time<T: Send + 'static>(
-    limit: Duration,
-    read: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<Option<T>> {
-    let (answer, wait) = sync_channel(1);
-    std::thread::Builder::new().name("status".into()).spawn(move || {
-        // Nobody waits any more where it took too long.
-        let _ = answer.send(read());
-    })?;
-    Ok(wait.recv_timeout(limit).ok())
-}
-
 /// What the ring says; `is_running` where a daemon is there that does not.
 ///
 /// # Errors
 /// It can't be read, or not within [`RING_TIME_MAX`].
 fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Status, CommandError> {
     let (own, now) = (config.clone(), clock.read().wall);
-    let read = in_time(RING_TIME_MAX, move || read_ring(&own, now, is_running));
-    read.map_err(CommandError::Output)?.unwrap_or_else(|| {
-        let path = config.ring.device.display();
-        Err(CommandError::Failed(format!("{path}: does not answer within {RING_TIME_MAX:?}")))
-    })
+    within(RING_TIME_MAX, "status", move || read_ring(&own, now, is_running)).unwrap_or_else(
+        |error| {
+            let path = config.ring.device.display();
+            Err(CommandError::Failed(format!("{path}: {error}")))
+        },
+    )
 }
 
 fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status, CommandError> {

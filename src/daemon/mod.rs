@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::archive::{Archive, CatalogueUpdater};
 use crate::camera::{Camera, CameraError};
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::config::{Config, ConfigError, Password, keys, password_in};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
@@ -267,11 +267,11 @@ impl Store {
     /// Flushes the ring and closes it; then the index.
     fn close(self) -> Result<(), DaemonError> {
         let writer = self.writer.clone();
-        let closed = running::within(CLOSE_MAX, "closing", move || writer.close());
+        let closed = within(CLOSE_MAX, "closing", move || writer.close());
         let reason = match closed {
-            Some(Ok(())) => None,
-            Some(Err(error)) => Some(error.to_string()),
-            None => Some("it does not answer, and what it has not flushed is lost".to_owned()),
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it does not answer, and what it has not flushed is lost".to_owned()),
         };
         let device = self.path.clone();
         let Store { archive, index, .. } = self;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
@@ -10,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::DaemonError;
 use super::reporter::{Parts, Reporter};
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
@@ -31,21 +30,6 @@ const PURGE_STOP: Duration = Duration::from_secs(5);
 
 /// The scrub gets this long to end with the read that is under way.
 const SCRUB_STOP: Duration = Duration::from_secs(2);
-
-/// Does what may wait for a device that does not answer, on a thread of its own; `None` where it
-/// has not been done in time, or can't be begun. It is then left to end with the process.
-pub(super) fn within<T: Send + 'static>(
-    limit: Duration,
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (done, wait) = sync_channel(1);
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Whoever waited may have given up.
-        let _ = done.send(work());
-    });
-    thread.ok().and_then(|_| wait.recv_timeout(limit).ok())
-}
 
 /// Signals that have come.
 pub(super) struct Signals {
@@ -166,12 +150,12 @@ impl Running {
         }
         self.keep_clock();
         if let Some(scrubber) = scrubber
-            && within(SCRUB_STOP, "scrub-stop", move || scrubber.stop()).is_none()
+            && within(SCRUB_STOP, "scrub-stop", move || scrubber.stop()).is_err()
         {
             log::warn!("the scrub waits for the device, and is left behind");
         }
         if let Some(purger) = purger
-            && within(PURGE_STOP, "purge-stop", move || purger.stop()).is_none()
+            && within(PURGE_STOP, "purge-stop", move || purger.stop()).is_err()
         {
             log::warn!(
                 "the purge has not ended after {PURGE_STOP:?}; it goes on at the next start"

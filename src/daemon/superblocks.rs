@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{DaemonError, Store};
 use crate::device::{AlignedBuffer, Device, ReturningDevice};
-use crate::ring::{RingError, Superblock, tend_superblocks};
+use crate::ring::{RingError, Superblock, places_text, tend_superblocks};
 use crate::units::{ByteCount, DeviceOffset};
 
 /// How often they are looked at, besides with each pass of the scrub.
@@ -75,15 +75,11 @@ fn look_after(device: &Arc<ReturningDevice>, superblock: &Superblock, asked: &Re
         }
         match tend_superblocks(&Unflushed(device), superblock) {
             Ok(places) if places.is_empty() => {}
-            Ok(places) => {
-                let places: Vec<String> =
-                    places.iter().map(|place| format!("byte {}", place.0)).collect();
-                log::error!(
-                    "superblock: some program has written over the ring at {}: written again. \
-                     Footage there was lost only if it wrote further; reelfs check tells",
-                    places.join(", ")
-                );
-            }
+            Ok(places) => log::error!(
+                "superblock: some program has written over the ring at {}: written again. Footage \
+                 there was lost only if it wrote further; reelfs check tells",
+                places_text(&places)
+            ),
             Err(reason @ RingError::Overwritten { .. }) => device.disown(&reason.to_string()),
             Err(error) => log::warn!("superblock: {error}"),
         }

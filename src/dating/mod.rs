@@ -23,6 +23,7 @@
 
 use crate::catalogue::{Catalogue, Clip, StreamTiming};
 use crate::clock::{EARLIEST, Reading};
+use crate::ring::ClockFact;
 use crate::segment::ClockQuality;
 use crate::units::{ClipKey, NANOS_PER_SECOND, WallTime};
 
@@ -100,7 +101,8 @@ fn wrong_by(
     timings: &[StreamTiming],
     by: &StreamTiming,
 ) -> Vec<Wrong> {
-    let shift_nanos = offset_nanos(&now.reading).saturating_sub(by.timing.clock.offset_nanos());
+    let present = ClockFact::from(&now.reading);
+    let shift_nanos = present.offset_nanos().saturating_sub(by.timing.clock.offset_nanos());
     let same_boot = by.timing.clock.boot_id == now.reading.boot_id;
     if !same_boot || by.timing.synchronised || shift_nanos.saturating_abs() < SHIFT_NANOS_MIN {
         return Vec::new();
@@ -137,10 +139,6 @@ fn is_first_right(timings: &[StreamTiming], by: &StreamTiming) -> bool {
     let earlier = |other: &&StreamTiming| other.clips.start < by.clips.start;
     let same_boot = |other: &&StreamTiming| other.timing.clock.boot_id == by.timing.clock.boot_id;
     !timings.iter().filter(earlier).filter(same_boot).any(|other| other.timing.synchronised)
-}
-
-fn offset_nanos(reading: &Reading) -> i64 {
-    reading.wall.0.saturating_sub(reading.boot.0)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ring::{ClockFact, News, Timing};
-use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, Redating};
+use crate::ring::{News, Timing};
+use crate::segment::{ClipFact, ClockQuality, NameForm, Redating};
 use crate::units::{
     BootTime, ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber,
 };
@@ -31,18 +31,8 @@ fn key(number: u64) -> ClipKey {
 
 /// A clip of ten seconds.
 fn clip(to: &mut Catalogue, number: u64, start: i64, quality: ClockQuality) {
-    let fact = ClipFact {
-        start: WallTime(start),
-        end: WallTime(start + 10 * SECOND),
-        output_version: 1,
-        name_form: NameForm::Seconds,
-        end_reason: EndReason::Boundary,
-        quality,
-        digest: [0; 32],
-        codec: String::new(),
-        picture: (0, 0),
-        tracks: Vec::new(),
-    };
+    let (start, end) = (WallTime(start), WallTime(start + 10 * SECOND));
+    let fact = ClipFact::between(start, end, quality);
     let closed = News::ClipClosed {
         clip: id(number),
         stream: StreamNumber(1),

@@ -3,7 +3,7 @@
 use std::fs::{File, FileType, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -224,10 +224,7 @@ impl FileDevice {
         if !self.kind.is_block_device() {
             return Ok(None);
         }
-        let metadata = self.handle.file().metadata()?;
-        let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
-        let partition = format!("/sys/dev/block/{major}:{minor}/partition");
-        if Path::new(&partition).exists() {
+        if range_lock::is_partition(&self.handle.file().metadata()?) {
             return Ok(None);
         }
         sector_bytes(self.handle.file()).map(Some)

@@ -3,7 +3,7 @@
 //! tells one of the other; a lock on the bytes of the file below does (fcntl(2), "open file
 //! description locks").
 
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -61,9 +61,18 @@ pub(super) fn is_taken(path: &Path, length: u64) -> bool {
 fn what_is_behind(file: &File) -> io::Result<(FileType, Option<Below>)> {
     let metadata = file.metadata()?;
     let kind = metadata.file_type();
+    Ok((kind, if kind.is_block_device() { below(&sysfs_node(&metadata)) } else { None }))
+}
+
+/// What sysfs says of a block device.
+fn sysfs_node(metadata: &Metadata) -> PathBuf {
     let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
-    let node = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
-    Ok((kind, if kind.is_block_device() { below(&node) } else { None }))
+    PathBuf::from(format!("/sys/dev/block/{major}:{minor}"))
+}
+
+/// Whether a block device is a partition of another.
+pub(super) fn is_partition(metadata: &Metadata) -> bool {
+    sysfs_node(metadata).join("partition").exists()
 }
 
 /// What sysfs says of a loop device, or of a partition of one.

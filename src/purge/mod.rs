@@ -379,9 +379,7 @@ mod tests {
     use super::*;
     use crate::clock::Reading;
     use crate::ring::News;
-    use crate::segment::{
-        ClipFact, ClockQuality, EndReason, NameForm, Redating, StreamFact, StreamName,
-    };
+    use crate::segment::{ClipFact, ClockQuality, NameForm, Redating, StreamFact, StreamName};
     use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber, length_of};
 
     const DAY: i64 = 86_400 * NANOS_PER_SECOND;
@@ -478,18 +476,8 @@ mod tests {
         catalogue.apply(RingNumber(0), &News::StreamSet { stream, fact }).expect("a stream");
         for counter in 0..10 {
             let start = WallTime(NOW - (10 - counter as i64) * DAY);
-            let fact = ClipFact {
-                start,
-                end: start.plus_nanos(60 * NANOS_PER_SECOND),
-                output_version: 1,
-                name_form: NameForm::Seconds,
-                end_reason: EndReason::Boundary,
-                quality: ClockQuality::Synchronised,
-                digest: [0; 32],
-                codec: String::new(),
-                picture: (0, 0),
-                tracks: Vec::new(),
-            };
+            let end = start.plus_nanos(60 * NANOS_PER_SECOND);
+            let fact = ClipFact::between(start, end, ClockQuality::Synchronised);
             let (fact, used) = (fact.encode().into(), ByteCount(4096));
             let closed = News::ClipClosed { clip: id(counter), stream, fact, used, redating: None };
             catalogue.apply(RingNumber(0), &closed).expect("a clip");

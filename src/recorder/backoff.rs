@@ -7,31 +7,21 @@ use crate::camera::Failure;
 /// A camera that was recorded until a moment ago and closed the connection is back at once.
 const AT_ONCE: Duration = Duration::from_millis(400);
 /// Waits behind sessions that ended, one after another: the camera is there.
-const ENDED: [Duration; 3] = seconds([1, 2, 5]);
+const ENDED_SECONDS: [u64; 3] = [1, 2, 5];
 /// Waits behind what says that nobody is there, or that there is nothing to record. A camera that
 /// comes back is recorded half a minute later at the latest, and one that stays away costs next to
 /// nothing.
-const AWAY: [Duration; 6] = seconds([1, 2, 4, 8, 16, 30]);
+const AWAY_SECONDS: [u64; 6] = [1, 2, 4, 8, 16, 30];
 /// Waits behind a camera that says that it has too many guests: it is not to be pressed.
-const BUSY: [Duration; 2] = seconds([10, 30]);
+const BUSY_SECONDS: [u64; 2] = [10, 30];
 /// Waits behind a login that was refused: a third one would have the camera lock the account, also
 /// for its owner.
-const DENIED: [Duration; 2] = seconds([2, 300]);
+const DENIED_SECONDS: [u64; 2] = [2, 300];
 /// So much recording in one go is a recovery.
 const GOOD: Duration = Duration::from_secs(5);
 /// Waits are varied by up to this part, so that the cameras behind one switch that was off do not
 /// all come back in the same instant.
 const JITTER_PERCENT: u64 = 10;
-
-const fn seconds<const N: usize>(waits: [u64; N]) -> [Duration; N] {
-    let mut durations = [Duration::ZERO; N];
-    let mut at = 0;
-    while at < N {
-        durations[at] = Duration::from_secs(waits[at]);
-        at += 1;
-    }
-    durations
-}
 
 /// The waits of one camera.
 #[derive(Clone, Debug)]
@@ -76,13 +66,13 @@ impl Backoff {
             Failure::Ended | Failure::Away => None,
         };
         let before = count.map_or(in_a_row, |count| std::mem::replace(count, *count + 1));
-        let waits: &[Duration] = match failure {
-            Failure::Ended => &ENDED,
-            Failure::Away => &AWAY,
-            Failure::Busy => &BUSY,
-            Failure::Denied => &DENIED,
+        let seconds: &[u64] = match failure {
+            Failure::Ended => &ENDED_SECONDS,
+            Failure::Away => &AWAY_SECONDS,
+            Failure::Busy => &BUSY_SECONDS,
+            Failure::Denied => &DENIED_SECONDS,
         };
-        self.varied(waits[before.min(waits.len() - 1)])
+        self.varied(Duration::from_secs(seconds[before.min(seconds.len() - 1)]))
     }
 
     /// Whatever has failed may be in order now: it was recorded, or has another password.

@@ -365,9 +365,8 @@ impl<S: Sink> StreamTask<S> {
 
 /// Which clocks the clip that begins with a chunk takes its times from.
 fn timing(chunk: &Chunk) -> Timing {
-    let Reading { wall, boot, boot_id, .. } = chunk.timed_by;
     let synchronised = chunk.table.anchor.quality == ClockQuality::Synchronised;
-    Timing { clock: ClockFact { wall, boot, boot_id }, synchronised }
+    Timing { clock: ClockFact::from(&chunk.timed_by), synchronised }
 }
 
 /// Waits until somebody asks to stop; a handle that was dropped asks for it, too.

@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
     use crate::ring::News;
-    use crate::segment::{ClipFact, EndReason, NameForm, StreamFact, StreamName};
+    use crate::segment::{ClipFact, StreamFact, StreamName};
     use crate::units::{ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 
     const RING: RingNumber = RingNumber(0);
@@ -237,18 +237,7 @@ mod tests {
     }
 
     fn add_clip(to: &mut Catalogue, counter: u64, stream: u32, end: i64, quality: ClockQuality) {
-        let fact = ClipFact {
-            start: WallTime(end - DAY / 24),
-            end: WallTime(end),
-            output_version: 1,
-            name_form: NameForm::Seconds,
-            end_reason: EndReason::Boundary,
-            quality,
-            digest: [0; 32],
-            codec: String::new(),
-            picture: (0, 0),
-            tracks: Vec::new(),
-        };
+        let fact = ClipFact::between(WallTime(end - DAY / 24), WallTime(end), quality);
         let news = News::ClipClosed {
             clip: id(counter),
             stream: StreamNumber(stream),

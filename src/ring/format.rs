@@ -9,7 +9,7 @@ use super::superblock::Superblock;
 use super::types::ClockFact;
 use crate::clock::Reading;
 use crate::device::{AlignedBuffer, Device};
-use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, RingNumber, SessionNumber};
+use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES, SessionNumber};
 
 /// What a new ring is to be.
 #[derive(Clone, Debug)]
@@ -35,21 +35,13 @@ pub struct FormatOptions {
 pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock, RingError> {
     let geometry = Geometry::plan(device.length(), options.block_length)?;
     let superblock = Superblock {
-        ring_uuid: options.ring_uuid,
         node_uuid: options.node_uuid,
-        pool_uuid: options.ring_uuid,
-        // The only one of its tree.
-        ring_number: RingNumber(0),
         created: options.now.wall,
         label: options.label.clone(),
-        compat: 0,
-        ro_compat: 0,
-        incompat: 0,
         disk_label: options.disk_label,
-        geometry,
+        ..Superblock::alone(options.ring_uuid, geometry)
     };
-    let clock =
-        ClockFact { wall: options.now.wall, boot: options.now.boot, boot_id: options.now.boot_id };
+    let clock = ClockFact::from(&options.now);
     let facts =
         [Fact::Session { number: SessionNumber(1), clock }, Fact::Clean, Fact::CheckpointEnd];
     let written = || -> std::io::Result<()> {

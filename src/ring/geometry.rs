@@ -45,6 +45,13 @@ const LEDGER_BYTES_PER_BLOCK_MIN: u64 = 256;
 /// chunk: the part's own header would weigh too much.
 pub(super) const REST_PAGES_MIN: u32 = 16;
 
+/// Places on the device, for people.
+#[must_use]
+pub fn places_text(places: &[DeviceOffset]) -> String {
+    let bytes: Vec<String> = places.iter().map(|place| format!("byte {}", place.0)).collect();
+    bytes.join(", ")
+}
+
 /// A stretch of the device with ledger areas and blocks. Version 1 has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {

@@ -75,7 +75,7 @@ pub use found::{
     find_superblock, read_superblock, repair_superblocks, restore_superblocks, tend_superblocks,
     write_superblocks,
 };
-pub use geometry::{BLOCKS_MIN, Geometry, Unsuitable};
+pub use geometry::{BLOCKS_MIN, Geometry, Unsuitable, places_text};
 pub use inspect::{BlockSummary, BlockUse, ChunkReport, Inspection};
 pub use ledger::Findings;
 pub use read::{Ring, Verified};

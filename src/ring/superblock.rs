@@ -102,6 +102,24 @@ pub enum NotASuperblock {
 }
 
 impl Superblock {
+    /// Of a ring of which only its UUID and its parts are known: the only one of its pool and of
+    /// its tree, without a label, made nobody knows when.
+    pub(super) fn alone(ring_uuid: [u8; 16], geometry: Geometry) -> Superblock {
+        Superblock {
+            ring_uuid,
+            node_uuid: [0; 16],
+            pool_uuid: ring_uuid,
+            ring_number: RingNumber(0),
+            created: WallTime(0),
+            label: String::new(),
+            compat: 0,
+            ro_compat: 0,
+            incompat: 0,
+            disk_label: None,
+            geometry,
+        }
+    }
+
     /// The page.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -219,19 +237,8 @@ fn find_record(mut records: &[u8], wanted: u16) -> Option<&[u8]> {
 impl Superblock {
     /// Of a ring of 12 MiB in blocks of one.
     pub(super) fn of_a_small_ring() -> Superblock {
-        Superblock {
-            ring_uuid: [3; 16],
-            node_uuid: [0; 16],
-            pool_uuid: [0; 16],
-            ring_number: RingNumber(0),
-            created: WallTime(0),
-            label: String::new(),
-            compat: 0,
-            ro_compat: 0,
-            incompat: 0,
-            disk_label: None,
-            geometry: Geometry::plan(ByteCount(12 << 20), Some(1 << 20)).expect("a ring"),
-        }
+        let geometry = Geometry::plan(ByteCount(12 << 20), Some(1 << 20)).expect("a ring");
+        Superblock { pool_uuid: [0; 16], ..Superblock::alone([3; 16], geometry) }
     }
 }
 

@@ -5,6 +5,7 @@ mod clip_state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Reading;
 use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
 
 pub use clip_state::{ClipState, Reason, Refusal, StateRequest};
@@ -269,6 +270,13 @@ pub struct ClockFact {
     pub boot: BootTime,
     /// Which boot.
     pub boot_id: [u8; 16],
+}
+
+impl From<&Reading> for ClockFact {
+    fn from(reading: &Reading) -> ClockFact {
+        let Reading { wall, boot, boot_id, .. } = *reading;
+        ClockFact { wall, boot, boot_id }
+    }
 }
 
 impl ClockFact {

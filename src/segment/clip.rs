@@ -312,6 +312,25 @@ fn decode_track_totals(from: &mut Decoder<'_>) -> Result<TrackTotals, Malformed>
 }
 
 #[cfg(test)]
+impl ClipFact {
+    /// Of a clip of which nothing else matters: without tracks.
+    pub(crate) fn between(start: WallTime, end: WallTime, quality: ClockQuality) -> ClipFact {
+        ClipFact {
+            start,
+            end,
+            output_version: 1,
+            name_form: NameForm::Seconds,
+            end_reason: EndReason::Boundary,
+            quality,
+            digest: [0; 32],
+            codec: String::new(),
+            picture: (0, 0),
+            tracks: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
 

@@ -78,9 +78,9 @@ pub(super) fn add_label(
     Ok(Some("a partition table tells other programs that the disk is taken".to_owned()))
 }
 
-/// Places on the device, in words.
+/// What was done where superblocks were written, in words.
 pub(super) fn written_again(places: &[DeviceOffset]) -> Option<String> {
-    let places: Vec<String> = places.iter().map(|place| format!("byte {}", place.0)).collect();
-    (!places.is_empty())
-        .then(|| format!("superblocks are written again from another: at {}", places.join(", ")))
+    let written =
+        || format!("superblocks are written again from another: at {}", ring::places_text(places));
+    (!places.is_empty()).then(written)
 }

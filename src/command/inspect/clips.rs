@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::row::{Row, hexadecimal, words};
 use super::selection::{Selection, Span};
 use super::streams::{Streams, Wanted};
+use crate::archive::fact_in_force;
 use crate::cli::quantity::{duration_text, size_text};
 use crate::cli::table::Align;
 use crate::mp4;
@@ -56,8 +57,7 @@ pub(super) fn known<'a>(
     let clips = inspection.clips().filter(|(_, record)| wanted.has(record.stream));
     clips.map(|(id, record)| {
         let content = match record.state {
-            Some(_) => ClipFact::decode_in_force(&record.fact, record.redating.as_deref())
-                .map(Content::Closed),
+            Some(_) => fact_in_force(record).map(Content::Closed),
             None => Growth::decode(&record.fact).map(Content::Growing),
         };
         Known { id, record, content }

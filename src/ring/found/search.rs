@@ -11,7 +11,7 @@ use crate::ring::block::BlockHeader;
 use crate::ring::error::RingError;
 use crate::ring::geometry::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Geometry, SUPERBLOCK_AREA};
 use crate::ring::superblock::{NotASuperblock, Superblock};
-use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, RingNumber, WallTime};
+use crate::units::{BlockNumber, ByteCount, DeviceOffset, PAGE_BYTES, WallTime};
 
 /// Read at once where the device is gone through from end to end, in bytes.
 const STRIDE_BYTES: u64 = 4 << 20;
@@ -219,21 +219,7 @@ fn with_a_superblock(
             return FoundSuperblock { superblock, at: Some(at) };
         }
     }
-    let superblock = Superblock {
-        ring_uuid,
-        node_uuid: [0; 16],
-        pool_uuid: ring_uuid,
-        ring_number: RingNumber(0),
-        // Not known: whatever is on the ring was recorded later.
-        created: WallTime(0),
-        label: String::new(),
-        compat: 0,
-        ro_compat: 0,
-        incompat: 0,
-        disk_label: None,
-        geometry,
-    };
-    FoundSuperblock { superblock, at: None }
+    FoundSuperblock { superblock: Superblock::alone(ring_uuid, geometry), at: None }
 }
 
 /// Where the parts of a ring are whose blocks are in these places. The number of its blocks is what

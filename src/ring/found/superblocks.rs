@@ -136,7 +136,13 @@ fn is_nothing(reason: &RingError) -> bool {
 /// # Errors
 /// As [`read_superblock`]; or the device refuses a write. Those that it takes are written.
 pub fn repair_superblocks(device: &dyn Device) -> Result<Vec<DeviceOffset>, RingError> {
-    let (good, superblock) = believed(device)?;
+    repair_from(device, believed(device)?)
+}
+
+fn repair_from(
+    device: &dyn Device,
+    (good, superblock): Found,
+) -> Result<Vec<DeviceOffset>, RingError> {
     // As it stands there: a later program may have written records that this one does not know.
     let page = device::read(device, good, PAGE_BYTES as usize).map_err(failed)?;
     let places = superblock.geometry.superblock_places();
@@ -180,7 +186,7 @@ pub fn tend_superblocks(
     ours: &Superblock,
 ) -> Result<Vec<DeviceOffset>, RingError> {
     let by = match believed(device) {
-        Ok((_, found)) if found.ring_uuid == ours.ring_uuid => return repair_superblocks(device),
+        Ok(found) if found.1.ring_uuid == ours.ring_uuid => return repair_from(device, found),
         Ok((_, another)) => Some(another.ring_uuid),
         Err(error @ RingError::Device { .. }) => return Err(error),
         Err(_) => None,

@@ -13,12 +13,13 @@ use crate::ring::core::{Core, Parts};
 use crate::ring::error::RingError;
 use crate::ring::fact::Fact;
 use crate::ring::found::{Sweep, left_behind, read_ledger, read_superblock, repair_superblocks};
+use crate::ring::geometry::places_text;
 use crate::ring::ledger::Ledger;
 use crate::ring::sequences::Sequences;
 use crate::ring::space::Space;
 use crate::ring::superblock::Superblock;
 use crate::ring::types::{ClipState, ClockFact, Interpreter, News, Settings};
-use crate::units::{DeviceOffset, Sequence, SessionNumber};
+use crate::units::{Sequence, SessionNumber};
 
 /// What a ring says of itself before anything is written to it.
 struct Known {
@@ -148,11 +149,6 @@ pub(in crate::ring) fn open(
     Ok((core, opening))
 }
 
-fn listed(places: &[DeviceOffset]) -> String {
-    let bytes: Vec<String> = places.iter().map(|place| format!("byte {}", place.0)).collect();
-    bytes.join(", ")
-}
-
 /// Makes durable what was found, and behind it that the session has begun. In this order, with
 /// one flush, and in the epoch of what was found: a second power cut finds either the new session
 /// with all of that, or the old session with the same blocks to look into again.
@@ -162,8 +158,7 @@ fn begin_session(core: &mut Core, opening: &Opening) -> io::Result<()> {
     for stream in idle {
         core.record(Fact::Left { stream });
     }
-    let now = core.clock.read();
-    let clock = ClockFact { wall: now.wall, boot: now.boot, boot_id: now.boot_id };
+    let clock = ClockFact::from(&core.clock.read());
     core.record(Fact::Session { number: opening.session, clock });
     core.flush_facts()
 }
@@ -174,7 +169,7 @@ fn mend_superblocks(core: &Core) {
         Ok(places) => log::warn!(
             "superblock: missing or damaged at {}: written again from another; where no earlier \
              version of reelfs made this ring, some other program has written onto the device",
-            listed(&places)
+            places_text(&places)
         ),
         // Another one serves.
         Err(error) => log::error!("superblock: {error}"),

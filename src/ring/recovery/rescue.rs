@@ -82,8 +82,7 @@ pub(in crate::ring) fn rescue(
         wipe: false,
         superblock,
     });
-    let now = core.clock.read();
-    let clock = ClockFact { wall: now.wall, boot: now.boot, boot_id: now.boot_id };
+    let clock = ClockFact::from(&core.clock.read());
     core.record(Fact::Session { number: session, clock });
     let mut rescued = Rescued {
         blocks_read: found.blocks_read,
