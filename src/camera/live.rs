@@ -150,10 +150,13 @@ impl Live {
     /// Reads what has come, and waits for more where that is nothing.
     async fn advance(&mut self) -> Result<(), CameraError> {
         let before = self.heard();
-        self.read()?;
+        let left = self.read()?;
         if self.heard() != before {
             self.timers.picture = Deadline::after(PICTURE_TIMEOUT);
             (self.timers.looked_last, self.timers.has_left) = (false, false);
+        }
+        if left {
+            self.source_left();
         }
         if !self.inflow.frames.is_empty() {
             return Ok(());
@@ -191,8 +194,8 @@ impl Live {
         self.timers.picture = Deadline::after(FAREWELL_TIMEOUT);
     }
 
-    /// Takes what lies in the buffer.
-    fn read(&mut self) -> Result<(), CameraError> {
+    /// Takes what lies in the buffer. Answers whether the source of a track says that it leaves.
+    fn read(&mut self) -> Result<bool, CameraError> {
         let mut left = false;
         loop {
             let Live { dialogue, inflow, received, .. } = self;
@@ -217,10 +220,7 @@ impl Live {
         if skipped > 0 {
             self.inflow.note(&format!("{skipped} bytes that are no RTSP"));
         }
-        if left {
-            self.source_left();
-        }
-        Ok(())
+        Ok(left)
     }
 
     fn take_life(&mut self, alive: Alive, status: u16) {
