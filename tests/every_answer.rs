@@ -197,6 +197,11 @@ fn of_format(change: fn(&str, &str) -> String) -> Oddity {
     Oddity { description: Box::new(description), units: Box::new(units), ..Oddity::default() }
 }
 
+fn unpadded(base64: &str) -> String {
+    assert!(base64.contains('='), "there is padding");
+    base64.replace('=', "")
+}
+
 #[test]
 fn parameter_sets_in_a_description_are_understood_in_every_form() {
     let seen = record(vec![
@@ -206,7 +211,7 @@ fn parameter_sets_in_a_description_are_understood_in_every_form() {
         ("a flag", of_format(|format, _| format!("flag;{format};another"))),
         ("a third set", of_format(|format, _| format!("{format},BgUBgA=="))),
         ("a comma at its end", of_format(|format, _| format!("{format},"))),
-        ("no padding", of_format(|format, _| format.replace("==", "").replace("=,", ","))),
+        ("no padding", of_format(|_, sets| format!("sprop-parameter-sets={}", unpadded(sets)))),
         ("quotes", of_format(|_, sets| format!("sprop-parameter-sets=\"{sets}\""))),
         ("another case", of_format(|_, sets| format!("SPROP-Parameter-Sets={sets}"))),
         ("blanks around =", of_format(|_, sets| format!("sprop-parameter-sets = {sets}"))),
@@ -238,7 +243,10 @@ fn a_keep_alive_needs_no_answer_that_is_in_order() {
         ("no CSeq", answering(without_number)),
         ("another CSeq", answering(|answer| answer.replace("CSeq: ", "CSeq: 9"))),
         ("none", answering(|_| String::new())),
-        ("a body", answering(|answer| answer.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nok"))),
+        (
+            "a body",
+            answering(|answer| answer.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nok")),
+        ),
         ("twice", answering(|answer| answer.repeat(2))),
         ("nonsense", answering(|_| "nobody\r\nknows\r\n\r\n".to_owned())),
     ]);
