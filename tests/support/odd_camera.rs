@@ -117,7 +117,9 @@ struct State {
     oddity: Oddity,
     began: Instant,
     began_wall: SystemTime,
-    /// Frames of all sessions.
+    /// Number of the first frame that was sent.
+    first: AtomicU64,
+    /// Behind that of the last one.
     sent: AtomicU64,
     /// Bytes of them.
     sent_bytes: AtomicU64,
@@ -165,10 +167,13 @@ impl OddCamera {
     }
 
     fn at(server: Arc<Server>, path: &str, oddity: Oddity) -> OddCamera {
+        // It takes its time, and the camera's begins now.
+        let _ = (oddity.footage)();
         let state = Arc::new(State {
             oddity,
             began: Instant::now(),
             began_wall: SystemTime::now(),
+            first: AtomicU64::new(u64::MAX),
             sent: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
@@ -186,10 +191,11 @@ impl OddCamera {
         format!("rtsp://{}/{}", self.server.address, self.path)
     }
 
-    /// Frames that were sent, in all sessions; of a camera that is live, the number of the latest
-    /// and one.
+    /// Frames that were sent, in all sessions; of a camera that is live those, too, that nobody
+    /// asked for, from the first one on.
     pub fn sent(&self) -> u64 {
-        self.state.sent.load(Ordering::SeqCst)
+        let sent = self.state.sent.load(Ordering::SeqCst);
+        sent.saturating_sub(self.state.first.load(Ordering::SeqCst))
     }
 
     /// Bytes of all frames that were sent.

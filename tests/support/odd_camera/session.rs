@@ -191,6 +191,7 @@ fn play(state: &State, connection: &Connection) -> Option<()> {
             }
             false => (state.sent.fetch_add(1, Ordering::SeqCst), SystemTime::now()),
         };
+        state.first.fetch_min(number, Ordering::SeqCst);
         let units = (oddity.units)(frame, (oddity.footage)().frame(frame, number, taken));
         let step = CLOCK_RATE / oddity.rate as u32;
         let offset = 7 + if oddity.is_live { session as u32 * 1_000_003 } else { 0 };
