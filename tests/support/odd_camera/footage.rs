@@ -46,6 +46,12 @@ pub fn sliced() -> &'static Footage {
     FOOTAGE.get_or_init(|| Footage { frames: encoded("slices=4") })
 }
 
+/// Five groups a second.
+pub fn of_short_groups() -> &'static Footage {
+    static FOOTAGE: OnceLock<Footage> = OnceLock::new();
+    FOOTAGE.get_or_init(|| Footage { frames: encoded("slices=1:keyint=5:min-keyint=1") })
+}
+
 /// Key frames use one PPS, the others another, as NVENC does.
 pub fn of_two_picture_sets() -> &'static Footage {
     static FOOTAGE: OnceLock<Footage> = OnceLock::new();
@@ -142,18 +148,35 @@ fn units(bytes: &[u8]) -> Units {
 /// A PPS of the number 1 for the SPS of the number 1, for that of the number 0: both are the first
 /// fields, three bits each, and 0 is one bit that is set (ITU-T H.264, 7.3.2.2, 9.1).
 fn of_sequence_set_0(unit: &[u8]) -> Vec<u8> {
-    let bit = |at: usize| unit[1 + at / 8] >> (7 - at % 8) & 1;
-    let bits: Vec<u8> = (0..8 * (unit.len() - 1)).map(bit).collect();
+    let bits = bits(unit);
     assert_eq!(bits[..6], [0, 1, 0, 0, 1, 0]);
-    let bits = [&bits[..3], &[1], &bits[6..]].concat();
+    unit_of(unit[0], &[&bits[..3], &[1], &bits[6..]].concat())
+}
+
+/// The PPS of the number 0 with another number.
+pub fn with_number(unit: &[u8], number: u8) -> Vec<u8> {
+    let bits = bits(unit);
+    assert_eq!(bits[0], 1);
+    // As many zeros as there are bits behind the first one that is set.
+    let code = u32::from(number) + 1;
+    let length = code.ilog2();
+    let written = (0..=2 * length).map(|at| (code >> (2 * length - at) & 1) as u8);
+    unit_of(unit[0], &written.chain(bits[1..].iter().copied()).collect::<Vec<u8>>())
+}
+
+fn bits(unit: &[u8]) -> Vec<u8> {
+    (0..8 * (unit.len() - 1)).map(|at| unit[1 + at / 8] >> (7 - at % 8) & 1).collect()
+}
+
+fn unit_of(header: u8, bits: &[u8]) -> Vec<u8> {
     let bytes = bits
         .chunks(8)
         .map(|byte| (0..8).fold(0, |sum, at| sum << 1 | byte.get(at).copied().unwrap_or_default()));
-    let mut rewritten: Vec<u8> = [unit[0]].into_iter().chain(bytes).collect();
-    while rewritten.last() == Some(&0) {
-        rewritten.pop();
+    let mut unit: Vec<u8> = [header].into_iter().chain(bytes).collect();
+    while unit.last() == Some(&0) {
+        unit.pop();
     }
-    rewritten
+    unit
 }
 
 /// The mark that `frames.rs` reads, as supplemental enhancement information.

@@ -60,7 +60,8 @@ impl Sender {
     pub fn packets(&mut self, units: &[Vec<u8>], time: u32) -> Vec<Packet> {
         let mut payloads = Vec::new();
         for unit in units {
-            if unit.len() <= PAYLOAD_BYTES_MAX {
+            // One fragment would be no fragment (RFC 6184, 5.8).
+            if unit.len() <= PAYLOAD_BYTES_MAX + 1 {
                 payloads.push(unit.clone());
                 continue;
             }
