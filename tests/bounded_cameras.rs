@@ -10,14 +10,14 @@ mod odd_camera;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clips::{assert_plays, clips_of, frames, mkvmerge_tracks};
-use daemon::{Daemon, Site, text, wait_until};
+use daemon::{Daemon, Site, text};
 use odd_camera::footage::{
     is_key, of_short_groups, of_two_picture_sets, of_two_sequence_sets, plain, with_number,
 };
-use odd_camera::{OddCamera, Oddity, RATE, Request, Units};
+use odd_camera::{OddCamera, Oddity, Packet, RATE, Request, Units};
 
 /// In a log, with its time and its origin before it.
 const LINE_LETTERS_MAX: usize = 300;
@@ -310,6 +310,51 @@ fn parameter_sets_of_several_ids_are_all_kept_and_every_judge_decodes_the_clips(
             demuxed += mkvmerge_tracks(path)[0].times.len();
         }
         assert_eq!(demuxed, found.len(), "{name}: another demuxer finds others");
+    }
+    daemon.stop();
+}
+
+/// Answers nothing to TEARDOWN, and sends what is of no session before its answers, as one does that
+/// mixes its clients up; from its tenth frame on it is another source, too.
+fn broken() -> Oddity {
+    let stray = |channel: u8| [&[b'$', channel, 0, 12, 0x80, 96][..], &[0; 10]].concat();
+    let answer = move |request: &Request, answer: String| match request.method.as_str() {
+        "TEARDOWN" => Vec::new(),
+        "DESCRIBE" | "SETUP" | "PLAY" => [stray(0), stray(4), answer.into_bytes()].concat(),
+        _ => answer.into_bytes(),
+    };
+    let packets = |frame, mut packets: Vec<Packet>| {
+        packets.iter_mut().for_each(|packet| packet.ssrc += u32::from(frame >= 10));
+        packets
+    };
+    Oddity { answer: Box::new(answer), packets: Box::new(packets), ..Oddity::default() }
+}
+
+/// Not understood from its tenth frame on.
+fn noisy() -> Oddity {
+    let bytes = |frame, bytes| if frame < 10 { bytes } else { b"RTSP/1.0 2x0 no\r\n".to_vec() };
+    Oddity { bytes: Box::new(bytes), ..broken() }
+}
+
+#[test]
+fn a_broken_camera_delays_no_neighbour_at_its_address() {
+    let again = || Oddity { frames_max: Some(6 * RATE), ..Oddity::default() };
+    let mut cameras = started(vec![("broken", broken()), ("noisy", noisy()), ("alone", again())]);
+    // Another channel of the recorder that is broken.
+    let channel = cameras["broken"].neighbour("channel", again());
+    cameras.insert("channel", channel);
+    let site = site(&cameras);
+    let daemon = site.run();
+    std::thread::sleep(Duration::from_secs(14));
+    for name in ["alone", "channel"] {
+        let (sessions, closed) = (cameras[name].connections(), cameras[name].closed());
+        println!("{name}: {} connections, closed {} times", sessions.len(), closed.len());
+        assert!(!closed.is_empty(), "{name}: closed {} times", closed.len());
+        for (at, closed) in closed.iter().enumerate() {
+            let next = sessions.get(at + 1).copied().unwrap_or_else(SystemTime::now);
+            let away = next.duration_since(*closed).expect("it is in order");
+            assert!(away < Duration::from_millis(1_500), "{name}: away for {away:?}");
+        }
     }
     daemon.stop();
 }
