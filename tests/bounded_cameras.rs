@@ -17,7 +17,7 @@ use daemon::{Daemon, Site, text};
 use odd_camera::footage::{
     is_key, of_short_groups, of_two_picture_sets, of_two_sequence_sets, plain, with_number,
 };
-use odd_camera::{OddCamera, Oddity, Packet, RATE, Request, Units};
+use odd_camera::{OddCamera, Oddity, Packet, RATE, Request, Timeout, Units};
 
 /// In a log, with its time and its origin before it.
 const LINE_LETTERS_MAX: usize = 300;
@@ -88,6 +88,17 @@ fn of_more_and_more_sets() -> Oddity {
         units
     };
     Oddity { units: Box::new(units), footage: of_short_groups, ..Oddity::default() }
+}
+
+/// All four seconds a session ends: what could keep it is refused.
+fn unkept() -> Oddity {
+    let answer = |request: &Request, answer: String| match request.is_keep_alive() {
+        true => answer.replace("200 OK", "405 Method Not Allowed").into_bytes(),
+        false => answer.into_bytes(),
+    };
+    let timeout = Timeout { length: Duration::from_secs(4), renewed_by: |_| false };
+    let timeout = Some(timeout);
+    Oddity { answer: Box::new(answer), timeout, is_live: true, ..Oddity::default() }
 }
 
 fn without_key_frames() -> Oddity {
@@ -207,6 +218,7 @@ fn words_of_a_camera_are_a_line_with_its_name_and_a_camera_without_key_frames_sa
         ("tool", of_description(named)),
         ("coding", of_description(unknown)),
         ("keyless", without_key_frames()),
+        ("unkept", unkept()),
     ]);
     let site = site(&cameras);
     let daemon = site.run();
@@ -222,6 +234,8 @@ fn words_of_a_camera_are_a_line_with_its_name_and_a_camera_without_key_frames_sa
     for name in ["server", "tool"] {
         assert_undisturbed(&daemon, name, &cameras[name]);
     }
+    let unkept = lines(&log, "unkept");
+    assert!(unkept.len() <= 3, "said once: {unkept:?}");
     let waiting = "waiting for a key frame";
     let said = daemon.camera("keyless");
     assert!(said.to_string().contains(waiting), "{said}");
@@ -314,8 +328,8 @@ fn parameter_sets_of_several_ids_are_all_kept_and_every_judge_decodes_the_clips(
     daemon.stop();
 }
 
-/// Answers nothing to TEARDOWN, and sends what is of no session before its answers, as one does that
-/// mixes its clients up; from its tenth frame on it is another source, too.
+/// Answers nothing to TEARDOWN, and sends what is of no session before its answers, as one does
+/// that mixes its clients up; from its tenth frame on it is another source, too.
 fn broken() -> Oddity {
     let stray = |channel: u8| [&[b'$', channel, 0, 12, 0x80, 96][..], &[0; 10]].concat();
     let answer = move |request: &Request, answer: String| match request.method.as_str() {

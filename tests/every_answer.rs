@@ -138,6 +138,7 @@ fn an_answer_is_understood_in_every_form() {
         ("blanks around CSeq", replaced("CSeq: ", "cseq:   ")),
         ("a body that nobody asked for", of_answers(of_bodies)),
         ("to be continued", of_answers(described_late)),
+        ("in small pieces", Oddity { piece_bytes: 13, ..Oddity::default() }),
     ]);
     judge(&seen, |seen| seen.is_undisturbed(0));
 }

@@ -85,11 +85,13 @@ fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
     });
     for (name, seen) in &seen[..4] {
         assert_eq!(seen.is_whole(0), Ok(()), "{name}");
+        assert_eq!(seen.status.lost_packets, 0, "{name}");
     }
     for (name, seen) in &seen[4..] {
         let numbers: Vec<u64> = seen.frames.keys().copied().collect();
         let gaps = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1);
         assert_eq!(gaps.count(), 1, "{name}: nothing is stored that lacks another");
+        assert_eq!(seen.status.lost_packets, 1, "{name}");
     }
 }
 

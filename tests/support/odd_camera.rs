@@ -54,6 +54,8 @@ pub struct Oddity {
     pub packets: Change<Vec<Packet>>,
     /// Changes all bytes of a frame on their way into the TCP connection.
     pub bytes: Change<Vec<u8>>,
+    /// So many bytes are written into it at a time.
+    pub piece_bytes: usize,
 
     /// Closes the connection behind so many frames.
     pub frames_max: Option<u64>,
@@ -89,6 +91,7 @@ impl Default for Oddity {
             units: Box::new(|_, it| it),
             packets: Box::new(|_, it| it),
             bytes: Box::new(|_, it| it),
+            piece_bytes: usize::MAX,
             frames_max: None,
             says_goodbye: false,
             refuses: None,

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use reelfs::recorder::StreamStatus;
+
 use crate::frames;
 use crate::odd_camera::{OddCamera, Oddity, PASSWORD, Request, USER};
 use crate::recording::{Clip, Recording};
@@ -12,6 +14,8 @@ use crate::recording::{Clip, Recording};
 pub const LENGTH: Duration = Duration::from_secs(12);
 /// Frames that may be under way at the end.
 const UNDER_WAY: u64 = 5;
+/// What the moment of a frame may be off: frames are told by their arrival, and many at a time.
+const ERROR_MILLIS_MAX: i64 = 250;
 
 /// What a recording of a camera comes to.
 pub struct Seen {
@@ -26,6 +30,8 @@ pub struct Seen {
     pub connections: Vec<SystemTime>,
     pub closed: Vec<SystemTime>,
     pub requests: Vec<Request>,
+    /// What the recorder says of itself.
+    pub status: StreamStatus,
 }
 
 /// A camera that is recorded.
@@ -43,7 +49,7 @@ impl AtWork {
     pub fn end(self) -> Seen {
         let AtWork { camera, recording } = self;
         let (sent, connections, closed) = (camera.sent(), camera.connections(), camera.closed());
-        let requests = camera.requests();
+        let (requests, status) = (camera.requests(), recording.status());
         let (clips, _) = recording.finish();
         let (mut frames, mut parts, mut error_millis) = (BTreeMap::new(), 0, 0);
         for sample in clips.iter().flat_map(|clip| &clip.samples) {
@@ -57,7 +63,7 @@ impl AtWork {
                 error_millis = error;
             }
         }
-        Seen { sent, frames, parts, error_millis, clips, connections, closed, requests }
+        Seen { sent, frames, parts, error_millis, clips, connections, closed, requests, status }
     }
 }
 
@@ -93,9 +99,12 @@ impl Seen {
         Ok(())
     }
 
-    /// The same, within one session and in as few clips as time asks for.
+    /// The same, within one session and each at its moment.
     pub fn is_undisturbed(&self, lost_max: u64) -> Result<(), String> {
         self.is_whole(lost_max)?;
+        if self.error_millis.abs() > ERROR_MILLIS_MAX {
+            return Err(format!("{} ms off", self.error_millis));
+        }
         let plays = self.requests.iter().filter(|request| request.method == "PLAY").count();
         match plays {
             1 => Ok(()),
@@ -107,10 +116,10 @@ impl Seen {
     fn line(&self) -> String {
         let (stored, sent, clips) = (self.frames.len(), self.sent, self.clips.len());
         let (connections, error) = (self.connections.len(), self.error_millis);
-        let parts = self.parts;
+        let (parts, lost) = (self.parts, self.status.lost_packets);
         format!(
             "{stored} of {sent} frames, {parts} parts, {clips} clips, {connections} connections, \
-             {error} ms off"
+             {lost} packets lost, {error} ms off"
         )
     }
 }

@@ -22,8 +22,9 @@ struct Connection {
 }
 
 impl Connection {
-    fn write(&self, bytes: &[u8]) -> Option<()> {
-        self.writer.lock().ok()?.write_all(bytes).ok()
+    fn write(&self, oddity: &Oddity, bytes: &[u8]) -> Option<()> {
+        let mut writer = self.writer.lock().ok()?;
+        bytes.chunks(oddity.piece_bytes).try_for_each(|piece| writer.write_all(piece)).ok()
     }
 
     fn close(&self) -> Option<()> {
@@ -73,7 +74,7 @@ fn reply(state: &Arc<State>, connection: &Arc<Connection>, request: &Request) ->
     if is_taken && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
         *connection.renewed.lock().ok()? = Instant::now();
     }
-    connection.write(&answer)?;
+    connection.write(oddity, &answer)?;
     match request.method.as_str() {
         "PLAY" if is_taken => {
             *connection.renewed.lock().ok()? = Instant::now();
@@ -213,7 +214,7 @@ fn send(state: &State, connection: &Connection, frame: u64, packets: &[Packet]) 
     let bytes = packets.iter().flat_map(|packet| framed(packet.channel, &packet.bytes()));
     let bytes = (state.oddity.bytes)(frame, bytes.collect());
     state.sent_bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-    connection.write(&bytes)
+    connection.write(&state.oddity, &bytes)
 }
 
 /// Says goodbye (RFC 3550, 6.6) and stays, or goes without a word.
@@ -223,5 +224,5 @@ fn end(state: &State, connection: &Connection, sender: &Sender) -> Option<()> {
         return connection.close();
     }
     let goodbye = [&[0x81, 203, 0, 1][..], &sender.ssrc.to_be_bytes()].concat();
-    connection.write(&framed(1, &goodbye))
+    connection.write(&state.oddity, &framed(1, &goodbye))
 }
