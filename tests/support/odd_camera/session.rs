@@ -71,7 +71,8 @@ fn reply(state: &Arc<State>, connection: &Arc<Connection>, request: &Request) ->
     };
     let answer = (oddity.answer)(request, answer);
     let is_taken = answer.windows(4).any(|bytes| bytes == b" 200");
-    if is_taken && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
+    let is_refused = answer.windows(10).any(|bytes| bytes == b"RTSP/1.0 4");
+    if !is_refused && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
         *connection.renewed.lock().ok()? = Instant::now();
     }
     connection.write(oddity, &answer)?;
