@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use clips::{assert_plays, clips_of, frames, mkvmerge_tracks};
+use clips::{assert_plays, clips_of, frames, mkvmerge_tracks_but};
 use daemon::{Daemon, Site, text};
 use odd_camera::footage::{
     is_key, of_short_groups, of_two_picture_sets, of_two_sequence_sets, plain, with_number,
@@ -203,7 +203,10 @@ fn words_of_a_camera_are_a_line_with_its_name_and_a_camera_without_key_frames_sa
         let status = format!("404 {}", unfit_words());
         answer.replace("200 OK", &status).into_bytes()
     };
-    let nonsense = |_: &Request, _| unfit_words().into_bytes();
+    let nonsense = |request: &Request, answer: String| match request.method.as_str() {
+        "DESCRIBE" => unfit_words().into_bytes(),
+        _ => answer.into_bytes(),
+    };
     let unknown = |text: String| {
         text.replace("H264/90000", &format!("{}/90000", &unfit_words()[..3_000].replace(' ', "-")))
     };
@@ -321,7 +324,9 @@ fn parameter_sets_of_several_ids_are_all_kept_and_every_judge_decodes_the_clips(
         let mut demuxed = 0;
         for path in &paths {
             assert_plays(path);
-            demuxed += mkvmerge_tracks(path)[0].times.len();
+            // It takes one decoder configuration, and warns where a clip has learned another.
+            let tracks = mkvmerge_tracks_but(path, Some("more than one FourCC"));
+            demuxed += tracks[0].times.len();
         }
         assert_eq!(demuxed, found.len(), "{name}: another demuxer finds others");
     }
