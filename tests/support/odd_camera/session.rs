@@ -70,13 +70,13 @@ fn reply(state: &Arc<State>, connection: &Arc<Connection>, request: &Request) ->
         Ok(()) => answer(oddity, connection, request)?,
     };
     let answer = (oddity.answer)(request, answer);
-    let is_taken = answer.windows(4).any(|bytes| bytes == b" 200");
-    if is_taken && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
+    let is_refused = answer.starts_with(b"RTSP/1.0 4");
+    if !is_refused && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
         *connection.renewed.lock().ok()? = Instant::now();
     }
     connection.write(oddity, &answer)?;
     match request.method.as_str() {
-        "PLAY" if is_taken => {
+        "PLAY" if !is_refused => {
             *connection.renewed.lock().ok()? = Instant::now();
             let (state, connection) = (Arc::clone(state), Arc::clone(connection));
             std::thread::spawn(move || play(&state, &connection));
