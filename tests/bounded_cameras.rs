@@ -13,14 +13,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clips::{assert_plays, clips_of, frames, mkvmerge_tracks_but};
-use daemon::{Daemon, Site, text};
+use daemon::{Daemon, Site, text, wait_until};
 use odd_camera::footage::{
     is_key, of_short_groups, of_two_picture_sets, of_two_sequence_sets, plain, with_number,
 };
 use odd_camera::{OddCamera, Oddity, Packet, RATE, Request, Timeout, Units};
 
-/// In a log, with its time and its origin before it.
-const LINE_LETTERS_MAX: usize = 300;
+/// In a log, with its time and its origin before it, and an address in it.
+const LINE_LETTERS_MAX: usize = 350;
 /// What turns a line around, ends it, or colours it, and a great deal of it.
 fn unfit_words() -> String {
     "\u{1b}[31mred\u{202e}tfel\u{7}\u{9b}2J\u{200b} ".repeat(2_500)
@@ -226,6 +226,8 @@ fn words_of_a_camera_are_a_line_with_its_name_and_a_camera_without_key_frames_sa
     let site = site(&cameras);
     let daemon = site.run();
     std::thread::sleep(Duration::from_secs(14));
+    // An answer that never comes is waited for.
+    wait_until("noise", 10, || !lines(&daemon.log(), "nonsense").is_empty());
     assert_undisturbed(&daemon, "good", &cameras["good"]);
     let log = daemon.log();
     for name in cameras.keys() {
