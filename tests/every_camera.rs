@@ -7,6 +7,8 @@ mod cameras;
 mod frames;
 #[path = "support/odd_camera.rs"]
 mod odd_camera;
+#[path = "support/odd_recordings.rs"]
+mod odd_recordings;
 #[path = "support/recording.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of this")]
 mod recording;
@@ -14,50 +16,15 @@ mod recording;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cameras::Cameras;
-use odd_camera::{CLOCK_RATE, GROUP, OddCamera, Oddity, Packet, RATE};
-use recording::{Clip, Recording};
+use odd_camera::{CLOCK_RATE, GROUP, Oddity, Packet, RATE, Request};
+use odd_recordings::record;
+use recording::Recording;
 use reelfs::camera::Camera;
 use reelfs::recorder::State;
 use reelfs::segment::EndReason;
-
-/// For how long each camera is recorded.
-const LENGTH: Duration = Duration::from_secs(12);
-
-/// What a recording of a camera comes to.
-struct Seen {
-    sent: u64,
-    /// By number, with how often each was stored.
-    frames: BTreeMap<u64, u32>,
-    clips: Vec<Clip>,
-    connections: Vec<SystemTime>,
-    closed: Vec<SystemTime>,
-}
-
-/// Records all of the cameras at once.
-fn record(oddities: Vec<(&'static str, Oddity)>) -> Vec<(&'static str, Seen)> {
-    let cameras = oddities.into_iter().map(|(name, oddity)| (name, OddCamera::start(oddity)));
-    let at_work: Vec<_> = cameras
-        .map(|(name, camera)| {
-            let recording = Recording::start(&camera.url(), None);
-            (name, camera, recording)
-        })
-        .collect();
-    std::thread::sleep(LENGTH);
-    let seen = at_work.into_iter().map(|(name, camera, recording)| {
-        let (sent, connections, closed) = (camera.sent(), camera.connections(), camera.closed());
-        let (clips, _) = recording.finish();
-        let mut frames = BTreeMap::new();
-        for sample in clips.iter().flat_map(|clip| &clip.samples) {
-            let stamp = frames::stamp(&sample.data).expect("every frame has a mark");
-            *frames.entry(stamp.frame).or_insert(0) += 1;
-        }
-        (name, Seen { sent, frames, clips, connections, closed })
-    });
-    seen.collect()
-}
 
 /// An odd unit as a packet of its own in front of a frame, all five seconds.
 fn with_an_odd_unit(unit: &[u8], frame: u64, mut packets: Vec<Packet>) -> Vec<Packet> {
@@ -138,11 +105,11 @@ fn an_odd_packet_costs_one_picture_at_most_and_no_session() {
 }
 
 fn refusing(status: &'static str) -> Oddity {
-    let answer = |_: &str, answer: String| {
+    let answer = |_: &Request, answer: String| {
         let (head, rest) = answer.split_once("\r\n").expect("a status line");
-        format!("{head}\r\nWWW-Authenticate: Basic realm=\"camera\"\r\n{rest}")
+        format!("{head}\r\nWWW-Authenticate: Basic realm=\"camera\"\r\n{rest}").into_bytes()
     };
-    Oddity { answer, refuses: Some(status), ..Oddity::default() }
+    Oddity { answer: Box::new(answer), refuses: Some(status), ..Oddity::default() }
 }
 
 #[test]

@@ -62,7 +62,8 @@ const SUBROOMS: [&[&str]; 20] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 23] = [
+    ("base64", &["camera"]),
     ("chrono", &["cli", "view", "zone"]),
     ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
@@ -73,8 +74,10 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("fuser", &["mount"]),
     ("futures", &["camera"]),
     ("h264_reader", &["camera", "import"]),
+    ("http_auth", &["camera"]),
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
+    ("memchr", &["camera"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["check", "command", "daemon"]),

@@ -1,11 +1,18 @@
 //! Codings that are recorded: the one place where a camera's word for one becomes a codec.
 //!
-//! [`RECORDED`] has a row for each. A row says how a description names the coding, what `segment`
-//! calls it, and what can only be read from its bytes; whoever takes frames from there on asks the
+//! [`RECORDED`] has a row for each. A row says how a description names the coding, what its units
+//! look like, and what can only be read from its bytes; whoever takes frames from there on asks the
 //! row and knows no codec. Another codec is another row, with a file for its bytes.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use super::h264;
-use crate::segment::Codec;
+use super::sdp::Format;
+use super::sets::Sets;
+use super::units::Syntax;
+use crate::segment::ParameterSet;
 
 /// How the frames of a stream are coded.
 pub(super) struct Coding {
@@ -14,27 +21,28 @@ pub(super) struct Coding {
     pub(super) described: (&'static str, &'static str),
     /// What people call it.
     pub(super) name: &'static str,
-    /// What the ring calls it.
-    pub(super) codec: Codec,
-    /// What the bytes of a frame hold.
-    pub(super) content: fn(&[u8]) -> Content,
-    /// Whether a frame has its own beginning: what was left out before it may have been that.
-    pub(super) begins_whole: fn(&[u8]) -> bool,
-    /// What a decoder configuration, in the form that the codec names, says of reordering.
-    pub(super) reorder_depth: fn(&[u8]) -> ReorderDepth,
+    /// What its units look like.
+    pub(super) syntax: &'static Syntax,
+    /// Parameter sets that a description tells.
+    pub(super) told_sets: fn(&Format) -> Vec<Vec<u8>>,
+    /// Puts units in front of a picture's, behind what has to be first.
+    pub(super) with_front: fn(Vec<u8>, &[u8]) -> Vec<u8>,
+    /// What decodes the picture that a unit belongs to; `None` where the sets do not say.
+    pub(super) decoding: fn(&Sets, &[u8]) -> Option<Decoding>,
 }
 
 static RECORDED: [Coding; 1] = [h264::CODING];
 
-/// What the bytes of a frame hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// Nothing to be decoded: only a delimiter, filler or messages.
-    Nothing,
-    /// A frame that decoding can begin with.
-    Key,
-    /// Another.
-    Other,
+/// What the parameter sets of a picture say.
+pub(super) struct Decoding {
+    pub(super) set: ParameterSet,
+    pub(super) reorder_depth: ReorderDepth,
+    /// A picture may be two fields, each of which begins like a picture.
+    pub(super) has_fields: bool,
+    /// RFC 6381 name of the codec.
+    pub(super) codec: String,
+    /// Pictures a second.
+    pub(super) frame_rate: Option<f64>,
 }
 
 /// How many frames may be decoded before one that is shown before them.
@@ -62,6 +70,16 @@ impl Coding {
     }
 }
 
+/// Bytes of a description, with or without padding; `None` where there are none.
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let text = text.trim().trim_matches('"');
+    let bytes = GeneralPurpose::new(&STANDARD, LENIENT).decode(text).ok()?;
+    Some(bytes).filter(|bytes| !bytes.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +90,7 @@ mod tests {
             let (media, encoding) = coding.described;
             for name in [encoding.to_owned(), encoding.to_ascii_uppercase()] {
                 let found = Coding::described_as(media, &name).expect("it is recorded");
-                assert_eq!((found.name, found.codec), (coding.name, coding.codec));
+                assert_eq!(found.name, coding.name);
             }
             assert!(Coding::described_as("application", encoding).is_none());
         }

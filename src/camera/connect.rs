@@ -1,75 +1,64 @@
-//! One session with a camera: from its URL to coded frames.
+//! The frames of a camera, over one session or several that follow each other without a seam.
 
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures::{FutureExt, StreamExt};
-use retina::client::{
-    Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
-    SessionOptions, SetupOptions, TcpTransportOptions, Transport,
-};
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
-use retina::rtcp::ReceivedCompoundPacket;
 
 use super::Camera;
-use super::error::{CameraError, one_line};
-use super::odd_packets::OddPackets;
-use super::session::{Hosts, wait_for_stale, wait_for_teardown};
-use super::track::{Frame, Track, chosen, video};
-use crate::clock::{Clock, Deadline};
+use super::error::CameraError;
+use super::hosts::Hosts;
+use super::live::{Event, Live};
+use super::renewal::{Handover, History, Overlap};
+use super::track::{Frame, VideoFacts};
+use crate::clock::Clock;
 
-/// A name server that does not answer within this is as good as none.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the first packet to the list of streams: connection, two requests where the camera asks
-/// for credentials. Cheap cameras take a second or two to wake their encoder.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-/// One request and its answer.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// One request and its answer.
-const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between pictures. Long enough for a camera that slows down to a picture in ten seconds, short
-/// enough that a dead connection, which TCP itself reports after a quarter of an hour, costs
-/// little. It also bounds what a picture that never ends can take of memory.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
-/// Behind it the socket is looked at for so long before that counts as a time-out: what waits there
-/// is read first.
-const LAST_LOOK: Duration = Duration::from_secs(1);
-
-/// For pictures of another source, where the one so far has said that it leaves: a server at the
-/// end of its file says so, and keeps the connection open.
-const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
-/// Packet type of "goodbye" (RFC 3550, 6.6).
-const RTCP_BYE: u8 = 203;
-
-/// What is known of the pictures when a session begins, for people.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct VideoFacts {
-    /// What people call the coding; empty where the camera told no parameters yet.
-    pub coding: &'static str,
-    /// RFC 6381 name of the codec; empty where the camera told no parameters yet.
-    pub codec: String,
-    /// Width and height, in pixels; 0 where the camera told no parameters yet.
-    pub picture: (u32, u32),
-    /// Pictures a second, where the camera says so.
-    pub frame_rate: Option<f64>,
+/// What comes from a camera.
+#[derive(Debug)]
+pub enum Received {
+    /// A frame.
+    Frame(Frame),
+    /// Nothing that decoding can begin with for a while. Says what came instead.
+    NoBeginning(String),
 }
 
-/// The frames of one session, those of each track in the order of decoding.
+/// What is known of a session, for people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionFacts {
+    /// Of the pictures.
+    pub video: VideoFacts,
+    /// "TCP" or "UDP".
+    pub transport: &'static str,
+    /// What the camera says that it is; empty where it says nothing.
+    pub server: String,
+}
+
+/// The frames of a camera, those of each track in the order of decoding.
 pub struct Frames {
-    demuxed: Demuxed,
-    tracks: Vec<Track>,
-    facts: VideoFacts,
-    deadline: Deadline,
-    /// The deadline was over once already, and the socket is looked at for the last time.
-    looked_last: bool,
-    /// The source of the pictures has said that it leaves, and none has come since.
-    has_left: bool,
-    peer: (String, u16),
-    group: Arc<SessionGroup>,
+    live: Box<Live>,
+    hosts: Arc<Hosts>,
     clock: Arc<dyn Clock>,
-    odd: OddPackets,
+    next: Next,
+    history: History,
+    /// Of a session that has taken over.
+    waiting: VecDeque<Frame>,
+    /// What times of this session are off from those of the first one, in ticks.
+    shift: i64,
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<Live, CameraError>> + Send>>;
+
+/// The session that is to follow.
+enum Next {
+    None,
+    Opening(Opening),
+    Beside(Box<Overlap>),
+}
+
+/// What happened first.
+enum First {
+    Live(Result<Event, CameraError>),
+    Opened(Result<Box<Live>, CameraError>),
+    Second(Result<Event, CameraError>),
 }
 
 /// Opens a session and starts it.
@@ -78,195 +67,127 @@ pub struct Frames {
 /// Names the step that failed and why. Every step has a time-out.
 pub async fn connect(
     camera: &Camera,
-    hosts: &Hosts,
+    hosts: &Arc<Hosts>,
     clock: Arc<dyn Clock>,
 ) -> Result<Frames, CameraError> {
-    let group = hosts.group(camera.host());
-    let options = options(camera, &group)?;
-    wait_for_stale(&group).await;
-    resolve(camera).await?;
-    let peer = (camera.host(), camera.port());
-    let described = Session::describe(camera.url.clone(), options);
-    let mut session = step("describe", DESCRIBE_TIMEOUT, peer, described).await?;
-    let tracks = recorded(&session)?;
-    for track in &tracks {
-        let setup = SetupOptions::default()
-            .transport(Transport::Tcp(TcpTransportOptions::default()))
-            .frame_format(FrameFormat::MP4);
-        step("set-up", SETUP_TIMEOUT, peer, session.setup(track.stream, setup)).await?;
-    }
-    let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
-    let playing = step("play", PLAY_TIMEOUT, peer, session.play(play)).await?;
-    let demuxed = playing
-        .demuxed()
-        .map_err(|error| CameraError::from_library("stream description", peer, &error))?;
-    let facts = tracks.first().map(|track| video_facts(&demuxed, track)).unwrap_or_default();
+    let live = Live::open(camera.clone(), Arc::clone(hosts), Arc::clone(&clock)).await?;
+    let live = Box::new(live);
     Ok(Frames {
-        demuxed,
-        tracks,
-        facts,
-        deadline: Deadline::after(FRAME_TIMEOUT),
-        looked_last: false,
-        has_left: false,
-        peer: (peer.0.to_string(), peer.1),
-        group,
+        live,
+        hosts: Arc::clone(hosts),
         clock,
-        odd: OddPackets::new(&camera.name),
+        next: Next::None,
+        history: History::default(),
+        waiting: VecDeque::new(),
+        shift: 0,
     })
 }
 
-/// The camera is not asked where there is no password for it.
-fn options(camera: &Camera, group: &Arc<SessionGroup>) -> Result<SessionOptions, CameraError> {
-    let failed = |why: String| CameraError::Authentication { why };
-    let credentials = match camera.username.clone() {
-        None => None,
-        Some(username) => {
-            let password = camera.password.clone().map_err(failed)?;
-            Some(Credentials { username, password })
-        }
-    };
-    Ok(SessionOptions::default()
-        .creds(credentials)
-        .session_group(Arc::clone(group))
-        .user_agent(concat!("reelfs/", env!("CARGO_PKG_VERSION")).to_string()))
-}
-
-/// The library would resolve the name, too, but not say that this is what failed.
-async fn resolve(camera: &Camera) -> Result<(), CameraError> {
-    let host = camera.host();
-    // Brackets of an IPv6 address belong to the URL and not to the address.
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let failed = |why: String| CameraError::Resolve { host: host.to_string(), why };
-    let lookup = tokio::net::lookup_host((name, camera.port()));
-    match tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await {
-        Err(_) => Err(failed(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs()))),
-        Ok(Err(error)) => Err(failed(one_line(&error.to_string()))),
-        Ok(Ok(mut addresses)) => match addresses.next() {
-            Some(_) => Ok(()),
-            None => Err(failed("no address".to_string())),
-        },
-    }
-}
-
-/// One step with its time-out. A panic inside the library, which parses what strangers send, is
-/// an error of this session and not the end of the recorder.
-async fn step<T>(
-    stage: &'static str,
-    limit: Duration,
-    peer: (&str, u16),
-    future: impl Future<Output = Result<T, retina::Error>>,
-) -> Result<T, CameraError> {
-    let caught = AssertUnwindSafe(future).catch_unwind();
-    match tokio::time::timeout(limit, caught).await {
-        Err(_) => Err(CameraError::TimedOut { stage, waited: limit }),
-        Ok(Err(_)) => Err(panicked(stage)),
-        Ok(Ok(result)) => result.map_err(|error| CameraError::from_library(stage, peer, &error)),
-    }
-}
-
-fn panicked(stage: &'static str) -> CameraError {
-    CameraError::Protocol { stage, why: "the RTSP library panicked".to_string() }
-}
-
-/// The streams of a session that are recorded.
-fn recorded(session: &Session<Described>) -> Result<Vec<Track>, CameraError> {
-    let streams = session.streams();
-    let offered: Vec<(&str, &str)> =
-        streams.iter().map(|stream| (stream.media(), stream.encoding_name())).collect();
-    chosen(&offered)
-}
-
-fn video_facts(demuxed: &Demuxed, track: &Track) -> VideoFacts {
-    let stream = demuxed.streams().get(track.stream);
-    let described = stream.and_then(|stream| stream.framerate());
-    let Some(video) = video(stream.and_then(|stream| stream.parameters())) else {
-        return VideoFacts { frame_rate: described.map(f64::from), ..VideoFacts::default() };
-    };
-    // The parameters give the duration of a picture, as a fraction of a second.
-    let coded = video.frame_rate().filter(|(length, _)| *length > 0);
-    VideoFacts {
-        coding: track.coding.name,
-        codec: video.rfc6381_codec().to_string(),
-        picture: video.pixel_dimensions(),
-        frame_rate: coded
-            .map(|(length, scale)| f64::from(scale) / f64::from(length))
-            .or(described.map(f64::from)),
-    }
-}
-
 impl Frames {
-    /// What was known of the pictures when the session began.
+    /// What is known of the session.
     #[must_use]
-    pub fn facts(&self) -> &VideoFacts {
-        &self.facts
+    pub fn facts(&self) -> SessionFacts {
+        SessionFacts {
+            video: self.live.facts(),
+            transport: self.live.transport(),
+            server: self.live.server().to_owned(),
+        }
     }
 
-    /// The next frame of any track. Cancelling the future loses nothing.
+    /// What comes next. Cancelling the future loses nothing.
     ///
     /// # Errors
-    /// Any error ends the session: drop it and connect again. A packet that can't be understood is
-    /// none.
-    pub async fn next(&mut self) -> Result<Frame, CameraError> {
+    /// Any error ends the session: drop it and connect again. What can't be understood is none.
+    pub async fn next(&mut self) -> Result<Received, CameraError> {
         loop {
-            let item = AssertUnwindSafe(self.demuxed.next()).catch_unwind();
-            let item = match tokio::time::timeout(self.deadline.left(), item).await {
-                // A process that was stopped, or was kept from running, wakes up behind its
-                // deadline, and to a socket that nobody has looked at yet.
-                Err(_) if !std::mem::replace(&mut self.looked_last, true) => {
-                    self.deadline = Deadline::after(LAST_LOOK);
-                    continue;
-                }
-                Err(_) if self.has_left => return Err(CameraError::Ended),
-                Err(_) => {
-                    let (stage, waited) = ("waiting for pictures", FRAME_TIMEOUT);
-                    return Err(CameraError::TimedOut { stage, waited });
-                }
-                Ok(Err(_)) => return Err(panicked("receiving")),
-                // What an error was final for is over without another word.
-                Ok(Ok(None)) => return Err(self.odd.last.take().unwrap_or(CameraError::Ended)),
-                Ok(Ok(Some(Err(error)))) => {
-                    let peer = (self.peer.0.as_str(), self.peer.1);
-                    self.odd.take(CameraError::from_library("receiving", peer, &error))?;
-                    self.tracks.iter_mut().for_each(Track::doubt);
-                    continue;
-                }
-                Ok(Ok(Some(Ok(item)))) => item,
-            };
-            self.odd.last = None;
-            if let CodecItem::Rtcp(report) = &item
-                && self.is_farewell(report)
-            {
-                self.has_left = true;
-                self.deadline = Deadline::after(FAREWELL_TIMEOUT);
+            if let Some(frame) = self.waiting.pop_front() {
+                return Ok(self.known(frame));
             }
-            if let CodecItem::VideoFrame(picture) = item
-                && let Some(frame) = self.frame(picture)
-            {
-                self.deadline = Deadline::after(FRAME_TIMEOUT);
-                (self.looked_last, self.has_left) = (false, false);
-                return Ok(frame);
+            match self.first().await {
+                First::Live(Ok(Event::Frame(frame))) => return Ok(self.known(frame)),
+                First::Live(Ok(Event::NoBeginning(text))) => {
+                    return Ok(Received::NoBeginning(text));
+                }
+                First::Live(Ok(Event::Renew)) => self.renew(),
+                First::Live(Err(error)) => match std::mem::replace(&mut self.next, Next::None) {
+                    Next::Beside(second) => drop(self.hand_over(*second)),
+                    Next::None | Next::Opening(_) => return Err(error),
+                },
+                First::Opened(Ok(live)) => self.next = Next::Beside(Box::new(Overlap::new(live))),
+                First::Opened(Err(error)) | First::Second(Err(error)) => {
+                    log::debug!("{}: a session was not renewed: {error}", self.live.camera.name);
+                    self.next = Next::None;
+                }
+                First::Second(Ok(event)) => self.second(event),
             }
         }
     }
 
-    /// Whether a source of one of the tracks says that it leaves. Another one may take its place.
-    fn is_farewell(&self, report: &ReceivedCompoundPacket) -> bool {
-        self.tracks.iter().any(|track| track.stream == report.stream_id())
-            && report.pkts().any(|packet| packet.payload_type() == RTCP_BYE)
+    async fn first(&mut self) -> First {
+        match &mut self.next {
+            Next::None => First::Live(self.live.next().await),
+            Next::Opening(opening) => tokio::select! {
+                biased;
+                event = self.live.next() => First::Live(event),
+                opened = opening => First::Opened(opened.map(Box::new)),
+            },
+            Next::Beside(second) => tokio::select! {
+                biased;
+                event = self.live.next() => First::Live(event),
+                event = second.live.next() => First::Second(event),
+            },
+        }
     }
 
-    fn frame(&mut self, picture: VideoFrame) -> Option<Frame> {
-        let received = self.clock.read();
-        let stream = picture.stream_id();
-        let track = self.tracks.iter_mut().find(|track| track.stream == stream)?;
-        let told = self.demuxed.streams().get(stream).and_then(|stream| stream.parameters());
-        track.frame(picture, told, received)
+    /// A frame on its way out.
+    fn known(&mut self, mut frame: Frame) -> Received {
+        frame.pts = frame.pts.saturating_add(self.shift);
+        self.history.note(&frame);
+        if let Next::Beside(second) = &self.next
+            && second.is_due(&self.history)
+        {
+            self.take_over();
+        }
+        Received::Frame(frame)
+    }
+
+    /// Another session is opened beside this one: the camera may allow two.
+    fn renew(&mut self) {
+        if matches!(self.next, Next::None) {
+            let camera = self.live.camera.clone();
+            let opening = Live::open(camera, Arc::clone(&self.hosts), Arc::clone(&self.clock));
+            self.next = Next::Opening(Box::pin(opening));
+        }
+    }
+
+    fn second(&mut self, event: Event) {
+        let Next::Beside(second) = &mut self.next else { return };
+        if let Event::Frame(frame) = event {
+            second.push(frame);
+            if second.is_due(&self.history) {
+                self.take_over();
+            }
+        }
+    }
+
+    fn take_over(&mut self) {
+        if let Next::Beside(second) = std::mem::replace(&mut self.next, Next::None) {
+            let first = self.hand_over(*second);
+            tokio::spawn(first.close());
+        }
+    }
+
+    /// The second session takes the place of the first one, which is answered.
+    fn hand_over(&mut self, second: Overlap) -> Box<Live> {
+        let Handover { live, frames, shift } = second.hand_over(&self.history);
+        log::debug!("{}: another session goes on", live.camera.name);
+        self.waiting.extend(frames);
+        self.shift = shift;
+        std::mem::replace(&mut self.live, live)
     }
 
     /// Ends the session and gives the camera a moment to hear of it.
     pub async fn close(self) {
-        let group = Arc::clone(&self.group);
-        drop(self);
-        wait_for_teardown(&group).await;
+        self.live.close().await;
     }
 }

@@ -34,7 +34,7 @@ pub enum CameraError {
     /// User or password are missing or wrong.
     #[error("authentication failed: {why}")]
     Authentication {
-        /// What the camera, or the library, said.
+        /// What the camera said, or what is missing for it.
         why: String,
     },
     /// No stream that can be recorded.
@@ -135,24 +135,24 @@ impl CameraError {
         }
     }
 
-    /// Gives an error of the library its name. It does not tell errors apart but by their text.
-    pub(super) fn from_library(
-        stage: &'static str,
-        (host, port): (&str, u16),
-        error: &retina::Error,
-    ) -> CameraError {
-        const CONNECT: &str = "Unable to connect to RTSP server: ";
-        let text = one_line(&error.to_string());
-        match (error.status_code(), text.strip_prefix(CONNECT)) {
-            (Some(401 | 403), _) => CameraError::Authentication { why: text },
-            (Some(status), _) if BUSY_STATUS.contains(&status) => {
-                CameraError::Busy { stage, why: text }
+    /// The same, where it is one of the connection, with what was being done.
+    pub(super) fn at(self, stage: &'static str) -> CameraError {
+        match self {
+            CameraError::Protocol { why, .. } => CameraError::Protocol { stage, why },
+            CameraError::Ended => {
+                let why = "the camera closed the connection".to_owned();
+                CameraError::Protocol { stage, why }
             }
-            (Some(_), _) => CameraError::Refused { stage, why: text },
-            (_, Some(why)) => {
-                CameraError::Connect { host: host.to_string(), port, why: why.to_string() }
-            }
-            _ => CameraError::Protocol { stage, why: text },
+            other => other,
+        }
+    }
+
+    /// What a camera answered where it did not grant what was asked.
+    pub(super) fn of_status(stage: &'static str, status: u16, why: String) -> CameraError {
+        match status {
+            401 | 403 => CameraError::Authentication { why },
+            status if BUSY_STATUS.contains(&status) => CameraError::Busy { stage, why },
+            _ => CameraError::Refused { stage, why },
         }
     }
 }

@@ -1,70 +1,174 @@
-//! H.264: what its bytes say of a frame, and of the order in which frames are decoded. Pure.
+//! H.264: what its bytes say of pictures, and of what decodes them. Pure.
 
-use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
-use h264_reader::rbsp::{BitReader, decode_nal};
+use h264_reader::nal::sps::{FrameMbsFlags, PicOrderCntType, SeqParameterSet};
+use h264_reader::rbsp::{BitRead, BitReader, decode_nal};
+use retina::codec::h26x::Framing;
+use retina::codec::h264::parameters_from_sps_and_pps;
 
-use super::coding::{Coding, Content, ReorderDepth};
-use crate::segment::Codec;
+use super::coding::{Coding, Decoding, ReorderDepth};
+use super::sdp::Format;
+use super::sets::Sets;
+use super::units::{Fragment, Kind, Syntax, Wrapping};
+use crate::segment::{Codec, ParameterSet, VideoParameters};
 
 /// Described as RFC 6184, 8.1 has it.
 pub(super) const CODING: Coding = Coding {
     described: ("video", "h264"),
     name: "H.264",
-    codec: Codec::H264,
-    content,
-    begins_whole,
-    reorder_depth,
+    syntax: &SYNTAX,
+    told_sets,
+    with_front,
+    decoding,
 };
 
-/// Looks for slices (`nal_unit_type` 1 to 5; ITU-T H.264, table 7-1) among NAL units with
-/// lengths of four bytes. The library calls a unit without any slice a key frame.
-fn content(mut data: &[u8]) -> Content {
-    let mut found = Content::Nothing;
-    while let Some((length, rest)) = data.split_first_chunk::<4>() {
-        let length = (u32::from_be_bytes(*length) as usize).min(rest.len());
-        match rest[..length].first().map(|header| header & 0x1f) {
-            Some(5) => return Content::Key,
-            Some(1..=4) => found = Content::Other,
-            _ => {}
-        }
-        data = &rest[length..];
+/// ITU-T H.264, table 7-1; RFC 6184, table 1.
+pub(super) static SYNTAX: Syntax = Syntax { wrapping, kind };
+
+/// Orders of sets: sequence, picture.
+const SPS: u8 = 0;
+const PPS: u8 = 1;
+/// Sets of one kind that a decoder configuration can hold (ISO/IEC 14496-15, 5.3.3.1.2).
+const SPS_COUNT_MAX: usize = 31;
+const PPS_COUNT_MAX: usize = 255;
+/// What a decoder configuration is worth, in bytes: larger sets stand in front of key frames only.
+const CONFIGURATION_BYTES_MAX: usize = 4 << 10;
+
+fn wrapping(payload: &[u8]) -> Wrapping {
+    let header = payload[0];
+    match header & 0x1f {
+        // The forbidden bit: somebody on the way saw that it is broken.
+        _ if header & 0x80 != 0 => Wrapping::Unknown,
+        1..=23 => Wrapping::Single,
+        24 => Wrapping::Aggregate(1),
+        28 => match payload.get(1) {
+            None => Wrapping::Unknown,
+            Some(second) => Wrapping::Fragment(Fragment {
+                header: [header & 0xe0 | second & 0x1f, 0],
+                header_length: 1,
+                body: 2,
+                is_first: second & 0x80 != 0,
+                is_last: second & 0x40 != 0,
+            }),
+        },
+        _ => Wrapping::Unknown,
     }
-    found
 }
 
-/// Whether the first slice is that of the first macroblock: `first_mb_in_slice` is the first field
-/// of a slice's header, and 0 is one bit that is set (ITU-T H.264, 7.3.3, 9.1).
-fn begins_whole(mut data: &[u8]) -> bool {
-    while let Some((length, rest)) = data.split_first_chunk::<4>() {
-        let length = (u32::from_be_bytes(*length) as usize).min(rest.len());
-        if let [header, slice, ..] = rest[..length]
-            && matches!(header & 0x1f, 1 | 2 | 5)
-        {
-            return slice & 0x80 != 0;
-        }
-        data = &rest[length..];
+fn kind(unit: &[u8]) -> Kind {
+    let first = unit.get(1).copied().unwrap_or(0);
+    match unit[0] & 0x1f {
+        // `first_mb_in_slice` is the first field of a slice, and 0 is one bit that is set (7.3.3).
+        1 | 2 => Kind::Slice { is_key: false, is_first: first & 0x80 != 0 },
+        3 | 4 => Kind::Slice { is_key: false, is_first: false },
+        5 => Kind::Slice { is_key: true, is_first: first & 0x80 != 0 },
+        7 => numbers(unit).map_or(Kind::Other, |[number]| Kind::Set(SPS, number)),
+        8 => numbers(unit).map_or(Kind::Other, |[number]| Kind::Set(PPS, number)),
+        9 => Kind::Delimiter,
+        _ => Kind::Other,
     }
-    false
 }
 
-/// What the sequence parameters say (ITU-T H.264, E.2.1 `max_num_reorder_frames`).
-fn reorder_depth(configuration: &[u8]) -> ReorderDepth {
-    sequence_parameters(configuration).map_or(ReorderDepth::Unknown, |sps| depth_of(&sps))
+/// So much of a set or a slice is looked at for its numbers, in bytes.
+const NUMBERS_BYTES: usize = 24;
+
+/// The first fields of a unit, of those that are coded as numbers (9.1).
+fn numbers<const COUNT: usize>(unit: &[u8]) -> Option<[u32; COUNT]> {
+    let rbsp = decode_nal(&unit[..unit.len().min(NUMBERS_BYTES)]).ok()?;
+    // Profile and level of a sequence come first (7.3.2.1.1).
+    let ahead = if unit[0] & 0x1f == 7 { 3 } else { 0 };
+    let mut bits = BitReader::new(rbsp.get(ahead..)?);
+    let mut found = [0; COUNT];
+    for number in &mut found {
+        *number = bits.read_ue("number").ok()?;
+    }
+    Some(found)
 }
 
-/// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1.2): five bytes,
-/// the number of sets in the low five bits of the sixth, then each with a length of two bytes.
-fn sequence_parameters(configuration: &[u8]) -> Option<SeqParameterSet> {
-    let (fixed, rest) = configuration.split_first_chunk::<6>()?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    if fixed[5] & 0x1f == 0 {
-        return None;
-    }
-    let nal = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    let rbsp = decode_nal(nal).ok()?;
+/// Sets of a description (RFC 6184, 8.1 `sprop-parameter-sets`).
+fn told_sets(format: &Format) -> Vec<Vec<u8>> {
+    let value = format.parameter("sprop-parameter-sets").unwrap_or_default();
+    value.split(',').filter_map(super::coding::base64).collect()
+}
+
+/// A delimiter is the first unit of its picture (7.4.1.2.3).
+fn with_front(front: Vec<u8>, data: &[u8]) -> Vec<u8> {
+    let first = data.split_first_chunk::<4>().filter(|(_, unit)| unit.first() == Some(&9));
+    let delimiter = first.map_or(0, |(length, _)| 4 + u32::from_be_bytes(*length) as usize);
+    let (delimiter, rest) = data.split_at(delimiter.min(data.len()));
+    let mut whole = Vec::with_capacity(front.len() + data.len());
+    whole.extend_from_slice(delimiter);
+    whole.extend_from_slice(&front);
+    whole.extend_from_slice(rest);
+    whole
+}
+
+/// What decodes a picture: of all sets, those of its slice count.
+fn decoding(sets: &Sets, slice: &[u8]) -> Option<Decoding> {
+    // `pic_parameter_set_id` stands behind `first_mb_in_slice` and `slice_type` (7.3.3).
+    let pps = numbers(slice).and_then(|[_, _, number]| sets.get(PPS, number));
+    let pps = pps.or_else(|| sets.of(PPS).next())?;
+    // Behind its own number it has that of its sequence (7.3.2.2).
+    let [_, sps_number] = numbers(pps)?;
+    let sps = sets.get(SPS, sps_number).or_else(|| sets.of(SPS).next())?;
+    // The library wants a set of pictures only to repeat it.
+    let few = &pps[..pps.len().min(CONFIGURATION_BYTES_MAX)];
+    let told = parameters_from_sps_and_pps(sps, few, Framing::FourByteLength).ok()?;
+    let small = |(a, b): (u32, u32)| Some((u16::try_from(a).ok()?, u16::try_from(b).ok()?));
+    let (width, height) = small(told.pixel_dimensions())?;
+    let aspect = told.pixel_aspect_ratio().and_then(small);
+    let parsed = parsed(sps);
+    Some(Decoding {
+        set: ParameterSet {
+            codec: Codec::H264,
+            configuration: configuration(sets, sps),
+            video: Some(VideoParameters {
+                width,
+                height,
+                pixel_aspect: aspect.filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
+            }),
+            audio: None,
+        },
+        reorder_depth: parsed.as_ref().map_or(ReorderDepth::Unknown, depth_of),
+        has_fields: parsed.is_some_and(|sps| sps.frame_mbs_flags != FrameMbsFlags::Frames),
+        codec: told.rfc6381_codec().to_owned(),
+        // The parameters give the duration of a picture, as a fraction of a second.
+        frame_rate: told
+            .frame_rate()
+            .filter(|(length, _)| *length > 0)
+            .map(|(length, scale)| f64::from(scale) / f64::from(length)),
+    })
+}
+
+fn parsed(sps: &[u8]) -> Option<SeqParameterSet> {
+    let rbsp = decode_nal(sps).ok()?;
     SeqParameterSet::from_bits(BitReader::new(&*rbsp)).ok()
 }
 
+/// An AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1.2) with every set; profile and level
+/// are those of `active`.
+fn configuration(sets: &Sets, active: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(active.iter().skip(1).chain([&0; 3]).take(3));
+    // Lengths of units have four bytes.
+    bytes.push(0xff);
+    let mut room = CONFIGURATION_BYTES_MAX;
+    for (order, count_max, reserved) in [(SPS, SPS_COUNT_MAX, 0xe0), (PPS, PPS_COUNT_MAX, 0)] {
+        let mut fits = |set: &&[u8]| {
+            let does = set.len() <= room;
+            room -= if does { set.len() } else { 0 };
+            does
+        };
+        let chosen: Vec<&[u8]> = sets.of(order).filter(|set| fits(set)).take(count_max).collect();
+        bytes.push(reserved | chosen.len() as u8);
+        for set in chosen {
+            bytes.extend((set.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(set);
+        }
+    }
+    bytes
+}
+
+/// What the sequence parameters say (ITU-T H.264, E.2.1 `max_num_reorder_frames`).
 fn depth_of(sps: &SeqParameterSet) -> ReorderDepth {
     const BASELINE: u8 = 66;
     let stated = sps.vui_parameters.as_ref().and_then(|vui| vui.bitstream_restrictions.as_ref());
@@ -83,33 +187,76 @@ fn depth_of(sps: &SeqParameterSet) -> ReorderDepth {
 mod tests {
     use super::*;
 
-    fn units(headers: &[u8]) -> Vec<u8> {
-        headers.iter().flat_map(|header| [0, 0, 0, 2, *header, 0x80]).collect()
-    }
+    /// 320 × 240, main profile, as x264 writes it.
+    const SPS_UNIT: [u8; 24] = [
+        0x67, 0x4d, 0x40, 0x0d, 0xec, 0xa0, 0xa0, 0xfd, 0x80, 0x88, 0x00, 0x00, 0x03, 0x00, 0x08,
+        0x00, 0x00, 0x03, 0x01, 0x90, 0x78, 0xa1, 0x4c, 0xb0,
+    ];
+    const PPS_UNIT: [u8; 5] = [0x68, 0xeb, 0xe3, 0xcb, 0x20];
+    const KEY_SLICE: [u8; 4] = [0x65, 0x88, 0x84, 0x00];
 
-    #[test]
-    fn a_unit_without_slices_is_no_picture() {
-        assert_eq!(content(&units(&[0x09, 0x06, 0x0c])), Content::Nothing);
-        assert_eq!(content(&units(&[0x09, 0x06, 0x65])), Content::Key);
-        assert_eq!(content(&units(&[0x09, 0x41])), Content::Other);
-        assert_eq!(content(&[0, 0, 0]), Content::Nothing);
-        assert_eq!(content(&[0xff, 0xff, 0xff, 0xff, 0x41]), Content::Other);
-        assert_eq!(content(&[]), Content::Nothing);
-    }
-
-    #[test]
-    fn a_frame_without_its_first_slice_is_not_whole() {
-        let frame = |slice: u8| [0, 0, 0, 2, 0x67, 0x42, 0, 0, 0, 2, 0x65, slice];
-        assert!(begins_whole(&frame(0x88)));
-        assert!(!begins_whole(&frame(0x40)));
-        assert!(!begins_whole(&[0, 0, 0, 1, 0x65]));
-        assert!(!begins_whole(&[]));
-    }
-
-    #[test]
-    fn garbage_has_an_unknown_depth() {
-        for bytes in [&b""[..], &[1, 2, 3, 4, 5, 0xe1, 0xff, 0xff], &[0; 40]] {
-            assert_eq!(reorder_depth(bytes), ReorderDepth::Unknown);
+    fn sets(units: &[&[u8]]) -> Sets {
+        let mut sets = Sets::default();
+        for unit in units {
+            assert!(sets.take(&SYNTAX, unit), "{unit:x?}");
         }
+        sets
+    }
+
+    #[test]
+    fn payloads_are_told_apart() {
+        assert_eq!(wrapping(&[0x65]), Wrapping::Single);
+        assert_eq!(wrapping(&[0x78]), Wrapping::Aggregate(1));
+        let Wrapping::Fragment(piece) = wrapping(&[0x7c, 0x85]) else { panic!("a fragment") };
+        assert_eq!((piece.header[0], piece.is_first, piece.is_last), (0x65, true, false));
+        for odd in [&[0x60][..], &[0xe5], &[0x7c], &[0x79], &[0x7d], &[0x7f]] {
+            assert_eq!(wrapping(odd), Wrapping::Unknown, "{odd:x?}");
+        }
+    }
+
+    #[test]
+    fn units_are_told_apart() {
+        assert_eq!(kind(&KEY_SLICE), Kind::Slice { is_key: true, is_first: true });
+        assert_eq!(kind(&[0x41, 0x40]), Kind::Slice { is_key: false, is_first: false });
+        assert_eq!(kind(&[0x41]), Kind::Slice { is_key: false, is_first: false });
+        assert_eq!((kind(&SPS_UNIT), kind(&PPS_UNIT)), (Kind::Set(SPS, 0), Kind::Set(PPS, 0)));
+        assert_eq!(kind(&[0x68]), Kind::Other);
+        assert_eq!((kind(&[9]), kind(&[6, 5])), (Kind::Delimiter, Kind::Other));
+    }
+
+    #[test]
+    fn one_set_of_each_kind_gives_what_the_library_gives() {
+        let decoding = decoding(&sets(&[&SPS_UNIT, &PPS_UNIT]), &KEY_SLICE).unwrap();
+        let theirs = parameters_from_sps_and_pps(&SPS_UNIT, &PPS_UNIT, Framing::FourByteLength);
+        assert_eq!(decoding.set.configuration, theirs.unwrap().extra_data());
+        let video = decoding.set.video.unwrap();
+        assert_eq!((video.width, video.height), (320, 240));
+        assert_eq!((decoding.has_fields, decoding.codec.as_str()), (false, "avc1.4D400D"));
+        assert_eq!(decoding.frame_rate, Some(25.0));
+    }
+
+    #[test]
+    fn every_set_is_in_the_configuration_unless_it_is_vast() {
+        let second = [0x68, 0x5b, 0xec, 0xb2, 0x2c];
+        let vast = [&[0x68, 0x6f][..], &[0x55; CONFIGURATION_BYTES_MAX]].concat();
+        let sets = sets(&[&SPS_UNIT, &PPS_UNIT, &second, &vast]);
+        let configuration = decoding(&sets, &KEY_SLICE).unwrap().set.configuration;
+        let pictures = 6 + 2 + SPS_UNIT.len();
+        assert_eq!((configuration[5], configuration[pictures]), (0xe1, 2));
+        assert!(configuration.ends_with(&second));
+        assert!(decoding(&Sets::default(), &KEY_SLICE).is_none());
+    }
+
+    #[test]
+    fn sets_of_a_description_are_read_however_they_are_written() {
+        let told = |value: &str| {
+            let parameters = format!("sprop-parameter-sets={value}");
+            told_sets(&Format { parameters, ..Format::default() })
+        };
+        let both = vec![vec![0x67, 0x4d, 0x40], vec![0x68, 0xee, 0x3c, 0x80]];
+        assert_eq!(told("Z01A,aO48gA=="), both);
+        assert_eq!(told("Z01A,aO48gA"), both, "without padding");
+        assert_eq!(told("\"Z01A, aO48gA==\"; x"), both);
+        assert_eq!(told("Z01A,,*,aO48gA==,").len(), 2);
     }
 }

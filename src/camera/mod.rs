@@ -1,28 +1,67 @@
-//! RTSP in, samples out; the only room that knows retina.
+//! RTSP in, samples out; the only room that knows RTSP, RTP and retina.
 //!
-//! [`Camera`] says where the pictures come from, [`connect()`] opens one session and answers
+//! [`Camera`] says where the pictures come from, [`connect()`] opens a session and answers
 //! [`Frames`]: the coded frames of its tracks in the order in which they are decoded, in the form
-//! in which an mp4 holds them. Which streams of a description become tracks is decided in `track`,
-//! and `coding` alone knows codecs apart: what comes after it is the same for all of them. Any
-//! error ends the session; whether and when to try again is for the recorder to decide. Only H.264
-//! over TCP is asked for.
+//! in which an mp4 holds them. Cameras of a hundred makers speak RTSP, each a little wrong: what
+//! can be understood is, what can't is left out and counted, and nothing that a camera sends takes
+//! more memory than its limit. An error ends the session; whether and when to try again is for the
+//! recorder to decide.
+//!
+//! | part | knows |
+//! |---|---|
+//! | [`connect()`] | one session, and the next one before that ends (`renewal`) |
+//! | `live` | a session at work: its timers |
+//! | `opening` | how one is opened |
+//! | `inflow` | which track bytes belong to |
+//! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
+//! | `wire` | the connection |
+//! | `track` | frames of a track: `source`, `picture`, `open_picture`, `units`, `sets` below it |
+//! | `coding`, `h264` | codecs, which nothing else here does |
+//! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
+//! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
+//!
+//! The session is our own because each of a hundred forms of it has to be understood, bounded, and
+//! recorded: the library's ends with the first word that it does not know. Pictures are put
+//! together here because a clip wants all parameter sets of a camera, in front of each key frame,
+//! and because markers lie; the library reads the sets.
 
+mod auth;
 mod coding;
 mod connect;
+mod dialogue;
 mod error;
 mod h264;
-mod odd_packets;
+mod header;
+mod hosts;
+mod inflow;
+mod keep_alive;
+mod live;
+mod message;
+mod odd;
+mod open_picture;
+mod opening;
 mod parameters;
+mod picture;
+mod renewal;
+mod rtp;
+mod sdp;
 mod secret;
-mod session;
+mod sets;
+mod source;
 mod track;
+mod udp;
+mod units;
+mod voice;
+mod way;
+mod wire;
 
 pub use coding::ReorderDepth;
-pub use connect::{Frames, VideoFacts, connect};
+pub use connect::{Frames, Received, SessionFacts, connect};
 pub use error::{CameraError, Failure};
+pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
-pub use session::Hosts;
-pub use track::Frame;
+pub use track::{Frame, VideoFacts};
+pub use voice::Voice;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +73,9 @@ use url::Url;
 pub struct Camera {
     /// The name that log lines carry.
     pub name: String,
+    /// What is logged of it.
+    pub voice: Voice,
+    transport: Transport,
     url: Url,
     /// The same without secrets.
     address: String,
@@ -41,6 +83,18 @@ pub struct Camera {
     /// Or why there is none.
     password: Result<String, String>,
     password_source: Option<PasswordSource>,
+}
+
+/// How packets come (RFC 2326, 12.39).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Over TCP, and over UDP where the camera refuses that.
+    #[default]
+    Auto,
+    /// On the connection of the requests, or not at all.
+    Tcp,
+    /// Beside it.
+    Udp,
 }
 
 /// Tells a camera's password anew, or why there is none. May wait for a disk.
@@ -68,7 +122,7 @@ impl Camera {
         }
         let within = (!url.username().is_empty()).then(|| percent_decoded(url.username()));
         let password_within = url.password().map(percent_decoded);
-        // The library refuses URLs that carry credentials, so they are taken out for good.
+        // They are sent as a login, and neither in a request nor in a log.
         let cleared = url.set_username("").and_then(|()| url.set_password(None));
         cleared.map_err(|()| bad("credentials that can't be taken out of it".to_string()))?;
         let (username, password) = match username {
@@ -77,12 +131,21 @@ impl Camera {
         };
         Ok(Camera {
             name: name.to_string(),
+            voice: Voice::of(name),
+            transport: Transport::default(),
             address: secret::hidden(url.as_str()),
             url,
             username,
             password: Ok(password.unwrap_or_default()),
             password_source: None,
         })
+    }
+
+    /// The same camera, whose packets come that way.
+    #[must_use]
+    pub fn with_transport(mut self, transport: Transport) -> Camera {
+        self.transport = transport;
+        self
     }
 
     /// The same camera, whose password `source` tells anew when a login was refused.
@@ -111,14 +174,6 @@ impl Camera {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-
-    fn port(&self) -> u16 {
-        self.url.port().unwrap_or(RTSP_PORT)
     }
 }
 
@@ -180,7 +235,6 @@ mod tests {
         let camera = Camera::new("door", "rtsp://a:b@host/", name, Some("c".to_string())).unwrap();
         assert_eq!(camera.username.as_deref(), Some("admin"));
         assert_eq!(camera.password.as_deref(), Ok("c"));
-        assert_eq!(camera.port(), 554);
     }
 
     #[test]

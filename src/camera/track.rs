@@ -1,14 +1,19 @@
 //! The streams of a description that are recorded, and the frames of each.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use retina::codec::{ParametersRef, VideoFrame, VideoParameters};
-
-use super::coding::{Coding, Content};
+use super::coding::Coding;
 use super::error::{CameraError, one_line};
 use super::parameters::Parameters;
+use super::picture::{Assembler, Odd, Picture};
+use super::rtp::Packet;
+use super::sdp::{Description, Format};
+use super::sets::Sets;
+use super::source::Source;
 use crate::clock::Reading;
-use crate::segment::{self, ParameterSet, TrackNumber};
+use crate::segment::TrackNumber;
 
 /// One coded frame of one track: a sample to be.
 #[derive(Clone, Debug)]
@@ -20,7 +25,8 @@ pub struct Frame {
     /// Ticks a second: the clock rate of its track.
     pub timescale: u32,
     /// Its bytes as an mp4 holds them. Of video: NAL units, each with a length of four bytes
-    /// before it, without parameter sets (ISO/IEC 14496-15, 5.3.2).
+    /// before it (ISO/IEC 14496-15, 5.3.2). A key frame begins with all parameter sets that are
+    /// known; another frame has those that changed with it.
     pub data: Vec<u8>,
     /// Whether decoding can begin here.
     pub is_key: bool,
@@ -34,28 +40,60 @@ pub struct Frame {
     pub received: Reading,
 }
 
+/// Ticks a second where a description does not say (RFC 6184, 8.1).
+const CLOCK_RATE: u32 = 90_000;
+
 /// A stream of a session that is recorded.
 pub(super) struct Track {
     number: TrackNumber,
     /// Its place in the description.
     pub(super) stream: usize,
+    /// The channel of its RTP; that of its RTCP is the next one.
+    pub(super) channel: u8,
     pub(super) coding: &'static Coding,
+    timescale: u32,
+    pub(super) source: Source,
+    assembler: Assembler,
+    sets: Sets,
+    /// The sets are not those that `parameters` were made from.
+    has_new_sets: bool,
     /// What was given with a frame last.
     parameters: Option<Arc<Parameters>>,
-    parameters_doubtful: bool,
+    /// What people want to know of it.
+    pub(super) facts: VideoFacts,
     lost_packets: u32,
     /// The last picture: some servers send it twice.
     last: Option<Seen>,
     /// Ticks between the last two.
     step: Option<i64>,
-    /// Something was left out since the last picture that may have been part of one.
-    doubtful: bool,
+    pub(super) heard: Heard,
+}
+
+/// What is known of the pictures of a track, for people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VideoFacts {
+    /// What people call the coding.
+    pub coding: &'static str,
+    /// RFC 6381 name of the codec; empty as long as no parameters are known.
+    pub codec: String,
+    /// Width and height, in pixels; 0 as long as no parameters are known.
+    pub picture: (u32, u32),
+    /// Pictures a second, where the camera says so.
+    pub frame_rate: Option<f64>,
+}
+
+/// How much has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) packets: u64,
+    pub(super) pictures: u64,
+    pub(super) key_pictures: u64,
 }
 
 /// What a picture is known again by: its time, its length, and how it begins.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    timestamp: i64,
+    time: i64,
     length: usize,
     beginning: Vec<u8>,
 }
@@ -64,138 +102,179 @@ struct Seen {
 const BEGINNING_BYTES: usize = 256;
 
 impl Seen {
-    fn of(picture: &VideoFrame) -> Seen {
-        let data = picture.data();
-        Seen {
-            timestamp: picture.timestamp().timestamp(),
-            length: data.len(),
-            beginning: data[..data.len().min(BEGINNING_BYTES)].to_vec(),
-        }
+    fn of(picture: &Picture) -> Seen {
+        let beginning = picture.data[..picture.data.len().min(BEGINNING_BYTES)].to_vec();
+        Seen { time: picture.time, length: picture.data.len(), beginning }
     }
 }
 
-/// Chooses from the streams that are offered, by media type and encoding name: the first one
-/// that can be recorded. Tracks are numbered in the order in which they are chosen.
+/// Chooses from what is offered: the first stream that can be recorded. Tracks are numbered in the
+/// order in which they are chosen.
 ///
 /// # Errors
 /// If there is no such stream: names what is offered.
-pub(super) fn chosen(offered: &[(&str, &str)]) -> Result<Vec<Track>, CameraError> {
-    let known = |(stream, (media, encoding)): (usize, &(&str, &str))| {
-        Some((stream, Coding::described_as(media, encoding)?))
-    };
-    let first = offered.iter().enumerate().find_map(known);
-    if first.is_none() {
+pub(super) fn chosen(offered: &Description) -> Result<Vec<Track>, CameraError> {
+    let known = offered.media.iter().enumerate().find_map(|(stream, media)| {
+        media.formats.iter().find_map(|format| {
+            let coding = Coding::described_as(&media.kind, &format.encoding)?;
+            Some((stream, coding, format, media.frame_rate))
+        })
+    });
+    let Some((stream, coding, format, frame_rate)) = known else {
+        let media = offered.media.iter();
         let offers: Vec<String> =
-            offered.iter().map(|(media, encoding)| format!("{media} {encoding}")).collect();
+            media.map(|it| format!("{} {}", it.kind, it.formats[0].encoding)).collect();
         let offers = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
         return Err(CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) });
-    }
-    let numbers = (0..).map(TrackNumber);
-    let tracks = first.into_iter().zip(numbers);
-    Ok(tracks.map(|((stream, coding), number)| Track::new(number, stream, coding)).collect())
+    };
+    Ok(vec![Track::new(TrackNumber(0), stream, coding, format, frame_rate)])
 }
 
 impl Track {
-    fn new(number: TrackNumber, stream: usize, coding: &'static Coding) -> Track {
+    fn new(
+        number: TrackNumber,
+        stream: usize,
+        coding: &'static Coding,
+        format: &Format,
+        frame_rate: Option<f64>,
+    ) -> Track {
+        let mut sets = Sets::default();
+        for set in (coding.told_sets)(format) {
+            sets.take(coding.syntax, &set);
+        }
         Track {
             number,
             stream,
+            channel: 2 * number.0,
             coding,
+            timescale: format.clock_rate.unwrap_or(CLOCK_RATE),
+            source: Source::new(format.payload_type),
+            assembler: Assembler::new(coding.syntax),
+            sets,
+            has_new_sets: true,
             parameters: None,
-            parameters_doubtful: true,
+            facts: VideoFacts { coding: coding.name, frame_rate, ..VideoFacts::default() },
             lost_packets: 0,
             last: None,
             step: None,
-            doubtful: false,
+            heard: Heard::default(),
         }
     }
 
-    /// Packets that can't be understood are left out before the next picture.
-    pub(super) fn doubt(&mut self) {
-        self.doubtful = true;
+    /// Takes an RTP packet, and gives the frames that are complete by now.
+    ///
+    /// # Errors
+    /// If nothing can be made of it; what there is goes on.
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        received: &Reading,
+        frames: &mut VecDeque<Frame>,
+    ) -> Result<(), Odd> {
+        // Empty ones are sent to say that somebody is there.
+        let Some(packet) = Packet::parse(bytes) else {
+            return if bytes.is_empty() { Ok(()) } else { Err(Odd::NoPacket) };
+        };
+        let Some(place) = self.source.place(&packet, received.boot) else { return Ok(()) };
+        self.heard.packets += 1;
+        let taken = self.assembler.push(&packet, place, received);
+        self.complete(frames);
+        taken
     }
 
-    /// Whether what was left out before a picture was part of one: it lacks its beginning, or there
-    /// is room for another before it.
-    fn lacks(&mut self, picture: &VideoFrame) -> bool {
-        let step = |last: &Seen| picture.timestamp().timestamp().saturating_sub(last.timestamp);
-        let step = self.last.as_ref().map(step);
+    /// Whether a picture waits that may be complete.
+    pub(super) fn waits(&self) -> bool {
+        self.assembler.waits()
+    }
+
+    /// Nothing more comes, or not soon.
+    pub(super) fn flush(&mut self, frames: &mut VecDeque<Frame>) {
+        self.assembler.flush();
+        self.complete(frames);
+    }
+
+    fn complete(&mut self, frames: &mut VecDeque<Frame>) {
+        while let Some(picture) = self.assembler.next() {
+            self.heard.pictures += 1;
+            self.heard.key_pictures += u64::from(picture.is_key);
+            frames.extend(self.frame(picture));
+        }
+    }
+
+    /// Whether a parameter set of each kind is known.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.parameters.is_some()
+    }
+
+    /// Whether what was left out before a picture may have been another one: there is room for it.
+    fn lacks(&mut self, picture: &Picture) -> bool {
+        let step = self.last.as_ref().map(|last| picture.time.saturating_sub(last.time));
         let usual = std::mem::replace(&mut self.step, step);
         let is_far = step.zip(usual).is_some_and(|(step, usual)| step > usual + usual / 2);
-        std::mem::take(&mut self.doubtful)
-            && (is_far || !(self.coding.begins_whole)(picture.data()))
+        picture.is_doubtful && is_far
     }
 
-    /// A picture as the recorder wants it, `told` being what its stream says of its parameters by
-    /// now; `None` where it is none, or nobody could decode it.
-    pub(super) fn frame(
-        &mut self,
-        picture: VideoFrame,
-        told: Option<ParametersRef<'_>>,
-        received: Reading,
-    ) -> Option<Frame> {
-        self.lost_packets += u32::from(picture.loss());
-        self.parameters_doubtful |= picture.has_new_parameters();
-        let content = (self.coding.content)(picture.data());
+    /// A picture as the recorder wants it; `None` where it came before, or nobody could decode it.
+    fn frame(&mut self, picture: Picture) -> Option<Frame> {
+        self.lost_packets = self.lost_packets.saturating_add(picture.lost);
         let seen = Seen::of(&picture);
-        if content == Content::Nothing || self.last.as_ref() == Some(&seen) {
+        if self.last.as_ref() == Some(&seen) {
             return None;
         }
         self.lost_packets += u32::from(self.lacks(&picture));
         self.last = Some(seen);
-        let mut parameters = None;
-        if self.parameters_doubtful {
-            // A camera's word that its parameters are new may flap; only other bytes are news, and
-            // only they are looked into.
-            let set = self.coding.parameter_set(video(told)?)?;
-            let encoded = set.encode();
-            if self.parameters.as_ref().is_none_or(|known| *known.encoded != *encoded) {
-                let depth = (self.coding.reorder_depth)(&set.configuration);
-                let new = Arc::new(Parameters::new(&set, encoded.into(), depth));
-                self.parameters = Some(Arc::clone(&new));
-                parameters = Some(new);
+        let mut changed = Vec::new();
+        for set in &picture.sets {
+            if self.sets.take(self.coding.syntax, set) {
+                changed.push(set.clone());
             }
-            self.parameters_doubtful = false;
         }
-        let timestamp = picture.timestamp();
+        self.has_new_sets |= !changed.is_empty();
+        let mut parameters = None;
+        if self.has_new_sets && (picture.is_key || self.parameters.is_none()) {
+            parameters = self.new_parameters(&picture)?;
+        }
+        let front = match picture.is_key {
+            true => self.sets.in_front(&picture.sets),
+            false => Sets::joined(&changed),
+        };
+        let data = match front.is_empty() {
+            true => picture.data,
+            false => (self.coding.with_front)(front, &picture.data),
+        };
         Some(Frame {
             track: self.number,
-            pts: timestamp.timestamp(),
-            timescale: timestamp.clock_rate().get(),
-            is_key: picture.is_random_access_point() && content == Content::Key,
+            pts: picture.time,
+            timescale: self.timescale,
+            is_key: picture.is_key,
             parameters,
             lost_packets: std::mem::take(&mut self.lost_packets),
-            received,
-            data: picture.into_data(),
+            received: picture.received,
+            data,
         })
     }
-}
 
-/// What a stream says of its pictures.
-pub(super) fn video(told: Option<ParametersRef<'_>>) -> Option<&VideoParameters> {
-    match told? {
-        ParametersRef::Video(video) => Some(video),
-        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
-    }
-}
-
-impl Coding {
-    /// A stream's parameters; `None` where a picture is larger than a set can say.
-    fn parameter_set(&self, video: &VideoParameters) -> Option<ParameterSet> {
-        let (width, height) = video.pixel_dimensions();
-        let aspect = video.pixel_aspect_ratio().unwrap_or((1, 1));
-        let small = |(a, b)| Some((u16::try_from(a).ok()?, u16::try_from(b).ok()?));
-        let (width, height) = small((width, height))?;
-        Some(ParameterSet {
-            codec: self.codec,
-            configuration: video.extra_data().to_vec(),
-            video: Some(segment::VideoParameters {
-                width,
-                height,
-                pixel_aspect: small(aspect).filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
-            }),
-            audio: None,
-        })
+    /// What decodes a picture, where it is news; `None` where nothing does.
+    fn new_parameters(&mut self, picture: &Picture) -> Option<Option<Arc<Parameters>>> {
+        let slice = picture.data.get(picture.slice + 4..)?;
+        // What strangers send is read by libraries here: a panic in them is no picture, and not
+        // the end of the recorder.
+        let read = || (self.coding.decoding)(&self.sets, slice);
+        let decoding = catch_unwind(AssertUnwindSafe(read)).ok()??;
+        self.has_new_sets = false;
+        self.assembler.set_fields(decoding.has_fields);
+        let size = decoding.set.video.map_or((0, 0), |video| (video.width, video.height));
+        self.facts.codec = decoding.codec;
+        self.facts.picture = (u32::from(size.0), u32::from(size.1));
+        self.facts.frame_rate = decoding.frame_rate.or(self.facts.frame_rate);
+        let encoded = decoding.set.encode();
+        if self.parameters.as_ref().is_some_and(|known| *known.encoded == *encoded) {
+            return Some(None);
+        }
+        let new = Parameters::new(&decoding.set, encoded.into(), decoding.reorder_depth);
+        let new = Arc::new(new);
+        self.parameters = Some(Arc::clone(&new));
+        Some(Some(new))
     }
 }
 
@@ -203,24 +282,33 @@ impl Coding {
 mod tests {
     use super::*;
 
+    fn offered(text: &str) -> Result<Vec<Track>, CameraError> {
+        chosen(&Description::parse(text))
+    }
+
     #[test]
     fn of_what_is_offered_the_first_that_can_be_recorded_is_the_first_track() {
-        let offered = [("audio", "pcmu"), ("video", "jpeg"), ("video", "h264"), ("video", "h264")];
-        let tracks = chosen(&offered).expect("there is one");
-        let told: Vec<_> =
-            tracks.iter().map(|track| (track.number, track.stream, track.coding.name)).collect();
+        let tracks = offered(
+            "m=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP 26\nm=video 0 RTP/AVP 97 96\n\
+             a=rtpmap:97 VP8/90000\na=rtpmap:96 H264/90000\nm=video 0 RTP/AVP 98\n\
+             a=rtpmap:98 H264/90000\n",
+        );
+        let told: Vec<_> = tracks
+            .expect("there is one")
+            .iter()
+            .map(|track| (track.number, track.stream, track.coding.name))
+            .collect();
         assert_eq!(told, [(TrackNumber(0), 2, "H.264")]);
     }
 
     #[test]
     fn a_camera_without_such_a_stream_is_told_what_it_offers() {
-        let refused = |offered: &[(&str, &str)]| match chosen(offered) {
+        let refused = |text: &str| match offered(text) {
             Ok(_) => panic!("nothing can be recorded"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(refused(&[]), "no H.264 video: the camera offers nothing");
-        let offered = [("video", "jpeg"), ("audio", "pcmu")];
+        assert_eq!(refused(""), "no H.264 video: the camera offers nothing");
         let words = "no H.264 video: the camera offers video jpeg, audio pcmu";
-        assert_eq!(refused(&offered), words);
+        assert_eq!(refused("m=video 0 RTP/AVP 26\nm=audio 0 RTP/AVP 0"), words);
     }
 }

@@ -145,6 +145,7 @@ impl Reporter {
 fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     let (state, reason) = match &status.state {
         State::Connecting => ("connecting", None),
+        State::AwaitingKeyFrame => ("waiting for a key frame", None),
         State::Recording => ("recording", None),
         State::Waiting { error, retry } => {
             let wait = seconds(retry.0 - now.0);

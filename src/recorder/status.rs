@@ -11,7 +11,9 @@ pub enum State {
     /// A connection is being opened.
     #[default]
     Connecting,
-    /// Frames come in.
+    /// The camera sends, and nothing has come yet that decoding can begin with.
+    AwaitingKeyFrame,
+    /// Frames come in and are handed to the ring.
     Recording,
     /// The camera can't be recorded; it is tried again at the given time.
     Waiting {
@@ -39,7 +41,13 @@ pub struct StreamStatus {
     pub lost_packets: u64,
     /// Times that recording began again.
     pub reconnects: u64,
-    /// When the last frame was received.
+    /// Attempts in a row that failed.
+    pub tries: u64,
+    /// Over what the packets came last: "TCP" or "UDP"; empty before the first session.
+    pub transport: &'static str,
+    /// What the camera says that it is; empty where it says nothing.
+    pub server: String,
+    /// When the last frame that is recorded was received.
     pub last_frame: Option<BootTime>,
 }
 

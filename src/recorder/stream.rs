@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
@@ -11,7 +12,7 @@ use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
 use super::sink::Sink;
 use super::status::{Shared, State};
-use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts};
+use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts, Received};
 use crate::clock::{Clock, Deadline, Reading};
 use crate::ring::{ClockFact, NewChunk, Refused, Timing};
 use crate::segment::{ClockQuality, EndReason, Observation};
@@ -59,6 +60,8 @@ pub(super) struct StreamTask<S: Sink> {
     outage: Option<Outage>,
     observing: Observing,
     ring_closed: bool,
+    /// Something of this session is recorded.
+    has_begun: bool,
     ticks: watch::Receiver<u64>,
     ticks_open: bool,
     stop: watch::Receiver<bool>,
@@ -86,6 +89,7 @@ impl<S: Sink> StreamTask<S> {
             outage: None,
             observing: Observing::default(),
             ring_closed: false,
+            has_begun: false,
             ticks,
             ticks_open: true,
             stop,
@@ -124,7 +128,7 @@ impl<S: Sink> StreamTask<S> {
         }
         self.status.set(|status| status.state = State::Stopped);
         let how = if self.ring_closed { "the ring is closed" } else { "stopped" };
-        log::info!("{}: recording has ended: {how}", self.settings.camera.name);
+        self.say(Level::Info, &format!("recording has ended: {how}"));
     }
 
     fn now(&self) -> Reading {
@@ -157,7 +161,8 @@ impl<S: Sink> StreamTask<S> {
     }
 
     async fn record(&mut self, frames: &mut Frames) -> Over {
-        let mut first = true;
+        self.has_begun = false;
+        self.status.set(|status| status.state = State::AwaitingKeyFrame);
         loop {
             tokio::select! {
                 biased;
@@ -170,11 +175,9 @@ impl<S: Sink> StreamTask<S> {
                 }
                 frame = frames.next() => match frame {
                     Err(error) => return Over::Failed(error),
-                    Ok(frame) => {
-                        if std::mem::take(&mut first) {
-                            self.begins(frames, &frame);
-                        }
-                        self.take(frame);
+                    Ok(Received::Frame(frame)) => self.take(frame, frames),
+                    Ok(Received::NoBeginning(why)) => {
+                        self.say(Level::Warn, &format!("nothing is recorded yet: {why}"));
                     }
                 },
             }
@@ -184,41 +187,57 @@ impl<S: Sink> StreamTask<S> {
         }
     }
 
-    /// The first frame of a session is there.
-    fn begins(&mut self, frames: &Frames, frame: &Frame) {
+    /// The first frame of a session that is recorded is there.
+    fn begins(&mut self, frames: &Frames, now: &Reading) {
         let facts = frames.facts();
-        let mut line = format!("recording {}", self.settings.camera.address());
-        if !facts.codec.is_empty() {
-            let (width, height) = facts.picture;
-            line += &format!(": {} {} {width}x{height}", facts.coding, facts.codec);
-        }
-        if let Some(rate) = facts.frame_rate {
+        let video = facts.video;
+        let (width, height) = video.picture;
+        let address = self.settings.camera.address();
+        let (coding, codec, over) = (video.coding, video.codec, facts.transport);
+        let mut line = format!("recording {address}: {coding} {codec} {width}x{height}");
+        if let Some(rate) = video.frame_rate {
             line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
         }
-        if let Some(outage) = self.outage.take() {
-            line += &format!(", after {} without footage", outage.length(frame.received.boot));
-            self.observe(&outage.observation(frame.received.wall));
+        line += &format!(", over {over}");
+        if !facts.server.is_empty() {
+            line += &format!(", from \"{}\"", facts.server);
         }
-        log::info!("{}: {line}", self.settings.camera.name);
+        if let Some(outage) = self.outage.take() {
+            line += &format!(", after {} without footage", outage.length(now.boot));
+            self.observe(&outage.observation(now.wall));
+        }
+        self.say(Level::Info, &line);
         self.status.set(|status| {
             status.reconnects += u64::from(status.last_frame.is_some());
             status.state = State::Recording;
+            status.transport = over;
+            status.server = facts.server;
+            status.tries = 0;
         });
     }
 
-    fn take(&mut self, frame: Frame) {
+    fn take(&mut self, frame: Frame, frames: &Frames) {
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
         let out = self.cutter.push(frame);
+        if self.cutter.is_recording() && !std::mem::replace(&mut self.has_begun, true) {
+            self.begins(frames, &now);
+        }
         self.carry_out(out, &now);
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
-        let dropped = self.cutter.drops();
+        let (dropped, is_recording) = (self.cutter.drops(), self.cutter.is_recording());
         self.status.set(|status| {
-            status.last_frame = Some(now.boot);
+            if is_recording {
+                status.last_frame = Some(now.boot);
+            }
             status.lost_packets += lost;
             status.dropped = dropped;
         });
+    }
+
+    fn say(&self, level: Level, text: &str) {
+        self.settings.camera.voice.say(level, text);
     }
 
     /// Does what the cutter wants.
@@ -288,14 +307,14 @@ impl<S: Sink> StreamTask<S> {
         let before = self.observing.take(observation);
         self.tell(before);
         if self.observing.is_news() {
-            log::warn!("{}: {text}", self.settings.camera.name);
+            self.say(Level::Warn, &text);
         }
     }
 
     fn tell(&self, gathered: Option<Gathered>) {
         let Some((observation, count)) = gathered else { return };
         if count > 1 {
-            log::warn!("{}: {}", self.settings.camera.name, observation.text);
+            self.say(Level::Warn, &observation.text);
         }
         self.observe(&observation);
     }
@@ -312,11 +331,12 @@ impl<S: Sink> StreamTask<S> {
     }
 
     fn failed(&mut self, error: &CameraError, recorded: Duration, wait: Duration, now: &Reading) {
-        let (name, text) = (&self.settings.camera.name, error.to_string());
+        let text = error.to_string();
+        let voice = &self.settings.camera.voice;
         match &mut self.outage {
             Some(outage) => {
                 if let Some(line) = outage.failed(now.boot, text.clone()) {
-                    log::warn!("{name}: {line}");
+                    voice.say(Level::Warn, &line);
                 }
             }
             None => {
@@ -328,7 +348,7 @@ impl<S: Sink> StreamTask<S> {
                     0 => "at once".to_owned(),
                     _ => format!("in {}", span(wait)),
                 };
-                log::warn!("{name}: {what}: {text}; trying again {soon}");
+                voice.say(Level::Warn, &format!("{what}: {text}; trying again {soon}"));
                 let last = self.status.read().last_frame.filter(|_| !recorded.is_zero());
                 self.outage = Some(Outage::new(now, last, text.clone()));
             }
@@ -336,6 +356,7 @@ impl<S: Sink> StreamTask<S> {
         let retry = now.boot.plus(wait);
         self.status.set(|status| {
             status.state = State::Waiting { error: text, retry };
+            status.tries += 1;
         });
     }
 
@@ -350,7 +371,7 @@ impl<S: Sink> StreamTask<S> {
             // Its disk may hang: that is no affair of the other cameras.
             let told = tokio::task::spawn_blocking(move || source()).await;
             if told.is_ok_and(|password| self.settings.camera.take_password(password)) {
-                log::info!("{}: there is another password", self.settings.camera.name);
+                self.say(Level::Info, "there is another password");
                 backoff.recovered();
                 return false;
             }

@@ -104,6 +104,12 @@ impl Cutter {
         self.drops
     }
 
+    /// Whether frames become a clip at the moment.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.clip.is_some()
+    }
+
     /// Takes the next frame in the order of decoding.
     pub fn push(&mut self, mut frame: Frame) -> HandOut {
         let mut out = HandOut::default();

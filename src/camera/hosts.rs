@@ -1,0 +1,123 @@
+//! What is remembered of cameras from one session to the next.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use url::Url;
+
+use super::header::SessionId;
+use crate::clock::Deadline;
+
+/// An old live555 server ends a session that nobody ended after so long.
+const STALE_SESSION_TIMEOUT: Duration = Duration::from_secs(65);
+/// What a server calls itself that sends packets of a session into whatever connection gets the
+/// same file descriptor, and the first version that does not.
+const LIVE555: &str = "LIVE555 Streaming Media v";
+const LIVE555_MENDED: &str = "2017.06.04";
+/// A session that ends near its time-out although it was kept alive is renewed before that, at this
+/// part of its length in percent.
+const RENEWAL_PERCENT: u32 = 75;
+
+/// By address of a camera's stream: what concerns one of them is no other's affair.
+#[derive(Default)]
+pub struct Hosts {
+    /// One entry for each stream of the configuration.
+    known: Mutex<HashMap<String, Known>>,
+}
+
+/// What is remembered of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// It refused TCP and took UDP.
+    pub(super) wants_udp: bool,
+    /// That it refuses to keep sessions alive was said.
+    pub(super) is_refusal_told: bool,
+    /// How long its sessions live, whatever is done.
+    pub(super) lives: Option<Duration>,
+    /// A session of a server with the error above that was not ended.
+    pub(super) stale: Option<Stale>,
+}
+
+/// A session that may still be at work.
+#[derive(Clone, Debug)]
+pub(super) struct Stale {
+    pub(super) session: SessionId,
+    pub(super) until: Deadline,
+}
+
+impl Hosts {
+    pub(super) fn known(&self, url: &Url) -> Known {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(url.as_str()).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn change(&self, url: &Url, change: impl FnOnce(&mut Known)) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        change(known.entry(url.as_str().to_owned()).or_default());
+    }
+
+    /// A session was not ended in good order.
+    pub(super) fn left_open(&self, url: &Url, tool: &str, session: Option<SessionId>) {
+        let Some(session) = session.filter(|_| mixes_sessions(tool)) else { return };
+        let until = Deadline::after(STALE_SESSION_TIMEOUT);
+        self.change(url, |known| known.stale = Some(Stale { session, until }));
+    }
+
+    /// A session that was kept alive has been ended by the camera at that age.
+    pub(super) fn ended(&self, url: &Url, age: Duration, timeout: Duration) {
+        let off = age.abs_diff(timeout);
+        if off <= timeout / 5 {
+            self.change(url, |known| known.lives = Some(age));
+        }
+    }
+}
+
+/// When a session of that life is renewed.
+pub(super) fn renewal_after(life: Duration) -> Duration {
+    life * RENEWAL_PERCENT / 100
+}
+
+/// Whether a server of that name has the error.
+fn mixes_sessions(tool: &str) -> bool {
+    tool.strip_prefix(LIVE555)
+        .is_some_and(|version| !version.is_empty() && version < LIVE555_MENDED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_servers_mix_sessions() {
+        assert!(mixes_sessions("LIVE555 Streaming Media v2013.02.11"));
+        assert!(mixes_sessions("LIVE555 Streaming Media v2017.06.03"));
+        for tool in
+            ["LIVE555 Streaming Media v2017.06.04", "LIVE555 Streaming Media v", "GStreamer", ""]
+        {
+            assert!(!mixes_sessions(tool), "{tool}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_stream_is_no_other_s_affair() {
+        let hosts = Hosts::default();
+        let url = |path: &str| Url::parse(&format!("rtsp://cam/{path}")).unwrap();
+        let session = SessionId::parse("1");
+        hosts.left_open(&url("1"), "GStreamer", session.clone());
+        assert!(hosts.known(&url("1")).stale.is_none());
+        hosts.left_open(&url("1"), "LIVE555 Streaming Media v2013.02.11", session);
+        assert!(hosts.known(&url("1")).stale.is_some());
+        assert!(hosts.known(&url("2")).stale.is_none());
+    }
+
+    #[test]
+    fn a_session_that_ends_with_its_time_out_is_renewed_before() {
+        let (hosts, url) = (Hosts::default(), Url::parse("rtsp://cam/").unwrap());
+        let seconds = Duration::from_secs;
+        hosts.ended(&url, seconds(10), seconds(60));
+        assert_eq!(hosts.known(&url).lives, None);
+        hosts.ended(&url, seconds(61), seconds(60));
+        assert_eq!(hosts.known(&url).lives.map(renewal_after), Some(seconds(61) * 75 / 100));
+    }
+}

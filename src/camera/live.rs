@@ -1,0 +1,357 @@
+//! One session at work: packets in, frames out, kept alive until somebody ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Camera;
+use super::dialogue::Dialogue;
+use super::error::CameraError;
+use super::header::SESSION_TIMEOUT;
+use super::hosts::{Hosts, renewal_after};
+use super::inflow::Inflow;
+use super::keep_alive::{Alive, KeepAlive};
+use super::message::Item;
+use super::opening::{Opened, open};
+use super::track::{Frame, VideoFacts};
+use super::way::Way;
+use crate::clock::{Clock, Deadline, Reading, since_boot};
+use crate::units::BootTime;
+
+/// Between pictures. Long enough for a camera that slows down to a picture in ten seconds, short
+/// enough that a dead connection, which TCP itself reports after a quarter of an hour, costs
+/// little.
+const PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Behind it the socket is looked at for so long before that counts as a time-out: what waits there
+/// is read first.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// For pictures of another source, where the one so far has said that it leaves: a server at the
+/// end of its file says so, and keeps the connection open.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+/// A picture that a marker ends, of a camera whose markers are not known to be right, is complete
+/// when nothing follows for so long.
+const QUIET: Duration = Duration::from_millis(200);
+/// A camera that has sent nothing for so long that decoding can begin with is told of.
+const BEGINNING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end of a session is waited for: one round trip in a network that works; a camera
+/// that is gone ends it by itself.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// A renewal that failed is tried again after so long.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
+/// No timer is looked at less often.
+const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// What a session has to tell.
+pub(super) enum Event {
+    Frame(Frame),
+    /// Nothing that decoding can begin with has come for a while; says what has.
+    NoBeginning(String),
+    /// Another session should take its place.
+    Renew,
+}
+
+/// What decides when something is due.
+struct Timers {
+    begun: BootTime,
+    /// A picture is waited for up to then.
+    picture: Deadline,
+    /// That was over once already, and the socket is looked at for the last time.
+    looked_last: bool,
+    /// The source of the pictures has said that it leaves, and none has come since.
+    has_left: bool,
+    /// Whether nothing has begun is looked at then; at most once.
+    beginning: Option<Deadline>,
+    /// Another session should take its place then.
+    renewal: Option<Deadline>,
+    quiet: Option<Deadline>,
+}
+
+/// A session that plays.
+pub(super) struct Live {
+    pub(super) camera: Camera,
+    hosts: Arc<Hosts>,
+    dialogue: Dialogue,
+    tool: String,
+    inflow: Inflow,
+    way: Way,
+    keep_alive: KeepAlive,
+    timers: Timers,
+    clock: Arc<dyn Clock>,
+    received: Reading,
+    /// What ended it, once all frames are handed on.
+    over: Option<CameraError>,
+}
+
+impl Live {
+    /// Opens a session and starts it.
+    ///
+    /// # Errors
+    /// Names the step that failed and why. Every step has a time-out.
+    pub(super) async fn open(
+        camera: Camera,
+        hosts: Arc<Hosts>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Live, CameraError> {
+        let Opened { dialogue, tool, inflow, way } = open(&camera, &hosts, &*clock).await?;
+        let timeout = dialogue.session.as_ref().map_or(SESSION_TIMEOUT, |it| it.timeout);
+        let lives = hosts.known(&camera.url).lives;
+        let timers = Timers {
+            begun: since_boot(),
+            picture: Deadline::after(PICTURE_TIMEOUT),
+            looked_last: false,
+            has_left: false,
+            beginning: Some(Deadline::after(BEGINNING_TIMEOUT)),
+            renewal: lives.map(|life| Deadline::after(renewal_after(life))),
+            quiet: None,
+        };
+        let keep_alive = KeepAlive::new(timeout, &dialogue.methods);
+        let received = clock.read();
+        Ok(Live {
+            camera,
+            hosts,
+            dialogue,
+            tool,
+            inflow,
+            way,
+            keep_alive,
+            timers,
+            clock,
+            received,
+            over: None,
+        })
+    }
+
+    /// Why it should be followed by another one, or what has come. Cancelling the future loses
+    /// nothing.
+    ///
+    /// # Errors
+    /// Any error ends the session. What can't be understood is none.
+    pub(super) async fn next(&mut self) -> Result<Event, CameraError> {
+        loop {
+            if let Some(frame) = self.inflow.frames.pop_front() {
+                return Ok(Event::Frame(frame));
+            }
+            if let Some(error) = self.over.take() {
+                return Err(error);
+            }
+            let moved = self.advance().await;
+            if let Err(error) = moved {
+                // What is there is handed on before.
+                self.inflow.flush();
+                self.ends(&error);
+                self.over = Some(error);
+                continue;
+            }
+            if let Some(event) = self.due() {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Reads what has come, and waits for more where that is nothing.
+    async fn advance(&mut self) -> Result<(), CameraError> {
+        let before = self.heard();
+        let left = self.read()?;
+        if self.heard() != before {
+            self.timers.picture = Deadline::after(PICTURE_TIMEOUT);
+            (self.timers.looked_last, self.timers.has_left) = (false, false);
+        }
+        if left {
+            self.source_left();
+        }
+        if !self.inflow.frames.is_empty() {
+            return Ok(());
+        }
+        self.on_time()?;
+        if !self.inflow.frames.is_empty() {
+            return Ok(());
+        }
+        let wait = self.wait();
+        let Live { dialogue, way, inflow, received, clock, .. } = self;
+        let mut left = false;
+        tokio::select! {
+            biased;
+            step = dialogue.wire.step() => step?,
+            came = way.receive(|channel, bytes| {
+                *received = clock.read();
+                left |= inflow.take(channel, bytes, received);
+            }) => came?,
+            () = tokio::time::sleep(wait) => {}
+        }
+        self.received = self.clock.read();
+        if left {
+            self.source_left();
+        }
+        Ok(())
+    }
+
+    /// Pictures so far.
+    fn heard(&self) -> u64 {
+        self.inflow.tracks.iter().map(|track| track.heard.pictures).sum()
+    }
+
+    fn source_left(&mut self) {
+        self.timers.has_left = true;
+        self.timers.picture = Deadline::after(FAREWELL_TIMEOUT);
+    }
+
+    /// Takes what lies in the buffer. Answers whether the source of a track says that it leaves.
+    fn read(&mut self) -> Result<bool, CameraError> {
+        let mut left = false;
+        loop {
+            let Live { dialogue, inflow, received, .. } = self;
+            let item = match dialogue.wire.item()? {
+                None => break,
+                Some(Item::Packet { channel, bytes }) => {
+                    left |= inflow.take(channel, bytes, received);
+                    continue;
+                }
+                Some(Item::Answer(answer)) => Ok(answer),
+                Some(Item::Request { method, headers }) => Err((method, headers)),
+            };
+            match item {
+                Err((method, headers)) => dialogue.reply(&method, &headers)?,
+                Ok(answer) => {
+                    let alive = self.keep_alive.answered(&answer, dialogue)?;
+                    self.take_life(alive, answer.status);
+                }
+            }
+        }
+        let skipped = self.dialogue.wire.take_skipped();
+        if skipped > 0 {
+            self.inflow.note(&format!("{skipped} bytes that are no RTSP"));
+        }
+        Ok(left)
+    }
+
+    fn take_life(&mut self, alive: Alive, status: u16) {
+        let age = since_boot().since(self.timers.begun);
+        let timeout = self.timeout();
+        match alive {
+            Alive::Yes => {}
+            Alive::Gone => self.timers.renewal = Some(Deadline::after(Duration::ZERO)),
+            Alive::NoLonger => {
+                let left = renewal_after(timeout).saturating_sub(age);
+                self.timers.renewal.get_or_insert_with(|| Deadline::after(left));
+                let mut is_told = true;
+                self.hosts.change(&self.camera.url, |known| {
+                    is_told = std::mem::replace(&mut known.is_refusal_told, true);
+                });
+                if !is_told {
+                    let text = format!(
+                        "refuses to keep a session alive ({status}): it is renewed every {} s",
+                        renewal_after(timeout).as_secs()
+                    );
+                    self.camera.voice.say(log::Level::Info, &text);
+                }
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let session = self.dialogue.session.as_ref();
+        session.map_or(SESSION_TIMEOUT, |session| session.timeout)
+    }
+
+    /// Does what time has come for.
+    fn on_time(&mut self) -> Result<(), CameraError> {
+        let timers = &mut self.timers;
+        self.keep_alive.tick(&mut self.dialogue)?;
+        let quiet =
+            self.inflow.waits().then(|| timers.quiet.unwrap_or_else(|| Deadline::after(QUIET)));
+        timers.quiet = quiet;
+        if quiet.is_some_and(Deadline::is_over) {
+            timers.quiet = None;
+            self.inflow.flush_waiting();
+        }
+        if !timers.picture.is_over() {
+            return Ok(());
+        }
+        // A process that was stopped, or was kept from running, wakes up behind its deadline, and
+        // to a socket that nobody has looked at yet.
+        if !std::mem::replace(&mut timers.looked_last, true) {
+            timers.picture = Deadline::after(LAST_LOOK);
+            return Ok(());
+        }
+        if timers.has_left {
+            return Err(CameraError::Ended);
+        }
+        let stage = "waiting for pictures";
+        match self.inflow.tracks.iter().map(|track| track.heard).find(|it| it.pictures == 0) {
+            Some(heard) if heard.packets > 0 => {
+                let why = format!("{} packets came, and no whole picture", heard.packets);
+                Err(CameraError::Protocol { stage, why })
+            }
+            _ => Err(CameraError::TimedOut { stage, waited: PICTURE_TIMEOUT }),
+        }
+    }
+
+    /// Until the next timer.
+    fn wait(&self) -> Duration {
+        let timers = &self.timers;
+        let deadlines = [Some(timers.picture), timers.renewal, timers.beginning, timers.quiet];
+        let waits = deadlines.into_iter().flatten().map(Deadline::left);
+        let waits = waits.chain([self.keep_alive.left(), self.way.left(), TICK_MAX]);
+        waits.min().unwrap_or(TICK_MAX)
+    }
+
+    /// What is to be told besides frames.
+    fn due(&mut self) -> Option<Event> {
+        if self.timers.renewal.is_some_and(Deadline::is_over) {
+            self.timers.renewal = Some(Deadline::after(RENEWAL_INTERVAL));
+            return Some(Event::Renew);
+        }
+        if self.timers.beginning.is_some_and(Deadline::is_over) {
+            self.timers.beginning = None;
+            let track = self.inflow.tracks.first()?;
+            let heard = track.heard;
+            let is_begun = heard.key_pictures > 0 && track.has_parameters();
+            let seconds = BEGINNING_TIMEOUT.as_secs();
+            let came = format!("{} pictures in {seconds} s", heard.pictures);
+            let why = if is_begun || heard.pictures == 0 {
+                return None;
+            } else if track.has_parameters() {
+                format!("no key frame among {came}")
+            } else {
+                format!("no parameter sets with {came}, and none in the description")
+            };
+            return Some(Event::NoBeginning(why));
+        }
+        None
+    }
+
+    /// What is known of the pictures.
+    pub(super) fn facts(&self) -> VideoFacts {
+        self.inflow.tracks.first().map(|track| track.facts.clone()).unwrap_or_default()
+    }
+
+    /// How packets come.
+    pub(super) fn transport(&self) -> &'static str {
+        if self.way.is_udp() { "UDP" } else { "TCP" }
+    }
+
+    /// What the camera says that it is; empty where it says nothing.
+    pub(super) fn server(&self) -> &str {
+        if self.dialogue.server.is_empty() { &self.tool } else { &self.dialogue.server }
+    }
+
+    /// Takes note of how it ended.
+    fn ends(&self, error: &CameraError) {
+        let url = &self.camera.url;
+        if matches!(error, CameraError::Ended | CameraError::Protocol { .. }) {
+            self.hosts.ended(url, since_boot().since(self.timers.begun), self.timeout());
+        }
+        if !matches!(error, CameraError::TimedOut { .. }) {
+            self.hosts.left_open(url, &self.tool, self.dialogue.session.clone());
+        }
+    }
+
+    /// Ends the session and gives the camera a moment to hear of it.
+    pub(super) async fn close(mut self) {
+        let ended = tokio::time::timeout(TEARDOWN_TIMEOUT, self.dialogue.tear_down()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            log::debug!("{}: the end of a session was not answered", self.camera.name);
+            let session = self.dialogue.session.clone();
+            self.hosts.left_open(&self.camera.url, &self.tool, session);
+        }
+    }
+}

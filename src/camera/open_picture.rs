@@ -1,0 +1,179 @@
+//! A picture while its packets come. Pure.
+
+use super::picture::Odd;
+use super::sets::push_unit;
+use super::units::{Fragment, Kind, Syntax, Wrapping, aggregated, is_stream, parted};
+use crate::clock::Reading;
+
+/// Parameter sets of one picture at most.
+const SETS_MAX: usize = 300;
+/// The same, in bytes.
+const SETS_BYTES_MAX: usize = 256 << 10;
+
+/// A picture that is not complete.
+pub(super) struct Open {
+    pub(super) time: i64,
+    pub(super) received: Reading,
+    pub(super) data: Vec<u8>,
+    pub(super) sets: Vec<Vec<u8>>,
+    sets_bytes: usize,
+    /// Where a unit began that comes in fragments.
+    pub(super) fragment: Option<usize>,
+    pub(super) lost: u32,
+    pub(super) has_marker: bool,
+    pub(super) is_doubtful: bool,
+    /// Something of it is missing.
+    pub(super) is_torn: bool,
+    pub(super) slices: u32,
+    pub(super) key_slices: u32,
+    pub(super) first_slices: u32,
+    pub(super) begins_whole: bool,
+    pub(super) slice: usize,
+}
+
+impl Open {
+    pub(super) fn new(time: i64, received: Reading, capacity: usize) -> Open {
+        Open {
+            time,
+            received,
+            data: Vec::with_capacity(capacity),
+            sets: Vec::new(),
+            sets_bytes: 0,
+            fragment: None,
+            lost: 0,
+            has_marker: false,
+            is_doubtful: false,
+            is_torn: false,
+            slices: 0,
+            key_slices: 0,
+            first_slices: 0,
+            begins_whole: false,
+            slice: 0,
+        }
+    }
+
+    /// What comes in fragments will not be complete.
+    pub(super) fn tear(&mut self) {
+        if let Some(start) = self.fragment.take() {
+            self.data.truncate(start);
+        }
+        self.is_torn = true;
+    }
+
+    pub(super) fn note(&mut self, kind: Kind, at: usize) {
+        let Kind::Slice { is_key, is_first } = kind else { return };
+        if self.slices == 0 {
+            (self.begins_whole, self.slice) = (is_first, at);
+        }
+        self.slices += 1;
+        self.key_slices += u32::from(is_key);
+        self.first_slices += u32::from(is_first);
+    }
+
+    /// Adds the units of a payload, or the piece that it is.
+    ///
+    /// # Errors
+    /// If it is a piece of which the beginning is missing.
+    pub(super) fn add(
+        &mut self,
+        syntax: &Syntax,
+        payload: &[u8],
+        wrapping: Wrapping,
+    ) -> Result<(), Odd> {
+        match wrapping {
+            Wrapping::Unknown => {}
+            Wrapping::Single => add_unit(syntax, self, payload),
+            Wrapping::Aggregate(skip) => {
+                for unit in aggregated(payload.get(skip..).unwrap_or_default()) {
+                    add_unit(syntax, self, unit);
+                }
+            }
+            Wrapping::Fragment(piece) => return add_fragment(syntax, self, payload, &piece),
+        }
+        Ok(())
+    }
+
+    fn add_set(&mut self, unit: &[u8]) {
+        self.sets_bytes += unit.len();
+        if self.sets.len() < SETS_MAX && self.sets_bytes <= SETS_BYTES_MAX {
+            self.sets.push(unit.to_owned());
+        }
+    }
+}
+
+/// Adds a piece of a unit.
+fn add_fragment(
+    syntax: &Syntax,
+    open: &mut Open,
+    payload: &[u8],
+    piece: &Fragment,
+) -> Result<(), Odd> {
+    let body = payload.get(piece.body..).unwrap_or_default();
+    if piece.is_first {
+        open.fragment = Some(open.data.len());
+        open.data.extend([0; 4]);
+        open.data.extend(&piece.header[..piece.header_length]);
+    }
+    let Some(start) = open.fragment else {
+        // Where slices came before, this was one of them.
+        open.is_torn |= open.slices > 0;
+        return Err(Odd::NoBeginning);
+    };
+    open.data.extend_from_slice(body);
+    if piece.is_first {
+        let kind = (syntax.kind)(&open.data[start + 4..]);
+        if matches!(kind, Kind::Slice { .. }) {
+            open.note(kind, start);
+        }
+    }
+    if piece.is_last {
+        open.fragment = None;
+        close_unit(syntax, open, start);
+    }
+    Ok(())
+}
+
+/// A unit is complete that came in fragments. Slices are counted already.
+fn close_unit(syntax: &Syntax, open: &mut Open, start: usize) {
+    let unit = &open.data[start + 4..];
+    let is_slice = matches!((syntax.kind)(unit), Kind::Slice { .. });
+    if is_slice && !is_stream(unit) {
+        let length = unit.iter().rposition(|byte| *byte != 0).map_or(1, |at| at + 1);
+        open.data.truncate(start + 4 + length);
+        open.data[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
+        return;
+    }
+    let unit = open.data.split_off(start);
+    for (index, piece) in parted(&unit[4..]).into_iter().enumerate() {
+        if index == 0 && is_slice {
+            push_unit(&mut open.data, piece);
+        } else {
+            add_unit(syntax, open, piece);
+        }
+    }
+}
+
+/// Adds a unit, or several where start codes part it.
+fn add_unit(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
+    if is_stream(unit) {
+        for piece in parted(unit) {
+            add_whole(syntax, open, piece);
+        }
+        return;
+    }
+    let length = unit.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    add_whole(syntax, open, &unit[..length]);
+}
+
+fn add_whole(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
+    if unit.is_empty() {
+        return;
+    }
+    match (syntax.kind)(unit) {
+        Kind::Set(..) => open.add_set(unit),
+        kind => {
+            open.note(kind, open.data.len());
+            push_unit(&mut open.data, unit);
+        }
+    }
+}

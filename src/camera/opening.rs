@@ -1,0 +1,135 @@
+//! From a camera's address to a session that plays.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::Camera;
+use super::dialogue::{Described, Dialogue, Whereabouts};
+use super::error::CameraError;
+use super::hosts::{Hosts, Stale};
+use super::inflow::Inflow;
+use super::track::chosen;
+use super::way::{Way, set_up};
+use crate::clock::Clock;
+
+/// From the first packet to the list of streams: connection, requests, those of them that are asked
+/// for credentials once more. Cheap cameras take a second or two to wake their encoder.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(15);
+/// One request and its answer.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// One request and its answer.
+const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Another address than the camera's is asked so often in a row.
+const REDIRECTIONS_MAX: usize = 5;
+
+/// A session that plays.
+pub(super) struct Opened {
+    pub(super) dialogue: Dialogue,
+    /// What made its description; empty where that does not say.
+    pub(super) tool: String,
+    pub(super) inflow: Inflow,
+    pub(super) way: Way,
+}
+
+/// Opens a session and starts it.
+///
+/// # Errors
+/// Names the step that failed and why. Every step has a time-out.
+pub(super) async fn open(
+    camera: &Camera,
+    hosts: &Hosts,
+    clock: &dyn Clock,
+) -> Result<Opened, CameraError> {
+    let known = hosts.known(&camera.url);
+    if let Some(stale) = known.stale {
+        end_stale(camera, stale).await;
+        hosts.change(&camera.url, |known| known.stale = None);
+    }
+    let asked = describe(camera);
+    let (mut dialogue, described) = within("describe", DESCRIBE_TIMEOUT, asked).await?;
+    let description = &described.description;
+    if description.is_cut {
+        let count = description.media.len();
+        let text = format!("only the first {count} media are looked at: that is the limit");
+        camera.voice.say(log::Level::Warn, &text);
+    }
+    let mut tracks = chosen(description)?;
+    let way = set_up(&mut dialogue, &described, &mut tracks, camera, known.wants_udp);
+    let way = within("set-up", SETUP_TIMEOUT, way).await?;
+    if way.is_udp() && !known.wants_udp {
+        hosts.change(&camera.url, |known| known.wants_udp = true);
+    }
+    let received = clock.read();
+    let first = described.medium(tracks.first().map_or(0, |track| track.stream));
+    let mut inflow = Inflow::new(tracks, &camera.voice);
+    // Some cameras send before they say that they do.
+    let mut early = |channel: u8, bytes: &[u8]| {
+        inflow.take(channel, bytes, &received);
+    };
+    let played = dialogue.play(&described, &first, &mut early);
+    within("play", PLAY_TIMEOUT, played).await?;
+    way.report();
+    let tool = described.description.tool.unwrap_or_default();
+    Ok(Opened { dialogue, tool, inflow, way })
+}
+
+/// One step with its time-out.
+async fn within<T>(
+    stage: &'static str,
+    limit: Duration,
+    step: impl Future<Output = Result<T, CameraError>>,
+) -> Result<T, CameraError> {
+    let timed_out = |_| CameraError::TimedOut { stage, waited: limit };
+    tokio::time::timeout(limit, step).await.map_err(timed_out)?.map_err(|error| error.at(stage))
+}
+
+/// Finds the camera, where it points to another address, and what it offers.
+async fn describe(camera: &Camera) -> Result<(Dialogue, Described), CameraError> {
+    let mut url = camera.url.clone();
+    for _ in 0..=REDIRECTIONS_MAX {
+        let (dialogue, whereabouts) = match whereabouts(camera, &url, true).await {
+            // Some cameras take one request on a connection, or do not know the first one.
+            Err(CameraError::Ended | CameraError::Protocol { .. }) => {
+                whereabouts(camera, &url, false).await?
+            }
+            found => found?,
+        };
+        match whereabouts {
+            Whereabouts::Here(described) => return Ok((dialogue, described)),
+            Whereabouts::At(there) => url = there,
+        }
+    }
+    let why = format!("redirected more than {REDIRECTIONS_MAX} times");
+    Err(CameraError::Refused { stage: "describe", why })
+}
+
+async fn whereabouts(
+    camera: &Camera,
+    url: &Url,
+    asks_options: bool,
+) -> Result<(Dialogue, Whereabouts), CameraError> {
+    let mut dialogue = match asks_options {
+        true => Dialogue::begin(camera, url).await?,
+        false => Dialogue::connect(camera, url).await?,
+    };
+    let whereabouts = dialogue.describe().await?;
+    Ok((dialogue, whereabouts))
+}
+
+/// Ends a session that an old server may mix with the next one, or waits until it has done so.
+async fn end_stale(camera: &Camera, stale: Stale) {
+    let asked = async {
+        let mut dialogue = Dialogue::begin(camera, &camera.url).await?;
+        dialogue.session = Some(stale.session.clone());
+        dialogue.tear_down().await
+    };
+    if !matches!(tokio::time::timeout(SETUP_TIMEOUT, asked).await, Ok(Ok(()))) {
+        let wait = stale.until.left();
+        if !wait.is_zero() {
+            let text = format!("waits {} s for its old session to end", wait.as_secs() + 1);
+            camera.voice.say(log::Level::Info, &text);
+            tokio::time::sleep(wait).await;
+        }
+    }
+}

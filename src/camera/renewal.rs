@@ -1,0 +1,163 @@
+//! From one session to the next without a seam: the frames of both are compared, and the second
+//! goes on where the first one is left. Pure, but for the session that it holds.
+
+use std::collections::VecDeque;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use super::live::Live;
+use super::track::Frame;
+use crate::clock::Deadline;
+
+/// Frames of the first session that are remembered.
+const HISTORY_MAX: usize = 512;
+/// Frames of the second that wait for the first one to come to them.
+const WAITING_MAX: usize = 512;
+/// The same, in bytes.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Sessions that show other frames are followed by one another without a seam that fits.
+const OVERLAP_MAX: Duration = Duration::from_secs(5);
+
+/// What a frame is known again by: a print of its bytes.
+fn print(frame: &Frame) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    frame.data.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The last frames of a session.
+#[derive(Default)]
+pub(super) struct History {
+    /// Prints and times.
+    frames: VecDeque<(u64, i64)>,
+}
+
+/// Where the second session goes on.
+#[derive(Debug, PartialEq, Eq)]
+struct Seam {
+    /// So many of its frames are there already.
+    known: usize,
+    /// What its times are off, in ticks.
+    shift: i64,
+}
+
+impl History {
+    pub(super) fn note(&mut self, frame: &Frame) {
+        if self.frames.len() == HISTORY_MAX {
+            self.frames.pop_front();
+        }
+        self.frames.push_back((print(frame), frame.pts));
+    }
+
+    /// Where frames of another session follow. `None` while they are not there yet, or not again.
+    fn seam<'a>(&self, waiting: impl ExactSizeIterator<Item = &'a Frame>) -> Option<Seam> {
+        let mut waiting = waiting.peekable();
+        let first = print(waiting.peek()?);
+        let at = self.frames.iter().rposition(|(known, _)| *known == first)?;
+        let known = self.frames.len() - at;
+        let (count, shift) = (waiting.len(), self.frames[at].1 - waiting.peek()?.pts);
+        let is_same =
+            self.frames.iter().skip(at).zip(waiting).all(|(one, two)| one.0 == print(two));
+        (is_same && count >= known).then_some(Seam { known, shift })
+    }
+}
+
+/// A second session beside the first one.
+pub(super) struct Overlap {
+    pub(super) live: Box<Live>,
+    waiting: VecDeque<Frame>,
+    bytes: usize,
+    until: Deadline,
+}
+
+/// What the first session is followed by.
+pub(super) struct Handover {
+    pub(super) live: Box<Live>,
+    /// Frames of it that come next.
+    pub(super) frames: VecDeque<Frame>,
+    /// What its times are off, in ticks.
+    pub(super) shift: i64,
+}
+
+impl Overlap {
+    pub(super) fn new(live: Box<Live>) -> Overlap {
+        let until = Deadline::after(OVERLAP_MAX);
+        Overlap { live, waiting: VecDeque::new(), bytes: 0, until }
+    }
+
+    /// A frame of the second session: it begins with one that decoding can begin with.
+    pub(super) fn push(&mut self, frame: Frame) {
+        let begins = frame.is_key && frame.lost_packets == 0;
+        if self.waiting.is_empty() && !begins {
+            return;
+        }
+        self.bytes += frame.data.len();
+        self.waiting.push_back(frame);
+    }
+
+    /// Whether the second session takes over now.
+    pub(super) fn is_due(&self, history: &History) -> bool {
+        let is_much = self.waiting.len() > WAITING_MAX || self.bytes > WAITING_BYTES_MAX;
+        is_much || self.until.is_over() || history.seam(self.waiting.iter()).is_some()
+    }
+
+    /// It takes over.
+    pub(super) fn hand_over(mut self, history: &History) -> Handover {
+        let seam = history.seam(self.waiting.iter());
+        let seam = seam.unwrap_or(Seam { known: 0, shift: 0 });
+        self.waiting.drain(..seam.known);
+        Handover { live: self.live, frames: self.waiting, shift: seam.shift }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Reading;
+    use crate::segment::TrackNumber;
+    use crate::units::{BootTime, WallTime};
+
+    fn frame(content: u8, pts: i64) -> Frame {
+        Frame {
+            track: TrackNumber(0),
+            pts,
+            timescale: 90_000,
+            data: vec![content; 8],
+            is_key: content.is_multiple_of(10),
+            parameters: None,
+            lost_packets: 0,
+            received: Reading {
+                wall: WallTime(0),
+                boot: BootTime(0),
+                boot_id: [0; 16],
+                synchronised: true,
+            },
+        }
+    }
+
+    fn history(contents: impl IntoIterator<Item = u8>) -> History {
+        let mut history = History::default();
+        for content in contents {
+            history.note(&frame(content, i64::from(content) * 100));
+        }
+        history
+    }
+
+    fn seam(history: &History, contents: std::ops::Range<u8>) -> Option<(usize, i64)> {
+        let frames: Vec<Frame> =
+            contents.map(|content| frame(content, 5 + i64::from(content) * 100)).collect();
+        history.seam(frames.iter()).map(|seam| (seam.known, seam.shift))
+    }
+
+    #[test]
+    fn the_second_session_goes_on_behind_the_frame_that_both_have_sent() {
+        let first = history(0..15);
+        assert_eq!(seam(&first, 10..20), Some((5, -5)), "it is ahead");
+        assert_eq!(seam(&first, 10..15), Some((5, -5)), "both are as far");
+        assert_eq!(seam(&first, 10..12), None, "it is behind, and will come there");
+        assert_eq!(seam(&first, 20..25), None, "the first one is behind");
+        assert_eq!(seam(&first, 0..0), None);
+        assert_eq!(seam(&history([10, 11, 99]), 10..20), None, "they show something else");
+    }
+}

@@ -1,0 +1,180 @@
+//! How packets come: on the connection of the requests, or beside it.
+
+use std::io;
+use std::time::Duration;
+
+use super::dialogue::{Described, Dialogue};
+use super::error::{CameraError, one_line};
+use super::track::Track;
+use super::udp::{Datagram, Ports, REPORT_INTERVAL, Reorder};
+use super::{Camera, Transport};
+use crate::clock::Deadline;
+
+/// So many datagrams are taken before anything else is looked at.
+const DATAGRAMS_AT_ONCE: usize = 256;
+
+/// How the packets of a session come.
+pub(super) enum Way {
+    /// On its connection, each with its channel.
+    Tcp,
+    /// Beside it.
+    Udp(Udp),
+}
+
+/// One pair of ports for each track.
+pub(super) struct Udp {
+    lines: Vec<Line>,
+    report: Deadline,
+}
+
+struct Line {
+    channel: u8,
+    ports: Ports,
+    order: Reorder,
+}
+
+/// Sets up all tracks: over TCP, unless the camera or the configuration wants UDP.
+///
+/// # Errors
+/// If one of them is refused.
+pub(super) async fn set_up(
+    dialogue: &mut Dialogue,
+    described: &Described,
+    tracks: &mut [Track],
+    camera: &Camera,
+    wants_udp: bool,
+) -> Result<Way, CameraError> {
+    let is_tcp_first = match camera.transport {
+        Transport::Auto => !wants_udp,
+        Transport::Tcp => true,
+        Transport::Udp => false,
+    };
+    if is_tcp_first {
+        if over_tcp(dialogue, described, tracks).await? {
+            return Ok(Way::Tcp);
+        }
+        if camera.transport == Transport::Tcp {
+            let why = "the camera does not send over TCP: set transport to \"auto\"".to_owned();
+            return Err(CameraError::Refused { stage: "set-up", why });
+        }
+    }
+    let mut lines = Vec::new();
+    for track in tracks {
+        lines.push(over_udp(dialogue, described, track, camera).await?);
+    }
+    Ok(Way::Udp(Udp { lines, report: Deadline::after(REPORT_INTERVAL) }))
+}
+
+/// Whether the camera has this transport.
+async fn over_tcp(
+    dialogue: &mut Dialogue,
+    described: &Described,
+    tracks: &mut [Track],
+) -> Result<bool, CameraError> {
+    for track in tracks {
+        let (channel, url) = (track.channel, described.medium(track.stream));
+        let transport = format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1);
+        match dialogue.set_up(&url, transport).await? {
+            None => return Ok(false),
+            Some(answer) => track.channel = answer.channel.unwrap_or(channel),
+        }
+    }
+    Ok(true)
+}
+
+async fn over_udp(
+    dialogue: &mut Dialogue,
+    described: &Described,
+    track: &Track,
+    camera: &Camera,
+) -> Result<Line, CameraError> {
+    let ends = dialogue.wire.local().zip(dialogue.wire.peer());
+    let (local, peer) = ends.ok_or(CameraError::Ended)?;
+    let ports = Ports::bind(local, peer, &camera.voice).await;
+    let mut ports = ports.map_err(|error| failed(&error))?;
+    let url = described.medium(track.stream);
+    match dialogue.set_up(&url, ports.transport()).await? {
+        None => {
+            let why = "the camera sends neither over TCP nor over UDP (461)".to_owned();
+            Err(CameraError::Refused { stage: "set-up", why })
+        }
+        Some(answer) => {
+            ports.settle(&answer);
+            Ok(Line { channel: track.channel, ports, order: Reorder::new() })
+        }
+    }
+}
+
+fn failed(error: &io::Error) -> CameraError {
+    CameraError::Protocol { stage: "UDP", why: one_line(&error.to_string()) }
+}
+
+impl Way {
+    pub(super) fn is_udp(&self) -> bool {
+        matches!(self, Way::Udp(_))
+    }
+
+    /// Says that somebody is there.
+    pub(super) fn report(&self) {
+        if let Way::Udp(udp) = self {
+            udp.lines.iter().for_each(|line| line.ports.report());
+        }
+    }
+
+    /// Until there is something to do.
+    pub(super) fn left(&self) -> Duration {
+        let Way::Udp(udp) = self else { return REPORT_INTERVAL };
+        let orders = udp.lines.iter().filter_map(|line| line.order.deadline());
+        orders.chain([udp.report]).map(Deadline::left).min().unwrap_or(REPORT_INTERVAL)
+    }
+
+    /// Waits for what comes beside the connection, and hands on what is in order, with its channel.
+    /// Cancelling the future loses nothing.
+    ///
+    /// # Errors
+    /// If a port is of no use any more.
+    pub(super) async fn receive(
+        &mut self,
+        mut hand_on: impl FnMut(u8, &[u8]),
+    ) -> Result<(), CameraError> {
+        let Way::Udp(udp) = self else { return std::future::pending().await };
+        if udp.report.is_over() {
+            udp.report = Deadline::after(REPORT_INTERVAL);
+            udp.lines.iter().for_each(|line| line.ports.report());
+        }
+        let mut is_moved = false;
+        for line in &mut udp.lines {
+            line.order.tick(|bytes| {
+                is_moved = true;
+                hand_on(line.channel, bytes);
+            });
+        }
+        if is_moved {
+            return Ok(());
+        }
+        let waits = udp.lines.iter().map(|line| Box::pin(line.ports.readable()));
+        let (ready, ..) = futures::future::select_all(waits).await;
+        ready.map_err(|error| failed(&error))?;
+        for line in &mut udp.lines {
+            line.take(&mut hand_on).map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    /// Takes what is there.
+    fn take(&mut self, hand_on: &mut impl FnMut(u8, &[u8])) -> io::Result<()> {
+        let channel = self.channel;
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            match self.ports.take()? {
+                None => break,
+                Some(Datagram::Rtp(bytes)) => {
+                    self.order.push(bytes, |bytes| hand_on(channel, bytes));
+                }
+                Some(Datagram::Rtcp(bytes)) => hand_on(channel + 1, bytes),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! However a camera wants to be reached and kept: its transport, its logins, where it sends one to,
+//! and how long its sessions last. Those of one test are recorded at once.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/frames.rs"]
+mod frames;
+#[path = "support/odd_camera.rs"]
+mod odd_camera;
+#[path = "support/odd_recordings.rs"]
+mod odd_recordings;
+#[path = "support/recording.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod recording;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use odd_camera::{GROUP, Login, OddCamera, Oddity, Packet, Request, Timeout};
+use odd_recordings::{AtWork, LENGTH, Seen, judge, record};
+
+/// Over UDP, with changed packets.
+fn datagrams(change: impl Fn(u64, Vec<Packet>) -> Vec<Packet> + Send + Sync + 'static) -> Oddity {
+    Oddity { udp_only: true, packets: Box::new(change), ..Oddity::default() }
+}
+
+/// Some packets come behind those that follow them, within a frame and beyond it.
+fn out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
+    let held: Mutex<Vec<Packet>> = Mutex::default();
+    move |frame, mut packets| {
+        packets.chunks_mut(3).for_each(<[Packet]>::reverse);
+        let mut held = held.lock().expect("nobody died");
+        let late = std::mem::take(&mut *held);
+        if frame % 7 == 3 {
+            held.extend(packets.pop());
+        }
+        let at = packets.len().min(1);
+        packets.splice(at..at, late);
+        packets
+    }
+}
+
+#[test]
+fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
+    let twice = |_, packets: Vec<Packet>| {
+        packets.into_iter().flat_map(|packet| [packet.clone(), packet]).collect()
+    };
+    // One of a P-frame: the rest of its group is of no use.
+    let lossy = |frame, mut packets: Vec<Packet>| {
+        if frame == 2 * GROUP + 10 {
+            packets.pop();
+        }
+        packets
+    };
+    // One of many of a key frame: the same.
+    let lossy_key = |frame, mut packets: Vec<Packet>| {
+        if frame == 2 * GROUP {
+            packets.remove(packets.len() / 2);
+        }
+        packets
+    };
+    let late = |frame: u64, mut packets: Vec<Packet>| {
+        // Of a number that is far behind, as of a session that is over.
+        if frame % 50 == 20 {
+            let old = packets[0].clone();
+            packets.push(Packet { sequence: old.sequence.wrapping_sub(3_000), ..old });
+        }
+        packets
+    };
+    let seen = record(vec![
+        ("in order", datagrams(|_, packets| packets)),
+        ("out of order", datagrams(out_of_order())),
+        ("each twice", datagrams(twice)),
+        ("late ones", datagrams(late)),
+        ("one is lost", datagrams(lossy)),
+        ("one of a key frame is lost", datagrams(lossy_key)),
+    ]);
+    judge(&seen, |seen| {
+        let lost = seen.sent - seen.frames.len() as u64;
+        seen.is_undisturbed(GROUP)?;
+        let last = seen.clips.last().ok_or("nothing is stored")?;
+        let reaches = last.samples.last().and_then(|sample| frames::stamp(&sample.data));
+        let reaches = reaches.ok_or("no mark")?.frame + 2 * GROUP > seen.sent;
+        reaches.then_some(()).ok_or(format!("it ended, {lost} lost"))
+    });
+    for (name, seen) in &seen[..4] {
+        assert_eq!(seen.is_whole(0), Ok(()), "{name}");
+        assert_eq!(seen.status.lost_packets, 0, "{name}");
+    }
+    for (name, seen) in &seen[4..] {
+        let numbers: Vec<u64> = seen.frames.keys().copied().collect();
+        let gaps = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1);
+        assert_eq!(gaps.count(), 1, "{name}: nothing is stored that lacks another");
+        assert_eq!(seen.status.lost_packets, 1, "{name}");
+    }
+}
+
+/// One that sends its clients on, with the answer to a method.
+fn moved(method: &'static str, status: &'static str, to: String) -> Oddity {
+    let answer = move |request: &Request, answer: String| {
+        if request.method != method || answer.contains(" 401 ") {
+            return answer.into_bytes();
+        }
+        let cseq = request.header("cseq");
+        format!("RTSP/1.0 {status}\r\nCSeq: {cseq}\r\nLocation: {to}\r\n\r\n").into_bytes()
+    };
+    Oddity { answer: Box::new(answer), ..Oddity::default() }
+}
+
+fn was_told_a_password(camera: &OddCamera) -> bool {
+    camera.requests().iter().any(|request| !request.header("authorization").is_empty())
+}
+
+#[test]
+fn a_camera_that_has_moved_is_followed_five_times_and_told_no_password_of_another_host() {
+    let there = OddCamera::start(Oddity::default());
+    let mut hops = vec![there.neighbour("hop", moved("DESCRIBE", "302 Found", there.url()))];
+    for number in 1..6 {
+        let to = hops[number - 1].url();
+        let hop = moved("DESCRIBE", "301 Moved Permanently", to);
+        hops.push(there.neighbour(&format!("hop{number}"), hop));
+    }
+    let relative = there.neighbour("moved", moved("DESCRIBE", "302 Found", "/stream".to_owned()));
+    let round = there.url().replace("stream", "round");
+    let round = there.neighbour("round", moved("DESCRIBE", "302 Found", round));
+    let elsewhere = there.neighbour("web", moved("DESCRIBE", "302 Found", "http://x/".to_owned()));
+    // Two that ask for a password, and send on to others that do so, too.
+    let asking = |oddity| Oddity { login: Some(Login::Basic), ..oddity };
+    let same_host = OddCamera::start(asking(Oddity::default()));
+    let other_host = OddCamera::start_at("127.0.0.2", asking(Oddity::default()));
+    let to = |camera: &OddCamera| asking(moved("DESCRIBE", "302 Found", camera.url()));
+    let to_same = same_host.neighbour("same", to(&same_host));
+    let to_other = same_host.neighbour("other", to(&other_host));
+    let sixth = hops.pop().expect("the last one");
+    let fifth = hops.pop().expect("the one before");
+    let _others = hops;
+    let at_work = [fifth, sixth, relative, round, elsewhere].map(|it| AtWork::begin(it, false));
+    let with_login = [to_same, to_other].map(|it| AtWork::begin(it, true));
+    std::thread::sleep(LENGTH / 2);
+    let [fifth, sixth, relative, round, elsewhere] = at_work.map(AtWork::end);
+    let [to_same, to_other] = with_login.map(AtWork::end);
+    let stored = |seen: &Seen| seen.clips.iter().map(|clip| clip.samples.len()).sum::<usize>();
+    assert!(stored(&fifth) > 80, "five are followed: {}", stored(&fifth));
+    assert_eq!(stored(&sixth), 0, "and no more");
+    assert!(stored(&relative) > 80, "a path alone: {}", stored(&relative));
+    assert!(round.requests.len() < 40, "asked {} times", round.requests.len());
+    assert_eq!(stored(&elsewhere), 0);
+    assert!(stored(&to_same) > 80, "the same host is told the password: {}", stored(&to_same));
+    assert!(was_told_a_password(&same_host));
+    assert_eq!(stored(&to_other), 0);
+    assert!(!other_host.requests().is_empty(), "it is asked");
+    assert!(!was_told_a_password(&other_host), "without the password");
+}
+
+fn digest(algorithm: &'static str, has_qop: bool) -> Login {
+    let nonce_age_max = Duration::from_secs(3);
+    Login::Digest { algorithm, has_qop, nonce_age_max, says_stale: true }
+}
+
+/// All four seconds a session wants to be renewed, by one of the requests that it says.
+fn renewed_by(renewed_by: fn(&Request) -> bool) -> Oddity {
+    let timeout = Timeout { length: Duration::from_secs(4), renewed_by };
+    Oddity { timeout: Some(timeout), is_live: true, ..Oddity::default() }
+}
+
+/// The same of one method alone: the others are refused.
+fn renewed_with(method: &'static str, renewed: fn(&Request) -> bool) -> Oddity {
+    let answer = move |request: &Request, answer: String| {
+        let is_refused = request.is_keep_alive() && request.method != method;
+        let refused = answer.replace("200 OK", "405 Method Not Allowed");
+        if is_refused { refused } else { answer }.into_bytes()
+    };
+    Oddity { answer: Box::new(answer), ..renewed_by(renewed) }
+}
+
+/// Frames from the first to the last one that are not stored.
+fn missing(seen: &Seen) -> u64 {
+    let (first, last) = (seen.frames.keys().next(), seen.frames.keys().last());
+    let range = first.zip(last).map_or(0, |(first, last)| last - first + 1);
+    range - seen.frames.len() as u64
+}
+
+#[test]
+fn a_session_is_kept_by_whatever_the_camera_takes() {
+    let any: fn(&Request) -> bool = |_| true;
+    let with_login = |login| Oddity { login: Some(login), ..renewed_by(any) };
+    let silent = Login::Digest {
+        algorithm: "",
+        has_qop: false,
+        nonce_age_max: Duration::from_secs(3),
+        says_stale: false,
+    };
+    let seen = record(vec![
+        ("anything", renewed_by(any)),
+        ("OPTIONS", renewed_with("OPTIONS", |it| it.method == "OPTIONS")),
+        ("GET_PARAMETER", renewed_with("GET_PARAMETER", |it| it.method == "GET_PARAMETER")),
+        ("SET_PARAMETER", renewed_with("SET_PARAMETER", |it| it.method == "SET_PARAMETER")),
+        ("Basic", with_login(Login::Basic)),
+        ("Digest", with_login(digest("", false))),
+        ("MD5", with_login(digest("MD5", true))),
+        ("SHA-256", with_login(digest("SHA-256", true))),
+        ("SHA-256 of old", with_login(digest("SHA-256", false))),
+        ("another nonce, without a word", with_login(silent)),
+    ]);
+    judge(&seen, |seen| {
+        seen.is_undisturbed(0)?;
+        match missing(seen) {
+            0 => Ok(()),
+            missing => Err(format!("{missing} frames are missing")),
+        }
+    });
+}
+
+#[test]
+fn a_session_that_nothing_keeps_is_renewed_before_it_ends() {
+    let never: fn(&Request) -> bool = |_| false;
+    let seen = record(vec![
+        ("all is refused", renewed_with("NOTHING", never)),
+        ("nothing is heard", renewed_by(never)),
+    ]);
+    judge(&seen, |seen| seen.is_whole(4 * GROUP));
+    let [(_, refusing), (_, deaf)] = &seen[..] else { unreachable!("there are two") };
+    let (of_refusing, of_deaf) = (missing(refusing), missing(deaf));
+    println!("missing: {of_refusing} where it is told, {of_deaf} where it is not");
+    assert_eq!(of_refusing, 0, "another session begins before this one ends");
+    // What ends in spite of its keep-alives does so once by surprise.
+    assert!(of_deaf <= 2 * GROUP, "{of_deaf} frames are missing");
+    for pair in refusing.clips.windows(2) {
+        let (_, length) = pair[0].end.expect("only the last clip may be open");
+        assert!(pair[0].start.plus_nanos(length) <= pair[1].start, "clips overlap");
+    }
+}
