@@ -67,6 +67,7 @@
 //!    `test: what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them`
 //! 4. **Time in a file is time on the wall.** A gap ends the clip and is never papered over.
 //!    `test: every_frame_is_in_the_clips_bit_exact_and_on_time`
+//!    `test: a_clock_that_is_off_by_a_steady_rate_or_says_nothing_gives_times_that_are_right`
 //! 5. **A power cut costs at most the flush interval plus one second** of each stream, and nothing
 //!    that was flushed before.
 //!    `test: a_killed_daemon_loses_no_more_than_the_flush_interval_and_a_second`

@@ -15,7 +15,7 @@ mod sink;
 mod status;
 mod stream;
 
-pub use cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Refusal};
+pub use cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Rate, Refusal};
 pub use drops::{DropReason, Drops};
 pub use sink::Sink;
 pub use status::{State, StreamStatus};

@@ -15,6 +15,7 @@
 //! | `video` | key frames, losses, gaps |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
+//! | `strays`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
 //! | `pending`, `decode_times`, `gap` | values |
 //!
 //! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
@@ -31,6 +32,8 @@ mod decode_times;
 mod gap;
 mod hand_out;
 mod pending;
+mod rate;
+mod stamps;
 mod strays;
 mod time_line;
 mod track;
@@ -40,11 +43,14 @@ mod wall_clock;
 pub use chunk::Chunk;
 pub use clip::Boundary;
 pub use hand_out::{Action, HandOut, Refusal};
+pub use rate::Rate;
 
 use std::time::Duration;
 
 use clip::OpenClip;
+use stamps::Stamps;
 use strays::Strays;
+use time_line::Ended;
 use video::{Break, Pace, Video};
 
 use super::drops::{DropReason, Drops};
@@ -56,6 +62,9 @@ use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
 /// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
 const FLUSH_AGE_MIN_NANOS: i64 = NANOS_PER_SECOND / 2;
+
+/// The same where stamps run away: their rate is known soon, and what is cut before is astray.
+const ASTRAY_AGE_MIN_NANOS: i64 = NANOS_PER_SECOND;
 
 /// A clip that finds no key frame to end at is ended by force when it is this long, in
 /// nanoseconds: memory and tables of whoever opens it depend on its length.
@@ -81,7 +90,10 @@ pub struct Cutter {
     settings: CutterSettings,
     video: Video,
     strays: Strays,
+    stamps: Stamps,
     clip: Option<OpenClip>,
+    /// The clip before.
+    ended: Option<Ended>,
     drops: Drops,
 }
 
@@ -93,7 +105,9 @@ impl Cutter {
             settings,
             video: Video::new(),
             strays: Strays::default(),
+            stamps: Stamps::new(),
             clip: None,
+            ended: None,
             drops: Drops::default(),
         }
     }
@@ -115,7 +129,10 @@ impl Cutter {
         let mut out = HandOut::default();
         if frame.timescale > 0 {
             frame.pts = self.strays.time_of(&frame);
+            let track = &self.video.track;
+            frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
             self.sort(&frame, &mut out);
+            out.rate(self.stamps.news());
         }
         self.video.received(&frame);
         out
@@ -152,7 +169,9 @@ impl Cutter {
     /// A flush comes: hands out what would be too old at the next one.
     pub fn flush_due(&mut self, now: &Reading) -> HandOut {
         let mut out = HandOut::default();
-        if self.video.track.age_nanos(now) >= FLUSH_AGE_MIN_NANOS {
+        let astray = self.begins_astray(now);
+        let age_min = if astray { ASTRAY_AGE_MIN_NANOS } else { FLUSH_AGE_MIN_NANOS };
+        if self.video.track.age_nanos(now) >= age_min {
             self.cut(None, now, &mut out);
         }
         out
@@ -163,6 +182,7 @@ impl Cutter {
         let mut out = HandOut::default();
         self.close(reason, None, now, &mut out);
         self.strays.forget();
+        self.stamps.forget();
         out.observe(self.video.end(now.wall));
         out
     }
@@ -193,8 +213,12 @@ impl Cutter {
     /// Follows the run's clock. Answers a jump that should end the run at the next key frame; one
     /// that can't wait ends it at once.
     fn watch_time(&mut self, frame: &Frame, out: &mut HandOut) -> Option<Break> {
+        if self.stamps.catches_up() {
+            self.video.track.forget_arrivals();
+        }
         match self.video.pace(frame) {
             Pace::Steady => None,
+            Pace::Off(jump) if jump.is_of_camera() && self.stamps.may_be_off() => None,
             Pace::Off(jump) => Some(jump),
             Pace::Torn(broken, step) => {
                 self.interrupt(broken, &frame.received, out);
@@ -222,6 +246,9 @@ impl Cutter {
         }
         let (restart, observation) = self.video.begin_group(frame);
         out.observe(observation);
+        if restart && let Some(ended) = &self.ended {
+            self.video.track.keep_behind(ended);
+        }
         self.video.track.place();
         let decoded = self.video.track.decode_time(frame);
         if !restart {
@@ -240,7 +267,8 @@ impl Cutter {
             return;
         }
         let changed = self.video.track.has_other_format();
-        let near = self.boundary_within(time, BOUNDARY_MARGIN_NANOS);
+        let near = self.boundary_within(time, BOUNDARY_MARGIN_NANOS)
+            && !(self.begins_astray(&frame.received));
         let half = nanos_of(self.settings.flush_interval) / 2;
         let is_old = self.video.track.age_nanos(&frame.received) >= half;
         if changed || near || is_old || !self.fits(frame) {
@@ -276,6 +304,11 @@ impl Cutter {
 
     fn fits(&self, frame: &Frame) -> bool {
         self.video.track.fits(frame, self.settings.chunk_bytes_max)
+    }
+
+    /// Whether a run begins with stamps that run away, so that no time can be told from them.
+    fn begins_astray(&self, now: &Reading) -> bool {
+        self.video.track.begins_run() && self.stamps.run_away(now.boot)
     }
 
     /// When the clip begins: final once its first chunk is cut.
@@ -317,6 +350,7 @@ impl Cutter {
         let (Some(start), Some(end)) = (clip.start(), self.video.track.cut_end(next)) else {
             return;
         };
+        self.ended = self.video.track.begun().map(|begun| Ended { at: end, begun });
         out.end(reason, end.nanos_since(start));
     }
 }
@@ -371,6 +405,7 @@ mod tests {
         cutter: Cutter,
         clips: Vec<Clip>,
         observed: usize,
+        rates: Vec<Rate>,
         frame: i64,
         sent: u64,
         refuse: Option<Refused>,
@@ -385,7 +420,8 @@ mod tests {
                 boundary: Arc::new(boundary),
             });
             let clips = Vec::new();
-            Bench { cutter, clips, observed: 0, frame: 0, sent: 0, refuse: None }
+            let rates = Vec::new();
+            Bench { cutter, clips, observed: 0, rates, frame: 0, sent: 0, refuse: None }
         }
 
         fn now(&self) -> Reading {
@@ -475,6 +511,7 @@ mod tests {
                     clip.end = Some((reason, length_nanos));
                 }
                 Action::Observe(_) => self.observed += 1,
+                Action::Rate(rate) => self.rates.push(rate),
             }
         }
 

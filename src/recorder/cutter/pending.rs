@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decode_times::{DecodeTimes, Decoded};
-use super::time_line::{Cut, Waiting};
+use super::time_line::{Cut, TimeLine, Waiting};
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
 use crate::segment::{Sample, SampleFlags, TrackNumber};
@@ -38,6 +38,8 @@ pub(super) struct Pending {
     begun: Option<Begun>,
     /// The chunk begins after missing frames: with the decode time before them.
     restart: Option<Option<i64>>,
+    /// The decode time of the first frame, had no clip been in its way.
+    wanted: Option<i64>,
 }
 
 /// What [`Pending::take`] hands out.
@@ -81,7 +83,8 @@ impl Pending {
     /// Where the frames are in time; `None` where there are none.
     pub(super) fn waiting(&self) -> Option<Waiting> {
         let (first, last) = (self.frames.first()?.decoded.time, self.last_time()?);
-        Some(Waiting { first, last, shift: self.begun.as_ref()?.shift })
+        let wanted = self.wanted.unwrap_or(first);
+        Some(Waiting { first, last, wanted, shift: self.begun.as_ref()?.shift })
     }
 
     /// Whether frames are missing before the first one.
@@ -126,11 +129,18 @@ impl Pending {
     }
 
     /// Gives the first frames after missing ones their final decode times: now that their
-    /// successors show how far frames are apart and how they are reordered.
-    pub(super) fn place(&mut self, times: &mut DecodeTimes, usual: i64) {
-        let Some(last) = self.restart else { return };
+    /// successors show how far frames are apart and how they are reordered. None lies before what
+    /// was cut: those that should are a tick apart.
+    pub(super) fn place(&mut self, times: &mut DecodeTimes, usual: i64, line: &TimeLine) {
+        let (Some(last), Some(begun)) = (self.restart, &self.begun) else { return };
         let interval = self.interval().unwrap_or(usual);
         times.restart(last);
+        if let Some(first) = self.frames.first() {
+            let wanted = times.clone().push(first.pts, interval).time;
+            self.wanted = Some(wanted);
+            let floor = line.floor(wanted, begun.shift).filter(|floor| *floor > wanted);
+            times.restart(floor.map(|floor| floor - 1).or(last));
+        }
         for frame in &mut self.frames {
             frame.decoded = times.push(frame.pts, interval);
         }

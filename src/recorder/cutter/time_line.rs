@@ -5,9 +5,9 @@
 //! frame that was cut. Wall times come from points, so that no rounding adds up, and the wall is
 //! where tracks meet: a clip begins and ends at wall times. Frames are known by their times only.
 
-use super::wall_clock::{Jump, WallClock, is_gap};
+use super::wall_clock::{Jump, STEP_NANOS, WallClock, is_gap};
 use crate::clock::Reading;
-use crate::units::WallTime;
+use crate::units::{BootTime, Ticks, WallTime};
 
 /// Where the frames of one track lie on the wall.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ pub(super) struct TimeLine {
     cut_to: Option<i64>,
     /// Point behind the last frame that was cut, as it was expected then.
     end: i64,
+    /// Where the clip before the run ends: no frame lies before it.
+    floor: Option<WallTime>,
+}
+
+/// Where a clip ended, and the reading of the clocks that its times come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) at: WallTime,
+    pub(super) begun: Reading,
 }
 
 /// Frames that wait to be cut, by their decode times.
@@ -29,6 +38,8 @@ pub(super) struct TimeLine {
 pub(super) struct Waiting {
     pub(super) first: i64,
     pub(super) last: i64,
+    /// That of the first one, had no clip before it been in its way.
+    pub(super) wanted: i64,
     /// What steering had added to decode times when the first one came, in ticks.
     pub(super) shift: i64,
 }
@@ -52,7 +63,37 @@ impl TimeLine {
             origin: None,
             cut_to: None,
             end: 0,
+            floor: None,
         }
+    }
+
+    /// A clip ended before the run: no frame of it lies before that. What a camera had kept, and
+    /// sends when somebody connects anew, may be in that clip already.
+    pub(super) fn keep_behind(&mut self, ended: &Ended) {
+        let (begun, before) = (self.clock.begun(), ended.begun);
+        if begun.boot_id != before.boot_id {
+            return;
+        }
+        // Told by the clock that nobody sets, unless the other one was no more than nudged.
+        let passed = begun.boot.0.saturating_sub(before.boot.0);
+        let floor = begun.wall.plus_nanos(passed.saturating_neg());
+        let floor = floor.plus_nanos(ended.at.nanos_since(before.wall));
+        let nudged = ended.at.nanos_since(floor);
+        let is_set = nudged.saturating_abs() > STEP_NANOS;
+        self.floor = Some(if is_set { floor } else { floor.max(ended.at) });
+    }
+
+    /// The decode time before which no frame may lie, where one of this time would begin a clip
+    /// behind another one.
+    pub(super) fn floor(&self, wanted: i64, shift: i64) -> Option<i64> {
+        let zero = self.origin.unwrap_or(wanted).saturating_sub(shift);
+        if self.cut_to.is_some() {
+            return Some(zero.saturating_add(self.end));
+        }
+        let behind = self.floor?.nanos_since(self.clock.wall_at(0));
+        let ticks = Ticks::from_nanos(behind, self.timescale).0;
+        let is_short = Ticks(ticks).to_nanos(self.timescale) < behind;
+        Some(zero.saturating_add(ticks).saturating_add(i64::from(is_short)))
     }
 
     /// The reading of the clocks that its times come from.
@@ -74,6 +115,16 @@ impl TimeLine {
     /// Follows the clock. Answers what has jumped where the run should end with the next key frame.
     pub(super) fn observe(&mut self, pts: i64, received: &Reading) -> Option<Jump> {
         self.clock.observe(pts, received)
+    }
+
+    /// When a frame of this time is told to be captured, once that is settled.
+    pub(super) fn told_at(&self, pts: i64) -> Option<BootTime> {
+        self.clock.told_at(pts)
+    }
+
+    /// Forgets the arrivals so far, which belong to times that ran at another pace.
+    pub(super) fn forget(&mut self) {
+        self.clock.forget();
     }
 
     /// What steering adds to decode times by now, in ticks.
@@ -100,7 +151,7 @@ impl TimeLine {
     }
 
     /// When a frame of this decode time was captured, as far as it is known. Before anything is
-    /// cut, `first` is the decode time of the first frame as far as that is known.
+    /// cut, `first` is the decode time that the first frame wants, as far as that is known.
     pub(super) fn wall_at(&self, time: i64, first: i64, shift: i64) -> WallTime {
         self.clock.wall_at(self.point(time, first, shift))
     }
@@ -113,9 +164,9 @@ impl TimeLine {
     /// the frame behind, where that is known; else the last frame is expected to last `usual`
     /// ticks.
     pub(super) fn cut(&mut self, waiting: Waiting, next: Option<i64>, usual: i64) -> Cut {
-        let Waiting { first, last, shift } = waiting;
+        let Waiting { first, last, wanted, shift } = waiting;
         self.clock.settle();
-        self.origin.get_or_insert(first);
+        self.origin.get_or_insert(wanted);
         self.cut_to = Some(last);
         let last_duration = match next {
             Some(next) => {
@@ -139,7 +190,7 @@ impl TimeLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{BootTime, NANOS_PER_SECOND};
+    use crate::units::NANOS_PER_SECOND;
 
     const START: i64 = 1_790_000_000 * NANOS_PER_SECOND;
 
@@ -167,7 +218,8 @@ mod tests {
                 assert_eq!(line.observe(pts, &received), None);
             }
             if frame > 0 && frame % rate == 0 {
-                let waiting = Waiting { first: pts - rate * ticks, last: pts - ticks, shift };
+                let first = pts - rate * ticks;
+                let waiting = Waiting { first, last: pts - ticks, wanted: first, shift };
                 cuts.push(line.cut(waiting, Some(pts), ticks));
                 shift = line.shift();
             }
@@ -191,11 +243,31 @@ mod tests {
     #[test]
     fn what_nothing_follows_ends_where_it_was_expected_to() {
         let mut line = TimeLine::new(reading(0), 0, 90_000);
-        let waiting = Waiting { first: 0, last: 7200, shift: 0 };
+        let waiting = Waiting { first: 0, last: 7200, wanted: 0, shift: 0 };
         let cut = line.cut(waiting, None, 3600);
         assert_eq!(cut, Cut { start: WallTime(START), last_duration: 3600 });
         assert_eq!(line.cut_end(None), WallTime(START + 120_000_000));
         assert_eq!(line.cut_end(Some(9000)), WallTime(START + 100_000_000));
+    }
+
+    #[test]
+    fn a_run_lies_behind_the_clip_before_it_unless_the_clock_was_set() {
+        let ended = Ended { at: reading(10 * NANOS_PER_SECOND).wall, begun: reading(0) };
+        for (moved_nanos, floor_nanos) in [
+            (0, 10 * NANOS_PER_SECOND),
+            // Nudged: not before the end of the other one by either clock.
+            (-20_000_000, 10 * NANOS_PER_SECOND),
+            (20_000_000, 10 * NANOS_PER_SECOND + 20_000_000),
+            (-3600 * NANOS_PER_SECOND, -3590 * NANOS_PER_SECOND),
+        ] {
+            let begun = reading(9 * NANOS_PER_SECOND);
+            let begun = Reading { wall: begun.wall.plus_nanos(moved_nanos), ..begun };
+            let mut line = TimeLine::new(begun, 7000, 90_000);
+            assert_eq!(line.floor(7000, 0), None);
+            line.keep_behind(&ended);
+            let floor = line.floor(7000, 0).expect("a floor");
+            assert_eq!(line.wall_at(floor, 7000, 0).0 - START, floor_nanos);
+        }
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::decode_times::{DecodeTimes, Decoded, Interval};
 use super::pending::{Pending, Taken};
-use super::time_line::TimeLine;
+use super::time_line::{Ended, TimeLine};
 use crate::camera::{Format, Frame, Parameters, ReorderDepth};
 use crate::clock::Reading;
-use crate::units::WallTime;
+use crate::units::{BootTime, WallTime};
 
 /// No track has more frames in a chunk: its table has to fit beside its samples into a block, and
 /// takes up to 15 bytes a frame.
@@ -58,6 +58,25 @@ impl Track {
     pub(super) fn begin_run(&mut self, frame: &Frame) {
         let new = || TimeLine::new(frame.received, frame.pts, frame.timescale);
         self.line.get_or_insert_with(new);
+    }
+
+    /// A clip ended before the run.
+    pub(super) fn keep_behind(&mut self, ended: &Ended) {
+        if let Some(line) = &mut self.line {
+            line.keep_behind(ended);
+        }
+    }
+
+    /// Forgets the arrivals so far, which belong to times that ran at another pace.
+    pub(super) fn forget_arrivals(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.forget();
+        }
+    }
+
+    /// When a frame of this time is told to be captured, once that is settled.
+    pub(super) fn told_at(&self, pts: i64) -> Option<BootTime> {
+        self.line.as_ref()?.told_at(pts)
     }
 
     /// The run is over.
@@ -118,7 +137,7 @@ impl Track {
     pub(super) fn place(&mut self) {
         if let Some(line) = &self.line {
             let usual = self.usual_interval(line.timescale());
-            self.pending.place(&mut self.times, usual);
+            self.pending.place(&mut self.times, usual, line);
         }
     }
 
@@ -175,7 +194,8 @@ impl Track {
         let waiting = self.pending.waiting()?;
         let usual = self.usual_interval(self.line.as_ref().map_or(0, TimeLine::timescale));
         let cut = self.line.as_mut()?.cut(waiting, next, usual);
-        let is_restart = self.pending.is_restart();
+        // What a clip is in the way of is a tick apart, which is no interval.
+        let is_restart = self.pending.is_restart() && waiting.first == waiting.wanted;
         let taken = self.pending.take(cut)?;
         if is_restart && let Some((_, placed)) = taken.samples.split_last() {
             for sample in placed {
@@ -194,18 +214,23 @@ impl Track {
     /// When the first frame that waits was captured, as far as that is known.
     pub(super) fn waits_from(&self) -> Option<WallTime> {
         let waiting = self.pending.waiting()?;
-        Some(self.line.as_ref()?.wall_at(waiting.first, waiting.first, waiting.shift))
+        Some(self.line.as_ref()?.wall_at(waiting.first, waiting.wanted, waiting.shift))
     }
 
     /// When a frame of this decode time was captured, as far as that is known.
     pub(super) fn wall_at(&self, time: i64) -> Option<WallTime> {
-        let first = self.pending.waiting().map_or(time, |waiting| waiting.first);
+        let first = self.pending.waiting().map_or(time, |waiting| waiting.wanted);
         self.line.as_ref().map(|line| line.wall_at(time, first, line.shift()))
     }
 
     /// Nanoseconds since the first frame that waits was received.
     pub(super) fn age_nanos(&self, now: &Reading) -> i64 {
         self.pending.since().map_or(0, |since| now.boot.0.saturating_sub(since.boot.0))
+    }
+
+    /// Whether nothing has been cut in this run.
+    pub(super) fn begins_run(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.cut_to().is_none())
     }
 
     /// Whether decoding can begin with the first frame that waits.
@@ -230,7 +255,7 @@ impl Track {
 mod tests {
     use super::*;
     use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind, TrackNumber};
-    use crate::units::{BootTime, NANOS_PER_SECOND};
+    use crate::units::NANOS_PER_SECOND;
 
     const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
     const RATE: u32 = 16_000;

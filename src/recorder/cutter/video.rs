@@ -55,6 +55,11 @@ impl Break {
         }
     }
 
+    /// Whether the camera's time is what jumped.
+    pub(super) fn is_of_camera(&self) -> bool {
+        self.reason == DropReason::TimeJump
+    }
+
     /// Packets lost just before this frame.
     pub(super) fn loss(frame: &Frame) -> Option<Break> {
         let number = i64::from(frame.lost_packets);

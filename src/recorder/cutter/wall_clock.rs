@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Reading;
-use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 
 /// Media time is bent by at most this, in parts per million: cameras' crystals are off by up to
 /// 100, bad ones by 300.
@@ -31,7 +31,7 @@ const JUMP_WINDOW: i64 = 5;
 const JUMP_NANOS: i64 = NANOS_PER_SECOND;
 
 /// A wall clock that moved by more than this against the boot clock was set, in nanoseconds.
-const STEP_NANOS: i64 = NANOS_PER_SECOND / 2;
+pub(super) const STEP_NANOS: i64 = NANOS_PER_SECOND / 2;
 
 /// Neighbours that are at least this far apart, and [`GAP_INTERVALS`], have a gap between them.
 const GAP_SECONDS: i64 = 2;
@@ -123,6 +123,22 @@ impl WallClock {
         (off < -JUMP_NANOS || (off > JUMP_NANOS && watched)).then_some(off)
     }
 
+    /// Forgets the arrivals so far, which belong to times that ran at another pace.
+    pub fn forget(&mut self) {
+        if self.settled.is_some() {
+            self.least.clear();
+        }
+    }
+
+    /// When a picture of this presentation time is told to be captured, once that is settled.
+    #[must_use]
+    pub fn told_at(&self, pts: i64) -> Option<BootTime> {
+        let ticks = Ticks(pts.saturating_sub(self.first_pts).saturating_add(self.shift));
+        let behind = self.settled?.nanos_since(self.begun.wall);
+        let behind = behind.saturating_add(ticks.to_nanos(self.timescale));
+        Some(BootTime(self.begun.boot.0.saturating_add(behind)))
+    }
+
     fn least(&self) -> WallTime {
         self.least.iter().map(|(_, zero)| *zero).min().unwrap_or(self.begun.wall)
     }
@@ -163,7 +179,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::units::BootTime;
 
     const START: i64 = 1_790_000_000 * NANOS_PER_SECOND;
     const SCALE: u32 = 90_000;
