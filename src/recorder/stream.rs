@@ -7,7 +7,7 @@ use log::Level;
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
-use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Rate};
+use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut};
 use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
 use super::sink::Sink;
@@ -297,13 +297,9 @@ impl<S: Sink> StreamTask<S> {
                     }
                 }
                 Action::Observe(observation) => self.gather(observation),
-                Action::Rate(rate) => self.say(rate),
+                Action::Rate(rate) => self.say(Level::Warn, &rate.words()),
             }
         }
-    }
-
-    fn say(&self, rate: Rate) {
-        log::warn!("{}: {}", self.settings.camera.name, rate.words());
     }
 
     /// The first of its kind is logged at once, more of them together a minute later.

@@ -72,10 +72,6 @@ impl Pending {
         self.begun.as_ref().map(|begun| begun.since)
     }
 
-    pub(super) fn parameters(&self) -> Option<&Parameters> {
-        self.begun.as_ref().map(|begun| &*begun.parameters)
-    }
-
     pub(super) fn begins_with_key(&self) -> bool {
         self.frames.first().is_some_and(|frame| frame.is_key)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::decode_times::{DecodeTimes, Decoded, Interval};
 use super::pending::{Pending, Taken};
 use super::time_line::{Ended, TimeLine};
-use crate::camera::{Format, Frame, Parameters, ReorderDepth};
+use crate::camera::{Frame, Parameters, ReorderDepth};
 use crate::clock::Reading;
 use crate::units::{BootTime, WallTime};
 
@@ -21,8 +21,9 @@ pub(super) struct Track {
     line: Option<TimeLine>,
     /// Of the frames that come.
     parameters: Option<Arc<Parameters>>,
-    /// Of its samples in the clip that it entered last.
-    clip_format: Option<Format>,
+    /// Of the clip that it entered last: other ones of the same format stand in front of the key
+    /// frames that need them, and the clip keeps the one sample entry that all players take.
+    clip_parameters: Option<Arc<Parameters>>,
     times: DecodeTimes,
     /// What new parameters say, until the first frame with them is placed.
     depth: Option<ReorderDepth>,
@@ -36,7 +37,7 @@ impl Track {
         Track {
             line: None,
             parameters: None,
-            clip_format: None,
+            clip_parameters: None,
             times: DecodeTimes::new(ReorderDepth::Unknown),
             depth: None,
             interval: Interval::default(),
@@ -117,12 +118,13 @@ impl Track {
 
     /// A clip begins with what comes.
     pub(super) fn enter_clip(&mut self) {
-        self.clip_format = self.parameters.as_ref().map(|parameters| parameters.format);
+        self.clip_parameters.clone_from(&self.parameters);
     }
 
     /// Whether frames that come can't be in the clip that was entered.
     pub(super) fn has_other_format(&self) -> bool {
-        self.parameters.as_ref().map(|parameters| parameters.format) != self.clip_format
+        let format = |parameters: &Option<Arc<Parameters>>| parameters.as_ref().map(|it| it.format);
+        format(&self.parameters) != format(&self.clip_parameters)
     }
 
     /// Frames are missing before what comes.
@@ -164,16 +166,14 @@ impl Track {
     /// Whether a frame can go into the chunk that waits.
     pub(super) fn fits(&self, frame: &Frame, bytes_max: usize) -> bool {
         let bytes = self.pending.byte_count() + frame.data.len();
-        let same = match (self.pending.parameters(), &self.parameters) {
-            (Some(before), Some(now)) => before.encoded == now.encoded,
-            _ => true,
-        };
-        same && bytes <= bytes_max && self.pending.len() < SAMPLES_MAX
+        bytes <= bytes_max && self.pending.len() < SAMPLES_MAX
     }
 
     /// A frame waits to be cut.
     pub(super) fn wait(&mut self, frame: &Frame, decoded: Decoded) {
-        let (Some(line), Some(parameters)) = (&mut self.line, &self.parameters) else { return };
+        let (Some(line), Some(parameters)) = (&mut self.line, &self.clip_parameters) else {
+            return;
+        };
         if self.pending.is_empty() {
             line.steer(decoded.time);
             self.pending.begin(frame, Arc::clone(parameters), line.shift());
@@ -305,6 +305,7 @@ mod tests {
     fn what_is_cut_knows_its_track_and_follows_what_was_cut_before() {
         let mut track = Track::new();
         track.take_parameters(&parameters(7));
+        track.enter_clip();
         track.restart();
         wait(&mut track, 0..5);
         let next = packet(5).pts;
@@ -326,15 +327,14 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_has_one_set_of_parameters_and_so_many_bytes() {
+    fn a_chunk_has_so_many_bytes_whatever_the_parameters() {
         let mut track = Track::new();
         track.take_parameters(&parameters(7));
+        track.enter_clip();
         wait(&mut track, 0..2);
         assert!(track.fits(&packet(2), 12));
         assert!(!track.fits(&packet(2), 11));
         track.take_parameters(&parameters(8));
-        assert!(!track.fits(&packet(2), 12));
-        track.drop_waiting();
-        assert!(track.fits(&packet(2), 12));
+        assert!(track.fits(&packet(2), 12), "they stand in front of key frames");
     }
 }
