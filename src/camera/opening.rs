@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Camera;
 use super::dialogue::{Described, Dialogue, Whereabouts};
-use super::error::CameraError;
+use super::error::{CameraError, one_line};
 use super::hosts::{Hosts, Stale};
 use super::inflow::Inflow;
 use super::track::chosen;
@@ -70,7 +70,7 @@ pub(super) async fn open(
     let played = dialogue.play(&described, &first, &mut early);
     within("play", PLAY_TIMEOUT, played).await?;
     way.report();
-    let tool = described.description.tool.unwrap_or_default();
+    let tool = one_line(described.description.tool.as_deref().unwrap_or_default());
     Ok(Opened { dialogue, tool, inflow, way })
 }
 

@@ -8,6 +8,8 @@ use log::Level;
 use crate::clock::since_boot;
 use crate::units::BootTime;
 
+/// Where lines come from, as the log has it.
+const TARGET: &str = "reelfs::camera";
 /// Lines in a [`WINDOW`] at most.
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -55,9 +57,11 @@ impl Voice {
         let name = &self.0.name;
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         match said.take(since_boot()) {
-            None => log::debug!("{name}: {text}"),
-            Some(0) => log::log!(level, "{name}: {text}"),
-            Some(count) => log::log!(level, "{name}: {text} ({count} lines before it left out)"),
+            None => log::debug!(target: TARGET, "{name}: {text}"),
+            Some(0) => log::log!(target: TARGET, level, "{name}: {text}"),
+            Some(count) => {
+                log::log!(target: TARGET, level, "{name}: {text} ({count} lines before it left out)");
+            }
         }
     }
 }
