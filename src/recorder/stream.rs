@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
-use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Rate};
+use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut};
 use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
 use super::sink::Sink;
@@ -211,6 +211,9 @@ impl<S: Sink> StreamTask<S> {
         let lost = u64::from(frame.lost_packets);
         let out = self.cutter.push(frame);
         self.carry_out(out, &now);
+        if let Some(rate) = self.cutter.rate_news() {
+            log::warn!("{}: {}", self.settings.camera.name, rate.words());
+        }
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
         let dropped = self.cutter.drops();
@@ -278,13 +281,8 @@ impl<S: Sink> StreamTask<S> {
                     }
                 }
                 Action::Observe(observation) => self.gather(observation),
-                Action::Rate(rate) => self.say(rate),
             }
         }
-    }
-
-    fn say(&self, rate: Rate) {
-        log::warn!("{}: {}", self.settings.camera.name, rate.words());
     }
 
     /// The first of its kind is logged at once, more of them together a minute later.
