@@ -224,6 +224,9 @@ impl<S: Sink> StreamTask<S> {
             self.begins(frames, &now);
         }
         self.carry_out(out, &now);
+        if let Some(rate) = self.cutter.rate_news() {
+            self.say(Level::Warn, &rate.words());
+        }
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
         let (dropped, is_recording) = (self.cutter.drops(), self.cutter.is_recording());
@@ -297,7 +300,6 @@ impl<S: Sink> StreamTask<S> {
                     }
                 }
                 Action::Observe(observation) => self.gather(observation),
-                Action::Rate(rate) => self.say(Level::Warn, &rate.words()),
             }
         }
     }

@@ -8,7 +8,6 @@
 
 use super::chunk::Chunk;
 use super::gap::Gap;
-use super::rate::Rate;
 use crate::recorder::drops::DropReason;
 use crate::ring::Refused;
 use crate::segment::{EndReason, Observation};
@@ -26,8 +25,6 @@ pub enum Action {
     },
     /// Something to be remembered.
     Observe(Observation),
-    /// The camera's clock is worth something else than before: something to be said.
-    Rate(Rate),
 }
 
 /// What a frame, a flush or the end of a session leads to.
@@ -82,11 +79,6 @@ impl HandOut {
     /// Something is to be remembered, if anything is.
     pub(super) fn observe(&mut self, observation: Option<Observation>) {
         self.then.extend(observation.map(Action::Observe));
-    }
-
-    /// It is news what the camera's clock is worth.
-    pub(super) fn rate(&mut self, news: Option<Rate>) {
-        self.then.extend(news.map(Action::Rate));
     }
 
     /// Has `take` take the chunk, if there is one. Answers what is to be done next, in this order.

@@ -124,6 +124,11 @@ impl Cutter {
         self.clip.is_some()
     }
 
+    /// What the camera's clock is worth, where that is news: something to be said.
+    pub fn rate_news(&mut self) -> Option<Rate> {
+        self.stamps.news()
+    }
+
     /// Takes the next frame in the order of decoding.
     pub fn push(&mut self, mut frame: Frame) -> HandOut {
         let mut out = HandOut::default();
@@ -132,7 +137,6 @@ impl Cutter {
             let track = &self.video.track;
             frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
             self.sort(&frame, &mut out);
-            out.rate(self.stamps.news());
         }
         self.video.received(&frame);
         out
@@ -405,7 +409,6 @@ mod tests {
         cutter: Cutter,
         clips: Vec<Clip>,
         observed: usize,
-        rates: Vec<Rate>,
         frame: i64,
         sent: u64,
         refuse: Option<Refused>,
@@ -420,8 +423,7 @@ mod tests {
                 boundary: Arc::new(boundary),
             });
             let clips = Vec::new();
-            let rates = Vec::new();
-            Bench { cutter, clips, observed: 0, rates, frame: 0, sent: 0, refuse: None }
+            Bench { cutter, clips, observed: 0, frame: 0, sent: 0, refuse: None }
         }
 
         fn now(&self) -> Reading {
@@ -511,7 +513,6 @@ mod tests {
                     clip.end = Some((reason, length_nanos));
                 }
                 Action::Observe(_) => self.observed += 1,
-                Action::Rate(rate) => self.rates.push(rate),
             }
         }
 

@@ -351,6 +351,7 @@ mod tests {
             });
             self.sent += 1;
             self.take(out);
+            self.rates.extend(self.cutter.rate_news());
         }
 
         fn session(&mut self, frames: &[Sent]) {
@@ -386,7 +387,6 @@ mod tests {
                         clip.end = Some((reason, clip.start + length_nanos));
                     }
                     Action::Observe(_) => {}
-                    Action::Rate(rate) => self.rates.push(rate),
                 }
             }
         }
