@@ -116,6 +116,10 @@ fn an_answer_is_understood_in_every_form() {
         "DESCRIBE" => format!("RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n{answer}"),
         _ => answer,
     };
+    let of_short_lines = |_: &Request, answer: String| {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an empty line");
+        format!("{}\n\n{body}", head.replace("\r\n", "\n"))
+    };
     let typed = |is| replaced("Content-Type: application/sdp", is);
     let seen = record(vec![
         ("a character set", typed("Content-Type: application/sdp; charset=utf-8")),
@@ -128,12 +132,11 @@ fn an_answer_is_understood_in_every_form() {
         ("a folded header", with_lines("Server: a\r\n camera\r\n\tof two lines")),
         ("a blank before the colon", with_lines("Server : camera")),
         ("letters of another alphabet", with_lines("Server: K\u{e4}m\u{e9}ra \u{76d1}\u{63a7}")),
-        ("lines of LF", of_answers(|_, answer| answer.replace("\r\n", "\n"))),
+        ("lines of LF", of_answers(of_short_lines)),
         ("a line before each answer", of_answers(|_, answer| format!("\r\n{answer}"))),
         ("no reason", replaced("200 OK\r\n", "200\r\n")),
         ("a blank for a reason", replaced("200 OK\r\n", "200 \r\n")),
         ("RTSP 2", replaced("RTSP/1.0", "RTSP/2.0")),
-        ("lower case", replaced("RTSP/1.0", "rtsp/1.0")),
         ("another name for CSeq", replaced("CSeq:", "Cseq:")),
         ("blanks around CSeq", replaced("CSeq: ", "cseq:   ")),
         ("a body that nobody asked for", of_answers(of_bodies)),
@@ -233,7 +236,7 @@ fn a_keep_alive_needs_no_answer_that_is_in_order() {
             false => answer,
         });
         let timeout = Timeout { length: Duration::from_secs(4), renewed_by: |_| true };
-        Oddity { timeout: Some(timeout), ..answers }
+        Oddity { timeout: Some(timeout), is_live: true, ..answers }
     }
     let without_number = |answer: String| {
         let is_number = |line: &&str| line.starts_with("CSeq");
@@ -243,15 +246,18 @@ fn a_keep_alive_needs_no_answer_that_is_in_order() {
         ("in order", answering(|answer| answer)),
         ("no CSeq", answering(without_number)),
         ("another CSeq", answering(|answer| answer.replace("CSeq: ", "CSeq: 9"))),
-        ("none", answering(|_| String::new())),
         (
             "a body",
             answering(|answer| answer.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nok")),
         ),
         ("twice", answering(|answer| answer.repeat(2))),
+        ("none", answering(|_| String::new())),
         ("nonsense", answering(|_| "nobody\r\nknows\r\n\r\n".to_owned())),
     ]);
-    judge(&seen, |seen| seen.is_undisturbed(0));
+    // Where nothing is heard another session may take over.
+    let (heard, unheard) = seen.split_at(5);
+    judge(heard, |seen| seen.is_undisturbed(0));
+    judge(unheard, |seen| seen.is_whole(0));
     for (name, seen) in &seen {
         let sent = seen.requests.iter().filter(|request| request.is_keep_alive()).count();
         assert!((2..=24).contains(&sent), "{name}: {sent} keep-alives in twelve seconds");

@@ -43,6 +43,18 @@ pub struct Frames {
     waiting: VecDeque<Frame>,
     /// What times of this session are off from those of the first one, in ticks.
     shift: i64,
+    seeks: Seeks,
+}
+
+/// What is left out of a session, because the one before ended before this one came to where it
+/// was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seeks {
+    Nothing,
+    /// What comes before a frame that decoding can begin with.
+    Beginning,
+    /// What is there already.
+    End,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<Live, CameraError>> + Send>>;
@@ -80,6 +92,7 @@ pub async fn connect(
         history: History::default(),
         waiting: VecDeque::new(),
         shift: 0,
+        seeks: Seeks::Nothing,
     })
 }
 
@@ -101,10 +114,13 @@ impl Frames {
     pub async fn next(&mut self) -> Result<Received, CameraError> {
         loop {
             if let Some(frame) = self.waiting.pop_front() {
-                return Ok(self.known(frame));
+                match self.known(frame) {
+                    Some(frame) => return Ok(Received::Frame(frame)),
+                    None => continue,
+                }
             }
             match self.first().await {
-                First::Live(Ok(Event::Frame(frame))) => return Ok(self.known(frame)),
+                First::Live(Ok(Event::Frame(frame))) => self.waiting.push_back(frame),
                 First::Live(Ok(Event::NoBeginning(text))) => {
                     return Ok(Received::NoBeginning(text));
                 }
@@ -139,8 +155,18 @@ impl Frames {
         }
     }
 
-    /// A frame on its way out.
-    fn known(&mut self, mut frame: Frame) -> Received {
+    /// A frame on its way out; `None` where it was there already.
+    fn known(&mut self, mut frame: Frame) -> Option<Frame> {
+        if self.seeks != Seeks::Nothing {
+            if let Some(shift) = self.history.shift(&frame) {
+                (self.seeks, self.shift) = (Seeks::End, shift);
+                return None;
+            }
+            if self.seeks == Seeks::Beginning && !frame.is_key {
+                return None;
+            }
+            self.seeks = Seeks::Nothing;
+        }
         frame.pts = frame.pts.saturating_add(self.shift);
         self.history.note(&frame);
         if let Next::Beside(second) = &self.next
@@ -148,7 +174,7 @@ impl Frames {
         {
             self.take_over();
         }
-        Received::Frame(frame)
+        Some(frame)
     }
 
     /// Another session is opened beside this one: the camera may allow two.
@@ -179,10 +205,11 @@ impl Frames {
 
     /// The second session takes the place of the first one, which is answered.
     fn hand_over(&mut self, second: Overlap) -> Box<Live> {
-        let Handover { live, frames, shift } = second.hand_over(&self.history);
+        let Handover { live, frames, shift, has_seam } = second.hand_over(&self.history);
         log::debug!("{}: another session goes on", live.camera.name);
         self.waiting.extend(frames);
         self.shift = shift;
+        self.seeks = if has_seam { Seeks::Nothing } else { Seeks::Beginning };
         std::mem::replace(&mut self.live, live)
     }
 

@@ -19,9 +19,8 @@ const BUFFER_BYTES: usize = 32 << 10;
 const PACKET_HEAD: usize = 4;
 /// What a message begins with: a version, or what a camera may ask for (RFC 2326, 10; RFC 7826,
 /// 13).
-const WORDS: [&[u8]; 14] = [
-    b"RTSP/",
-    b"HTTP/",
+const VERSIONS: [&[u8]; 2] = [b"RTSP/", b"HTTP/"];
+const WORDS: [&[u8]; 12] = [
     b"OPTIONS ",
     b"DESCRIBE ",
     b"ANNOUNCE ",
@@ -199,7 +198,7 @@ impl Reader {
             self.looked = 0;
             return Ok(());
         }
-        let may_begin = |byte: &u8| *byte == b'$' || byte.is_ascii_uppercase();
+        let may_begin = |byte: &u8| *byte == b'$' || byte.is_ascii_alphabetic();
         let next = unread.iter().skip(1).position(may_begin).map_or(unread.len(), |at| at + 1);
         (self.start, self.looked) = (self.start + next, 0);
         (self.skipped, self.untold) = (self.skipped + next, self.untold + next);
@@ -255,7 +254,12 @@ enum Message {
 }
 
 fn is_version(line: &[u8]) -> bool {
-    line.starts_with(b"RTSP/") || line.starts_with(b"HTTP/")
+    VERSIONS.iter().any(|version| begins(line, version))
+}
+
+/// Whether bytes begin with a word, in any case of letters.
+fn begins(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.get(..word.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(word))
 }
 
 /// `is_found`: what came before was understood, so that this may be trusted.
@@ -268,9 +272,17 @@ fn beginning(unread: &[u8], is_found: bool) -> Beginning {
             [_, 0, 0] if is_found => Beginning::Packet,
             _ => Beginning::Open,
         },
-        _ if WORDS.iter().any(|word| unread.starts_with(word)) => Beginning::Message,
-        _ if WORDS.iter().any(|word| word.starts_with(unread)) => Beginning::Open,
-        _ => Beginning::Nothing,
+        _ => {
+            let mut words = VERSIONS.iter().chain(&WORDS);
+            let mut open = words.clone();
+            if words.any(|word| begins(unread, word)) {
+                Beginning::Message
+            } else if open.any(|word| begins(word, unread)) {
+                Beginning::Open
+            } else {
+                Beginning::Nothing
+            }
+        }
     }
 }
 

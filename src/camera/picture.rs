@@ -83,6 +83,8 @@ pub(super) struct Assembler {
     complete: VecDeque<Picture>,
     /// Packets that were missing in pictures that were given up.
     lost: u32,
+    /// One was given up.
+    is_missing: bool,
 }
 
 impl Assembler {
@@ -95,6 +97,7 @@ impl Assembler {
             open: None,
             complete: VecDeque::new(),
             lost: 0,
+            is_missing: false,
         }
     }
 
@@ -177,9 +180,11 @@ impl Assembler {
         if open.fragment.is_some() && (is_missing || place.is_anew) {
             open.tear();
         }
+        let is_same = open.time == place.time;
         // Its end may be missing, where another begins.
-        let is_amid = open.time == place.time || !open.has_marker;
-        open.is_torn |= is_missing && is_amid && open.slices > 0;
+        let is_endless = !is_same && !open.has_marker && self.markers != Markers::Wrong;
+        let is_amid = is_same || (is_missing && !open.has_marker) || (place.is_anew && is_endless);
+        open.is_torn |= is_amid && open.slices > 0 && (is_missing || !is_same);
     }
 
     /// Whether the picture so far is complete, seen from what comes.
@@ -249,16 +254,19 @@ impl Assembler {
             open.tear();
         }
         if open.is_torn || (open.is_doubtful && !open.begins_whole) {
-            self.lost = self.lost.saturating_add(open.lost.max(1));
+            self.lost = self.lost.saturating_add(open.lost);
+            self.is_missing = true;
             return;
         }
+        let lost = open.lost.saturating_add(std::mem::take(&mut self.lost));
+        let lost = lost.max(u32::from(std::mem::take(&mut self.is_missing)));
         self.complete.push_back(Picture {
             time: open.time,
             received: open.received,
             data: open.data,
             sets: open.sets,
             is_key: open.key_slices == open.slices,
-            lost: open.lost.saturating_add(std::mem::take(&mut self.lost)),
+            lost,
             is_doubtful: open.is_doubtful,
             slice: open.slice,
         });
@@ -441,7 +449,7 @@ mod tests {
                 "its end",
                 &[(Place { time: 1, ..Place::default() }, false, first), (lost(2), true, OTHER)],
                 &[2, 2],
-                3,
+                2,
             ),
             ("one before", &[(lost(1), true, OTHER)], &[1, 2], 2),
         ];

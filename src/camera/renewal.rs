@@ -50,6 +50,13 @@ impl History {
         self.frames.push_back((print(frame), frame.pts));
     }
 
+    /// What times of another session are off, in ticks, where this frame of it was there already.
+    pub(super) fn shift(&self, frame: &Frame) -> Option<i64> {
+        let wanted = print(frame);
+        let known = self.frames.iter().rev().find(|(known, _)| *known == wanted);
+        known.map(|(_, pts)| pts.saturating_sub(frame.pts))
+    }
+
     /// Where frames of another session follow. `None` while they are not there yet, or not again.
     fn seam<'a>(&self, waiting: impl ExactSizeIterator<Item = &'a Frame>) -> Option<Seam> {
         let mut waiting = waiting.peekable();
@@ -78,6 +85,8 @@ pub(super) struct Handover {
     pub(super) frames: VecDeque<Frame>,
     /// What its times are off, in ticks.
     pub(super) shift: i64,
+    /// Whether they follow the last frame of the first session.
+    pub(super) has_seam: bool,
 }
 
 impl Overlap {
@@ -105,9 +114,10 @@ impl Overlap {
     /// It takes over.
     pub(super) fn hand_over(mut self, history: &History) -> Handover {
         let seam = history.seam(self.waiting.iter());
+        let has_seam = seam.is_some();
         let seam = seam.unwrap_or(Seam { known: 0, shift: 0 });
         self.waiting.drain(..seam.known);
-        Handover { live: self.live, frames: self.waiting, shift: seam.shift }
+        Handover { live: self.live, frames: self.waiting, shift: seam.shift, has_seam }
     }
 }
 
@@ -158,6 +168,8 @@ mod tests {
         assert_eq!(seam(&first, 10..12), None, "it is behind, and will come there");
         assert_eq!(seam(&first, 20..25), None, "the first one is behind");
         assert_eq!(seam(&first, 0..0), None);
+        assert_eq!(first.shift(&frame(14, 1_000)), Some(400));
+        assert_eq!(first.shift(&frame(15, 1_000)), None);
         assert_eq!(seam(&history([10, 11, 99]), 10..20), None, "they show something else");
     }
 }

@@ -6,24 +6,33 @@
 
 use super::picture::Place;
 use super::rtp::Packet;
-use crate::units::BootTime;
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
 /// So far ahead a number counts as numbers that are missing; farther, the camera counts anew.
 const LOST_MAX: u16 = 3000;
 /// A source that was given up is taken again when nothing came from the other for so long.
-const SILENCE_NANOS: i64 = 2_000_000_000;
+const SILENCE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 /// Sources that were given up and are remembered.
 const FORMER_MAX: usize = 8;
 /// So many packets of another payload type than was described, and none of that, are meant.
 const STRANGERS_MAX: u32 = 32;
+/// Times of another source that are off by less from what has passed go on from those before.
+const STEP_ERROR_NANOS: i64 = NANOS_PER_SECOND / 2;
+/// How long the way is looked at to know how fast it can be.
+const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
 
 /// What a track has heard so far.
 pub(super) struct Source {
     /// As the description has it.
     payload_type: u8,
+    /// Ticks a second.
+    timescale: u32,
+    /// Packets may be lost on the way: over UDP.
+    is_lossy: bool,
     /// Packets of other payload types, while none of that one came.
     strangers: Option<u32>,
     last: Option<Last>,
+    way: Option<FastestWay>,
     former: Vec<u32>,
     /// Packets that belong to nothing that is recorded.
     pub(super) foreign: u64,
@@ -38,9 +47,45 @@ struct Last {
     received: BootTime,
 }
 
+/// By how much arrival is later than RTP time at least, in nanoseconds: in this window of time and
+/// in the one before.
+#[derive(Clone, Copy)]
+struct FastestWay {
+    since: BootTime,
+    now: i64,
+    before: i64,
+}
+
+impl FastestWay {
+    fn note(&mut self, lead: i64, received: BootTime) {
+        if received.0.saturating_sub(self.since.0) > WINDOW_NANOS {
+            (self.since, self.before, self.now) = (received, self.now, lead);
+        }
+        self.now = self.now.min(lead);
+    }
+
+    fn lead(&self) -> i64 {
+        self.now.min(self.before)
+    }
+}
+
 impl Source {
-    pub(super) fn new(payload_type: u8) -> Source {
-        Source { payload_type, strangers: Some(0), last: None, former: Vec::new(), foreign: 0 }
+    pub(super) fn new(payload_type: u8, timescale: u32) -> Source {
+        Source {
+            payload_type,
+            timescale,
+            is_lossy: false,
+            strangers: Some(0),
+            last: None,
+            way: None,
+            former: Vec::new(),
+            foreign: 0,
+        }
+    }
+
+    /// Packets come over a way on which some are lost.
+    pub(super) fn may_lose_packets(&mut self) {
+        self.is_lossy = true;
     }
 
     /// The place of a packet; `None` where it is not of this track.
@@ -50,30 +95,51 @@ impl Source {
             self.foreign += 1;
             return None;
         }
-        let Some(last) = &mut self.last else {
-            let time = i64::from(packet.timestamp);
-            self.last = Some(Last {
-                ssrc: packet.ssrc,
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                time,
-                received,
-            });
-            return Some(Place { time, ..Place::default() });
+        let place = match &self.last {
+            None => Place { time: i64::from(packet.timestamp), ..Place::default() },
+            Some(last) => self.behind(last, packet, received),
         };
-        let step = packet.timestamp.wrapping_sub(last.timestamp).cast_signed();
-        last.time = last.time.saturating_add(i64::from(step));
+        self.last = Some(Last {
+            ssrc: packet.ssrc,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            time: place.time,
+            received,
+        });
+        let lead = received.0.saturating_sub(Ticks(place.time).to_nanos(self.timescale));
+        let first = FastestWay { since: received, now: lead, before: lead };
+        self.way.get_or_insert(first).note(lead, received);
+        Some(place)
+    }
+
+    /// Behind the last packet.
+    fn behind(&self, last: &Last, packet: &Packet<'_>, received: BootTime) -> Place {
+        let step = i64::from(packet.timestamp.wrapping_sub(last.timestamp).cast_signed());
         let ahead = packet.sequence.wrapping_sub(last.sequence.wrapping_add(1));
-        let is_same = packet.ssrc == last.ssrc;
-        last.ssrc = packet.ssrc;
-        (last.sequence, last.timestamp) = (packet.sequence, packet.timestamp);
-        last.received = received;
-        let is_missing = is_same && ahead <= LOST_MAX;
-        Some(Place {
-            time: last.time,
+        if packet.ssrc != last.ssrc {
+            return Place { time: self.taken_over(last, step, received), lost: 0, is_anew: true };
+        }
+        // Where nothing is lost on the way, a camera that jumps between pictures may have left some
+        // out, or not: the pictures tell. Within one, something is missing.
+        let is_missing = ahead <= LOST_MAX && (self.is_lossy || step == 0);
+        Place {
+            time: last.time.saturating_add(step),
             lost: if is_missing { u32::from(ahead) } else { 0 },
-            is_anew: !is_missing,
-        })
+            is_anew: ahead != 0 && !is_missing,
+        }
+    }
+
+    /// The time of a packet of another source: it goes on as the last one did, or is what the
+    /// fastest way would have made of its arrival.
+    fn taken_over(&self, last: &Last, step: i64, received: BootTime) -> i64 {
+        let passed = received.0.saturating_sub(last.received.0);
+        let off = Ticks(step).to_nanos(self.timescale).saturating_sub(passed);
+        if off.saturating_abs() < STEP_ERROR_NANOS {
+            return last.time.saturating_add(step);
+        }
+        let lead = self.way.map_or(0, |way| way.lead());
+        let arrived = Ticks::from_nanos(received.0.saturating_sub(lead), self.timescale);
+        arrived.0.max(last.time.saturating_add(1))
     }
 
     /// The source that is heard said that it leaves: another one may take its place, or itself.
@@ -123,7 +189,8 @@ mod tests {
 
     #[test]
     fn numbers_and_times_go_on_behind_their_ends() {
-        let mut source = Source::new(96);
+        let mut source = Source::new(96, 90_000);
+        source.may_lose_packets();
         let first = source.place(&packet(1, 65_534, u32::MAX - 50), at(0)).unwrap();
         assert_eq!((first.time, first.lost), (i64::from(u32::MAX - 50), 0));
         let second = source.place(&packet(1, 65_535, 49), at(0)).unwrap();
@@ -136,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_source_that_counts_anew_goes_on() {
-        let mut source = Source::new(96);
+        let mut source = Source::new(96, 90_000);
         source.place(&packet(1, 100, 0), at(0));
         for sequence in [0, 30_000, 29_999, 29_999] {
             let place = source.place(&packet(1, sequence, 0), at(0)).unwrap();
@@ -145,8 +212,36 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_left_out_where_nothing_is_lost_are_missing_within_a_picture_only() {
+        let mut source = Source::new(96, 90_000);
+        source.place(&packet(1, 1, 0), at(0));
+        let within = source.place(&packet(1, 4, 0), at(0)).unwrap();
+        assert_eq!((within.lost, within.is_anew), (2, false));
+        let between = source.place(&packet(1, 7, 3600), at(0)).unwrap();
+        assert_eq!((between.lost, between.is_anew), (0, true));
+    }
+
+    #[test]
+    fn times_of_another_source_go_on() {
+        let mut source = Source::new(96, 90_000);
+        let nanos = |tick: u32| i64::from(tick) * 1_000_000_000 / 90_000;
+        // Each 20 ms later than the fastest one, by turns.
+        let arrival = |tick: u32| BootTime(nanos(tick) + i64::from(tick / 3600 % 2) * 20_000_000);
+        for frame in 0..10_u32 {
+            source.place(&packet(1, frame as u16, 3600 * frame), arrival(3600 * frame));
+        }
+        let same = source.place(&packet(2, 500, 36_000), arrival(36_000)).unwrap();
+        assert_eq!(same.time, 36_000, "its clock is the same");
+        let other = source.place(&packet(3, 9, 7_000_000), arrival(39_600)).unwrap();
+        let late = 20 * 90;
+        assert_eq!(other.time, 39_600 + late, "as late as it arrived");
+        let next = source.place(&packet(3, 10, 7_003_600), arrival(43_200)).unwrap();
+        assert_eq!(next.time, 43_200 + late);
+    }
+
+    #[test]
     fn another_source_takes_the_place_of_the_one_before() {
-        let mut source = Source::new(96);
+        let mut source = Source::new(96, 90_000);
         source.place(&packet(1, 100, 0), at(0));
         let place = source.place(&packet(2, 7, 0), at(0)).unwrap();
         assert_eq!((place.lost, place.is_anew), (0, true));
@@ -161,13 +256,13 @@ mod tests {
     #[test]
     fn other_payload_types_are_left_out_unless_there_is_nothing_else() {
         let other = Packet { payload_type: 97, ssrc: 9, ..packet(1, 5, 0) };
-        let mut source = Source::new(96);
+        let mut source = Source::new(96, 90_000);
         assert_eq!(source.place(&other, at(0)), None);
         source.place(&packet(1, 1, 0), at(0));
         for _ in 0..2 * STRANGERS_MAX {
             assert_eq!(source.place(&other, at(0)), None);
         }
-        let mut source = Source::new(96);
+        let mut source = Source::new(96, 90_000);
         let taken =
             (0..2 * STRANGERS_MAX).filter(|_| source.place(&other, at(0)).is_some()).count();
         assert_eq!(taken, STRANGERS_MAX as usize);

@@ -138,6 +138,7 @@ impl Track {
         format: &Format,
         frame_rate: Option<f64>,
     ) -> Track {
+        let timescale = format.clock_rate.unwrap_or(CLOCK_RATE);
         let mut sets = Sets::default();
         for set in (coding.told_sets)(format) {
             sets.take(coding.syntax, &set);
@@ -147,8 +148,8 @@ impl Track {
             stream,
             channel: 2 * number.0,
             coding,
-            timescale: format.clock_rate.unwrap_or(CLOCK_RATE),
-            source: Source::new(format.payload_type),
+            timescale,
+            source: Source::new(format.payload_type, timescale),
             assembler: Assembler::new(coding.syntax),
             sets,
             has_new_sets: true,
@@ -221,7 +222,8 @@ impl Track {
         if self.last.as_ref() == Some(&seen) {
             return None;
         }
-        self.lost_packets += u32::from(self.lacks(&picture));
+        let lacks = self.lacks(&picture);
+        self.lost_packets = self.lost_packets.max(u32::from(lacks));
         self.last = Some(seen);
         let mut changed = Vec::new();
         for set in &picture.sets {

@@ -60,6 +60,7 @@ pub(super) async fn set_up(
     }
     let mut lines = Vec::new();
     for track in tracks {
+        track.source.may_lose_packets();
         lines.push(over_udp(dialogue, described, track, camera).await?);
     }
     Ok(Way::Udp(Udp { lines, report: Deadline::after(REPORT_INTERVAL) }))

@@ -69,6 +69,8 @@ pub struct Oddity {
     pub udp_only: bool,
     /// What ends its sessions.
     pub timeout: Option<Timeout>,
+    /// While so many watch, another one is told that the camera is busy.
+    pub clients_max: u64,
 }
 
 /// A session ends, with its connection, where nothing has renewed it for so long.
@@ -98,6 +100,7 @@ impl Default for Oddity {
             login: None,
             udp_only: false,
             timeout: None,
+            clients_max: u64::MAX,
         }
     }
 }
@@ -127,6 +130,8 @@ struct State {
     /// Bytes of them.
     sent_bytes: AtomicU64,
     sessions: AtomicU64,
+    /// Those that play.
+    clients: AtomicU64,
     nonces: login::Nonces,
     seen: Mutex<Seen>,
     ended: AtomicBool,
@@ -180,6 +185,7 @@ impl OddCamera {
             sent: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
+            clients: AtomicU64::new(0),
             nonces: login::Nonces::default(),
             seen: Mutex::default(),
             ended: AtomicBool::new(false),

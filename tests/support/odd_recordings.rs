@@ -91,6 +91,13 @@ impl Seen {
         if twice > 0 || self.parts > 0 {
             return Err(format!("{twice} frames twice, {} parts of frames", self.parts));
         }
+        for pair in self.clips.windows(2) {
+            let (_, length) = pair[0].end.expect("only the last clip may be open");
+            let over_nanos = pair[0].start.plus_nanos(length).0 - pair[1].start.0;
+            if over_nanos > 0 {
+                return Err(format!("clips overlap, by {} ms", over_nanos / 1_000_000));
+            }
+        }
         // A session that did not work must not pass for one that sent little.
         let wanted = 2 * LENGTH.as_secs() / 3;
         if self.sent < wanted {

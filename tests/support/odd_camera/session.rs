@@ -67,19 +67,23 @@ fn reply(state: &Arc<State>, connection: &Arc<Connection>, request: &Request) ->
             let head = format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n");
             format!("{head}WWW-Authenticate: {asked}\r\n\r\n")
         }
-        Ok(()) => answer(oddity, connection, request)?,
+        Ok(()) => answer(state, connection, request)?,
     };
     let answer = (oddity.answer)(request, answer);
-    let is_taken = answer.windows(4).any(|bytes| bytes == b" 200");
-    if is_taken && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
+    let is_refused = answer.starts_with(b"RTSP/1.0 4");
+    if !is_refused && oddity.timeout.is_some_and(|timeout| (timeout.renewed_by)(request)) {
         *connection.renewed.lock().ok()? = Instant::now();
     }
     connection.write(oddity, &answer)?;
     match request.method.as_str() {
-        "PLAY" if is_taken => {
+        "PLAY" if !is_refused => {
             *connection.renewed.lock().ok()? = Instant::now();
             let (state, connection) = (Arc::clone(state), Arc::clone(connection));
-            std::thread::spawn(move || play(&state, &connection));
+            state.clients.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                play(&state, &connection);
+                state.clients.fetch_sub(1, Ordering::SeqCst);
+            });
         }
         "TEARDOWN" => connection.torn_down.store(true, Ordering::SeqCst),
         _ => {}
@@ -88,13 +92,16 @@ fn reply(state: &Arc<State>, connection: &Arc<Connection>, request: &Request) ->
 }
 
 /// As a camera without any oddity answers.
-fn answer(oddity: &Oddity, connection: &Connection, request: &Request) -> Option<String> {
+fn answer(state: &State, connection: &Connection, request: &Request) -> Option<String> {
+    let oddity = &state.oddity;
+    let is_busy = state.clients.load(Ordering::SeqCst) >= oddity.clients_max;
     let is_tcp = request.header("transport").contains("TCP");
     let status = match oddity.refuses {
         Some(status) => status,
         None if request.method == "SETUP" && is_tcp && oddity.udp_only => {
             "461 Unsupported Transport"
         }
+        None if request.method == "DESCRIBE" && is_busy => "453 Not Enough Bandwidth",
         None => "200 OK",
     };
     let mut answer = format!("RTSP/1.0 {status}\r\nCSeq: {}\r\n", request.header("cseq"));
