@@ -88,7 +88,12 @@ impl Stream {
             Sends::FromFirst => (vec![over], true),
             Sends::Short => (vec![all[..SHORT_FRAMES].repeat(9)], true),
             Sends::Written(file) => (vec![read(footage.path(file))], false),
-            Sends::AsBeside => (vec![over, read(self.seen_by(footage, BESIDE))], false),
+            Sends::AsBeside => {
+                // ffmpeg also writes what is left of a picture that was cut off.
+                let mut seen = read(self.seen_by(footage, BESIDE));
+                seen.retain(|it| all.contains(it));
+                (vec![over, seen], false)
+            }
         };
         Reference { all, is_from_first }
     }
