@@ -95,7 +95,7 @@ fn a_source_that_becomes_another_goes_on() {
         ],
     );
     // Nothing says what is missing between times that have nothing in common.
-    let (of_times, of_their_own) = seen.split_at(3);
+    let (of_times, of_their_own) = seen.split_at(2);
     judge(of_times, |seen| {
         seen.is_undisturbed(0)?;
         is_on_time(seen.error_millis)
