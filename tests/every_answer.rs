@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use odd_camera::footage::is_set;
 use odd_camera::{Oddity, Request, Timeout, Units};
-use odd_recordings::{judge, record};
+use odd_recordings::{SHORT_LENGTH, judge, record, record_for};
 
 fn of_answers(change: impl Fn(&Request, String) -> String + Send + Sync + 'static) -> Oddity {
     let answer = move |request: &Request, answer| change(request, answer).into_bytes();
@@ -69,40 +69,46 @@ fn described(was: &'static str, is: &'static str) -> Oddity {
 
 #[test]
 fn a_session_and_its_transport_are_understood_in_every_form() {
-    let seen = record(vec![
-        ("another case", session("1;Timeout=60")),
-        ("more behind it", session("1;timeout=60;x=1")),
-        ("a semicolon", session("1;")),
-        ("never", session("1;timeout=0")),
-        ("with a point", session("1;timeout=60.0")),
-        ("with quotes", session("1;timeout=\"60\"")),
-        ("with blanks", session("1 ; timeout = 60")),
-        ("no number", session("1;timeout=")),
-        ("more than any", session("1;timeout=99999999999999999999")),
-        ("with odd letters", session("a-$_.+/=1;timeout=60")),
-        ("blanks", transport("Transport: RTP/AVP/TCP ; unicast ; interleaved = 0 - 1")),
-        ("lower case", transport("transport:rtp/avp/tcp;unicast;interleaved=0-1")),
-        ("upper case", transport("TRANSPORT: RTP/AVP/TCP;UNICAST;INTERLEAVED=0-1")),
-        ("no channels", transport("Transport: RTP/AVP/TCP;unicast")),
-        ("one channel", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0")),
-        ("no transport", transport("X-Transport: none")),
-        ("a name", transport("Transport: RTP/AVP/TCP;unicast;source=cam.local;interleaved=0-1")),
-        ("zeros", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000000")),
-        ("decimal", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=305419896")),
-        ("no source", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=")),
-        ("a mode", transport("Transport: RTP/AVP/TCP;interleaved=0-1;mode=\"PLAY\";")),
-        ("no RTP-Info value", of_rtp("")),
-        ("below zero", of_rtp(" url=URL/track1;seq=-1;rtptime=7")),
-        ("too large", of_rtp(" url=URL/track1;seq=70000;rtptime=99999999999")),
-        ("no URL", of_rtp(" seq=65500;rtptime=7")),
-        ("another URL", of_rtp(" url=rtsp://10.0.0.1/elsewhere;seq=65500;rtptime=7")),
-        ("quotes", of_rtp(" url=\"URL/track1\";seq=65500;rtptime=7")),
-        ("ahead of the first", of_rtp(" url=URL/track1;seq=65510;rtptime=36007")),
-        ("far ahead", of_rtp(" url=URL/track1;seq=20000;rtptime=1000000007")),
-        ("behind the first", of_rtp(" url=URL/track1;seq=65490;rtptime=7")),
-        ("no numbers", of_rtp(" url=URL/track1")),
-        ("commas", of_rtp(",,url=URL/track1;seq=;rtptime=,")),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("another case", session("1;Timeout=60")),
+            ("more behind it", session("1;timeout=60;x=1")),
+            ("a semicolon", session("1;")),
+            ("never", session("1;timeout=0")),
+            ("with a point", session("1;timeout=60.0")),
+            ("with quotes", session("1;timeout=\"60\"")),
+            ("with blanks", session("1 ; timeout = 60")),
+            ("no number", session("1;timeout=")),
+            ("more than any", session("1;timeout=99999999999999999999")),
+            ("with odd letters", session("a-$_.+/=1;timeout=60")),
+            ("blanks", transport("Transport: RTP/AVP/TCP ; unicast ; interleaved = 0 - 1")),
+            ("lower case", transport("transport:rtp/avp/tcp;unicast;interleaved=0-1")),
+            ("upper case", transport("TRANSPORT: RTP/AVP/TCP;UNICAST;INTERLEAVED=0-1")),
+            ("no channels", transport("Transport: RTP/AVP/TCP;unicast")),
+            ("one channel", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0")),
+            ("no transport", transport("X-Transport: none")),
+            (
+                "a name",
+                transport("Transport: RTP/AVP/TCP;unicast;source=cam.local;interleaved=0-1"),
+            ),
+            ("zeros", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000000")),
+            ("decimal", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=305419896")),
+            ("no source", transport("Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=")),
+            ("a mode", transport("Transport: RTP/AVP/TCP;interleaved=0-1;mode=\"PLAY\";")),
+            ("no RTP-Info value", of_rtp("")),
+            ("below zero", of_rtp(" url=URL/track1;seq=-1;rtptime=7")),
+            ("too large", of_rtp(" url=URL/track1;seq=70000;rtptime=99999999999")),
+            ("no URL", of_rtp(" seq=65500;rtptime=7")),
+            ("another URL", of_rtp(" url=rtsp://10.0.0.1/elsewhere;seq=65500;rtptime=7")),
+            ("quotes", of_rtp(" url=\"URL/track1\";seq=65500;rtptime=7")),
+            ("ahead of the first", of_rtp(" url=URL/track1;seq=65510;rtptime=36007")),
+            ("far ahead", of_rtp(" url=URL/track1;seq=20000;rtptime=1000000007")),
+            ("behind the first", of_rtp(" url=URL/track1;seq=65490;rtptime=7")),
+            ("no numbers", of_rtp(" url=URL/track1")),
+            ("commas", of_rtp(",,url=URL/track1;seq=;rtptime=,")),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
 }
 
@@ -121,28 +127,34 @@ fn an_answer_is_understood_in_every_form() {
         format!("{}\n\n{body}", head.replace("\r\n", "\n"))
     };
     let typed = |is| replaced("Content-Type: application/sdp", is);
-    let seen = record(vec![
-        ("a character set", typed("Content-Type: application/sdp; charset=utf-8")),
-        ("another type", typed("Content-Type: text/plain")),
-        ("a type in upper case", typed("CONTENT-TYPE: Application/SDP")),
-        ("no type", typed("X-Nothing: to say")),
-        ("an empty header", with_lines("X-Empty:")),
-        ("an empty date", with_lines("Date:\r\nServer:\r\nCache-Control: ")),
-        ("no name", with_lines(": value\r\nneither name nor value")),
-        ("a folded header", with_lines("Server: a\r\n camera\r\n\tof two lines")),
-        ("a blank before the colon", with_lines("Server : camera")),
-        ("letters of another alphabet", with_lines("Server: K\u{e4}m\u{e9}ra \u{76d1}\u{63a7}")),
-        ("lines of LF", of_answers(of_short_lines)),
-        ("a line before each answer", of_answers(|_, answer| format!("\r\n{answer}"))),
-        ("no reason", replaced("200 OK\r\n", "200\r\n")),
-        ("a blank for a reason", replaced("200 OK\r\n", "200 \r\n")),
-        ("RTSP 2", replaced("RTSP/1.0", "RTSP/2.0")),
-        ("another name for CSeq", replaced("CSeq:", "Cseq:")),
-        ("blanks around CSeq", replaced("CSeq: ", "cseq:   ")),
-        ("a body that nobody asked for", of_answers(of_bodies)),
-        ("to be continued", of_answers(described_late)),
-        ("in small pieces", Oddity { piece_bytes: 13, ..Oddity::default() }),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("a character set", typed("Content-Type: application/sdp; charset=utf-8")),
+            ("another type", typed("Content-Type: text/plain")),
+            ("a type in upper case", typed("CONTENT-TYPE: Application/SDP")),
+            ("no type", typed("X-Nothing: to say")),
+            ("an empty header", with_lines("X-Empty:")),
+            ("an empty date", with_lines("Date:\r\nServer:\r\nCache-Control: ")),
+            ("no name", with_lines(": value\r\nneither name nor value")),
+            ("a folded header", with_lines("Server: a\r\n camera\r\n\tof two lines")),
+            ("a blank before the colon", with_lines("Server : camera")),
+            (
+                "letters of another alphabet",
+                with_lines("Server: K\u{e4}m\u{e9}ra \u{76d1}\u{63a7}"),
+            ),
+            ("lines of LF", of_answers(of_short_lines)),
+            ("a line before each answer", of_answers(|_, answer| format!("\r\n{answer}"))),
+            ("no reason", replaced("200 OK\r\n", "200\r\n")),
+            ("a blank for a reason", replaced("200 OK\r\n", "200 \r\n")),
+            ("RTSP 2", replaced("RTSP/1.0", "RTSP/2.0")),
+            ("another name for CSeq", replaced("CSeq:", "Cseq:")),
+            ("blanks around CSeq", replaced("CSeq: ", "cseq:   ")),
+            ("a body that nobody asked for", of_answers(of_bodies)),
+            ("to be continued", of_answers(described_late)),
+            ("in small pieces", Oddity { piece_bytes: 13, ..Oddity::default() }),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
 }
 
@@ -158,34 +170,37 @@ fn a_description_is_understood_in_every_form() {
         description: Box::new(change),
         ..Oddity::default()
     };
-    let seen = record(vec![
-        ("no connection", described("t=0 0", "c=IN\r\nt=0 0")),
-        ("a connection of nothing", described("t=0 0", "c=\r\nt=0 0")),
-        ("no address", described("o=- 1 1 IN IP4 127.0.0.1", "o=-")),
-        ("no type of an address", described("o=- 1 1 IN IP4 127.0.0.1", "o=- 1 1")),
-        ("media only", of_text(only_media)),
-        ("lines of nothing", of_text(with_blank_lines)),
-        ("LF", of_text(|text| text.replace("\r\n", "\n"))),
-        ("no end of the last line", of_text(|text| text.trim_end().to_owned())),
-        ("zeros at its end", of_text(|text| text + "\0\0\0")),
-        ("two blanks", described(MAP, "a=rtpmap:96  H264/90000")),
-        ("a tab", described(MAP, "a=rtpmap:96\tH264/90000")),
-        ("blanks around", described(MAP, "a=rtpmap: 96 h264/90000 ")),
-        ("one more slash", described(MAP, "a=rtpmap:96 H264/90000/1")),
-        ("no clock rate", described(MAP, "a=rtpmap:96 H264")),
-        ("lower case", described("RTP/AVP", "rtp/avp")),
-        ("feedback", described("RTP/AVP", "RTP/AVPF")),
-        ("two blanks in m=", described("m=video 0 RTP/AVP", "m=video  0  RTP/AVP")),
-        ("a number of ports", described("m=video 0 ", "m=video 0/2 ")),
-        ("a frame rate of words", described(MAP, "a=framerate:many\r\na=rtpmap:96 H264/90000")),
-        ("another format behind", described("RTP/AVP 96", "RTP/AVP 96 97")),
-        ("no v=", described("v=0\r\n", "")),
-        ("the name of a session twice", described("s=camera", "s=camera\r\ns=\r\ni=")),
-        ("bandwidth of nothing", described("t=0 0", "b=\r\nb=AS:\r\nt=\r\nk=clear")),
-        ("no control of the whole", described("a=control:*\r\n", "")),
-        ("a control with blanks", described("a=control:track1", "a=control: track1 ")),
-        ("no control", described("a=control:track1", "a=recvonly")),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("no connection", described("t=0 0", "c=IN\r\nt=0 0")),
+            ("a connection of nothing", described("t=0 0", "c=\r\nt=0 0")),
+            ("no address", described("o=- 1 1 IN IP4 127.0.0.1", "o=-")),
+            ("no type of an address", described("o=- 1 1 IN IP4 127.0.0.1", "o=- 1 1")),
+            ("media only", of_text(only_media)),
+            ("lines of nothing", of_text(with_blank_lines)),
+            ("LF", of_text(|text| text.replace("\r\n", "\n"))),
+            ("no end of the last line", of_text(|text| text.trim_end().to_owned())),
+            ("zeros at its end", of_text(|text| text + "\0\0\0")),
+            ("two blanks", described(MAP, "a=rtpmap:96  H264/90000")),
+            ("a tab", described(MAP, "a=rtpmap:96\tH264/90000")),
+            ("blanks around", described(MAP, "a=rtpmap: 96 h264/90000 ")),
+            ("one more slash", described(MAP, "a=rtpmap:96 H264/90000/1")),
+            ("no clock rate", described(MAP, "a=rtpmap:96 H264")),
+            ("lower case", described("RTP/AVP", "rtp/avp")),
+            ("feedback", described("RTP/AVP", "RTP/AVPF")),
+            ("two blanks in m=", described("m=video 0 RTP/AVP", "m=video  0  RTP/AVP")),
+            ("a number of ports", described("m=video 0 ", "m=video 0/2 ")),
+            ("a frame rate of words", described(MAP, "a=framerate:many\r\na=rtpmap:96 H264/90000")),
+            ("another format behind", described("RTP/AVP 96", "RTP/AVP 96 97")),
+            ("no v=", described("v=0\r\n", "")),
+            ("the name of a session twice", described("s=camera", "s=camera\r\ns=\r\ni=")),
+            ("bandwidth of nothing", described("t=0 0", "b=\r\nb=AS:\r\nt=\r\nk=clear")),
+            ("no control of the whole", described("a=control:*\r\n", "")),
+            ("a control with blanks", described("a=control:track1", "a=control: track1 ")),
+            ("no control", described("a=control:track1", "a=recvonly")),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
 }
 
@@ -208,22 +223,28 @@ fn unpadded(base64: &str) -> String {
 
 #[test]
 fn parameter_sets_in_a_description_are_understood_in_every_form() {
-    let seen = record(vec![
-        ("as it should be", of_format(|format, _| format.to_owned())),
-        ("a semicolon at its end", of_format(|format, _| format!("{format};"))),
-        ("two of them, and blanks", of_format(|format, _| format!(" {format} ; ; "))),
-        ("a flag", of_format(|format, _| format!("flag;{format};another"))),
-        ("a third set", of_format(|format, _| format!("{format},BgUBgA=="))),
-        ("a comma at its end", of_format(|format, _| format!("{format},"))),
-        ("no padding", of_format(|_, sets| format!("sprop-parameter-sets={}", unpadded(sets)))),
-        ("quotes", of_format(|_, sets| format!("sprop-parameter-sets=\"{sets}\""))),
-        ("another case", of_format(|_, sets| format!("SPROP-Parameter-Sets={sets}"))),
-        ("blanks around =", of_format(|_, sets| format!("sprop-parameter-sets = {sets}"))),
-        ("blanks behind the comma", of_format(|format, _| format.replace(',', ", "))),
-        ("the only one", of_format(|_, sets| format!("sprop-parameter-sets={sets}"))),
-        ("a profile that is none", of_format(|format, _| format!("profile-level-id=;{format}"))),
-        ("a mode that is none", of_format(|format, _| format.replace("mode=1", "mode=9"))),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("as it should be", of_format(|format, _| format.to_owned())),
+            ("a semicolon at its end", of_format(|format, _| format!("{format};"))),
+            ("two of them, and blanks", of_format(|format, _| format!(" {format} ; ; "))),
+            ("a flag", of_format(|format, _| format!("flag;{format};another"))),
+            ("a third set", of_format(|format, _| format!("{format},BgUBgA=="))),
+            ("a comma at its end", of_format(|format, _| format!("{format},"))),
+            ("no padding", of_format(|_, sets| format!("sprop-parameter-sets={}", unpadded(sets)))),
+            ("quotes", of_format(|_, sets| format!("sprop-parameter-sets=\"{sets}\""))),
+            ("another case", of_format(|_, sets| format!("SPROP-Parameter-Sets={sets}"))),
+            ("blanks around =", of_format(|_, sets| format!("sprop-parameter-sets = {sets}"))),
+            ("blanks behind the comma", of_format(|format, _| format.replace(',', ", "))),
+            ("the only one", of_format(|_, sets| format!("sprop-parameter-sets={sets}"))),
+            (
+                "a profile that is none",
+                of_format(|format, _| format!("profile-level-id=;{format}")),
+            ),
+            ("a mode that is none", of_format(|format, _| format.replace("mode=1", "mode=9"))),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
 }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use odd_camera::footage::{is_key, is_set, is_slice, sliced};
 use odd_camera::{GROUP, Oddity, Packet, Units, framed};
-use odd_recordings::{judge, record};
+use odd_recordings::{SHORT_LENGTH, judge, record_for};
 
 /// What a moment may be off: 150 ms (frames are told by their arrival here).
 const ERROR_MILLIS_MAX: i64 = 150;
@@ -84,15 +84,18 @@ fn a_source_that_becomes_another_goes_on() {
         bytes: Box::new(farewell_before(110, 0x1234_5678)),
         ..of_packets(of_sources(110, false))
     };
-    let seen = record(vec![
-        ("with the same times", of_packets(of_sources(110, true))),
-        ("another one for each group", of_packets(of_sources(GROUP, true))),
-        ("with times of its own", of_packets(of_sources(GROUP, false))),
-        ("amid a group", of_packets(of_sources(110, false))),
-        ("behind a goodbye", with_goodbye),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("with the same times", of_packets(of_sources(110, true))),
+            ("another one for each group", of_packets(of_sources(GROUP, true))),
+            ("with times of its own", of_packets(of_sources(GROUP, false))),
+            ("amid a group", of_packets(of_sources(110, false))),
+            ("behind a goodbye", with_goodbye),
+        ],
+    );
     // Nothing says what is missing between times that have nothing in common.
-    let (of_times, of_their_own) = seen.split_at(3);
+    let (of_times, of_their_own) = seen.split_at(2);
     judge(of_times, |seen| {
         seen.is_undisturbed(0)?;
         is_on_time(seen.error_millis)
@@ -126,14 +129,17 @@ fn a_picture_is_what_has_one_time_whatever_its_markers_say() {
         packets.iter_mut().for_each(|packet| packet.marker = true);
         packets
     };
-    let seen = record(vec![
-        ("one on each slice", Oddity { footage: sliced, ..of_packets(each_slice) }),
-        ("one on each packet", of_packets(each_packet)),
-        ("on each packet of each slice", Oddity { footage: sliced, ..of_packets(each_packet) }),
-        ("none", of_packets(unmarked)),
-        ("none, of slices", Oddity { footage: sliced, ..of_packets(unmarked) }),
-        ("none at 1 frame a second", Oddity { rate: 1, ..of_packets(unmarked) }),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("one on each slice", Oddity { footage: sliced, ..of_packets(each_slice) }),
+            ("one on each packet", of_packets(each_packet)),
+            ("on each packet of each slice", Oddity { footage: sliced, ..of_packets(each_packet) }),
+            ("none", of_packets(unmarked)),
+            ("none, of slices", Oddity { footage: sliced, ..of_packets(unmarked) }),
+            ("none at 1 frame a second", Oddity { rate: 1, ..of_packets(unmarked) }),
+        ],
+    );
     judge(&seen, |seen| {
         // What has no marker may wait for the next frame to be complete.
         seen.is_undisturbed(1)?;
@@ -179,14 +185,38 @@ fn units_in_odd_places_and_of_odd_forms_cost_nothing() {
         packets.insert(0, Packet { payload: Vec::new(), marker: false, ..first });
         packets
     };
+    let delimited = of_units(|_, units| [vec![vec![9, 0xF0]], units].concat());
+    let ended = of_units(|frame, mut units| {
+        if frame % GROUP == GROUP - 1 {
+            // End of sequence.
+            units.push(vec![10]);
+        }
+        units
+    });
+    let filled = of_units(|_, units| {
+        let filler = vec![12, 0xFF, 0xFF, 0x80];
+        units
+            .into_iter()
+            .flat_map(|unit| match is_slice(&unit) {
+                true => vec![unit, filler.clone()],
+                false => vec![unit],
+            })
+            .collect()
+    });
     let without_sets = |_, units: Units| units.into_iter().filter(|unit| !is_set(unit)).collect();
-    let seen = record(vec![
-        ("a message behind the slices", of_units(with_a_message_behind)),
-        ("start codes", of_packets(with_start_codes)),
-        ("a packet of nothing in each frame", numbered(empty)),
-        ("a unit of nothing", numbered(with_an_empty_unit_between)),
-        ("sets in the description only", of_units(without_sets)),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("a message behind the slices", of_units(with_a_message_behind)),
+            ("start codes", of_packets(with_start_codes)),
+            ("a packet of nothing in each frame", numbered(empty)),
+            ("a unit of nothing", numbered(with_an_empty_unit_between)),
+            ("sets in the description only", of_units(without_sets)),
+            ("delimiters", Oddity { footage: sliced, ..delimited }),
+            ("ends of sequences", ended),
+            ("fillers", Oddity { footage: sliced, ..filled }),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
 }
 
@@ -213,21 +243,24 @@ fn what_is_not_of_the_pictures_is_left_out_and_the_session_goes_on() {
         let request = format!("GET_PARAMETER * RTSP/1.0\r\nCSeq: {frame}\r\n\r\n");
         if frame % 50 == 20 { [request.as_bytes(), &bytes].concat() } else { bytes }
     });
-    let seen = record(vec![
-        ("a report of nothing", now_and_then(framed(1, &[]))),
-        ("a report of four zeros", now_and_then(framed(1, &[0; 4]))),
-        ("a report of noise", now_and_then(framed(1, &[0xFF; 9]))),
-        ("a report of another source", now_and_then(framed(1, &report))),
-        ("a packet of nothing", now_and_then(framed(0, &[]))),
-        ("a packet that is cut short", now_and_then(framed(0, &[0x80, 96, 1]))),
-        ("a packet of another version", now_and_then(framed(0, &[0; 40]))),
-        ("sent again, with a type of its own", of_type(97)),
-        ("error correction", of_type(127)),
-        ("metadata", of_type(107)),
-        ("a channel that nobody set up", now_and_then(unknown)),
-        ("a line of nothing", now_and_then(b"\r\n".to_vec())),
-        ("requests of its own", asking),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("a report of nothing", now_and_then(framed(1, &[]))),
+            ("a report of four zeros", now_and_then(framed(1, &[0; 4]))),
+            ("a report of noise", now_and_then(framed(1, &[0xFF; 9]))),
+            ("a report of another source", now_and_then(framed(1, &report))),
+            ("a packet of nothing", now_and_then(framed(0, &[]))),
+            ("a packet that is cut short", now_and_then(framed(0, &[0x80, 96, 1]))),
+            ("a packet of another version", now_and_then(framed(0, &[0; 40]))),
+            ("sent again, with a type of its own", of_type(97)),
+            ("error correction", of_type(127)),
+            ("metadata", of_type(107)),
+            ("a channel that nobody set up", now_and_then(unknown)),
+            ("a line of nothing", now_and_then(b"\r\n".to_vec())),
+            ("requests of its own", asking),
+        ],
+    );
     judge(&seen, |seen| seen.is_undisturbed(0));
     let (_, asking) = seen.last().expect("the last one");
     let answers = asking.requests.iter().filter(|it| it.method.starts_with("RTSP/"));
@@ -267,14 +300,17 @@ fn numbers_that_jump_or_begin_anew_lose_no_frame_over_tcp() {
         }),
         ..Oddity::default()
     };
-    let seen = record(vec![
-        ("one ahead", jumping(1)),
-        ("5000 ahead", jumping(5_000)),
-        ("5000 back", jumping(60_536)),
-        ("half of all ahead", jumping(32_768)),
-        ("anew", of_packets(anew)),
-        ("packets before the answer", before_the_answer),
-    ]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("one ahead", jumping(1)),
+            ("5000 ahead", jumping(5_000)),
+            ("5000 back", jumping(60_536)),
+            ("half of all ahead", jumping(32_768)),
+            ("anew", of_packets(anew)),
+            ("packets before the answer", before_the_answer),
+        ],
+    );
     // Whoever counts one packet less may have lost it: the rest of its group may be given up.
     let [(_, one), more @ ..] = &seen[..] else { unreachable!("there are several") };
     assert_eq!(one.is_undisturbed(one.sent / 60 * GROUP), Ok(()));
@@ -296,7 +332,10 @@ fn what_a_gap_over_tcp_lacks_is_missed_and_no_more() {
         10 => Vec::new(),
         _ => packets,
     };
-    let seen = record(vec![("amid", of_packets(amid)), ("a picture", of_packets(one_picture))]);
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![("amid", of_packets(amid)), ("a picture", of_packets(one_picture))],
+    );
     judge(&seen, |seen| {
         seen.is_undisturbed(seen.sent / 2 + GROUP)?;
         if seen.status.lost_packets == 0 {
@@ -312,32 +351,4 @@ fn what_a_gap_over_tcp_lacks_is_missed_and_no_more() {
         }
         Ok(())
     });
-}
-
-#[test]
-fn slices_of_one_picture_stay_together_however_they_are_sent() {
-    let delimited = of_units(|_, units| [vec![vec![9, 0xF0]], units].concat());
-    let ended = of_units(|frame, mut units| {
-        if frame % GROUP == GROUP - 1 {
-            // End of sequence.
-            units.push(vec![10]);
-        }
-        units
-    });
-    let filled = of_units(|_, units| {
-        let filler = vec![12, 0xFF, 0xFF, 0x80];
-        units
-            .into_iter()
-            .flat_map(|unit| match is_slice(&unit) {
-                true => vec![unit, filler.clone()],
-                false => vec![unit],
-            })
-            .collect()
-    });
-    let seen = record(vec![
-        ("with delimiters", Oddity { footage: sliced, ..delimited }),
-        ("with ends of sequences", ended),
-        ("with fillers", Oddity { footage: sliced, ..filled }),
-    ]);
-    judge(&seen, |seen| seen.is_undisturbed(0));
 }
