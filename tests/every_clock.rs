@@ -6,7 +6,6 @@ mod cameras;
 #[path = "support/frames.rs"]
 mod frames;
 #[path = "support/odd_camera.rs"]
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 mod odd_camera;
 #[path = "support/recording.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of this")]

@@ -1,6 +1,7 @@
 //! The frames of a camera, over one session or several that follow each other without a seam.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -30,6 +31,22 @@ pub struct SessionFacts {
     pub transport: &'static str,
     /// What the camera says that it is; empty where it says nothing.
     pub server: String,
+}
+
+impl fmt::Display for SessionFacts {
+    /// In a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VideoFacts { coding, codec, picture: (width, height), frame_rate } = &self.video;
+        write!(f, "{coding} {codec} {width}x{height}")?;
+        if let Some(rate) = frame_rate {
+            write!(f, ", {} frames a second", (rate * 100.0).round() / 100.0)?;
+        }
+        write!(f, ", over {}", self.transport)?;
+        match self.server.as_str() {
+            "" => Ok(()),
+            server => write!(f, ", from \"{server}\""),
+        }
+    }
 }
 
 /// The frames of a camera, those of each track in the order of decoding.

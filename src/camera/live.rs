@@ -52,6 +52,8 @@ pub(super) enum Event {
 /// What decides when something is due.
 struct Timers {
     begun: BootTime,
+    /// Pictures so far.
+    heard: u64,
     /// A picture is waited for up to then.
     picture: Deadline,
     /// That was over once already, and the socket is looked at for the last time.
@@ -96,6 +98,7 @@ impl Live {
         let lives = hosts.known(&camera.url).lives;
         let timers = Timers {
             begun: since_boot(),
+            heard: 0,
             picture: Deadline::after(PICTURE_TIMEOUT),
             looked_last: false,
             has_left: false,
@@ -149,9 +152,9 @@ impl Live {
 
     /// Reads what has come, and waits for more where that is nothing.
     async fn advance(&mut self) -> Result<(), CameraError> {
-        let before = self.heard();
         let left = self.read()?;
-        if self.heard() != before {
+        let heard = self.heard();
+        if std::mem::replace(&mut self.timers.heard, heard) != heard {
             self.timers.picture = Deadline::after(PICTURE_TIMEOUT);
             (self.timers.looked_last, self.timers.has_left) = (false, false);
         }

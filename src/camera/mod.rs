@@ -18,6 +18,7 @@
 //! | `track` | frames of a track: `source`, `picture`, `open_picture`, `units`, `sets` below it |
 //! | `coding`, `h264` | codecs, which nothing else here does |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
+//! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
 //!
 //! The session is our own because each of a hundred forms of it has to be understood, bounded, and
@@ -43,6 +44,7 @@ mod opening;
 mod parameters;
 mod picture;
 mod renewal;
+mod replay;
 mod rtp;
 mod sdp;
 mod secret;
@@ -60,6 +62,7 @@ pub use connect::{Frames, Received, SessionFacts, connect};
 pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
+pub use replay::Replay;
 pub use track::{Frame, VideoFacts};
 pub use voice::Voice;
 
@@ -95,6 +98,19 @@ pub enum Transport {
     Tcp,
     /// Beside it.
     Udp,
+}
+
+impl Transport {
+    /// All of them, by the name that a configuration has.
+    pub const NAMES: [(&str, Transport); 3] =
+        [("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Transport> {
+        let known = Transport::NAMES.into_iter().find(|(known, _)| *known == name);
+        known.map(|(_, transport)| transport)
+    }
 }
 
 /// Tells a camera's password anew, or why there is none. May wait for a disk.

@@ -20,6 +20,7 @@ pub(super) struct Open {
     /// Where a unit began that comes in fragments.
     pub(super) fragment: Option<usize>,
     pub(super) lost: u32,
+    pub(super) skipped: u32,
     pub(super) has_marker: bool,
     pub(super) is_doubtful: bool,
     /// Something of it is missing.
@@ -41,6 +42,7 @@ impl Open {
             sets_bytes: 0,
             fragment: None,
             lost: 0,
+            skipped: 0,
             has_marker: false,
             is_doubtful: false,
             is_torn: false,

@@ -31,6 +31,8 @@ pub(super) struct Picture {
     pub(super) is_key: bool,
     /// Packets that are missing before it.
     pub(super) lost: u32,
+    /// Numbers that were left out before it.
+    pub(super) skipped: u32,
     /// Something was left out before it, or within, that may have been a picture.
     pub(super) is_doubtful: bool,
     /// Where its first slice is.
@@ -46,6 +48,8 @@ pub(super) struct Place {
     pub(super) lost: u32,
     /// The camera counts anew: something may be missing before it.
     pub(super) is_anew: bool,
+    /// So many numbers were left out, where that is not known to be a loss.
+    pub(super) skipped: u32,
 }
 
 /// A packet that nothing can be made of.
@@ -143,7 +147,8 @@ impl Assembler {
         // Of what came ahead with another time.
         open.time = place.time;
         open.received = *received;
-        open.lost += place.lost;
+        open.lost = open.lost.saturating_add(place.lost);
+        open.skipped = open.skipped.saturating_add(place.skipped);
         open.is_doubtful |= place.lost > 0 || place.is_anew;
         open.is_torn |= is_rest;
         let taken = self.take(without_start_code(packet.payload));
@@ -254,12 +259,15 @@ impl Assembler {
             open.tear();
         }
         if open.is_torn || (open.is_doubtful && !open.begins_whole) {
-            self.lost = self.lost.saturating_add(open.lost);
+            self.lost = self.lost.saturating_add(open.lost).saturating_add(open.skipped);
             self.is_missing = true;
             return;
         }
         let lost = open.lost.saturating_add(std::mem::take(&mut self.lost));
-        let lost = lost.max(u32::from(std::mem::take(&mut self.is_missing)));
+        let lost = match std::mem::take(&mut self.is_missing) {
+            true => lost.max(open.skipped).max(1),
+            false => lost,
+        };
         self.complete.push_back(Picture {
             time: open.time,
             received: open.received,
@@ -267,6 +275,7 @@ impl Assembler {
             sets: open.sets,
             is_key: open.key_slices == open.slices,
             lost,
+            skipped: open.skipped,
             is_doubtful: open.is_doubtful,
             slice: open.slice,
         });
@@ -429,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_lost_packet_costs_the_picture_that_it_was_in() {
-        let lost = |time| Place { time, lost: 2, is_anew: false };
+        let lost = |time| Place { time, lost: 2, ..Place::default() };
         let [first, middle, last] = &fragments(KEY, 2)[..] else { panic!("three") };
         type Sent<'a> = (Place, bool, &'a [u8]);
         let cases: [(&str, &[Sent<'_>], &[i64], u32); 4] = [

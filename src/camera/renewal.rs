@@ -95,20 +95,33 @@ impl Overlap {
         Overlap { live, waiting: VecDeque::new(), bytes: 0, until }
     }
 
-    /// A frame of the second session: it begins with one that decoding can begin with.
+    /// A frame of the second session: it begins with one that decoding can begin with. Where the
+    /// first one shows something else, it is the latest of these: what came before it is there.
     pub(super) fn push(&mut self, frame: Frame) {
-        let begins = frame.is_key && frame.lost_packets == 0;
-        if self.waiting.is_empty() && !begins {
+        if self.waiting.is_empty() && !frame.is_key {
             return;
+        }
+        if self.is_hopeless() {
+            self.waiting.clear();
+            self.bytes = 0;
+            if !frame.is_key {
+                return;
+            }
         }
         self.bytes += frame.data.len();
         self.waiting.push_back(frame);
     }
 
+    /// No seam was found for long enough.
+    fn is_hopeless(&self) -> bool {
+        let is_much = self.waiting.len() > WAITING_MAX || self.bytes > WAITING_BYTES_MAX;
+        is_much || self.until.is_over()
+    }
+
     /// Whether the second session takes over now.
     pub(super) fn is_due(&self, history: &History) -> bool {
-        let is_much = self.waiting.len() > WAITING_MAX || self.bytes > WAITING_BYTES_MAX;
-        is_much || self.until.is_over() || history.seam(self.waiting.iter()).is_some()
+        let has_key = self.waiting.len() == 1;
+        has_key && self.is_hopeless() || history.seam(self.waiting.iter()).is_some()
     }
 
     /// It takes over.

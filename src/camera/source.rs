@@ -117,15 +117,18 @@ impl Source {
         let step = i64::from(packet.timestamp.wrapping_sub(last.timestamp).cast_signed());
         let ahead = packet.sequence.wrapping_sub(last.sequence.wrapping_add(1));
         if packet.ssrc != last.ssrc {
-            return Place { time: self.taken_over(last, step, received), lost: 0, is_anew: true };
+            let time = self.taken_over(last, step, received);
+            return Place { time, is_anew: true, ..Place::default() };
         }
         // Where nothing is lost on the way, a camera that jumps between pictures may have left some
         // out, or not: the pictures tell. Within one, something is missing.
-        let is_missing = ahead <= LOST_MAX && (self.is_lossy || step == 0);
+        let missing = if ahead <= LOST_MAX { u32::from(ahead) } else { 0 };
+        let is_known = missing > 0 && (self.is_lossy || step == 0);
         Place {
             time: last.time.saturating_add(step),
-            lost: if is_missing { u32::from(ahead) } else { 0 },
-            is_anew: ahead != 0 && !is_missing,
+            lost: if is_known { missing } else { 0 },
+            is_anew: ahead != 0 && !is_known,
+            skipped: if is_known { 0 } else { missing },
         }
     }
 
@@ -218,7 +221,7 @@ mod tests {
         let within = source.place(&packet(1, 4, 0), at(0)).unwrap();
         assert_eq!((within.lost, within.is_anew), (2, false));
         let between = source.place(&packet(1, 7, 3600), at(0)).unwrap();
-        assert_eq!((between.lost, between.is_anew), (0, true));
+        assert_eq!((between.lost, between.is_anew, between.skipped), (0, true, 2));
     }
 
     #[test]

@@ -223,7 +223,9 @@ impl Track {
             return None;
         }
         let lacks = self.lacks(&picture);
-        self.lost_packets = self.lost_packets.max(u32::from(lacks));
+        if lacks {
+            self.lost_packets = self.lost_packets.max(picture.skipped).max(1);
+        }
         self.last = Some(seen);
         let mut changed = Vec::new();
         for set in &picture.sets {

@@ -60,7 +60,8 @@ impl Voice {
             None => log::debug!(target: TARGET, "{name}: {text}"),
             Some(0) => log::log!(target: TARGET, level, "{name}: {text}"),
             Some(count) => {
-                log::log!(target: TARGET, level, "{name}: {text} ({count} lines before it left out)");
+                let more = format!("({count} lines before it left out)");
+                log::log!(target: TARGET, level, "{name}: {text} {more}");
             }
         }
     }

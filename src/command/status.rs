@@ -185,6 +185,9 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
         if let Some(reason) = &camera.reason {
             writeln!(out, "{}: {reason}", camera.name)?;
         }
+        if camera.reason.is_some() && !camera.server.is_empty() {
+            writeln!(out, "{}: says that it is \"{}\"", camera.name, camera.server)?;
+        }
         if let Some(dropped) = dropped_text(camera) {
             writeln!(out, "{}: frames not recorded: {dropped}", camera.name)?;
         }
@@ -280,6 +283,7 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
     let mut table = Table::new(&[
         ("camera", Align::Left),
         ("state", Align::Left),
+        ("over", Align::Left),
         ("last frame", Align::Right),
         ("frames", Align::Right),
         ("received", Align::Right),
@@ -299,6 +303,10 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
         table.push([
             camera.name.clone(),
             camera.state.clone(),
+            match camera.transport.as_str() {
+                "" => UNKNOWN.to_owned(),
+                transport => transport.to_owned(),
+            },
             last.unwrap_or_else(|| UNKNOWN.to_owned()),
             camera.frames.to_string(),
             size_text(ByteCount(camera.bytes)),

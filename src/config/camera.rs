@@ -12,6 +12,7 @@ use url::Url;
 
 use super::document::{ConfigError, Document, Located, Section};
 use super::{CAMERAS_MAX, keys};
+use crate::camera::Transport;
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -28,6 +29,8 @@ pub struct CameraConfig {
     pub url: Url,
     /// How to log in; `None`: the camera does not ask.
     pub credentials: Option<Credentials>,
+    /// How its packets come.
+    pub transport: Transport,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
     pub retain: Option<Duration>,
 }
@@ -152,6 +155,7 @@ pub(super) fn read_all(
             name,
             url: read_url(&section)?,
             credentials: read_credentials(&section, warnings)?,
+            transport: read_transport(&section)?,
             retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
         };
         cameras.push(camera);
@@ -194,6 +198,16 @@ fn read_url(section: &Section<'_>) -> Result<Url, ConfigError> {
         true => Ok(url),
         false => Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example))),
     }
+}
+
+fn read_transport(section: &Section<'_>) -> Result<Transport, ConfigError> {
+    let Some(text) = section.optional_string(&keys::CAMERA_TRANSPORT)? else {
+        return Ok(Transport::default());
+    };
+    Transport::named(&text.value).ok_or_else(|| {
+        let names: Vec<&str> = Transport::NAMES.iter().map(|(name, _)| *name).collect();
+        text.refuse(format!("{:?} is none; there are {}", text.value, names.join(", ")))
+    })
 }
 
 fn read_credentials(
@@ -420,6 +434,17 @@ mod tests {
             "c.toml:10: camera.password_file: /nowhere/pw: can't be read: \
              No such file or directory (os error 2)"
         );
+    }
+
+    #[test]
+    fn a_transport_is_one_of_three() {
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\n";
+        let transport =
+            |text: &str| load(&format!("{camera}{text}")).map(|it| it.cameras[0].transport);
+        assert_eq!(transport(""), Ok(Transport::Auto));
+        assert_eq!(transport("transport = \"udp\"\n"), Ok(Transport::Udp));
+        let error = transport("transport = \"UDP\"\n").unwrap_err();
+        assert!(error.ends_with("\"UDP\" is none; there are auto, tcp, udp"), "{error}");
     }
 
     #[test]

@@ -316,6 +316,18 @@ pub const CAMERA_PASSWORD_FILE: Key = Key {
            everybody may read it.",
 };
 
+/// `camera.transport`
+pub const CAMERA_TRANSPORT: Key = Key {
+    section: &CAMERA,
+    name: "transport",
+    kind: Kind::Text,
+    absent: Absent::Default("auto"),
+    example: "\"tcp\"",
+    text: "How its packets come: \"tcp\", on the connection that asks for them; \"udp\", beside \
+           it, where packets may be lost and a firewall may stand in the way; \"auto\", over TCP, \
+           and over UDP where the camera refuses that.",
+};
+
 /// `camera.retain`
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
@@ -328,7 +340,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 18] = [
+pub const KEYS: [&Key; 19] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -346,6 +358,7 @@ pub const KEYS: [&Key; 18] = [
     &CAMERA_URL,
     &CAMERA_USERNAME,
     &CAMERA_PASSWORD_FILE,
+    &CAMERA_TRANSPORT,
     &CAMERA_RETAIN,
 ];
 

@@ -354,7 +354,9 @@ url = "rtsp://192.0.2.11/stream1"
         assert!(error.ends_with("ring.clip: no such key; `clip` belongs to [view]"), "{error}");
         let error = message("url", "colour-of-the-wall");
         assert!(
-            error.ends_with("no such key; there are name, url, username, password_file, retain"),
+            error.ends_with(
+                "no such key; there are name, url, username, password_file, transport, retain"
+            ),
             "{error}"
         );
     }

@@ -186,13 +186,14 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     closed
 }
 
-/// The cameras with what retina needs of them.
+/// The cameras with what a session needs of them.
 fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
     let cameras = config.cameras.iter().map(|camera| {
         let name = camera.name.as_str().to_owned();
         let username = camera.credentials.as_ref().map(|login| login.username.clone());
         let made = Camera::new(&name, camera.url.as_str(), username, None);
-        let mut made = made.map_err(|reason| DaemonError::Camera { name, reason })?;
+        let made = made.map_err(|reason| DaemonError::Camera { name, reason })?;
+        let mut made = made.with_transport(camera.transport);
         if let Some(login) = &camera.credentials {
             let revealed = |password: Password| password.reveal().to_owned();
             made.take_password(login.password.clone().map(revealed));

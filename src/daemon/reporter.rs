@@ -145,11 +145,15 @@ impl Reporter {
 fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     let (state, reason) = match &status.state {
         State::Connecting => ("connecting", None),
-        State::AwaitingKeyFrame => ("waiting for a key frame", None),
+        State::AwaitingKeyFrame { why } => ("waiting for a key frame", why.clone()),
         State::Recording => ("recording", None),
         State::Waiting { error, retry } => {
             let wait = seconds(retry.0 - now.0);
-            ("waiting", Some(format!("{error}; next try in {wait} s")))
+            let tries = match status.tries {
+                0 | 1 => String::new(),
+                tries => format!(", after {tries} tries"),
+            };
+            ("waiting", Some(format!("{error}; next try in {wait} s{tries}")))
         }
         State::Stopped => ("stopped", None),
     };
@@ -161,6 +165,9 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     camera.bytes = status.bytes;
     camera.lost_packets = status.lost_packets;
     camera.reconnects = status.reconnects;
+    camera.tries = status.tries;
+    camera.transport = status.transport.to_owned();
+    camera.server.clone_from(&status.server);
     let dropped = DropReason::ALL.iter().map(|reason| (*reason, status.dropped.of(*reason)));
     let some = dropped.filter(|(_, frames)| *frames > 0);
     camera.dropped = some

@@ -12,7 +12,10 @@ pub enum State {
     #[default]
     Connecting,
     /// The camera sends, and nothing has come yet that decoding can begin with.
-    AwaitingKeyFrame,
+    AwaitingKeyFrame {
+        /// What came instead, once that is worth a word.
+        why: Option<String>,
+    },
     /// Frames come in and are handed to the ring.
     Recording,
     /// The camera can't be recorded; it is tried again at the given time.

@@ -162,7 +162,11 @@ impl<S: Sink> StreamTask<S> {
 
     async fn record(&mut self, frames: &mut Frames) -> Over {
         self.has_begun = false;
-        self.status.set(|status| status.state = State::AwaitingKeyFrame);
+        let facts = frames.facts();
+        self.status.set(|status| {
+            status.state = State::AwaitingKeyFrame { why: None };
+            (status.transport, status.server) = (facts.transport, facts.server);
+        });
         loop {
             tokio::select! {
                 biased;
@@ -178,6 +182,8 @@ impl<S: Sink> StreamTask<S> {
                     Ok(Received::Frame(frame)) => self.take(frame, frames),
                     Ok(Received::NoBeginning(why)) => {
                         self.say(Level::Warn, &format!("nothing is recorded yet: {why}"));
+                        let state = State::AwaitingKeyFrame { why: Some(why) };
+                        self.status.set(|status| status.state = state);
                     }
                 },
             }
@@ -189,19 +195,7 @@ impl<S: Sink> StreamTask<S> {
 
     /// The first frame of a session that is recorded is there.
     fn begins(&mut self, frames: &Frames, now: &Reading) {
-        let facts = frames.facts();
-        let video = facts.video;
-        let (width, height) = video.picture;
-        let address = self.settings.camera.address();
-        let (coding, codec, over) = (video.coding, video.codec, facts.transport);
-        let mut line = format!("recording {address}: {coding} {codec} {width}x{height}");
-        if let Some(rate) = video.frame_rate {
-            line += &format!(", {} frames a second", (rate * 100.0).round() / 100.0);
-        }
-        line += &format!(", over {over}");
-        if !facts.server.is_empty() {
-            line += &format!(", from \"{}\"", facts.server);
-        }
+        let mut line = format!("recording {}: {}", self.settings.camera.address(), frames.facts());
         if let Some(outage) = self.outage.take() {
             line += &format!(", after {} without footage", outage.length(now.boot));
             self.observe(&outage.observation(now.wall));
@@ -210,8 +204,6 @@ impl<S: Sink> StreamTask<S> {
         self.status.set(|status| {
             status.reconnects += u64::from(status.last_frame.is_some());
             status.state = State::Recording;
-            status.transport = over;
-            status.server = facts.server;
             status.tries = 0;
         });
     }

@@ -140,8 +140,8 @@ pub struct ScrubFinding {
 pub struct CameraStatus {
     /// Its name.
     pub name: String,
-    /// `recording`, `connecting`, `waiting`, `stopped`, or `removed` where it has left the
-    /// configuration.
+    /// `recording`, `connecting`, `waiting for a key frame`, `waiting`, `stopped`, or `removed`
+    /// where it has left the configuration.
     pub state: String,
     /// Why it waits, and for how long.
     pub reason: Option<String>,
@@ -157,6 +157,15 @@ pub struct CameraStatus {
     pub lost_packets: u64,
     /// Connections after the first.
     pub reconnects: u64,
+    /// Attempts in a row that failed.
+    #[serde(default)]
+    pub tries: u64,
+    /// Over what its packets came last: `TCP` or `UDP`; empty before the first session.
+    #[serde(default)]
+    pub transport: String,
+    /// What it says that it is; empty where it says nothing.
+    #[serde(default)]
+    pub server: String,
     /// Closed clips on the ring, removed ones not counted.
     pub clips: u64,
     /// Space that they take, in bytes.

@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_frame_that_may_lack_its_beginning_is_none() {
+    fn a_key_frame_behind_a_loss_begins_a_clip() {
         let mut bench = Bench::new();
         bench.run(50);
         let mut frame = bench.frame(true);
@@ -623,8 +623,8 @@ mod tests {
         bench.stop();
         bench.check();
         assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
-        assert_eq!(bench.cutter.drops().of(DropReason::Loss), 25);
-        assert_eq!(bench.clips[1].start.0 - START, 3 * NANOS_PER_SECOND);
+        assert_eq!(bench.cutter.drops().of(DropReason::Loss), 0);
+        assert_eq!(bench.clips[1].start.0 - START, 2 * NANOS_PER_SECOND);
     }
 
     #[test]

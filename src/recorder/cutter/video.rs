@@ -107,10 +107,9 @@ impl Video {
         breaks.then_some(Break { reason: DropReason::ParametersChanged, number: 0 })
     }
 
-    /// Whether a group begins with this frame. Behind a loss, a key frame may lack its own
-    /// beginning: parameter sets, or slices.
+    /// Whether a group begins with this frame. It is whole, whatever was lost before it.
     pub(super) fn begins_group(frame: &Frame) -> bool {
-        frame.is_key && frame.lost_packets == 0
+        frame.is_key
     }
 
     /// A gap begins before the frame that is received `now`, or goes on.

@@ -16,6 +16,7 @@ mod movie;
 mod names;
 mod ring;
 mod seal;
+mod session;
 mod superblock;
 mod tables;
 
@@ -39,7 +40,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Seed>) ->
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     target("superblock", superblock::run, superblock::seeds),
     target("ledger", ledger::run, ledger::seeds),
     target("blocks", blocks::run, blocks::seeds),
@@ -48,5 +49,6 @@ pub const TARGETS: [Target; 9] = [
     target("movie", movie::run, movie::seeds),
     target("config", config::run, config::seeds),
     target("names", names::run, names::seeds),
+    target("session", session::run, session::seeds),
     Target { catches: true, ..target("import", import::run, import::seeds) },
 ];

@@ -1,0 +1,63 @@
+//! What a camera sends: a description, then messages, packets and reports on one connection.
+
+use std::hint::black_box;
+
+use reelfs::camera::{Camera, Replay};
+use reelfs::clock::Reading;
+use reelfs::units::{BootTime, WallTime};
+
+use super::Seed;
+
+/// Parts the description from what follows it.
+const PART: u8 = 0xff;
+
+pub fn run(data: &[u8]) {
+    let at = data.iter().position(|byte| *byte == PART).unwrap_or(data.len());
+    let (description, rest) = data.split_at(at);
+    let description = String::from_utf8_lossy(description);
+    let camera = Camera::new("door", "rtsp://viewer:word@cam/live", None, None).expect("a URL");
+    let Ok(mut replay) = Replay::new(camera, &description) else { return };
+    let received = |nanos| Reading {
+        wall: WallTime(nanos),
+        boot: BootTime(nanos),
+        boot_id: [0; 16],
+        synchronised: true,
+    };
+    for (number, piece) in rest.get(1..).unwrap_or_default().chunks(700).enumerate() {
+        match replay.push(piece, &received(number as i64 * 40_000_000)) {
+            Ok(frames) => drop(black_box(frames)),
+            Err(error) => {
+                assert!(!error.to_string().contains('\n'));
+                return;
+            }
+        }
+    }
+    black_box(replay.finish());
+}
+
+pub fn seeds() -> Vec<Seed> {
+    let description = "v=0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
+        a=fmtp:96 sprop-parameter-sets=Z01ADeygoP2AiAAAAwAIAAADAZB4oUyw,aOvjyyA=\r\n";
+    let whole = |parts: &[&[u8]]| [description.as_bytes(), &[PART], &parts.concat()].concat();
+    let packet = |number: u8, time: u8, marker: bool, payload: &[u8]| {
+        let mut bytes = vec![b'$', 0, 0, 12 + payload.len() as u8, 0x80];
+        bytes.extend([u8::from(marker) << 7 | 96, 0, number, 0, 0, time, 0, 0, 0, 0, 1]);
+        bytes.extend(payload);
+        bytes
+    };
+    let key = packet(0, 0, true, &[0x65, 0x88, 0x84, 1, 2, 3]);
+    let first = packet(1, 14, false, &[0x7c, 0x81, 0x9a, 4, 5]);
+    let last = packet(2, 14, true, &[0x7c, 0x41, 6, 7]);
+    let several = packet(3, 28, true, &[0x78, 0, 2, 0x09, 0x10, 0, 3, 0x41, 0x9a, 8]);
+    let stream = packet(4, 42, true, &[0, 0, 0, 1, 0x68, 0xeb, 0xe3, 0, 0, 1, 0x41, 0x9a, 9]);
+    let goodbye = [b'$', 1, 0, 8, 0x81, 203, 0, 1, 0, 0, 0, 1];
+    let answer = b"RTSP/1.0 401 Unauthorized\r\nCSeq: 3\r\nSession: 1;timeout=5\r\n\
+        WWW-Authenticate: Digest realm=\"x\", nonce=\"1\", qop=\"auth\"\r\n\
+        Transport: RTP/AVP/TCP;interleaved=0-1;source=192.0.2.1\r\n\r\n";
+    let asked = b"OPTIONS * RTSP/1.0\nCSeq: 1\n\n\r\nHTTP/1.1 200 OK\nContent-Length: 2\n\nok";
+    vec![
+        ("pictures", whole(&[&key, &first, &last, &several, &stream])),
+        ("messages", whole(&[answer, &key, asked, &goodbye, &[1, 2, 3], &last])),
+        ("description", description.as_bytes().to_vec()),
+    ]
+}
