@@ -36,6 +36,8 @@ pub(super) struct Dialogue {
     camera: Camera,
     /// What is asked for; another one than the camera's where it was redirected.
     url: Url,
+    /// What the whole session goes by, once that is known.
+    whole: Url,
     login: Login,
     sequence: u32,
     pub(super) session: Option<SessionId>,
@@ -95,6 +97,7 @@ impl Dialogue {
             wire,
             camera: camera.clone(),
             url: url.clone(),
+            whole: url.clone(),
             login: Login::default(),
             sequence: 0,
             session: None,
@@ -109,7 +112,8 @@ impl Dialogue {
         self.ask("OPTIONS", &url, &[])?;
         let answer = self.answer(&mut |_, _| ()).await?;
         if answer.status == 401 && self.is_at_home() {
-            self.login.take(&self.camera, &answer.headers)?;
+            // What is wrong with a login is told where it is needed.
+            let _ = self.login.take(&self.camera, &answer.headers);
         }
         Ok(())
     }
@@ -136,7 +140,9 @@ impl Dialogue {
         let said = headers.get("content-base").or_else(|| headers.get("content-location"));
         let base = header::base(&self.url, said);
         let description = Description::parse(&answer.body);
-        Ok(Whereabouts::Here(Described { description, base }))
+        let described = Described { description, base };
+        self.whole = described.whole();
+        Ok(Whereabouts::Here(described))
     }
 
     /// Asks for one medium. `None` where the camera does not have that transport.
@@ -165,14 +171,9 @@ impl Dialogue {
     ///
     /// # Errors
     /// If they are refused.
-    pub(super) async fn play(
-        &mut self,
-        described: &Described,
-        first: &Url,
-        heard: Heard<'_>,
-    ) -> Result<(), CameraError> {
+    pub(super) async fn play(&mut self, first: &Url, heard: Heard<'_>) -> Result<(), CameraError> {
         let range = [("Range", "npt=0.000-".to_owned())];
-        let whole = described.whole();
+        let whole = self.whole.clone();
         let mut answer = self.exchange("PLAY", whole.as_str(), &range, heard).await?;
         if OTHER_ADDRESS.contains(&answer.status) && *first != whole {
             answer = self.exchange("PLAY", first.as_str(), &range, heard).await?;
@@ -185,7 +186,7 @@ impl Dialogue {
     /// # Errors
     /// If none comes.
     pub(super) async fn tear_down(&mut self) -> Result<(), CameraError> {
-        let url = self.url.to_string();
+        let url = self.whole.to_string();
         self.exchange("TEARDOWN", &url, &[], &mut |_, _| ()).await.map(drop)
     }
 
@@ -194,7 +195,7 @@ impl Dialogue {
     /// # Errors
     /// If the camera takes none.
     pub(super) fn ask_for_more_time(&mut self, method: &str) -> Result<u32, CameraError> {
-        let url = self.url.to_string();
+        let url = self.whole.to_string();
         self.ask(method, &url, &[])
     }
 

@@ -49,6 +49,11 @@ impl Inflow {
         self.odd.note(&self.voice, what);
     }
 
+    /// Packets of the tracks so far.
+    pub(super) fn packets(&self) -> u64 {
+        self.tracks.iter().map(|track| track.heard.packets).sum()
+    }
+
     /// Whether a picture waits that may be complete.
     pub(super) fn waits(&self) -> bool {
         self.tracks.iter().any(Track::waits)

@@ -52,8 +52,9 @@ pub(super) enum Event {
 /// What decides when something is due.
 struct Timers {
     begun: BootTime,
-    /// Pictures so far.
+    /// Pictures and packets so far.
     heard: u64,
+    packets: u64,
     /// A picture is waited for up to then.
     picture: Deadline,
     /// That was over once already, and the socket is looked at for the last time.
@@ -99,6 +100,7 @@ impl Live {
         let timers = Timers {
             begun: since_boot(),
             heard: 0,
+            packets: 0,
             picture: Deadline::after(PICTURE_TIMEOUT),
             looked_last: false,
             has_left: false,
@@ -259,8 +261,11 @@ impl Live {
     fn on_time(&mut self) -> Result<(), CameraError> {
         let timers = &mut self.timers;
         self.keep_alive.tick(&mut self.dialogue)?;
-        let quiet =
-            self.inflow.waits().then(|| timers.quiet.unwrap_or_else(|| Deadline::after(QUIET)));
+        let packets = self.inflow.packets();
+        let is_quiet = std::mem::replace(&mut timers.packets, packets) == packets;
+        let since = timers.quiet.filter(|_| is_quiet);
+        let waits = self.inflow.waits();
+        let quiet = waits.then(|| since.unwrap_or_else(|| Deadline::after(QUIET)));
         timers.quiet = quiet;
         if quiet.is_some_and(Deadline::is_over) {
             timers.quiet = None;

@@ -67,7 +67,7 @@ pub(super) async fn open(
     let mut early = |channel: u8, bytes: &[u8]| {
         inflow.take(channel, bytes, &received);
     };
-    let played = dialogue.play(&described, &first, &mut early);
+    let played = dialogue.play(&first, &mut early);
     within("play", PLAY_TIMEOUT, played).await?;
     way.report();
     let tool = one_line(described.description.tool.as_deref().unwrap_or_default());

@@ -115,9 +115,11 @@ impl Assembler {
         self.complete.pop_front()
     }
 
-    /// Whether a picture waits for the next packet although a marker says that it is complete.
+    /// Whether a picture waits for the next packet although a marker, which was not wrong so far,
+    /// says that it is complete.
     pub(super) fn waits(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.has_marker && open.slices > 0)
+        let is_complete = |open: &Open| open.has_marker && open.slices > 0;
+        self.markers != Markers::Wrong && self.open.as_ref().is_some_and(is_complete)
     }
 
     /// Nothing more comes, or not soon: what waits is taken as complete.
