@@ -170,6 +170,17 @@ impl Reader {
                     if unread.len() < whole {
                         return Ok(None);
                     }
+                    if !is_found || !is_packet(&unread[PACKET_HEAD..whole]) {
+                        // It is one if something else begins where it ends.
+                        let behind = &unread[whole..];
+                        if behind.is_empty() {
+                            return Ok(None);
+                        }
+                        if matches!(beginning(behind, true), Beginning::Nothing) {
+                            self.skip()?;
+                            continue;
+                        }
+                    }
                     let from = self.start + PACKET_HEAD;
                     self.consume(whole);
                     let bytes = &self.buffer[from..from + length];
@@ -286,6 +297,12 @@ fn beginning(unread: &[u8], is_found: bool) -> Beginning {
     }
 }
 
+/// Whether bytes may be RTP or RTCP, or too few for that.
+fn is_packet(bytes: &[u8]) -> bool {
+    const HEADER: usize = 12;
+    bytes.len() < HEADER || bytes[0] >> 6 == 2
+}
+
 /// The length of a head with the empty line at its end; looked for from `from` on.
 fn head_length(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -384,6 +401,8 @@ mod tests {
     #[test]
     fn what_nothing_can_be_made_of_is_skipped_and_counted() {
         let mut bytes = b"RTSP/1.0 never\r\n\r\n\x01\x02$garbage".to_vec();
+        // What looks like a packet, and would take others with it.
+        bytes.extend(b"$\x00\x00\x09\x80");
         bytes.extend(b"$\x00\x00\x02\x80\x60RTSP/1.0 200 OK\r\n\r\n");
         let found = read(&bytes, &[1000]).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
