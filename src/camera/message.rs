@@ -172,13 +172,13 @@ impl Reader {
                     }
                     if !is_found || !is_packet(&unread[PACKET_HEAD..whole]) {
                         // It is one if something else begins where it ends.
-                        let behind = &unread[whole..];
-                        if behind.is_empty() {
-                            return Ok(None);
-                        }
-                        if matches!(beginning(behind, true), Beginning::Nothing) {
-                            self.skip()?;
-                            continue;
+                        match beginning(without_blanks(&unread[whole..]), true) {
+                            Beginning::Open => return Ok(None),
+                            Beginning::Nothing => {
+                                self.skip()?;
+                                continue;
+                            }
+                            Beginning::Packet | Beginning::Message => {}
                         }
                     }
                     let from = self.start + PACKET_HEAD;
@@ -203,7 +203,7 @@ impl Reader {
     /// Goes on to where something may begin.
     fn skip(&mut self) -> Result<(), Excess> {
         let unread = &self.buffer[self.start..self.end];
-        let blank = unread.iter().take_while(|byte| b"\r\n\0".contains(byte)).count();
+        let blank = unread.len() - without_blanks(unread).len();
         if blank > 0 {
             self.start += blank;
             self.looked = 0;
@@ -295,6 +295,12 @@ fn beginning(unread: &[u8], is_found: bool) -> Beginning {
             }
         }
     }
+}
+
+/// Without what may stand between messages.
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.iter().take_while(|byte| b"\r\n\0".contains(byte)).count();
+    &bytes[blanks..]
 }
 
 /// Whether bytes may be RTP or RTCP, or too few for that.
