@@ -36,7 +36,7 @@ const AGAIN_WITHIN_MILLIS: i64 = 6_000;
 /// The last picture, from when the server or the recorder was stopped.
 const LAST_WITHIN_MILLIS: i64 = 500;
 /// Of a picture from its place in the frame rate, and of the last one from its arrival.
-const TIME_ERROR_MAX_MILLIS: i64 = 100;
+const TIME_ERROR_MAX_MILLIS: i64 = 200;
 
 /// What a server sends to whoever comes.
 #[derive(Clone, Copy)]

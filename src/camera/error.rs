@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::message::Excess;
 use super::secret::hidden;
 
 /// Why there is no picture (any more). One line each, with what failed first.
@@ -69,6 +70,14 @@ pub enum CameraError {
         /// What came back.
         why: String,
     },
+    /// The camera sent more than it has reason to.
+    #[error("{stage} failed: {why}")]
+    TooMuch {
+        /// What was being done.
+        stage: &'static str,
+        /// The limit that it is over.
+        why: String,
+    },
     /// Nothing came in time.
     #[error("{stage}: nothing for {} s", .waited.as_secs())]
     TimedOut {
@@ -131,6 +140,7 @@ impl CameraError {
             | CameraError::Connect { .. }
             | CameraError::NoVideo { .. }
             | CameraError::Refused { .. }
+            | CameraError::TooMuch { .. }
             | CameraError::TimedOut { .. } => Failure::Away,
         }
     }
@@ -139,6 +149,7 @@ impl CameraError {
     pub(super) fn at(self, stage: &'static str) -> CameraError {
         match self {
             CameraError::Protocol { why, .. } => CameraError::Protocol { stage, why },
+            CameraError::TooMuch { why, .. } => CameraError::TooMuch { stage, why },
             CameraError::Ended => {
                 let why = "the camera closed the connection".to_owned();
                 CameraError::Protocol { stage, why }
@@ -154,6 +165,12 @@ impl CameraError {
             status if BUSY_STATUS.contains(&status) => CameraError::Busy { stage, why },
             _ => CameraError::Refused { stage, why },
         }
+    }
+}
+
+impl From<Excess> for CameraError {
+    fn from(excess: Excess) -> CameraError {
+        CameraError::TooMuch { stage: "receiving", why: excess.to_string() }
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) struct Known {
     pub(super) wants_udp: bool,
     /// That it refuses to keep sessions alive was said.
     pub(super) is_refusal_told: bool,
+    /// How old the last session was that it ended.
+    last_age: Option<Duration>,
+    /// It ends sessions of which it has heard nothing for so long, whatever it says.
+    pub(super) patience: Option<Duration>,
     /// How long its sessions live, whatever is done.
     pub(super) lives: Option<Duration>,
     /// A session of a server with the error above that was not ended.
@@ -64,12 +68,18 @@ impl Hosts {
         self.change(url, |known| known.stale = Some(Stale { session, until }));
     }
 
-    /// A session that was kept alive has been ended by the camera at that age.
+    /// A session has been ended by the camera at that age: as its time-out has it, although it was
+    /// kept alive, or time and again at the same age, perhaps because it wants to hear more of us.
     pub(super) fn ended(&self, url: &Url, age: Duration, timeout: Duration) {
-        let off = age.abs_diff(timeout);
-        if off <= timeout / 5 {
-            self.change(url, |known| known.lives = Some(age));
-        }
+        let is_near = |other: Duration, part: u32| age.abs_diff(other) <= age / part;
+        self.change(url, |known| {
+            if is_near(timeout, 5) {
+                known.lives = Some(age);
+            } else if age < timeout && known.last_age.is_some_and(|last| is_near(last, 10)) {
+                known.patience = Some(age);
+            }
+            known.last_age = Some(age);
+        });
     }
 }
 
@@ -116,7 +126,9 @@ mod tests {
         let (hosts, url) = (Hosts::default(), Url::parse("rtsp://cam/").unwrap());
         let seconds = Duration::from_secs;
         hosts.ended(&url, seconds(10), seconds(60));
-        assert_eq!(hosts.known(&url).lives, None);
+        assert_eq!((hosts.known(&url).lives, hosts.known(&url).patience), (None, None));
+        hosts.ended(&url, seconds(10), seconds(60));
+        assert_eq!(hosts.known(&url).patience, Some(seconds(10)), "twice at the same age");
         hosts.ended(&url, seconds(61), seconds(60));
         assert_eq!(hosts.known(&url).lives.map(renewal_after), Some(seconds(61) * 75 / 100));
     }

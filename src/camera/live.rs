@@ -96,7 +96,8 @@ impl Live {
     ) -> Result<Live, CameraError> {
         let Opened { dialogue, tool, inflow, way } = open(&camera, &hosts, &*clock).await?;
         let timeout = dialogue.session.as_ref().map_or(SESSION_TIMEOUT, |it| it.timeout);
-        let lives = hosts.known(&camera.url).lives;
+        let known = hosts.known(&camera.url);
+        let lives = known.lives;
         let timers = Timers {
             begun: since_boot(),
             heard: 0,
@@ -108,7 +109,8 @@ impl Live {
             renewal: lives.map(|life| Deadline::after(renewal_after(life))),
             quiet: None,
         };
-        let keep_alive = KeepAlive::new(timeout, &dialogue.methods);
+        let patience = known.patience.map_or(timeout, |patience| patience.min(timeout));
+        let keep_alive = KeepAlive::new(patience, &dialogue.methods);
         let received = clock.read();
         Ok(Live {
             camera,

@@ -55,11 +55,7 @@ impl Replay {
 
     fn read(&mut self, now: &Reading) -> Result<(), CameraError> {
         loop {
-            let item = self.reader.next().map_err(|excess| CameraError::Protocol {
-                stage: "receiving",
-                why: excess.to_string(),
-            })?;
-            let headers = match item {
+            let headers = match self.reader.next()? {
                 None => return Ok(()),
                 Some(Item::Packet { channel, bytes }) => {
                     self.inflow.take(channel, bytes, now);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 
 use super::error::{CameraError, one_line};
-use super::message::{Excess, Item, Reader};
+use super::message::{Item, Reader};
 
 /// A name server that does not answer within this is as good as none.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,10 +72,7 @@ impl Wire {
     /// # Errors
     /// If it is over a limit.
     pub(super) fn item(&mut self) -> Result<Option<Item<'_>>, CameraError> {
-        self.reader.next().map_err(|excess: Excess| CameraError::Protocol {
-            stage: "receiving",
-            why: excess.to_string(),
-        })
+        self.reader.next().map_err(CameraError::from)
     }
 
     /// Bytes that nothing could be made of, since it was asked last.

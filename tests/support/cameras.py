@@ -11,7 +11,8 @@ of decoding, never repeated while the server runs), wall clock in ns since 1970 
 
 Standard output: "READY PORT" once connections are taken. --log FILE: a line of JSON for each
 frame sent, {"camera", "frame", "key", "sent", "bytes", "md5"}; bytes and md5 are those of the
-sample that an mp4 should hold: NAL units with 4-byte lengths, without parameter sets. With
+sample that an mp4 should hold: NAL units with 4-byte lengths; without the parameter sets, which
+stand in front of those of key frames there. With
 --samples FILE those samples are written there, one after another, and "at" says where.
 
 Standard input, a line for each command (also: SIGTERM, SIGINT to stop):

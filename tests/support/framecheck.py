@@ -3,7 +3,8 @@
 
 A line of JSON for each video sample, in the order of decoding: {"file", "t", "camera", "frame",
 "sent", "key", "bytes", "md5"}; t is the presentation time in seconds as the edit list has it, and
-bytes and md5 are those that cameras.py logs. The file is taken apart here, with nobody's help:
+bytes and md5 are those that cameras.py logs, of the sample without parameter sets; a key frame
+without them in front is an error. The file is taken apart here, with nobody's help:
 an mp4 with one video track, which is all that the tests need of another opinion.
 """
 import hashlib
@@ -102,12 +103,27 @@ def stamp(sample):
     return None, None, None
 
 
+def without_sets(sample, key):
+    kept, sets, at = [], 0, 0
+    while at + 5 <= len(sample):
+        end = at + 4 + struct.unpack_from('>I', sample, at)[0]
+        if sample[at + 4] & 31 in (7, 8):
+            sets += 1
+        else:
+            kept.append(sample[at:end])
+        at = end
+    if key and sets < 2:
+        sys.exit('a key frame without its parameter sets')
+    return b''.join(kept)
+
+
 def main():
     for path in sys.argv[1:]:
         with open(path, 'rb') as f:
             data = f.read()
         for time, key, sample in samples(data):
             camera, frame, sent = stamp(sample)
+            sample = without_sets(sample, key)
             print(json.dumps({'file': path, 't': round(time, 6), 'camera': camera, 'frame': frame,
                               'sent': sent, 'key': key, 'bytes': len(sample),
                               'md5': hashlib.md5(sample).hexdigest()}))

@@ -1,6 +1,7 @@
 //! Frames whose time is out of place, although they arrive where they should: some recorders stamp
 //! one frame in a hundred hours off. The arrival rules such a time out: the frame gets the one at
-//! which it came. Pure.
+//! which it came. Where all that follow are off by the same, the camera's clock has been set, and
+//! their times go on from the arrival: nothing is lost, and no clip ends for it. Pure.
 
 use crate::camera::Frame;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
@@ -17,6 +18,8 @@ const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     last: Option<(i64, BootTime)>,
+    /// What the camera's clock was set by, in ticks.
+    shift: i64,
     /// By how much the last one was off, in nanoseconds, and how many in a row were so.
     off: Option<(i64, u32)>,
 }
@@ -24,10 +27,8 @@ pub(super) struct Strays {
 impl Strays {
     /// The time of a frame, in ticks: its own, or that of its arrival.
     pub(super) fn time_of(&mut self, frame: &Frame) -> i64 {
-        let time = match self.arrival_of(frame) {
-            Some(arrival) => arrival,
-            None => frame.pts,
-        };
+        let stamped = frame.pts.saturating_add(self.shift);
+        let time = self.arrival_of(frame, stamped).unwrap_or(stamped);
         self.last = Some((time, frame.received.boot));
         time
     }
@@ -38,9 +39,9 @@ impl Strays {
     }
 
     /// When it arrived, in ticks, where its own time is out of place.
-    fn arrival_of(&mut self, frame: &Frame) -> Option<i64> {
+    fn arrival_of(&mut self, frame: &Frame, stamped: i64) -> Option<i64> {
         let (last, received) = self.last?;
-        let step_nanos = Ticks(frame.pts.saturating_sub(last)).to_nanos(frame.timescale);
+        let step_nanos = Ticks(stamped.saturating_sub(last)).to_nanos(frame.timescale);
         let passed_nanos = frame.received.boot.0.saturating_sub(received.0);
         let off_nanos = step_nanos.saturating_sub(passed_nanos);
         let is_stray = |nanos: i64| nanos.saturating_abs() > OFF_NANOS_MIN;
@@ -52,14 +53,15 @@ impl Strays {
             Some((before, count)) if off_nanos.saturating_sub(before).abs() <= ALIKE_NANOS => count,
             _ => 0,
         };
+        let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
+        // Two that arrive at once are apart nevertheless.
+        let arrival = last.saturating_add(passed.max(1));
         self.off = Some((off_nanos, alike + 1));
         if alike + 1 >= ALIKE_MAX {
             self.off = None;
-            return None;
+            self.shift = self.shift.saturating_add(arrival.saturating_sub(stamped));
         }
-        let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
-        // Two that arrive at once are apart nevertheless.
-        Some(last.saturating_add(passed.max(1)))
+        Some(arrival)
     }
 }
 
@@ -109,12 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_followed_from_the_third_frame_on() {
+    fn where_a_clock_was_set_times_go_on() {
         let hours = 9_800 * i64::from(RATE);
-        let sent = [0, 3600, hours + 7200, hours + 10_800, hours + 14_400, hours + 18_000];
-        let seen = times(&sent);
-        assert_eq!(seen[..4], [0, 3600, 7200, 10_800]);
-        assert_eq!(seen[4..], sent[4..]);
+        let sent = [0, 3600, hours + 7200, hours + 10_800, hours + 14_400, hours + 18_000, hours];
+        let mut meant: Vec<i64> = (0..6).map(|number| number * 3600).collect();
+        // What is shown before what came before it is no stray.
+        meant.push(0);
+        assert_eq!(times(&sent), meant);
     }
 
     #[test]
