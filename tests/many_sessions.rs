@@ -36,12 +36,14 @@ fn count(bytes: i64) {
 
 // SAFETY: the system's allocator does all of it; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the same contract as the system's.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as i64);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the same contract as the system's.
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         count(-(layout.size() as i64));
         // SAFETY: as the caller promises.

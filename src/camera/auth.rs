@@ -10,14 +10,23 @@ use super::message::Headers;
 #[derive(Default)]
 pub(super) struct Login {
     client: Option<PasswordClient>,
+    /// What was asked for last.
+    asked: Vec<String>,
+    /// Refusals in a row of what was answered, stale ones aside.
+    refused: u32,
 }
+
+/// A nonce may be old without being called stale; another refusal is one.
+const REFUSED_MAX: u32 = 1;
 
 impl Login {
     /// Takes a refusal's challenges. Of several that one counts that says the least to who listens.
+    /// Answers whether they are worth an answer: what was answered already, and refused, is not,
+    /// nor is another one behind it.
     ///
     /// # Errors
     /// If there are no credentials for this camera, or none of the challenges can be answered.
-    pub(super) fn take(&mut self, camera: &Camera, headers: &Headers) -> Result<(), CameraError> {
+    pub(super) fn take(&mut self, camera: &Camera, headers: &Headers) -> Result<bool, CameraError> {
         let failed = |why: String| CameraError::Authentication { why };
         if let Err(why) = &camera.password {
             return Err(failed(why.clone()));
@@ -25,14 +34,27 @@ impl Login {
         if camera.username.is_none() {
             return Err(failed("the camera asks for a user, and none is set".to_owned()));
         }
-        let builder = headers
-            .all("www-authenticate")
-            .fold(PasswordClient::builder(), |builder, value| builder.challenges(&mended(value)));
+        let asked: Vec<String> = headers.all("www-authenticate").map(mended).collect();
+        let is_stale = asked.iter().any(|challenge| is_stale(challenge));
+        if self.client.is_some() && !is_stale {
+            self.refused += 1;
+            if asked == self.asked || self.refused > REFUSED_MAX {
+                return Ok(false);
+            }
+        }
+        let builder = asked
+            .iter()
+            .fold(PasswordClient::builder(), |builder, challenge| builder.challenges(challenge));
         let client = builder.build().map_err(|why| {
             failed(one_line(&format!("the camera's challenge can't be answered: {why}")))
         })?;
-        self.client = Some(client);
-        Ok(())
+        (self.client, self.asked) = (Some(client), asked);
+        Ok(true)
+    }
+
+    /// What was told was taken.
+    pub(super) fn taken(&mut self) {
+        self.refused = 0;
     }
 
     /// What a request says of it; `None` where the camera has not asked.
@@ -53,6 +75,12 @@ impl Login {
         let header = client.respond(&params);
         header.map(Some).map_err(|why| CameraError::Authentication { why: one_line(&why) })
     }
+}
+
+/// Whether a challenge says that what it refuses was right, but old (RFC 7616, 3.3).
+fn is_stale(challenge: &str) -> bool {
+    let plain: String = challenge.chars().filter(|it| !" \"".contains(*it)).collect();
+    plain.to_ascii_lowercase().contains("stale=true")
 }
 
 /// A challenge as its reader wants it: cameras end theirs with a comma, or part it by semicolons.
@@ -101,11 +129,28 @@ mod tests {
             ("WWW-Authenticate: Digest realm=\"x\", nonce=\"1\", algorithm=MD5", "Digest "),
         ] {
             let mut login = Login::default();
-            login.take(&camera(), &headers(lines)).expect(lines);
+            assert!(login.take(&camera(), &headers(lines)).expect(lines));
             let header = login.header(&camera(), "PLAY", "rtsp://h/").unwrap().unwrap();
             assert!(header.starts_with(scheme), "{lines}: {header}");
             assert!(!header.contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_refusal_is_answered_once_unless_it_is_one_of_age() {
+        let ask = |nonce: &str| format!("WWW-Authenticate: Digest realm=\"x\", nonce=\"{nonce}\"");
+        let taken =
+            |login: &mut Login, lines: &str| login.take(&camera(), &headers(lines)).unwrap();
+        let mut login = Login::default();
+        assert!(taken(&mut login, &ask("1")));
+        assert!(!taken(&mut login, &ask("1")), "the same was refused");
+        let mut login = Login::default();
+        assert!(taken(&mut login, &ask("1")));
+        assert!(taken(&mut login, &ask("2")), "the first may have been old");
+        assert!(!taken(&mut login, &ask("3")));
+        assert!(taken(&mut login, &(ask("4") + ", stale=\"TRUE\"")));
+        login.taken();
+        assert!(taken(&mut login, &ask("5")));
     }
 
     #[test]

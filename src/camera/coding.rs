@@ -19,6 +19,9 @@ pub(super) struct Coding {
     /// Media type (RFC 8866, 5.14) and encoding name (RFC 8866, 6.6) of a description, in lower
     /// case.
     pub(super) described: (&'static str, &'static str),
+    /// Ticks a second, where the payload format leaves no choice: some descriptions say another,
+    /// and the camera stamps as it should.
+    pub(super) clock_rate: Option<u32>,
     /// What people call it.
     pub(super) name: &'static str,
     /// What its units look like.

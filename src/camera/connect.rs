@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Camera;
-use super::error::CameraError;
+use super::error::{CameraError, Failure};
 use super::hosts::Hosts;
 use super::live::{Event, Live};
+use super::parameters::Parameters;
 use super::renewal::{Handover, History, Overlap};
 use super::track::{Frame, VideoFacts};
 use crate::clock::Clock;
@@ -61,6 +62,10 @@ pub struct Frames {
     /// What times of this session are off from those of the first one, in ticks.
     shift: i64,
     seeks: Seeks,
+    /// What decodes the next frame, as those said that were left out before it.
+    parameters: Option<Arc<Parameters>>,
+    /// What ended this session, while the next one is being opened.
+    over: Option<CameraError>,
 }
 
 /// What is left out of a session, because the one before ended before this one came to where it
@@ -110,6 +115,8 @@ pub async fn connect(
         waiting: VecDeque::new(),
         shift: 0,
         seeks: Seeks::Nothing,
+        parameters: None,
+        over: None,
     })
 }
 
@@ -144,10 +151,22 @@ impl Frames {
                 First::Live(Ok(Event::Renew)) => self.renew(),
                 First::Live(Err(error)) => match std::mem::replace(&mut self.next, Next::None) {
                     Next::Beside(second) => drop(self.hand_over(*second)),
-                    Next::None | Next::Opening(_) => return Err(error),
+                    Next::None => return Err(error),
+                    opening @ Next::Opening(_) => (self.next, self.over) = (opening, Some(error)),
                 },
+                First::Opened(Ok(live)) if self.over.take().is_some() => {
+                    drop(self.hand_over(Overlap::new(live)));
+                    self.next = Next::None;
+                }
                 First::Opened(Ok(live)) => self.next = Next::Beside(Box::new(Overlap::new(live))),
                 First::Opened(Err(error)) | First::Second(Err(error)) => {
+                    if let Some(over) = self.over.take() {
+                        return Err(over);
+                    }
+                    // A login that is refused is not tried again and again.
+                    if error.failure() == Failure::Denied {
+                        self.live.renew_no_more();
+                    }
                     log::debug!("{}: a session was not renewed: {error}", self.live.camera.name);
                     self.next = Next::None;
                 }
@@ -159,6 +178,9 @@ impl Frames {
     async fn first(&mut self) -> First {
         match &mut self.next {
             Next::None => First::Live(self.live.next().await),
+            Next::Opening(opening) if self.over.is_some() => {
+                First::Opened(opening.await.map(Box::new))
+            }
             Next::Opening(opening) => tokio::select! {
                 biased;
                 event = self.live.next() => First::Live(event),
@@ -174,6 +196,9 @@ impl Frames {
 
     /// A frame on its way out; `None` where it was there already.
     fn known(&mut self, mut frame: Frame) -> Option<Frame> {
+        if frame.parameters.is_some() {
+            self.parameters = frame.parameters.take();
+        }
         if self.seeks != Seeks::Nothing {
             if let Some(shift) = self.history.shift(&frame) {
                 (self.seeks, self.shift) = (Seeks::End, shift);
@@ -184,6 +209,7 @@ impl Frames {
             }
             self.seeks = Seeks::Nothing;
         }
+        frame.parameters = self.parameters.take();
         frame.pts = frame.pts.saturating_add(self.shift);
         self.history.note(&frame);
         if let Next::Beside(second) = &self.next
@@ -222,7 +248,9 @@ impl Frames {
 
     /// The second session takes the place of the first one, which is answered.
     fn hand_over(&mut self, second: Overlap) -> Box<Live> {
-        let Handover { live, frames, shift, has_seam } = second.hand_over(&self.history);
+        let Handover { live, frames, shift, has_seam, parameters } =
+            second.hand_over(&self.history);
+        self.parameters = parameters.or(self.parameters.take());
         log::debug!("{}: another session goes on", live.camera.name);
         self.waiting.extend(frames);
         self.shift = shift;

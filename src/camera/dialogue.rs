@@ -19,8 +19,8 @@ use super::wire::Wire;
 /// The first request only asks what a camera can do: its answer is not waited for much longer than
 /// the way takes.
 const OPTIONS_TIMEOUT: Duration = Duration::from_secs(3);
-/// Answers to one request that ask for credentials, the last one for want of better ones.
-const CHALLENGES_MAX: u32 = 3;
+/// Answers to one request that ask for credentials, each in another way.
+const CHALLENGES_MAX: u32 = 4;
 /// "Unsupported Transport" (RFC 2326, 11.3.14).
 const UNSUPPORTED_TRANSPORT: u16 = 461;
 /// Refusals of a request that another address may be right for: "Not Found", "Method Not Valid in
@@ -40,6 +40,8 @@ pub(super) struct Dialogue {
     whole: Url,
     login: Login,
     sequence: u32,
+    /// Requests that no answer was seen to.
+    unanswered: u32,
     pub(super) session: Option<SessionId>,
     /// What the camera says that it is.
     pub(super) server: String,
@@ -100,6 +102,7 @@ impl Dialogue {
             whole: url.clone(),
             login: Login::default(),
             sequence: 0,
+            unanswered: 0,
             session: None,
             server: String::new(),
             methods: Vec::new(),
@@ -111,9 +114,9 @@ impl Dialogue {
         let url = self.url.to_string();
         self.ask("OPTIONS", &url, &[])?;
         let answer = self.answer(&mut |_, _| ()).await?;
-        if answer.status == 401 && self.is_at_home() {
+        if answer.status == 401 {
             // What is wrong with a login is told where it is needed.
-            let _ = self.login.take(&self.camera, &answer.headers);
+            let _ = self.log_in(&answer.headers);
         }
         Ok(())
     }
@@ -199,17 +202,23 @@ impl Dialogue {
         self.ask(method, &url, &[])
     }
 
-    /// Takes new credentials from the refusal of such a request.
-    ///
-    /// # Errors
-    /// If there are none for it.
-    pub(super) fn log_in_again(&mut self, headers: &Headers) -> Result<(), CameraError> {
-        self.login.take(&self.camera, headers)
+    /// A request that was not waited for was granted.
+    pub(super) fn was_granted(&mut self) {
+        self.unanswered = 0;
+        self.login.taken();
     }
 
-    /// Whether it may be told who asks: a host that others point to may not.
-    fn is_at_home(&self) -> bool {
-        self.url.host_str() == self.camera.url.host_str()
+    /// Takes what a refusal asks for, for the next request. Answers whether that is news: what was
+    /// answered before, and refused, is not answered again.
+    ///
+    /// # Errors
+    /// If there are no credentials for it, or none for this host: others may have pointed to it.
+    pub(super) fn log_in(&mut self, headers: &Headers) -> Result<bool, CameraError> {
+        if self.url.host_str() != self.camera.url.host_str() {
+            let why = "the host that the camera points to asks for a login".to_owned();
+            return Err(CameraError::Authentication { why });
+        }
+        self.login.take(&self.camera, headers)
     }
 
     fn ask(
@@ -219,6 +228,7 @@ impl Dialogue {
         more: &[(&str, String)],
     ) -> Result<u32, CameraError> {
         self.sequence += 1;
+        self.unanswered += 1;
         let mut headers = vec![
             ("CSeq", self.sequence.to_string()),
             ("User-Agent", concat!("reelfs/", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -241,17 +251,16 @@ impl Dialogue {
         more: &[(&str, String)],
         heard: Heard<'_>,
     ) -> Result<Answer, CameraError> {
-        let mut is_answered = false;
         for _ in 0..CHALLENGES_MAX {
             self.ask(method, url, more)?;
             let answer = self.answer(heard).await?;
-            let challenge = answer.headers.get("www-authenticate").unwrap_or_default();
-            let is_stale = challenge.to_ascii_lowercase().contains("stale=true");
-            if answer.status != 401 || !self.is_at_home() || (is_answered && !is_stale) {
+            if answer.status != 401 {
+                self.login.taken();
                 return Ok(answer);
             }
-            self.login.take(&self.camera, &answer.headers)?;
-            is_answered = true;
+            if !self.log_in(&answer.headers)? {
+                return Ok(answer);
+            }
         }
         let why = "the camera asks for a login again and again".to_owned();
         Err(CameraError::Authentication { why })
@@ -267,8 +276,7 @@ impl Dialogue {
                         continue;
                     }
                     Item::Answer(answer) => {
-                        let number = answer.headers.sequence();
-                        if number.is_some_and(|number| number < self.sequence) {
+                        if answer.status < 200 || self.is_late(&answer.headers) {
                             continue;
                         }
                         self.note(&answer.headers);
@@ -280,6 +288,15 @@ impl Dialogue {
             }
             self.wire.step().await?;
         }
+    }
+
+    /// Whether an answer is that to a request before the last one, which was not waited for any
+    /// more. There are at most as many of these as such requests.
+    fn is_late(&mut self, headers: &Headers) -> bool {
+        let is_before = headers.sequence().is_some_and(|number| number < self.sequence);
+        let is_late = is_before && self.unanswered > 1;
+        self.unanswered = if is_late { self.unanswered - 1 } else { 0 };
+        is_late
     }
 
     /// Takes what a camera says of itself.

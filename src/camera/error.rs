@@ -110,8 +110,16 @@ const TEXT_BYTES_MAX: usize = 160;
 /// Control characters, and those that turn the direction of a line or hide in it (Unicode 15,
 /// bidirectional and format controls).
 fn is_unfit(letter: char) -> bool {
-    let formats = ['\u{200B}'..='\u{200F}', '\u{2028}'..='\u{202E}', '\u{2060}'..='\u{206F}'];
-    letter.is_control() || letter == '\u{FEFF}' || formats.iter().any(|it| it.contains(&letter))
+    let formats = [
+        '\u{061C}'..='\u{061C}',
+        '\u{180E}'..='\u{180E}',
+        '\u{200B}'..='\u{200F}',
+        '\u{2028}'..='\u{202E}',
+        '\u{2060}'..='\u{206F}',
+        '\u{FEFF}'..='\u{FEFF}',
+        '\u{E0000}'..='\u{E007F}',
+    ];
+    letter.is_control() || formats.iter().any(|it| it.contains(&letter))
 }
 
 /// The first line of a message, without control characters and secrets, cut to a bearable length:

@@ -14,6 +14,7 @@ use crate::segment::{Codec, ParameterSet, VideoParameters};
 /// Described as RFC 6184, 8.1 has it.
 pub(super) const CODING: Coding = Coding {
     described: ("video", "h264"),
+    clock_rate: Some(90_000),
     name: "H.264",
     syntax: &SYNTAX,
     told_sets,
@@ -61,11 +62,17 @@ fn kind(unit: &[u8]) -> Kind {
         1 | 2 => Kind::Slice { is_key: false, is_first: first & 0x80 != 0 },
         3 | 4 => Kind::Slice { is_key: false, is_first: false },
         5 => Kind::Slice { is_key: true, is_first: first & 0x80 != 0 },
-        7 => numbers(unit).map_or(Kind::Other, |[number]| Kind::Set(SPS, number)),
-        8 => numbers(unit).map_or(Kind::Other, |[number]| Kind::Set(PPS, number)),
+        7 => set(unit, SPS, 31),
+        8 => set(unit, PPS, 255),
         9 => Kind::Delimiter,
         _ => Kind::Other,
     }
+}
+
+/// A set, where its number is one (7.4.2.1.1, 7.4.2.2).
+fn set(unit: &[u8], order: u8, number_max: u32) -> Kind {
+    let number = numbers(unit).map(|[number]| number).filter(|number| *number <= number_max);
+    number.map_or(Kind::Other, |number| Kind::Set(order, number))
 }
 
 /// So much of a set or a slice is looked at for its numbers, in bytes.

@@ -8,6 +8,9 @@ use url::Url;
 /// How long a session lives without a word, where the camera does not say (RFC 2326, 12.37).
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Longer ones are as good as this one.
+const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// The value of `Session:` (RFC 2326, 12.37).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SessionId {
@@ -28,6 +31,7 @@ impl SessionId {
             name.trim().eq_ignore_ascii_case("timeout").then(|| value[..digits].parse().ok())?
         });
         let timeout = seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let timeout = timeout.map(|timeout| timeout.min(SESSION_TIMEOUT_MAX));
         Some(SessionId { id, timeout: timeout.unwrap_or(SESSION_TIMEOUT) })
     }
 }
@@ -118,6 +122,7 @@ mod tests {
             ("a;timeout=45.0", "a", 45),
             ("a;timeout=\"45\"", "a", 45),
             ("a;timeout=99999999999999999999", "a", 60),
+            ("a;timeout=18446744073709551615", "a", 24 * 3600),
             ("a;x=1;timeout=20", "a", 20),
         ] {
             let session = SessionId::parse(value).expect(value);

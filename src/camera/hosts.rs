@@ -73,9 +73,12 @@ impl Hosts {
     pub(super) fn ended(&self, url: &Url, age: Duration, timeout: Duration) {
         let is_near = |other: Duration, part: u32| age.abs_diff(other) <= age / part;
         self.change(url, |known| {
-            if is_near(timeout, 5) {
+            let is_again = known.last_age.is_some_and(|last| is_near(last, 10));
+            if age > timeout * 2 {
+                (known.lives, known.patience) = (None, None);
+            } else if is_again && is_near(timeout, 5) {
                 known.lives = Some(age);
-            } else if age < timeout && known.last_age.is_some_and(|last| is_near(last, 10)) {
+            } else if is_again && age < timeout {
                 known.patience = Some(age);
             }
             known.last_age = Some(age);
@@ -129,6 +132,8 @@ mod tests {
         assert_eq!((hosts.known(&url).lives, hosts.known(&url).patience), (None, None));
         hosts.ended(&url, seconds(10), seconds(60));
         assert_eq!(hosts.known(&url).patience, Some(seconds(10)), "twice at the same age");
+        hosts.ended(&url, seconds(62), seconds(60));
+        assert_eq!(hosts.known(&url).lives, None, "once is chance");
         hosts.ended(&url, seconds(61), seconds(60));
         assert_eq!(hosts.known(&url).lives.map(renewal_after), Some(seconds(61) * 75 / 100));
     }

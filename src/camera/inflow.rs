@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::odd::Oddities;
-use super::rtp::says_goodbye;
+use super::rtp::{is_report, says_goodbye};
 use super::track::{Frame, Track};
 use super::voice::Voice;
 use crate::clock::Reading;
@@ -33,6 +33,13 @@ impl Inflow {
                 return false;
             }
             if channel == track.channel.wrapping_add(1) {
+                if !is_report(bytes) {
+                    // Some cameras swap the two.
+                    if let Err(error) = track.take(bytes, received, &mut self.frames) {
+                        self.odd.note(&self.voice, &error.to_string());
+                    }
+                    return false;
+                }
                 let is_leaving = says_goodbye(bytes);
                 if is_leaving {
                     track.source.left();

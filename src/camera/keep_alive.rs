@@ -21,8 +21,6 @@ pub(super) struct KeepAlive {
     interval: Duration,
     due: Deadline,
     is_waiting: bool,
-    /// The last one was asked for credentials.
-    is_challenged: bool,
 }
 
 /// What an answer means for the session.
@@ -50,7 +48,7 @@ impl KeepAlive {
         order.reverse();
         let interval = (timeout / 2).clamp(INTERVAL_MIN, INTERVAL_MAX);
         let due = Deadline::after(interval);
-        KeepAlive { methods: order, interval, due, is_waiting: false, is_challenged: false }
+        KeepAlive { methods: order, interval, due, is_waiting: false }
     }
 
     /// Until the next request.
@@ -88,14 +86,18 @@ impl KeepAlive {
             return Ok(Alive::Yes);
         }
         match answer.status {
-            200..300 => self.is_challenged = false,
+            100..200 => self.is_waiting = true,
+            200..300 => dialogue.was_granted(),
             NO_SESSION => return Ok(Alive::Gone),
-            401 if !self.is_challenged && dialogue.log_in_again(&answer.headers).is_ok() => {
-                self.is_challenged = true;
-                self.ask(dialogue)?;
-            }
+            // What the login was refused for is no matter of the method.
+            401 => match dialogue.log_in(&answer.headers) {
+                Ok(true) => self.ask(dialogue)?,
+                Ok(false) | Err(_) => {
+                    self.methods.clear();
+                    return Ok(Alive::NoLonger);
+                }
+            },
             _ => {
-                self.is_challenged = false;
                 self.methods.pop();
                 if self.methods.is_empty() {
                     return Ok(Alive::NoLonger);

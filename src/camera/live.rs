@@ -11,7 +11,7 @@ use super::hosts::{Hosts, renewal_after};
 use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
-use super::opening::{Opened, open};
+use super::opening::{Opened, TEARDOWN_TIMEOUT, open};
 use super::track::{Frame, VideoFacts};
 use super::way::Way;
 use crate::clock::{Clock, Deadline, Reading, since_boot};
@@ -32,11 +32,10 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(200);
 /// A camera that has sent nothing for so long that decoding can begin with is told of.
 const BEGINNING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the end of a session is waited for: one round trip in a network that works; a camera
-/// that is gone ends it by itself.
-const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// A renewal that failed is tried again after so long.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
+/// So many frames are made before the first is handed on, and what made them is read on.
+const FRAMES_AT_ONCE: usize = 64;
 /// No timer is looked at less often.
 const TICK_MAX: Duration = Duration::from_secs(1);
 
@@ -143,7 +142,12 @@ impl Live {
             let moved = self.advance().await;
             if let Err(error) = moved {
                 // What is there is handed on before.
-                self.inflow.flush();
+                let Live { way, inflow, clock, .. } = self;
+                let now = clock.read();
+                way.take_rest(|channel, bytes| {
+                    inflow.take(channel, bytes, &now);
+                });
+                inflow.flush();
                 self.ends(&error);
                 self.over = Some(error);
                 continue;
@@ -204,7 +208,7 @@ impl Live {
     /// Takes what lies in the buffer. Answers whether the source of a track says that it leaves.
     fn read(&mut self) -> Result<bool, CameraError> {
         let mut left = false;
-        loop {
+        while self.inflow.frames.len() < FRAMES_AT_ONCE {
             let Live { dialogue, inflow, received, .. } = self;
             let item = match dialogue.wire.item()? {
                 None => break,
@@ -327,6 +331,11 @@ impl Live {
             return Some(Event::NoBeginning(why));
         }
         None
+    }
+
+    /// Another session is not to be had.
+    pub(super) fn renew_no_more(&mut self) {
+        self.timers.renewal = None;
     }
 
     /// What is known of the pictures.

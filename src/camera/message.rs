@@ -13,6 +13,10 @@ pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
 pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 /// So much is skipped for the next beginning, in bytes.
 const SKIPPED_BYTES_MAX: usize = 1 << 20;
+/// More blanks than this are not what stands between messages.
+const BLANKS_MAX: usize = 8;
+/// Nothing that is within its limits needs more room, in bytes.
+const BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Room for what is read at once, in bytes; it grows for what is longer.
 const BUFFER_BYTES: usize = 32 << 10;
 /// `$`, channel, length (RFC 2326, 10.12).
@@ -110,6 +114,8 @@ pub(super) struct Reader {
     end: usize,
     /// Where no end of a head was found so far, behind `start`.
     looked: usize,
+    /// The length of the message there, once it is known; it is not read again before it is whole.
+    whole: usize,
     /// Bytes in a row that nothing could be made of.
     skipped: usize,
     /// The same, not told yet.
@@ -128,7 +134,7 @@ enum Beginning {
 impl Reader {
     pub(super) fn new() -> Reader {
         let buffer = vec![0; BUFFER_BYTES];
-        Reader { buffer, start: 0, end: 0, looked: 0, skipped: 0, untold: 0 }
+        Reader { buffer, start: 0, end: 0, looked: 0, whole: 0, skipped: 0, untold: 0 }
     }
 
     /// Where the next bytes belong; never empty.
@@ -138,7 +144,12 @@ impl Reader {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.buffer.len() {
-            self.buffer.resize(2 * self.buffer.len(), 0);
+            if self.buffer.len() < BUFFER_BYTES_MAX {
+                self.buffer.resize(2 * self.buffer.len(), 0);
+            } else {
+                self.untold += self.end - self.start;
+                (self.start, self.end, self.looked, self.whole) = (0, 0, 0, 0);
+            }
         }
         &mut self.buffer[self.end..]
     }
@@ -172,7 +183,13 @@ impl Reader {
                     }
                     if !is_found || !is_packet(&unread[PACKET_HEAD..whole]) {
                         // It is one if something else begins where it ends.
-                        match beginning(without_blanks(&unread[whole..]), true) {
+                        let behind = &unread[whole..];
+                        let next = without_blanks(behind);
+                        if behind.len() - next.len() > BLANKS_MAX {
+                            self.skip()?;
+                            continue;
+                        }
+                        match beginning(next, true) {
                             Beginning::Open => return Ok(None),
                             Beginning::Nothing => {
                                 self.skip()?;
@@ -197,7 +214,7 @@ impl Reader {
 
     fn consume(&mut self, count: usize) {
         self.start += count;
-        (self.looked, self.skipped) = (0, 0);
+        (self.looked, self.whole, self.skipped) = (0, 0, 0);
     }
 
     /// Goes on to where something may begin.
@@ -206,18 +223,21 @@ impl Reader {
         let blank = unread.len() - without_blanks(unread).len();
         if blank > 0 {
             self.start += blank;
-            self.looked = 0;
+            (self.looked, self.whole) = (0, 0);
             return Ok(());
         }
         let may_begin = |byte: &u8| *byte == b'$' || byte.is_ascii_alphabetic();
         let next = unread.iter().skip(1).position(may_begin).map_or(unread.len(), |at| at + 1);
-        (self.start, self.looked) = (self.start + next, 0);
+        (self.start, self.looked, self.whole) = (self.start + next, 0, 0);
         (self.skipped, self.untold) = (self.skipped + next, self.untold + next);
         if self.skipped > SKIPPED_BYTES_MAX { Err(Excess::Skipped) } else { Ok(()) }
     }
 
     fn message(&mut self) -> Result<Message, Excess> {
         let unread = &self.buffer[self.start..self.end];
+        if unread.len() < self.whole {
+            return Ok(Message::Open);
+        }
         let Some(head_length) = head_length(unread, self.looked) else {
             self.looked = unread.len().saturating_sub(3);
             return if unread.len() > HEAD_BYTES_MAX {
@@ -240,7 +260,7 @@ impl Reader {
         }
         let whole = head_length + body_length;
         if unread.len() < whole {
-            self.looked = head_length.saturating_sub(4);
+            (self.looked, self.whole) = (head_length.saturating_sub(4), whole);
             return Ok(Message::Open);
         }
         let body = String::from_utf8_lossy(&unread[head_length..whole]).into_owned();
@@ -427,6 +447,9 @@ mod tests {
         assert_eq!(read(body(BODY_BYTES_MAX).as_bytes(), &[4096]).unwrap().len(), 1);
         assert_eq!(read(body(BODY_BYTES_MAX + 1).as_bytes(), &[4096]), Err(Excess::Body));
         assert_eq!(read(&vec![1; SKIPPED_BYTES_MAX + 2], &[4096]), Err(Excess::Skipped));
+        let mut zeros = [&b"$\x00\x00\x10"[..], &[1; 16]].concat();
+        zeros.resize(8 << 20, 0);
+        assert_eq!(read(&zeros, &[4096]).unwrap().len(), 0, "neither waited for nor kept");
     }
 
     #[test]

@@ -20,6 +20,11 @@ const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(15);
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// One request and its answer.
 const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end of a session is waited for: one round trip in a network that works; a camera
+/// that is gone ends it by itself.
+pub(super) const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// What is taken before PLAY is answered, in bytes.
+const EARLY_BYTES_MAX: usize = 16 << 20;
 /// Another address than the camera's is asked so often in a row.
 const REDIRECTIONS_MAX: usize = 5;
 
@@ -55,23 +60,39 @@ pub(super) async fn open(
         camera.voice.say(log::Level::Warn, &text);
     }
     let mut tracks = chosen(description)?;
-    let way = set_up(&mut dialogue, &described, &mut tracks, camera, known.wants_udp);
-    let way = within("set-up", SETUP_TIMEOUT, way).await?;
-    if way.is_udp() && !known.wants_udp {
-        hosts.change(&camera.url, |known| known.wants_udp = true);
-    }
-    let received = clock.read();
+    let way = set_up(&mut dialogue, &described, &mut tracks, camera, hosts);
+    let way = match within("set-up", SETUP_TIMEOUT, way).await {
+        Ok(way) => way,
+        Err(error) => return Err(given_up(dialogue, error)),
+    };
     let first = described.medium(tracks.first().map_or(0, |track| track.stream));
     let mut inflow = Inflow::new(tracks, &camera.voice);
+    let mut room = EARLY_BYTES_MAX;
     // Some cameras send before they say that they do.
     let mut early = |channel: u8, bytes: &[u8]| {
-        inflow.take(channel, bytes, &received);
+        if let Some(left) = room.checked_sub(bytes.len()) {
+            room = left;
+            inflow.take(channel, bytes, &clock.read());
+        }
     };
     let played = dialogue.play(&first, &mut early);
-    within("play", PLAY_TIMEOUT, played).await?;
+    if let Err(error) = within("play", PLAY_TIMEOUT, played).await {
+        return Err(given_up(dialogue, error));
+    }
     way.report();
     let tool = one_line(described.description.tool.as_deref().unwrap_or_default());
     Ok(Opened { dialogue, tool, inflow, way })
+}
+
+/// Ends what a camera may hold for us by now, without waiting for it.
+fn given_up(mut dialogue: Dialogue, error: CameraError) -> CameraError {
+    if dialogue.session.is_some() {
+        tokio::spawn(async move {
+            let ended = tokio::time::timeout(TEARDOWN_TIMEOUT, dialogue.tear_down()).await;
+            log::debug!("a session was given up: {:?}", ended.map(|ended| ended.is_ok()));
+        });
+    }
+    error
 }
 
 /// One step with its time-out.

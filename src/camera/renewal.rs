@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::Live;
+use super::parameters::Parameters;
 use super::track::Frame;
 use crate::clock::Deadline;
 
@@ -82,6 +84,8 @@ pub(super) struct Overlap {
     waiting: VecDeque<Frame>,
     bytes: usize,
     until: Deadline,
+    /// What the last frame said of parameters that is not among those that wait.
+    parameters: Option<Arc<Parameters>>,
 }
 
 /// What the first session is followed by.
@@ -93,26 +97,30 @@ pub(super) struct Handover {
     pub(super) shift: i64,
     /// Whether they follow the last frame of the first session.
     pub(super) has_seam: bool,
+    /// What decodes the first of them, where it does not say so itself.
+    pub(super) parameters: Option<Arc<Parameters>>,
 }
 
 impl Overlap {
     pub(super) fn new(live: Box<Live>) -> Overlap {
         let until = Deadline::after(OVERLAP_MAX);
-        Overlap { live, waiting: VecDeque::new(), bytes: 0, until }
+        Overlap { live, waiting: VecDeque::new(), bytes: 0, until, parameters: None }
     }
 
     /// A frame of the second session: it begins with one that decoding can begin with. Where the
     /// first one shows something else, it is the latest of these: what came before it is there.
-    pub(super) fn push(&mut self, frame: Frame) {
-        if self.waiting.is_empty() && !frame.is_key {
-            return;
-        }
+    pub(super) fn push(&mut self, mut frame: Frame) {
         if self.is_hopeless() {
-            self.waiting.clear();
+            let left_out = self.waiting.drain(..).filter_map(|frame| frame.parameters).next_back();
+            self.parameters = left_out.or(self.parameters.take());
             self.bytes = 0;
+        }
+        if self.waiting.is_empty() {
+            self.parameters = frame.parameters.take().or(self.parameters.take());
             if !frame.is_key {
                 return;
             }
+            frame.parameters = self.parameters.take();
         }
         self.bytes += frame.data.len();
         self.waiting.push_back(frame);
@@ -135,8 +143,10 @@ impl Overlap {
         let seam = history.seam(self.waiting.iter());
         let has_seam = seam.is_some();
         let seam = seam.unwrap_or(Seam { known: 0, shift: 0 });
-        self.waiting.drain(..seam.known);
-        Handover { live: self.live, frames: self.waiting, shift: seam.shift, has_seam }
+        let known =
+            self.waiting.drain(..seam.known).filter_map(|frame| frame.parameters).next_back();
+        let parameters = known.or(self.parameters);
+        Handover { live: self.live, frames: self.waiting, shift: seam.shift, has_seam, parameters }
     }
 }
 

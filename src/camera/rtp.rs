@@ -48,6 +48,11 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Whether bytes are RTCP and not RTP, by their packet type (RFC 5761, 4), or too few for either.
+pub(super) fn is_report(bytes: &[u8]) -> bool {
+    bytes.len() < HEADER || (192..=223).contains(&bytes[1])
+}
+
 /// Whether a compound packet says that its source leaves (RFC 3550, 6.6).
 pub(super) fn says_goodbye(mut bytes: &[u8]) -> bool {
     while let Some((head, _)) = bytes.split_first_chunk::<4>() {

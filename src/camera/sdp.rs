@@ -35,6 +35,8 @@ pub(super) struct Media {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Format {
     pub(super) payload_type: u8,
+    /// The one that its attributes name, where that is another one: it may be either.
+    pub(super) other_type: Option<u8>,
     /// In lower case; empty where it is not told.
     pub(super) encoding: String,
     /// Ticks a second, where it is told.
@@ -121,6 +123,9 @@ impl Media {
         let number: u8 = number.parse().ok()?;
         let known = self.formats.iter().position(|format| format.payload_type == number);
         let at = known.or((self.formats.len() == 1).then_some(0))?;
+        if known.is_none() {
+            self.formats[at].other_type = Some(number);
+        }
         Some((&mut self.formats[at], rest.trim()))
     }
 
@@ -138,6 +143,7 @@ impl Format {
         let known = FIXED.iter().find(|(number, _, _)| *number == payload_type);
         Format {
             payload_type,
+            other_type: None,
             encoding: known.map_or(String::new(), |(_, name, _)| (*name).to_owned()),
             clock_rate: known.map(|(_, _, rate)| *rate),
             parameters: String::new(),

@@ -42,7 +42,9 @@ pub(super) fn hidden(text: &str) -> String {
             let quote = rest.len() - rest.trim_start_matches('"').len();
             shown.push_str(&rest[..quote]);
             rest = &rest[quote..];
-            let value = &rest[..value_end(rest)];
+            let is_query =
+                shown.rfind(['?', ' ', '"']).is_some_and(|at| shown[at..].starts_with('?'));
+            let value = &rest[..value_end(rest, is_query)];
             shown.push_str(if value.is_empty() { "" } else { HIDDEN });
             rest = &rest[value.len()..];
         }
@@ -67,10 +69,11 @@ fn is_secret(before: &str) -> bool {
     SECRETS.contains(&name.as_str())
 }
 
-/// Where a value ends: at what separates values in a query, in a path, or, as some cameras have it,
-/// at a `_` with another name behind it.
-fn value_end(rest: &str) -> usize {
+/// Where a value ends: at what separates values in a query, or, in a path, also at a `/` or, as
+/// some cameras have it, at a `_` with another name behind it.
+fn value_end(rest: &str, is_query: bool) -> usize {
     let ends = |(at, c): (usize, char)| match c {
+        '/' | '?' | '#' | ';' | '_' if is_query => false,
         '&' | ';' | '/' | '?' | '#' | '"' | '\'' | '<' | '>' => true,
         '_' => {
             let name = rest[at + 1..].find(|c: char| !c.is_ascii_alphanumeric());
@@ -98,6 +101,7 @@ mod tests {
             ("rtsp://viewer:ge:heim@h:554/a", "rtsp://viewer@h:554/a"),
             ("at rtsp://viewer@h/a and a@b", "at rtsp://viewer@h/a and a@b"),
             ("user=admin&password=", "user=admin&password="),
+            ("rtsp://h/?pwd=ge/hei#m_a=b&x=1", "rtsp://h/?pwd=…&x=1"),
             ("keyframe=1&monkey=2", "keyframe=1&monkey=2"),
         ] {
             assert_eq!(hidden(text), shown);

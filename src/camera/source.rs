@@ -14,6 +14,9 @@ const LOST_MAX: u16 = 3000;
 const SILENCE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 /// Sources that were given up and are remembered.
 const FORMER_MAX: usize = 8;
+/// So many packets make a source: one of fewer was passing by, and a former one that sends so many
+/// in a row is back.
+const ESTABLISHED_COUNT: u32 = 3;
 /// So many packets of another payload type than was described, and none of that, are meant.
 const STRANGERS_MAX: u32 = 32;
 /// Times of another source that are off by less from what has passed go on from those before.
@@ -25,6 +28,7 @@ const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
 pub(super) struct Source {
     /// As the description has it.
     payload_type: u8,
+    other_type: Option<u8>,
     /// Ticks a second.
     timescale: u32,
     /// Packets may be lost on the way: over UDP.
@@ -34,6 +38,8 @@ pub(super) struct Source {
     last: Option<Last>,
     way: Option<FastestWay>,
     former: Vec<u32>,
+    /// Packets of a former source in a row.
+    returning: u32,
     /// Packets that belong to nothing that is recorded.
     pub(super) foreign: u64,
 }
@@ -45,6 +51,8 @@ struct Last {
     timestamp: u32,
     time: i64,
     received: BootTime,
+    /// Packets of this source.
+    count: u32,
 }
 
 /// By how much arrival is later than RTP time at least, in nanoseconds: in this window of time and
@@ -70,15 +78,17 @@ impl FastestWay {
 }
 
 impl Source {
-    pub(super) fn new(payload_type: u8, timescale: u32) -> Source {
+    pub(super) fn new(payload_type: u8, other_type: Option<u8>, timescale: u32) -> Source {
         Source {
             payload_type,
+            other_type,
             timescale,
             is_lossy: false,
             strangers: Some(0),
             last: None,
             way: None,
             former: Vec::new(),
+            returning: 0,
             foreign: 0,
         }
     }
@@ -95,6 +105,13 @@ impl Source {
             self.foreign += 1;
             return None;
         }
+        let count = match &self.last {
+            Some(last) if last.ssrc == packet.ssrc => last.count.saturating_add(1),
+            _ if self.former.contains(&packet.ssrc) => ESTABLISHED_COUNT,
+            _ => 1,
+        };
+        self.former.retain(|former| *former != packet.ssrc);
+        self.returning = 0;
         let place = match &self.last {
             None => Place { time: i64::from(packet.timestamp), ..Place::default() },
             Some(last) => self.behind(last, packet, received),
@@ -105,6 +122,7 @@ impl Source {
             timestamp: packet.timestamp,
             time: place.time,
             received,
+            count,
         });
         let lead = received.0.saturating_sub(Ticks(place.time).to_nanos(self.timescale));
         let first = FastestWay { since: received, now: lead, before: lead };
@@ -151,7 +169,8 @@ impl Source {
     }
 
     fn is_type(&mut self, packet: &Packet<'_>) -> bool {
-        if packet.payload_type == self.payload_type {
+        if packet.payload_type == self.payload_type || Some(packet.payload_type) == self.other_type
+        {
             self.strangers = None;
             return true;
         }
@@ -166,10 +185,13 @@ impl Source {
     fn is_source(&mut self, ssrc: u32, received: BootTime) -> bool {
         let Some(last) = self.last.as_ref().filter(|last| last.ssrc != ssrc) else { return true };
         let silence = received.0.saturating_sub(last.received.0);
-        if self.former.contains(&ssrc) && silence < SILENCE_NANOS {
-            return false;
+        let is_passing = last.count < ESTABLISHED_COUNT;
+        if self.former.contains(&ssrc) && silence < SILENCE_NANOS && !is_passing {
+            self.returning += 1;
+            if self.returning < ESTABLISHED_COUNT {
+                return false;
+            }
         }
-        self.former.retain(|former| *former != ssrc);
         self.former.push(last.ssrc);
         if self.former.len() > FORMER_MAX {
             self.former.remove(0);
@@ -192,7 +214,7 @@ mod tests {
 
     #[test]
     fn numbers_and_times_go_on_behind_their_ends() {
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         source.may_lose_packets();
         let first = source.place(&packet(1, 65_534, u32::MAX - 50), at(0)).unwrap();
         assert_eq!((first.time, first.lost), (i64::from(u32::MAX - 50), 0));
@@ -206,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_source_that_counts_anew_goes_on() {
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         source.place(&packet(1, 100, 0), at(0));
         for sequence in [0, 30_000, 29_999, 29_999] {
             let place = source.place(&packet(1, sequence, 0), at(0)).unwrap();
@@ -216,7 +238,7 @@ mod tests {
 
     #[test]
     fn numbers_that_are_left_out_where_nothing_is_lost_are_missing_within_a_picture_only() {
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         source.place(&packet(1, 1, 0), at(0));
         let within = source.place(&packet(1, 4, 0), at(0)).unwrap();
         assert_eq!((within.lost, within.is_anew), (2, false));
@@ -226,7 +248,7 @@ mod tests {
 
     #[test]
     fn times_of_another_source_go_on() {
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         let nanos = |tick: u32| i64::from(tick) * 1_000_000_000 / 90_000;
         // Each 20 ms later than the fastest one, by turns.
         let arrival = |tick: u32| BootTime(nanos(tick) + i64::from(tick / 3600 % 2) * 20_000_000);
@@ -244,28 +266,39 @@ mod tests {
 
     #[test]
     fn another_source_takes_the_place_of_the_one_before() {
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         source.place(&packet(1, 100, 0), at(0));
-        let place = source.place(&packet(2, 7, 0), at(0)).unwrap();
-        assert_eq!((place.lost, place.is_anew), (0, true));
+        for number in 7..10 {
+            let place = source.place(&packet(2, number, 0), at(0)).unwrap();
+            assert_eq!((place.lost, place.is_anew), (0, number == 7));
+        }
         assert_eq!(source.place(&packet(1, 101, 0), at(0)), None, "the former is not heard");
-        assert!(source.place(&packet(2, 8, 0), at(1)).is_some());
+        assert!(source.place(&packet(2, 10, 0), at(1)).is_some());
         assert!(source.place(&packet(1, 102, 0), at(4)).is_some(), "the other is silent");
-        source.left();
-        assert!(source.place(&packet(2, 9, 0), at(4)).is_some());
         assert_eq!(source.foreign, 1);
+    }
+
+    #[test]
+    fn a_source_that_passes_by_costs_nothing_and_one_that_is_back_is_heard() {
+        let mut source = Source::new(96, None, 90_000);
+        let mut heard = |ssrc, sequence| source.place(&packet(ssrc, sequence, 0), at(0)).is_some();
+        assert!((0..5).all(|number| heard(1, number)));
+        assert!(heard(2, 50) && heard(1, 5) && heard(1, 6));
+        assert!((7..20).all(|number| heard(1, number)));
+        assert!(!heard(2, 51) && !heard(2, 52) && heard(2, 53), "three in a row");
+        assert!((54..60).all(|number| heard(2, number)));
     }
 
     #[test]
     fn other_payload_types_are_left_out_unless_there_is_nothing_else() {
         let other = Packet { payload_type: 97, ssrc: 9, ..packet(1, 5, 0) };
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         assert_eq!(source.place(&other, at(0)), None);
         source.place(&packet(1, 1, 0), at(0));
         for _ in 0..2 * STRANGERS_MAX {
             assert_eq!(source.place(&other, at(0)), None);
         }
-        let mut source = Source::new(96, 90_000);
+        let mut source = Source::new(96, None, 90_000);
         let taken =
             (0..2 * STRANGERS_MAX).filter(|_| source.place(&other, at(0)).is_some()).count();
         assert_eq!(taken, STRANGERS_MAX as usize);

@@ -138,7 +138,7 @@ impl Track {
         format: &Format,
         frame_rate: Option<f64>,
     ) -> Track {
-        let timescale = format.clock_rate.unwrap_or(CLOCK_RATE);
+        let timescale = coding.clock_rate.or(format.clock_rate).unwrap_or(CLOCK_RATE);
         let mut sets = Sets::default();
         for set in (coding.told_sets)(format) {
             sets.take(coding.syntax, &set);
@@ -149,7 +149,7 @@ impl Track {
             channel: 2 * number.0,
             coding,
             timescale,
-            source: Source::new(format.payload_type, timescale),
+            source: Source::new(format.payload_type, format.other_type, timescale),
             assembler: Assembler::new(coding.syntax),
             sets,
             has_new_sets: true,

@@ -2,6 +2,7 @@
 //! (RFC 3550, 11; RFC 2326, 12.39).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -29,6 +30,12 @@ const WINDOW_BYTES_MAX: usize = 2 << 20;
 const WINDOW_WAIT: Duration = Duration::from_millis(100);
 /// Farther ahead a number belongs to another count.
 const AHEAD_MAX: u16 = 1000;
+/// Less far behind it is late, or comes twice.
+const LATE_MAX: u16 = 1000;
+/// After so many in a row of another count that one is followed; where they may be late ones, after
+/// as many as can be late.
+const STRANGE_MAX: u32 = 3;
+const STRANGE_LATE_MAX: u32 = LATE_MAX as u32;
 /// Between two reports to the camera, and to what is between us and it.
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// An RTP packet without contents, which opens the way back.
@@ -195,10 +202,12 @@ impl Reorder {
             self.drain(&mut hand_on);
             return;
         }
-        if ahead > AHEAD_MAX {
-            // Late, or twice, or the camera counts anew.
+        let is_late = number.wrapping_sub(next) >= u16::MAX - LATE_MAX;
+        if is_late || ahead > AHEAD_MAX {
+            // Late, or twice; or the camera counts anew, once nothing else comes.
             self.strange += 1;
-            if self.strange > 3 {
+            let least = if is_late { STRANGE_LATE_MAX } else { STRANGE_MAX };
+            if self.strange > least {
                 self.give_up(&mut hand_on);
                 (self.next, self.strange) = (Some(number), 0);
                 self.pass(packet, &mut hand_on);
@@ -206,7 +215,8 @@ impl Reorder {
             return;
         }
         self.strange = 0;
-        if self.waiting.insert(self.base + u64::from(ahead), packet.to_vec()).is_none() {
+        if let Entry::Vacant(place) = self.waiting.entry(self.base + u64::from(ahead)) {
+            place.insert(packet.to_vec());
             self.bytes += packet.len();
         }
         self.since.get_or_insert_with(|| Deadline::after(WINDOW_WAIT));
@@ -252,9 +262,10 @@ impl Reorder {
         self.drain(hand_on);
     }
 
-    fn give_up(&mut self, hand_on: &mut impl FnMut(&[u8])) {
+    /// What is missing is not waited for.
+    pub(super) fn give_up(&mut self, mut hand_on: impl FnMut(&[u8])) {
         while !self.waiting.is_empty() {
-            self.skip(hand_on);
+            self.skip(&mut hand_on);
         }
     }
 }
@@ -275,7 +286,7 @@ mod tests {
         for number in numbers {
             reorder.push(&packet(*number), |it| got.push(u16::from_be_bytes([it[2], it[3]])));
         }
-        reorder.give_up(&mut |it: &[u8]| got.push(u16::from_be_bytes([it[2], it[3]])));
+        reorder.give_up(|it: &[u8]| got.push(u16::from_be_bytes([it[2], it[3]])));
         got
     }
 
@@ -285,6 +296,8 @@ mod tests {
         assert_eq!(run(&[65_535, 1, 0, 2]), [65_535, 0, 1, 2]);
         assert_eq!(run(&[1, 2, 2, 3, 1, 4]), [1, 2, 3, 4]);
         assert_eq!(run(&[1, 3, 4]), [1, 3, 4], "2 is lost");
+        let again: Vec<u16> = (0..20).chain(10..20).chain(20..25).collect();
+        assert_eq!(run(&again), (0..25).collect::<Vec<u16>>(), "ten come again");
         assert_eq!(run(&[1, 2, 20_000, 20_001, 20_002, 20_003, 20_004]), [1, 2, 20_003, 20_004]);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::dialogue::{Described, Dialogue};
 use super::error::{CameraError, one_line};
+use super::hosts::Hosts;
 use super::track::Track;
 use super::udp::{Datagram, Ports, REPORT_INTERVAL, Reorder};
 use super::{Camera, Transport};
@@ -42,10 +43,10 @@ pub(super) async fn set_up(
     described: &Described,
     tracks: &mut [Track],
     camera: &Camera,
-    wants_udp: bool,
+    hosts: &Hosts,
 ) -> Result<Way, CameraError> {
     let is_tcp_first = match camera.transport {
-        Transport::Auto => !wants_udp,
+        Transport::Auto => !hosts.known(&camera.url).wants_udp,
         Transport::Tcp => true,
         Transport::Udp => false,
     };
@@ -57,11 +58,18 @@ pub(super) async fn set_up(
             let why = "the camera does not send over TCP: set transport to \"auto\"".to_owned();
             return Err(CameraError::Refused { stage: "set-up", why });
         }
+        // Some close the connection with that.
+        hosts.change(&camera.url, |known| known.wants_udp = true);
     }
     let mut lines = Vec::new();
     for track in tracks {
         track.source.may_lose_packets();
-        lines.push(over_udp(dialogue, described, track, camera).await?);
+        let Some(line) = over_udp(dialogue, described, track, camera).await? else {
+            hosts.change(&camera.url, |known| known.wants_udp = false);
+            let why = "the camera sends neither over TCP nor over UDP (461)".to_owned();
+            return Err(CameraError::Refused { stage: "set-up", why });
+        };
+        lines.push(line);
     }
     Ok(Way::Udp(Udp { lines, report: Deadline::after(REPORT_INTERVAL) }))
 }
@@ -83,27 +91,23 @@ async fn over_tcp(
     Ok(true)
 }
 
+/// The ports of a track; `None` where the camera does not have this transport.
 async fn over_udp(
     dialogue: &mut Dialogue,
     described: &Described,
     track: &Track,
     camera: &Camera,
-) -> Result<Line, CameraError> {
+) -> Result<Option<Line>, CameraError> {
     let ends = dialogue.wire.local().zip(dialogue.wire.peer());
     let (local, peer) = ends.ok_or(CameraError::Ended)?;
     let ports = Ports::bind(local, peer, &camera.voice).await;
     let mut ports = ports.map_err(|error| failed(&error))?;
     let url = described.medium(track.stream);
-    match dialogue.set_up(&url, ports.transport()).await? {
-        None => {
-            let why = "the camera sends neither over TCP nor over UDP (461)".to_owned();
-            Err(CameraError::Refused { stage: "set-up", why })
-        }
-        Some(answer) => {
-            ports.settle(&answer);
-            Ok(Line { channel: track.channel, ports, order: Reorder::new() })
-        }
-    }
+    let answer = dialogue.set_up(&url, ports.transport()).await?;
+    Ok(answer.map(|answer| {
+        ports.settle(&answer);
+        Line { channel: track.channel, ports, order: Reorder::new() }
+    }))
 }
 
 fn failed(error: &io::Error) -> CameraError {
@@ -127,6 +131,16 @@ impl Way {
         let Way::Udp(udp) = self else { return REPORT_INTERVAL };
         let orders = udp.lines.iter().filter_map(|line| line.order.deadline());
         orders.chain([udp.report]).map(Deadline::left).min().unwrap_or(REPORT_INTERVAL)
+    }
+
+    /// Hands on what has come already: the connection is over.
+    pub(super) fn take_rest(&mut self, mut hand_on: impl FnMut(u8, &[u8])) {
+        let Way::Udp(udp) = self else { return };
+        for line in &mut udp.lines {
+            // A port of which nothing can be read has nothing.
+            let _ = line.take(&mut hand_on);
+            line.order.give_up(|bytes| hand_on(line.channel, bytes));
+        }
     }
 
     /// Waits for what comes beside the connection, and hands on what is in order, with its channel.

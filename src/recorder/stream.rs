@@ -152,8 +152,10 @@ impl<S: Sink> StreamTask<S> {
             Err(error) => Over::Failed(error),
             Ok(mut frames) => {
                 let over = self.record(&mut frames).await;
-                if matches!(over, Over::Stopped | Over::RingClosed) {
-                    frames.close().await;
+                match over {
+                    Over::Stopped | Over::RingClosed => frames.close().await,
+                    // Another session need not wait for that.
+                    Over::Failed(_) => drop(tokio::spawn(frames.close())),
                 }
                 over
             }
@@ -364,7 +366,10 @@ impl<S: Sink> StreamTask<S> {
             }
             let Some(source) = self.settings.camera.password_source() else { continue };
             // Its disk may hang: that is no affair of the other cameras.
-            let told = tokio::task::spawn_blocking(move || source()).await;
+            let told = tokio::select! {
+                told = tokio::task::spawn_blocking(move || source()) => told,
+                () = stopped(&mut self.stop) => return true,
+            };
             if told.is_ok_and(|password| self.settings.camera.take_password(password)) {
                 self.say(Level::Info, "there is another password");
                 backoff.recovered();

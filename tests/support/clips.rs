@@ -116,8 +116,10 @@ pub struct Frame {
     pub sent: i64,
     /// Whether a key frame.
     pub key: bool,
-    /// Of its bytes.
+    /// Of its bytes without parameter sets, as the camera has them.
     pub md5: String,
+    /// Of all its bytes.
+    pub whole: String,
 }
 
 /// All frames of clips, in the order of decoding: taken apart by `framecheck.py`, which knows
@@ -136,6 +138,7 @@ pub fn frames(clips: &[PathBuf]) -> Vec<Frame> {
             sent: value["sent"].as_i64().expect("a marked frame"),
             key: value["key"].as_bool().expect("a mark"),
             md5: value["md5"].as_str().expect("a digest").to_owned(),
+            whole: value["whole"].as_str().expect("a digest").to_owned(),
         }
     };
     lines.lines().map(frame).collect()

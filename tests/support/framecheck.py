@@ -2,9 +2,9 @@
 """Lists the frames that cameras.py marked, of mp4 files: framecheck.py FILE...
 
 A line of JSON for each video sample, in the order of decoding: {"file", "t", "camera", "frame",
-"sent", "key", "bytes", "md5"}; t is the presentation time in seconds as the edit list has it, and
+"sent", "key", "bytes", "md5", "whole"}; t is the presentation time in seconds as the edit list has it, and
 bytes and md5 are those that cameras.py logs, of the sample without parameter sets; a key frame
-without them in front is an error. The file is taken apart here, with nobody's help:
+without them in front is an error. whole is the digest with them. The file is taken apart here, with nobody's help:
 an mp4 with one video track, which is all that the tests need of another opinion.
 """
 import hashlib
@@ -123,10 +123,11 @@ def main():
             data = f.read()
         for time, key, sample in samples(data):
             camera, frame, sent = stamp(sample)
+            whole = hashlib.md5(sample).hexdigest()
             sample = without_sets(sample, key)
             print(json.dumps({'file': path, 't': round(time, 6), 'camera': camera, 'frame': frame,
                               'sent': sent, 'key': key, 'bytes': len(sample),
-                              'md5': hashlib.md5(sample).hexdigest()}))
+                              'md5': hashlib.md5(sample).hexdigest(), 'whole': whole}))
 
 
 if __name__ == '__main__':
