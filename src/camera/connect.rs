@@ -79,7 +79,7 @@ enum Seeks {
     End,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Live, CameraError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Box<Live>, CameraError>> + Send>>;
 
 /// The session that is to follow.
 enum Next {
@@ -105,7 +105,6 @@ pub async fn connect(
     clock: Arc<dyn Clock>,
 ) -> Result<Frames, CameraError> {
     let live = Live::open(camera.clone(), Arc::clone(hosts), Arc::clone(&clock)).await?;
-    let live = Box::new(live);
     Ok(Frames {
         live,
         hosts: Arc::clone(hosts),
@@ -178,13 +177,11 @@ impl Frames {
     async fn first(&mut self) -> First {
         match &mut self.next {
             Next::None => First::Live(self.live.next().await),
-            Next::Opening(opening) if self.over.is_some() => {
-                First::Opened(opening.await.map(Box::new))
-            }
+            Next::Opening(opening) if self.over.is_some() => First::Opened(opening.await),
             Next::Opening(opening) => tokio::select! {
                 biased;
                 event = self.live.next() => First::Live(event),
-                opened = opening => First::Opened(opened.map(Box::new)),
+                opened = opening => First::Opened(opened),
             },
             Next::Beside(second) => tokio::select! {
                 biased;

@@ -19,6 +19,9 @@ use super::wire::Wire;
 /// The first request only asks what a camera can do: its answer is not waited for much longer than
 /// the way takes.
 const OPTIONS_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the end of a session is waited for: one round trip in a network that works; a camera
+/// that is gone ends it by itself.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Answers to one request that ask for credentials, each in another way.
 const CHALLENGES_MAX: u32 = 4;
 /// "Unsupported Transport" (RFC 2326, 11.3.14).
@@ -193,11 +196,17 @@ impl Dialogue {
         self.exchange("TEARDOWN", &url, &[], &mut |_, _| ()).await.map(drop)
     }
 
-    /// Sends a request without waiting for its answer. Answers its number.
+    /// The same, with a moment for it. Answers whether the camera has heard.
+    pub(super) async fn end(&mut self) -> bool {
+        let ended = tokio::time::timeout(TEARDOWN_TIMEOUT, self.tear_down()).await;
+        matches!(ended, Ok(Ok(())))
+    }
+
+    /// Sends a request without waiting for its answer.
     ///
     /// # Errors
     /// If the camera takes none.
-    pub(super) fn ask_for_more_time(&mut self, method: &str) -> Result<u32, CameraError> {
+    pub(super) fn ask_for_more_time(&mut self, method: &str) -> Result<(), CameraError> {
         let url = self.whole.to_string();
         self.ask(method, &url, &[])
     }
@@ -221,12 +230,7 @@ impl Dialogue {
         self.login.take(&self.camera, headers)
     }
 
-    fn ask(
-        &mut self,
-        method: &str,
-        url: &str,
-        more: &[(&str, String)],
-    ) -> Result<u32, CameraError> {
+    fn ask(&mut self, method: &str, url: &str, more: &[(&str, String)]) -> Result<(), CameraError> {
         self.sequence += 1;
         self.unanswered += 1;
         let mut headers = vec![
@@ -240,8 +244,7 @@ impl Dialogue {
             headers.push(("Authorization", login));
         }
         headers.extend_from_slice(more);
-        self.wire.send(&message::request(method, url, &headers))?;
-        Ok(self.sequence)
+        self.wire.send(&message::request(method, url, &headers))
     }
 
     async fn exchange(

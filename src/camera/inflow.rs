@@ -26,26 +26,22 @@ impl Inflow {
     /// leaves.
     pub(super) fn take(&mut self, channel: u8, bytes: &[u8], received: &Reading) -> bool {
         for track in &mut self.tracks {
-            if channel == track.channel {
-                if let Err(error) = track.take(bytes, received, &mut self.frames) {
-                    self.odd.note(&self.voice, &error.to_string());
-                }
-                return false;
+            let is_second = channel == track.channel.wrapping_add(1);
+            if channel != track.channel && !is_second {
+                continue;
             }
-            if channel == track.channel.wrapping_add(1) {
-                if !is_report(bytes) {
-                    // Some cameras swap the two.
-                    if let Err(error) = track.take(bytes, received, &mut self.frames) {
-                        self.odd.note(&self.voice, &error.to_string());
-                    }
-                    return false;
-                }
+            // Some cameras swap the two.
+            if is_second && is_report(bytes) {
                 let is_leaving = says_goodbye(bytes);
                 if is_leaving {
                     track.source.left();
                 }
                 return is_leaving;
             }
+            if let Err(error) = track.take(bytes, received, &mut self.frames) {
+                self.odd.note(&self.voice, &error.to_string());
+            }
+            return false;
         }
         self.note(&format!("data on channel {channel}, which nobody asked for"));
         false

@@ -39,10 +39,9 @@ impl KeepAlive {
     pub(super) fn new(timeout: Duration, methods: &[String]) -> KeepAlive {
         let has = |method: &str| methods.iter().any(|has| has == method);
         let mut order = METHODS.to_vec();
-        // What it names comes first; of these, what is made for it.
-        order.sort_by_key(|method| (!has(method), *method != "GET_PARAMETER"));
-        if methods.is_empty() {
-            order = METHODS.to_vec();
+        if !methods.is_empty() {
+            // What it names comes first; of these, what is made for it.
+            order.sort_by_key(|method| (!has(method), *method != "GET_PARAMETER"));
         }
         // Removed from the end.
         order.reverse();

@@ -11,7 +11,7 @@ use super::hosts::{Hosts, renewal_after};
 use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
-use super::opening::{Opened, TEARDOWN_TIMEOUT, open};
+use super::opening::{Opened, open};
 use super::track::{Frame, VideoFacts};
 use super::way::Way;
 use crate::clock::{Clock, Deadline, Reading, since_boot};
@@ -92,7 +92,7 @@ impl Live {
         camera: Camera,
         hosts: Arc<Hosts>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Live, CameraError> {
+    ) -> Result<Box<Live>, CameraError> {
         let Opened { dialogue, tool, inflow, way } = open(&camera, &hosts, &*clock).await?;
         let timeout = dialogue.session.as_ref().map_or(SESSION_TIMEOUT, |it| it.timeout);
         let known = hosts.known(&camera.url);
@@ -111,7 +111,7 @@ impl Live {
         let patience = known.patience.map_or(timeout, |patience| patience.min(timeout));
         let keep_alive = KeepAlive::new(patience, &dialogue.methods);
         let received = clock.read();
-        Ok(Live {
+        Ok(Box::new(Live {
             camera,
             hosts,
             dialogue,
@@ -123,7 +123,7 @@ impl Live {
             clock,
             received,
             over: None,
-        })
+        }))
     }
 
     /// Why it should be followed by another one, or what has come. Cancelling the future loses
@@ -177,18 +177,19 @@ impl Live {
             return Ok(());
         }
         let wait = self.wait();
-        let Live { dialogue, way, inflow, received, clock, .. } = self;
-        let mut left = false;
+        let Live { dialogue, way, inflow, clock, .. } = self;
+        let (mut left, mut came_at) = (false, None);
         tokio::select! {
             biased;
             step = dialogue.wire.step() => step?,
             came = way.receive(|channel, bytes| {
-                *received = clock.read();
-                left |= inflow.take(channel, bytes, received);
+                // Of all that waited in the ports: the clocks are asked once.
+                let now = came_at.get_or_insert_with(|| clock.read());
+                left |= inflow.take(channel, bytes, now);
             }) => came?,
             () = tokio::time::sleep(wait) => {}
         }
-        self.received = self.clock.read();
+        self.received = came_at.unwrap_or_else(|| self.clock.read());
         if left {
             self.source_left();
         }
@@ -366,8 +367,7 @@ impl Live {
 
     /// Ends the session and gives the camera a moment to hear of it.
     pub(super) async fn close(mut self) {
-        let ended = tokio::time::timeout(TEARDOWN_TIMEOUT, self.dialogue.tear_down()).await;
-        if !matches!(ended, Ok(Ok(()))) {
+        if !self.dialogue.end().await {
             log::debug!("{}: the end of a session was not answered", self.camera.name);
             let session = self.dialogue.session.clone();
             self.hosts.left_open(&self.camera.url, &self.tool, session);

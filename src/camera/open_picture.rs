@@ -2,7 +2,9 @@
 
 use super::picture::Odd;
 use super::sets::push_unit;
-use super::units::{Fragment, Kind, Syntax, Wrapping, aggregated, is_stream, parted};
+use super::units::{
+    Fragment, Kind, Syntax, Wrapping, aggregated, is_stream, parted, without_zeros,
+};
 use crate::clock::Reading;
 
 /// Parameter sets of one picture at most.
@@ -123,10 +125,7 @@ fn add_fragment(
     };
     open.data.extend_from_slice(body);
     if piece.is_first {
-        let kind = (syntax.kind)(&open.data[start + 4..]);
-        if matches!(kind, Kind::Slice { .. }) {
-            open.note(kind, start);
-        }
+        open.note((syntax.kind)(&open.data[start + 4..]), start);
     }
     if piece.is_last {
         open.fragment = None;
@@ -140,7 +139,7 @@ fn close_unit(syntax: &Syntax, open: &mut Open, start: usize) {
     let unit = &open.data[start + 4..];
     let is_slice = matches!((syntax.kind)(unit), Kind::Slice { .. });
     if is_slice && !is_stream(unit) {
-        let length = unit.iter().rposition(|byte| *byte != 0).map_or(1, |at| at + 1);
+        let length = without_zeros(unit).len();
         open.data.truncate(start + 4 + length);
         open.data[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
         return;
@@ -157,25 +156,13 @@ fn close_unit(syntax: &Syntax, open: &mut Open, start: usize) {
 
 /// Adds a unit, or several where start codes part it.
 fn add_unit(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
-    if is_stream(unit) {
-        for piece in parted(unit) {
-            add_whole(syntax, open, piece);
-        }
-        return;
-    }
-    let length = unit.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-    add_whole(syntax, open, &unit[..length]);
-}
-
-fn add_whole(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
-    if unit.is_empty() {
-        return;
-    }
-    match (syntax.kind)(unit) {
-        Kind::Set(..) => open.add_set(unit),
-        kind => {
-            open.note(kind, open.data.len());
-            push_unit(&mut open.data, unit);
+    for unit in parted(unit) {
+        match (syntax.kind)(unit) {
+            Kind::Set(..) => open.add_set(unit),
+            kind => {
+                open.note(kind, open.data.len());
+                push_unit(&mut open.data, unit);
+            }
         }
     }
 }

@@ -20,9 +20,6 @@ const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(15);
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// One request and its answer.
 const PLAY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the end of a session is waited for: one round trip in a network that works; a camera
-/// that is gone ends it by itself.
-pub(super) const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// What is taken before PLAY is answered, in bytes.
 const EARLY_BYTES_MAX: usize = 16 << 20;
 /// Another address than the camera's is asked so often in a row.
@@ -88,8 +85,8 @@ pub(super) async fn open(
 fn given_up(mut dialogue: Dialogue, error: CameraError) -> CameraError {
     if dialogue.session.is_some() {
         tokio::spawn(async move {
-            let ended = tokio::time::timeout(TEARDOWN_TIMEOUT, dialogue.tear_down()).await;
-            log::debug!("a session was given up: {:?}", ended.map(|ended| ended.is_ok()));
+            let is_heard = dialogue.end().await;
+            log::debug!("a session was given up, and that was heard: {is_heard}");
         });
     }
     error

@@ -171,9 +171,9 @@ impl Assembler {
 
     /// Whether a marker was believed that was wrong: more of that picture comes.
     fn is_rest(&mut self, payload: &[u8], time: i64) -> bool {
-        let is_ended = self.open.is_none() && self.ended.take() == Some(time);
-        let kind = self.syntax.first_kind(payload);
-        let is_rest = is_ended && matches!(kind, Some(Kind::Slice { is_first: false, .. }));
+        let is_rest = self.open.is_none()
+            && self.ended.take() == Some(time)
+            && matches!(self.syntax.first_kind(payload), Some(Kind::Slice { is_first: false, .. }));
         if is_rest {
             self.markers = Markers::Wrong;
         }
@@ -187,11 +187,15 @@ impl Assembler {
         if open.fragment.is_some() && (is_missing || place.is_anew) {
             open.tear();
         }
-        let is_same = open.time == place.time;
-        // Its end may be missing, where another begins.
-        let is_endless = !is_same && !open.has_marker && self.markers != Markers::Wrong;
-        let is_amid = is_same || (is_missing && !open.has_marker) || (place.is_anew && is_endless);
-        open.is_torn |= is_amid && open.slices > 0 && (is_missing || !is_same);
+        let is_cut_short = match open.time == place.time {
+            true => is_missing,
+            // Its end may be missing, where another begins.
+            false => {
+                let may_be_endless = place.is_anew && self.markers != Markers::Wrong;
+                !open.has_marker && (is_missing || may_be_endless)
+            }
+        };
+        open.is_torn |= open.slices > 0 && is_cut_short;
     }
 
     /// Whether the picture so far is complete, seen from what comes.

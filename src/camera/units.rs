@@ -72,16 +72,21 @@ pub(super) fn is_stream(unit: &[u8]) -> bool {
     memchr::memmem::find(unit, &START_CODE).is_some()
 }
 
+/// Without zeros at its end, which are no part of a unit (ITU-T H.264, 7.4.1).
+pub(super) fn without_zeros(unit: &[u8]) -> &[u8] {
+    let length = unit.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    &unit[..length]
+}
+
 /// The units between start codes, without zeros at their ends; none of them is empty.
 pub(super) fn parted(unit: &[u8]) -> Vec<&[u8]> {
     let mut units = Vec::new();
     let mut start = 0;
     let starts = memchr::memmem::find_iter(unit, &START_CODE);
     for end in starts.map(|at| (at, at + START_CODE.len())).chain([(unit.len(), unit.len())]) {
-        let piece = &unit[start.min(end.0)..end.0];
-        let length = piece.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-        if length > 0 {
-            units.push(&piece[..length]);
+        let piece = without_zeros(&unit[start.min(end.0)..end.0]);
+        if !piece.is_empty() {
+            units.push(piece);
         }
         start = end.1;
     }
