@@ -166,6 +166,10 @@ mod tests {
             is_key: content.is_multiple_of(10),
             parameters: None,
             lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
             received: Reading {
                 wall: WallTime(0),
                 boot: BootTime(0),

@@ -14,6 +14,7 @@ use super::sets::Sets;
 use super::source::Source;
 use crate::clock::Reading;
 use crate::segment::TrackNumber;
+use crate::units::WallTime;
 
 /// One coded frame of one track: a sample to be.
 #[derive(Clone, Debug)]
@@ -30,6 +31,17 @@ pub struct Frame {
     pub data: Vec<u8>,
     /// Whether decoding can begin here.
     pub is_key: bool,
+    /// Whether what is decoded from here on is right some frames later (ITU-T H.264, D.2.8; H.265,
+    /// D.3.8): where there is no key frame, a clip can begin with it.
+    pub is_recovery: bool,
+    /// Whether it is shown before the key frame that it follows, and needs frames from before that:
+    /// a decoder that begins there leaves it out (ITU-T H.265, 3.131 RASL).
+    pub is_leading: bool,
+    /// Ticks until the frame behind it, where the coding says so: of sound.
+    pub duration: Option<u32>,
+    /// When it was captured, by the clock of the camera, where its sender reports are sane
+    /// (RFC 3550, 6.4.1).
+    pub captured: Option<WallTime>,
     /// What decodes this frame and those of its track after it; given with the first one and
     /// whenever their bytes change.
     pub parameters: Option<Arc<Parameters>>,
@@ -252,6 +264,10 @@ impl Track {
             timescale: self.timescale,
             is_key: picture.is_key,
             parameters,
+            is_recovery: false,
+            is_leading: false,
+            duration: None,
+            captured: None,
             lost_packets: std::mem::take(&mut self.lost_packets),
             received: picture.received,
             data,

@@ -67,16 +67,28 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
     let audio = parameters.audio.unwrap_or(AudioParameters { sample_rate: 0, channels: 0 });
     match parameters.codec {
         // ISO/IEC 14496-15, 5.4.2: parameter sets are in the entry, never in the samples.
-        Codec::H264 => visual(&mut to, b"avc1", &video, b"avcC", configuration),
+        Codec::H264 => visual(&mut to, b"avc1", &video, |to| {
+            to.plain(b"avcC", |to| to.raw(configuration));
+        }),
         // ISO/IEC 14496-15, 8.4.1: the same, and what Apple's players ask for.
-        Codec::H265 => visual(&mut to, b"hvc1", &video, b"hvcC", configuration),
+        Codec::H265 => visual(&mut to, b"hvc1", &video, |to| {
+            to.plain(b"hvcC", |to| to.raw(configuration));
+        }),
         // ISO/IEC 14496-14, 5.6.1.
         Codec::Aac => sound(&mut to, b"mp4a", audio.channels, audio.sample_rate, |to| {
-            to.full(b"esds", 0, 0, |to| elementary_stream(to, configuration));
+            to.full(b"esds", 0, 0, |to| elementary_stream(to, AAC_STREAM, configuration));
         }),
         // Encapsulation of Opus in ISO BMFF, 4.3.1.
         Codec::Opus => sound(&mut to, b"Opus", audio.channels, OPUS_RATE, |to| {
             to.plain(b"dOps", |to| to.raw(configuration));
+        }),
+        // Encapsulation of FLAC in ISO BMFF, 3.3.1 and 3.3.2.
+        Codec::Flac => sound(&mut to, b"fLaC", audio.channels, audio.sample_rate, |to| {
+            to.full(b"dfLa", 0, 0, |to| to.raw(configuration));
+        }),
+        // ISO/IEC 14496-14, 5.6.1.
+        Codec::Jpeg => visual(&mut to, b"mp4v", &video, |to| {
+            to.full(b"esds", 0, 0, |to| elementary_stream(to, JPEG_STREAM, configuration));
         }),
         // ISO/IEC 14496-12, 12.3.3.2: TextMetaDataSampleEntry, without a content encoding.
         Codec::TimedText => to.plain(b"mett", |to| {
@@ -106,6 +118,9 @@ pub fn codec_name(parameters: &ParameterSet) -> String {
             None => "mp4a.40".to_owned(),
         },
         Codec::Opus => "opus".to_owned(),
+        Codec::Flac => "flac".to_owned(),
+        // ISO/IEC 14496-1, table 5: object type 0x6C.
+        Codec::Jpeg => "mp4v.6C".to_owned(),
         Codec::TimedText => String::from_utf8_lossy(configuration).into_owned(),
     }
 }
@@ -122,8 +137,7 @@ fn visual(
     to: &mut BoxWriter,
     kind: &[u8; 4],
     video: &VideoParameters,
-    configuration_kind: &[u8; 4],
-    configuration: &[u8],
+    body: impl FnOnce(&mut BoxWriter),
 ) {
     to.plain(kind, |to| {
         entry_header(to);
@@ -137,7 +151,7 @@ fn visual(
         to.zeros(32);
         to.u16(DEPTH);
         to.i16(-1);
-        to.plain(configuration_kind, |to| to.raw(configuration));
+        body(to);
         let (horizontal, vertical) = pixel_aspect(video);
         to.plain(b"pasp", |to| {
             to.u32(u32::from(horizontal));
@@ -174,18 +188,20 @@ fn sound(
     });
 }
 
-/// ES_Descriptor (ISO/IEC 14496-1, 7.2.6.5) of an AAC stream as ISO/IEC 14496-14, 3.1.2 wants it.
-fn elementary_stream(to: &mut BoxWriter, configuration: &[u8]) {
+/// Object type (ISO/IEC 14496-1, table 5) and kind of a stream (table 6: audio, visual; not upstream,
+/// and the reserved bit, which is 1).
+type StreamType = (u8, u8);
+const AAC_STREAM: StreamType = (0x40, 5 << 2 | 1);
+const JPEG_STREAM: StreamType = (0x6c, 4 << 2 | 1);
+
+/// ES_Descriptor (ISO/IEC 14496-1, 7.2.6.5) as ISO/IEC 14496-14, 3.1.2 wants it.
+fn elementary_stream(to: &mut BoxWriter, (object, kind): StreamType, configuration: &[u8]) {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
     const DECODER_SPECIFIC: u8 = 5;
     const SYNC_LAYER_CONFIG: u8 = 6;
     /// Tag and length.
     const HEADER: usize = 5;
-    /// MPEG-4 audio (ISO/IEC 14496-1, table 5).
-    const OBJECT_TYPE: u8 = 0x40;
-    /// Audio stream, not upstream, and the reserved bit, which is 1.
-    const STREAM_TYPE: u8 = 5 << 2 | 1;
     /// Settings of the synchronisation layer that are fixed for mp4 files.
     const SYNC_LAYER_MP4: u8 = 2;
 
@@ -196,8 +212,8 @@ fn elementary_stream(to: &mut BoxWriter, configuration: &[u8]) {
     to.u16(0);
     to.u8(0);
     descriptor(to, DECODER_CONFIG, decoder);
-    to.u8(OBJECT_TYPE);
-    to.u8(STREAM_TYPE);
+    to.u8(object);
+    to.u8(kind);
     // Buffer size, greatest and average bit rate: not known.
     to.zeros(3 + 4 + 4);
     descriptor(to, DECODER_SPECIFIC, specific);
@@ -277,6 +293,8 @@ mod tests {
         assert_eq!(codec_name(&audio(Codec::Aac, &[0x12, 0x10])), "mp4a.40.2");
         assert_eq!(codec_name(&audio(Codec::Aac, &[0xf9, 0x46])), "mp4a.40.42");
         assert_eq!(codec_name(&audio(Codec::Opus, &[])), "opus");
+        assert_eq!(codec_name(&audio(Codec::Flac, &[])), "flac");
+        assert_eq!(codec_name(&video(Codec::Jpeg, &[])), "mp4v.6C");
     }
 
     #[test]
@@ -322,6 +340,8 @@ mod tests {
             video(Codec::H265, &[1; 200]),
             audio(Codec::Aac, &[0x12, 0x10]),
             audio(Codec::Opus, &[0; 11]),
+            audio(Codec::Flac, &[0x80, 0, 0, 34]),
+            video(Codec::Jpeg, &[]),
             timed,
         ];
         for parameters in sets {

@@ -21,10 +21,23 @@ pub enum Codec {
     Opus,
     /// Timed text records; the configuration is their MIME type (ISO/IEC 14496-12, 12.3.3, `mett`).
     TimedText,
+    /// FLAC; the configuration is the body of a `dfLa` box behind its version and flags (Encapsulation
+    /// of FLAC in ISO BMFF, 3.3.2): metadata blocks, the first of them STREAMINFO.
+    Flac,
+    /// JPEG pictures, each of them whole (ITU-T T.81); there is no configuration.
+    Jpeg,
 }
 
 impl Codec {
-    const ALL: [Codec; 5] = [Codec::H264, Codec::H265, Codec::Aac, Codec::Opus, Codec::TimedText];
+    const ALL: [Codec; 7] = [
+        Codec::H264,
+        Codec::H265,
+        Codec::Aac,
+        Codec::Opus,
+        Codec::TimedText,
+        Codec::Flac,
+        Codec::Jpeg,
+    ];
 
     fn code(self) -> u8 {
         match self {
@@ -33,6 +46,8 @@ impl Codec {
             Codec::Aac => 2,
             Codec::Opus => 3,
             Codec::TimedText => 4,
+            Codec::Flac => 5,
+            Codec::Jpeg => 6,
         }
     }
 
@@ -40,8 +55,8 @@ impl Codec {
     #[must_use]
     pub fn track_kind(self) -> TrackKind {
         match self {
-            Codec::H264 | Codec::H265 => TrackKind::Video,
-            Codec::Aac | Codec::Opus => TrackKind::Audio,
+            Codec::H264 | Codec::H265 | Codec::Jpeg => TrackKind::Video,
+            Codec::Aac | Codec::Opus | Codec::Flac => TrackKind::Audio,
             Codec::TimedText => TrackKind::Timed,
         }
     }
@@ -111,9 +126,9 @@ impl ParameterSet {
     pub fn decode(bytes: &[u8]) -> Result<ParameterSet, Malformed> {
         let mut from = Decoder::new(bytes, VERSION, "parameter set")?;
         let code = from.byte("codec")?;
-        let codec = *Codec::ALL
-            .get(usize::from(code))
-            .ok_or_else(|| from.wrong("codec", format!("{code}, expected 0 to 4")))?;
+        let codec = *Codec::ALL.get(usize::from(code)).ok_or_else(|| {
+            from.wrong("codec", format!("{code}, expected 0 to {}", Codec::ALL.len() - 1))
+        })?;
         let configuration = from.bytes("decoder configuration")?.to_vec();
         let video = match from.byte("video mark")? {
             0 => None,

@@ -444,6 +444,10 @@ mod tests {
                 is_key,
                 parameters,
                 lost_packets: 0,
+                duration: None,
+                captured: None,
+                is_recovery: false,
+                is_leading: false,
                 received,
             }
         }

@@ -347,6 +347,10 @@ mod tests {
                 is_key: frame.is_key,
                 parameters: begins_session.then(|| Arc::new(parameters)),
                 lost_packets: 0,
+                duration: None,
+                captured: None,
+                is_recovery: false,
+                is_leading: false,
                 received: at(frame.arrival),
             });
             self.sent += 1;

@@ -90,6 +90,10 @@ mod tests {
             is_key: false,
             parameters: None,
             lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
             received,
             data: Vec::new(),
         }

@@ -283,6 +283,10 @@ mod tests {
             is_key: true,
             parameters: None,
             lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
             received: Reading {
                 wall: WallTime(START + nanos),
                 boot: BootTime(1 + nanos),

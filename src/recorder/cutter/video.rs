@@ -201,6 +201,10 @@ mod tests {
             is_key: false,
             parameters: None,
             lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
             received: at(arrival_s * NANOS_PER_SECOND),
         }
     }
