@@ -228,6 +228,13 @@ impl<'a> Decoder<'a> {
         String::from_utf8(bytes).map_err(|_| self.wrong(what, "not UTF-8"))
     }
 
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at = self.bytes.len();
+        rest
+    }
+
     /// The end: bytes that a newer version appended are an error, as its version byte differs.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ impl Catalogue {
         self.remove(clip.key);
         self.by_start.insert((clip.stream, clip.fact.start, clip.key));
         self.totals.entry(clip.stream).or_default().add(&clip);
-        if clip.dated() && clip.fact.quality != ClockQuality::Given {
+        if clip.dated() && clip.fact.quality.is_read() {
             self.dated.insert(clip.key);
         }
         self.clips.insert(clip.key, clip);

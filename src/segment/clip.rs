@@ -35,6 +35,8 @@ pub enum EndReason {
     Evicted,
     /// The device refused a write.
     DeviceError,
+    /// A reason that a later program gave, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl EndReason {
@@ -50,16 +52,19 @@ impl EndReason {
         EndReason::DeviceError,
     ];
 
-    /// The number that stands for this reason on the ring; below 16.
+    /// The number that stands for this reason on the ring.
     #[must_use]
     pub fn code(self) -> u8 {
-        Self::ALL.iter().position(|reason| *reason == self).unwrap_or(0) as u8
+        match self {
+            EndReason::Unknown(code) => code,
+            known => Self::ALL.iter().position(|reason| *reason == known).unwrap_or(0) as u8,
+        }
     }
 
-    /// The reason behind a number; `None` where there is none.
+    /// The reason behind a number.
     #[must_use]
-    pub fn from_code(code: u8) -> Option<EndReason> {
-        Self::ALL.get(usize::from(code)).copied()
+    pub fn from_code(code: u8) -> EndReason {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(EndReason::Unknown(code))
     }
 }
 
@@ -256,9 +261,7 @@ impl ClipFact {
         };
         let output_version = from.u16("output version")?;
         let name_form = NameForm::from_code(from.u32("name form")?);
-        let code = from.byte("end reason")?;
-        let end_reason = EndReason::from_code(code)
-            .ok_or_else(|| from.wrong("end reason", format!("{code}")))?;
+        let end_reason = EndReason::from_code(from.byte("end reason")?);
         let quality = ClockQuality::decode(&mut from)?;
         let digest = from.array("digest")?;
         let codec = from.text("codec name")?;
@@ -408,7 +411,11 @@ pub(super) mod tests {
         let counts = any::<(u64, u64, u32, u32, u32, u64)>();
         let ends = any::<(bool, i64, i64, i32, u16, u32)>();
         let damaged = prop_oneof![3 => Just(0), 1 => any::<u64>()];
-        let kind = prop_oneof![Just(TrackKind::Video), Just(TrackKind::Audio)];
+        let kind = prop_oneof![
+            4 => Just(TrackKind::Video),
+            4 => Just(TrackKind::Audio),
+            1 => (3..=u8::MAX).prop_map(TrackKind::Unknown),
+        ];
         (any::<u8>(), kind, 1..=u32::MAX, any::<u32>(), counts, ends, damaged).prop_map(
             |(track, kind, timescale, codec_delay, counts, ends, damaged)| TrackTotals {
                 track: TrackNumber(track),
@@ -437,9 +444,10 @@ pub(super) mod tests {
             Just(ClockQuality::Unsynchronised),
             Just(ClockQuality::Synchronised),
             Just(ClockQuality::Given),
+            (3..=u8::MAX).prop_map(ClockQuality::Unknown),
         ];
         let times = (i64::MIN / 2..i64::MAX / 2, 0..i64::MAX / 2);
-        let rest = (any::<u16>(), 0..EndReason::ALL.len(), any::<[u8; 32]>(), any::<(u16, u16)>());
+        let rest = (any::<u16>(), any::<u8>(), any::<[u8; 32]>(), any::<(u16, u16)>());
         let tracks = prop::collection::vec(totals(), 0..4);
         let pauses = prop_oneof![1 => Just(Pauses::default()), 1 => pauses()];
         (times, name_form(), quality, ".{0,20}", rest, tracks, pauses).prop_map(
@@ -448,7 +456,7 @@ pub(super) mod tests {
                 end: WallTime(start + length),
                 output_version: rest.0,
                 name_form,
-                end_reason: EndReason::ALL[rest.1],
+                end_reason: EndReason::from_code(rest.1),
                 quality,
                 digest: rest.2,
                 codec,
@@ -462,10 +470,10 @@ pub(super) mod tests {
     #[test]
     fn every_end_reason_has_a_code_of_its_own() {
         for reason in EndReason::ALL {
-            assert!(reason.code() < 16);
-            assert_eq!(EndReason::from_code(reason.code()), Some(reason));
+            assert_eq!(EndReason::from_code(reason.code()), reason);
         }
-        assert_eq!(EndReason::from_code(EndReason::ALL.len() as u8), None);
+        let next = EndReason::ALL.len() as u8;
+        assert_eq!(EndReason::from_code(next), EndReason::Unknown(next));
     }
 
     #[test]

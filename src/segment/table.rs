@@ -26,6 +26,8 @@ pub enum TrackKind {
     Audio,
     /// Timed records (metadata).
     Timed,
+    /// What a later program records, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl TrackKind {
@@ -34,16 +36,21 @@ impl TrackKind {
             TrackKind::Video => 0,
             TrackKind::Audio => 1,
             TrackKind::Timed => 2,
+            TrackKind::Unknown(code) => code,
+        }
+    }
+
+    fn from_code(code: u8) -> TrackKind {
+        match code {
+            0 => TrackKind::Video,
+            1 => TrackKind::Audio,
+            2 => TrackKind::Timed,
+            other => TrackKind::Unknown(other),
         }
     }
 
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<TrackKind, Malformed> {
-        match from.byte("track kind")? {
-            0 => Ok(TrackKind::Video),
-            1 => Ok(TrackKind::Audio),
-            2 => Ok(TrackKind::Timed),
-            other => Err(from.wrong("track kind", format!("{other}, expected 0 to 2"))),
-        }
+        from.byte("track kind").map(TrackKind::from_code)
     }
 }
 
@@ -57,6 +64,8 @@ pub enum ClockQuality {
     Synchronised,
     /// The time was given by a person or a file, as at an import.
     Given,
+    /// What a later program says of it, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl ClockQuality {
@@ -65,16 +74,28 @@ impl ClockQuality {
             ClockQuality::Unsynchronised => 0,
             ClockQuality::Synchronised => 1,
             ClockQuality::Given => 2,
+            ClockQuality::Unknown(code) => code,
         }
     }
 
-    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<ClockQuality, Malformed> {
-        match from.byte("clock quality")? {
-            0 => Ok(ClockQuality::Unsynchronised),
-            1 => Ok(ClockQuality::Synchronised),
-            2 => Ok(ClockQuality::Given),
-            other => Err(from.wrong("clock quality", format!("{other}, expected 0 to 2"))),
+    fn from_code(code: u8) -> ClockQuality {
+        match code {
+            0 => ClockQuality::Unsynchronised,
+            1 => ClockQuality::Synchronised,
+            2 => ClockQuality::Given,
+            other => ClockQuality::Unknown(other),
         }
+    }
+
+    /// Whether a clock was read, rather than a person or a file asked; of what is not known nobody
+    /// can say so.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        matches!(self, ClockQuality::Unsynchronised | ClockQuality::Synchronised)
+    }
+
+    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<ClockQuality, Malformed> {
+        from.byte("clock quality").map(ClockQuality::from_code)
     }
 }
 
@@ -190,6 +211,13 @@ impl ChunkTable {
             encode_track(&mut to, track, flag_bits(version));
         }
         to.finish()
+    }
+
+    /// Whether any sample is damaged, or follows a pause: the clip's fact will say so.
+    #[must_use]
+    pub fn is_flawed(&self) -> bool {
+        let mut samples = self.tracks.iter().flat_map(|track| &track.samples);
+        samples.any(|sample| sample.flags.damaged || sample.flags.resumed)
     }
 
     fn has_a_pause(&self) -> bool {
@@ -375,6 +403,14 @@ pub(super) mod tests {
                 tracks,
             }
         })
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_keeps_its_number() {
+        for code in 0..=u8::MAX {
+            assert_eq!(TrackKind::from_code(code).code(), code);
+            assert_eq!(ClockQuality::from_code(code).code(), code);
+        }
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Sink for Keeper {
         let mut kept = self.kept.lock().expect("no panic");
         let clip = kept.clips.get_mut(&clip.number()).expect("a clip with chunks");
         assert!(clip.end.is_none(), "a clip ends once");
-        let reason = EndReason::from_code(reason).expect("a reason");
+        let reason = EndReason::from_code(reason);
         clip.end = Some((reason, length_nanos.expect("a settled length")));
     }
 

@@ -154,6 +154,7 @@ fn formatted() -> Arc<Disk> {
         label: "fuzz".into(),
         ring_uuid: UUID,
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Still.read(),
         disk_label: None,
     };

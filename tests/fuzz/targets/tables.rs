@@ -44,11 +44,11 @@ fn divided(bytes: &[u8], bytes_max: usize) {
 
 fn facts(bytes: &[u8]) {
     for (kind, body) in Fact::records(bytes) {
-        if let Ok(Some(fact)) = Fact::decode(kind, body) {
+        if let Ok(fact) = Fact::decode(kind, body) {
             let mut record = Vec::new();
             fact.append_to(&mut record);
             assert_eq!(record.len(), fact.record_length());
-            assert_eq!(Fact::decode(record[0], &record[3..]), Ok(Some(fact)));
+            assert_eq!(Fact::decode(record[0], &record[3..]), Ok(fact));
         }
     }
 }
