@@ -5,22 +5,23 @@ use h264_reader::rbsp::{BitRead, BitReader, decode_nal};
 use retina::codec::h26x::Framing;
 use retina::codec::h264::parameters_from_sps_and_pps;
 
-use super::coding::{Coding, Decoding, ReorderDepth};
+use super::coding::{Coding, ReorderDepth};
+use super::nal::{Decoding, NalCodec, Pictures};
 use super::sdp::Format;
 use super::sets::Sets;
 use super::units::{Fragment, Kind, Syntax, Wrapping};
-use crate::segment::{Codec, ParameterSet, VideoParameters};
+use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
 
 /// Described as RFC 6184, 8.1 has it.
 pub(super) const CODING: Coding = Coding {
     described: ("video", "h264"),
+    kind: TrackKind::Video,
     clock_rate: Some(90_000),
     name: "H.264",
-    syntax: &SYNTAX,
-    told_sets,
-    with_front,
-    decoding,
+    depacketizer: |format| Box::new(Pictures::new(&CODEC, format)),
 };
+
+static CODEC: NalCodec = NalCodec { syntax: &SYNTAX, told_sets, with_front, decoding };
 
 /// ITU-T H.264, table 7-1; RFC 6184, table 1.
 pub(super) static SYNTAX: Syntax = Syntax { wrapping, kind };

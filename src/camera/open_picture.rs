@@ -1,6 +1,6 @@
 //! A picture while its packets come. Pure.
 
-use super::picture::Odd;
+use super::odd::Odd;
 use super::sets::push_unit;
 use super::units::{
     Fragment, Kind, Syntax, Wrapping, aggregated, is_stream, parted, without_zeros,

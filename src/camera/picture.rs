@@ -7,13 +7,13 @@
 
 use std::collections::VecDeque;
 
+use super::odd::{Odd, PICTURE_BYTES_MAX};
 use super::open_picture::Open;
 use super::rtp::Packet;
+use super::source::Place;
 use super::units::{Kind, Syntax, Wrapping, without_start_code};
 use crate::clock::Reading;
 
-/// A picture at most, in bytes: as much as the largest chunk of a ring.
-pub(super) const PICTURE_BYTES_MAX: usize = 8 << 20;
 /// After so many markers that were right in a row the next one is believed.
 const MARKERS_RIGHT: u32 = 2;
 
@@ -37,34 +37,6 @@ pub(super) struct Picture {
     pub(super) is_doubtful: bool,
     /// Where its first slice is.
     pub(super) slice: usize,
-}
-
-/// Where a packet stands among the others of its track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// RTP time, unwrapped.
-    pub(super) time: i64,
-    /// So many are missing before it.
-    pub(super) lost: u32,
-    /// The camera counts anew: something may be missing before it.
-    pub(super) is_anew: bool,
-    /// So many numbers were left out, where that is not known to be a loss.
-    pub(super) skipped: u32,
-}
-
-/// A packet that nothing can be made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Odd {
-    #[error("a payload that begins with {0:02x}")]
-    Unknown(u8),
-    #[error("something that is no packet")]
-    NoPacket,
-    #[error("a fragment of which the beginning is missing")]
-    NoBeginning,
-    #[error("another unit before a fragmented one is complete")]
-    NoEnd,
-    #[error("a picture over the limit of {} MiB", PICTURE_BYTES_MAX >> 20)]
-    TooLarge,
 }
 
 /// Whether a marker says that a picture is complete.

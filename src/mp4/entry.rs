@@ -188,8 +188,8 @@ fn sound(
     });
 }
 
-/// Object type (ISO/IEC 14496-1, table 5) and kind of a stream (table 6: audio, visual; not upstream,
-/// and the reserved bit, which is 1).
+/// Object type (ISO/IEC 14496-1, table 5) and kind of a stream (table 6: audio, visual; not
+/// upstream, and the reserved bit, which is 1).
 type StreamType = (u8, u8);
 const AAC_STREAM: StreamType = (0x40, 5 << 2 | 1);
 const JPEG_STREAM: StreamType = (0x6c, 4 << 2 | 1);

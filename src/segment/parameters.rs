@@ -21,8 +21,8 @@ pub enum Codec {
     Opus,
     /// Timed text records; the configuration is their MIME type (ISO/IEC 14496-12, 12.3.3, `mett`).
     TimedText,
-    /// FLAC; the configuration is the body of a `dfLa` box behind its version and flags (Encapsulation
-    /// of FLAC in ISO BMFF, 3.3.2): metadata blocks, the first of them STREAMINFO.
+    /// FLAC; the configuration is the body of a `dfLa` box behind its version and flags
+    /// (Encapsulation of FLAC in ISO BMFF, 3.3.2): metadata blocks, the first of them STREAMINFO.
     Flac,
     /// JPEG pictures, each of them whole (ITU-T T.81); there is no configuration.
     Jpeg,
