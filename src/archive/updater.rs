@@ -217,6 +217,7 @@ pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> Cl
         codec: growth.codec,
         picture: growth.picture,
         tracks: growth.tracks,
+        pauses: growth.pauses,
     }
 }
 

@@ -582,7 +582,7 @@ mod tests {
 
     #[test]
     fn the_clip_begun_last_is_the_growing_one() {
-        use crate::segment::Growth;
+        use crate::segment::{Growth, Pauses};
         let mut catalogue = Catalogue::new();
         let growth = Growth {
             start: WallTime(5),
@@ -593,6 +593,7 @@ mod tests {
             picture: (0, 0),
             tracks: Vec::new(),
             entries: Vec::new(),
+            pauses: Pauses::default(),
         };
         let stream = on_ring(1);
         catalogue.resume(key(1), stream, growth.clone());

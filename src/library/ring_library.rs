@@ -152,9 +152,10 @@ impl Footage for RingLibrary {
     }
 
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
+        let uuid = &self.archive.ring().superblock().ring_uuid;
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
-        let mut attributes = attributes(&catalogue.camera_of(clip), &clip.fact);
+        let mut attributes = attributes(&catalogue.camera_of(clip), uuid, clip.id(), &clip.fact);
         let expires = match clip.state {
             ClipState::Expiring { until, .. } => Some(utc_timestamp(until)),
             ClipState::Found => Some("found".to_owned()),

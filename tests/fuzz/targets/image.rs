@@ -95,7 +95,7 @@ impl Open {
             let fact = ClipKey::new(RingNumber(0), clip)
                 .and_then(|key| self.catalogue().clip(key).map(|found| found.fact.clone()));
             let Some(fact) = fact else { continue };
-            black_box(attributes("front-door", &fact));
+            black_box(attributes("front-door", &UUID, clip, &fact));
             let size = mp4::size(&fact);
             if let Ok(file) = self.archive.open_clip(clip) {
                 assert_eq!(size, Ok(file.size()), "what stat says and what is opened");
