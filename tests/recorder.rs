@@ -214,8 +214,8 @@ fn first_error(url: &str, password: Option<&str>) -> String {
     panic!("{url}: {:?}", recording.status());
 }
 
-/// A server that offers a picture encoding and sound, and no H.264.
-fn jpeg_camera() -> String {
+/// A server that offers pictures in a coding that no camera sends, and sound.
+fn vp8_camera() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its number");
     std::thread::spawn(move || {
@@ -226,7 +226,7 @@ fn jpeg_camera() -> String {
             let request = String::from_utf8_lossy(&request[..length]).into_owned();
             let sequence = request.lines().find(|line| line.starts_with("CSeq")).expect("CSeq");
             let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n\
-                         m=video 0 RTP/AVP 26\r\na=control:1\r\n\
+                         m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=control:1\r\n\
                          m=audio 0 RTP/AVP 0\r\na=control:2\r\n";
             let head =
                 format!("RTSP/1.0 200 OK\r\n{sequence}\r\nContent-Type: application/sdp\r\n");
@@ -259,7 +259,7 @@ fn each_failure_is_named_in_one_line() {
         (format!("rtsp://{closed}/"), None, "can't connect to 127.0.0.1"),
         (format!("rtsp://{garbage}/"), None, "describe failed"),
         ("rtsp://no-such-host.invalid/".to_string(), None, "can't resolve host"),
-        (jpeg_camera(), None, "no H.264 video: the camera offers video jpeg, audio pcmu"),
+        (vp8_camera(), None, "no H.264 or H.265 video: the camera offers video vp8, audio pcmu"),
         (format!("{url}7"), Some("secret"), "describe failed"),
     ] {
         let error = first_error(&url, password);

@@ -10,13 +10,13 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::h264;
 use super::odd::Odd;
 use super::parameters::Parameters;
 use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
 use super::track::VideoFacts;
+use super::{h264, h265};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -36,7 +36,7 @@ pub(super) struct Coding {
     pub(super) depacketizer: fn(&Format) -> Box<dyn Depacketizer>,
 }
 
-static RECORDED: [Coding; 1] = [h264::CODING];
+static RECORDED: [Coding; 2] = [h264::CODING, h265::CODING];
 
 /// Puts the frames of one track together from its packets. What comes is bounded and in order.
 pub(super) trait Depacketizer: Send + Sync {

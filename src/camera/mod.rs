@@ -17,7 +17,7 @@
 //! | `wire` | the connection |
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `coding` | which codings are recorded |
-//! | `h264` | codecs, which nothing else here does |
+//! | `h264`, `h265` | codecs, which nothing else here does |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
@@ -34,6 +34,7 @@ mod connect;
 mod dialogue;
 mod error;
 mod h264;
+mod h265;
 mod header;
 mod hosts;
 mod inflow;
