@@ -1,51 +1,90 @@
 //! Codings that are recorded: the one place where a camera's word for one becomes a codec.
 //!
-//! [`RECORDED`] has a row for each. A row says how a description names the coding, what its units
-//! look like, and what can only be read from its bytes; whoever takes frames from there on asks the
-//! row and knows no codec. Another codec is another row, with a file for its bytes.
+//! [`RECORDED`] has a row for each. A row says how a description names the coding and what puts its
+//! frames together; whoever takes frames from there on asks the row and knows no codec. Another
+//! codec is another row, with a file for its bytes.
+
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::h264;
+use super::odd::Odd;
+use super::parameters::Parameters;
+use super::rtp::Packet;
 use super::sdp::Format;
-use super::sets::Sets;
-use super::units::Syntax;
-use crate::segment::ParameterSet;
+use super::source::Place;
+use super::track::VideoFacts;
+use super::{h264, h265};
+use crate::clock::Reading;
+use crate::segment::TrackKind;
 
 /// How the frames of a stream are coded.
 pub(super) struct Coding {
     /// Media type (RFC 8866, 5.14) and encoding name (RFC 8866, 6.6) of a description, in lower
     /// case.
     pub(super) described: (&'static str, &'static str),
+    /// What such a track is.
+    pub(super) kind: TrackKind,
     /// Ticks a second, where the payload format leaves no choice: some descriptions say another,
     /// and the camera stamps as it should.
     pub(super) clock_rate: Option<u32>,
     /// What people call it.
     pub(super) name: &'static str,
-    /// What its units look like.
-    pub(super) syntax: &'static Syntax,
-    /// Parameter sets that a description tells.
-    pub(super) told_sets: fn(&Format) -> Vec<Vec<u8>>,
-    /// Puts units in front of a picture's, behind what has to be first.
-    pub(super) with_front: fn(Vec<u8>, &[u8]) -> Vec<u8>,
-    /// What decodes the picture that a unit belongs to; `None` where the sets do not say.
-    pub(super) decoding: fn(&Sets, &[u8]) -> Option<Decoding>,
+    /// What puts its frames together.
+    pub(super) depacketizer: fn(&Format) -> Box<dyn Depacketizer>,
 }
 
-static RECORDED: [Coding; 1] = [h264::CODING];
+static RECORDED: [Coding; 2] = [h264::CODING, h265::CODING];
 
-/// What the parameter sets of a picture say.
-pub(super) struct Decoding {
-    pub(super) set: ParameterSet,
-    pub(super) reorder_depth: ReorderDepth,
-    /// A picture may be two fields, each of which begins like a picture.
-    pub(super) has_fields: bool,
-    /// RFC 6381 name of the codec.
-    pub(super) codec: String,
-    /// Pictures a second.
-    pub(super) frame_rate: Option<f64>,
+/// Puts the frames of one track together from its packets. What comes is bounded and in order.
+pub(super) trait Depacketizer: Send + Sync {
+    /// Takes the next packet.
+    ///
+    /// # Errors
+    /// If nothing can be made of it; what there is goes on.
+    fn push(&mut self, packet: &Packet<'_>, place: Place, received: &Reading) -> Result<(), Odd>;
+
+    /// The next frame that is complete.
+    fn next(&mut self) -> Option<Coded>;
+
+    /// Whether a frame waits for the next packet that may be complete.
+    fn waits(&self) -> bool;
+
+    /// Nothing more comes, or not soon: what waits is taken as complete.
+    fn flush(&mut self);
+
+    /// Frames so far, whether they could be decoded or not.
+    fn heard(&self) -> Heard;
+
+    /// Whether it is known what decodes them.
+    fn has_parameters(&self) -> bool;
+
+    /// What is known of its pictures, where it has any.
+    fn video_facts(&self) -> VideoFacts;
+}
+
+/// Frames that have come of a track.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) frames: u64,
+    pub(super) key_frames: u64,
+}
+
+/// A frame, without what it has in common with all others of its track. See
+/// [`Frame`](super::Frame).
+#[derive(Clone, Debug)]
+pub(super) struct Coded {
+    pub(super) time: i64,
+    pub(super) data: Vec<u8>,
+    pub(super) is_key: bool,
+    pub(super) is_recovery: bool,
+    pub(super) is_leading: bool,
+    pub(super) duration: Option<u32>,
+    pub(super) parameters: Option<Arc<Parameters>>,
+    pub(super) lost_packets: u32,
+    pub(super) received: Reading,
 }
 
 /// How many frames may be decoded before one that is shown before them.
@@ -66,9 +105,10 @@ impl Coding {
         })
     }
 
-    /// All that could have been recorded, for people.
+    /// All pictures that could have been recorded, for people.
     pub(super) fn names() -> String {
-        let names: Vec<&str> = RECORDED.iter().map(|coding| coding.name).collect();
+        let pictures = RECORDED.iter().filter(|coding| coding.kind == TrackKind::Video);
+        let names: Vec<&str> = pictures.map(|coding| coding.name).collect();
         names.join(" or ")
     }
 }

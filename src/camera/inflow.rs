@@ -54,7 +54,7 @@ impl Inflow {
 
     /// Packets of the tracks so far.
     pub(super) fn packets(&self) -> u64 {
-        self.tracks.iter().map(|track| track.heard.packets).sum()
+        self.tracks.iter().map(|track| track.packets).sum()
     }
 
     /// Whether a picture waits that may be complete.

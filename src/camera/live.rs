@@ -12,7 +12,7 @@ use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
 use super::opening::{Opened, open};
-use super::track::{Frame, VideoFacts};
+use super::track::{Frame, Track, VideoFacts};
 use super::way::Way;
 use crate::clock::{Clock, Deadline, Reading, since_boot};
 use crate::units::BootTime;
@@ -198,7 +198,7 @@ impl Live {
 
     /// Pictures so far.
     fn heard(&self) -> u64 {
-        self.inflow.tracks.iter().map(|track| track.heard.pictures).sum()
+        self.inflow.tracks.first().map_or(0, |track| track.heard().frames)
     }
 
     fn source_left(&mut self) {
@@ -291,9 +291,9 @@ impl Live {
             return Err(CameraError::Ended);
         }
         let stage = "waiting for pictures";
-        match self.inflow.tracks.iter().map(|track| track.heard).find(|it| it.pictures == 0) {
-            Some(heard) if heard.packets > 0 => {
-                let why = format!("{} packets came, and no whole picture", heard.packets);
+        match self.inflow.tracks.first().filter(|track| track.heard().frames == 0) {
+            Some(track) if track.packets > 0 => {
+                let why = format!("{} packets came, and no whole picture", track.packets);
                 Err(CameraError::Protocol { stage, why })
             }
             _ => Err(CameraError::TimedOut { stage, waited: PICTURE_TIMEOUT }),
@@ -318,11 +318,11 @@ impl Live {
         if self.timers.beginning.is_some_and(Deadline::is_over) {
             self.timers.beginning = None;
             let track = self.inflow.tracks.first()?;
-            let heard = track.heard;
-            let is_begun = heard.key_pictures > 0 && track.has_parameters();
+            let heard = track.heard();
+            let is_begun = heard.key_frames > 0 && track.has_parameters();
             let seconds = BEGINNING_TIMEOUT.as_secs();
-            let came = format!("{} pictures in {seconds} s", heard.pictures);
-            let why = if is_begun || heard.pictures == 0 {
+            let came = format!("{} pictures in {seconds} s", heard.frames);
+            let why = if is_begun || heard.frames == 0 {
                 return None;
             } else if track.has_parameters() {
                 format!("no key frame among {came}")
@@ -341,7 +341,7 @@ impl Live {
 
     /// What is known of the pictures.
     pub(super) fn facts(&self) -> VideoFacts {
-        self.inflow.tracks.first().map(|track| track.facts.clone()).unwrap_or_default()
+        self.inflow.tracks.first().map(Track::video_facts).unwrap_or_default()
     }
 
     /// How packets come.

@@ -15,8 +15,10 @@
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
 //! | `wire` | the connection |
-//! | `track` | frames of a track: `source`, `picture`, `open_picture`, `units`, `sets` below it |
-//! | `coding`, `h264` | codecs, which nothing else here does |
+//! | `track`, `source` | frames of a track, of whatever coding |
+//! | `coding` | which codings are recorded |
+//! | `h264`, `h265` | codecs, which nothing else here does |
+//! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -32,12 +34,14 @@ mod connect;
 mod dialogue;
 mod error;
 mod h264;
+mod h265;
 mod header;
 mod hosts;
 mod inflow;
 mod keep_alive;
 mod live;
 mod message;
+mod nal;
 mod odd;
 mod open_picture;
 mod opening;

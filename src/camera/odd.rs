@@ -9,6 +9,24 @@ use crate::clock::{Throttle, since_boot};
 /// Between two lines of the log.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A picture at most, in bytes: as much as the largest chunk of a ring.
+pub(super) const PICTURE_BYTES_MAX: usize = 8 << 20;
+
+/// A packet that nothing can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Odd {
+    #[error("a payload that begins with {0:02x}")]
+    Unknown(u8),
+    #[error("something that is no packet")]
+    NoPacket,
+    #[error("a fragment of which the beginning is missing")]
+    NoBeginning,
+    #[error("another unit before a fragmented one is complete")]
+    NoEnd,
+    #[error("a picture over the limit of {} MiB", PICTURE_BYTES_MAX >> 20)]
+    TooLarge,
+}
+
 /// Those of one session.
 pub(super) struct Oddities {
     untold: u64,

@@ -7,13 +7,13 @@
 
 use std::collections::VecDeque;
 
+use super::odd::{Odd, PICTURE_BYTES_MAX};
 use super::open_picture::Open;
 use super::rtp::Packet;
+use super::source::Place;
 use super::units::{Kind, Syntax, Wrapping, without_start_code};
 use crate::clock::Reading;
 
-/// A picture at most, in bytes: as much as the largest chunk of a ring.
-pub(super) const PICTURE_BYTES_MAX: usize = 8 << 20;
 /// After so many markers that were right in a row the next one is believed.
 const MARKERS_RIGHT: u32 = 2;
 
@@ -29,6 +29,8 @@ pub(super) struct Picture {
     pub(super) sets: Vec<Vec<u8>>,
     /// Whether decoding can begin with it.
     pub(super) is_key: bool,
+    /// Whether it is shown before the key picture that it follows, and needs some from before that.
+    pub(super) is_leading: bool,
     /// Packets that are missing before it.
     pub(super) lost: u32,
     /// Numbers that were left out before it.
@@ -37,34 +39,6 @@ pub(super) struct Picture {
     pub(super) is_doubtful: bool,
     /// Where its first slice is.
     pub(super) slice: usize,
-}
-
-/// Where a packet stands among the others of its track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// RTP time, unwrapped.
-    pub(super) time: i64,
-    /// So many are missing before it.
-    pub(super) lost: u32,
-    /// The camera counts anew: something may be missing before it.
-    pub(super) is_anew: bool,
-    /// So many numbers were left out, where that is not known to be a loss.
-    pub(super) skipped: u32,
-}
-
-/// A packet that nothing can be made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Odd {
-    #[error("a payload that begins with {0:02x}")]
-    Unknown(u8),
-    #[error("something that is no packet")]
-    NoPacket,
-    #[error("a fragment of which the beginning is missing")]
-    NoBeginning,
-    #[error("another unit before a fragmented one is complete")]
-    NoEnd,
-    #[error("a picture over the limit of {} MiB", PICTURE_BYTES_MAX >> 20)]
-    TooLarge,
 }
 
 /// Whether a marker says that a picture is complete.
@@ -171,10 +145,12 @@ impl Assembler {
 
     /// Whether a marker was believed that was wrong: more of that picture comes.
     fn is_rest(&mut self, payload: &[u8], time: i64) -> bool {
-        let is_rest = self.open.is_none()
-            && self.ended.take() == Some(time)
-            && matches!(self.syntax.first_kind(payload), Some(Kind::Slice { is_first: false, .. }));
-        if is_rest {
+        if self.open.is_some() || self.ended.take() != Some(time) {
+            return false;
+        }
+        let kind = self.syntax.first_kind(payload);
+        let is_rest = matches!(kind, Some(Kind::Slice { is_first: false, .. }));
+        if is_rest || kind == Some(Kind::Trailer) {
             self.markers = Markers::Wrong;
         }
         is_rest
@@ -202,7 +178,8 @@ impl Assembler {
     fn ends_before(&mut self, payload: &[u8], time: i64) -> bool {
         let Some(open) = &self.open else { return false };
         if open.slices == 0 {
-            return false;
+            // What is left of a torn one is not part of the next.
+            return open.is_torn && open.time != time;
         }
         if open.time != time {
             if let (true, Markers::Right(times)) = (open.has_marker, self.markers) {
@@ -214,7 +191,7 @@ impl Assembler {
             None => false,
             Some(Kind::Slice { is_first: true, .. }) if !self.has_fields => true,
             Some(Kind::Slice { is_first: true, .. }) if open.first_slices > 1 => true,
-            Some(Kind::Slice { .. }) => {
+            Some(Kind::Slice { .. } | Kind::Trailer) => {
                 if open.has_marker {
                     self.markers = Markers::Wrong;
                 }
@@ -280,6 +257,7 @@ impl Assembler {
             data: open.data,
             sets: open.sets,
             is_key: open.key_slices == open.slices,
+            is_leading: open.leading_slices == open.slices,
             lost,
             skipped: open.skipped,
             is_doubtful: open.is_doubtful,

@@ -4,7 +4,6 @@
 //! A source that counts anew, or another one in its place, is the camera's affair and goes on. Two
 //! sources at a time are not: the one that came later is it, until nothing more comes from it.
 
-use super::picture::Place;
 use super::rtp::Packet;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
@@ -23,6 +22,19 @@ const STRANGERS_MAX: u32 = 32;
 const STEP_ERROR_NANOS: i64 = NANOS_PER_SECOND / 2;
 /// How long the way is looked at to know how fast it can be.
 const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
+
+/// Where a packet stands among the others of its track.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// RTP time, unwrapped.
+    pub(super) time: i64,
+    /// So many are missing before it.
+    pub(super) lost: u32,
+    /// The camera counts anew: something may be missing before it.
+    pub(super) is_anew: bool,
+    /// So many numbers were left out, where that is not known to be a loss.
+    pub(super) skipped: u32,
+}
 
 /// What a track has heard so far.
 pub(super) struct Source {

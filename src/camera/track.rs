@@ -1,19 +1,17 @@
 //! The streams of a description that are recorded, and the frames of each.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::coding::Coding;
+use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::error::{CameraError, one_line};
+use super::odd::Odd;
 use super::parameters::Parameters;
-use super::picture::{Assembler, Odd, Picture};
 use super::rtp::Packet;
 use super::sdp::{Description, Format};
-use super::sets::Sets;
 use super::source::Source;
 use crate::clock::Reading;
-use crate::segment::TrackNumber;
+use crate::segment::{TrackKind, TrackNumber};
 use crate::units::WallTime;
 
 /// One coded frame of one track: a sample to be.
@@ -62,23 +60,14 @@ pub(super) struct Track {
     pub(super) stream: usize,
     /// The channel of its RTP; that of its RTCP is the next one.
     pub(super) channel: u8,
-    pub(super) coding: &'static Coding,
+    coding: &'static Coding,
     timescale: u32,
+    /// Pictures a second, where the description says so.
+    frame_rate: Option<f64>,
     pub(super) source: Source,
-    assembler: Assembler,
-    sets: Sets,
-    /// The sets are not those that `parameters` were made from.
-    has_new_sets: bool,
-    /// What was given with a frame last.
-    parameters: Option<Arc<Parameters>>,
-    /// What people want to know of it.
-    pub(super) facts: VideoFacts,
-    lost_packets: u32,
-    /// The last picture: some servers send it twice.
-    last: Option<Seen>,
-    /// Ticks between the last two.
-    step: Option<i64>,
-    pub(super) heard: Heard,
+    depacketizer: Box<dyn Depacketizer>,
+    /// Packets so far.
+    pub(super) packets: u64,
 }
 
 /// What is known of the pictures of a track, for people.
@@ -94,52 +83,36 @@ pub struct VideoFacts {
     pub frame_rate: Option<f64>,
 }
 
-/// How much has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
-    pub(super) packets: u64,
-    pub(super) pictures: u64,
-    pub(super) key_pictures: u64,
-}
+/// Kinds of tracks in the order in which they are numbered: pictures lead.
+const KINDS: [TrackKind; 3] = [TrackKind::Video, TrackKind::Audio, TrackKind::Timed];
 
-/// What a picture is known again by: its time, its length, and how it begins.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    time: i64,
-    length: usize,
-    beginning: Vec<u8>,
-}
-
-/// So much of a picture, in bytes: another slice of the same picture begins with another place.
-const BEGINNING_BYTES: usize = 256;
-
-impl Seen {
-    fn of(picture: &Picture) -> Seen {
-        let beginning = picture.data[..picture.data.len().min(BEGINNING_BYTES)].to_vec();
-        Seen { time: picture.time, length: picture.data.len(), beginning }
-    }
-}
-
-/// Chooses from what is offered: the first stream that can be recorded. Tracks are numbered in the
-/// order in which they are chosen.
+/// Chooses from what is offered: of each kind the first stream that can be recorded. Tracks are
+/// numbered in the order in which they are chosen.
 ///
 /// # Errors
-/// If there is no such stream: names what is offered.
+/// If there are no pictures that can be recorded: names what is offered.
 pub(super) fn chosen(offered: &Description) -> Result<Vec<Track>, CameraError> {
-    let known = offered.media.iter().enumerate().find_map(|(stream, media)| {
-        media.formats.iter().find_map(|format| {
-            let coding = Coding::described_as(&media.kind, &format.encoding)?;
-            Some((stream, coding, format, media.frame_rate))
+    let first_of = |kind: TrackKind| {
+        offered.media.iter().enumerate().find_map(|(stream, media)| {
+            media.formats.iter().find_map(|format| {
+                let coding = Coding::described_as(&media.kind, &format.encoding)?;
+                (coding.kind == kind).then_some((stream, coding, format, media.frame_rate))
+            })
         })
-    });
-    let Some((stream, coding, format, frame_rate)) = known else {
-        let media = offered.media.iter();
-        let offers: Vec<String> =
-            media.map(|it| format!("{} {}", it.kind, it.formats[0].encoding)).collect();
-        let offers = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
-        return Err(CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) });
     };
-    Ok(vec![Track::new(TrackNumber(0), stream, coding, format, frame_rate)])
+    let chosen = KINDS.into_iter().filter_map(first_of);
+    let tracks = chosen.zip(0..).map(|((stream, coding, format, frame_rate), number)| {
+        Track::new(TrackNumber(number), stream, coding, format, frame_rate)
+    });
+    let tracks: Vec<Track> = tracks.collect();
+    if tracks.first().is_some_and(|track| track.coding.kind == TrackKind::Video) {
+        return Ok(tracks);
+    }
+    let media = offered.media.iter();
+    let offers: Vec<String> =
+        media.map(|it| format!("{} {}", it.kind, it.formats[0].encoding)).collect();
+    let offers = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
+    Err(CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) })
 }
 
 impl Track {
@@ -151,26 +124,16 @@ impl Track {
         frame_rate: Option<f64>,
     ) -> Track {
         let timescale = coding.clock_rate.or(format.clock_rate).unwrap_or(CLOCK_RATE);
-        let mut sets = Sets::default();
-        for set in (coding.told_sets)(format) {
-            sets.take(coding.syntax, &set);
-        }
         Track {
             number,
             stream,
             channel: 2 * number.0,
             coding,
             timescale,
+            frame_rate,
             source: Source::new(format.payload_type, format.other_type, timescale),
-            assembler: Assembler::new(coding.syntax),
-            sets,
-            has_new_sets: true,
-            parameters: None,
-            facts: VideoFacts { coding: coding.name, frame_rate, ..VideoFacts::default() },
-            lost_packets: 0,
-            last: None,
-            step: None,
-            heard: Heard::default(),
+            depacketizer: (coding.depacketizer)(format),
+            packets: 0,
         }
     }
 
@@ -189,112 +152,61 @@ impl Track {
             return if bytes.is_empty() { Ok(()) } else { Err(Odd::NoPacket) };
         };
         let Some(place) = self.source.place(&packet, received.boot) else { return Ok(()) };
-        self.heard.packets += 1;
-        let taken = self.assembler.push(&packet, place, received);
+        self.packets += 1;
+        let taken = self.depacketizer.push(&packet, place, received);
         self.complete(frames);
         taken
     }
 
-    /// Whether a picture waits that may be complete.
+    /// Whether a frame waits that may be complete.
     pub(super) fn waits(&self) -> bool {
-        self.assembler.waits()
+        self.depacketizer.waits()
     }
 
     /// Nothing more comes, or not soon.
     pub(super) fn flush(&mut self, frames: &mut VecDeque<Frame>) {
-        self.assembler.flush();
+        self.depacketizer.flush();
         self.complete(frames);
     }
 
     fn complete(&mut self, frames: &mut VecDeque<Frame>) {
-        while let Some(picture) = self.assembler.next() {
-            self.heard.pictures += 1;
-            self.heard.key_pictures += u64::from(picture.is_key);
-            frames.extend(self.frame(picture));
+        while let Some(coded) = self.depacketizer.next() {
+            frames.push_back(self.frame(coded));
         }
     }
 
-    /// Whether a parameter set of each kind is known.
-    pub(super) fn has_parameters(&self) -> bool {
-        self.parameters.is_some()
-    }
-
-    /// Whether what was left out before a picture may have been another one: there is room for it.
-    fn lacks(&mut self, picture: &Picture) -> bool {
-        let step = self.last.as_ref().map(|last| picture.time.saturating_sub(last.time));
-        let usual = std::mem::replace(&mut self.step, step);
-        let is_far = step.zip(usual).is_some_and(|(step, usual)| step > usual + usual / 2);
-        picture.is_doubtful && is_far
-    }
-
-    /// A picture as the recorder wants it; `None` where it came before, or nobody could decode it.
-    fn frame(&mut self, picture: Picture) -> Option<Frame> {
-        self.lost_packets = self.lost_packets.saturating_add(picture.lost);
-        let seen = Seen::of(&picture);
-        if self.last.as_ref() == Some(&seen) {
-            return None;
-        }
-        let lacks = self.lacks(&picture);
-        if lacks {
-            self.lost_packets = self.lost_packets.max(picture.skipped).max(1);
-        }
-        self.last = Some(seen);
-        let mut changed = Vec::new();
-        for set in &picture.sets {
-            if self.sets.take(self.coding.syntax, set) {
-                changed.push(set.clone());
-            }
-        }
-        self.has_new_sets |= !changed.is_empty();
-        let mut parameters = None;
-        if self.has_new_sets && (picture.is_key || self.parameters.is_none()) {
-            parameters = self.new_parameters(&picture)?;
-        }
-        let front = match picture.is_key {
-            true => self.sets.in_front(&picture.sets),
-            false => Sets::joined(&changed),
-        };
-        let data = match front.is_empty() {
-            true => picture.data,
-            false => (self.coding.with_front)(front, &picture.data),
-        };
-        Some(Frame {
+    fn frame(&self, coded: Coded) -> Frame {
+        Frame {
             track: self.number,
-            pts: picture.time,
+            pts: coded.time,
             timescale: self.timescale,
-            is_key: picture.is_key,
-            parameters,
-            is_recovery: false,
-            is_leading: false,
-            duration: None,
+            data: coded.data,
+            is_key: coded.is_key,
+            is_recovery: coded.is_recovery,
+            is_leading: coded.is_leading,
+            duration: coded.duration,
             captured: None,
-            lost_packets: std::mem::take(&mut self.lost_packets),
-            received: picture.received,
-            data,
-        })
+            parameters: coded.parameters,
+            lost_packets: coded.lost_packets,
+            received: coded.received,
+        }
     }
 
-    /// What decodes a picture, where it is news; `None` where nothing does.
-    fn new_parameters(&mut self, picture: &Picture) -> Option<Option<Arc<Parameters>>> {
-        let slice = picture.data.get(picture.slice + 4..)?;
-        // What strangers send is read by libraries here: a panic in them is no picture, and not
-        // the end of the recorder.
-        let read = || (self.coding.decoding)(&self.sets, slice);
-        let decoding = catch_unwind(AssertUnwindSafe(read)).ok()??;
-        self.has_new_sets = false;
-        self.assembler.set_fields(decoding.has_fields);
-        let size = decoding.set.video.map_or((0, 0), |video| (video.width, video.height));
-        self.facts.codec = decoding.codec;
-        self.facts.picture = (u32::from(size.0), u32::from(size.1));
-        self.facts.frame_rate = decoding.frame_rate.or(self.facts.frame_rate);
-        let encoded = decoding.set.encode();
-        if self.parameters.as_ref().is_some_and(|known| *known.encoded == *encoded) {
-            return Some(None);
-        }
-        let new = Parameters::new(&decoding.set, encoded.into(), decoding.reorder_depth);
-        let new = Arc::new(new);
-        self.parameters = Some(Arc::clone(&new));
-        Some(Some(new))
+    /// Frames so far.
+    pub(super) fn heard(&self) -> Heard {
+        self.depacketizer.heard()
+    }
+
+    /// Whether it is known what decodes its frames.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.depacketizer.has_parameters()
+    }
+
+    /// What is known of its pictures, for people.
+    pub(super) fn video_facts(&self) -> VideoFacts {
+        let facts = self.depacketizer.video_facts();
+        let frame_rate = facts.frame_rate.or(self.frame_rate);
+        VideoFacts { coding: self.coding.name, frame_rate, ..facts }
     }
 }
 
@@ -309,7 +221,7 @@ mod tests {
     #[test]
     fn of_what_is_offered_the_first_that_can_be_recorded_is_the_first_track() {
         let tracks = offered(
-            "m=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP 26\nm=video 0 RTP/AVP 97 96\n\
+            "m=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP 31\nm=video 0 RTP/AVP 97 96\n\
              a=rtpmap:97 VP8/90000\na=rtpmap:96 H264/90000\nm=video 0 RTP/AVP 98\n\
              a=rtpmap:98 H264/90000\n",
         );
@@ -327,8 +239,8 @@ mod tests {
             Ok(_) => panic!("nothing can be recorded"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(refused(""), "no H.264 video: the camera offers nothing");
-        let words = "no H.264 video: the camera offers video jpeg, audio pcmu";
-        assert_eq!(refused("m=video 0 RTP/AVP 26\nm=audio 0 RTP/AVP 0"), words);
+        assert_eq!(refused(""), "no H.264 or H.265 video: the camera offers nothing");
+        let words = "no H.264 or H.265 video: the camera offers video mpv, audio pcmu";
+        assert_eq!(refused("m=video 0 RTP/AVP 32\nm=audio 0 RTP/AVP 0"), words);
     }
 }
