@@ -18,7 +18,7 @@
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `coding` | which codings are recorded |
 //! | `h264`, `h265` | codecs, which nothing else here does |
-//! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
+//! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -52,6 +52,7 @@ mod replay;
 mod rtp;
 mod sdp;
 mod secret;
+mod sei;
 mod sets;
 mod source;
 mod track;
