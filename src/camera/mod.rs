@@ -17,7 +17,7 @@
 //! | `wire` | the connection |
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `coding` | which codings are recorded |
-//! | `h264`, `h265` | codecs, which nothing else here does |
+//! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs, which nothing else here does |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
@@ -38,6 +38,8 @@ mod h265;
 mod header;
 mod hosts;
 mod inflow;
+mod jpeg;
+mod jpeg_header;
 mod keep_alive;
 mod live;
 mod message;

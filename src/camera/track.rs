@@ -244,8 +244,8 @@ mod tests {
             Ok(_) => panic!("nothing can be recorded"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(refused(""), "no H.264 or H.265 video: the camera offers nothing");
-        let words = "no H.264 or H.265 video: the camera offers video mpv, audio pcmu";
+        assert_eq!(refused(""), "no H.264, H.265 or MJPEG video: the camera offers nothing");
+        let words = "no H.264, H.265 or MJPEG video: the camera offers video mpv, audio pcmu";
         assert_eq!(refused("m=video 0 RTP/AVP 32\nm=audio 0 RTP/AVP 0"), words);
     }
 }
