@@ -10,7 +10,7 @@
 //! | part | knows |
 //! |---|---|
 //! | [`connect()`] | one session, and the next one before that ends (`renewal`) |
-//! | `live` | a session at work: its timers |
+//! | `live`, `timers`, `patience` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
@@ -48,6 +48,7 @@ mod odd;
 mod open_picture;
 mod opening;
 mod parameters;
+mod patience;
 mod picture;
 mod renewal;
 mod replay;
@@ -57,6 +58,7 @@ mod secret;
 mod sei;
 mod sets;
 mod source;
+mod timers;
 mod track;
 mod udp;
 mod units;
