@@ -178,8 +178,8 @@ fn add_fragment(
         open.data.extend(&piece.header[..piece.header_length]);
     }
     let Some(start) = open.fragment else {
-        // Where slices came before, this was one of them.
-        open.is_torn |= open.slices > 0;
+        // Where something of it came before, the beginning was of the same picture.
+        open.is_torn |= open.slices > 0 || !open.data.is_empty();
         return Err(Odd::NoBeginning);
     };
     open.data.extend_from_slice(body);

@@ -176,7 +176,8 @@ impl Assembler {
     fn ends_before(&mut self, payload: &[u8], time: i64) -> bool {
         let Some(open) = &self.open else { return false };
         if open.slices == 0 {
-            return false;
+            // What is left of a torn one is not part of the next.
+            return open.is_torn && open.time != time;
         }
         if open.time != time {
             if let (true, Markers::Right(times)) = (open.has_marker, self.markers) {

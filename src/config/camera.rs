@@ -31,6 +31,8 @@ pub struct CameraConfig {
     pub credentials: Option<Credentials>,
     /// How its packets come.
     pub transport: Transport,
+    /// Whether frames are kept that follow a lost one.
+    pub keeps_damaged: bool,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
     pub retain: Option<Duration>,
 }
@@ -156,6 +158,7 @@ pub(super) fn read_all(
             url: read_url(&section)?,
             credentials: read_credentials(&section, warnings)?,
             transport: read_transport(&section)?,
+            keeps_damaged: read_damaged(&section)?,
             retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
         };
         cameras.push(camera);
@@ -208,6 +211,15 @@ fn read_transport(section: &Section<'_>) -> Result<Transport, ConfigError> {
         let names: Vec<&str> = Transport::NAMES.iter().map(|(name, _)| *name).collect();
         text.refuse(format!("{:?} is none; there are {}", text.value, names.join(", ")))
     })
+}
+
+/// Whether damaged frames are kept.
+fn read_damaged(section: &Section<'_>) -> Result<bool, ConfigError> {
+    const WAYS: [(&str, bool); 2] = [("keep", true), ("drop", false)];
+    let Some(text) = section.optional_string(&keys::CAMERA_DAMAGED)? else { return Ok(true) };
+    let way = WAYS.iter().find(|(name, _)| *name == text.value);
+    way.map(|(_, keeps)| *keeps)
+        .ok_or_else(|| text.refuse(format!("{:?} is none; there are keep, drop", text.value)))
 }
 
 fn read_credentials(
@@ -445,6 +457,18 @@ mod tests {
         assert_eq!(transport("transport = \"udp\"\n"), Ok(Transport::Udp));
         let error = transport("transport = \"UDP\"\n").unwrap_err();
         assert!(error.ends_with("\"UDP\" is none; there are auto, tcp, udp"), "{error}");
+    }
+
+    #[test]
+    fn damaged_frames_are_kept_or_dropped() {
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\n";
+        let keeps =
+            |text: &str| load(&format!("{camera}{text}")).map(|it| it.cameras[0].keeps_damaged);
+        assert_eq!(keeps(""), Ok(true));
+        assert_eq!(keeps("damaged = \"keep\"\n"), Ok(true));
+        assert_eq!(keeps("damaged = \"drop\"\n"), Ok(false));
+        let error = keeps("damaged = \"mark\"\n").unwrap_err();
+        assert!(error.ends_with("\"mark\" is none; there are keep, drop"), "{error}");
     }
 
     #[test]

@@ -328,6 +328,18 @@ pub const CAMERA_TRANSPORT: Key = Key {
            and over UDP where the camera refuses that.",
 };
 
+/// `camera.damaged`
+pub const CAMERA_DAMAGED: Key = Key {
+    section: &CAMERA,
+    name: "damaged",
+    kind: Kind::Text,
+    absent: Absent::Default("keep"),
+    example: "\"drop\"",
+    text: "What becomes of frames that follow a lost packet, up to the next key frame: \"keep\", \
+           they are recorded and marked, and decoders show what they can; \"drop\", they are left \
+           out, and the clip ends.",
+};
+
 /// `camera.retain`
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
@@ -340,7 +352,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 19] = [
+pub const KEYS: [&Key; 20] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -359,6 +371,7 @@ pub const KEYS: [&Key; 19] = [
     &CAMERA_USERNAME,
     &CAMERA_PASSWORD_FILE,
     &CAMERA_TRANSPORT,
+    &CAMERA_DAMAGED,
     &CAMERA_RETAIN,
 ];
 

@@ -40,6 +40,8 @@ pub struct StreamStatus {
     pub bytes: u64,
     /// Frames received and not recorded, by reason.
     pub dropped: Drops,
+    /// Frames recorded that follow a lost one, and may look like it.
+    pub damaged: u64,
     /// Packets that the network or the camera lost.
     pub lost_packets: u64,
     /// Times that recording began again.

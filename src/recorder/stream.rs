@@ -33,6 +33,8 @@ pub struct RecorderSettings {
     pub chunk_bytes_max: usize,
     /// Where a clip that began at the given time should end.
     pub boundary: Boundary,
+    /// Whether frames are kept, and marked, that follow a lost one, up to the next key frame.
+    pub keeps_damaged: bool,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +81,7 @@ impl<S: Sink> StreamTask<S> {
             flush_interval: settings.flush_interval,
             chunk_bytes_max: settings.chunk_bytes_max,
             boundary: Arc::clone(&settings.boundary),
+            keeps_damaged: settings.keeps_damaged,
         });
         StreamTask {
             settings,
@@ -223,13 +226,14 @@ impl<S: Sink> StreamTask<S> {
         }
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
-        let (dropped, is_recording) = (self.cutter.drops(), self.cutter.is_recording());
+        let (dropped, damaged) = (self.cutter.drops(), self.cutter.damaged());
+        let is_recording = self.cutter.is_recording();
         self.status.set(|status| {
             if is_recording {
                 status.last_frame = Some(now.boot);
             }
             status.lost_packets += lost;
-            status.dropped = dropped;
+            (status.dropped, status.damaged) = (dropped, damaged);
         });
     }
 
