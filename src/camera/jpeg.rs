@@ -193,6 +193,7 @@ impl Pictures {
 
     /// Adds a piece to the picture that is open.
     fn add(&mut self, piece: &Piece<'_>, marker: bool, received: &Reading) -> Result<(), Odd> {
+        let are_believed = self.are_markers_believed();
         let Some(open) = &mut self.open else { return Ok(()) };
         open.received = *received;
         open.is_torn |= piece.offset > open.scan.len();
@@ -209,11 +210,14 @@ impl Pictures {
             return Err(Odd::TooLarge);
         }
         open.scan.extend_from_slice(piece.scan);
-        let is_believed = self.right_markers.is_some_and(|count| count >= MARKERS_RIGHT);
-        if open.scan.ends_with(&END) || (open.has_marker && is_believed) {
+        if open.scan.ends_with(&END) || (open.has_marker && are_believed) {
             self.end();
         }
         Ok(())
+    }
+
+    fn are_markers_believed(&self) -> bool {
+        self.right_markers.is_some_and(|count| count >= MARKERS_RIGHT)
     }
 
     /// The picture is over: it is complete, or given up.
@@ -319,6 +323,11 @@ impl Depacketizer for Pictures {
     }
 
     fn flush(&mut self) {
+        let are_believed = self.are_markers_believed();
+        if let Some(open) = &mut self.open {
+            // Its end has not come.
+            open.is_torn |= are_believed && !open.has_marker;
+        }
         self.end();
     }
 
@@ -532,6 +541,17 @@ mod tests {
             assert_eq!(bench.times(), [0, 2], "{lost}");
             assert_eq!((bench.got[1].lost_packets, bench.odd.len()), (1, 0), "{lost}");
         }
+    }
+
+    #[test]
+    fn a_picture_that_a_session_ends_in_is_none() {
+        let mut bench = Bench::new(None);
+        for time in 0..4 {
+            bench.picture(USUAL, time, &[], None);
+        }
+        let packets = packets(USUAL, &scan(4, false), &[]);
+        bench.send(Place { time: 4, ..Place::default() }, false, &packets[0]);
+        assert_eq!(bench.times(), [0, 1, 2, 3]);
     }
 
     #[test]

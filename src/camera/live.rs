@@ -357,10 +357,16 @@ impl Live {
         if self.dialogue.server.is_empty() { &self.tool } else { &self.dialogue.server }
     }
 
+    /// Takes note of how fast pictures came.
+    fn remember_pace(&self) {
+        let pace = self.patience.pace();
+        self.hosts.change(&self.camera.url, |known| known.pace = pace);
+    }
+
     /// Takes note of how it ended.
     fn ends(&self, error: &CameraError) {
         let url = &self.camera.url;
-        self.hosts.change(url, |known| known.pace = self.patience.pace());
+        self.remember_pace();
         if matches!(error, CameraError::Ended | CameraError::Protocol { .. }) {
             self.hosts.ended(url, since_boot().since(self.timers.begun), self.timeout());
         }
@@ -371,6 +377,7 @@ impl Live {
 
     /// Ends the session and gives the camera a moment to hear of it.
     pub(super) async fn close(mut self) {
+        self.remember_pace();
         if !self.dialogue.end().await {
             log::debug!("{}: the end of a session was not answered", self.camera.name);
             let session = self.dialogue.session.clone();

@@ -53,6 +53,7 @@ class H264:
     name, encoder, payloader = 'h264', 'libx264', 'rtph264pay'
     message_head, sets, delimiter, slices, keys = b'\x06', (7, 8), 9, (1, 5), (5,)
     options = ['-profile:v', 'main', '-x264-params', 'open-gop=0:force-cfr=1']
+    others = options[:-1] + [options[-1] + ':cabac=0']
 
     @staticmethod
     def kind(unit):
@@ -65,6 +66,7 @@ class H265:
     message_head, sets, delimiter = b'\x4e\x01', (32, 33, 34), 35
     slices, keys = range(32), range(16, 22)
     options = ['-x265-params', 'log-level=error:open-gop=0:hash=1']
+    others = options[:-1] + [options[-1] + ':sao=0:ref=1']
 
     @staticmethod
     def kind(unit):
@@ -74,7 +76,7 @@ class H265:
 class Jpeg:
     """Pictures have no place for a message: of each, its scan is what is known again."""
     name, encoder, payloader = 'jpeg', 'mjpeg', 'rtpjpegpay'
-    options = ['-huffman', 'default', '-pix_fmt', 'yuvj420p']
+    options = others = ['-huffman', 'default', '-pix_fmt', 'yuvj420p']
 
 
 CODECS = {codec.name: codec for codec in (H264, H265, Jpeg)}
@@ -98,8 +100,8 @@ def nal_units(stream):
 class Media:
     """Access units of one encoded loop, each with its presentation time in frames."""
 
-    def __init__(self, a, size):
-        path = self.encoded(a, size)
+    def __init__(self, a, size, options):
+        path = self.encoded(a, size, options)
         self.units = []
         if a.codec is Jpeg:
             with open(path + '.units', 'rb') as f:
@@ -122,15 +124,15 @@ class Media:
         assert sorted(self.pts) == list(range(len(times))) and self.keys[0] == 0
 
     @staticmethod
-    def encoded(a, size):
+    def encoded(a, size, options):
         if a.codec is Jpeg:
-            return Media.pictures(a, size)
+            return Media.pictures(a, size, options)
         words = ['ffmpeg', '-v', 'error', '-y', '-f', 'lavfi', '-i',
                  f'testsrc2=size={size}:rate={a.fps}', '-t', str(a.seconds),
                  '-c:v', a.codec.encoder, '-preset', a.preset, '-pix_fmt', 'yuv420p',
                  '-g', str(a.gop), '-keyint_min', str(a.gop),
                  '-sc_threshold', '0', '-bf', '2' if a.bframes else '0', '-b:v', a.bitrate,
-                 '-maxrate', a.bitrate, '-bufsize', a.bitrate] + a.codec.options
+                 '-maxrate', a.bitrate, '-bufsize', a.bitrate] + options
         path = Media.place(words)
         if not os.path.exists(path + '.json'):
             own = f'{path}.{os.getpid()}'
@@ -149,10 +151,10 @@ class Media:
 
 
     @staticmethod
-    def pictures(a, size):
+    def pictures(a, size, options):
         words = ['ffmpeg', '-v', 'error', '-y', '-f', 'lavfi', '-i',
                  f'testsrc2=size={size}:rate={a.fps}', '-t', str(a.seconds),
-                 '-c:v', a.codec.encoder, '-b:v', a.bitrate] + a.codec.options + ['-f', 'mjpeg']
+                 '-c:v', a.codec.encoder, '-b:v', a.bitrate] + options + ['-f', 'mjpeg']
         path = Media.place(words)
         if not os.path.exists(path + '.units'):
             own = f'{path}.{os.getpid()}'
@@ -273,10 +275,13 @@ class Camera:
 class Server:
     def __init__(self, a):
         self.fps, self.args = a.fps, a
-        self.media = [Media(a, a.size)]
+        self.media = [Media(a, a.size, a.codec.options)]
         width, height = (int(n) for n in a.size.split('x'))
         other = f'{max(64, width // 2) & ~15}x{max(64, height // 2) & ~15}'
-        self.media.append(Media(a, other))
+        if a.samesize:
+            self.media.append(Media(a, a.size, a.codec.others))
+        else:
+            self.media.append(Media(a, other, a.codec.options))
         self.log = open(a.log, 'w') if a.log else None
         self.samples = open(a.samples, 'wb') if a.samples else None
         self.cameras = [Camera(self, number) for number in range(1, a.cameras + 1)]
@@ -438,6 +443,8 @@ def main():
     parser.add_argument('--auth', metavar='USER:PASSWORD', help='digest authentication')
     parser.add_argument('--paramchange', type=float, default=0, metavar='S',
                         help='change the picture size every S seconds')
+    parser.add_argument('--samesize', action='store_true',
+                        help='change other parameters then, and not the size')
     parser.add_argument('--log', metavar='FILE')
     parser.add_argument('--samples', metavar='FILE')
     parser.add_argument('--until-eof', action='store_true', help='stop when standard input ends')
