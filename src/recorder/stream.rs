@@ -226,14 +226,13 @@ impl<S: Sink> StreamTask<S> {
         }
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
-        let (dropped, damaged) = (self.cutter.drops(), self.cutter.damaged());
-        let is_recording = self.cutter.is_recording();
+        let cutter = &self.cutter;
         self.status.set(|status| {
-            if is_recording {
+            if cutter.is_recording() {
                 status.last_frame = Some(now.boot);
             }
             status.lost_packets += lost;
-            (status.dropped, status.damaged) = (dropped, damaged);
+            (status.dropped, status.damaged) = (cutter.drops(), cutter.damaged());
         });
     }
 

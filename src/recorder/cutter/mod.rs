@@ -10,6 +10,7 @@
 //! | part | knows |
 //! |---|---|
 //! | [`Cutter`] | where chunks and clips end; all that is below |
+//! | `cuts` | where chunks and clips end |
 //! | `hand_out` | what is done in which order, and what a refused chunk costs |
 //! | `chunk` | tracks side by side, of whatever clock rates |
 //! | `video` | groups, losses, pauses, gaps |
@@ -28,6 +29,7 @@
 
 mod chunk;
 mod clip;
+mod cuts;
 mod damage;
 mod decode_times;
 mod gap;
@@ -52,14 +54,13 @@ use clip::OpenClip;
 use stamps::Stamps;
 use strays::Strays;
 use time_line::Ended;
-use track::Ahead;
 use video::{Break, Pace, Video, is_long};
 
 use super::drops::{DropReason, Drops};
 use crate::camera::Frame;
 use crate::clock::Reading;
 use crate::segment::{EndReason, Observation};
-use crate::units::{NANOS_PER_SECOND, Ticks, WallTime, nanos_of};
+use crate::units::NANOS_PER_SECOND;
 
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
 /// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
@@ -71,10 +72,6 @@ const ASTRAY_AGE_MIN_NANOS: i64 = NANOS_PER_SECOND;
 /// A clip that finds no key frame to end at is ended by force when it is this long, in
 /// nanoseconds: memory and tables of whoever opens it depend on its length.
 const CLIP_DURATION_MAX_NANOS: i64 = 2 * 3600 * NANOS_PER_SECOND;
-
-/// Steering moves clip starts by less than this, in nanoseconds: where a boundary is that near,
-/// it is decided after steering.
-const BOUNDARY_MARGIN_NANOS: i64 = NANOS_PER_SECOND / 10;
 
 /// How to cut.
 #[derive(Clone)]
@@ -313,36 +310,6 @@ impl Cutter {
         out.observe(seen);
     }
 
-    /// Whether chunk and clip end before a group that begins with this frame.
-    fn end_before(&mut self, frame: &Frame, ahead: &Ahead, out: &mut HandOut) {
-        if self.clip.is_none() {
-            return;
-        }
-        let paused = self.video.ends_clip();
-        let changed = self.video.track.has_other_format();
-        let near = self.boundary_within(ahead.anew(), BOUNDARY_MARGIN_NANOS)
-            && !(self.begins_astray(&frame.received));
-        let time = if near || changed || paused { ahead.anew() } else { ahead.on() };
-        let step = ahead.step(time);
-        let half = nanos_of(self.settings.flush_interval) / 2;
-        let is_old = self.video.track.age_nanos(&frame.received) >= half;
-        // What lies before a long pause does not last through it where a clip ends.
-        let is_behind = is_long(Ticks(step).to_nanos(frame.timescale));
-        let is_apart = paused && is_behind && self.video.track.ends_before(time);
-        let next = (!is_apart).then_some(time);
-        if paused || changed || near || is_old || !self.fits(frame) {
-            self.cut(next, &frame.received, out);
-        }
-        self.video.track.steer(time);
-        if changed {
-            self.close(EndReason::ParametersChanged, next, &frame.received, out);
-        } else if paused {
-            self.close(EndReason::Loss, next, &frame.received, out);
-        } else if near && self.boundary_within(time, 0) {
-            self.close(EndReason::Boundary, Some(time), &frame.received, out);
-        }
-    }
-
     fn other_frame(&mut self, frame: &Frame, out: &mut HandOut) {
         if !self.video.track.has_parameters() {
             return;
@@ -364,58 +331,6 @@ impl Cutter {
         let marks = self.video.marks(frame, false);
         self.video.track.wait(frame, decoded, marks);
     }
-
-    fn fits(&self, frame: &Frame) -> bool {
-        self.video.track.fits(frame, self.settings.chunk_bytes_max)
-    }
-
-    /// Whether a run begins with stamps that run away, so that no time can be told from them.
-    fn begins_astray(&self, now: &Reading) -> bool {
-        self.video.track.begins_run() && self.stamps.run_away(now.boot)
-    }
-
-    /// When the clip begins: final once its first chunk is cut.
-    fn clip_start(&self) -> Option<WallTime> {
-        self.clip.as_ref()?.start().or_else(|| self.video.track.waits_from())
-    }
-
-    /// Nanoseconds of the clip up to a decode time.
-    fn clip_length_nanos(&self, time: Option<i64>) -> i64 {
-        let end = time.and_then(|time| self.video.track.wall_at(time));
-        self.clip_start().zip(end).map_or(0, |(start, end)| end.nanos_since(start))
-    }
-
-    /// Whether the clip's boundary is not later than `margin_nanos` behind a decode time.
-    fn boundary_within(&self, time: i64, margin_nanos: i64) -> bool {
-        let times = self.clip_start().zip(self.video.track.wall_at(time));
-        let boundary = |start| (self.settings.boundary)(start);
-        times.is_some_and(|(start, end)| end.plus_nanos(margin_nanos) >= boundary(start))
-    }
-
-    /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
-    /// what waits has been placed then.
-    fn cut(&mut self, next: Option<i64>, now: &Reading, out: &mut HandOut) {
-        let Some(clip) = &mut self.clip else { return };
-        let Some(taken) = self.video.track.cut(next) else { return };
-        let start = taken.start;
-        let (begins_clip, anchor) = clip.chunk(start, now);
-        let timed_by = self.video.track.begun().unwrap_or(*now);
-        let mut chunk = Chunk::new(anchor, begins_clip, timed_by);
-        chunk.add(taken);
-        out.chunk(chunk, start);
-    }
-
-    /// Hands out what waits and ends the clip, at the decode time of its successor where there
-    /// is one.
-    fn close(&mut self, reason: EndReason, next: Option<i64>, now: &Reading, out: &mut HandOut) {
-        self.cut(next, now, out);
-        let Some(clip) = self.clip.take() else { return };
-        let (Some(start), Some(end)) = (clip.start(), self.video.track.cut_end(next)) else {
-            return;
-        };
-        self.ended = self.video.track.begun().map(|begun| Ended { at: end, begun });
-        out.end(reason, end.nanos_since(start));
-    }
 }
 
 #[cfg(test)]
@@ -430,7 +345,7 @@ mod tests {
     use crate::segment::{
         ChunkTable, Codec, ParameterSet, SampleFlags, TrackNumber, VideoParameters,
     };
-    use crate::units::BootTime;
+    use crate::units::{BootTime, Ticks, WallTime};
 
     const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
     const CLIP: i64 = 5 * NANOS_PER_SECOND;
