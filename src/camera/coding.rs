@@ -16,7 +16,7 @@ use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
 use super::track::VideoFacts;
-use super::{h264, h265};
+use super::{h264, h265, jpeg};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -36,7 +36,7 @@ pub(super) struct Coding {
     pub(super) depacketizer: fn(&Format) -> Box<dyn Depacketizer>,
 }
 
-static RECORDED: [Coding; 2] = [h264::CODING, h265::CODING];
+static RECORDED: [Coding; 3] = [h264::CODING, h265::CODING, jpeg::CODING];
 
 /// Puts the frames of one track together from its packets. What comes is bounded and in order.
 pub(super) trait Depacketizer: Send + Sync {
@@ -109,7 +109,12 @@ impl Coding {
     pub(super) fn names() -> String {
         let pictures = RECORDED.iter().filter(|coding| coding.kind == TrackKind::Video);
         let names: Vec<&str> = pictures.map(|coding| coding.name).collect();
-        names.join(" or ")
+        match names.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} or {last}", others.join(", "))
+            }
+            _ => names.concat(),
+        }
     }
 }
 
@@ -137,6 +142,6 @@ mod tests {
             }
             assert!(Coding::described_as("application", encoding).is_none());
         }
-        assert!(Coding::described_as("video", "jpeg").is_none());
+        assert!(Coding::described_as("video", "vp8").is_none());
     }
 }

@@ -10,15 +10,15 @@
 //! | part | knows |
 //! |---|---|
 //! | [`connect()`] | one session, and the next one before that ends (`renewal`) |
-//! | `live` | a session at work: its timers |
+//! | `live`, `timers`, `patience` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
 //! | `wire` | the connection |
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `coding` | which codings are recorded |
-//! | `h264`, `h265` | codecs, which nothing else here does |
-//! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
+//! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs, which nothing else here does |
+//! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -38,6 +38,8 @@ mod h265;
 mod header;
 mod hosts;
 mod inflow;
+mod jpeg;
+mod jpeg_header;
 mod keep_alive;
 mod live;
 mod message;
@@ -46,14 +48,17 @@ mod odd;
 mod open_picture;
 mod opening;
 mod parameters;
+mod patience;
 mod picture;
 mod renewal;
 mod replay;
 mod rtp;
 mod sdp;
 mod secret;
+mod sei;
 mod sets;
 mod source;
+mod timers;
 mod track;
 mod udp;
 mod units;
