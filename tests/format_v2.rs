@@ -420,7 +420,7 @@ fn the_image_of_version_2_opens_and_says_what_it_always_said() {
 }
 
 /// What the clip of the image is as a file.
-const RENDERED: &str = "87ec0c05fbf4b223ef13f36ba6c3ff167e4d4d4125e5c6357ced2e49cd2a4d44";
+const RENDERED: &str = "ece3563c96391d9cc1c243448c53c6bbd1ffe925ac22bd2b6994175b86b60362";
 
 #[test]
 fn what_later_programs_said_goes_through_three_checkpoints_as_it_was() {
