@@ -62,8 +62,7 @@ impl Core {
         if !self.takes_chunks() {
             return Err(NotStored::Device);
         }
-        if let Err(error) = self.ensure_features(&chunk) {
-            log::error!("superblock: it does not take what footage like this needs: {error}");
+        if !self.ensure_features(&chunk) {
             return Err(NotStored::Device);
         }
         let block_pages = self.superblock.geometry.block_pages();

@@ -53,6 +53,8 @@ pub(super) struct Core {
     pub(super) trouble: Trouble,
     /// The session has not begun, because nothing can be written.
     waiting: Option<Waiting>,
+    /// The superblocks have not taken a feature bit, and the log was told.
+    features_refused: bool,
 }
 
 /// What a [`Core`] is made of.
@@ -87,6 +89,7 @@ impl Core {
             tables: OwedTables::default(),
             trouble: Trouble::default(),
             waiting: None,
+            features_refused: false,
         }
     }
 

@@ -7,7 +7,7 @@ use super::facts::read_ledger;
 use crate::device::{self, AlignedBuffer, Device};
 use crate::ring::blocks::BlockReader;
 use crate::ring::error::RingError;
-use crate::ring::geometry::{SUPERBLOCK_AREA, places_text, superblock_places};
+use crate::ring::geometry::{SUPERBLOCK_AREA, superblock_places};
 use crate::ring::ledger::Ledger;
 use crate::ring::superblock::{NotASuperblock, Superblock, with_ro_compat};
 use crate::units::{BlockNumber, DeviceOffset, PAGE_BYTES};
@@ -251,13 +251,14 @@ pub(in crate::ring) fn add_features(
     let page = AlignedBuffer::from_bytes(&with_ro_compat(&page, bits));
     let places = superblock.geometry.superblock_places();
     let (first, others) = places.split_at(1);
+    let mut refused = std::io::Error::other("the first one stays as it was");
     for places in [first, others] {
         for &place in places {
             if is_needed_by_another(device, &superblock, place) {
                 continue;
             }
-            if let Err(error) = device.write_at(place, &page) {
-                log::error!("superblock: {}: {error}", places_text(&[place]));
+            if let Err(source) = device.write_at(place, &page) {
+                refused = source;
             }
         }
         flush().map_err(failed)?;
@@ -265,7 +266,7 @@ pub(in crate::ring) fn add_features(
     let mut sound = places.iter().filter_map(|place| superblock_at(device, *place).ok());
     match sound.find(|found| found.ring_uuid == superblock.ring_uuid) {
         Some(found) if found.ro_compat & bits == bits => Ok(()),
-        _ => Err(failed(std::io::Error::other("the first one stays as it was"))),
+        _ => Err(failed(refused)),
     }
 }
 

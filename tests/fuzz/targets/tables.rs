@@ -2,12 +2,12 @@
 //! chunks are divided without losing a byte.
 
 use reelfs::mp4::entry_facts;
-use reelfs::ring::{ClipContents, Fact};
+use reelfs::ring::{ClipContents, ClipState, Fact, UnknownState};
 use reelfs::segment::{
     ChunkTable, ClipFact, Growth, Observation, ObservationKind, ParameterSet, StreamFact,
     StreamName, split,
 };
-use reelfs::units::WallTime;
+use reelfs::units::{ClipId, Sequence, WallTime};
 
 use super::Seed;
 use super::footage::{START, contents, parameters, table};
@@ -99,10 +99,16 @@ pub fn seeds() -> Vec<Seed> {
         ("parameters", parameters()[0].to_vec()),
         ("records", records),
     ];
+    let mut unknown = Vec::new();
+    Fact::Unknown { kind: 20, body: [1, 2, 3].into() }.append_to(&mut unknown);
+    let clip = ClipId(Sequence(9));
+    let state = ClipState::Unknown(UnknownState::new(9, &[1, 2]).expect("short"));
+    Fact::State { clip, state }.append_to(&mut unknown);
     let flawed = [
         (0, "paused_table", [&[50, 0][..], &paused.encode()].concat()),
         (2, "paused_fact", paused_fact.encode()),
         (3, "paused_growth", flawed.encode()),
+        (7, "unknown_records", unknown),
     ];
     let numbered = (0_u8..).zip(encodings).map(|(number, (name, bytes))| (number, name, bytes));
     let all = numbered.chain(flawed);
