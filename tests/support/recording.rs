@@ -30,6 +30,8 @@ pub struct Sample {
     pub sync: bool,
     /// Whether something before it was lost.
     pub damaged: bool,
+    /// Whether the camera sent nothing before it for longer than usual.
+    pub resumed: bool,
     /// Whether it is the last one of its chunk.
     pub last: bool,
     /// Its bytes.
@@ -96,6 +98,7 @@ impl Sink for Keeper {
                 offset: sample.composition_offset,
                 sync: sample.flags.sync,
                 damaged: sample.flags.damaged,
+                resumed: sample.flags.resumed,
                 last: index + 1 == track.samples.len(),
                 data: chunk.data[at..end].to_vec(),
             });
