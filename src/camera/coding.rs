@@ -10,13 +10,13 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::h264;
 use super::odd::Odd;
 use super::parameters::Parameters;
 use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
-use super::track::VideoFacts;
+use super::track::{SoundFacts, VideoFacts};
+use super::{aac, h264, opus, pcm, records};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -32,11 +32,20 @@ pub(super) struct Coding {
     pub(super) clock_rate: Option<u32>,
     /// What people call it.
     pub(super) name: &'static str,
-    /// What puts its frames together.
-    pub(super) depacketizer: fn(&Format) -> Box<dyn Depacketizer>,
+    /// What puts its frames together; or why nothing can, as it is described.
+    pub(super) depacketizer: fn(&Format) -> Result<Box<dyn Depacketizer>, String>,
 }
 
-static RECORDED: [Coding; 1] = [h264::CODING];
+static RECORDED: [Coding; 8] = [
+    h264::CODING,
+    aac::CODING,
+    opus::CODING,
+    pcm::PCMU,
+    pcm::PCMA,
+    pcm::L16,
+    records::TEXT,
+    records::GZIP,
+];
 
 /// Puts the frames of one track together from its packets. What comes is bounded and in order.
 pub(super) trait Depacketizer: Send + Sync {
@@ -62,7 +71,14 @@ pub(super) trait Depacketizer: Send + Sync {
     fn has_parameters(&self) -> bool;
 
     /// What is known of its pictures, where it has any.
-    fn video_facts(&self) -> VideoFacts;
+    fn video_facts(&self) -> VideoFacts {
+        VideoFacts::default()
+    }
+
+    /// What is known of its sound, where it is any.
+    fn sound_facts(&self) -> Option<SoundFacts> {
+        None
+    }
 }
 
 /// Frames that have come of a track.
@@ -135,7 +151,7 @@ mod tests {
                 let found = Coding::described_as(media, &name).expect("it is recorded");
                 assert_eq!(found.name, coding.name);
             }
-            assert!(Coding::described_as("application", encoding).is_none());
+            assert!(Coding::described_as("text", encoding).is_none());
         }
         assert!(Coding::described_as("video", "jpeg").is_none());
     }

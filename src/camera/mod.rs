@@ -9,15 +9,18 @@
 //!
 //! | part | knows |
 //! |---|---|
-//! | [`connect()`] | one session, and the next one before that ends (`renewal`) |
+//! | [`connect()`] | one session, and the next one before that ends (`renewal`, `beside`) |
 //! | `live` | a session at work: its timers |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
 //! | `wire` | the connection |
 //! | `track`, `source` | frames of a track, of whatever coding |
+//! | `sender_clock` | the camera's clock |
 //! | `coding` | which codings are recorded |
-//! | `h264` | codecs, which nothing else here does |
+//! | `h264` | codecs of pictures, which nothing else here does |
+//! | `aac`, `opus`, `pcm` (as `flac`), `records` | the same of sound, and of metadata |
+//! | `sound`, `bits` | what those have in common |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
@@ -28,11 +31,15 @@
 //! together here because a clip wants all parameter sets of a camera, in front of each key frame,
 //! and because markers lie; the library reads the sets.
 
+mod aac;
 mod auth;
+mod beside;
+mod bits;
 mod coding;
 mod connect;
 mod dialogue;
 mod error;
+mod flac;
 mod h264;
 mod header;
 mod hosts;
@@ -44,14 +51,19 @@ mod nal;
 mod odd;
 mod open_picture;
 mod opening;
+mod opus;
 mod parameters;
+mod pcm;
 mod picture;
+mod records;
 mod renewal;
 mod replay;
 mod rtp;
 mod sdp;
 mod secret;
+mod sender_clock;
 mod sets;
+mod sound;
 mod source;
 mod track;
 mod udp;
@@ -66,7 +78,7 @@ pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
 pub use replay::Replay;
-pub use track::{Frame, VideoFacts};
+pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 
 use std::fmt;
@@ -82,6 +94,7 @@ pub struct Camera {
     /// What is logged of it.
     pub voice: Voice,
     transport: Transport,
+    has_sound: bool,
     url: Url,
     /// The same without secrets.
     address: String,
@@ -152,6 +165,7 @@ impl Camera {
             name: name.to_string(),
             voice: Voice::of(name),
             transport: Transport::default(),
+            has_sound: true,
             address: secret::hidden(url.as_str()),
             url,
             username,
@@ -164,6 +178,13 @@ impl Camera {
     #[must_use]
     pub fn with_transport(mut self, transport: Transport) -> Camera {
         self.transport = transport;
+        self
+    }
+
+    /// The same camera, whose sound is recorded or not.
+    #[must_use]
+    pub fn with_audio(mut self, audio: bool) -> Camera {
+        self.has_sound = audio;
         self
     }
 

@@ -15,7 +15,7 @@ use super::status::{Shared, State};
 use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts, Received};
 use crate::clock::{Clock, Deadline, Reading};
 use crate::ring::{ClockFact, NewChunk, Refused, Timing};
-use crate::segment::{ClockQuality, EndReason, Observation};
+use crate::segment::{ClockQuality, EndReason, Observation, TrackNumber};
 use crate::units::{BootTime, ClipId, StreamNumber};
 
 /// What to record, and how.
@@ -211,6 +211,9 @@ impl<S: Sink> StreamTask<S> {
     }
 
     fn take(&mut self, frame: Frame, frames: &Frames) {
+        if frame.track != TrackNumber(0) {
+            return;
+        }
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
         let out = self.cutter.push(frame);
