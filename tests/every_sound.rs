@@ -491,3 +491,41 @@ fn a_session_that_is_renewed_goes_on_with_its_sound() {
     }
     assert_eq!(heard[1].seams(), []);
 }
+
+/// Where a part of something is in all of it.
+fn position<T: PartialEq>(all: &[T], part: &[T]) -> Option<usize> {
+    all.windows(part.len()).position(|window| window == part)
+}
+
+#[test]
+fn the_sound_of_a_server_of_others_is_whole() {
+    let codings: [(&str, &[&str]); 4] = [
+        ("pcmu", &["-f", "mulaw", "-ar", "8000", "-ac", "1"]),
+        ("pcma", &["-f", "alaw", "-ar", "8000", "-ac", "1"]),
+        ("l16", &["-f", "s16be", "-ar", "16000", "-ac", "1"]),
+        ("aac", &[]),
+    ];
+    let servers = codings.map(|(name, _)| cameras::Cameras::start(&["--sound", name]));
+    let ways = [Transport::Tcp, Transport::Udp, Transport::Udp, Transport::Tcp];
+    let cameras = servers.iter().zip(ways).map(|(server, way)| {
+        let camera = Camera::new("test", &server.url(1), None, None).expect("a camera");
+        camera.with_transport(way)
+    });
+    let heard = listen_to_all(cameras.collect(), LENGTH);
+    for ((server, heard), (name, format)) in servers.iter().zip(&heard).zip(codings) {
+        let sent = server.sound();
+        assert_eq!(heard.seams(), [], "{name}");
+        assert!(heard.tracks[&0].len() > 50, "{name}: {} pictures", heard.tracks[&0].len());
+        if name == "aac" {
+            // A unit each, behind a header of four bytes.
+            let units: Vec<&[u8]> = sent.iter().map(|payload| &payload[4..]).collect();
+            let stored: Vec<&[u8]> = heard.sound().iter().map(|frame| &frame.data[..]).collect();
+            assert!(stored.len() > 40 && position(&units, &stored).is_some(), "{name}");
+            continue;
+        }
+        let (sent, stored) = (ffmpeg(format, &sent.concat()), heard.samples());
+        assert!(stored.len() > 3 * 8000, "{name}: {} samples", stored.len());
+        let at = position(&sent, &stored[..500]).expect("it was sent");
+        assert!(sent[at..].starts_with(&stored), "{name}: other samples");
+    }
+}

@@ -167,7 +167,7 @@ impl<S: Sink> StreamTask<S> {
         let facts = frames.facts();
         self.status.set(|status| {
             status.state = State::AwaitingKeyFrame { why: None };
-            (status.transport, status.server) = (facts.transport, facts.server);
+            status.session(facts);
         });
         loop {
             tokio::select! {
@@ -181,6 +181,7 @@ impl<S: Sink> StreamTask<S> {
                 }
                 frame = frames.next() => match frame {
                     Err(error) => return Over::Failed(error),
+                    Ok(Received::Frame(frame)) if frame.track != TrackNumber(0) => {}
                     Ok(Received::Frame(frame)) => self.take(frame, frames),
                     Ok(Received::NoBeginning(why)) => {
                         self.say(Level::Warn, &format!("nothing is recorded yet: {why}"));
@@ -211,9 +212,6 @@ impl<S: Sink> StreamTask<S> {
     }
 
     fn take(&mut self, frame: Frame, frames: &Frames) {
-        if frame.track != TrackNumber(0) {
-            return;
-        }
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
         let out = self.cutter.push(frame);
@@ -227,7 +225,9 @@ impl<S: Sink> StreamTask<S> {
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
         let (dropped, is_recording) = (self.cutter.drops(), self.cutter.is_recording());
+        let has_sender_reports = frames.has_sender_reports();
         self.status.set(|status| {
+            status.has_sender_reports = has_sender_reports;
             if is_recording {
                 status.last_frame = Some(now.boot);
             }
