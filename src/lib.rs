@@ -110,6 +110,8 @@
 //! | *clip* | what is shown as one file: from one boundary of the clock, or a gap, to the next |
 //! | *run* | samples of one session with a camera, on one time line, without a gap |
 //! | *gap* | time without samples; it ends the clip |
+//! | *pause* | time in a clip in which nothing came and nothing was lost: a long sample |
+//! | *damaged* | of a frame: something was lost in it, or before it in its group |
 //! | *observation* | what is noted of a stream at a time: lost packets, a jump of the clock |
 //! | *fact* | one entry of the ledger; all facts in force are the ring's state |
 //! | *ledger* | the areas of the device that hold the facts: a checkpoint, and the log behind it |
@@ -118,6 +120,7 @@
 //! | *chunk table* | which samples a chunk holds: track, size, duration, offset, key frame |
 //! | *clip table* | where a clip's chunks are, with their tables: what opens it in one read |
 //! | *table copy* | a clip's table once more, in another block |
+//! | *root* | one digest of what a clip holds, wherever it lies |
 //! | *seal* | the checksum of the header of an extent's last chunk: what proves it whole |
 //! | *kept* | a clip that nothing removes before its protection is taken back |
 //! | *expiring* | a clip in the trash: restorable until its deadline |

@@ -106,14 +106,24 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
 }
 
 fn format(arguments: FormatArguments, out: &mut Stdout) -> Result<(), Failure> {
-    let FormatArguments { path, size, block_size, label, sparse, no_label, force, plan, cameras } =
-        arguments;
+    let FormatArguments {
+        path,
+        size,
+        block_size,
+        label,
+        pool,
+        sparse,
+        no_label,
+        force,
+        plan,
+        cameras,
+    } = arguments;
     if plan {
         let request = PlanRequest { path, size, block_size, bit_rates: cameras };
         return Ok(command::plan(&request, out)?);
     }
     let disk_label = !no_label;
-    let request = FormatRequest { path, size, block_size, label, sparse, disk_label, force };
+    let request = FormatRequest { path, size, block_size, label, pool, sparse, disk_label, force };
     Ok(command::format(&request, &SystemClock::new(), out)?)
 }
 
@@ -144,6 +154,7 @@ fn inspect(arguments: &InspectArguments, out: &mut Stdout) -> Result<(), Failure
         Subject::Blocks => command::Subject::Blocks,
         Subject::Block(numbers) => command::Subject::Block(numbers),
         Subject::Ledger => command::Subject::Ledger,
+        Subject::Records => command::Subject::Records,
     };
     let selection = Selection {
         camera: arguments.camera.clone(),

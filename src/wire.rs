@@ -92,6 +92,25 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// A decoder behind the version byte, and the version: one of `1..=version_max`.
+    ///
+    /// # Errors
+    /// Where it is another, or nothing is there.
+    pub fn of_versions(
+        bytes: &'a [u8],
+        version_max: u8,
+        what: &'static str,
+    ) -> Result<(Decoder<'a>, u8), Malformed> {
+        let mut decoder = Decoder { bytes, at: 0 };
+        match decoder.byte(what)? {
+            found if (1..=version_max).contains(&found) => Ok((decoder, found)),
+            found => {
+                let reason = format!("version {found}, expected 1 to {version_max}");
+                Err(decoder.wrong(what, reason))
+            }
+        }
+    }
+
     /// An error about the field `what` that ends here.
     pub fn wrong(&self, what: &'static str, reason: impl Into<String>) -> Malformed {
         Malformed { what, at: self.at, reason: reason.into() }
@@ -209,6 +228,13 @@ impl<'a> Decoder<'a> {
         String::from_utf8(bytes).map_err(|_| self.wrong(what, "not UTF-8"))
     }
 
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at = self.bytes.len();
+        rest
+    }
+
     /// The end: bytes that a newer version appended are an error, as its version byte differs.
     ///
     /// # Errors
@@ -246,6 +272,8 @@ mod tests {
     fn another_version_is_named() {
         let error = Decoder::new(&[2], 1, "thing").err().expect("another version");
         assert_eq!(error.reason, "version 2, expected 1");
+        let error = Decoder::of_versions(&[0], 2, "thing").err().expect("another version");
+        assert_eq!(error.reason, "version 0, expected 1 to 2");
     }
 
     #[test]

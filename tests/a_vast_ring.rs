@@ -222,6 +222,7 @@ fn vast_ring(footage: &Footage) -> Arc<Kept> {
         label: "vast".into(),
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: reelfs::clock::Clock::read(&SystemClock::new()),
         disk_label: None,
     };

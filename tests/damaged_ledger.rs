@@ -557,6 +557,7 @@ fn beginning_of_another(length: u64, bytes: u64) -> Vec<u8> {
         label: "another".into(),
         ring_uuid: [9; 16],
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Still::at(1_000).0,
         disk_label: None,
     };

@@ -77,7 +77,7 @@ fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
     ]);
     judge(&seen, |seen| {
         let lost = seen.sent - seen.frames.len() as u64;
-        seen.is_undisturbed(GROUP)?;
+        seen.is_undisturbed(1)?;
         let last = seen.clips.last().ok_or("nothing is stored")?;
         let reaches = last.samples.last().and_then(|sample| frames::stamp(&sample.data));
         let reaches = reaches.ok_or("no mark")?.frame + 2 * GROUP > seen.sent;
@@ -88,9 +88,7 @@ fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
         assert_eq!(seen.status.lost_packets, 0, "{name}");
     }
     for (name, seen) in &seen[4..] {
-        let numbers: Vec<u64> = seen.frames.keys().copied().collect();
-        let gaps = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1);
-        assert_eq!(gaps.count(), 1, "{name}: nothing is stored that lacks another");
+        assert_eq!(seen.marks_damage(), Ok(1), "{name}: one frame is missing");
         assert_eq!(seen.status.lost_packets, 1, "{name}");
     }
 }

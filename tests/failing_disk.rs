@@ -86,6 +86,7 @@ fn formatted(length: u64) -> Arc<Disk> {
         label: "fail".into(),
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Still::at(1_000).0,
         disk_label: None,
     };

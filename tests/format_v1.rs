@@ -169,6 +169,7 @@ fn write() -> Arc<Disk> {
         label: "golden".into(),
         ring_uuid: [0x11; 16],
         node_uuid: [0x22; 16],
+        pool_uuid: None,
         now: Still::at(START).0,
         disk_label: None,
     };

@@ -196,6 +196,7 @@ impl Recording {
             label: "index".into(),
             ring_uuid: RING_UUID,
             node_uuid: [2; 16],
+            pool_uuid: None,
             now: Still::at(START).0,
             disk_label: None,
         };

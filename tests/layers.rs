@@ -38,7 +38,7 @@ const ROOMS: [&[&str]; 26] = [
 ];
 
 /// The same for the files and folders of `src/ring`.
-const SUBROOMS: [&[&str]; 20] = [
+const SUBROOMS: [&[&str]; 21] = [
     &["mod"],
     &["wipe"],
     &["recovery", "writer"],
@@ -46,6 +46,7 @@ const SUBROOMS: [&[&str]; 20] = [
     &["tables"],
     &["core"],
     &["restore", "scrub"],
+    &["root"],
     &["inspect", "read"],
     &["found", "placement", "trouble", "under_way", "zero"],
     &["format", "state"],

@@ -55,6 +55,7 @@ impl Loop {
             label: "loop".into(),
             ring_uuid: [4; 16],
             node_uuid: [2; 16],
+            pool_uuid: None,
             now: Still::at(1_000).0,
             disk_label: None,
         };

@@ -143,6 +143,7 @@ fn fresh(disk: &Disk, plan: &Plan, ring_uuid: [u8; 16]) {
         label: "model".into(),
         ring_uuid,
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Set::at(1_000).0.lock().expect("alive").to_owned(),
         disk_label: None,
     };

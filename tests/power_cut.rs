@@ -47,6 +47,7 @@ fn format_as(disk: &Disk, label: &str, ring_uuid: [u8; 16]) {
         label: label.into(),
         ring_uuid,
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Still::at(1_000).0,
         disk_label: None,
     };

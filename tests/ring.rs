@@ -32,6 +32,7 @@ fn formatted(length: u64) -> Arc<Disk> {
         label: "test".into(),
         ring_uuid: [1; 16],
         node_uuid: [2; 16],
+        pool_uuid: None,
         now,
         disk_label: None,
     };

@@ -1,28 +1,134 @@
 //! What `ls` cannot say of a clip, as names and values.
 
-use crate::segment::ClipFact;
+use crate::segment::{ClipFact, Pauses};
+use crate::units::{ClipId, NANOS_PER_SECOND};
 use crate::view::utc_timestamp;
 
 /// What a clip that still grows does not have yet.
 pub(super) const DIGEST_ATTRIBUTE: &str = "user.reelfs.digest";
 
-/// The extended attributes of a clip: times in UTC to the nanosecond, the duration in seconds.
+/// Longest value of the pauses, in bytes: together with the others it has to fit what ext4 keeps
+/// of one file's attributes, which is a block of 4 KiB, or `cp -a` and `rsync -X` fail there.
+const PAUSES_BYTES_MAX: usize = 2048;
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;
+
+/// The extended attributes of a clip of the ring `ring_uuid`: times in UTC to the nanosecond, the
+/// duration in seconds. Pauses and records are told of where there are any.
 #[must_use]
-pub fn attributes(camera: &str, fact: &ClipFact) -> Vec<(&'static str, String)> {
+pub fn attributes(
+    camera: &str,
+    ring_uuid: &[u8; 16],
+    clip: ClipId,
+    fact: &ClipFact,
+) -> Vec<(&'static str, String)> {
     let length = fact.end.nanos_since(fact.start).max(0);
     let digest: String = fact.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    vec![
+    let id = format!("{} {clip}", uuid::Uuid::from_bytes(*ring_uuid));
+    let mut attributes = vec![
         ("user.reelfs.start", utc_timestamp(fact.start)),
         ("user.reelfs.end", utc_timestamp(fact.end)),
         ("user.reelfs.duration", seconds(length)),
         ("user.reelfs.camera", camera.to_owned()),
         ("user.reelfs.codec", fact.codec.clone()),
         ("user.reelfs.frames", fact.frames().to_string()),
+        ("user.reelfs.damaged", fact.damaged().to_string()),
+        ("user.reelfs.id", id),
         (DIGEST_ATTRIBUTE, digest),
-    ]
+    ];
+    if !fact.pauses.is_empty() {
+        attributes.push(("user.reelfs.gaps", pauses_text(fact)));
+    }
+    if fact.records() > 0 {
+        attributes.push(("user.reelfs.records", fact.records().to_string()));
+    }
+    attributes
+}
+
+/// A line for each pause, when it began and its length in seconds; what does not fit is summed up
+/// in a last one. Neither begins with what the other begins with: a year, and a sign.
+fn pauses_text(fact: &ClipFact) -> String {
+    let pause_text = |from: i64, length: i64| {
+        format!("{} {}", utc_timestamp(fact.start.plus_nanos(from)), milliseconds(length))
+    };
+    let more_text = |count: u64, nanos: i64| format!("+{count} {}", milliseconds(nanos));
+    // The sum at its longest.
+    let room = PAUSES_BYTES_MAX - more_text(u64::MAX, i64::MAX).len() - 1;
+    let (mut more, mut more_nanos) = fact.pauses.more();
+    let mut lines: Vec<String> = Vec::with_capacity(Pauses::LISTED_MAX + 1);
+    let mut length = 0;
+    for pause in fact.pauses.listed() {
+        let line = pause_text(pause.from_nanos, pause.length_nanos);
+        if length + line.len() + 1 > room {
+            more = more.saturating_add(1);
+            more_nanos = more_nanos.saturating_add(pause.length_nanos);
+            continue;
+        }
+        length += line.len() + 1;
+        lines.push(line);
+    }
+    if more > 0 {
+        lines.push(more_text(more, more_nanos));
+    }
+    lines.join("\n")
 }
 
 fn seconds(nanos: i64) -> String {
-    let second = crate::units::NANOS_PER_SECOND;
-    format!("{}.{:09}", nanos / second, nanos % second)
+    format!("{}.{:09}", nanos / NANOS_PER_SECOND, nanos % NANOS_PER_SECOND)
+}
+
+/// Seconds to the millisecond, rounded to the nearest.
+fn milliseconds(nanos: i64) -> String {
+    let milliseconds = nanos.saturating_add(NANOS_PER_MILLISECOND / 2) / NANOS_PER_MILLISECOND;
+    format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{ClockQuality, Pause};
+    use crate::units::{Sequence, SessionNumber, WallTime};
+
+    fn paused(count: i64) -> ClipFact {
+        let (start, end) = (WallTime(40_000_000), WallTime(9 * NANOS_PER_SECOND));
+        let mut fact = ClipFact::between(start, end, ClockQuality::Synchronised);
+        for number in 0..count {
+            let from_nanos = number * 60 * NANOS_PER_SECOND;
+            fact.pauses.add(Pause { from_nanos, length_nanos: 5_039_600_000 });
+        }
+        fact
+    }
+
+    fn one(fact: &ClipFact, name: &str) -> Option<String> {
+        let clip = ClipId(Sequence::new(SessionNumber(3), 17));
+        let all = attributes("a", &[0x11; 16], clip, fact);
+        all.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn a_clip_says_whose_it_is_and_what_is_not_whole() {
+        let whole = paused(0);
+        assert_eq!(one(&whole, "user.reelfs.damaged").as_deref(), Some("0"));
+        assert_eq!(one(&whole, "user.reelfs.gaps"), None);
+        assert_eq!(one(&whole, "user.reelfs.records"), None);
+        let id = "11111111-1111-1111-1111-111111111111 3.17";
+        assert_eq!(one(&whole, "user.reelfs.id").as_deref(), Some(id));
+        let gaps = "1970-01-01T00:00:00.040000000Z 5.040\n1970-01-01T00:01:00.040000000Z 5.040";
+        assert_eq!(one(&paused(2), "user.reelfs.gaps").as_deref(), Some(gaps));
+    }
+
+    #[test]
+    fn pauses_without_end_are_summed_up_in_a_line() {
+        let gaps = one(&paused(1000), "user.reelfs.gaps").expect("pauses");
+        assert!(gaps.len() <= PAUSES_BYTES_MAX, "{} bytes", gaps.len());
+        let lines: Vec<&str> = gaps.lines().collect();
+        assert_eq!(lines.len(), Pauses::LISTED_MAX + 1);
+        assert_eq!(lines[Pauses::LISTED_MAX], "+968 4878.333");
+        // What a forged fact says may be longer than any camera's.
+        let mut forged = ClipFact { start: WallTime(i64::MAX), ..paused(0) };
+        for _ in 0..40 {
+            forged.pauses.add(Pause { from_nanos: i64::MIN, length_nanos: i64::MAX });
+        }
+        let gaps = one(&forged, "user.reelfs.gaps").expect("pauses");
+        assert!(gaps.len() <= PAUSES_BYTES_MAX, "{} bytes", gaps.len());
+    }
 }

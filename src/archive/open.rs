@@ -127,7 +127,8 @@ impl Archive {
         let Some(growth) = growth else { return Ok(None) };
         let fact = fact_of(growth, Ending::Closed, NameForm::Seconds);
         let file = Arc::new(self.lay_out(clip, &fact, &contents)?);
-        let mut attributes = attributes(camera, &fact);
+        let uuid = &self.ring.superblock().ring_uuid;
+        let mut attributes = attributes(camera, uuid, clip, &fact);
         attributes.retain(|(name, _)| *name != DIGEST_ATTRIBUTE);
         Ok(Some(GrowingFile { file, start: fact.start, end: fact.end, attributes }))
     }

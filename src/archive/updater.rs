@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use crate::catalogue::{Catalogue, Change, clip_key};
 use crate::mp4;
 use crate::ring::{
-    ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, NewChunk, News,
+    ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, LATER_FOOTAGE,
+    NewChunk, News,
 };
 use crate::segment::{
-    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, Redating, StreamFact,
-    StreamName, TrackKind, split,
+    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, ParameterSet,
+    Redating, StreamFact, StreamName, TrackKind, split,
 };
 use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks, WallTime};
 use crate::zone::{Zone, is_shown_twice_anywhere};
@@ -138,6 +139,15 @@ impl Interpreter for CatalogueUpdater {
         Some(Redating { shift_nanos, name_form }.encode())
     }
 
+    fn features(&mut self, table: &[u8], parameters: &[Arc<[u8]>]) -> u64 {
+        let is_flawed = || ChunkTable::decode(table).is_ok_and(|table| table.is_flawed());
+        let is_later = |set: &Arc<[u8]>| {
+            ParameterSet::decode(set).is_ok_and(|parameters| parameters.codec.is_later())
+        };
+        let needed = parameters.iter().any(is_later) || is_flawed();
+        if needed { LATER_FOOTAGE } else { 0 }
+    }
+
     fn split(
         &mut self,
         chunk: NewChunk,
@@ -186,9 +196,7 @@ impl Interpreter for CatalogueUpdater {
 /// What a clip came to. The last sample's duration is settled here, and never after.
 pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> ClipFact {
     let (end_reason, length_nanos) = match ending {
-        Ending::ByRecorder { reason, length_nanos } => {
-            (EndReason::from_code(reason).unwrap_or(EndReason::Stopped), length_nanos)
-        }
+        Ending::ByRecorder { reason, length_nanos } => (EndReason::from_code(reason), length_nanos),
         Ending::Closed => (EndReason::Stopped, None),
         Ending::Recovered => (EndReason::Recovered, None),
         Ending::Evicted => (EndReason::Evicted, None),
@@ -217,6 +225,7 @@ pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> Cl
         codec: growth.codec,
         picture: growth.picture,
         tracks: growth.tracks,
+        pauses: growth.pauses,
     }
 }
 

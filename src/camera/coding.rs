@@ -16,7 +16,7 @@ use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
 use super::track::{SoundFacts, VideoFacts};
-use super::{aac, h264, opus, pcm, records};
+use super::{aac, h264, h265, opus, pcm, records};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -36,8 +36,9 @@ pub(super) struct Coding {
     pub(super) depacketizer: fn(&Format) -> Result<Box<dyn Depacketizer>, String>,
 }
 
-static RECORDED: [Coding; 8] = [
+static RECORDED: [Coding; 9] = [
     h264::CODING,
+    h265::CODING,
     aac::CODING,
     opus::CODING,
     pcm::PCMU,

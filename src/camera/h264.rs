@@ -8,8 +8,8 @@ use retina::codec::h264::parameters_from_sps_and_pps;
 use super::coding::{Coding, ReorderDepth};
 use super::nal::{Decoding, NalCodec, Pictures};
 use super::sdp::Format;
-use super::sets::Sets;
-use super::units::{Fragment, Kind, Syntax, Wrapping};
+use super::sets::{CONFIGURATION_BYTES_MAX, Sets};
+use super::units::{Fragment, Kind, Role, Syntax, Wrapping};
 use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
 
 /// Described as RFC 6184, 8.1 has it.
@@ -21,7 +21,8 @@ pub(super) const CODING: Coding = Coding {
     depacketizer: |format| Ok(Box::new(Pictures::new(&CODEC, format))),
 };
 
-static CODEC: NalCodec = NalCodec { syntax: &SYNTAX, told_sets, with_front, decoding };
+pub(super) static CODEC: NalCodec =
+    NalCodec { syntax: &SYNTAX, told_sets, plain: |_| None, decoding };
 
 /// ITU-T H.264, table 7-1; RFC 6184, table 1.
 pub(super) static SYNTAX: Syntax = Syntax { wrapping, kind };
@@ -32,8 +33,6 @@ const PPS: u8 = 1;
 /// Sets of one kind that a decoder configuration can hold (ISO/IEC 14496-15, 5.3.3.1.2).
 const SPS_COUNT_MAX: usize = 31;
 const PPS_COUNT_MAX: usize = 255;
-/// What a decoder configuration is worth, in bytes: larger sets stand in front of key frames only.
-const CONFIGURATION_BYTES_MAX: usize = 4 << 10;
 
 fn wrapping(payload: &[u8]) -> Wrapping {
     let header = payload[0];
@@ -60,9 +59,9 @@ fn kind(unit: &[u8]) -> Kind {
     let first = unit.get(1).copied().unwrap_or(0);
     match unit[0] & 0x1f {
         // `first_mb_in_slice` is the first field of a slice, and 0 is one bit that is set (7.3.3).
-        1 | 2 => Kind::Slice { is_key: false, is_first: first & 0x80 != 0 },
-        3 | 4 => Kind::Slice { is_key: false, is_first: false },
-        5 => Kind::Slice { is_key: true, is_first: first & 0x80 != 0 },
+        1 | 2 => Kind::Slice { role: Role::Other, is_first: first & 0x80 != 0 },
+        3 | 4 => Kind::Slice { role: Role::Other, is_first: false },
+        5 => Kind::Slice { role: Role::Key, is_first: first & 0x80 != 0 },
         7 => set(unit, SPS, 31),
         8 => set(unit, PPS, 255),
         9 => Kind::Delimiter,
@@ -96,18 +95,6 @@ fn numbers<const COUNT: usize>(unit: &[u8]) -> Option<[u32; COUNT]> {
 fn told_sets(format: &Format) -> Vec<Vec<u8>> {
     let value = format.parameter("sprop-parameter-sets").unwrap_or_default();
     value.split(',').filter_map(super::coding::base64).collect()
-}
-
-/// A delimiter is the first unit of its picture (7.4.1.2.3).
-fn with_front(front: Vec<u8>, data: &[u8]) -> Vec<u8> {
-    let first = data.split_first_chunk::<4>().filter(|(_, unit)| unit.first() == Some(&9));
-    let delimiter = first.map_or(0, |(length, _)| 4 + u32::from_be_bytes(*length) as usize);
-    let (delimiter, rest) = data.split_at(delimiter.min(data.len()));
-    let mut whole = Vec::with_capacity(front.len() + data.len());
-    whole.extend_from_slice(delimiter);
-    whole.extend_from_slice(&front);
-    whole.extend_from_slice(rest);
-    whole
 }
 
 /// What decodes a picture: of all sets, those of its slice count.
@@ -161,12 +148,8 @@ fn configuration(sets: &Sets, active: &[u8]) -> Vec<u8> {
     bytes.push(0xff);
     let mut room = CONFIGURATION_BYTES_MAX;
     for (order, count_max, reserved) in [(SPS, SPS_COUNT_MAX, 0xe0), (PPS, PPS_COUNT_MAX, 0)] {
-        let mut fits = |set: &&[u8]| {
-            let does = set.len() <= room;
-            room -= if does { set.len() } else { 0 };
-            does
-        };
-        let chosen: Vec<&[u8]> = sets.of(order).filter(|set| fits(set)).take(count_max).collect();
+        let mut chosen = sets.fitting(order, &mut room);
+        chosen.truncate(count_max);
         bytes.push(reserved | chosen.len() as u8);
         for set in chosen {
             bytes.extend((set.len() as u16).to_be_bytes());
@@ -224,9 +207,9 @@ mod tests {
 
     #[test]
     fn units_are_told_apart() {
-        assert_eq!(kind(&KEY_SLICE), Kind::Slice { is_key: true, is_first: true });
-        assert_eq!(kind(&[0x41, 0x40]), Kind::Slice { is_key: false, is_first: false });
-        assert_eq!(kind(&[0x41]), Kind::Slice { is_key: false, is_first: false });
+        assert_eq!(kind(&KEY_SLICE), Kind::Slice { role: Role::Key, is_first: true });
+        assert_eq!(kind(&[0x41, 0x40]), Kind::Slice { role: Role::Other, is_first: false });
+        assert_eq!(kind(&[0x41]), Kind::Slice { role: Role::Other, is_first: false });
         assert_eq!((kind(&SPS_UNIT), kind(&PPS_UNIT)), (Kind::Set(SPS, 0), Kind::Set(PPS, 0)));
         assert_eq!(kind(&[0x68]), Kind::Other);
         assert_eq!((kind(&[9]), kind(&[6, 5])), (Kind::Delimiter, Kind::Other));

@@ -18,7 +18,7 @@
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `sender_clock` | the camera's clock |
 //! | `coding` | which codings are recorded |
-//! | `h264` | codecs of pictures, which nothing else here does |
+//! | `h264`, `h265` | codecs of pictures, which nothing else here does |
 //! | `aac`, `opus`, `pcm` (as `flac`), `records` | the same of sound, and of metadata |
 //! | `sound`, `bits` | what those have in common |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
@@ -41,6 +41,7 @@ mod dialogue;
 mod error;
 mod flac;
 mod h264;
+mod h265;
 mod header;
 mod hosts;
 mod inflow;

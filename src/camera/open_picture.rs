@@ -3,7 +3,7 @@
 use super::odd::Odd;
 use super::sets::push_unit;
 use super::units::{
-    Fragment, Kind, Syntax, Wrapping, aggregated, is_stream, parted, without_zeros,
+    Fragment, Kind, Role, Syntax, Wrapping, aggregated, is_stream, parted, without_zeros,
 };
 use crate::clock::Reading;
 
@@ -29,6 +29,7 @@ pub(super) struct Open {
     pub(super) is_torn: bool,
     pub(super) slices: u32,
     pub(super) key_slices: u32,
+    pub(super) leading_slices: u32,
     pub(super) first_slices: u32,
     pub(super) begins_whole: bool,
     pub(super) slice: usize,
@@ -50,6 +51,7 @@ impl Open {
             is_torn: false,
             slices: 0,
             key_slices: 0,
+            leading_slices: 0,
             first_slices: 0,
             begins_whole: false,
             slice: 0,
@@ -65,12 +67,13 @@ impl Open {
     }
 
     pub(super) fn note(&mut self, kind: Kind, at: usize) {
-        let Kind::Slice { is_key, is_first } = kind else { return };
+        let Kind::Slice { role, is_first } = kind else { return };
         if self.slices == 0 {
             (self.begins_whole, self.slice) = (is_first, at);
         }
         self.slices += 1;
-        self.key_slices += u32::from(is_key);
+        self.key_slices += u32::from(role == Role::Key);
+        self.leading_slices += u32::from(role == Role::Leading);
         self.first_slices += u32::from(is_first);
     }
 
@@ -119,8 +122,8 @@ fn add_fragment(
         open.data.extend(&piece.header[..piece.header_length]);
     }
     let Some(start) = open.fragment else {
-        // Where slices came before, this was one of them.
-        open.is_torn |= open.slices > 0;
+        // Where something of it came before, the beginning was of the same picture.
+        open.is_torn |= open.slices > 0 || !open.data.is_empty();
         return Err(Odd::NoBeginning);
     };
     open.data.extend_from_slice(body);
@@ -159,6 +162,8 @@ fn add_unit(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
     for unit in parted(unit) {
         match (syntax.kind)(unit) {
             Kind::Set(..) => open.add_set(unit),
+            // The picture that it belongs to is over.
+            Kind::Trailer if open.slices == 0 => {}
             kind => {
                 open.note(kind, open.data.len());
                 push_unit(&mut open.data, unit);

@@ -29,6 +29,8 @@ pub(super) struct Picture {
     pub(super) sets: Vec<Vec<u8>>,
     /// Whether decoding can begin with it.
     pub(super) is_key: bool,
+    /// Whether it is shown before the key picture that it follows, and needs some from before that.
+    pub(super) is_leading: bool,
     /// Packets that are missing before it.
     pub(super) lost: u32,
     /// Numbers that were left out before it.
@@ -143,10 +145,12 @@ impl Assembler {
 
     /// Whether a marker was believed that was wrong: more of that picture comes.
     fn is_rest(&mut self, payload: &[u8], time: i64) -> bool {
-        let is_rest = self.open.is_none()
-            && self.ended.take() == Some(time)
-            && matches!(self.syntax.first_kind(payload), Some(Kind::Slice { is_first: false, .. }));
-        if is_rest {
+        if self.open.is_some() || self.ended.take() != Some(time) {
+            return false;
+        }
+        let kind = self.syntax.first_kind(payload);
+        let is_rest = matches!(kind, Some(Kind::Slice { is_first: false, .. }));
+        if is_rest || kind == Some(Kind::Trailer) {
             self.markers = Markers::Wrong;
         }
         is_rest
@@ -174,7 +178,8 @@ impl Assembler {
     fn ends_before(&mut self, payload: &[u8], time: i64) -> bool {
         let Some(open) = &self.open else { return false };
         if open.slices == 0 {
-            return false;
+            // What is left of a torn one is not part of the next.
+            return open.is_torn && open.time != time;
         }
         if open.time != time {
             if let (true, Markers::Right(times)) = (open.has_marker, self.markers) {
@@ -186,7 +191,7 @@ impl Assembler {
             None => false,
             Some(Kind::Slice { is_first: true, .. }) if !self.has_fields => true,
             Some(Kind::Slice { is_first: true, .. }) if open.first_slices > 1 => true,
-            Some(Kind::Slice { .. }) => {
+            Some(Kind::Slice { .. } | Kind::Trailer) => {
                 if open.has_marker {
                     self.markers = Markers::Wrong;
                 }
@@ -252,6 +257,7 @@ impl Assembler {
             data: open.data,
             sets: open.sets,
             is_key: open.key_slices == open.slices,
+            is_leading: open.leading_slices == open.slices,
             lost,
             skipped: open.skipped,
             is_doubtful: open.is_doubtful,

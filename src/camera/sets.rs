@@ -9,6 +9,9 @@ const KNOWN_BYTES_MAX: usize = 128 << 10;
 /// Sets that are put in front of a key frame which came without them, in bytes.
 const ADDED_BYTES_MAX: usize = 4 << 10;
 
+/// What a decoder configuration is worth, in bytes: larger sets stand in front of key frames only.
+pub(super) const CONFIGURATION_BYTES_MAX: usize = 4 << 10;
+
 /// The latest set of each number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sets(BTreeMap<(u8, u32), Vec<u8>>);
@@ -34,6 +37,16 @@ impl Sets {
     /// Those of one order, by number.
     pub(super) fn of(&self, order: u8) -> impl Iterator<Item = &[u8]> {
         self.0.range((order, 0)..=(order, u32::MAX)).map(|(_, set)| set.as_slice())
+    }
+
+    /// Those of one order for which there is `room` in bytes; takes it.
+    pub(super) fn fitting(&self, order: u8, room: &mut usize) -> Vec<&[u8]> {
+        let fits = |set: &&[u8]| {
+            let does = set.len() <= *room;
+            *room -= if does { set.len() } else { 0 };
+            does
+        };
+        self.of(order).filter(fits).collect()
     }
 
     /// The one of that order and number.
@@ -66,6 +79,17 @@ impl Sets {
         }
         joined
     }
+}
+
+/// Puts units in front of those of a picture, but behind its delimiter, which is its first (ITU-T
+/// H.264, 7.4.1.2.3; H.265, 7.4.2.4.4).
+pub(super) fn with_front(syntax: &Syntax, front: &[u8], data: &[u8]) -> Vec<u8> {
+    let first = data
+        .split_first_chunk::<4>()
+        .filter(|(_, unit)| !unit.is_empty() && matches!((syntax.kind)(unit), Kind::Delimiter));
+    let delimiter = first.map_or(0, |(length, _)| 4 + u32::from_be_bytes(*length) as usize);
+    let (delimiter, rest) = data.split_at(delimiter.min(data.len()));
+    [delimiter, front, rest].concat()
 }
 
 /// Appends a unit with a length of four bytes before it (ISO/IEC 14496-15, 5.3.2).

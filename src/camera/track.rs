@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn of_what_is_offered_the_first_that_can_be_recorded_is_the_first_track() {
         let tracks = offered(
-            "m=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP 26\nm=video 0 RTP/AVP 97 96\n\
+            "m=audio 0 RTP/AVP 0\nm=video 0 RTP/AVP 31\nm=video 0 RTP/AVP 97 96\n\
              a=rtpmap:97 VP8/90000\na=rtpmap:96 H264/90000\nm=video 0 RTP/AVP 98\n\
              a=rtpmap:98 H264/90000\n",
         );
@@ -417,8 +417,8 @@ mod tests {
             Ok(_) => panic!("nothing can be recorded"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(refused(""), "no H.264 video: the camera offers nothing");
-        let words = "no H.264 video: the camera offers video jpeg, audio pcmu";
-        assert_eq!(refused("m=video 0 RTP/AVP 26\nm=audio 0 RTP/AVP 0"), words);
+        assert_eq!(refused(""), "no H.264 or H.265 video: the camera offers nothing");
+        let words = "no H.264 or H.265 video: the camera offers video mpv, audio pcmu";
+        assert_eq!(refused("m=video 0 RTP/AVP 32\nm=audio 0 RTP/AVP 0"), words);
     }
 }

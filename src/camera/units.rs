@@ -32,8 +32,7 @@ pub(super) struct Fragment {
 pub(super) enum Kind {
     /// A part of a picture.
     Slice {
-        /// Decoding can begin with the picture.
-        is_key: bool,
+        role: Role,
         /// The picture begins with it.
         is_first: bool,
     },
@@ -42,6 +41,18 @@ pub(super) enum Kind {
     /// Says that a picture begins.
     Delimiter,
     /// Anything else that belongs to a picture.
+    Other,
+    /// The same, of the picture before it: it comes behind all of its slices.
+    Trailer,
+}
+
+/// What a picture is to those around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Decoding can begin with it.
+    Key,
+    /// It needs pictures from before the key picture that it follows, and is shown before that.
+    Leading,
     Other,
 }
 

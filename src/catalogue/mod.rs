@@ -165,7 +165,7 @@ impl Catalogue {
         self.remove(clip.key);
         self.by_start.insert((clip.stream, clip.fact.start, clip.key));
         self.totals.entry(clip.stream).or_default().add(&clip);
-        if clip.dated() && clip.fact.quality != ClockQuality::Given {
+        if clip.dated() && clip.fact.quality.is_read() {
             self.dated.insert(clip.key);
         }
         self.clips.insert(clip.key, clip);
@@ -582,7 +582,7 @@ mod tests {
 
     #[test]
     fn the_clip_begun_last_is_the_growing_one() {
-        use crate::segment::Growth;
+        use crate::segment::{Growth, Pauses};
         let mut catalogue = Catalogue::new();
         let growth = Growth {
             start: WallTime(5),
@@ -593,6 +593,7 @@ mod tests {
             picture: (0, 0),
             tracks: Vec::new(),
             entries: Vec::new(),
+            pauses: Pauses::default(),
         };
         let stream = on_ring(1);
         catalogue.resume(key(1), stream, growth.clone());

@@ -12,7 +12,7 @@ use crate::mp4::{Chunk, Movie};
 use crate::ring::{
     ChunkKind, ClipContents, ClipRecord, Depth, Extent, Fault, Tried, TriedChunk, Wrong,
 };
-use crate::segment::{ChunkTable, ClipFact, Growth};
+use crate::segment::{ChunkTable, ClipFact, Growth, Pauses, TrackTotals};
 use crate::units::{ByteCount, ClipId, PAGE_BYTES};
 
 /// Something wrong with a clip, and the time of the footage that it hits where that is known.
@@ -58,6 +58,11 @@ impl Checker<'_> {
     }
 
     fn check_clip(&mut self, clip: ClipId, record: &ClipRecord) {
+        if record.is_elsewhere() {
+            // What it has lies elsewhere; that is no damage here.
+            self.report.clips += 1;
+            return;
+        }
         let walked = self.walk(clip, record);
         self.report.clips += u64::from(record.state.is_some());
         self.report.chunks += walked.chunks;
@@ -120,6 +125,16 @@ impl Checker<'_> {
             let cost = self.names.loss(clip, record, None);
             self.tell(Finding { place, found, expected, cost });
             return;
+        }
+        let marks = walked.sums.as_ref().map(|sums| marks_of(&sums.tracks, &sums.pauses));
+        let told = marks_of(&fact.tracks, &fact.pauses);
+        if let Some(found) = marks.filter(|found| *found != told) {
+            self.tell(Finding {
+                place: Place::of("clip").with_clip(clip),
+                found: format!("tables with {}", marks_text(&found)),
+                expected: format!("{}, as its fact says", marks_text(&told)),
+                cost: Cost::Nothing,
+            });
         }
         let digest = walked.sums.as_ref().map(|sums| sums.digest);
         if digest.is_some_and(|digest| digest != fact.digest) {
@@ -278,6 +293,16 @@ impl Checker<'_> {
         }
         used
     }
+}
+
+/// Damaged samples and pauses.
+fn marks_of(tracks: &[TrackTotals], pauses: &Pauses) -> (u64, Pauses) {
+    (tracks.iter().fold(0, |sum, track| sum.saturating_add(track.damaged)), pauses.clone())
+}
+
+fn marks_text((damaged, pauses): &(u64, Pauses)) -> String {
+    let count = pauses.more().0.saturating_add(pauses.listed().len() as u64);
+    format!("{damaged} damaged samples and {count} pauses")
 }
 
 /// Whether a clip's contents make the file that its fact promises.

@@ -76,6 +76,10 @@ pub struct FormatArguments {
     /// Name of the ring, for people
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
+    /// UUID of the set of rings that it is to belong to, as reelfs inspect ring shows it; by
+    /// default it is the first of a new one
+    #[arg(long, value_name = "UUID")]
+    pub pool: Option<uuid::Uuid>,
     /// Do not reserve the space of a file: recording fails when its file system is full
     #[arg(long)]
     pub sparse: bool,
@@ -153,10 +157,13 @@ enum What {
     Clips,
     /// Blocks: owner, sequence, state, times
     Blocks,
-    /// Chunks and samples of the blocks N, with checksum verdicts; * marks key frames
+    /// Chunks and samples of the blocks N, with checksum verdicts; * marks key frames, r recovery
+    /// points, d damaged frames, p those behind a pause
     Block,
     /// Facts of the ledger, in order
     Ledger,
+    /// Timed records of a camera (metadata), a line each: its time, then its text
+    Records,
 }
 
 /// What `inspect` shows, with what it needs to know.
@@ -174,6 +181,8 @@ pub enum Subject {
     Block(Vec<BlockNumber>),
     /// Facts of the ledger, in order.
     Ledger,
+    /// Timed records, in order.
+    Records,
 }
 
 /// `reelfs inspect`.
@@ -181,7 +190,8 @@ pub enum Subject {
 #[command(after_help = "\
 Example: reelfs inspect /dev/sdb1 clips --camera yard --from \"yesterday 22:00\" --to today
 Example: reelfs inspect /dev/sdb1 blocks --at 13:05 -n 3
-Example: reelfs inspect /dev/sdb1 block 17 18")]
+Example: reelfs inspect /dev/sdb1 block 17 18
+Example: reelfs inspect /dev/sdb1 records --camera yard --from -1h --json")]
 pub struct InspectArguments {
     /// The block device or file
     pub path: PathBuf,
@@ -239,6 +249,7 @@ impl InspectArguments {
             (What::Clips, true) => Ok(Subject::Clips),
             (What::Blocks, true) => Ok(Subject::Blocks),
             (What::Ledger, true) => Ok(Subject::Ledger),
+            (What::Records, true) => Ok(Subject::Records),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct FormatRequest {
     pub block_size: Option<ByteCount>,
     /// A name for people; at most 64 bytes.
     pub label: Option<String>,
+    /// The set of rings that it is to belong to; a set of its own where it is `None`.
+    pub pool: Option<uuid::Uuid>,
     /// A new file's space is not allocated now.
     pub sparse: bool,
     /// Whether a whole disk gets a partition table that says that it is taken.
@@ -86,6 +88,7 @@ pub fn format(
         label,
         ring_uuid: *uuid::Uuid::new_v4().as_bytes(),
         node_uuid: node_uuid(),
+        pool_uuid: request.pool.map(uuid::Uuid::into_bytes),
         now: clock.read(),
         // What the device says of itself is asked once it is open.
         disk_label: None,

@@ -4,6 +4,7 @@ mod block;
 mod blocks;
 mod clips;
 mod ledger;
+mod records;
 mod ring;
 mod row;
 mod selection;
@@ -51,6 +52,8 @@ pub enum Subject {
     Block(Vec<BlockNumber>),
     /// Facts of the ledger, in order.
     Ledger,
+    /// Timed records, in order.
+    Records,
 }
 
 /// Prints what is asked for.
@@ -82,6 +85,9 @@ pub fn inspect(request: &InspectRequest<'_>, out: &mut dyn Write) -> Result<(), 
         }
         Subject::Ledger => {
             to.rows(ledger::rows(&inspection, &streams, &wanted, selection).into_iter().map(Ok))
+        }
+        Subject::Records => {
+            records::print(&inspection, &streams, &wanted, selection, &fail, &mut to)
         }
     };
     let flushed = printed.and_then(|()| Ok(out.flush()?));

@@ -33,6 +33,8 @@ pub struct CameraConfig {
     pub transport: Transport,
     /// Whether its sound is recorded.
     pub audio: bool,
+    /// Whether frames are kept that follow a lost one.
+    pub keeps_damaged: bool,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
     pub retain: Option<Duration>,
 }
@@ -159,6 +161,7 @@ pub(super) fn read_all(
             credentials: read_credentials(&section, warnings)?,
             transport: read_transport(&section)?,
             audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
+            keeps_damaged: read_damaged(&section)?,
             retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
         };
         cameras.push(camera);
@@ -211,6 +214,15 @@ fn read_transport(section: &Section<'_>) -> Result<Transport, ConfigError> {
         let names: Vec<&str> = Transport::NAMES.iter().map(|(name, _)| *name).collect();
         text.refuse(format!("{:?} is none; there are {}", text.value, names.join(", ")))
     })
+}
+
+/// Whether damaged frames are kept.
+fn read_damaged(section: &Section<'_>) -> Result<bool, ConfigError> {
+    const WAYS: [(&str, bool); 2] = [("keep", true), ("drop", false)];
+    let Some(text) = section.optional_string(&keys::CAMERA_DAMAGED)? else { return Ok(true) };
+    let way = WAYS.iter().find(|(name, _)| *name == text.value);
+    way.map(|(_, keeps)| *keeps)
+        .ok_or_else(|| text.refuse(format!("{:?} is none; there are keep, drop", text.value)))
 }
 
 fn read_credentials(
@@ -448,6 +460,18 @@ mod tests {
         assert_eq!(transport("transport = \"udp\"\n"), Ok(Transport::Udp));
         let error = transport("transport = \"UDP\"\n").unwrap_err();
         assert!(error.ends_with("\"UDP\" is none; there are auto, tcp, udp"), "{error}");
+    }
+
+    #[test]
+    fn damaged_frames_are_kept_or_dropped() {
+        let camera = "name = \"a\"\nurl = \"rtsp://h/1\"\n";
+        let keeps =
+            |text: &str| load(&format!("{camera}{text}")).map(|it| it.cameras[0].keeps_damaged);
+        assert_eq!(keeps(""), Ok(true));
+        assert_eq!(keeps("damaged = \"keep\"\n"), Ok(true));
+        assert_eq!(keeps("damaged = \"drop\"\n"), Ok(false));
+        let error = keeps("damaged = \"mark\"\n").unwrap_err();
+        assert!(error.ends_with("\"mark\" is none; there are keep, drop"), "{error}");
     }
 
     #[test]

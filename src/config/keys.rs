@@ -339,6 +339,18 @@ pub const CAMERA_AUDIO: Key = Key {
            for sound.",
 };
 
+/// `camera.damaged`
+pub const CAMERA_DAMAGED: Key = Key {
+    section: &CAMERA,
+    name: "damaged",
+    kind: Kind::Text,
+    absent: Absent::Default("keep"),
+    example: "\"drop\"",
+    text: "What becomes of frames that follow a lost packet, up to the next key frame: \"keep\", \
+           they are recorded and marked, and decoders show what they can; \"drop\", they are left \
+           out, and the clip ends.",
+};
+
 /// `camera.retain`
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
@@ -351,7 +363,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 20] = [
+pub const KEYS: [&Key; 21] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -371,6 +383,7 @@ pub const KEYS: [&Key; 20] = [
     &CAMERA_PASSWORD_FILE,
     &CAMERA_TRANSPORT,
     &CAMERA_AUDIO,
+    &CAMERA_DAMAGED,
     &CAMERA_RETAIN,
 ];
 

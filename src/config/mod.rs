@@ -171,6 +171,13 @@ impl Config {
         (1..=most).rev().find(divides).map_or(self.view.clip, Duration::from_secs)
     }
 
+    /// Whether frames of `camera` are kept that follow a lost one.
+    #[must_use]
+    pub fn keeps_damaged(&self, camera: &str) -> bool {
+        let known = self.cameras.iter().find(|known| known.name.as_str() == camera);
+        known.is_none_or(|camera| camera.keeps_damaged)
+    }
+
     /// Time between two passes of the purge: `purge.every`, or a quarter of the shortest `retain`
     /// where that is less.
     #[must_use]
@@ -355,7 +362,8 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("url", "colour-of-the-wall");
         assert!(
             error.ends_with(
-                "; there are name, url, username, password_file, transport, audio, retain"
+                "no such key; there are name, url, username, password_file, transport, audio, \
+                 damaged, retain"
             ),
             "{error}"
         );

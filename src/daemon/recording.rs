@@ -45,6 +45,7 @@ pub(super) fn begin(
                 flush_interval: config.ring.flush,
                 chunk_bytes_max: chunk_bytes_max as usize,
                 boundary: boundary(config, layout, &name),
+                keeps_damaged: config.keeps_damaged(&name),
                 clock: store.clock.clone(),
             };
             let (sink, ticks) = (store.writer.clone(), store.ticks.subscribe());

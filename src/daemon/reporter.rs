@@ -163,7 +163,7 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     camera.last_frame_age_seconds = status.last_frame.map(age);
     camera.frames = status.frames;
     camera.bytes = status.bytes;
-    camera.lost_packets = status.lost_packets;
+    (camera.lost_packets, camera.damaged) = (status.lost_packets, status.damaged);
     camera.reconnects = status.reconnects;
     camera.tries = status.tries;
     camera.transport = status.transport.to_owned();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{DaemonError, Store};
 use crate::device::{AlignedBuffer, Device, ReturningDevice};
-use crate::ring::{RingError, Superblock, places_text, tend_superblocks};
+use crate::ring::{Ring, RingError, places_text, tend_superblocks};
 use crate::units::{ByteCount, DeviceOffset};
 
 /// How often they are looked at, besides with each pass of the scrub.
@@ -24,10 +24,10 @@ impl Caretaker {
     pub(super) fn start(store: &Store) -> Result<Caretaker, DaemonError> {
         let (asks, asked) = channel();
         let device = store.device.clone();
-        let superblock = store.archive.ring().superblock().clone();
+        let ring = store.archive.ring().clone();
         std::thread::Builder::new()
             .name("superblocks".into())
-            .spawn(move || look_after(&device, &superblock, &asked))
+            .spawn(move || look_after(&device, &ring, &asked))
             .map_err(|source| DaemonError::System { what: "looking after superblocks", source })?;
         Ok(Caretaker { asks })
     }
@@ -68,12 +68,12 @@ impl Device for Unflushed<'_> {
     }
 }
 
-fn look_after(device: &Arc<ReturningDevice>, superblock: &Superblock, asked: &Receiver<()>) {
+fn look_after(device: &Arc<ReturningDevice>, ring: &Ring, asked: &Receiver<()>) {
     while asked.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Disconnected) {
         if !device.is_present() {
             continue;
         }
-        match tend_superblocks(&Unflushed(device), superblock) {
+        match tend_superblocks(&Unflushed(device), &ring.superblock_now()) {
             Ok(places) if places.is_empty() => {}
             Ok(places) => log::error!(
                 "superblock: some program has written over the ring at {}: written again. Footage \

@@ -24,7 +24,6 @@
 use crate::catalogue::{Catalogue, Clip, StreamTiming};
 use crate::clock::{EARLIEST, Reading};
 use crate::ring::ClockFact;
-use crate::segment::ClockQuality;
 use crate::units::{ClipKey, NANOS_PER_SECOND, WallTime};
 
 /// A clock that was off by less is left to be, in nanoseconds: names are to the second.
@@ -79,7 +78,7 @@ pub fn is_misdated(clip: &Clip, earliest: WallTime) -> bool {
 /// was ahead then.
 #[must_use]
 pub fn newest_ahead(catalogue: &Catalogue, now: WallTime) -> Option<&Clip> {
-    let recorded = |clip: &&Clip| clip.listed() && clip.fact.quality != ClockQuality::Given;
+    let recorded = |clip: &&Clip| clip.listed() && clip.fact.quality.is_read();
     let newest = catalogue
         .streams()
         .filter_map(|(stream, _)| catalogue.clips_of(stream).rfind(recorded))

@@ -152,12 +152,14 @@ impl Footage for RingLibrary {
     }
 
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
+        let uuid = &self.archive.ring().superblock().ring_uuid;
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
-        let mut attributes = attributes(&catalogue.camera_of(clip), &clip.fact);
+        let mut attributes = attributes(&catalogue.camera_of(clip), uuid, clip.id(), &clip.fact);
         let expires = match clip.state {
             ClipState::Expiring { until, .. } => Some(utc_timestamp(until)),
             ClipState::Found => Some("found".to_owned()),
+            ClipState::Unknown(state) => Some(format!("unknown ({})", state.code)),
             ClipState::Closed | ClipState::Kept { .. } | ClipState::Purging { .. } => None,
         };
         attributes.extend(expires.map(|expires| ("user.reelfs.expires", expires)));
@@ -199,7 +201,7 @@ fn library_error(error: &ArchiveError) -> LibraryError {
     match error {
         ArchiveError::Gone(_) | ArchiveError::Read(ReadError::Gone(_)) => LibraryError::Gone,
         ArchiveError::Read(ReadError::Device { .. }) => LibraryError::Device(error.to_string()),
-        ArchiveError::Read(ReadError::Damaged(_))
+        ArchiveError::Read(ReadError::Damaged(_) | ReadError::Elsewhere(_))
         | ArchiveError::Movie { .. }
         | ArchiveError::Malformed { .. } => LibraryError::Damaged(error.to_string()),
     }

@@ -26,9 +26,18 @@ const NO_PICTURE: VideoParameters = VideoParameters { width: 0, height: 0, pixel
 /// Reads an encoded parameter set that is to become a sample entry.
 ///
 /// # Errors
-/// Names the first field that is not what it should be, or a configuration longer than
-/// [`CONFIGURATION_BYTES_MAX`].
+/// Names the first field that is not what it should be, a configuration longer than
+/// [`CONFIGURATION_BYTES_MAX`], or a codec that this program can't show.
 pub(super) fn decode(encoded: &[u8]) -> Result<ParameterSet, Malformed> {
+    match bounded(encoded)? {
+        ParameterSet { codec: Codec::Unknown(code), .. } => {
+            Err(Malformed { what: "codec", at: 1, reason: format!("{code} is not known") })
+        }
+        parameters => Ok(parameters),
+    }
+}
+
+fn bounded(encoded: &[u8]) -> Result<ParameterSet, Malformed> {
     let parameters = ParameterSet::decode(encoded)?;
     match parameters.configuration.len() {
         length if length <= CONFIGURATION_BYTES_MAX => Ok(parameters),
@@ -40,12 +49,13 @@ pub(super) fn decode(encoded: &[u8]) -> Result<ParameterSet, Malformed> {
     }
 }
 
-/// What an encoded parameter set counts for in the sums over a clip.
+/// What an encoded parameter set counts for in the sums over a clip. One whose codec is not known
+/// has a name and no sample entry: the clip stays, and can't be opened.
 ///
 /// # Errors
 /// Names the first field of `encoded` that is not what it should be.
 pub fn entry_facts(encoded: &[u8]) -> Result<EntryFacts, Malformed> {
-    let parameters = decode(encoded)?;
+    let parameters = bounded(encoded)?;
     let mut mark = [0; 16];
     mark.copy_from_slice(&blake3::hash(encoded).as_bytes()[..16]);
     Ok(EntryFacts {
@@ -90,6 +100,7 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
         Codec::Jpeg => visual(&mut to, b"mp4v", &video, |to| {
             to.full(b"esds", 0, 0, |to| elementary_stream(to, JPEG_STREAM, configuration));
         }),
+        Codec::Unknown(_) => {}
         // ISO/IEC 14496-12, 12.3.3.2: TextMetaDataSampleEntry, without a content encoding.
         Codec::TimedText => to.plain(b"mett", |to| {
             entry_header(to);
@@ -122,6 +133,7 @@ pub fn codec_name(parameters: &ParameterSet) -> String {
         // ISO/IEC 14496-1, table 5: object type 0x6C.
         Codec::Jpeg => "mp4v.6C".to_owned(),
         Codec::TimedText => String::from_utf8_lossy(configuration).into_owned(),
+        Codec::Unknown(code) => format!("unknown ({code})"),
     }
 }
 

@@ -241,6 +241,7 @@ mod tests {
                 codec: growth.codec,
                 picture: growth.picture,
                 tracks: growth.tracks,
+                pauses: growth.pauses,
             };
             let encoded = chunks.into_iter().map(|(table, data)| (table.encode(), data));
             Clip { fact, parameters, chunks: encoded.collect() }

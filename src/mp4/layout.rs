@@ -38,7 +38,7 @@ pub(super) fn handler(kind: TrackKind) -> (&'static [u8; 4], &'static [u8]) {
     match kind {
         TrackKind::Video => (b"vide", b"Video"),
         TrackKind::Audio => (b"soun", b"Audio"),
-        TrackKind::Timed => (b"meta", b"Metadata"),
+        TrackKind::Timed | TrackKind::Unknown(_) => (b"meta", b"Metadata"),
     }
 }
 
@@ -114,8 +114,8 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// [`Mp4Error::UnknownVersion`], and [`Mp4Error::TooLarge`] where a box, a count or the file
-    /// can't be expressed.
+    /// [`Mp4Error::UnknownVersion`], [`Mp4Error::UnknownTrack`], and [`Mp4Error::TooLarge`] where a
+    /// box, a count or the file can't be expressed.
     pub(super) fn new(fact: &ClipFact) -> Result<Layout, Mp4Error> {
         if fact.output_version != OUTPUT_VERSION {
             return Err(Mp4Error::UnknownVersion(fact.output_version));
@@ -123,6 +123,9 @@ impl Layout {
         let mut moov = u128::from(HEADER_BYTES + MVHD);
         let mut data_length = 0_u128;
         for track in &fact.tracks {
+            if let TrackKind::Unknown(kind) = track.kind {
+                return Err(Mp4Error::UnknownTrack { track: track.track.0, kind });
+            }
             limited("samples of a track", track.samples.into(), u32::MAX.into())?;
             moov += track_length(fact, track);
             data_length += u128::from(track.bytes);
@@ -151,7 +154,7 @@ fn track_length(fact: &ClipFact, track: &TrackTotals) -> u128 {
     let (media_header, roll) = match track.kind {
         TrackKind::Video => (VMHD, 0),
         TrackKind::Audio => (SMHD, ROLL),
-        TrackKind::Timed => (NMHD, 0),
+        TrackKind::Timed | TrackKind::Unknown(_) => (NMHD, 0),
     };
     let fixed = HEADER_BYTES // trak
         + TKHD

@@ -45,6 +45,14 @@ pub enum Mp4Error {
     /// The clip was closed by a newer program.
     #[error("mp4 output version {0} is not known, the newest known is {OUTPUT_VERSION}")]
     UnknownVersion(u16),
+    /// A later program recorded what this one can't show.
+    #[error("track {track} is of a kind that is not known: {kind}")]
+    UnknownTrack {
+        /// Its number.
+        track: u8,
+        /// The number of its kind.
+        kind: u8,
+    },
     /// More than the format can say.
     #[error("{what}: {found} is more than an mp4 can hold, {limit}")]
     TooLarge {

@@ -176,7 +176,7 @@ fn trak(
             match track.kind {
                 TrackKind::Video => to.full(b"vmhd", 0, 1, |to| to.zeros(8)),
                 TrackKind::Audio => to.full(b"smhd", 0, 0, |to| to.zeros(4)),
-                TrackKind::Timed => to.full(b"nmhd", 0, 0, |_| ()),
+                TrackKind::Timed | TrackKind::Unknown(_) => to.full(b"nmhd", 0, 0, |_| ()),
             }
             to.plain(b"dinf", |to| {
                 to.full(b"dref", 0, 0, |to| {

@@ -11,8 +11,6 @@ pub enum DropReason {
     TimeJump,
     /// The clock of this machine was set.
     ClockSet,
-    /// The camera sent nothing for a while, and went on in the middle of a group.
-    Silence,
     /// Picture size or codec changed in the middle of a group.
     ParametersChanged,
     /// No key frame came for so long that the clip had to end.
@@ -31,12 +29,11 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of [`Drops`].
-    pub const ALL: [DropReason; 12] = [
+    pub const ALL: [DropReason; 11] = [
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,
         DropReason::ClockSet,
-        DropReason::Silence,
         DropReason::ParametersChanged,
         DropReason::NoKeyFrame,
         DropReason::TooLarge,
@@ -54,7 +51,6 @@ impl DropReason {
             DropReason::Loss => "packets lost on the way",
             DropReason::TimeJump => "the camera's time jumped",
             DropReason::ClockSet => "the clock of this machine was set",
-            DropReason::Silence => "the camera sent nothing",
             DropReason::ParametersChanged => "the picture size changed",
             DropReason::NoKeyFrame => "no key frame for too long",
             DropReason::TooLarge => "a frame larger than a chunk can be",

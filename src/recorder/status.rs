@@ -41,6 +41,8 @@ pub struct StreamStatus {
     pub bytes: u64,
     /// Frames received and not recorded, by reason.
     pub dropped: Drops,
+    /// Frames recorded that follow a lost one, and may look like it.
+    pub damaged: u64,
     /// Packets that the network or the camera lost.
     pub lost_packets: u64,
     /// Times that recording began again.
@@ -62,6 +64,7 @@ pub struct StreamStatus {
 impl StreamStatus {
     /// A session has begun.
     pub(super) fn session(&mut self, facts: SessionFacts) {
+        self.state = State::AwaitingKeyFrame { why: None };
         self.transport = facts.transport;
         self.server = facts.server;
         self.sound = facts.sound.map(|sound| sound.to_string()).unwrap_or_default();

@@ -33,6 +33,8 @@ pub struct RecorderSettings {
     pub chunk_bytes_max: usize,
     /// Where a clip that began at the given time should end.
     pub boundary: Boundary,
+    /// Whether frames are kept, and marked, that follow a lost one, up to the next key frame.
+    pub keeps_damaged: bool,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +81,7 @@ impl<S: Sink> StreamTask<S> {
             flush_interval: settings.flush_interval,
             chunk_bytes_max: settings.chunk_bytes_max,
             boundary: Arc::clone(&settings.boundary),
+            keeps_damaged: settings.keeps_damaged,
         });
         StreamTask {
             settings,
@@ -164,11 +167,7 @@ impl<S: Sink> StreamTask<S> {
 
     async fn record(&mut self, frames: &mut Frames) -> Over {
         self.has_begun = false;
-        let facts = frames.facts();
-        self.status.set(|status| {
-            status.state = State::AwaitingKeyFrame { why: None };
-            status.session(facts);
-        });
+        self.status.set(|status| status.session(frames.facts()));
         loop {
             tokio::select! {
                 biased;
@@ -224,15 +223,14 @@ impl<S: Sink> StreamTask<S> {
         }
         let gathered = self.observing.due(now.wall);
         self.tell(gathered);
-        let (dropped, is_recording) = (self.cutter.drops(), self.cutter.is_recording());
-        let has_sender_reports = frames.has_sender_reports();
+        let cutter = &self.cutter;
         self.status.set(|status| {
-            status.has_sender_reports = has_sender_reports;
-            if is_recording {
+            if cutter.is_recording() {
                 status.last_frame = Some(now.boot);
             }
             status.lost_packets += lost;
-            status.dropped = dropped;
+            (status.dropped, status.damaged) = (cutter.drops(), cutter.damaged());
+            status.has_sender_reports = frames.has_sender_reports();
         });
     }
 

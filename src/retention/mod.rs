@@ -17,7 +17,6 @@ use crate::catalogue::{Catalogue, Clip};
 use crate::clock::{Doubt, Verdict};
 use crate::dating::{earliest_of, is_misdated, made_at};
 use crate::ring::{ClipState, Reason, StateRequest};
-use crate::segment::ClockQuality;
 use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, length_of};
 
 /// Decisions of one pass at most, so that a pass takes the catalogue's lock for milliseconds also
@@ -134,7 +133,8 @@ pub fn decide(catalogue: &Catalogue, policy: &Policy, verdict: Verdict) -> Decis
 
 fn deadline_passed(clip: &Clip, now: WallTime) -> Option<Due> {
     match clip.state {
-        ClipState::Closed | ClipState::Found => None,
+        // Only its own program knows whether an unknown one's time is over.
+        ClipState::Closed | ClipState::Found | ClipState::Unknown(_) => None,
         ClipState::Kept { until } => until
             .filter(|until| *until < now)
             .map(|_| due(clip, Action::Release, Why::ProtectionOver)),
@@ -196,8 +196,8 @@ impl Misdated<'_> {
         let mut behind = self.catalogue.clips_behind(clip.key);
         let next = behind.find(|other| {
             let here = other.key.ring() == clip.key.ring();
-            let given = other.fact.quality == ClockQuality::Given;
-            here && !given && !is_misdated(other, earliest)
+            let read = other.fact.quality.is_read();
+            here && read && !is_misdated(other, earliest)
         });
         let (end, before) =
             next.map_or((ClipKey::MAX, WallTime(i64::MAX)), |next| (next.key, next.fact.start));
@@ -216,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::ring::News;
+    use crate::segment::ClockQuality;
     use crate::segment::{ClipFact, StreamFact, StreamName};
     use crate::units::{ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 

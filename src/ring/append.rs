@@ -62,6 +62,10 @@ impl Core {
         if !self.takes_chunks() {
             return Err(NotStored::Device);
         }
+        if let Err(error) = self.ensure_features(&chunk) {
+            log::error!("superblock: it does not take what footage like this needs: {error}");
+            return Err(NotStored::Device);
+        }
         let block_pages = self.superblock.geometry.block_pages();
         let fresh = self.ensure_open(chunk.stream)?;
         if self.state().has_ended(chunk.clip) {

@@ -54,7 +54,7 @@ impl ChunkKind {
     const ALL: [ChunkKind; 4] =
         [ChunkKind::Media, ChunkKind::Parameters, ChunkKind::Table, ChunkKind::Hole];
 
-    fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         match self {
             ChunkKind::Media => 1,
             ChunkKind::Parameters => 2,

@@ -41,6 +41,17 @@ pub enum RingError {
         /// Bits that are set and not known.
         features: u64,
     },
+    /// Later programs have said more than a checkpoint of this one can carry over.
+    #[error(
+        "the ledger has {bytes} bytes of facts that only later versions of reelfs know, and at \
+         most {bytes_max} are carried over: it can be read, and not be written"
+    )]
+    TooMuchUnknown {
+        /// As records in the ledger.
+        bytes: u64,
+        /// At most.
+        bytes_max: u64,
+    },
     /// Neither ledger area can be used.
     #[error(
         "no complete checkpoint in either ledger area; reelfs check --rescue makes a new ledger \
@@ -91,6 +102,9 @@ pub enum ReadError {
     /// No such clip, or no longer.
     #[error("clip {0} is gone")]
     Gone(ClipId),
+    /// Nothing of it is on this ring.
+    #[error("clip {0}: its footage is not on this ring")]
+    Elsewhere(ClipId),
     /// The bytes on the device are not the ones that were written.
     #[error("{0}")]
     Damaged(String),

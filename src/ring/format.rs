@@ -22,6 +22,8 @@ pub struct FormatOptions {
     pub ring_uuid: [u8; 16],
     /// The machine that formats it.
     pub node_uuid: [u8; 16],
+    /// The set of rings that it belongs to; `None`: it is the only one of its own.
+    pub pool_uuid: Option<[u8; 16]>,
     /// Now.
     pub now: Reading,
     /// What is to tell other programs that the whole disk is taken, where it is one.
@@ -36,6 +38,7 @@ pub fn format(device: &dyn Device, options: &FormatOptions) -> Result<Superblock
     let geometry = Geometry::plan(device.length(), options.block_length)?;
     let superblock = Superblock {
         node_uuid: options.node_uuid,
+        pool_uuid: options.pool_uuid.unwrap_or(options.ring_uuid),
         created: options.now.wall,
         label: options.label.clone(),
         disk_label: options.disk_label,

@@ -180,6 +180,13 @@ impl Geometry {
         DeviceOffset(self.blocks_start.0 + u64::from(block.0) * self.block_length.0)
     }
 
+    /// What facts of kinds that this program does not know may take of a ledger area, in bytes: a
+    /// tenth, as much as observations. Clips would have to go for them otherwise.
+    #[must_use]
+    pub fn carried_bytes_max(&self) -> u64 {
+        self.ledger_area.0 / 10
+    }
+
     /// Pages of 4 KiB in a block.
     #[must_use]
     pub fn block_pages(&self) -> u32 {

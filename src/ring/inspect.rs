@@ -9,7 +9,7 @@ use super::found::{read_ledger, read_superblock};
 use super::ledger::Findings;
 use super::space::{ClipRecord, Space};
 use super::superblock::Superblock;
-use super::types::{ChunkPlace, Usage};
+use super::types::{ChunkPlace, Extent, Usage};
 use super::walk;
 use crate::device::Device;
 use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber, WallTime};
@@ -198,6 +198,34 @@ impl<'a> Inspection<'a> {
             reports.push(self.report(block, at).map_err(fail)?);
         }
         Ok(reports)
+    }
+
+    /// Hands out the chunks of an extent whose tables are wanted, with their checksums tried, until
+    /// `give` wants no more. Ends where a header can't be read.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn each_chunk(
+        &self,
+        extent: &Extent,
+        wanted: impl Fn(&[u8]) -> bool,
+        mut give: impl FnMut(ChunkReport) -> bool,
+    ) -> Result<(), RingError> {
+        let (block, life) = (extent.block, extent.life);
+        let fail = |source| failed(block, source);
+        let (page, number) = (extent.first_page, extent.first_chunk);
+        let reader = self.reader();
+        let mut walk = walk::Walk { reader, block, life, page, number, predecessor: None };
+        for _ in 0..extent.chunks {
+            let Some(at) = walk.step().map_err(fail)? else { break };
+            if at.header.fixed.kind == ChunkKind::Media
+                && wanted(&at.header.table)
+                && !give(self.report(block, at).map_err(fail)?)
+            {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn report(&self, block: BlockNumber, at: ChunkAt) -> std::io::Result<ChunkReport> {

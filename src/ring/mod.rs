@@ -13,6 +13,7 @@
 //! | `tables` | clip tables behind their clips, and once more elsewhere |
 //! | `core` | the writer's state: facts recorded, flushes, evictions, refusals |
 //! | `restore`, `scrub` | pages written again from what others say; footage tried |
+//! | `root` | what a clip holds as one digest, wherever it lies |
 //! | `inspect`, `read` | a ring that is only looked at; clips and samples of one that is open |
 //! | `found` | what a device says of a ring that nobody writes to |
 //! | `placement` | where things are put: open, ready, reserved and abandoned blocks |
@@ -48,6 +49,7 @@ mod placement;
 mod read;
 mod recovery;
 mod restore;
+mod root;
 mod scrub;
 mod sequences;
 mod space;
@@ -81,6 +83,7 @@ pub use ledger::Findings;
 pub use read::{Ring, Verified};
 pub use recovery::{Opening, Rescued};
 pub use restore::{BlockLabel, Restored};
+pub use root::ClipRoot;
 pub use scrub::{
     Depth, ExtentTrial, Fault, HeldExtent, NoTable, Pace, Scrubbed, SuperblockCopy, Tried,
     TriedChunk, UnknownClip, Wrong, superblock_copies,
@@ -88,7 +91,7 @@ pub use scrub::{
 pub use sequences::Sequences;
 pub use space::{ClipRecord, Fill};
 pub use state::Counters;
-pub use superblock::{LABEL_BYTES_MAX, NotASuperblock, Superblock};
+pub use superblock::{LABEL_BYTES_MAX, LATER_FACTS, LATER_FOOTAGE, NotASuperblock, Superblock};
 pub use types::*;
 pub use writer::Writer;
 
@@ -96,6 +99,7 @@ use crate::clock::Clock;
 use crate::device::Device;
 use crate::units::BlockNumber;
 use recovery::Unwritable;
+use state::Shared;
 
 impl Ring {
     /// Writes a new ledger from the blocks alone, where both areas of it are gone; `progress`
@@ -138,6 +142,13 @@ impl Ring {
         interpreter: Box<dyn Interpreter>,
     ) -> Result<(Arc<Ring>, Writer, Opening), RingError> {
         Ring::begin(device, clock, settings, interpreter, Unwritable::Wait)
+    }
+
+    /// What this ring is now: the bits that its superblocks have got since it was opened included.
+    #[must_use]
+    pub fn superblock_now(&self) -> Superblock {
+        let ro_compat = Shared::read(&self.shared).ro_compat;
+        Superblock { ro_compat, ..self.superblock.clone() }
     }
 
     fn begin(

@@ -179,6 +179,9 @@ impl Ring {
             state.space.clip(clip).cloned()
         };
         let record = record.filter(is_readable).ok_or(ReadError::Gone(clip))?;
+        if record.is_elsewhere() {
+            return Err(ReadError::Elsewhere(clip));
+        }
         for table in [&record.table, &record.table_copy] {
             if table.is_empty() {
                 continue;

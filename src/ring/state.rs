@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub ledger_epoch: u64,
     /// Why nothing can be written, while the session has not begun for that.
     pub unwritable: Option<String>,
+    /// The ro-compat bits of the superblocks.
+    pub ro_compat: u64,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
             counters: Counters::default(),
             ledger_epoch: 0,
             unwritable: None,
+            ro_compat: 0,
         }
     }
 

@@ -101,7 +101,37 @@ pub enum NotASuperblock {
     Impossible(Box<Geometry>),
 }
 
+/// Ro-compat: on the ring are chunk tables, clip facts or parameter sets of encodings, or of
+/// codecs, that the first programs of version 1 can't read.
+pub const LATER_FOOTAGE: u64 = 1;
+/// Ro-compat: in the ledger are facts of the kinds up to 31 that version 1 kept for later programs.
+/// Whoever writes a checkpoint has to carry them over.
+pub const LATER_FACTS: u64 = 2;
+const RO_COMPAT_KNOWN: u64 = LATER_FOOTAGE | LATER_FACTS;
+
+/// The page of a superblock with these ro-compat bits set as well; all else stands as it stood.
+pub(super) fn with_ro_compat(page: &[u8], bits: u64) -> Vec<u8> {
+    let mut page = page.to_vec();
+    let bits = get_u64(&page, RO_COMPAT) | bits;
+    put(&mut page, RO_COMPAT, bits.to_le_bytes());
+    let checksum = checksum_around(&page, CHECKSUM);
+    put(&mut page, CHECKSUM, checksum.to_le_bytes());
+    page
+}
+
 impl Superblock {
+    /// Of a ring that blocks alone speak of: nobody knows what was written to it, so that it asks
+    /// for whatever this program may have.
+    pub(super) fn found(ring_uuid: [u8; 16], geometry: Geometry) -> Superblock {
+        Superblock { ro_compat: RO_COMPAT_KNOWN, ..Superblock::alone(ring_uuid, geometry) }
+    }
+
+    /// The ro-compat bits that this program does not know: where there are any it may only look.
+    #[must_use]
+    pub fn unknown_ro_compat(&self) -> Option<u64> {
+        Some(self.ro_compat & !RO_COMPAT_KNOWN).filter(|unknown| *unknown != 0)
+    }
+
     /// Of a ring of which only its UUID and its parts are known: the only one of its pool and of
     /// its tree, without a label, made nobody knows when.
     pub(super) fn alone(ring_uuid: [u8; 16], geometry: Geometry) -> Superblock {
@@ -289,6 +319,14 @@ mod tests {
         let page = alone.encode();
         assert!(page[RECORDS.end..].iter().all(|byte| *byte == 0), "as in every ring so far");
         assert_eq!(Superblock::decode(&page), Ok(alone));
+    }
+
+    #[test]
+    fn bits_are_added_to_a_page_and_nothing_else_changes() {
+        let page = with_ro_compat(&superblock().encode(), 1);
+        assert_eq!(page, Superblock { ro_compat: 7, ..superblock() }.encode());
+        assert_eq!(Superblock { ro_compat: 7, ..superblock() }.unknown_ro_compat(), Some(4));
+        assert_eq!(Superblock { ro_compat: 3, ..superblock() }.unknown_ro_compat(), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Reading;
 use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
 
-pub use clip_state::{ClipState, Reason, Refusal, StateRequest};
+pub use clip_state::{ClipState, Reason, Refusal, StateRequest, UnknownState};
 
 /// Consecutive chunks of one clip in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +182,13 @@ pub trait Interpreter: Send {
     /// it, encoded, or `None` where it can't be redated. Nothing can by one who does not say how.
     fn redate(&mut self, _clip: ClipId, _shift_nanos: i64) -> Option<Vec<u8>> {
         None
+    }
+
+    /// The ro-compat bits ([`Superblock`](super::Superblock)) that a program must know to write to
+    /// a ring on which such a chunk is, or what will be said of its clip. What the first programs
+    /// of version 1 knew needs none.
+    fn features(&mut self, _table: &[u8], _parameters: &[Arc<[u8]>]) -> u64 {
+        0
     }
 
     /// Divides a chunk so that the first part's samples take at most `data_bytes_max` bytes.

@@ -3,11 +3,16 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::name::NameForm;
+use super::pause::Pauses;
 use super::table::{ClockQuality, TrackKind, TrackNumber, TrackTable};
 use crate::units::{Ticks, WallTime};
 use crate::wire::{Decoder, Encoder, Malformed};
 
-const VERSION: u8 = 1;
+/// The encoding of a clip without damage and without a pause.
+const VERSION_WHOLE: u8 = 1;
+/// The encoding of all others, which says more behind the same.
+const VERSION_FLAWED: u8 = 2;
+pub(super) const VERSION_MAX: u8 = VERSION_FLAWED;
 
 /// Why a clip ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub enum EndReason {
     Evicted,
     /// The device refused a write.
     DeviceError,
+    /// A reason that a later program gave, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl EndReason {
@@ -45,16 +52,19 @@ impl EndReason {
         EndReason::DeviceError,
     ];
 
-    /// The number that stands for this reason on the ring; below 16.
+    /// The number that stands for this reason on the ring.
     #[must_use]
     pub fn code(self) -> u8 {
-        Self::ALL.iter().position(|reason| *reason == self).unwrap_or(0) as u8
+        match self {
+            EndReason::Unknown(code) => code,
+            known => Self::ALL.iter().position(|reason| *reason == known).unwrap_or(0) as u8,
+        }
     }
 
-    /// The reason behind a number; `None` where there is none.
+    /// The reason behind a number.
     #[must_use]
-    pub fn from_code(code: u8) -> Option<EndReason> {
-        Self::ALL.get(usize::from(code)).copied()
+    pub fn from_code(code: u8) -> EndReason {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(EndReason::Unknown(code))
     }
 }
 
@@ -82,6 +92,8 @@ pub struct TrackTotals {
     pub offset_runs: u32,
     /// Number of sync samples.
     pub sync_samples: u64,
+    /// Number of samples that are marked as damaged.
+    pub damaged: u64,
     /// Whether any composition offset is not zero.
     pub reordered: bool,
     /// Decode time of the first sample, in ticks since the clip's tick 0.
@@ -111,6 +123,7 @@ impl TrackTotals {
             duration_runs: 0,
             offset_runs: 0,
             sync_samples: 0,
+            damaged: 0,
             reordered: false,
             start: table.start,
             end: table.start,
@@ -125,12 +138,14 @@ impl TrackTotals {
         // The sums may have been read from a disk: whatever they are, adding must not overflow.
         let offset_runs = runs(table.samples.iter().map(|sample| sample.composition_offset));
         let sync_samples = table.samples.iter().filter(|sample| sample.flags.sync).count() as u64;
+        let damaged = table.samples.iter().filter(|sample| sample.flags.damaged).count() as u64;
         self.samples = self.samples.saturating_add(table.samples.len() as u64);
         self.bytes = self.bytes.saturating_add(table.byte_count());
         self.chunks = self.chunks.saturating_add(1);
         self.duration_runs = self.duration_runs.saturating_add(duration_runs(table));
         self.offset_runs = self.offset_runs.saturating_add(offset_runs);
         self.sync_samples = self.sync_samples.saturating_add(sync_samples);
+        self.damaged = self.damaged.saturating_add(damaged);
         self.reordered |= table.samples.iter().any(|sample| sample.composition_offset != 0);
         self.end = table.expected_end();
     }
@@ -177,14 +192,33 @@ pub struct ClipFact {
     pub picture: (u16, u16),
     /// In the order of their numbers; at least one.
     pub tracks: Vec<TrackTotals>,
+    /// When nothing came of the video, and nothing was lost.
+    pub pauses: Pauses,
 }
 
 impl ClipFact {
     /// Frames of the video track, or samples of the first track where there is no video.
     #[must_use]
     pub fn frames(&self) -> u64 {
+        self.leading().map_or(0, |track| track.samples)
+    }
+
+    /// How many of the frames that [`ClipFact::frames`] counts are marked as damaged.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.leading().map_or(0, |track| track.damaged)
+    }
+
+    /// Timed records, of all tracks that hold such; saturates.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        let timed = self.tracks.iter().filter(|track| track.kind == TrackKind::Timed);
+        timed.fold(0, |sum, track| sum.saturating_add(track.samples))
+    }
+
+    fn leading(&self) -> Option<&TrackTotals> {
         let video = self.tracks.iter().find(|track| track.kind == TrackKind::Video);
-        video.or(self.tracks.first()).map_or(0, |track| track.samples)
+        video.or(self.tracks.first())
     }
 
     /// Length of all samples, in bytes; saturates.
@@ -193,10 +227,11 @@ impl ClipFact {
         self.tracks.iter().fold(0, |sum, track| sum.saturating_add(track.bytes))
     }
 
-    /// The one encoding.
+    /// The one encoding. Of a clip without damage and pauses it is what it was before there were
+    /// words for either.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Encoder::new(VERSION);
+        let mut to = Encoder::new(version_of(&self.tracks, &self.pauses));
         to.i64(self.start.0);
         to.i64(self.end.nanos_since(self.start).max(0));
         to.u32(u32::from(self.output_version));
@@ -208,6 +243,7 @@ impl ClipFact {
         to.u32(u32::from(self.picture.0));
         to.u32(u32::from(self.picture.1));
         encode_totals(&mut to, &self.tracks);
+        encode_flaws(&mut to, &self.tracks, &self.pauses);
         to.finish()
     }
 
@@ -216,7 +252,7 @@ impl ClipFact {
     /// # Errors
     /// Names the first field that is not what it should be.
     pub fn decode(bytes: &[u8]) -> Result<ClipFact, Malformed> {
-        let mut from = Decoder::new(bytes, VERSION, "clip fact")?;
+        let (mut from, version) = Decoder::of_versions(bytes, VERSION_MAX, "clip fact")?;
         let start = WallTime(from.i64("clip start")?);
         let end = match from.i64("clip length")? {
             // A clip that ends before it begins would expire before its time.
@@ -225,14 +261,13 @@ impl ClipFact {
         };
         let output_version = from.u16("output version")?;
         let name_form = NameForm::from_code(from.u32("name form")?);
-        let code = from.byte("end reason")?;
-        let end_reason = EndReason::from_code(code)
-            .ok_or_else(|| from.wrong("end reason", format!("{code}")))?;
+        let end_reason = EndReason::from_code(from.byte("end reason")?);
         let quality = ClockQuality::decode(&mut from)?;
         let digest = from.array("digest")?;
         let codec = from.text("codec name")?;
         let picture = (from.u16("picture width")?, from.u16("picture height")?);
-        let tracks = decode_totals(&mut from)?;
+        let mut tracks = decode_totals(&mut from)?;
+        let pauses = decode_flaws(&mut from, version, &mut tracks)?;
         from.finish("clip fact")?;
         Ok(ClipFact {
             start,
@@ -245,8 +280,38 @@ impl ClipFact {
             codec,
             picture,
             tracks,
+            pauses,
         })
     }
+}
+
+/// The version of an encoding that holds these.
+pub(super) fn version_of(tracks: &[TrackTotals], pauses: &Pauses) -> u8 {
+    let is_whole = pauses.is_empty() && tracks.iter().all(|track| track.damaged == 0);
+    if is_whole { VERSION_WHOLE } else { VERSION_FLAWED }
+}
+
+/// Writes what is damaged and when nothing came, where [`version_of`] says that it is to be said.
+pub(super) fn encode_flaws(to: &mut Encoder, tracks: &[TrackTotals], pauses: &Pauses) {
+    if version_of(tracks, pauses) == VERSION_FLAWED {
+        tracks.iter().for_each(|track| to.u64(track.damaged));
+        pauses.encode(to);
+    }
+}
+
+/// Reads what [`encode_flaws`] wrote.
+pub(super) fn decode_flaws(
+    from: &mut Decoder<'_>,
+    version: u8,
+    tracks: &mut [TrackTotals],
+) -> Result<Pauses, Malformed> {
+    if version == VERSION_WHOLE {
+        return Ok(Pauses::default());
+    }
+    for track in tracks {
+        track.damaged = from.u64("damaged samples")?;
+    }
+    Pauses::decode(from)
 }
 
 /// Writes a list of totals into a larger encoding.
@@ -298,6 +363,8 @@ fn decode_track_totals(from: &mut Decoder<'_>) -> Result<TrackTotals, Malformed>
         duration_runs: from.u32("duration runs")?,
         offset_runs: from.u32("offset runs")?,
         sync_samples: from.u64("sync samples")?,
+        // Behind all totals, where there are any.
+        damaged: 0,
         reordered: from.byte("reordering mark")? != 0,
         start: Ticks(from.i64("track start")?),
         end: Ticks(from.i64("track end")?),
@@ -326,6 +393,7 @@ impl ClipFact {
             codec: String::new(),
             picture: (0, 0),
             tracks: Vec::new(),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -335,15 +403,21 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::super::name::tests::name_form;
+    use super::super::pause::tests::pauses;
     use super::super::table::tests::table;
     use super::*;
 
     pub(in crate::segment) fn totals() -> impl Strategy<Value = TrackTotals> {
         let counts = any::<(u64, u64, u32, u32, u32, u64)>();
         let ends = any::<(bool, i64, i64, i32, u16, u32)>();
-        let kind = prop_oneof![Just(TrackKind::Video), Just(TrackKind::Audio)];
-        (any::<u8>(), kind, 1..=u32::MAX, any::<u32>(), counts, ends).prop_map(
-            |(track, kind, timescale, codec_delay, counts, ends)| TrackTotals {
+        let damaged = prop_oneof![3 => Just(0), 1 => any::<u64>()];
+        let kind = prop_oneof![
+            4 => Just(TrackKind::Video),
+            4 => Just(TrackKind::Audio),
+            1 => (3..=u8::MAX).prop_map(TrackKind::Unknown),
+        ];
+        (any::<u8>(), kind, 1..=u32::MAX, any::<u32>(), counts, ends, damaged).prop_map(
+            |(track, kind, timescale, codec_delay, counts, ends, damaged)| TrackTotals {
                 track: TrackNumber(track),
                 kind,
                 timescale,
@@ -354,6 +428,7 @@ pub(super) mod tests {
                 duration_runs: counts.3,
                 offset_runs: counts.4,
                 sync_samples: counts.5,
+                damaged,
                 reordered: ends.0,
                 start: Ticks(ends.1),
                 end: Ticks(ends.2),
@@ -369,22 +444,25 @@ pub(super) mod tests {
             Just(ClockQuality::Unsynchronised),
             Just(ClockQuality::Synchronised),
             Just(ClockQuality::Given),
+            (3..=u8::MAX).prop_map(ClockQuality::Unknown),
         ];
         let times = (i64::MIN / 2..i64::MAX / 2, 0..i64::MAX / 2);
-        let rest = (any::<u16>(), 0..EndReason::ALL.len(), any::<[u8; 32]>(), any::<(u16, u16)>());
+        let rest = (any::<u16>(), any::<u8>(), any::<[u8; 32]>(), any::<(u16, u16)>());
         let tracks = prop::collection::vec(totals(), 0..4);
-        (times, name_form(), quality, ".{0,20}", rest, tracks).prop_map(
-            |((start, length), name_form, quality, codec, rest, tracks)| ClipFact {
+        let pauses = prop_oneof![1 => Just(Pauses::default()), 1 => pauses()];
+        (times, name_form(), quality, ".{0,20}", rest, tracks, pauses).prop_map(
+            |((start, length), name_form, quality, codec, rest, tracks, pauses)| ClipFact {
                 start: WallTime(start),
                 end: WallTime(start + length),
                 output_version: rest.0,
                 name_form,
-                end_reason: EndReason::ALL[rest.1],
+                end_reason: EndReason::from_code(rest.1),
                 quality,
                 digest: rest.2,
                 codec,
                 picture: rest.3,
                 tracks,
+                pauses,
             },
         )
     }
@@ -392,15 +470,15 @@ pub(super) mod tests {
     #[test]
     fn every_end_reason_has_a_code_of_its_own() {
         for reason in EndReason::ALL {
-            assert!(reason.code() < 16);
-            assert_eq!(EndReason::from_code(reason.code()), Some(reason));
+            assert_eq!(EndReason::from_code(reason.code()), reason);
         }
-        assert_eq!(EndReason::from_code(EndReason::ALL.len() as u8), None);
+        let next = EndReason::ALL.len() as u8;
+        assert_eq!(EndReason::from_code(next), EndReason::Unknown(next));
     }
 
     #[test]
     fn a_clip_that_ends_before_it_begins_is_refused() {
-        let mut bytes = Encoder::new(VERSION);
+        let mut bytes = Encoder::new(VERSION_WHOLE);
         bytes.i64(0);
         bytes.i64(-1);
         let error = ClipFact::decode(&bytes.finish()).expect_err("a negative length");
@@ -410,7 +488,10 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn a_clip_fact_comes_back(fact in fact()) {
-            let decoded = ClipFact::decode(&fact.encode());
+            let bytes = fact.encode();
+            let flawed = fact.tracks.iter().any(|t| t.damaged > 0) || !fact.pauses.is_empty();
+            prop_assert_eq!(bytes[0], 1 + u8::from(flawed));
+            let decoded = ClipFact::decode(&bytes);
             prop_assert_eq!(decoded.as_ref(), Ok(&fact));
             prop_assert!(decoded.is_ok_and(|fact| fact.tracks.capacity() == fact.tracks.len()));
         }

@@ -3,12 +3,13 @@
 //! The ledger keeps them for each block that the clip has filled, so that a restart after a
 //! crash reads the last block of a stream and not all of them.
 
-use super::clip::{TrackTotals, decode_totals, encode_totals};
-use super::table::{ChunkTable, ClockQuality, TrackKind, TrackNumber};
+use super::clip::{
+    TrackTotals, VERSION_MAX, decode_flaws, decode_totals, encode_flaws, encode_totals, version_of,
+};
+use super::pause::Pauses;
+use super::table::{ChunkTable, ClockQuality, TrackKind, TrackNumber, TrackTable};
 use crate::units::WallTime;
 use crate::wire::{Decoder, Encoder, Malformed};
-
-const VERSION: u8 = 1;
 
 /// A parameter set that the clip has used, told from others by the beginning of its BLAKE3.
 pub type ParameterMark = [u8; 16];
@@ -32,6 +33,8 @@ pub struct Growth {
     pub tracks: Vec<TrackTotals>,
     /// Which parameter sets have been counted as sample entries.
     pub entries: Vec<(TrackNumber, ParameterMark)>,
+    /// When nothing came of the video, and nothing was lost.
+    pub pauses: Pauses,
 }
 
 /// A parameter set of a chunk as it counts for the sums.
@@ -60,6 +63,7 @@ impl Growth {
             picture: (0, 0),
             tracks: Vec::new(),
             entries: Vec::new(),
+            pauses: Pauses::default(),
         }
     }
 
@@ -78,10 +82,20 @@ impl Growth {
                     index
                 }
             };
+            self.count_pauses(index, track);
             self.tracks[index].add(track);
             if let Some(entry) = entries.get(usize::from(track.parameters)) {
                 self.count_entry(index, entry);
             }
+        }
+    }
+
+    /// Those of the first video: where it pauses, the picture stands.
+    fn count_pauses(&mut self, index: usize, table: &TrackTable) {
+        let leading = self.tracks.iter().position(|track| track.kind == TrackKind::Video);
+        if leading == Some(index) {
+            let known = &self.tracks[index];
+            self.pauses.add_chunk(table, (known.samples > 0).then_some(known.end));
         }
     }
 
@@ -115,7 +129,7 @@ impl Growth {
     /// The one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Encoder::new(VERSION);
+        let mut to = Encoder::new(version_of(&self.tracks, &self.pauses));
         to.i64(self.start.0);
         to.byte(self.quality.code());
         to.raw(&self.digest);
@@ -129,6 +143,7 @@ impl Growth {
             to.byte(track.0);
             to.raw(mark);
         }
+        encode_flaws(&mut to, &self.tracks, &self.pauses);
         to.finish()
     }
 
@@ -137,20 +152,21 @@ impl Growth {
     /// # Errors
     /// Names the first field that is not what it should be.
     pub fn decode(bytes: &[u8]) -> Result<Growth, Malformed> {
-        let mut from = Decoder::new(bytes, VERSION, "growth")?;
+        let (mut from, version) = Decoder::of_versions(bytes, VERSION_MAX, "growth")?;
         let start = WallTime(from.i64("clip start")?);
         let quality = ClockQuality::decode(&mut from)?;
         let digest = from.array("digest")?;
         let chunks = from.u32("chunk count")?;
         let codec = from.text("codec name")?;
         let picture = (from.u16("picture width")?, from.u16("picture height")?);
-        let tracks = decode_totals(&mut from)?;
+        let mut tracks = decode_totals(&mut from)?;
         let count = from.count(17, "sample entries")?;
         let entries = (0..count)
             .map(|_| Ok((TrackNumber(from.byte("track")?), from.array("parameter mark")?)))
             .collect::<Result<_, Malformed>>()?;
+        let pauses = decode_flaws(&mut from, version, &mut tracks)?;
         from.finish("growth")?;
-        Ok(Growth { start, quality, digest, chunks, codec, picture, tracks, entries })
+        Ok(Growth { start, quality, digest, chunks, codec, picture, tracks, entries, pauses })
     }
 }
 
@@ -159,6 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::clip::tests::totals;
+    use super::super::pause::tests::pauses;
     use super::super::table::tests::table;
     use super::*;
 
@@ -180,6 +197,7 @@ mod tests {
             picture in any::<(u16, u16)>(),
             tracks in prop::collection::vec(totals(), 0..4),
             entries in prop::collection::vec(any::<(u8, ParameterMark)>(), 0..4),
+            pauses in prop_oneof![1 => Just(Pauses::default()), 1 => pauses()],
         ) {
             let growth = Growth {
                 start: WallTime(times.0),
@@ -190,6 +208,7 @@ mod tests {
                 picture,
                 tracks,
                 entries: entries.into_iter().map(|(n, mark)| (TrackNumber(n), mark)).collect(),
+                pauses,
             };
             let bytes = growth.encode();
             let _ = growth.end();

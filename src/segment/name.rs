@@ -14,7 +14,8 @@ pub enum NameForm {
     Seconds,
     /// With milliseconds, in front of whose second the name sorts. Earlier builds gave it.
     Milliseconds,
-    /// With milliseconds and a number, at least 2 and below 2³¹. Earlier builds gave it.
+    /// With milliseconds and a number, at least 2 and below 2³¹. Earlier builds gave it; one that
+    /// is not below is a form that this program does not know.
     Numbered(u32),
     /// Sorts in time among all clips of the same camera.
     InOrder {
@@ -44,7 +45,8 @@ impl NameForm {
         match self {
             NameForm::Seconds => 0,
             NameForm::Milliseconds => 1,
-            NameForm::Numbered(number) => number.clamp(2, IN_ORDER - 1),
+            // Beyond 2³¹ it is a form that a later program gave, and stays what it is.
+            NameForm::Numbered(number) => number.max(2),
             NameForm::InOrder { rank, number } => {
                 let rank = match rank {
                     NameRank::Second => 0,
@@ -60,10 +62,12 @@ impl NameForm {
     /// it for.
     #[must_use]
     pub fn from_code(code: u32) -> NameForm {
-        let in_order = |rank| NameForm::InOrder { rank, number: (code & NUMBER_MAX).max(1) };
+        let in_order = |rank| NameForm::InOrder { rank, number: code & NUMBER_MAX };
         match (code, (code ^ IN_ORDER) >> RANK_SHIFT) {
             (0, _) => NameForm::Seconds,
             (1, _) => NameForm::Milliseconds,
+            // Nothing is counted from 0.
+            (number, 0..3) if number & NUMBER_MAX == 0 => NameForm::Numbered(number),
             (_, 0) => in_order(NameRank::Second),
             (_, 1) => in_order(NameRank::Behind),
             (_, 2) => in_order(NameRank::Before),
@@ -106,7 +110,7 @@ pub(super) mod tests {
         #[test]
         fn a_form_comes_back(form in name_form(), code in any::<u32>()) {
             prop_assert_eq!(NameForm::from_code(form.code()), form);
-            let _ = NameForm::from_code(code).code();
+            prop_assert_eq!(NameForm::from_code(code).code(), code);
         }
     }
 }

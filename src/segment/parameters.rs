@@ -26,6 +26,8 @@ pub enum Codec {
     Flac,
     /// JPEG pictures, each of them whole (ITU-T T.81); there is no configuration.
     Jpeg,
+    /// What a later program records, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl Codec {
@@ -48,16 +50,28 @@ impl Codec {
             Codec::TimedText => 4,
             Codec::Flac => 5,
             Codec::Jpeg => 6,
+            Codec::Unknown(code) => code,
         }
     }
 
-    /// The kind of track that such samples make.
+    fn from_code(code: u8) -> Codec {
+        Codec::ALL.get(usize::from(code)).copied().unwrap_or(Codec::Unknown(code))
+    }
+
+    /// Whether the first programs of version 1 of the ring's format have no word for it.
+    #[must_use]
+    pub fn is_later(self) -> bool {
+        matches!(self, Codec::Flac | Codec::Jpeg | Codec::Unknown(_))
+    }
+
+    /// The kind of track that such samples make; nobody knows of one that is not known.
     #[must_use]
     pub fn track_kind(self) -> TrackKind {
         match self {
             Codec::H264 | Codec::H265 | Codec::Jpeg => TrackKind::Video,
             Codec::Aac | Codec::Opus | Codec::Flac => TrackKind::Audio,
             Codec::TimedText => TrackKind::Timed,
+            Codec::Unknown(code) => TrackKind::Unknown(code),
         }
     }
 }
@@ -125,10 +139,7 @@ impl ParameterSet {
     /// audio without a rate are errors, too.
     pub fn decode(bytes: &[u8]) -> Result<ParameterSet, Malformed> {
         let mut from = Decoder::new(bytes, VERSION, "parameter set")?;
-        let code = from.byte("codec")?;
-        let codec = *Codec::ALL.get(usize::from(code)).ok_or_else(|| {
-            from.wrong("codec", format!("{code}, expected 0 to {}", Codec::ALL.len() - 1))
-        })?;
+        let codec = Codec::from_code(from.byte("codec")?);
         let configuration = from.bytes("decoder configuration")?.to_vec();
         let video = match from.byte("video mark")? {
             0 => None,
@@ -146,8 +157,10 @@ impl ParameterSet {
             }),
         };
         let kind = codec.track_kind();
-        if (kind == TrackKind::Video) != video.is_some()
-            || (kind == TrackKind::Audio) != audio.is_some()
+        let is_known = !matches!(codec, Codec::Unknown(_));
+        if is_known
+            && ((kind == TrackKind::Video) != video.is_some()
+                || (kind == TrackKind::Audio) != audio.is_some())
         {
             return Err(from.wrong("parameter set", format!("wrong kind of facts for {codec:?}")));
         }
@@ -165,8 +178,8 @@ mod tests {
     fn parameters() -> impl Strategy<Value = ParameterSet> {
         let configuration = prop::collection::vec(any::<u8>(), 0..200);
         let numbers = any::<(u16, u16, u16, u16, u32, u16)>();
-        (0..Codec::ALL.len(), configuration, numbers).prop_map(|(codec, configuration, numbers)| {
-            let codec = Codec::ALL[codec];
+        (0..9_u8, configuration, numbers).prop_map(|(codec, configuration, numbers)| {
+            let codec = Codec::from_code(codec);
             let video = VideoParameters {
                 width: numbers.0,
                 height: numbers.1,
@@ -176,7 +189,8 @@ mod tests {
             ParameterSet {
                 codec,
                 configuration,
-                video: (codec.track_kind() == TrackKind::Video).then_some(video),
+                video: (codec.track_kind() == TrackKind::Video || codec == Codec::Unknown(8))
+                    .then_some(video),
                 audio: (codec.track_kind() == TrackKind::Audio).then_some(audio),
             }
         })
@@ -186,6 +200,9 @@ mod tests {
     fn every_codec_stands_at_its_code() {
         for (code, codec) in (0..).zip(Codec::ALL) {
             assert_eq!(codec.code(), code);
+        }
+        for code in 0..=u8::MAX {
+            assert_eq!(Codec::from_code(code).code(), code);
         }
     }
 

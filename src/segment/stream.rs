@@ -100,15 +100,45 @@ pub enum ObservationKind {
     /// The camera's time jumped or stood still, or the machine's clock was set; `number` is by how
     /// many milliseconds.
     TimeJump,
+    /// The camera sent nothing for longer than usual, and nothing was lost; `number` is for how
+    /// many milliseconds.
+    Pause,
+    /// Frames were kept behind a loss, up to the next one that decodes alone; `number` is how many.
+    Damaged,
+    /// What a later program noted, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl ObservationKind {
-    const ALL: [ObservationKind; 4] = [
+    const ALL: [ObservationKind; 6] = [
         ObservationKind::Dropped,
         ObservationKind::Lost,
         ObservationKind::Disconnected,
         ObservationKind::TimeJump,
+        ObservationKind::Pause,
+        ObservationKind::Damaged,
     ];
+
+    /// The number that stands for this kind on the ring.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            ObservationKind::Dropped => 0,
+            ObservationKind::Lost => 1,
+            ObservationKind::Disconnected => 2,
+            ObservationKind::TimeJump => 3,
+            ObservationKind::Pause => 4,
+            ObservationKind::Damaged => 5,
+            ObservationKind::Unknown(code) => code,
+        }
+    }
+
+    /// The kind behind a number.
+    #[must_use]
+    pub fn from_code(code: u8) -> ObservationKind {
+        let known = Self::ALL.into_iter().find(|kind| kind.code() == code);
+        known.unwrap_or(ObservationKind::Unknown(code))
+    }
 }
 
 /// Something that happened to a stream between two times.
@@ -134,8 +164,7 @@ impl Observation {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new(OBSERVATION_VERSION);
-        let code = ObservationKind::ALL.iter().position(|kind| *kind == self.kind);
-        to.byte(code.unwrap_or(0) as u8);
+        to.byte(self.kind.code());
         to.i64(self.from.0);
         to.i64(self.to.0);
         to.i64(self.number);
@@ -149,10 +178,7 @@ impl Observation {
     /// Names the first field that is not what it should be.
     pub fn decode(bytes: &[u8]) -> Result<Observation, Malformed> {
         let mut from = Decoder::new(bytes, OBSERVATION_VERSION, "observation")?;
-        let code = from.byte("kind of observation")?;
-        let kind = *ObservationKind::ALL
-            .get(usize::from(code))
-            .ok_or_else(|| from.wrong("kind of observation", format!("{code}")))?;
+        let kind = ObservationKind::from_code(from.byte("kind of observation")?);
         let observation = Observation {
             kind,
             from: WallTime(from.i64("beginning")?),
@@ -245,16 +271,17 @@ mod tests {
         #[test]
         fn an_observation_comes_back(
             numbers in any::<(i64, i64, i64)>(),
-            kind in 0..ObservationKind::ALL.len(),
+            code: u8,
             text in ".{0,40}",
         ) {
             let observation = Observation {
                 from: WallTime(numbers.0),
                 to: WallTime(numbers.1),
-                kind: ObservationKind::ALL[kind],
+                kind: ObservationKind::from_code(code),
                 number: numbers.2,
                 text,
             };
+            prop_assert_eq!(observation.kind.code(), code);
             prop_assert_eq!(Observation::decode(&observation.encode()), Ok(observation));
         }
 

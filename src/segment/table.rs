@@ -5,7 +5,10 @@
 use crate::units::{BootTime, Ticks, WallTime};
 use crate::wire::{Decoder, Encoder, Malformed};
 
-const VERSION: u8 = 1;
+/// The encoding of a table in which no sample is marked as resumed: three marks a sample.
+const VERSION_OF_THREE_MARKS: u8 = 1;
+/// The encoding of all others: four marks a sample.
+const VERSION_OF_FOUR_MARKS: u8 = 2;
 
 /// Tracks of one clip at most; a camera has one video, one audio and a few metadata tracks.
 const TRACKS_MAX: usize = 16;
@@ -23,6 +26,8 @@ pub enum TrackKind {
     Audio,
     /// Timed records (metadata).
     Timed,
+    /// What a later program records, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl TrackKind {
@@ -31,16 +36,21 @@ impl TrackKind {
             TrackKind::Video => 0,
             TrackKind::Audio => 1,
             TrackKind::Timed => 2,
+            TrackKind::Unknown(code) => code,
+        }
+    }
+
+    fn from_code(code: u8) -> TrackKind {
+        match code {
+            0 => TrackKind::Video,
+            1 => TrackKind::Audio,
+            2 => TrackKind::Timed,
+            other => TrackKind::Unknown(other),
         }
     }
 
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<TrackKind, Malformed> {
-        match from.byte("track kind")? {
-            0 => Ok(TrackKind::Video),
-            1 => Ok(TrackKind::Audio),
-            2 => Ok(TrackKind::Timed),
-            other => Err(from.wrong("track kind", format!("{other}, expected 0 to 2"))),
-        }
+        from.byte("track kind").map(TrackKind::from_code)
     }
 }
 
@@ -54,6 +64,8 @@ pub enum ClockQuality {
     Synchronised,
     /// The time was given by a person or a file, as at an import.
     Given,
+    /// What a later program says of it, under a number that this one does not know.
+    Unknown(u8),
 }
 
 impl ClockQuality {
@@ -62,16 +74,28 @@ impl ClockQuality {
             ClockQuality::Unsynchronised => 0,
             ClockQuality::Synchronised => 1,
             ClockQuality::Given => 2,
+            ClockQuality::Unknown(code) => code,
         }
     }
 
-    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<ClockQuality, Malformed> {
-        match from.byte("clock quality")? {
-            0 => Ok(ClockQuality::Unsynchronised),
-            1 => Ok(ClockQuality::Synchronised),
-            2 => Ok(ClockQuality::Given),
-            other => Err(from.wrong("clock quality", format!("{other}, expected 0 to 2"))),
+    fn from_code(code: u8) -> ClockQuality {
+        match code {
+            0 => ClockQuality::Unsynchronised,
+            1 => ClockQuality::Synchronised,
+            2 => ClockQuality::Given,
+            other => ClockQuality::Unknown(other),
         }
+    }
+
+    /// Whether a clock was read, rather than a person or a file asked; of what is not known nobody
+    /// can say so.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        matches!(self, ClockQuality::Unsynchronised | ClockQuality::Synchronised)
+    }
+
+    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<ClockQuality, Malformed> {
+        from.byte("clock quality").map(ClockQuality::from_code)
     }
 }
 
@@ -99,6 +123,10 @@ pub struct SampleFlags {
     pub recovery: bool,
     /// Something was lost before or in this sample.
     pub damaged: bool,
+    /// Nothing came before this sample for longer than usual, and nothing was lost: the sample
+    /// before it lasts until it. It stands behind the pause because the sample in front of it may
+    /// be on the disk before anybody knows of one.
+    pub resumed: bool,
 }
 
 /// One sample: a coded frame, an audio packet, a timed record.
@@ -168,16 +196,32 @@ impl ChunkTable {
     }
 
     /// The one encoding. Durations and composition offsets are coded as differences to the
-    /// sample before, so that a steady camera costs about five bytes a sample.
+    /// sample before, so that a steady camera costs about five bytes a sample. A table without a
+    /// pause is as it was before there was a mark for one.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Encoder::new(VERSION);
+        let version = match self.has_a_pause() {
+            true => VERSION_OF_FOUR_MARKS,
+            false => VERSION_OF_THREE_MARKS,
+        };
+        let mut to = Encoder::new(version);
         encode_anchor(&mut to, &self.anchor);
         to.u64(self.tracks.len() as u64);
         for track in &self.tracks {
-            encode_track(&mut to, track);
+            encode_track(&mut to, track, flag_bits(version));
         }
         to.finish()
+    }
+
+    /// Whether any sample is damaged, or follows a pause: the clip's fact will say so.
+    #[must_use]
+    pub fn is_flawed(&self) -> bool {
+        let mut samples = self.tracks.iter().flat_map(|track| &track.samples);
+        samples.any(|sample| sample.flags.damaged || sample.flags.resumed)
+    }
+
+    fn has_a_pause(&self) -> bool {
+        self.tracks.iter().flat_map(|track| &track.samples).any(|sample| sample.flags.resumed)
     }
 
     /// Reads what [`ChunkTable::encode`] wrote.
@@ -185,7 +229,8 @@ impl ChunkTable {
     /// # Errors
     /// Names the first field that is not what it should be.
     pub fn decode(bytes: &[u8]) -> Result<ChunkTable, Malformed> {
-        let mut from = Decoder::new(bytes, VERSION, "chunk table")?;
+        let (mut from, version) =
+            Decoder::of_versions(bytes, VERSION_OF_FOUR_MARKS, "chunk table")?;
         let anchor = decode_anchor(&mut from)?;
         let count = from.count(8, "tracks")?;
         if count == 0 || count > TRACKS_MAX {
@@ -193,7 +238,7 @@ impl ChunkTable {
         }
         let mut tracks: Vec<TrackTable> = Vec::with_capacity(count);
         for _ in 0..count {
-            let track = decode_track(&mut from)?;
+            let track = decode_track(&mut from, flag_bits(version))?;
             if tracks.iter().any(|other| other.track == track.track) {
                 return Err(from.wrong("tracks", format!("track {} twice", track.track.0)));
             }
@@ -232,9 +277,14 @@ fn decode_anchor(from: &mut Decoder<'_>) -> Result<Anchor, Malformed> {
 const SYNC: u64 = 1;
 const RECOVERY: u64 = 2;
 const DAMAGED: u64 = 4;
-const FLAG_BITS: u32 = 3;
+const RESUMED: u64 = 8;
 
-fn encode_track(to: &mut Encoder, track: &TrackTable) {
+/// How many marks stand below a sample's size.
+fn flag_bits(version: u8) -> u32 {
+    if version == VERSION_OF_THREE_MARKS { 3 } else { 4 }
+}
+
+fn encode_track(to: &mut Encoder, track: &TrackTable, flag_bits: u32) {
     to.byte(track.track.0);
     to.byte(track.kind.code());
     to.u32(track.timescale);
@@ -246,15 +296,16 @@ fn encode_track(to: &mut Encoder, track: &TrackTable) {
     for sample in &track.samples {
         let flags = (u64::from(sample.flags.sync) * SYNC)
             | (u64::from(sample.flags.recovery) * RECOVERY)
-            | (u64::from(sample.flags.damaged) * DAMAGED);
-        to.u64(u64::from(sample.size) << FLAG_BITS | flags);
+            | (u64::from(sample.flags.damaged) * DAMAGED)
+            | (u64::from(sample.flags.resumed) * RESUMED);
+        to.u64(u64::from(sample.size) << flag_bits | flags);
         to.i64(i64::from(sample.duration) - duration);
         to.i64(i64::from(sample.composition_offset) - offset);
         (duration, offset) = (i64::from(sample.duration), i64::from(sample.composition_offset));
     }
 }
 
-fn decode_track(from: &mut Decoder<'_>) -> Result<TrackTable, Malformed> {
+fn decode_track(from: &mut Decoder<'_>, flag_bits: u32) -> Result<TrackTable, Malformed> {
     let track = TrackNumber(from.byte("track number")?);
     let kind = TrackKind::decode(from)?;
     let timescale = from.u32("timescale")?;
@@ -272,7 +323,8 @@ fn decode_track(from: &mut Decoder<'_>) -> Result<TrackTable, Malformed> {
     let (mut duration, mut offset) = (0_i64, 0_i64);
     for _ in 0..count {
         let packed = from.u64("sample size")?;
-        let size = u32::try_from(packed >> FLAG_BITS)
+        let flags = packed & ((1 << flag_bits) - 1);
+        let size = u32::try_from(packed >> flag_bits)
             .map_err(|_| from.wrong("sample size", "over 2³²−1"))?;
         duration = duration.wrapping_add(from.i64("sample duration")?);
         offset = offset.wrapping_add(from.i64("composition offset")?);
@@ -283,9 +335,10 @@ fn decode_track(from: &mut Decoder<'_>) -> Result<TrackTable, Malformed> {
             composition_offset: i32::try_from(offset)
                 .map_err(|_| from.wrong("composition offset", format!("{offset}")))?,
             flags: SampleFlags {
-                sync: packed & SYNC != 0,
-                recovery: packed & RECOVERY != 0,
-                damaged: packed & DAMAGED != 0,
+                sync: flags & SYNC != 0,
+                recovery: flags & RECOVERY != 0,
+                damaged: flags & DAMAGED != 0,
+                resumed: flags & RESUMED != 0,
             },
         });
     }
@@ -302,12 +355,12 @@ pub(super) mod tests {
         // Mostly a steady camera, sometimes anything.
         let duration = prop_oneof![4 => Just(3600), 1 => any::<u32>()];
         let offset = prop_oneof![4 => Just(0), 1 => any::<i32>()];
-        (duration, any::<u32>(), offset, any::<(bool, bool, bool)>()).prop_map(
-            |(duration, size, composition_offset, (sync, recovery, damaged))| Sample {
+        (duration, any::<u32>(), offset, any::<(bool, bool, bool)>(), 0..8).prop_map(
+            |(duration, size, composition_offset, (sync, recovery, damaged), resumed)| Sample {
                 duration,
                 size,
                 composition_offset,
-                flags: SampleFlags { sync, recovery, damaged },
+                flags: SampleFlags { sync, recovery, damaged, resumed: resumed == 0 },
             },
         )
     }
@@ -353,6 +406,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_kind_that_is_not_known_keeps_its_number() {
+        for code in 0..=u8::MAX {
+            assert_eq!(TrackKind::from_code(code).code(), code);
+            assert_eq!(ClockQuality::from_code(code).code(), code);
+        }
+    }
+
+    #[test]
     fn a_steady_camera_costs_about_five_bytes_a_sample() {
         let flags = SampleFlags::default();
         let steady = Sample { duration: 3600, size: 20_000, composition_offset: 0, flags };
@@ -380,7 +441,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_table_that_forges_its_counts_is_refused_without_allocating() {
-        let mut bytes = Encoder::new(VERSION);
+        let mut bytes = Encoder::new(VERSION_OF_THREE_MARKS);
         let anchor = Anchor {
             wall: WallTime(0),
             boot: BootTime(0),
@@ -398,6 +459,7 @@ pub(super) mod tests {
         #[test]
         fn a_table_comes_back(table in table()) {
             let bytes = table.encode();
+            prop_assert_eq!(bytes[0], 1 + u8::from(table.has_a_pause()));
             prop_assert_eq!(ChunkTable::decode(&bytes), Ok(table));
         }
 

@@ -138,7 +138,7 @@ fn age_seconds(time: WallTime, now: WallTime) -> u64 {
 mod tests {
     use super::*;
     use crate::ring::{ClipState, Geometry, News, Reason};
-    use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, StreamName};
+    use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, Pauses, StreamName};
     use crate::units::{ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 
     const HOUR: i64 = 3600 * NANOS_PER_SECOND;
@@ -155,6 +155,7 @@ mod tests {
             codec: String::new(),
             picture: (0, 0),
             tracks: Vec::new(),
+            pauses: Pauses::default(),
         };
         let clip = ClipId(Sequence::new(SessionNumber(1), counter));
         let (stream, used) = (StreamNumber(stream), ByteCount(4096));

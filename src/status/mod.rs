@@ -153,6 +153,9 @@ pub struct CameraStatus {
     pub bytes: u64,
     /// Frames that were not stored since the daemon started, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Frames stored since the daemon started that follow a lost one, and may look like it.
+    #[serde(default)]
+    pub damaged: u64,
     /// RTP packets that did not arrive.
     pub lost_packets: u64,
     /// Connections after the first.

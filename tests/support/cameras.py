@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Test cameras: N looping RTSP cameras, served by GStreamer's gst-rtsp-server on 127.0.0.1.
 
-A test picture is encoded once with ffmpeg (libx264) and kept in the system's directory for
+A test picture is encoded once with ffmpeg (libx264, libx265) and kept in the system's directory for
 temporary files; its access units are then sent for ever, loop after loop, without being encoded
 again and with timestamps that go on. Camera K is at rtsp://127.0.0.1:PORT/K, K from 1.
 
-Every frame carries a message (SEI, user data unregistered; ITU-T H.264, D.1.7) with the UUID
-below, then big-endian: number of the camera (u16), number of the frame (u64, from 0, in the order
+Every frame carries a message (SEI, user data unregistered; ITU-T H.264, D.1.7; H.265, D.2.7) with
+the UUID below, then big-endian: number of the camera (u16), number of the frame (u64, from 0, in the order
 of decoding, never repeated while the server runs), wall clock in ns since 1970 when it was sent.
 
 Standard output: "READY PORT" once connections are taken. --log FILE: a line of JSON for each
@@ -55,8 +55,31 @@ SOUND = {
 }
 UUID = b'reelfs-test-cam!'
 SECOND = 1_000_000_000
-CAPS = 'video/x-h264,stream-format=byte-stream,alignment=au'
-DELIMITER, SPS, PPS, IDR = 9, 7, 8, 5
+
+
+class H264:
+    name, encoder, payloader = 'h264', 'libx264', 'rtph264pay'
+    message_head, sets, delimiter, slices, keys = b'\x06', (7, 8), 9, (1, 5), (5,)
+    options = ['-profile:v', 'main', '-x264-params', 'open-gop=0:force-cfr=1']
+
+    @staticmethod
+    def kind(unit):
+        return unit[0] & 31
+
+
+class H265:
+    """Each picture has its digest behind it, which ffmpeg looks at when it is told so."""
+    name, encoder, payloader = 'h265', 'libx265', 'rtph265pay'
+    message_head, sets, delimiter = b'\x4e\x01', (32, 33, 34), 35
+    slices, keys = range(32), range(16, 22)
+    options = ['-x265-params', 'log-level=error:open-gop=0:hash=1']
+
+    @staticmethod
+    def kind(unit):
+        return unit[0] >> 1 & 63
+
+
+CODECS = {codec.name: codec for codec in (H264, H265)}
 
 
 def nal_units(stream):
@@ -74,9 +97,9 @@ class Media:
     def __init__(self, a, size):
         path = self.encoded(a, size)
         self.units = []
-        with open(path + '.h264', 'rb') as f:
+        with open(path + '.units', 'rb') as f:
             for nal in nal_units(f.read()):
-                if nal[0] & 31 == DELIMITER:
+                if a.codec.kind(nal) == a.codec.delimiter:
                     self.units.append([])
                 self.units[-1].append(nal)
         with open(path + '.json') as f:
@@ -85,40 +108,40 @@ class Media:
         times = [float(p['pts_time']) for p in packets]
         first = min(times)
         self.pts = [round((t - first) * a.fps) for t in times]
-        self.keys = [i for i, u in enumerate(self.units) if any(n[0] & 31 == IDR for n in u)]
+        self.keys = [i for i, u in enumerate(self.units) if any(a.codec.kind(n) in a.codec.keys for n in u)]
         assert sorted(self.pts) == list(range(len(times))) and self.keys[0] == 0
 
     @staticmethod
     def encoded(a, size):
         words = ['ffmpeg', '-v', 'error', '-y', '-f', 'lavfi', '-i',
                  f'testsrc2=size={size}:rate={a.fps}', '-t', str(a.seconds),
-                 '-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p',
-                 '-profile:v', 'main', '-g', str(a.gop), '-keyint_min', str(a.gop),
+                 '-c:v', a.codec.encoder, '-preset', a.preset, '-pix_fmt', 'yuv420p',
+                 '-g', str(a.gop), '-keyint_min', str(a.gop),
                  '-sc_threshold', '0', '-bf', '2' if a.bframes else '0', '-b:v', a.bitrate,
-                 '-maxrate', a.bitrate, '-bufsize', a.bitrate,
-                 '-x264-params', 'open-gop=0:force-cfr=1']
+                 '-maxrate', a.bitrate, '-bufsize', a.bitrate] + a.codec.options
         folder = os.path.join(tempfile.gettempdir(), f'reelfs-cameras-{os.getuid()}')
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = os.path.join(folder, hashlib.sha256(repr(words).encode()).hexdigest()[:16])
         if not os.path.exists(path + '.json'):
             own = f'{path}.{os.getpid()}'
+            stream = 'hevc' if a.codec is H265 else a.codec.name
             subprocess.run(words + [own + '.mp4'], check=True)
             subprocess.run(['ffmpeg', '-v', 'error', '-y', '-i', own + '.mp4', '-c', 'copy', '-bsf:v',
-                            'h264_mp4toannexb,h264_metadata=aud=insert', '-f', 'h264', own + '.h264'],
-                           check=True)
+                            '{0}_mp4toannexb,{0}_metadata=aud=insert'.format(stream), '-f', stream,
+                            own + '.units'], check=True)
             with open(own + '.json', 'wb') as f:
                 subprocess.run(['ffprobe', '-v', 'error', '-show_entries', 'packet=pts_time', '-of',
                                 'json', own + '.mp4'], check=True, stdout=f)
             os.unlink(own + '.mp4')
-            os.rename(own + '.h264', path + '.h264')
+            os.rename(own + '.units', path + '.units')
             os.rename(own + '.json', path + '.json')
         return path
 
 
-def message(camera, frame, sent):
+def message(codec, camera, frame, sent):
     """The SEI message of a frame, with emulation prevention (ITU-T H.264, 7.4.1.1)."""
     payload = UUID + struct.pack('>HQQ', camera, frame, sent)
-    body, zeros = bytearray(b'\x06'), 0
+    body, zeros = bytearray(codec.message_head), 0
     for byte in bytes([5, len(payload)]) + payload + b'\x80':
         if zeros >= 2 and byte <= 3:
             body.append(3)
@@ -173,8 +196,9 @@ class Camera:
             return
         sent = time.time_ns()
         units = list(media.units[i])
-        place = next(n for n, unit in enumerate(units) if unit[0] & 31 in (1, IDR))
-        units.insert(place, message(self.number, number, sent))
+        codec = self.server.args.codec
+        place = next(n for n, unit in enumerate(units) if codec.kind(unit) in codec.slices)
+        units.insert(place, message(codec, self.number, number, sent))
         stream = b''.join(b'\0\0\0\1' + unit for unit in units)
         reached = False
         for session in list(self.sessions):
@@ -250,10 +274,12 @@ class Server:
         self.server.set_auth(auth)
 
     def factory(self, camera):
+        codec = self.args.codec
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f'( appsrc name=source is-live=true format=time block=false '
-                           f'max-bytes=50000000 caps="{CAPS}" '
-                           f'! rtph264pay name=pay0 pt=96 config-interval=-1 {self.sound()} )')
+                           f'max-bytes=50000000 caps="video/x-{codec.name},'
+                           f'stream-format=byte-stream,alignment=au" '
+                           f'! {codec.payloader} name=pay0 pt=96 config-interval=-1 {self.sound()} )')
         factory.set_shared(True)
         factory.set_latency(0)
         factory.set_eos_shutdown(False)
@@ -283,7 +309,8 @@ class Server:
     def record(self, camera, frame, key, sent, units):
         if not self.log:
             return
-        kept = [unit for unit in units if unit[0] & 31 not in (SPS, PPS)]
+        codec = self.args.codec
+        kept = [unit for unit in units if codec.kind(unit) not in codec.sets]
         sample = b''.join(struct.pack('>I', len(unit)) + unit for unit in kept)
         line = {'camera': camera, 'frame': frame, 'key': key, 'sent': sent, 'bytes': len(sample),
                 'md5': hashlib.md5(sample).hexdigest()}
@@ -376,6 +403,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--port', type=int, default=0, help='0: any that is free')
     parser.add_argument('--cameras', type=int, default=1)
+    parser.add_argument('--codec', type=CODECS.get, default=H264, help=', '.join(CODECS))
+    parser.add_argument('--preset', default='veryfast')
     parser.add_argument('--fps', type=int, default=25)
     parser.add_argument('--gop', type=int, default=50, help='frames from key frame to key frame')
     parser.add_argument('--size', default='640x360')

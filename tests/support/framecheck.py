@@ -13,6 +13,9 @@ import struct
 import sys
 
 UUID = b'reelfs-test-cam!'
+# By sample entry: what messages begin with, the types of parameter sets, and the type of a unit.
+CODECS = {b'avc1': (b'\x06', (7, 8), lambda unit: unit[0] & 31),
+          b'hvc1': (b'\x4e\x01', (32, 33, 34), lambda unit: unit[0] >> 1 & 63)}
 PARENTS = {b'moov', b'trak', b'mdia', b'minf', b'stbl', b'edts'}
 
 
@@ -53,6 +56,8 @@ def tracks(data):
 
 def samples(data):
     video = next(t for t in tracks(data) if data[t[b'hdlr'][0] + 8:t[b'hdlr'][0] + 12] == b'vide')
+    entry = video[b'stsd'][0] + 12
+    codec = CODECS[data[entry:entry + 4]]
     at = video[b'mdhd'][0]
     scale = struct.unpack_from('>I', data, at + (20 if data[at] == 1 else 12))[0]
     fixed, count = struct.unpack_from('>II', data, video[b'stsz'][0] + 4)
@@ -78,19 +83,19 @@ def samples(data):
             place = chunks[chunk - 1][0]
             for _ in range(many):
                 time = (decode + offsets[number] - begin) / scale
-                yield time, number + 1 in keys, data[place:place + sizes[number]]
+                yield time, number + 1 in keys, codec, data[place:place + sizes[number]]
                 place += sizes[number]
                 decode += durations[number]
                 number += 1
     assert number == count == len(durations) == len(offsets), 'tables disagree'
 
 
-def stamp(sample):
-    at = 0
+def stamp(sample, codec):
+    head, at = codec[0], 0
     while at + 4 <= len(sample):
         length = struct.unpack_from('>I', sample, at)[0]
         unit = sample[at + 4:at + 4 + length]
-        if unit[:1] == b'\x06' and UUID in unit[:24]:
+        if unit.startswith(head) and UUID in unit[:24]:
             plain, zeros = bytearray(), 0
             for byte in unit:
                 if zeros >= 2 and byte == 3:
@@ -98,21 +103,21 @@ def stamp(sample):
                     continue
                 zeros = zeros + 1 if byte == 0 else 0
                 plain.append(byte)
-            return struct.unpack_from('>HQQ', plain, 3 + len(UUID))
+            return struct.unpack_from('>HQQ', plain, len(head) + 2 + len(UUID))
         at += 4 + length
     return None, None, None
 
 
-def without_sets(sample, key):
-    kept, sets, at = [], 0, 0
+def without_sets(sample, key, codec):
+    (_, types, kind), kept, sets, at = codec, [], 0, 0
     while at + 5 <= len(sample):
         end = at + 4 + struct.unpack_from('>I', sample, at)[0]
-        if sample[at + 4] & 31 in (7, 8):
+        if kind(sample[at + 4:]) in types:
             sets += 1
         else:
             kept.append(sample[at:end])
         at = end
-    if key and sets < 2:
+    if key and sets < len(types):
         sys.exit('a key frame without its parameter sets')
     return b''.join(kept)
 
@@ -121,10 +126,10 @@ def main():
     for path in sys.argv[1:]:
         with open(path, 'rb') as f:
             data = f.read()
-        for time, key, sample in samples(data):
-            camera, frame, sent = stamp(sample)
+        for time, key, codec, sample in samples(data):
+            camera, frame, sent = stamp(sample, codec)
             whole = hashlib.md5(sample).hexdigest()
-            sample = without_sets(sample, key)
+            sample = without_sets(sample, key, codec)
             print(json.dumps({'file': path, 't': round(time, 6), 'camera': camera, 'frame': frame,
                               'sent': sent, 'key': key, 'bytes': len(sample),
                               'md5': hashlib.md5(sample).hexdigest(), 'whole': whole}))

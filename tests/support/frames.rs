@@ -26,11 +26,13 @@ pub fn stamp(mut sample: &[u8]) -> Option<Stamp> {
 }
 
 fn unit_stamp(unit: &[u8]) -> Option<Stamp> {
-    const SEI: u8 = 6;
+    /// Headers of H.264 and H.265.
+    const SEI: [&[u8]; 2] = [&[6], &[0x4E, 1]];
     const USER_DATA: u8 = 5;
     const LENGTH: u8 = 16 + 2 + 8 + 8;
     let plain = without_emulation_prevention(unit);
-    let body = plain.strip_prefix(&[SEI, USER_DATA, LENGTH])?.strip_prefix(UUID)?;
+    let body = SEI.into_iter().find_map(|header| plain.strip_prefix(header))?;
+    let body = body.strip_prefix(&[USER_DATA, LENGTH])?.strip_prefix(UUID)?;
     let (camera, body) = body.split_first_chunk::<2>()?;
     let (frame, body) = body.split_first_chunk::<8>()?;
     let (sent, _) = body.split_first_chunk::<8>()?;

@@ -130,6 +130,29 @@ impl Seen {
         }
     }
 
+    /// Whether all frames behind one that is missing are marked, up to the next key frame, and no
+    /// others. Answers how many frames are missing between others.
+    pub fn marks_damage(&self) -> Result<u64, String> {
+        let (mut last, mut missing) = (None, 0);
+        for clip in &self.clips {
+            if !clip.samples[0].sync {
+                return Err("a clip begins amid a group".to_owned());
+            }
+            let mut is_damaged = false;
+            for sample in &clip.samples {
+                let number = frames::stamp(&sample.data).ok_or("no mark")?.frame;
+                let gap = last.replace(number).map_or(0, |last| number - last - 1);
+                missing += gap;
+                is_damaged = !sample.sync && (is_damaged || gap > 0);
+                if sample.damaged != is_damaged {
+                    let (marked, sync) = (sample.damaged, sample.sync);
+                    return Err(format!("frame {number}: damaged {marked}, key {sync}, gap {gap}"));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
     /// In a line, for whoever reads the output.
     fn line(&self) -> String {
         let (stored, sent, clips) = (self.frames.len(), self.sent, self.clips.len());

@@ -28,6 +28,8 @@ pub struct Sample {
     pub offset: i32,
     /// Whether it is a key frame.
     pub sync: bool,
+    /// Whether something before it was lost.
+    pub damaged: bool,
     /// Whether it is the last one of its chunk.
     pub last: bool,
     /// Its bytes.
@@ -93,6 +95,7 @@ impl Sink for Keeper {
                 duration: sample.duration,
                 offset: sample.composition_offset,
                 sync: sample.flags.sync,
+                damaged: sample.flags.damaged,
                 last: index + 1 == track.samples.len(),
                 data: chunk.data[at..end].to_vec(),
             });
@@ -105,7 +108,7 @@ impl Sink for Keeper {
         let mut kept = self.kept.lock().expect("no panic");
         let clip = kept.clips.get_mut(&clip.number()).expect("a clip with chunks");
         assert!(clip.end.is_none(), "a clip ends once");
-        let reason = EndReason::from_code(reason).expect("a reason");
+        let reason = EndReason::from_code(reason);
         clip.end = Some((reason, length_nanos.expect("a settled length")));
     }
 
@@ -193,6 +196,7 @@ impl Recording {
             flush_interval: FLUSH_INTERVAL,
             chunk_bytes_max: 768 << 10,
             boundary: Arc::new(move |start| WallTime((start.0.div_euclid(clip) + 1) * clip)),
+            keeps_damaged: true,
             clock: Arc::new(SystemClock),
         };
         let handle = spawn(runtime.handle(), settings, keeper.clone(), ticks);

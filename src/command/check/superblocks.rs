@@ -67,8 +67,8 @@ pub(super) fn add_label(
         CommandError::Failed(format!("{path}: only a whole disk gets a partition table"))
     })?;
     let (superblock, _) = ring::read_superblock(device).map_err(&fail)?;
-    if superblock.ro_compat != 0 {
-        return Err(fail(RingError::ReadOnly { features: superblock.ro_compat }));
+    if let Some(features) = superblock.unknown_ro_compat() {
+        return Err(fail(RingError::ReadOnly { features }));
     }
     if superblock.disk_label == Some(label) {
         return Ok(None);

@@ -57,6 +57,9 @@ struct SampleRow {
     composition_offset: i32,
     bytes: u32,
     sync: bool,
+    recovery: bool,
+    damaged: bool,
+    resumed: bool,
     first_bytes: String,
     sound: bool,
     #[serde(skip)]
@@ -181,6 +184,9 @@ fn sample_rows(clips: &Clips<'_>, chunk: &ChunkReport, table: &ChunkTable) -> Ve
                 composition_offset: sample.composition_offset,
                 bytes: sample.size,
                 sync: sample.flags.sync,
+                recovery: sample.flags.recovery,
+                damaged: sample.flags.damaged,
+                resumed: sample.flags.resumed,
                 first_bytes: hexadecimal(&bytes[..bytes.len().min(FIRST_BYTES)]),
                 sound: !chunk.damaged_units.iter().any(|damaged| units.contains(damaged)),
                 wall,
@@ -204,13 +210,22 @@ fn first_offset(clips: &Clips<'_>, clip: ClipId, track: &TrackTable) -> i64 {
     i64::from(own.map_or(first, |own| own.first_offset))
 }
 
+impl SampleRow {
+    /// `*` a key frame, `r` a recovery point, `d` damaged, `p` behind a pause.
+    fn marks(&self) -> String {
+        let marks =
+            [('*', self.sync), ('r', self.recovery), ('d', self.damaged), ('p', self.resumed)];
+        marks.iter().filter(|(_, is_set)| *is_set).map(|(mark, _)| *mark).collect()
+    }
+}
+
 impl Row for SampleRow {
     const COLUMNS: &'static [(&'static str, Align)] = &[
         ("track", Align::Right),
         ("time", Align::Left),
         ("ms", Align::Right),
         ("bytes", Align::Right),
-        ("key", Align::Left),
+        ("marks", Align::Left),
         ("first bytes", Align::Left),
         ("checksum", Align::Left),
     ];
@@ -222,7 +237,7 @@ impl Row for SampleRow {
             time_text(self.wall),
             format!("{:.1}", nanos as f64 / 1e6),
             self.bytes.to_string(),
-            if self.sync { "*" } else { "" }.to_owned(),
+            self.marks(),
             self.first_bytes.clone(),
             if self.sound { "ok" } else { "damaged" }.to_owned(),
         ]

@@ -10,7 +10,7 @@ use crate::cli::quantity::{duration_text, size_text};
 use crate::cli::table::Align;
 use crate::mp4;
 use crate::ring::{ClipRecord, ClipState, Extent, Inspection};
-use crate::segment::{ClipFact, Growth, Malformed, TrackKind, TrackTotals};
+use crate::segment::{ClipFact, Growth, Malformed, Pause, Pauses, TrackKind, TrackTotals};
 use crate::units::{ByteCount, ClipId, PAGE_BYTES, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
@@ -36,6 +36,14 @@ impl Known<'_> {
         match self.content.as_ref().ok()? {
             Content::Closed(fact) => Some((fact.start, fact.end)),
             Content::Growing(growth) => Some((growth.start, growth.end())),
+        }
+    }
+
+    /// When it begins, and when nothing came.
+    pub fn pauses(&self) -> Option<(WallTime, &Pauses)> {
+        match self.content.as_ref().ok()? {
+            Content::Closed(fact) => Some((fact.start, &fact.pauses)),
+            Content::Growing(growth) => Some((growth.start, &growth.pauses)),
         }
     }
 
@@ -96,6 +104,10 @@ pub(super) struct ClipRow {
     height: u16,
     frames: u64,
     sync_frames: u64,
+    damaged_frames: u64,
+    pauses: Vec<PauseRow>,
+    pauses_more: u64,
+    records: u64,
     media_bytes: u64,
     mp4_bytes: Option<u64>,
     used_bytes: u64,
@@ -109,6 +121,13 @@ pub(super) struct ClipRow {
     span: Option<Span>,
     #[serde(skip)]
     until: Option<WallTime>,
+}
+
+/// When nothing came for a while, and nothing was lost.
+#[derive(Serialize)]
+struct PauseRow {
+    start: String,
+    seconds: f64,
 }
 
 /// Where a part of a clip lies: pages of 4 KiB from the beginning of the block.
@@ -147,6 +166,10 @@ fn row(clip: &Known<'_>, streams: &Streams) -> ClipRow {
         height: 0,
         frames: video.map_or(0, |track| track.samples),
         sync_frames: video.map_or(0, |track| track.sync_samples),
+        damaged_frames: video.map_or(0, |track| track.damaged),
+        pauses: Vec::new(),
+        pauses_more: clip.pauses().map_or(0, |(_, pauses)| pauses.more().0),
+        records: tracks.iter().filter(|t| t.kind == TrackKind::Timed).map(|t| t.samples).sum(),
         media_bytes: tracks.iter().map(|track| track.bytes).sum(),
         mp4_bytes: None,
         used_bytes: record.used().0,
@@ -159,6 +182,13 @@ fn row(clip: &Known<'_>, streams: &Streams) -> ClipRow {
         span,
         until,
     };
+    if let Some((start, pauses)) = clip.pauses() {
+        let pause_row = |pause: &Pause| PauseRow {
+            start: utc_timestamp(start.plus_nanos(pause.from_nanos)),
+            seconds: pause.length_nanos as f64 / 1e9,
+        };
+        row.pauses = pauses.listed().iter().map(pause_row).collect();
+    }
     match &clip.content {
         Ok(Content::Closed(fact)) => {
             row.end_reason = Some(words(fact.end_reason));
@@ -199,6 +229,7 @@ pub(super) fn state_of(
             ("expiring", Some(words(reason)), Some(until))
         }
         Some(ClipState::Purging { reason }) => ("purging", Some(words(reason)), None),
+        Some(ClipState::Unknown(state)) => ("unknown", Some(state.code.to_string()), None),
     }
 }
 
@@ -236,6 +267,7 @@ impl Row for ClipRow {
         ("duration", Align::Right),
         ("ended", Align::Left),
         ("frames", Align::Right),
+        ("damaged", Align::Right),
         ("mp4 bytes", Align::Right),
         ("on the ring", Align::Right),
         ("codec", Align::Left),
@@ -265,6 +297,7 @@ impl Row for ClipRow {
             length.map_or_else(unknown, duration_text),
             self.end_reason.clone().unwrap_or_else(unknown),
             self.frames.to_string(),
+            self.damaged_frames.to_string(),
             self.mp4_bytes.map_or_else(unknown, |bytes| bytes.to_string()),
             size_text(ByteCount(self.used_bytes)),
             self.codec.clone(),

@@ -142,6 +142,10 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
             let text = "does not go on in its block".to_owned();
             Said { stream: Some(*stream), text, ..named("left") }
         }
+        Fact::Unknown { kind, body } => Said {
+            text: format!("of kind {kind}, {} bytes: {}", body.len(), hexadecimal(body)),
+            ..named("unknown")
+        },
         Fact::Timed { .. } | Fact::CheckpointEnd => say_of_clip(fact)?,
     })
 }
@@ -234,8 +238,12 @@ fn state_text(state: ClipState) -> String {
 fn clip_text(fact: &ClipFact, extents: u32, table: &[Extent]) -> String {
     let length = fact.end.nanos_since(fact.start).max(0).unsigned_abs();
     let table: Vec<String> = table.iter().map(extent_text).collect();
+    let damaged = match fact.damaged() {
+        0 => String::new(),
+        damaged => format!(" ({damaged} damaged)"),
+    };
     format!(
-        "{}, {} frames, {} bytes, ended: {}, {extents} extents, table {}",
+        "{}, {} frames{damaged}, {} bytes, ended: {}, {extents} extents, table {}",
         duration_text(std::time::Duration::from_nanos(length)),
         fact.frames(),
         fact.byte_count(),

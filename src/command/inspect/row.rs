@@ -82,7 +82,7 @@ pub(super) fn words(variant: impl Debug) -> String {
     let name = format!("{variant:?}");
     let mut words = String::with_capacity(name.len() + 4);
     for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
+        if (letter.is_uppercase() || letter == '(') && !words.is_empty() {
             words.push(' ');
         }
         words.extend(letter.to_lowercase());
@@ -98,12 +98,13 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::EndReason;
+    use crate::segment::{EndReason, ObservationKind};
 
     #[test]
     fn variants_become_words() {
         assert_eq!(words(EndReason::ParametersChanged), "parameters changed");
         assert_eq!(words(EndReason::Loss), "loss");
+        assert_eq!(words(ObservationKind::Unknown(77)), "unknown (77)");
         assert_eq!(hexadecimal(&[0, 0x1f, 0xff]), "001fff");
     }
 }

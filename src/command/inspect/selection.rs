@@ -51,7 +51,7 @@ impl Selection {
         items.into_iter().skip(self.offset).take(limit).collect()
     }
 
-    fn overlaps(&self, (start, end): Span) -> bool {
+    pub(super) fn overlaps(&self, (start, end): Span) -> bool {
         self.from.is_none_or(|from| end > from) && self.to.is_none_or(|to| start < to)
     }
 }

@@ -36,6 +36,13 @@ impl Interval {
     /// A single step may be a gap and says nothing.
     const STEPS_MIN: usize = 3;
 
+    /// Whether a step is much longer than any that is remembered.
+    #[must_use]
+    pub fn is_outdone_by(&self, step: i64) -> bool {
+        let longest = self.steps.iter().max().copied().unwrap_or(0);
+        step > longest.saturating_mul(2)
+    }
+
     /// The median, in ticks; `None` before the third step.
     #[must_use]
     pub fn median(&self) -> Option<i64> {

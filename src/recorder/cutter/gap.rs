@@ -29,8 +29,6 @@ impl Gap {
         let (kind, number) = match self.reason {
             DropReason::BeforeKeyFrame => return None,
             DropReason::Loss => (ObservationKind::Lost, self.number),
-            // No packet is known to be lost: none was sent, or the way stood still for too long.
-            DropReason::Silence => (ObservationKind::Lost, 0),
             DropReason::TimeJump | DropReason::ClockSet => (ObservationKind::TimeJump, self.number),
             _ => (ObservationKind::Dropped, frames),
         };
@@ -46,7 +44,6 @@ impl Gap {
                 let way = if number < 0 { "back" } else { "forward" };
                 format!("the clock of this machine was set {way} by {length}")
             }
-            DropReason::Silence => format!("the camera sent nothing for {} ms", self.number),
             DropReason::TooLarge => format!("a frame of {} bytes is too large", self.number),
             other => other.words().to_string(),
         };

@@ -12,11 +12,11 @@
 //! | [`Cutter`] | where chunks and clips end; all that is below |
 //! | `hand_out` | what is done in which order, and what a refused chunk costs |
 //! | `chunk` | tracks side by side, of whatever clock rates |
-//! | `video` | key frames, losses, gaps |
+//! | `video` | groups, losses, pauses, gaps |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
 //! | `strays`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
-//! | `pending`, `decode_times`, `gap` | values |
+//! | `pending`, `decode_times`, `gap`, `damage` | values |
 //!
 //! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
 //! missing from it leave a *gap*, which lasts to the next key frame, and which ends the clip; the
@@ -28,6 +28,7 @@
 
 mod chunk;
 mod clip;
+mod damage;
 mod decode_times;
 mod gap;
 mod hand_out;
@@ -51,13 +52,13 @@ use clip::OpenClip;
 use stamps::Stamps;
 use strays::Strays;
 use time_line::Ended;
-use video::{Break, Pace, Video};
+use video::{Break, Pace, Video, is_long};
 
 use super::drops::{DropReason, Drops};
 use crate::camera::Frame;
 use crate::clock::Reading;
-use crate::segment::EndReason;
-use crate::units::{NANOS_PER_SECOND, WallTime, nanos_of};
+use crate::segment::{EndReason, Observation};
+use crate::units::{NANOS_PER_SECOND, Ticks, WallTime, nanos_of};
 
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
 /// be a chunk of a page or two, and promise 5 leaves a second beside the flush interval.
@@ -83,6 +84,8 @@ pub struct CutterSettings {
     pub chunk_bytes_max: usize,
     /// Where clips end.
     pub boundary: Boundary,
+    /// Whether frames are kept, and marked, that follow a lost one, up to the next key frame.
+    pub keeps_damaged: bool,
 }
 
 /// Cuts one stream.
@@ -95,6 +98,18 @@ pub struct Cutter {
     /// The clip before.
     ended: Option<Ended>,
     drops: Drops,
+    /// Frames kept behind a loss.
+    damaged: u64,
+}
+
+/// What is seen of a frame's time.
+#[derive(Default)]
+struct Watched {
+    /// The run should end before the next group.
+    jump: Option<Break>,
+    /// The camera sent nothing for so long before the frame, in nanoseconds.
+    pause: Option<i64>,
+    seen: Option<Observation>,
 }
 
 impl Cutter {
@@ -109,7 +124,14 @@ impl Cutter {
             clip: None,
             ended: None,
             drops: Drops::default(),
+            damaged: 0,
         }
+    }
+
+    /// Frames kept so far that follow a lost one.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     /// Frames left out so far.
@@ -143,11 +165,21 @@ impl Cutter {
     }
 
     fn sort(&mut self, frame: &Frame, out: &mut HandOut) {
-        let jump = self.watch_time(frame, out);
+        let seen = self.sort_in(frame, out);
+        out.observe(seen);
+        self.damaged += self.video.take_damaged();
+    }
+
+    /// Answers what is remembered of the way of a frame, behind all else.
+    fn sort_in(&mut self, frame: &Frame, out: &mut HandOut) -> Option<Observation> {
+        let Watched { jump, pause, seen } = self.watch_time(frame, out);
         if self.video.track.is_running()
             && let Some(loss) = Break::loss(frame)
         {
-            self.interrupt(loss, &frame.received, out);
+            match self.settings.keeps_damaged && !pause.is_some_and(is_long) {
+                true => self.video.damage(frame),
+                false => self.interrupt(loss, &frame.received, out),
+            }
         }
         if let Some(change) = self.video.take_parameters(frame, self.clip.is_some()) {
             self.interrupt(change, &frame.received, out);
@@ -156,18 +188,19 @@ impl Cutter {
             let number = frame.data.len() as i64;
             let too_large = Break { reason: DropReason::TooLarge, number };
             self.interrupt(too_large, &frame.received, out);
-        } else if Video::begins_group(frame) {
+        } else if self.video.begins_group(frame) {
             if let Some(jump) = jump {
                 self.interrupt(jump, &frame.received, out);
                 self.video.track.end_run();
             }
-            self.key_frame(frame, out);
-            return;
+            self.group(frame, out);
+            return seen;
         }
         if !self.video.is_left_out(&frame.received) {
             self.other_frame(frame, out);
         }
         self.video.count(&mut self.drops);
+        seen
     }
 
     /// A flush comes: hands out what would be too old at the next one.
@@ -187,7 +220,9 @@ impl Cutter {
         self.close(reason, None, now, &mut out);
         self.strays.forget();
         self.stamps.forget();
-        out.observe(self.video.end(now.wall));
+        for seen in self.video.end(now.wall) {
+            out.observe(seen);
+        }
         out
     }
 
@@ -214,23 +249,27 @@ impl Cutter {
         actions
     }
 
-    /// Follows the run's clock. Answers a jump that should end the run at the next key frame; one
-    /// that can't wait ends it at once.
-    fn watch_time(&mut self, frame: &Frame, out: &mut HandOut) -> Option<Break> {
+    /// Follows the run's clock. A jump that can't wait ends the run at once.
+    fn watch_time(&mut self, frame: &Frame, out: &mut HandOut) -> Watched {
         if self.stamps.catches_up() {
             self.video.track.forget_arrivals();
         }
+        let mut watched = Watched::default();
         match self.video.pace(frame) {
-            Pace::Steady => None,
-            Pace::Off(jump) if jump.is_of_camera() && self.stamps.may_be_off() => None,
-            Pace::Off(jump) => Some(jump),
-            Pace::Torn(broken, step) => {
+            Pace::Steady => {}
+            Pace::Paused(_) if self.video.has_gap() => {}
+            Pace::Paused(nanos) => {
+                watched.pause = Some(nanos);
+                watched.seen = Some(self.video.paused(nanos, frame));
+            }
+            Pace::Off(jump) if jump.is_of_camera() && self.stamps.may_be_off() => {}
+            Pace::Off(jump) => watched.jump = Some(jump),
+            Pace::Torn(broken) => {
                 self.interrupt(broken, &frame.received, out);
-                self.video.track.note_step(step);
                 self.video.track.end_run();
-                None
             }
         }
+        watched
     }
 
     /// Ends the clip here; what comes is dropped up to the next key frame.
@@ -244,43 +283,56 @@ impl Cutter {
         self.video.leave_out(broken, now);
     }
 
-    fn key_frame(&mut self, frame: &Frame, out: &mut HandOut) {
+    /// A frame comes with which a group begins.
+    fn group(&mut self, frame: &Frame, out: &mut HandOut) {
         if !self.video.track.has_parameters() {
             return;
         }
-        let (restart, observation) = self.video.begin_group(frame);
-        out.observe(observation);
+        let (restart, seen) = self.video.begin_group(frame);
         if restart && let Some(ended) = &self.ended {
             self.video.track.keep_behind(ended);
         }
         self.video.track.place();
+        let last = self.video.track.last_time();
         let decoded = self.video.track.decode_time(frame);
         if !restart {
-            self.end_before(frame, decoded.time, out);
+            let step = last.map_or(0, |last| decoded.time.saturating_sub(last));
+            self.end_before(frame, decoded.time, step, out);
         }
         if self.clip.is_none() {
             self.clip = Some(OpenClip::new(&frame.received));
             self.video.track.enter_clip();
+            self.video.clip_begins();
         }
-        self.video.track.wait(frame, decoded);
+        let marks = self.video.marks(frame, true);
+        self.video.track.wait(frame, decoded, marks);
+        out.observe(seen);
     }
 
-    /// Whether chunk and clip end before a key frame of this decode time.
-    fn end_before(&mut self, frame: &Frame, time: i64, out: &mut HandOut) {
+    /// Whether chunk and clip end before a group that begins at this decode time, a step behind the
+    /// frame before.
+    fn end_before(&mut self, frame: &Frame, time: i64, step: i64, out: &mut HandOut) {
         if self.clip.is_none() {
             return;
         }
+        let paused = self.video.ends_clip();
         let changed = self.video.track.has_other_format();
         let near = self.boundary_within(time, BOUNDARY_MARGIN_NANOS)
             && !(self.begins_astray(&frame.received));
         let half = nanos_of(self.settings.flush_interval) / 2;
         let is_old = self.video.track.age_nanos(&frame.received) >= half;
-        if changed || near || is_old || !self.fits(frame) {
-            self.cut(Some(time), &frame.received, out);
+        // What lies before a long pause does not last through it where a clip ends.
+        let is_behind = is_long(Ticks(step).to_nanos(frame.timescale));
+        let is_apart = paused && is_behind && self.video.track.ends_before(time);
+        let next = (!is_apart).then_some(time);
+        if paused || changed || near || is_old || !self.fits(frame) {
+            self.cut(next, &frame.received, out);
         }
         self.video.track.steer(time);
         if changed {
-            self.close(EndReason::ParametersChanged, Some(time), &frame.received, out);
+            self.close(EndReason::ParametersChanged, next, &frame.received, out);
+        } else if paused {
+            self.close(EndReason::Loss, next, &frame.received, out);
         } else if near && self.boundary_within(time, 0) {
             self.close(EndReason::Boundary, Some(time), &frame.received, out);
         }
@@ -293,6 +345,7 @@ impl Cutter {
         if self.clip_length_nanos(self.video.track.last_time()) > CLIP_DURATION_MAX_NANOS {
             let endless = Break { reason: DropReason::NoKeyFrame, number: 0 };
             self.interrupt(endless, &frame.received, out);
+            self.group(frame, out);
             return;
         }
         let fits = self.fits(frame);
@@ -303,7 +356,8 @@ impl Cutter {
         if !fits {
             self.cut(Some(decoded.time), &frame.received, out);
         }
-        self.video.track.wait(frame, decoded);
+        let marks = self.video.marks(frame, false);
+        self.video.track.wait(frame, decoded, marks);
     }
 
     fn fits(&self, frame: &Frame) -> bool {
@@ -368,8 +422,10 @@ mod tests {
     use super::*;
     use crate::camera::{Parameters, ReorderDepth};
     use crate::ring::Refused;
-    use crate::segment::{ChunkTable, Codec, ParameterSet, TrackNumber, VideoParameters};
-    use crate::units::{BootTime, Ticks};
+    use crate::segment::{
+        ChunkTable, Codec, ParameterSet, SampleFlags, TrackNumber, VideoParameters,
+    };
+    use crate::units::BootTime;
 
     const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
     const CLIP: i64 = 5 * NANOS_PER_SECOND;
@@ -421,6 +477,7 @@ mod tests {
                 flush_interval: Duration::from_secs(2),
                 chunk_bytes_max: BYTES_MAX,
                 boundary: Arc::new(boundary),
+                keeps_damaged: true,
             });
             let clips = Vec::new();
             Bench { cutter, clips, observed: 0, frame: 0, sent: 0, refuse: None }
@@ -535,6 +592,12 @@ mod tests {
             chunks.map(|(table, ..)| table.tracks[0].samples.len() as u64).sum()
         }
 
+        fn marked(&self, is_marked: fn(&SampleFlags) -> bool) -> usize {
+            let chunks = self.clips.iter().flat_map(|clip| &clip.chunks);
+            let samples = chunks.flat_map(|(table, ..)| &table.tracks[0].samples);
+            samples.filter(|sample| is_marked(&sample.flags)).count()
+        }
+
         fn dropped(&self) -> u64 {
             self.cutter.drops().losses() + self.cutter.drops().of(DropReason::BeforeKeyFrame)
         }
@@ -602,8 +665,35 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_packet_ends_the_clip_and_drops_the_rest_of_its_group() {
+    fn what_follows_a_lost_packet_is_kept_and_marked_up_to_the_next_key_frame() {
         let mut bench = Bench::new();
+        bench.run(35);
+        let mut frame = bench.frame(false);
+        frame.lost_packets = 3;
+        bench.send(frame);
+        bench.run(30);
+        let mut frame = bench.frame(false);
+        frame.lost_packets = 1;
+        bench.send(frame);
+        bench.frame = 75;
+        let mut frame = bench.frame(true);
+        frame.lost_packets = 1;
+        bench.send(frame);
+        bench.run(20);
+        bench.stop();
+        bench.check();
+        assert_eq!(
+            (bench.ends(), bench.dropped()),
+            (vec![EndReason::Boundary, EndReason::Stopped], 0)
+        );
+        assert_eq!((bench.marked(|flags| flags.damaged), bench.cutter.damaged()), (16, 16));
+        assert_eq!(bench.observed, 2, "one for each group");
+    }
+
+    #[test]
+    fn who_wants_no_damaged_frames_gets_none() {
+        let mut bench = Bench::new();
+        bench.cutter.settings.keeps_damaged = false;
         bench.run(35);
         let mut frame = bench.frame(false);
         frame.lost_packets = 3;
@@ -613,21 +703,6 @@ mod tests {
         bench.check();
         assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
         assert_eq!(bench.cutter.drops().of(DropReason::Loss), 15);
-        assert_eq!(bench.clips[1].start.0 - START, 2 * NANOS_PER_SECOND);
-    }
-
-    #[test]
-    fn a_key_frame_behind_a_loss_begins_a_clip() {
-        let mut bench = Bench::new();
-        bench.run(50);
-        let mut frame = bench.frame(true);
-        frame.lost_packets = 1;
-        bench.send(frame);
-        bench.run(40);
-        bench.stop();
-        bench.check();
-        assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
-        assert_eq!(bench.cutter.drops().of(DropReason::Loss), 0);
         assert_eq!(bench.clips[1].start.0 - START, 2 * NANOS_PER_SECOND);
     }
 
@@ -672,29 +747,73 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_media_time_ends_the_run() {
+    fn a_pause_amid_a_group_lasts_in_the_file_as_long_as_it_did() {
         let mut bench = Bench::new();
-        bench.run(35);
+        bench.run(30);
         bench.frame += 25 * 4;
-        bench.run(40);
+        bench.run(45);
         bench.stop();
         bench.check();
-        assert_eq!(bench.ends()[0], EndReason::Loss);
-        assert_eq!(bench.cutter.drops().of(DropReason::TimeJump), 0, "the camera was silent");
-        let (_, length) = bench.clips[0].end.expect("an end");
-        assert_eq!(length, 35 * NANOS_PER_SECOND / 25);
+        assert_eq!(bench.dropped(), 0);
+        assert_eq!(bench.marked(|flags| flags.resumed), 1);
+        let clip = bench.clips.iter().find(|clip| clip.start.0 - START == 0).expect("a clip");
+        let mut times = Vec::new();
+        for (table, ..) in &clip.chunks {
+            let mut time = table.tracks[0].start.0;
+            for sample in &table.tracks[0].samples {
+                times.push((time / INTERVAL, sample.flags.resumed));
+                time += i64::from(sample.duration);
+            }
+        }
+        assert_eq!(times[29..31], [(29, false), (130, true)]);
+        assert_eq!(bench.observed, 1);
     }
 
     #[test]
-    fn media_time_that_leaps_while_no_time_passes_is_a_jump() {
+    fn behind_a_long_pause_a_clip_begins_with_the_next_key_frame_and_nothing_is_dropped() {
+        for (sent, ends) in [(30, 150), (50, 50)] {
+            let mut bench = Bench::new();
+            bench.run(sent);
+            bench.frame += 25 * 12;
+            bench.run(45);
+            bench.stop();
+            bench.check();
+            assert_eq!(bench.dropped(), 0);
+            let (reason, length) = bench.clips[0].end.expect("an end");
+            let frames = if ends == 150 { 350 } else { 50 };
+            assert_eq!((reason, length), (EndReason::Loss, frames * NANOS_PER_SECOND / 25));
+        }
+    }
+
+    #[test]
+    fn a_slow_camera_loses_nothing_whatever_its_step() {
+        for step in [75, 250, 1500] {
+            let mut bench = Bench::new();
+            for number in 0..40 {
+                let frame = bench.frame(number % 10 == 0);
+                bench.send(frame);
+                bench.frame += step - 1;
+            }
+            bench.stop();
+            bench.check();
+            assert_eq!(bench.dropped(), 0);
+            assert!(bench.marked(|flags| flags.resumed) <= 1, "{step}");
+            assert!(!bench.ends().contains(&EndReason::TimeJump));
+        }
+    }
+
+    #[test]
+    fn a_time_that_leaps_while_no_time_passes_is_ruled_out_by_the_arrival() {
         let mut bench = Bench::new();
-        bench.run(35);
+        bench.run(60);
         let mut frame = bench.frame(false);
         frame.pts += 4 * 90_000;
         bench.send(frame);
+        bench.run(30);
         bench.stop();
-        assert_eq!(bench.ends()[0], EndReason::TimeJump);
-        assert_eq!(bench.cutter.drops().of(DropReason::TimeJump), 1);
+        bench.check();
+        assert_eq!((bench.dropped(), bench.observed), (0, 0));
+        assert!(!bench.ends().contains(&EndReason::TimeJump));
     }
 
     #[test]
@@ -727,7 +846,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_key_frames_is_ended_by_force() {
+    fn a_stream_without_key_frames_is_cut_by_force_and_goes_on() {
         let mut bench = Bench::new();
         let frame = bench.frame(true);
         bench.send(frame);
@@ -737,8 +856,8 @@ mod tests {
         }
         bench.stop();
         bench.check();
-        assert_eq!(bench.ends(), [EndReason::Loss]);
-        assert!(bench.cutter.drops().of(DropReason::NoKeyFrame) > 25 * 90);
+        assert_eq!(bench.ends(), [EndReason::Loss, EndReason::Stopped]);
+        assert_eq!(bench.dropped(), 0);
     }
 
     #[test]

@@ -15,7 +15,7 @@ struct Kept {
     pts: i64,
     decoded: Decoded,
     size: u32,
-    is_key: bool,
+    flags: SampleFlags,
 }
 
 /// What is the same for all frames of a chunk to be.
@@ -73,7 +73,7 @@ impl Pending {
     }
 
     pub(super) fn begins_with_key(&self) -> bool {
-        self.frames.first().is_some_and(|frame| frame.is_key)
+        self.frames.first().is_some_and(|frame| frame.flags.sync)
     }
 
     /// Where the frames are in time; `None` where there are none.
@@ -113,14 +113,14 @@ impl Pending {
         });
     }
 
-    pub(super) fn push(&mut self, frame: &Frame, decoded: Decoded) {
+    pub(super) fn push(&mut self, frame: &Frame, decoded: Decoded, flags: SampleFlags) {
         self.data.extend_from_slice(&frame.data);
         self.frames.push(Kept {
             pts: frame.pts,
             decoded,
             // The cutter refuses frames that are larger than a chunk.
             size: frame.data.len() as u32,
-            is_key: frame.is_key,
+            flags,
         });
     }
 
@@ -163,7 +163,7 @@ impl Pending {
             },
             size: frame.size,
             composition_offset: frame.decoded.offset,
-            flags: SampleFlags { sync: frame.is_key, ..SampleFlags::default() },
+            flags: frame.flags,
         });
         let samples = samples.collect();
         Some(Taken { track, timescale, start: cut.start, parameters, samples, data: taken.data })

@@ -1,14 +1,29 @@
 //! Frames whose time is out of place, although they arrive where they should: some recorders stamp
-//! one frame in a hundred hours off. The arrival rules such a time out: the frame gets the one at
-//! which it came. Where all that follow are off by the same, the camera's clock has been set, and
-//! their times go on from the arrival: nothing is lost, and no clip ends for it. Pure.
+//! one frame in a hundred hours off, and clocks of cameras are set. The arrival rules such a time
+//! out: the frame gets the one at which it came. Where all that follow are off by the same, the
+//! camera's clock has been set, and their times go on from the arrival: nothing is lost, and no
+//! clip ends for it. Pure.
+//!
+//! A frame that a network held up is late, and may be so by any time; but none is early, and none
+//! was captured before those that were coded before it.
+
+use std::collections::VecDeque;
 
 use crate::camera::Frame;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
-/// A time is out of place where it is further than this from the one before *and* from the arrival,
-/// in nanoseconds: more than any network delays, or any camera sends between two pictures.
-const OFF_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
+/// A time is out of place where the frame would have come so much earlier than on the fastest way,
+/// or would be so much older than the one before it, in nanoseconds.
+const OFF_NANOS_MIN: i64 = 2 * NANOS_PER_SECOND;
+/// The same while the fastest way is not known: a camera may send what it had kept.
+const FIRST_OFF_NANOS_MIN: i64 = 10 * NANOS_PER_SECOND;
+/// It is known after so much time, in nanoseconds, and so many frames.
+const KNOWN_NANOS: i64 = 2 * NANOS_PER_SECOND;
+const KNOWN_FRAMES: u64 = 8;
+/// How long the way is looked at, in nanoseconds: clocks of cameras are not quite right.
+const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
+/// Steps that are remembered: frames that are shown in another order go back by some of them.
+const STEPS_MAX: usize = 8;
 /// So many in a row that are off by the same are no strays: the camera's clock has been set.
 const ALIKE_MAX: u32 = 3;
 /// What counts as the same, in nanoseconds.
@@ -17,11 +32,50 @@ const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 /// Watches the times of one track.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
-    last: Option<(i64, BootTime)>,
+    last: Option<Last>,
     /// What the camera's clock was set by, in ticks.
     shift: i64,
     /// By how much the last one was off, in nanoseconds, and how many in a row were so.
     off: Option<(i64, u32)>,
+    /// Steps between the last frames, in nanoseconds, without their signs.
+    steps: VecDeque<i64>,
+}
+
+/// The frames so far.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// Time of the last one, in ticks.
+    time: i64,
+    received: BootTime,
+    begun: BootTime,
+    frames: u64,
+    /// By how much arrival is later than time at least, in nanoseconds: since `since`, and in the
+    /// window before.
+    since: BootTime,
+    lead: i64,
+    lead_before: i64,
+}
+
+impl Last {
+    fn new(time: i64, received: BootTime, lead: i64) -> Last {
+        let (begun, since) = (received, received);
+        Last { time, received, begun, frames: 0, since, lead, lead_before: lead }
+    }
+
+    fn note(&mut self, time: i64, received: BootTime, lead: i64) {
+        if received.0.saturating_sub(self.since.0) > WINDOW_NANOS {
+            (self.since, self.lead_before, self.lead) = (received, self.lead, lead);
+        }
+        self.lead = self.lead.min(lead);
+        (self.time, self.received) = (time, received);
+        self.frames += 1;
+    }
+
+    fn off_nanos_min(&self) -> i64 {
+        let age_nanos = self.received.0.saturating_sub(self.begun.0);
+        let is_known = age_nanos >= KNOWN_NANOS && self.frames >= KNOWN_FRAMES;
+        if is_known { OFF_NANOS_MIN } else { FIRST_OFF_NANOS_MIN }
+    }
 }
 
 impl Strays {
@@ -29,7 +83,16 @@ impl Strays {
     pub(super) fn time_of(&mut self, frame: &Frame) -> i64 {
         let stamped = frame.pts.saturating_add(self.shift);
         let time = self.arrival_of(frame, stamped).unwrap_or(stamped);
-        self.last = Some((time, frame.received.boot));
+        let received = frame.received.boot;
+        let lead = received.0.saturating_sub(Ticks(time).to_nanos(frame.timescale));
+        let mut last = self.last.unwrap_or(Last::new(time, received, lead));
+        let step = Ticks(time.saturating_sub(last.time)).to_nanos(frame.timescale);
+        if self.steps.len() == STEPS_MAX {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(step.saturating_abs());
+        last.note(time, received, lead);
+        self.last = Some(last);
         time
     }
 
@@ -40,22 +103,28 @@ impl Strays {
 
     /// When it arrived, in ticks, where its own time is out of place.
     fn arrival_of(&mut self, frame: &Frame, stamped: i64) -> Option<i64> {
-        let (last, received) = self.last?;
-        let step_nanos = Ticks(stamped.saturating_sub(last)).to_nanos(frame.timescale);
-        let passed_nanos = frame.received.boot.0.saturating_sub(received.0);
-        let off_nanos = step_nanos.saturating_sub(passed_nanos);
-        let is_stray = |nanos: i64| nanos.saturating_abs() > OFF_NANOS_MIN;
-        if !is_stray(step_nanos) || !is_stray(off_nanos) {
+        let last = self.last?;
+        let step_nanos = Ticks(stamped.saturating_sub(last.time)).to_nanos(frame.timescale);
+        let passed_nanos = frame.received.boot.0.saturating_sub(last.received.0);
+        let stamp_nanos = Ticks(stamped).to_nanos(frame.timescale);
+        let lead = frame.received.boot.0.saturating_sub(stamp_nanos);
+        let early = last.lead.min(last.lead_before).saturating_sub(lead);
+        let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
+        let off_min = last.off_nanos_min();
+        let off_min = off_min.max(usual);
+        let is_stray = early > off_min || step_nanos < -off_min;
+        if !is_stray {
             self.off = None;
             return None;
         }
+        let off_nanos = step_nanos.saturating_sub(passed_nanos);
         let alike = match self.off {
             Some((before, count)) if off_nanos.saturating_sub(before).abs() <= ALIKE_NANOS => count,
             _ => 0,
         };
         let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
         // Two that arrive at once are apart nevertheless.
-        let arrival = last.saturating_add(passed.max(1));
+        let arrival = last.time.saturating_add(passed.max(1));
         self.off = Some((off_nanos, alike + 1));
         if alike + 1 >= ALIKE_MAX {
             self.off = None;

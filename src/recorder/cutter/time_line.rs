@@ -5,7 +5,7 @@
 //! frame that was cut. Wall times come from points, so that no rounding adds up, and the wall is
 //! where tracks meet: a clip begins and ends at wall times. Frames are known by their times only.
 
-use super::wall_clock::{Jump, STEP_NANOS, WallClock, is_gap};
+use super::wall_clock::{Jump, STEP_NANOS, WallClock};
 use crate::clock::Reading;
 use crate::units::{BootTime, Ticks, WallTime};
 
@@ -106,12 +106,6 @@ impl TimeLine {
         pts.saturating_sub(std::mem::replace(&mut self.last_pts, pts))
     }
 
-    /// Whether a frame that is a step behind the one before belongs to the run; `interval` is how
-    /// far frames usually are apart, in ticks.
-    pub(super) fn continues(&self, step: i64, interval: Option<i64>, timescale: u32) -> bool {
-        timescale == self.timescale && !is_gap(step, interval, timescale)
-    }
-
     /// Follows the clock. Answers what has jumped where the run should end with the next key frame.
     pub(super) fn observe(&mut self, pts: i64, received: &Reading) -> Option<Jump> {
         self.clock.observe(pts, received)
@@ -179,6 +173,11 @@ impl TimeLine {
         Cut { start: self.wall_at(first, first, shift), last_duration }
     }
 
+    /// Whether what was cut last was expected to end before a decode time.
+    pub(super) fn ends_before(&self, time: i64) -> bool {
+        self.end <= self.point(time, time, self.clock.shift())
+    }
+
     /// When what was cut last ends: where the frame behind it, of decode time `next`, begins, or
     /// where that was expected.
     pub(super) fn cut_end(&self, next: Option<i64>) -> WallTime {
@@ -213,8 +212,7 @@ mod tests {
             let pts = 7000 + frame * ticks;
             let received = reading(frame * NANOS_PER_SECOND / rate + delay);
             if frame > 0 {
-                let step = line.step(pts);
-                assert!(line.continues(step, Some(ticks), timescale));
+                assert_eq!((line.step(pts), line.timescale()), (ticks, timescale));
                 assert_eq!(line.observe(pts, &received), None);
             }
             if frame > 0 && frame % rate == 0 {
@@ -268,13 +266,5 @@ mod tests {
             let floor = line.floor(7000, 0).expect("a floor");
             assert_eq!(line.wall_at(floor, 7000, 0).0 - START, floor_nanos);
         }
-    }
-
-    #[test]
-    fn another_clock_rate_is_another_run() {
-        let line = TimeLine::new(reading(0), 0, 90_000);
-        assert!(line.continues(3600, Some(3600), 90_000));
-        assert!(!line.continues(3600, Some(3600), 48_000));
-        assert!(!line.continues(900_000, Some(3600), 90_000));
     }
 }

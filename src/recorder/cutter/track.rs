@@ -8,8 +8,10 @@ use std::sync::Arc;
 use super::decode_times::{DecodeTimes, Decoded, Interval};
 use super::pending::{Pending, Taken};
 use super::time_line::{Ended, TimeLine};
+use super::wall_clock::is_pause;
 use crate::camera::{Frame, Parameters, ReorderDepth};
 use crate::clock::Reading;
+use crate::segment::SampleFlags;
 use crate::units::{BootTime, WallTime};
 
 /// No track has more frames in a chunk: its table has to fit beside its samples into a block, and
@@ -28,7 +30,20 @@ pub(super) struct Track {
     /// What new parameters say, until the first frame with them is placed.
     depth: Option<ReorderDepth>,
     interval: Interval,
+    /// A pause of so many ticks is not told yet.
+    pause: Option<i64>,
     pending: Pending,
+}
+
+/// What is marked on a frame that is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// Decoding can begin here, as well as it can with this camera.
+    pub(super) sync: bool,
+    /// Decoding from here is right some frames later.
+    pub(super) recovery: bool,
+    /// Something before it was lost.
+    pub(super) damaged: bool,
 }
 
 impl Track {
@@ -41,6 +56,7 @@ impl Track {
             times: DecodeTimes::new(ReorderDepth::Unknown),
             depth: None,
             interval: Interval::default(),
+            pause: None,
             pending: Pending::default(),
         }
     }
@@ -90,14 +106,15 @@ impl Track {
         self.line.is_some()
     }
 
-    /// How far frames are apart, in ticks, where that is known.
-    pub(super) fn interval(&self) -> Option<i64> {
-        self.interval.median()
+    /// Whether a step between neighbours is a pause, and not what this camera usually does; in
+    /// ticks.
+    pub(super) fn is_pause(&self, step: i64, timescale: u32) -> bool {
+        self.interval.is_outdone_by(step) && is_pause(step, self.interval.median(), timescale)
     }
 
-    /// Takes a step between neighbours, in ticks, that did not become a sample's duration.
-    pub(super) fn note_step(&mut self, step: i64) {
-        self.interval.note(step);
+    /// A pause of so many ticks lies before the frame that comes.
+    pub(super) fn pauses(&mut self, ticks: i64) {
+        self.pause = Some(ticks);
     }
 
     /// Takes what decodes the frames from here on.
@@ -129,6 +146,7 @@ impl Track {
 
     /// Frames are missing before what comes.
     pub(super) fn restart(&mut self) {
+        self.pause = None;
         let last = self.line.as_ref().and(self.times.last());
         self.times.restart(last);
         self.pending.clear();
@@ -170,7 +188,7 @@ impl Track {
     }
 
     /// A frame waits to be cut.
-    pub(super) fn wait(&mut self, frame: &Frame, decoded: Decoded) {
+    pub(super) fn wait(&mut self, frame: &Frame, decoded: Decoded, marks: Marks) {
         let (Some(line), Some(parameters)) = (&mut self.line, &self.clip_parameters) else {
             return;
         };
@@ -179,10 +197,19 @@ impl Track {
             self.pending.begin(frame, Arc::clone(parameters), line.shift());
         }
         let before = self.pending.last_time().or_else(|| line.cut_to());
+        let mut flags = SampleFlags {
+            sync: marks.sync,
+            recovery: marks.recovery,
+            damaged: marks.damaged,
+            ..SampleFlags::default()
+        };
         if let Some(before) = before.filter(|_| !self.pending.is_restart()) {
-            self.interval.note(decoded.time - before);
+            let step = decoded.time - before;
+            self.interval.note(step);
+            // Where frames are shown in another order, a pause is decoded a few of them later.
+            flags.resumed = self.pause.take_if(|pause| step > *pause / 2).is_some();
         }
-        self.pending.push(frame, decoded);
+        self.pending.push(frame, decoded, flags);
     }
 
     /// Cuts what waits. `next` is the decode time of the frame behind it, where that is known;
@@ -203,6 +230,15 @@ impl Track {
             }
         }
         Some(taken)
+    }
+
+    /// Whether the last frame is expected to be over before a decode time.
+    pub(super) fn ends_before(&self, time: i64) -> bool {
+        let Some(line) = &self.line else { return true };
+        match self.pending.last_time() {
+            Some(last) => last.saturating_add(self.usual_interval(line.timescale())) <= time,
+            None => line.ends_before(time),
+        }
     }
 
     /// When what was cut last ends; `next` is the decode time of the frame behind it, where that
@@ -301,7 +337,7 @@ mod tests {
             let frame = packet(number);
             track.begin_run(&frame);
             let decoded = track.decode_time(&frame);
-            track.wait(&frame, decoded);
+            track.wait(&frame, decoded, Marks { sync: true, ..Marks::default() });
         }
     }
 

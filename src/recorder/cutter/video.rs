@@ -1,22 +1,28 @@
 //! The video of a stream: what makes its frames a group, and what breaks one. Pure.
 //!
-//! Pictures are built on one another, so that one that is missing costs all up to the next key
-//! frame: frames that are left out make a *gap*, which begins with a [`Break`] and lasts until
-//! then. The video leads its stream: a gap of it ends the clip, and chunks and clips begin with
-//! its key frames.
+//! The video leads its stream: chunks and clips begin with its groups. Pictures are built on one
+//! another, so that what follows a lost one, up to the next key frame, is *damaged*: it is kept,
+//! and marked. What can't be kept leaves a *gap*, which begins with a [`Break`], lasts to the next
+//! key frame, and ends the clip. A *pause* is neither: the camera sent nothing, and nothing is
+//! missing.
 
+use super::damage::Damage;
 use super::gap::Gap;
-use super::track::Track;
+use super::track::{Marks, Track};
 use super::wall_clock::Jump;
 use crate::camera::Frame;
 use crate::clock::Reading;
 use crate::recorder::drops::{DropReason, Drops};
-use crate::segment::Observation;
+use crate::segment::{Observation, ObservationKind};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 
-/// How far arrivals may be off where a silence of the camera is told from a jump of its time, in
-/// nanoseconds: what a network delays.
-const SILENCE_ERROR_MAX_NANOS: i64 = NANOS_PER_SECOND;
+/// Behind a pause of this length, in nanoseconds, a clip begins with the next group.
+const PAUSE_MAX_NANOS: i64 = 10 * NANOS_PER_SECOND;
+/// A camera that has sent no key frame for so long, in nanoseconds, has none: what it marks as
+/// points of recovery takes their place.
+const KEYLESS_NANOS: i64 = 10 * NANOS_PER_SECOND;
+/// Where nothing is marked either, a clip begins with any frame after so long, in nanoseconds.
+const UNMARKED_NANOS: i64 = 120 * NANOS_PER_SECOND;
 
 /// Nanoseconds in a millisecond.
 const MILLI: i64 = 1_000_000;
@@ -25,7 +31,13 @@ const MILLI: i64 = 1_000_000;
 pub(super) struct Video {
     pub(super) track: Track,
     gap: Option<Gap>,
+    damage: Option<Damage>,
+    damaged: u64,
+    /// The camera paused for long: the clip ends before the next group.
+    ends_clip: bool,
     last_received: Option<Reading>,
+    /// When the last key frame came, or the first frame of the session.
+    key_received: Option<Reading>,
 }
 
 /// Why frames that come can't go on where those before them ended.
@@ -41,10 +53,17 @@ pub(super) struct Break {
 pub(super) enum Pace {
     /// As it should, or there is no run.
     Steady,
+    /// The camera sent nothing for so long, in nanoseconds, and longer than it usually does.
+    Paused(i64),
     /// Off by so much that the run should end with the next key frame.
     Off(Break),
-    /// A step of so many ticks, which ends the run at once.
-    Torn(Break, i64),
+    /// It is told in other ticks: the run ends at once.
+    Torn(Break),
+}
+
+/// Whether a clip begins behind a pause of so many nanoseconds.
+pub(super) fn is_long(pause_nanos: i64) -> bool {
+    pause_nanos >= PAUSE_MAX_NANOS
 }
 
 impl Break {
@@ -70,32 +89,31 @@ impl Break {
 impl Video {
     /// Nothing has come yet.
     pub(super) fn new() -> Video {
-        Video { track: Track::new(), gap: None, last_received: None }
+        Video {
+            track: Track::new(),
+            gap: None,
+            damage: None,
+            damaged: 0,
+            ends_clip: false,
+            last_received: None,
+            key_received: None,
+        }
     }
 
     /// Follows the run's clock.
     pub(super) fn pace(&mut self, frame: &Frame) -> Pace {
-        let interval = self.track.interval();
         let Some(line) = self.track.line() else { return Pace::Steady };
         let step = line.step(frame.pts);
-        if line.continues(step, interval, frame.timescale) {
-            let jump = line.observe(frame.pts, &frame.received);
-            return jump.map_or(Pace::Steady, |jump| Pace::Off(Break::jump(jump)));
+        if line.timescale() != frame.timescale {
+            return Pace::Torn(Break { reason: DropReason::TimeJump, number: 0 });
         }
-        let nanos = Ticks(step).to_nanos(frame.timescale);
-        let broken = Break::loss(frame).unwrap_or_else(|| {
-            let silent = self.was_silent(nanos, &frame.received);
-            let reason = if silent { DropReason::Silence } else { DropReason::TimeJump };
-            Break { reason, number: nanos / MILLI }
-        });
-        Pace::Torn(broken, step)
-    }
-
-    /// Whether as much time has passed here as in the camera: its clock is right, and nothing came.
-    fn was_silent(&self, step_nanos: i64, now: &Reading) -> bool {
-        let passed = self.last_received.map(|last| now.boot.0.saturating_sub(last.boot.0));
-        let off = passed.map(|passed| passed.saturating_sub(step_nanos).saturating_abs());
-        off.is_some_and(|off| off <= SILENCE_ERROR_MAX_NANOS)
+        if let Some(jump) = line.observe(frame.pts, &frame.received) {
+            return Pace::Off(Break::jump(jump));
+        }
+        match self.track.is_pause(step, frame.timescale) {
+            true => Pace::Paused(Ticks(step).to_nanos(frame.timescale)),
+            false => Pace::Steady,
+        }
     }
 
     /// Takes the parameters that come with a frame. Answers a break where it is amid a group of a
@@ -107,14 +125,53 @@ impl Video {
         breaks.then_some(Break { reason: DropReason::ParametersChanged, number: 0 })
     }
 
-    /// Whether a group begins with this frame. It is whole, whatever was lost before it.
-    pub(super) fn begins_group(frame: &Frame) -> bool {
+    /// Whether a group begins with this frame. It is whole, whatever was lost before it; or it is
+    /// the best that a camera without key frames has.
+    pub(super) fn begins_group(&self, frame: &Frame) -> bool {
+        let since = self.key_received.unwrap_or(frame.received);
+        let keyless = frame.received.boot.0.saturating_sub(since.boot.0);
+        let is_begun = self.track.is_running();
         frame.is_key
+            || (frame.is_recovery && keyless > KEYLESS_NANOS)
+            || (!is_begun && keyless > UNMARKED_NANOS)
+    }
+
+    /// A pause of so many nanoseconds lies before a frame. Answers what is remembered of it.
+    pub(super) fn paused(&mut self, nanos: i64, frame: &Frame) -> Observation {
+        self.ends_clip |= is_long(nanos);
+        self.track.pauses(Ticks::from_nanos(nanos, frame.timescale).0);
+        Observation {
+            from: self.left_off(&frame.received),
+            to: frame.received.wall.max(self.left_off(&frame.received)),
+            kind: ObservationKind::Pause,
+            number: nanos / MILLI,
+            text: format!("the camera sent nothing for {} ms", nanos / MILLI),
+        }
+    }
+
+    /// Whether the clip ends before the next group, because the camera paused for long.
+    pub(super) fn ends_clip(&self) -> bool {
+        self.ends_clip
+    }
+
+    /// A clip begins with what comes.
+    pub(super) fn clip_begins(&mut self) {
+        self.ends_clip = false;
+    }
+
+    /// Damaged frames since it was asked last.
+    pub(super) fn take_damaged(&mut self) -> u64 {
+        std::mem::take(&mut self.damaged)
+    }
+
+    /// When the last frame came.
+    fn left_off(&self, now: &Reading) -> WallTime {
+        self.last_received.map_or(now.wall, |received| received.wall)
     }
 
     /// A gap begins before the frame that is received `now`, or goes on.
     pub(super) fn leave_out(&mut self, broken: Break, now: &Reading) {
-        let from = self.last_received.map_or(now.wall, |received| received.wall);
+        let from = self.left_off(now);
         match &mut self.gap {
             Some(gap) if gap.reason == broken.reason => {
                 gap.number = gap.number.saturating_add(broken.number);
@@ -122,6 +179,12 @@ impl Video {
             Some(_) => {}
             None => self.gap = Some(Gap::new(broken.reason, broken.number, from)),
         }
+    }
+
+    /// Packets are missing before a frame: what follows is damaged.
+    pub(super) fn damage(&mut self, frame: &Frame) {
+        let from = self.left_off(&frame.received);
+        self.damage.get_or_insert_with(|| Damage::new(from)).lose(frame.lost_packets);
     }
 
     /// Whether what comes is left out, up to the next key frame. A run that has not begun begins
@@ -143,7 +206,7 @@ impl Video {
     }
 
     /// A group begins. Answers whether frames are missing before it, and what is remembered of
-    /// them.
+    /// them, or of those that were damaged.
     pub(super) fn begin_group(&mut self, frame: &Frame) -> (bool, Option<Observation>) {
         let gap = self.gap.take();
         let restart = gap.is_some() || !self.track.is_running();
@@ -151,7 +214,20 @@ impl Video {
             self.track.restart();
         }
         self.track.begin_run(frame);
-        (restart, gap.and_then(|gap| gap.observation(frame.received.wall)))
+        let now = frame.received.wall;
+        let damage = self.damage.take_if(|damage| damage.ends_with(frame));
+        let seen = gap.and_then(|gap| gap.observation(now));
+        (restart, seen.or_else(|| damage.map(|damage| damage.observation(now))))
+    }
+
+    /// What is marked on a frame that is kept; `begins` where a group begins with it.
+    pub(super) fn marks(&mut self, frame: &Frame, begins: bool) -> Marks {
+        if let Some(damage) = &mut self.damage {
+            damage.frames += 1;
+            self.damaged += 1;
+        }
+        let damaged = self.damage.is_some();
+        Marks { sync: begins, recovery: frame.is_recovery, damaged }
     }
 
     /// Whether something is left out by now.
@@ -164,17 +240,22 @@ impl Video {
         self.gap = Some(gap);
     }
 
-    /// Nothing more comes: what is remembered of a gap that is not over.
-    pub(super) fn end(&mut self, now: WallTime) -> Option<Observation> {
-        let gap = self.gap.take();
+    /// Nothing more comes: what is remembered of a gap that is not over, and of damage.
+    pub(super) fn end(&mut self, now: WallTime) -> [Option<Observation>; 2] {
+        let gap = self.gap.take().and_then(|gap| gap.observation(now));
+        let damage = self.damage.take().map(|damage| damage.observation(now));
         self.track.end_run();
         self.track.forget_parameters();
-        gap.and_then(|gap| gap.observation(now))
+        (self.ends_clip, self.key_received) = (false, None);
+        [gap, damage]
     }
 
     /// A frame was received, whatever became of it.
     pub(super) fn received(&mut self, frame: &Frame) {
         self.last_received = Some(frame.received);
+        if frame.is_key || self.key_received.is_none() {
+            self.key_received = Some(frame.received);
+        }
     }
 }
 
@@ -217,18 +298,46 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_told_from_a_jump_by_the_time_that_passes_here() {
-        let torn = |frame: Frame| match running().pace(&frame) {
-            Pace::Torn(broken, step) => (broken.reason, broken.number, step),
-            other => panic!("{other:?}"),
-        };
-        let step = 60 * i64::from(RATE);
-        assert_eq!(torn(picture(60, 60)), (DropReason::Silence, 60_000, step));
-        assert_eq!(torn(picture(60, 1)), (DropReason::TimeJump, 60_000, step));
-        let lost = Frame { lost_packets: 4, ..picture(60, 60) };
-        assert_eq!(torn(lost), (DropReason::Loss, 4, step));
+    fn a_pause_is_told_and_no_more_than_that() {
+        let step = 5 * NANOS_PER_SECOND;
+        let mut video = running();
+        assert_eq!(video.pace(&picture(5, 5)), Pace::Paused(step));
+        let seen = video.paused(step, &picture(5, 5));
+        assert_eq!((seen.kind, seen.number), (ObservationKind::Pause, 5000));
+        assert!(!video.ends_clip() && !video.has_gap());
+        video.paused(2 * step, &picture(15, 15));
+        assert!(video.ends_clip());
         assert_eq!(running().pace(&picture(1, 1)), Pace::Steady);
-        assert_eq!(Video::new().pace(&picture(60, 1)), Pace::Steady, "there is no run");
+        assert_eq!(Video::new().pace(&picture(60, 60)), Pace::Steady, "there is no run");
+    }
+
+    #[test]
+    fn frames_behind_a_loss_are_damaged_up_to_the_next_key_frame() {
+        let mut video = running();
+        let lost = Frame { lost_packets: 4, ..picture(1, 1) };
+        video.damage(&lost);
+        assert!(video.marks(&lost, false).damaged && video.marks(&picture(2, 2), false).damaged);
+        let key = Frame { is_key: true, ..picture(3, 3) };
+        let (restart, seen) = video.begin_group(&key);
+        let seen = seen.expect("packets were lost");
+        assert_eq!((restart, seen.kind, seen.number), (false, ObservationKind::Lost, 4));
+        assert_eq!((seen.from, seen.to), (WallTime(0), WallTime(3 * NANOS_PER_SECOND)));
+        let marks = Marks { sync: true, recovery: false, damaged: false };
+        assert_eq!((video.marks(&key, true), video.take_damaged()), (marks, 2));
+    }
+
+    #[test]
+    fn where_there_are_no_key_frames_points_of_recovery_begin_groups() {
+        let mut video = running();
+        let recovery = |second| Frame { is_recovery: true, ..picture(second, second) };
+        assert!(!video.begins_group(&recovery(9)) && video.begins_group(&recovery(11)));
+        assert!(!video.begins_group(&picture(130, 130)), "something is recorded");
+        video.damage(&Frame { lost_packets: 1, ..picture(11, 11) });
+        assert_eq!(video.begin_group(&recovery(12)).1, None, "right some frames later");
+        assert!(video.begin_group(&recovery(13)).1.is_some());
+        let mut video = Video::new();
+        video.received(&picture(0, 0));
+        assert!(!video.begins_group(&picture(119, 119)) && video.begins_group(&picture(121, 121)));
     }
 
     #[test]

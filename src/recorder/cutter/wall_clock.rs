@@ -33,18 +33,18 @@ const JUMP_NANOS: i64 = NANOS_PER_SECOND;
 /// A wall clock that moved by more than this against the boot clock was set, in nanoseconds.
 pub(super) const STEP_NANOS: i64 = NANOS_PER_SECOND / 2;
 
-/// Neighbours that are at least this far apart, and [`GAP_INTERVALS`], have a gap between them.
-const GAP_SECONDS: i64 = 2;
-/// A camera that slows down when nothing moves has no gap.
-const GAP_INTERVALS: i64 = 10;
+/// Neighbours that are further apart than this, and than [`PAUSE_INTERVALS`], have a pause between
+/// them.
+const PAUSE_SECONDS: i64 = 2;
+/// A camera that slows down when nothing moves does not pause.
+const PAUSE_INTERVALS: i64 = 10;
 
-/// Whether media time makes a jump between neighbours in the order of decoding: `step` and the
-/// usual `interval` are in ticks.
+/// Whether a step between neighbours in the order of decoding is a pause: it and the usual
+/// `interval` are in ticks.
 #[must_use]
-pub fn is_gap(step: i64, interval: Option<i64>, timescale: u32) -> bool {
-    let floor = GAP_SECONDS * i64::from(timescale);
-    let usual = interval.unwrap_or(0).saturating_mul(GAP_INTERVALS);
-    step.saturating_abs() > floor.max(usual)
+pub fn is_pause(step: i64, interval: Option<i64>, timescale: u32) -> bool {
+    let floor = PAUSE_SECONDS * i64::from(timescale);
+    step > floor.max(interval.unwrap_or(0).saturating_mul(PAUSE_INTERVALS))
 }
 
 /// What makes a run end with the next key frame, by how many milliseconds.
@@ -290,11 +290,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_camera_has_no_gaps_and_a_fast_one_does() {
-        assert!(is_gap(270_000, Some(3600), SCALE));
-        assert!(!is_gap(170_000, Some(3600), SCALE));
-        assert!(!is_gap(900_000, Some(450_000), SCALE));
-        assert!(is_gap(-400_000, None, SCALE));
-        assert!(is_gap(i64::MIN, Some(i64::MAX / 20), SCALE));
+    fn a_slow_camera_does_not_pause_and_a_fast_one_does() {
+        assert!(is_pause(270_000, Some(3600), SCALE));
+        assert!(!is_pause(170_000, Some(3600), SCALE));
+        assert!(!is_pause(900_000, Some(450_000), SCALE));
+        assert!(!is_pause(-400_000, None, SCALE));
+        assert!(!is_pause(i64::MAX, Some(i64::MAX / 2), SCALE));
     }
 }

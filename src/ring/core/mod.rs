@@ -7,6 +7,7 @@
 mod commit;
 mod durable;
 mod evict;
+mod features;
 mod flush;
 mod place;
 mod refusal;
@@ -70,11 +71,13 @@ pub(super) struct Parts {
 impl Core {
     /// A writer that goes on where the facts in force end.
     pub fn new(parts: Parts) -> Core {
+        let mut shared = Shared::new(parts.space);
+        shared.ro_compat = parts.superblock.ro_compat;
         Core {
             device: parts.device,
             clock: parts.clock,
             superblock: parts.superblock,
-            shared: Arc::new(RwLock::new(Shared::new(parts.space))),
+            shared: Arc::new(RwLock::new(shared)),
             interpreter: parts.interpreter,
             sequences: parts.sequences,
             wipe: parts.wipe,

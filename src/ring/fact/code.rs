@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Fact, VERSION};
-use crate::ring::types::{ClipState, ClockFact, Extent, Reason, Timing};
+use crate::ring::types::{ClipState, ClockFact, Extent, Reason, Timing, UnknownState};
 use crate::units::{
     BlockNumber, BootTime, ClipId, Sequence, SessionNumber, StreamNumber, WallTime,
 };
@@ -31,11 +31,15 @@ pub(super) const CHECKPOINT_END: u8 = 14;
 const TABLE_COPY: u8 = 15;
 const TIMED: u8 = 16;
 const REDATED: u8 = 17;
-/// The highest kind that is known.
+/// The highest kind that is known. Those up to 31 are for programs to come, behind
+/// [`LATER_FACTS`](crate::ring::LATER_FACTS).
 pub(super) const LAST: u8 = REDATED;
 
 /// Kind and body of a record.
 pub(super) fn encode(fact: &Fact) -> (u8, Vec<u8>) {
+    if let Fact::Unknown { kind, body } = fact {
+        return (*kind, body.to_vec());
+    }
     let mut to = Encoder::new(VERSION);
     let kind = encode_fact(fact, &mut to);
     (kind, to.finish())
@@ -87,7 +91,7 @@ fn encode_fact(fact: &Fact, to: &mut Encoder) -> u8 {
             encode_clock(to, clock);
             CLOCK
         }
-        Fact::CheckpointEnd => CHECKPOINT_END,
+        Fact::CheckpointEnd | Fact::Unknown { .. } => CHECKPOINT_END,
         Fact::Extent { .. }
         | Fact::Clip { .. }
         | Fact::TableCopy { .. }
@@ -288,16 +292,17 @@ fn reason_code(reason: Reason) -> u8 {
         Reason::Deleted => 0,
         Reason::Expired => 1,
         Reason::Evicted => 2,
+        Reason::Unknown(code) => code,
     }
 }
 
 fn decode_reason(from: &mut Decoder<'_>) -> Result<Reason, Malformed> {
-    match from.byte("reason")? {
-        0 => Ok(Reason::Deleted),
-        1 => Ok(Reason::Expired),
-        2 => Ok(Reason::Evicted),
-        other => Err(from.wrong("reason", format!("{other}, expected 0 to 2"))),
-    }
+    Ok(match from.byte("reason")? {
+        0 => Reason::Deleted,
+        1 => Reason::Expired,
+        2 => Reason::Evicted,
+        other => Reason::Unknown(other),
+    })
 }
 
 fn encode_state(to: &mut Encoder, state: &ClipState) {
@@ -318,6 +323,10 @@ fn encode_state(to: &mut Encoder, state: &ClipState) {
             to.byte(reason_code(*reason));
         }
         ClipState::Found => to.byte(5),
+        ClipState::Unknown(state) => {
+            to.byte(state.code);
+            to.raw(state.behind());
+        }
     }
 }
 
@@ -335,6 +344,11 @@ fn decode_state(from: &mut Decoder<'_>) -> Result<ClipState, Malformed> {
         }
         4 => Ok(ClipState::Purging { reason: decode_reason(from)? }),
         5 => Ok(ClipState::Found),
-        other => Err(from.wrong("clip state", format!("{other}, expected 0 to 5"))),
+        code => {
+            let behind = from.rest();
+            let length = behind.len();
+            let state = UnknownState::new(code, behind).map(ClipState::Unknown);
+            state.ok_or_else(|| from.wrong("clip state", format!("{code} with {length} bytes")))
+        }
     }
 }

@@ -143,6 +143,13 @@ pub enum Fact {
         /// Opaque here.
         redating: Arc<[u8]>,
     },
+    /// What a later program said, of a kind that this one does not know: kept as it stands.
+    Unknown {
+        /// Its kind.
+        kind: u8,
+        /// The body of its record.
+        body: Arc<[u8]>,
+    },
     /// The last fact of a checkpoint: what came before it in this area is all there was.
     CheckpointEnd,
 }
@@ -165,19 +172,19 @@ impl Fact {
         RECORD_HEADER_BYTES + code::encode(self).1.len()
     }
 
-    /// Reads the body of a record; `None` for a kind that this program does not know, which a
-    /// compatible later program may have written.
+    /// Reads the body of a record. One of a kind that this program does not know, which a
+    /// compatible later program may have written, is kept as it is.
     ///
     /// # Errors
     /// Names the first field that is not what it should be.
-    pub fn decode(kind: u8, body: &[u8]) -> Result<Option<Fact>, Malformed> {
+    pub fn decode(kind: u8, body: &[u8]) -> Result<Fact, Malformed> {
         if kind == 0 || kind > code::LAST {
-            return Ok(None);
+            return Ok(Fact::Unknown { kind, body: body.into() });
         }
         let mut from = Decoder::new(body, VERSION, "fact")?;
         let fact = code::decode_body(kind, &mut from)?;
         from.finish("fact")?;
-        Ok(Some(fact))
+        Ok(fact)
     }
 
     /// Whether the last fact of a checkpoint is among the records of a page.
@@ -203,6 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ring::types::UnknownState;
     use crate::units::BootTime;
 
     fn extent() -> impl Strategy<Value = Extent> {
@@ -225,7 +233,7 @@ mod tests {
     }
 
     fn state() -> impl Strategy<Value = ClipState> {
-        let reasons = [Reason::Deleted, Reason::Expired, Reason::Evicted];
+        let reasons = [Reason::Deleted, Reason::Expired, Reason::Evicted, Reason::Unknown(3)];
         let reason = || proptest::sample::select(reasons.to_vec());
         let time = || any::<i64>().prop_map(WallTime);
         prop_oneof![
@@ -234,6 +242,10 @@ mod tests {
             proptest::option::of(time()).prop_map(|until| ClipState::Kept { until }),
             (time(), reason()).prop_map(|(until, reason)| ClipState::Expiring { until, reason }),
             reason().prop_map(|reason| ClipState::Purging { reason }),
+            (6..=u8::MAX, proptest::collection::vec(any::<u8>(), 0..=UnknownState::BYTES_MAX))
+                .prop_map(|(code, behind)| {
+                    ClipState::Unknown(UnknownState::new(code, &behind).expect("short"))
+                }),
         ]
     }
 
@@ -287,6 +299,8 @@ mod tests {
                 Fact::Observation { stream, from: WallTime(from), to: WallTime(to), fact }
             }),
             block().prop_map(|block| Fact::Bad { block }),
+            (code::LAST + 1..=u8::MAX, bytes())
+                .prop_map(|(kind, body)| Fact::Unknown { kind, body }),
             stream().prop_map(|stream| Fact::Left { stream }),
         ]
     }
@@ -298,7 +312,7 @@ mod tests {
         let old = Fact::State { clip, state: ClipState::Expiring { until, reason } };
         let (kind, body) = code::encode(&old);
         let found = Fact::State { clip, state: ClipState::Found };
-        assert_eq!(Fact::decode(kind, &body), Ok(Some(found)));
+        assert_eq!(Fact::decode(kind, &body), Ok(found));
     }
 
     proptest! {
@@ -311,7 +325,7 @@ mod tests {
                 prop_assert_eq!(records.len() - before, fact.record_length());
             }
             let read: Vec<Fact> = Fact::records(&records)
-                .map(|(kind, body)| Fact::decode(kind, body).expect("sound").expect("known"))
+                .map(|(kind, body)| Fact::decode(kind, body).expect("sound"))
                 .collect();
             prop_assert_eq!(read, facts);
         }

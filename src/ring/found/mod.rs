@@ -13,6 +13,7 @@ pub use facts::read_ledger;
 pub use left::{LeftBehind, LostChunks, left_behind};
 pub use pieces::{Piece, Pieces};
 pub use search::find_superblock;
+pub(in crate::ring) use superblocks::add_features;
 pub use superblocks::{
     FoundSuperblock, read_superblock, repair_superblocks, restore_superblocks, tend_superblocks,
     write_superblocks,

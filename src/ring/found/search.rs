@@ -219,7 +219,7 @@ fn with_a_superblock(
             return FoundSuperblock { superblock, at: Some(at) };
         }
     }
-    FoundSuperblock { superblock: Superblock::alone(ring_uuid, geometry), at: None }
+    FoundSuperblock { superblock: Superblock::found(ring_uuid, geometry), at: None }
 }
 
 /// Where the parts of a ring are whose blocks are in these places. The number of its blocks is what

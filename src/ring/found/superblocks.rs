@@ -7,9 +7,9 @@ use super::facts::read_ledger;
 use crate::device::{self, AlignedBuffer, Device};
 use crate::ring::blocks::BlockReader;
 use crate::ring::error::RingError;
-use crate::ring::geometry::{SUPERBLOCK_AREA, superblock_places};
+use crate::ring::geometry::{SUPERBLOCK_AREA, places_text, superblock_places};
 use crate::ring::ledger::Ledger;
-use crate::ring::superblock::{NotASuperblock, Superblock};
+use crate::ring::superblock::{NotASuperblock, Superblock, with_ro_compat};
 use crate::units::{BlockNumber, DeviceOffset, PAGE_BYTES};
 
 /// So many blocks are asked whose they are, all over the device.
@@ -47,8 +47,15 @@ fn believed(device: &dyn Device) -> Result<Found, RingError> {
     for place in superblock_places(device.length()) {
         match superblock_at(device, place) {
             Ok(superblock) => {
-                let is_new = found.iter().all(|(_, known)| known.ring_uuid != superblock.ring_uuid);
-                found.extend(is_new.then_some((place, superblock)));
+                let mut known = found.iter_mut();
+                match known.find(|(_, known)| known.ring_uuid == superblock.ring_uuid) {
+                    // Bits are only ever added: who has more of them is younger.
+                    Some(known) if superblock.ro_compat & !known.1.ro_compat != 0 => {
+                        *known = (place, superblock);
+                    }
+                    Some(_) => {}
+                    None => found.push((place, superblock)),
+                }
             }
             Err(foreseen) if is_foreseen(&foreseen) && found.is_empty() => return Err(foreseen),
             // Where none serves, it is the first one that something is said of.
@@ -208,6 +215,13 @@ fn write_where_needed(
     let (mut written, mut refused) = (Vec::new(), None);
     for &place in places {
         let is_it = |found: AlignedBuffer| found[..] == page[..];
+        let is_younger = |found: Superblock| {
+            found.ring_uuid == superblock.ring_uuid && found.ro_compat & !superblock.ro_compat != 0
+        };
+        if superblock_at(device, place).is_ok_and(is_younger) {
+            // Somebody has added bits to it in this moment.
+            continue;
+        }
         if device::read(device, place, PAGE_BYTES as usize).is_ok_and(is_it)
             || is_needed_by_another(device, superblock, place)
         {
@@ -220,6 +234,39 @@ fn write_where_needed(
         }
     }
     refused.map_or(Ok(written), Err)
+}
+
+/// Adds ro-compat bits to the superblocks of a ring. `flush` makes durable what was written before:
+/// the first one is, before the others are touched, so that a power cut tears one at most.
+///
+/// # Errors
+/// The device failed, or the superblock that a program reads first does not have the bits.
+pub(in crate::ring) fn add_features(
+    device: &dyn Device,
+    bits: u64,
+    flush: &mut dyn FnMut() -> std::io::Result<()>,
+) -> Result<(), RingError> {
+    let (good, superblock) = believed(device)?;
+    let page = device::read(device, good, PAGE_BYTES as usize).map_err(failed)?;
+    let page = AlignedBuffer::from_bytes(&with_ro_compat(&page, bits));
+    let places = superblock.geometry.superblock_places();
+    let (first, others) = places.split_at(1);
+    for places in [first, others] {
+        for &place in places {
+            if is_needed_by_another(device, &superblock, place) {
+                continue;
+            }
+            if let Err(error) = device.write_at(place, &page) {
+                log::error!("superblock: {}: {error}", places_text(&[place]));
+            }
+        }
+        flush().map_err(failed)?;
+    }
+    let mut sound = places.iter().filter_map(|place| superblock_at(device, *place).ok());
+    match sound.find(|found| found.ring_uuid == superblock.ring_uuid) {
+        Some(found) if found.ro_compat & bits == bits => Ok(()),
+        _ => Err(failed(std::io::Error::other("the first one stays as it was"))),
+    }
 }
 
 fn is_needed_by_another(device: &dyn Device, superblock: &Superblock, at: DeviceOffset) -> bool {
@@ -237,5 +284,5 @@ fn is_needed_by_another(device: &dyn Device, superblock: &Superblock, at: Device
 }
 
 fn failed(source: std::io::Error) -> RingError {
-    RingError::Device { what: "repairing a superblock".into(), source }
+    RingError::Device { what: "writing a superblock".into(), source }
 }

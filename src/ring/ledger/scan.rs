@@ -311,8 +311,7 @@ impl Scan {
         for page in pages {
             for (kind, body) in Fact::records(self.records(page)) {
                 match Fact::decode(kind, body) {
-                    Ok(Some(fact)) => facts.push(fact),
-                    Ok(None) => unreadable += 1,
+                    Ok(fact) => facts.push(fact),
                     Err(error) => {
                         log::warn!("ledger page {}: {error}", page.header.number);
                         unreadable += 1;

@@ -96,12 +96,16 @@ pub(in crate::ring) fn open(
     // What a crash left in the drive's cache must not become durable behind our back.
     device.flush().map_err(|source| RingError::Device { what: "first flush".into(), source })?;
     let (superblock, from_copy) = read_superblock(&*device)?;
-    if superblock.ro_compat != 0 {
-        return Err(RingError::ReadOnly { features: superblock.ro_compat });
+    if let Some(features) = superblock.unknown_ro_compat() {
+        return Err(RingError::ReadOnly { features });
     }
     let mut opening = Opening { superblock_from_copy: from_copy, ..Opening::default() };
     let known = learn(&*device, &superblock, &mut opening)?;
     let Known { space, ledger, epoch, doubt, swept } = known;
+    let (bytes, bytes_max) = (space.carried_bytes(), superblock.geometry.carried_bytes_max());
+    if bytes > bytes_max {
+        return Err(RingError::TooMuchUnknown { bytes, bytes_max });
+    }
     let streams = space.last_stream().into_iter().chain(swept.streams.keys().copied());
     let next_stream = streams.max().map_or(1, |last| last.0.saturating_add(1));
     let mut core = Core::new(Parts {

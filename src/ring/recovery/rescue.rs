@@ -54,8 +54,8 @@ pub(in crate::ring) fn rescue(
 ) -> Result<Rescued, RingError> {
     device.flush().map_err(RingError::device("first flush"))?;
     let (superblock, _) = read_superblock(&*device)?;
-    if superblock.ro_compat != 0 {
-        return Err(RingError::ReadOnly { features: superblock.ro_compat });
+    if let Some(features) = superblock.unknown_ro_compat() {
+        return Err(RingError::ReadOnly { features });
     }
     let count = superblock.geometry.block_count;
     let scope = Scope { since_epoch: 0, used_part_only: false };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Contradiction, EXTENT_FACT_BYTES, Space, closed_bytes, redating_bytes};
+use super::{ClipRecord, Contradiction, EXTENT_FACT_BYTES, Space, closed_bytes, redating_bytes};
 use crate::ring::types::{ClipState, Extent};
 use crate::units::{ClipId, StreamNumber};
 
@@ -17,6 +17,13 @@ impl Space {
     ) -> Result<(), Contradiction> {
         for extent in table {
             self.check_extent(extent)?;
+        }
+        if extents == 0 {
+            // Its footage lies elsewhere: nothing was said of it before.
+            self.check_stream(stream)?;
+            self.clips
+                .entry(clip)
+                .or_insert_with(|| ClipRecord { stream, ..ClipRecord::default() });
         }
         let record = self.clips.get_mut(&clip);
         let have = record.as_ref().map_or(0, |record| record.extents.len() as u32);

@@ -3,6 +3,7 @@
 //! Replaying the ledger and running the ring go through the same [`Space::apply`], so that what a
 //! restart finds is what was there before it. Applying a fact twice changes nothing.
 
+mod carried;
 mod checks;
 mod closed;
 mod queries;
@@ -20,6 +21,7 @@ use super::fact::Fact;
 use super::geometry::Geometry;
 use super::types::{ClipState, ClockFact, Extent, Reason};
 use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
+use carried::Carried;
 use timings::Timings;
 
 /// Observations kept in force take this part of a ledger area at most, in percent; the oldest
@@ -83,6 +85,7 @@ pub struct Space {
     opened: Option<ClockFact>,
     known_clock: Option<ClockFact>,
     timings: Timings,
+    carried: Carried,
     clean: bool,
     frontier: BlockNumber,
     pages_per_block: u32,
@@ -109,6 +112,7 @@ impl Space {
             opened: None,
             known_clock: None,
             timings: Timings::default(),
+            carried: Carried::default(),
             clean: true,
             frontier: BlockNumber(0),
             pages_per_block,
@@ -155,6 +159,7 @@ impl Space {
             }
             Fact::Clip { clip, stream, extents, table, fact } => {
                 self.close_clip(*clip, *stream, *extents, table, fact)?;
+                self.session = self.session.max(clip.0.session());
             }
             Fact::TableCopy { clip, table } => self.add_table_copy(*clip, table)?,
             Fact::State { clip, state } => {
@@ -171,6 +176,7 @@ impl Space {
             Fact::Redated { clip, redating } => self.redate(*clip, redating)?,
             Fact::Gone { clip, .. } => self.forget(*clip),
             Fact::Observation { .. } => self.observe(fact),
+            Fact::Unknown { kind, body } => self.carried.add(*kind, body),
             Fact::Left { stream } => {
                 if let Some(fill) = self.open.remove(stream) {
                     self.release(fill.block);

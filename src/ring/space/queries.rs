@@ -62,6 +62,7 @@ impl Space {
         let reserved = self.reserved.iter();
         facts.extend(reserved.map(|(&block, &life)| Fact::Reserved { block, life }));
         facts.extend(self.observations.iter().cloned());
+        facts.extend(self.carried.facts());
         if self.clean {
             facts.push(Fact::Clean);
         }
@@ -104,10 +105,13 @@ impl Space {
         in_use.map(|(index, block)| (BlockNumber(index as u32), block.life))
     }
 
-    /// The oldest closed clip that may be given up.
+    /// The oldest closed clip that may be given up for its space; one whose footage lies elsewhere
+    /// has none.
     #[must_use]
     pub fn oldest_evictable(&self) -> Option<ClipId> {
-        let evictable = |record: &ClipRecord| record.state.is_some_and(ClipState::is_evictable);
+        let evictable = |record: &ClipRecord| {
+            !record.is_elsewhere() && record.state.is_some_and(ClipState::is_evictable)
+        };
         self.clips.iter().find(|(_, record)| evictable(record)).map(|(&clip, _)| clip)
     }
 
@@ -210,7 +214,14 @@ impl Space {
     #[must_use]
     pub fn fact_bytes(&self) -> u64 {
         let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
-        self.fact_bytes + blocks + self.observation_bytes + self.timings.fact_bytes()
+        let others = self.observation_bytes + self.timings.fact_bytes() + self.carried.bytes();
+        self.fact_bytes + blocks + others
+    }
+
+    /// Bytes of them that are of kinds that this program does not know.
+    #[must_use]
+    pub fn carried_bytes(&self) -> u64 {
+        self.carried.bytes()
     }
 
     /// How full the ring is.

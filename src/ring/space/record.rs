@@ -30,6 +30,12 @@ impl ClipRecord {
         self.extents.iter().chain(&self.table).chain(&self.table_copy)
     }
 
+    /// Whether it is closed and nothing of its footage is on this ring.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.state.is_some() && self.extents.is_empty()
+    }
+
     /// Whether it is being freed.
     #[must_use]
     pub fn is_purging(&self) -> bool {
@@ -40,7 +46,8 @@ impl ClipRecord {
     #[must_use]
     pub fn lacks_table(&self) -> bool {
         let readable = self.state.is_some() && !self.is_purging();
-        readable && self.table.is_empty() && self.table_copy.is_empty()
+        let has_none = self.table.is_empty() && self.table_copy.is_empty();
+        readable && has_none && !self.is_elsewhere()
     }
 
     /// Space on the device, in whole pages.

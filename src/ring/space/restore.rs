@@ -44,6 +44,9 @@ impl Space {
             facts.extend(newer.map(|fact| (*fact).clone()));
             restored += usize::from(facts.iter().all(|fact| self.apply(fact).is_ok()));
         }
+        // What was said since stands behind it.
+        let newer = std::mem::replace(&mut self.carried, older.carried.clone());
+        newer.each(|kind, body| self.carried.add(kind, body));
         restored
     }
 

@@ -12,6 +12,37 @@ pub enum Reason {
     Expired,
     /// The ring needed its space.
     Evicted,
+    /// What a later program said, under a number that this one does not know.
+    Unknown(u8),
+}
+
+/// A state that a later program gave a clip: kept as it was written, and left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownState {
+    /// The number that stands for it.
+    pub code: u8,
+    length: u8,
+    bytes: [u8; UnknownState::BYTES_MAX],
+}
+
+impl UnknownState {
+    /// So much may stand behind the number of a state that is not known, in bytes: a time, a
+    /// reason, and as much again.
+    pub const BYTES_MAX: usize = 24;
+
+    /// A state with what stands behind its number; `None` where that is too long.
+    #[must_use]
+    pub fn new(code: u8, behind: &[u8]) -> Option<UnknownState> {
+        let mut bytes = [0; UnknownState::BYTES_MAX];
+        bytes.get_mut(..behind.len())?.copy_from_slice(behind);
+        Some(UnknownState { code, length: behind.len() as u8, bytes })
+    }
+
+    /// What stands behind its number.
+    #[must_use]
+    pub fn behind(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
 }
 
 /// State of a closed clip.
@@ -41,6 +72,9 @@ pub enum ClipState {
         /// Why.
         reason: Reason,
     },
+    /// What a later program made of it. It may have been removed, so it is shown in the trash; and
+    /// it may be protected, so it stays there.
+    Unknown(UnknownState),
 }
 
 /// What is asked of a closed clip.
@@ -83,6 +117,9 @@ pub enum Refusal {
     /// It is being freed, and nothing brings it back.
     #[error("the clip is being purged")]
     Purging,
+    /// A later program has given it a state that this one does not know.
+    #[error("the clip has a state that only a later version of reelfs knows")]
+    Unknown,
 }
 
 impl ClipState {
@@ -109,6 +146,7 @@ impl ClipState {
             ClipState::Kept { .. } => Err(Refusal::Kept),
             ClipState::Expiring { .. } | ClipState::Found => Ok(self),
             ClipState::Purging { .. } => Err(Refusal::Purging),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -117,6 +155,7 @@ impl ClipState {
             ClipState::Closed | ClipState::Kept { .. } => Ok(self),
             ClipState::Expiring { .. } | ClipState::Found => Ok(ClipState::Closed),
             ClipState::Purging { .. } => Err(Refusal::Purging),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -125,6 +164,7 @@ impl ClipState {
             ClipState::Closed | ClipState::Kept { .. } => Ok(ClipState::Kept { until }),
             ClipState::Expiring { .. } | ClipState::Found => Err(Refusal::Removed),
             ClipState::Purging { .. } => Err(Refusal::Purging),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -133,6 +173,7 @@ impl ClipState {
             ClipState::Kept { .. } => Ok(ClipState::Closed),
             ClipState::Closed | ClipState::Expiring { .. } | ClipState::Found => Ok(self),
             ClipState::Purging { .. } => Err(Refusal::Purging),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -144,6 +185,7 @@ impl ClipState {
             ClipState::Expiring { reason, .. } => Ok(ClipState::Purging { reason }),
             ClipState::Found => Ok(ClipState::Purging { reason: Reason::Deleted }),
             ClipState::Purging { .. } => Ok(self),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -156,6 +198,7 @@ impl ClipState {
             ClipState::Kept { .. } => Err(Refusal::Kept),
             ClipState::Expiring { reason, .. } => Ok(ClipState::Purging { reason }),
             ClipState::Purging { .. } => Ok(self),
+            ClipState::Unknown(_) => Err(Refusal::Unknown),
         }
     }
 
@@ -164,7 +207,10 @@ impl ClipState {
     fn found(self) -> ClipState {
         match self {
             ClipState::Closed | ClipState::Found => ClipState::Found,
-            ClipState::Kept { .. } | ClipState::Expiring { .. } | ClipState::Purging { .. } => self,
+            ClipState::Kept { .. }
+            | ClipState::Expiring { .. }
+            | ClipState::Purging { .. }
+            | ClipState::Unknown(_) => self,
         }
     }
 
@@ -177,7 +223,7 @@ impl ClipState {
     /// Whether it is in the trash: removed, and restorable.
     #[must_use]
     pub fn is_in_trash(self) -> bool {
-        matches!(self, ClipState::Expiring { .. } | ClipState::Found)
+        matches!(self, ClipState::Expiring { .. } | ClipState::Found | ClipState::Unknown(_))
     }
 
     /// Whether it is being freed.
@@ -189,7 +235,8 @@ impl ClipState {
     /// Whether the ring may give it up for its space.
     #[must_use]
     pub fn is_evictable(self) -> bool {
-        self == ClipState::Closed || self.is_in_trash()
+        let is_known = !matches!(self, ClipState::Unknown(_));
+        is_known && (self == ClipState::Closed || self.is_in_trash())
     }
 
     /// Why it is leaving; `None` where it is not.
@@ -199,7 +246,7 @@ impl ClipState {
             ClipState::Closed | ClipState::Kept { .. } => None,
             ClipState::Expiring { reason, .. } | ClipState::Purging { reason } => Some(reason),
             // It may have been deleted.
-            ClipState::Found => Some(Reason::Deleted),
+            ClipState::Found | ClipState::Unknown(_) => Some(Reason::Deleted),
         }
     }
 }
@@ -218,6 +265,21 @@ mod tests {
     const FOUND: ClipState = ClipState::Found;
     const DELETED: ClipState = ClipState::Purging { reason: Reason::Deleted };
     const EXPIRED: ClipState = ClipState::Purging { reason: Reason::Expired };
+
+    /// A state that a later program gave is nobody's to change.
+    #[test]
+    fn a_state_that_is_not_known_stays_and_keeps_its_clip() {
+        let state = ClipState::Unknown(UnknownState::new(9, &[1, 2, 3]).expect("short"));
+        for (request, _) in TABLE {
+            let expected = match request {
+                StateRequest::Find => Ok(state),
+                _ => Err(Refusal::Unknown),
+            };
+            assert_eq!(state.after(request), expected, "{request:?}");
+        }
+        assert!(!state.is_evictable() && !state.is_listed() && !state.is_purging());
+        assert_eq!(UnknownState::new(9, &[0; UnknownState::BYTES_MAX + 1]), None);
+    }
 
     const STATES: [ClipState; 7] = [CLOSED, KEPT, KEPT_UNTIL, EXPIRING, FOUND, DELETED, EXPIRED];
 

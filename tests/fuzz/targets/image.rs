@@ -95,7 +95,7 @@ impl Open {
             let fact = ClipKey::new(RingNumber(0), clip)
                 .and_then(|key| self.catalogue().clip(key).map(|found| found.fact.clone()));
             let Some(fact) = fact else { continue };
-            black_box(attributes("front-door", &fact));
+            black_box(attributes("front-door", &UUID, clip, &fact));
             let size = mp4::size(&fact);
             if let Ok(file) = self.archive.open_clip(clip) {
                 assert_eq!(size, Ok(file.size()), "what stat says and what is opened");
@@ -154,6 +154,7 @@ fn formatted() -> Arc<Disk> {
         label: "fuzz".into(),
         ring_uuid: UUID,
         node_uuid: [2; 16],
+        pool_uuid: None,
         now: Still.read(),
         disk_label: None,
     };

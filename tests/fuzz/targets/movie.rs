@@ -7,7 +7,7 @@ use reelfs::archive::attributes;
 use reelfs::mp4::{self, Chunk, Movie, Piece, entry_facts};
 use reelfs::ring::ClipContents;
 use reelfs::segment::{ChunkTable, ClipFact, EndReason, EntryFacts, Growth, NameForm};
-use reelfs::units::Ticks;
+use reelfs::units::{ClipId, Sequence, Ticks};
 
 use super::Seed;
 use super::footage::contents;
@@ -36,6 +36,7 @@ pub fn fact_of(contents: &ClipContents) -> Option<(Growth, ClipFact)> {
         codec: growth.codec.clone(),
         picture: growth.picture,
         tracks: growth.tracks.clone(),
+        pauses: growth.pauses.clone(),
     };
     Some((growth, fact))
 }
@@ -43,7 +44,7 @@ pub fn fact_of(contents: &ClipContents) -> Option<(Growth, ClipFact)> {
 fn check(movie: &Movie, fact: &ClipFact, contents: &ClipContents, from: u64, length: u64) {
     assert_eq!(mp4::size(fact), Ok(movie.size()), "what stat says and what is opened");
     assert!(movie.header_length() as u64 <= movie.size());
-    black_box(attributes("front-door", fact));
+    black_box(attributes("front-door", &[7; 16], ClipId(Sequence(9)), fact));
     for range in [0..movie.size(), 0..u64::MAX, from..from.saturating_add(length)] {
         let end = range.end.min(movie.size());
         let mut at = range.start.min(end);

@@ -44,11 +44,11 @@ fn divided(bytes: &[u8], bytes_max: usize) {
 
 fn facts(bytes: &[u8]) {
     for (kind, body) in Fact::records(bytes) {
-        if let Ok(Some(fact)) = Fact::decode(kind, body) {
+        if let Ok(fact) = Fact::decode(kind, body) {
             let mut record = Vec::new();
             fact.append_to(&mut record);
             assert_eq!(record.len(), fact.record_length());
-            assert_eq!(Fact::decode(record[0], &record[3..]), Ok(Some(fact)));
+            assert_eq!(Fact::decode(record[0], &record[3..]), Ok(fact));
         }
     }
 }
@@ -81,6 +81,12 @@ pub fn seeds() -> Vec<Seed> {
     let (from, to) = (WallTime(START), WallTime(START + 5));
     let kind = ObservationKind::TimeJump;
     let observation = Observation { from, to, kind, number: -3, text: "back".into() };
+    let mut paused = table(2);
+    paused.tracks[0].samples[1].flags.resumed = true;
+    paused.tracks[0].samples[1].flags.damaged = true;
+    let (mut flawed, mut paused_fact) = (growth.clone(), fact.clone());
+    flawed.add(&paused, &[7; 32], &[]);
+    paused_fact.pauses = flawed.pauses.clone();
     let mut records = Vec::new();
     Fact::Clean.append_to(&mut records);
     let encodings = [
@@ -93,6 +99,12 @@ pub fn seeds() -> Vec<Seed> {
         ("parameters", parameters()[0].to_vec()),
         ("records", records),
     ];
-    let numbered = (0_u8..).zip(encodings);
-    numbered.map(|(number, (name, bytes))| (name, [&[number][..], &bytes].concat())).collect()
+    let flawed = [
+        (0, "paused_table", [&[50, 0][..], &paused.encode()].concat()),
+        (2, "paused_fact", paused_fact.encode()),
+        (3, "paused_growth", flawed.encode()),
+    ];
+    let numbered = (0_u8..).zip(encodings).map(|(number, (name, bytes))| (number, name, bytes));
+    let all = numbered.chain(flawed);
+    all.map(|(number, name, bytes)| (name, [&[number][..], &bytes].concat())).collect()
 }
