@@ -1,13 +1,14 @@
 //! AAC as it comes (RFC 3640): access units, several of them in a packet, or one in several. Pure.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::bits::BitReader;
 use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::odd::Odd;
 use super::rtp::Packet;
 use super::sdp::Format;
-use super::sound::Complete;
+use super::sound::{Complete, Packets, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
 use crate::clock::Reading;
@@ -37,6 +38,13 @@ const RATE_IN_FULL: u32 = 15;
 const SBR: u32 = 5;
 const PARAMETRIC_STEREO: u32 = 29;
 const ESCAPE: u32 = 31;
+/// What nearly all cameras send.
+const LOW_COMPLEXITY: u32 = 2;
+/// Units of it without any sound, by number of channels.
+const SILENCE: [(u16, &[u8]); 2] = [
+    (1, &[0x00, 0xc8, 0x00, 0x80, 0x23, 0x80]),
+    (2, &[0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80]),
+];
 /// Those whose units are units of AAC, with the samples of one, and of a short one.
 const TYPES: [(u32, [u32; 2]); 7] = [
     (1, [1024, 960]),
@@ -59,6 +67,8 @@ struct Configuration {
     channels: u16,
     /// Samples of a unit, and of how many a second they are, before the decoder adds some.
     unit: (u32, u32),
+    /// A unit without any sound, where one is known.
+    silence: Option<&'static [u8]>,
 }
 
 /// Bits of what a packet says of its units (RFC 3640, 3.2.1), as a description tells them.
@@ -114,7 +124,10 @@ impl Configuration {
         if core == 0 || decoded == 0 {
             return Err("a sampling rate of 0".to_owned());
         }
-        Ok(Configuration { rate: decoded, channels, unit: (samples[is_short], core) })
+        let is_plain = kind == LOW_COMPLEXITY && core == decoded && is_short == 0;
+        let silence = SILENCE.iter().find(|(known, _)| is_plain && *known == channels);
+        let silence = silence.map(|(_, unit)| *unit);
+        Ok(Configuration { rate: decoded, channels, unit: (samples[is_short], core), silence })
     }
 }
 
@@ -232,12 +245,15 @@ impl AccessUnits {
                 channels: configuration.channels,
             }),
         };
+        let duration = u32::try_from(ticks).unwrap_or(u32::MAX);
+        let silence = configuration.silence.map(Arc::from);
+        let packets = Packets { ticks: duration, silence };
         Ok(Box::new(AccessUnits {
             configuration,
             lengths: Lengths::read(format)?,
-            duration: u32::try_from(ticks).unwrap_or(u32::MAX),
+            duration,
             open: None,
-            complete: Complete::new(&set),
+            complete: Complete::new(&set, Some(Sound::Packets(packets))),
         }))
     }
 
@@ -380,11 +396,19 @@ mod tests {
     #[test]
     fn configurations_are_read_as_they_are_told() {
         let read = |text| Configuration::read(&hexadecimal(text).expect("digits"));
-        let is = |rate, channels, unit| Ok(Configuration { rate, channels, unit });
-        assert_eq!(read("1408"), is(16_000, 1, (1024, 16_000)));
-        assert_eq!(read("1210"), is(44_100, 2, (1024, 44_100)));
-        assert_eq!(read("2b8a0800"), is(44_100, 1, (1024, 22_050)), "SBR");
-        assert_eq!(read("eb8a0800"), is(44_100, 1, (1024, 22_050)), "SBR and parametric stereo");
+        let is = |rate, channels, unit, silent_bytes: usize| {
+            let read = |it: Configuration| {
+                (it.rate, it.channels, it.unit, it.silence.map_or(0, <[u8]>::len))
+            };
+            move |it: Result<Configuration, String>| {
+                assert_eq!(it.map(read), Ok((rate, channels, unit, silent_bytes)));
+            }
+        };
+        is(16_000, 1, (1024, 16_000), 6)(read("1408"));
+        is(44_100, 2, (1024, 44_100), 9)(read("1210"));
+        // SBR, without and with parametric stereo.
+        is(44_100, 1, (1024, 22_050), 0)(read("2b8a0800"));
+        is(44_100, 1, (1024, 22_050), 0)(read("eb8a0800"));
         assert_eq!(read("f8f02000").map(|it| it.unit.0), Ok(512), "low delay");
         assert_eq!(read("14"), Err("a configuration that is cut off".to_owned()));
         assert_eq!(read("f95020"), Err("object type 42 is not recorded".to_owned()));

@@ -1,9 +1,9 @@
 //! Sound and records over sessions that follow one another: each goes on behind what is there
 //! already. Pure.
 //!
-//! Pictures have a seam where both sessions have sent the same ones. Sound has one where its
-//! packets are stored as they come; where they are coded anew, and in silence, the frames of two
-//! sessions are told apart by their arrival alone.
+//! Pictures have a seam where both sessions have sent the same ones. So has sound, unless a camera
+//! parts it into other packets for each client; then, and in silence, the frames of two sessions are
+//! told apart by their arrival alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::segment::TrackNumber;
 use crate::units::{NANOS_PER_SECOND, Ticks};
 
 /// Frames of a track that are remembered: some seconds.
-const RECENT_MAX: usize = 64;
+const RECENT_MAX: usize = 256;
 /// The same frame in two sessions arrives within this.
 const ARRIVAL_ERROR_NANOS: i64 = NANOS_PER_SECOND / 4;
 /// So many frames of a session say by their arrival what its times are off.
-const ENOUGH: usize = 4;
+const ENOUGH: usize = 16;
 /// What ends before this, as what is there does, is there already.
 const OVERLAP_NANOS_MAX: i64 = 2_000_000;
 /// Nothing more is left out as known when the session is so old: its times are no continuation.

@@ -1,8 +1,8 @@
 //! FLAC (RFC 9639): blocks of samples in, frames out, each decoded without any other. Pure.
 //!
 //! Only fixed predictors are tried (RFC 9639, 9.2.5): sound of a telephone gains two percent from
-//! better ones, for five times the work. Blocks may have any length, since what is lost
-//! between two packets ends one: each frame says with which sample of the stream it begins.
+//! better ones, for five times the work. Blocks may have any length, since sound is cut where its
+//! pictures are: each frame says with which sample of the stream it begins.
 
 use super::bits::BitWriter;
 
@@ -31,32 +31,23 @@ const RATE_IN_HZ: u64 = 13;
 /// The largest one that follows a header.
 pub(super) const SAMPLE_RATE_MAX: u32 = 65_535;
 
-/// Encodes one stream.
-pub(super) struct Encoder {
-    sample_rate: u32,
-    channels: usize,
-    /// Of the next sample.
-    number: u64,
-    channel: Vec<i32>,
-    residual: Vec<i32>,
+/// Samples of one rate and number of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) sample_rate: u32,
+    pub(super) channels: u16,
 }
 
-impl Encoder {
-    /// Of samples of 16 bits at a rate up to [`SAMPLE_RATE_MAX`], with up to eight channels.
-    pub(super) fn new(sample_rate: u32, channels: u16) -> Encoder {
-        let channels = usize::from(channels);
-        Encoder { sample_rate, channels, number: 0, channel: Vec::new(), residual: Vec::new() }
-    }
-
+impl Shape {
     /// Samples of a whole block, of each channel: a power of two.
-    pub(super) fn block_length(&self) -> usize {
+    pub(super) fn block_length(self) -> usize {
         let most = self.sample_rate as usize * BLOCK_MILLIS_MAX / 1000;
         1 << most.clamp(BLOCK_MIN, BLOCK_MAX).ilog2()
     }
 
     /// What a decoder has to know first: the metadata block STREAMINFO, as the last one (RFC 9639,
     /// 8.2). How long the stream gets, and what it sums up to, is not known.
-    pub(super) fn configuration(&self) -> Vec<u8> {
+    pub(super) fn configuration(self) -> Vec<u8> {
         let mut bits = BitWriter::default();
         bits.put(0x80, 8);
         bits.put(34, 24);
@@ -65,7 +56,7 @@ impl Encoder {
         bits.put(0, 24);
         bits.put(0, 24);
         bits.put(u64::from(self.sample_rate), 20);
-        bits.put(self.channels as u64 - 1, 3);
+        bits.put(u64::from(self.channels) - 1, 3);
         bits.put(u64::from(SAMPLE_BITS) - 1, 5);
         bits.put(0, 4);
         bits.put(0, 32);
@@ -74,18 +65,35 @@ impl Encoder {
         block
     }
 
-    /// The frame of a block: samples of all channels by turns, as many of each as a block may have.
-    pub(super) fn frame(&mut self, samples: &[i16]) -> Vec<u8> {
-        let length = samples.len() / self.channels;
-        let mut frame = self.header(length);
-        let mut bits = BitWriter::default();
-        for channel in 0..self.channels {
-            let own = samples.iter().skip(channel).step_by(self.channels);
-            self.channel.clear();
-            self.channel.extend(own.map(|sample| i32::from(*sample)));
-            subframe(&mut bits, &mut self.channel, &mut self.residual);
+    /// The frames of samples, of all channels by turns, from that number on; each with the number
+    /// of samples that each channel has in it. Blocks are whole, but for the last two: a short one
+    /// takes some of the one before, since only the last of a stream may be as short as that.
+    pub(super) fn frames(self, samples: &[i16], first: u64) -> Vec<(u32, Vec<u8>)> {
+        let channels = usize::from(self.channels);
+        let (whole, mut rest) = (self.block_length(), samples);
+        let (mut frames, mut number, mut scratch) = (Vec::new(), first, Scratch::default());
+        while rest.len() >= channels {
+            let left = rest.len() / channels;
+            let is_short_behind = left > whole && left < whole + BLOCK_MIN;
+            let length = if is_short_behind { left - BLOCK_MIN } else { left.min(whole) };
+            let (block, behind) = rest.split_at(length * channels);
+            frames.push((length as u32, self.frame(block, number, &mut scratch)));
+            (rest, number) = (behind, number.wrapping_add(length as u64));
         }
-        self.number = (self.number + length as u64) & NUMBER_MASK;
+        frames
+    }
+
+    /// The frame of a block.
+    fn frame(self, samples: &[i16], number: u64, scratch: &mut Scratch) -> Vec<u8> {
+        let channels = usize::from(self.channels);
+        let mut frame = self.header(samples.len() / channels, number & NUMBER_MASK);
+        let mut bits = BitWriter::default();
+        for channel in 0..channels {
+            let own = samples.iter().skip(channel).step_by(channels);
+            scratch.channel.clear();
+            scratch.channel.extend(own.map(|sample| i32::from(*sample)));
+            subframe(&mut bits, &mut scratch.channel, &mut scratch.residual);
+        }
         frame.extend(bits.finish());
         let sum = crc16(&frame);
         frame.extend(sum.to_be_bytes());
@@ -93,7 +101,7 @@ impl Encoder {
     }
 
     /// RFC 9639, 9.1.
-    fn header(&self, length: usize) -> Vec<u8> {
+    fn header(self, length: usize, number: u64) -> Vec<u8> {
         let mut bits = BitWriter::default();
         let rate = RATES.iter().find(|(rate, _)| *rate == self.sample_rate).map(|(_, code)| *code);
         // The sync code, and that blocks are of any length.
@@ -102,10 +110,10 @@ impl Encoder {
         bits.put(7, 4);
         bits.put(rate.unwrap_or(RATE_IN_HZ), 4);
         // Channels on their own: of what two of them have in common cameras make no use.
-        bits.put(self.channels as u64 - 1, 4);
+        bits.put(u64::from(self.channels) - 1, 4);
         // Samples of 16 bits, and a bit that is reserved.
         bits.put(0b1000, 4);
-        coded_number(&mut bits, self.number);
+        coded_number(&mut bits, number);
         bits.put(length as u64 - 1, 16);
         if rate.is_none() {
             bits.put(u64::from(self.sample_rate), 16);
@@ -114,6 +122,13 @@ impl Encoder {
         header.push(crc8(&header));
         header
     }
+}
+
+/// Where one channel is worked on.
+#[derive(Default)]
+struct Scratch {
+    channel: Vec<i32>,
+    residual: Vec<i32>,
 }
 
 /// A number of up to 36 bits, as UTF-8 would have it (RFC 9639, 9.1.5).
@@ -284,16 +299,16 @@ mod tests {
 
     use super::*;
 
-    /// Blocks as frames, and what a decoder of somebody else makes of them.
-    fn decoded(sample_rate: u32, channels: u16, blocks: &[Vec<i16>]) -> Vec<i16> {
-        let mut encoder = Encoder::new(sample_rate, channels);
-        let mut stream = [b"fLaC", &encoder.configuration()[..]].concat();
-        for block in blocks {
-            stream.extend(encoder.frame(block));
-        }
+    const TELEPHONE: Shape = Shape { sample_rate: 8000, channels: 1 };
+
+    /// What a decoder of somebody else makes of frames.
+    fn decoded(shape: Shape, frames: &[(u32, Vec<u8>)]) -> Vec<i16> {
+        let mut stream = [b"fLaC", &shape.configuration()[..]].concat();
+        frames.iter().for_each(|(_, frame)| stream.extend(frame));
         let mut reader = FlacReader::new(&stream[..]).expect("a stream");
         let info = reader.streaminfo();
-        assert_eq!((info.sample_rate, info.channels), (sample_rate, u32::from(channels)));
+        let told = (info.sample_rate, info.channels);
+        assert_eq!(told, (shape.sample_rate, u32::from(shape.channels)));
         assert_eq!((info.samples, info.md5sum), (None, [0; 16]), "that is not known");
         reader.samples().map(|sample| sample.expect("a sample") as i16).collect()
     }
@@ -303,61 +318,67 @@ mod tests {
         (0..length).map(|place| (wave(place) * loudness) as i16).collect()
     }
 
-    #[test]
-    fn a_tone_is_smaller_and_silence_is_next_to_nothing() {
-        let mut encoder = Encoder::new(8000, 1);
-        assert_eq!(encoder.block_length(), 1024);
-        assert!(encoder.frame(&tone(1024, 8000.0)).len() < 1024);
-        assert!(encoder.frame(&[0; 1024]).len() < 20);
-        let noise: Vec<i16> =
-            (0..1024_u32).map(|it| (it.wrapping_mul(0x9e37_79b1) >> 16) as i16).collect();
-        assert!(encoder.frame(&noise).len() < 2 * 1024 + 20, "no larger than it was");
+    fn lengths(samples: usize) -> Vec<u32> {
+        TELEPHONE.frames(&vec![1; samples], 0).iter().map(|(length, _)| *length).collect()
     }
 
     #[test]
-    fn blocks_of_all_rates_are_a_quarter_of_a_second_at_most() {
-        for (rate, length) in [(8000, 1024), (16_000, 2048), (44_100, 4096), (48_000, 4096)] {
-            assert_eq!(Encoder::new(rate, 1).block_length(), length);
+    fn a_tone_is_smaller_and_silence_is_next_to_nothing() {
+        let length = |samples: &[i16]| TELEPHONE.frames(samples, 0)[0].1.len();
+        assert!(length(&tone(1024, 8000.0)) < 1024);
+        assert!(length(&[0; 1024]) < 20);
+        let noise = (0..1024_u32).map(|it| (it.wrapping_mul(0x9e37_79b1) >> 16) as i16);
+        assert!(length(&noise.collect::<Vec<_>>()) < 2 * 1024 + 20, "no larger than it was");
+    }
+
+    #[test]
+    fn blocks_of_all_rates_are_an_eighth_of_a_second_at_most() {
+        for (sample_rate, length) in [(8000, 1024), (16_000, 2048), (44_100, 4096), (1, 16)] {
+            assert_eq!(Shape { sample_rate, channels: 1 }.block_length(), length);
         }
-        assert_eq!(Encoder::new(1, 1).block_length(), 16);
+        assert_eq!(lengths(3000), [1024, 1024, 952]);
+        assert_eq!(lengths(1024), [1024]);
+        assert_eq!(lengths(1025), [1009, 16], "none is shorter than it may be");
+        assert_eq!(lengths(2063), [1024, 1023, 16]);
+        assert_eq!((lengths(3), lengths(0)), (vec![3], vec![]), "where there is no more");
     }
 
     #[test]
     fn the_number_of_a_sample_is_told_up_to_36_bits() {
         for number in [0, 127, 128, 0x7ff, 0x800, 0xffff, 0x1_0000, 1 << 31, NUMBER_MASK] {
-            let mut encoder = Encoder::new(8000, 1);
-            let mut stream = [b"fLaC", &encoder.configuration()[..]].concat();
-            encoder.number = number;
-            stream.extend(encoder.frame(&tone(64, 99.0)));
+            let mut stream = [b"fLaC", &TELEPHONE.configuration()[..]].concat();
+            stream.extend(&TELEPHONE.frames(&tone(64, 99.0), number)[0].1);
             let mut reader = FlacReader::new(&stream[..]).expect("a stream");
             let mut blocks = reader.blocks();
             let block = blocks.read_next_or_eof(Vec::new()).expect("a frame").expect("one");
             assert_eq!(block.time(), number);
         }
+        assert_eq!(TELEPHONE.frames(&[1; 2000], u64::MAX).len(), 2, "they begin anew");
     }
 
     proptest! {
         #[test]
         fn every_sample_comes_back(
-            rate in prop_oneof![Just(8000_u32), Just(16_000), Just(44_100), 1..65_535_u32],
+            sample_rate in prop_oneof![Just(8000_u32), Just(16_000), Just(44_100), 1..65_535_u32],
             channels in 1_u16..3,
-            blocks in prop::collection::vec(
-                (16_usize..1100, 0.0..40_000.0, any::<[i16; 8]>()), 1..6),
+            length in 1_usize..5000,
+            loudness in 0.0..40_000.0,
+            knocks in any::<[i16; 8]>(),
+            grain in 0_u32..4,
         ) {
-            let blocks: Vec<Vec<i16>> = blocks.into_iter().map(|(length, loudness, knocks)| {
-                let mut block = tone(length * usize::from(channels), loudness);
-                for (number, knock) in knocks.into_iter().enumerate().take(length % 9) {
-                    let place = number * 97 % block.len();
-                    block[place] = knock;
-                }
-                block
-            }).collect();
-            prop_assert_eq!(decoded(rate, channels, &blocks), blocks.concat());
+            let mut samples = tone(length * usize::from(channels), loudness);
+            for (number, knock) in knocks.into_iter().enumerate().take(length % 9) {
+                let place = number * 97 % samples.len();
+                samples[place] = knock;
+            }
+            samples.iter_mut().for_each(|sample| *sample = *sample >> grain << grain);
+            let shape = Shape { sample_rate, channels };
+            prop_assert_eq!(decoded(shape, &shape.frames(&samples, 5)), samples);
         }
 
         #[test]
-        fn noise_comes_back(block in prop::collection::vec(any::<i16>(), 16..600)) {
-            prop_assert_eq!(decoded(8000, 1, std::slice::from_ref(&block)), block);
+        fn noise_comes_back(samples in prop::collection::vec(any::<i16>(), 16..600)) {
+            prop_assert_eq!(decoded(TELEPHONE, &TELEPHONE.frames(&samples, 0)), samples);
         }
     }
 }

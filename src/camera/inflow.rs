@@ -11,7 +11,7 @@ use super::voice::Voice;
 use crate::clock::Reading;
 use crate::units::BootTime;
 
-/// What is there of sound is handed on when nothing more has come for so long.
+/// A record whose end was not marked is complete when nothing more has come for so long.
 const STALE: Duration = Duration::from_secs(1);
 
 /// The tracks of a session, and their frames that nobody has taken yet.
@@ -93,7 +93,7 @@ impl Inflow {
         }
     }
 
-    /// The same of sound and records of which nothing has come for a while.
+    /// The same of records, and of sound, of which nothing has come for a while.
     pub(super) fn flush_stale(&mut self, now: BootTime) {
         for track in self.tracks.iter_mut().filter(|track| track.is_stale(now, STALE)) {
             track.flush(&mut self.frames);

@@ -79,6 +79,7 @@ pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
 pub use replay::Replay;
+pub use sound::{Packets, Pcm, Sound};
 pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 

@@ -1,10 +1,12 @@
 //! Opus as it comes (RFC 7587): a packet is a frame. Pure.
 
+use std::sync::Arc;
+
 use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::odd::Odd;
 use super::rtp::Packet;
 use super::sdp::Format;
-use super::sound::Complete;
+use super::sound::{Complete, Packets, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
 use crate::clock::Reading;
@@ -24,6 +26,11 @@ const SAMPLE_RATE: u32 = 48_000;
 /// A packet at most: 120 ms (RFC 6716, 3.2.5).
 const DURATION_MAX: u32 = SAMPLE_RATE * 120 / 1000;
 
+/// A packet without any sound, and its ticks: one frame of CELT of the whole band (RFC 6716, 3.1),
+/// which says that it is silent (4.3).
+const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+const SILENCE_TICKS: u32 = SAMPLE_RATE / 50;
+
 /// The packets of one track.
 struct OpusPackets {
     channels: u16,
@@ -40,7 +47,8 @@ impl OpusPackets {
             video: None,
             audio: Some(AudioParameters { sample_rate: SAMPLE_RATE, channels }),
         };
-        OpusPackets { channels, complete: Complete::new(&set) }
+        let packets = Packets { ticks: SILENCE_TICKS, silence: Some(Arc::from(SILENCE)) };
+        OpusPackets { channels, complete: Complete::new(&set, Some(Sound::Packets(packets))) }
     }
 }
 
@@ -116,6 +124,7 @@ mod tests {
     fn a_packet_says_how_long_it_is() {
         let millis = |bytes: &[u8]| duration(bytes).map(|samples| samples / 48);
         assert_eq!(millis(&[0x78]), Some(20));
+        assert_eq!(duration(&SILENCE), Some(SILENCE_TICKS));
         assert_eq!(millis(&[0xfc]), Some(20), "CELT");
         assert_eq!(duration(&[0xe0]), Some(120), "a quarter of that of ten milliseconds");
         assert_eq!(millis(&[0x79]), Some(40));

@@ -67,7 +67,7 @@ impl Records {
             is_broken: false,
             received: None,
             window: (BootTime(0), 0),
-            complete: Complete::new(&set),
+            complete: Complete::new(&set, None),
         }
     }
 

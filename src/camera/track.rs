@@ -28,7 +28,8 @@ pub struct Frame {
     pub timescale: u32,
     /// Its bytes as an mp4 holds them. Of video: NAL units, each with a length of four bytes
     /// before it (ISO/IEC 14496-15, 5.3.2). A key frame begins with all parameter sets that are
-    /// known; another frame has those that changed with it.
+    /// known; another frame has those that changed with it. Of sound: what [`Parameters::sound`]
+    /// says.
     pub data: Vec<u8>,
     /// Whether decoding can begin here.
     pub is_key: bool,
@@ -280,7 +281,7 @@ impl Track {
         bytes.get(1).is_some_and(|second| self.source.is_described(second & 0x7f))
     }
 
-    /// Whether it is sound or records of which a part has waited for so long.
+    /// Whether it is sound or records, and nothing has come of it for so long.
     pub(super) fn is_stale(&self, now: BootTime, limit: Duration) -> bool {
         let since = self.last.map(|last| now.since(last));
         self.coding.kind != TrackKind::Video && since.is_some_and(|since| since >= limit)
