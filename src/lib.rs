@@ -65,7 +65,9 @@
 //!    `test: two_clips_in_one_second_keep_their_names_when_the_other_is_deleted`
 //!    `test: the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had`
 //!    `test: what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them`
-//! 4. **Time in a file is time on the wall.** A gap ends the clip and is never papered over.
+//! 4. **Time in a file is time on the wall.** A gap is never papered over: a pause of the camera
+//!    lasts in the file as long as it did, and is told; one of ten seconds that is not the camera's
+//!    usual step, or a jump of time, ends the clip.
 //!    `test: every_frame_is_in_the_clips_bit_exact_and_on_time`
 //!    `test: a_clock_that_is_off_by_a_steady_rate_or_says_nothing_gives_times_that_are_right`
 //! 5. **A power cut costs at most the flush interval plus one second** of each stream, and nothing
@@ -86,9 +88,11 @@
 //!    `test: a_lost_block_costs_its_own_samples_and_no_others`
 //!    `test: a_file_that_is_open_while_its_clip_is_evicted_reads_its_own_bytes_or_an_error`
 //! 9. **Recording waits for nobody:** what cannot be stored is dropped, always up to the
-//!    next group of pictures, counted, logged, and shown as a gap.
+//!    next group of pictures, counted, logged, and shown as a gap. What arrives and can be stored
+//!    is stored, also behind a lost packet, marked as damaged.
 //!    `test: a_ring_that_does_not_keep_up_costs_whole_groups_and_nothing_else`
 //!    `test: a_disk_that_stalls_costs_whole_groups_beyond_the_queue_and_no_session`
+//!    `test: what_follows_a_lost_packet_is_kept_and_marked_up_to_the_next_key_frame`
 //! 10. **Nothing read from a disk, a network or a file can panic the daemon** or make it allocate
 //!     without bound.
 //!     `test: a_ring_that_cannot_be_used_is_refused_by_name_and_reason`
@@ -108,8 +112,10 @@
 //! | *extent* | consecutive chunks of one clip in one block |
 //! | *stream* | a camera's footage over all time; its number is the ring's, its UUID the world's |
 //! | *clip* | what is shown as one file: from one boundary of the clock, or a gap, to the next |
-//! | *run* | samples of one session with a camera, on one time line, without a gap |
-//! | *gap* | time without samples; it ends the clip |
+//! | *run* | samples of one session with a camera, on one time line |
+//! | *gap* | time of which samples are missing: they could not be stored; it ends the clip |
+//! | *pause* | time in which the camera sent nothing; the sample before it lasts as long |
+//! | *damaged* | said of a sample that follows a lost one: what decodes it may be missing |
 //! | *pause* | time in a clip in which nothing came and nothing was lost: a long sample |
 //! | *damaged* | of a frame: something was lost in it, or before it in its group |
 //! | *observation* | what is noted of a stream at a time: lost packets, a jump of the clock |

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use cameras::Cameras;
 use odd_camera::{CLOCK_RATE, GROUP, Oddity, Packet, RATE, Request};
-use odd_recordings::{judge, record};
+use odd_recordings::{judge, record, record_for};
 use recording::Recording;
 use reelfs::camera::Camera;
 use reelfs::recorder::State;
@@ -147,6 +147,26 @@ fn a_password_that_changes_is_tried_at_once() {
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(recording.status().state, State::Recording);
     drop(recording.stop());
+}
+
+#[test]
+fn a_camera_that_sends_a_picture_now_and_then_is_waited_for() {
+    const STEP: Duration = Duration::from_secs(17);
+    let stamped = |frame: u64, mut packets: Vec<Packet>| {
+        let time = frame as u32 * STEP.as_secs() as u32 * CLOCK_RATE;
+        packets.iter_mut().for_each(|packet| packet.time = time);
+        packets
+    };
+    let late = |frame: u64, bytes: Vec<u8>| {
+        std::thread::sleep(if frame > 0 { STEP } else { Duration::ZERO });
+        bytes
+    };
+    let (packets, bytes) = (Box::new(stamped), Box::new(late));
+    let slow = Oddity { packets, bytes, ..Oddity::default() };
+    let seen = record_for(2 * STEP + Duration::from_secs(3), vec![("slow", slow)]);
+    let (_, seen) = &seen[0];
+    assert_eq!(seen.connections.len(), 1, "it answers, so it is no dead one");
+    assert!(seen.sent >= 3, "{} frames", seen.sent);
 }
 
 /// Every frame twice, as some servers send the last one they have.

@@ -152,6 +152,63 @@ fn every_frame_is_in_the_clips_bit_exact_and_on_time() {
     daemon.stop();
 }
 
+/// Presentation time in ns, digest of the scan, and of the whole picture, of each frame of clips.
+fn jpeg_frames(paths: &[PathBuf]) -> Vec<(i64, String, String)> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/framecheck.py");
+    let paths = paths.iter().map(|path| daemon::text(path));
+    let words: Vec<&str> = [script].into_iter().chain(paths).collect();
+    let lines = daemon::run_tool("/usr/bin/python3", &words);
+    let frame = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| value[key].as_str().expect("a digest").to_owned();
+        let seconds = value["t"].as_f64().expect("a time");
+        assert_eq!(value["key"], true);
+        ((seconds * 1e9).round() as i64, text("md5"), text("whole"))
+    };
+    lines.lines().map(frame).collect()
+}
+
+#[test]
+fn every_jpeg_picture_is_in_the_clips_bit_exact_and_on_time() {
+    // One length for each picture of its loop: it is known again by its bytes.
+    let cameras = Cameras::start(&["--codec", "jpeg", "--bitrate", "4000k", "--seconds", "60"]);
+    let mut site = Site::new("64M");
+    site.add_camera("jpeg", &cameras.url(1), "");
+    let daemon = site.run();
+    let mount = site.mount();
+    wait_until("two clips", 40, || clips_of(&mount, "jpeg").len() >= 2);
+    let paths: Vec<PathBuf> =
+        clips_of(&mount, "jpeg").iter().map(|clip| mount.join(clip)).collect();
+    let sent: Vec<(String, i64)> = {
+        let sent = sent(&cameras, 1);
+        let numbers: std::collections::BTreeMap<_, _> = sent.into_iter().collect();
+        numbers.into_values().collect()
+    };
+    for path in &paths {
+        let start = attribute_time(path, "start");
+        assert_eq!(attribute(path, "codec"), "mp4v.6C");
+        let frames = jpeg_frames(std::slice::from_ref(path));
+        let first = sent.iter().position(|(md5, _)| *md5 == frames[0].1).expect("it was sent");
+        for ((time, md5, _), (wanted, at)) in frames.iter().zip(&sent[first..]) {
+            assert_eq!(md5, wanted, "{path:?}");
+            let error = start + time - at;
+            assert!(error.abs() < CLOCK_ERROR_MAX, "{path:?}: {} ms", error / 1_000_000);
+        }
+        clips::assert_plays(path);
+        let whole: Vec<&str> = frames.iter().map(|frame| frame.2.as_str()).collect();
+        assert_eq!(clips::packet_digests(path), whole, "{path:?}");
+        // A demuxer that shares no code with ffmpeg.
+        let shown = daemon::run_tool("mediainfo", &["--Output=JSON", daemon::text(path)]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        let track = &shown["media"]["track"][1];
+        assert_eq!((&track["Format"], &track["Width"]), (&"JPEG".into(), &"640".into()), "{track}");
+        assert_eq!(track["FrameCount"], frames.len().to_string(), "{track}");
+    }
+    let counts = paths.iter().map(|path| jpeg_frames(std::slice::from_ref(path)).len());
+    assert!(counts.sum::<usize>() > 250);
+    daemon.stop();
+}
+
 #[test]
 fn a_daemon_that_stood_still_reads_what_waits_and_loses_none_of_it() {
     let cameras = Cameras::start(&["--gop", "25"]);

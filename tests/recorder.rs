@@ -259,7 +259,11 @@ fn each_failure_is_named_in_one_line() {
         (format!("rtsp://{closed}/"), None, "can't connect to 127.0.0.1"),
         (format!("rtsp://{garbage}/"), None, "describe failed"),
         ("rtsp://no-such-host.invalid/".to_string(), None, "can't resolve host"),
-        (vp8_camera(), None, "no H.264 or H.265 video: the camera offers video vp8, audio pcmu"),
+        (
+            vp8_camera(),
+            None,
+            "no H.264, H.265 or MJPEG video: the camera offers video vp8, audio pcmu",
+        ),
         (format!("{url}7"), Some("secret"), "describe failed"),
     ] {
         let error = first_error(&url, password);

@@ -16,7 +16,7 @@ use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
 use super::track::{SoundFacts, VideoFacts};
-use super::{aac, h264, h265, opus, pcm, records};
+use super::{aac, h264, h265, jpeg, opus, pcm, records};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -36,9 +36,10 @@ pub(super) struct Coding {
     pub(super) depacketizer: fn(&Format) -> Result<Box<dyn Depacketizer>, String>,
 }
 
-static RECORDED: [Coding; 9] = [
+static RECORDED: [Coding; 10] = [
     h264::CODING,
     h265::CODING,
+    jpeg::CODING,
     aac::CODING,
     opus::CODING,
     pcm::PCMU,
@@ -126,7 +127,12 @@ impl Coding {
     pub(super) fn names() -> String {
         let pictures = RECORDED.iter().filter(|coding| coding.kind == TrackKind::Video);
         let names: Vec<&str> = pictures.map(|coding| coding.name).collect();
-        names.join(" or ")
+        match names.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} or {last}", others.join(", "))
+            }
+            _ => names.concat(),
+        }
     }
 }
 
@@ -154,6 +160,6 @@ mod tests {
             }
             assert!(Coding::described_as("text", encoding).is_none());
         }
-        assert!(Coding::described_as("video", "jpeg").is_none());
+        assert!(Coding::described_as("video", "vp8").is_none());
     }
 }

@@ -8,6 +8,7 @@ use retina::codec::h264::parameters_from_sps_and_pps;
 use super::coding::{Coding, ReorderDepth};
 use super::nal::{Decoding, NalCodec, Pictures};
 use super::sdp::Format;
+use super::sei::{MESSAGES_BYTES, recovery_point};
 use super::sets::{CONFIGURATION_BYTES_MAX, Sets};
 use super::units::{Fragment, Kind, Role, Syntax, Wrapping};
 use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
@@ -59,14 +60,30 @@ fn kind(unit: &[u8]) -> Kind {
     let first = unit.get(1).copied().unwrap_or(0);
     match unit[0] & 0x1f {
         // `first_mb_in_slice` is the first field of a slice, and 0 is one bit that is set (7.3.3).
-        1 | 2 => Kind::Slice { role: Role::Other, is_first: first & 0x80 != 0 },
+        1 | 2 => Kind::Slice { role: role(unit), is_first: first & 0x80 != 0 },
         3 | 4 => Kind::Slice { role: Role::Other, is_first: false },
         5 => Kind::Slice { role: Role::Key, is_first: first & 0x80 != 0 },
+        6 => recovery(unit).unwrap_or(Kind::Other),
         7 => set(unit, SPS, 31),
         8 => set(unit, PPS, 255),
         9 => Kind::Delimiter,
         _ => Kind::Other,
     }
+}
+
+/// That of a slice that is none of a key picture (7.3.3, table 7-6: I, and I in all slices).
+fn role(unit: &[u8]) -> Role {
+    match numbers(unit) {
+        Some([_, 2 | 7]) => Role::Intra,
+        _ => Role::Other,
+    }
+}
+
+/// A recovery point among messages (D.1.8 `recovery_frame_cnt`).
+fn recovery(unit: &[u8]) -> Option<Kind> {
+    let messages = decode_nal(&unit[..unit.len().min(MESSAGES_BYTES)]).ok()?;
+    let frames = BitReader::new(recovery_point(&messages)?).read_ue("frames").ok()?;
+    Some(Kind::Recovery { is_at_once: frames == 0 })
 }
 
 /// A set, where its number is one (7.4.2.1.1, 7.4.2.2).
@@ -213,6 +230,11 @@ mod tests {
         assert_eq!((kind(&SPS_UNIT), kind(&PPS_UNIT)), (Kind::Set(SPS, 0), Kind::Set(PPS, 0)));
         assert_eq!(kind(&[0x68]), Kind::Other);
         assert_eq!((kind(&[9]), kind(&[6, 5])), (Kind::Delimiter, Kind::Other));
+        // An I slice at the beginning of a picture, and a P slice.
+        assert_eq!(kind(&[0x41, 0b1011_0000]), Kind::Slice { role: Role::Intra, is_first: true });
+        assert_eq!(kind(&[0x41, 0b1110_0000]), Kind::Slice { role: Role::Other, is_first: true });
+        assert_eq!(kind(&[6, 6, 1, 0xc4, 0x80]), Kind::Recovery { is_at_once: true });
+        assert_eq!(kind(&[6, 6, 1, 0x4c, 0x80]), Kind::Recovery { is_at_once: false });
     }
 
     #[test]

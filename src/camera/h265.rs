@@ -12,6 +12,7 @@ use retina::codec::h265::nal;
 use super::coding::{Coding, ReorderDepth};
 use super::nal::{Decoding, NalCodec, Pictures, Plain};
 use super::sdp::Format;
+use super::sei::{MESSAGES_BYTES, recovery_point};
 use super::sets::{CONFIGURATION_BYTES_MAX, Sets};
 use super::units::{Fragment, Kind, Role, Syntax, Wrapping};
 use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
@@ -43,6 +44,7 @@ const DELIMITER: u8 = 35;
 const END_OF_SEQUENCE: u8 = 36;
 const END_OF_STREAM: u8 = 37;
 const FILLER: u8 = 38;
+const SEI: u8 = 39;
 const SEI_BEHIND: u8 = 40;
 /// Types of payloads (RFC 7798, 4.4.2 and 4.4.3).
 const AGGREGATE: u8 = 48;
@@ -101,6 +103,12 @@ fn kind(unit: &[u8]) -> Kind {
         SPS_TYPE => Sps::read(unit).map_or(Kind::Other, |sps| Kind::Set(SPS, sps.number)),
         PPS_TYPE => pps_numbers(unit).map_or(Kind::Other, |[number, _]| Kind::Set(PPS, number)),
         DELIMITER => Kind::Delimiter,
+        // It can be right at once (D.2.8 `recovery_poc_cnt`), and is no key picture for that: mp4
+        // files know such by their type (ISO/IEC 14496-15, 8.4.3).
+        SEI => match body(unit, MESSAGES_BYTES).is_some_and(|it| recovery_point(&it).is_some()) {
+            true => Kind::Recovery { is_at_once: false },
+            false => Kind::Other,
+        },
         END_OF_SEQUENCE | END_OF_STREAM | FILLER | SEI_BEHIND => Kind::Trailer,
         _ => Kind::Other,
     }
@@ -383,6 +391,8 @@ mod tests {
         for other in [&[0x44, 1][..], &[0x42, 1, 1], &[0x40, 1], &[0x4e, 1, 5], &[0x26, 9, 0x80]] {
             assert_eq!(kind(other), Kind::Other, "{other:x?}");
         }
+        let recovery = [0x4e, 1, 6, 1, 0xc4, 0x80];
+        assert_eq!(kind(&recovery), Kind::Recovery { is_at_once: false });
         assert_eq!((kind(&[0x46, 1, 0x50]), kind(&[0x50, 1])), (Kind::Delimiter, Kind::Trailer));
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::header::SessionId;
+use super::patience::Pace;
 use crate::clock::Deadline;
 
 /// An old live555 server ends a session that nobody ended after so long.
@@ -50,6 +51,8 @@ pub(super) struct Known {
     last_age: Option<Duration>,
     /// It ends sessions of which it has heard nothing for so long, whatever it says.
     pub(super) patience: Option<Duration>,
+    /// How fast its pictures came.
+    pub(super) pace: Pace,
     /// How long its sessions live, whatever is done.
     pub(super) lives: Option<Duration>,
     /// A session of a server with the error above that was not ended.

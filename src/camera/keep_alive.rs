@@ -63,7 +63,11 @@ impl KeepAlive {
         if self.due.is_over() { self.ask(dialogue) } else { Ok(()) }
     }
 
-    fn ask(&mut self, dialogue: &mut Dialogue) -> Result<(), CameraError> {
+    /// Asks before it is due.
+    ///
+    /// # Errors
+    /// If the camera takes nothing.
+    pub(super) fn ask(&mut self, dialogue: &mut Dialogue) -> Result<(), CameraError> {
         self.due = Deadline::after(self.interval);
         if let Some(method) = self.methods.last() {
             dialogue.ask_for_more_time(method)?;

@@ -12,17 +12,14 @@ use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
 use super::opening::{Opened, open};
+use super::patience::Patience;
+use super::timers::{BEGINNING_TIMEOUT, Timers};
 use super::track::{Frame, SoundFacts, Track, VideoFacts};
 use super::way::Way;
 use crate::clock::{Clock, Deadline, Reading, since_boot};
-use crate::units::BootTime;
 
-/// Between pictures. Long enough for a camera that slows down to a picture in ten seconds, short
-/// enough that a dead connection, which TCP itself reports after a quarter of an hour, costs
-/// little.
-const PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Behind it the socket is looked at for so long before that counts as a time-out: what waits there
-/// is read first.
+/// Behind the time-out of pictures the socket is looked at for so long before that counts: what
+/// waits there is read first, and a camera is asked whether it is there.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// For pictures of another source, where the one so far has said that it leaves: a server at the
 /// end of its file says so, and keeps the connection open.
@@ -30,8 +27,6 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
 /// A picture that a marker ends, of a camera whose markers are not known to be right, is complete
 /// when nothing follows for so long.
 const QUIET: Duration = Duration::from_millis(200);
-/// A camera that has sent nothing for so long that decoding can begin with is told of.
-const BEGINNING_TIMEOUT: Duration = Duration::from_secs(10);
 /// A renewal that failed is tried again after so long.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 /// So many frames are made before the first is handed on, and what made them is read on.
@@ -48,25 +43,6 @@ pub(super) enum Event {
     Renew,
 }
 
-/// What decides when something is due.
-struct Timers {
-    begun: BootTime,
-    /// Pictures and packets so far.
-    heard: u64,
-    packets: u64,
-    /// A picture is waited for up to then.
-    picture: Deadline,
-    /// That was over once already, and the socket is looked at for the last time.
-    looked_last: bool,
-    /// The source of the pictures has said that it leaves, and none has come since.
-    has_left: bool,
-    /// Whether nothing has begun is looked at then; at most once.
-    beginning: Option<Deadline>,
-    /// Another session should take its place then.
-    renewal: Option<Deadline>,
-    quiet: Option<Deadline>,
-}
-
 /// A session that plays.
 pub(super) struct Live {
     pub(super) camera: Camera,
@@ -77,6 +53,7 @@ pub(super) struct Live {
     way: Way,
     keep_alive: KeepAlive,
     timers: Timers,
+    patience: Patience,
     clock: Arc<dyn Clock>,
     received: Reading,
     /// What ended it, once all frames are handed on.
@@ -97,19 +74,11 @@ impl Live {
         let timeout = dialogue.session.as_ref().map_or(SESSION_TIMEOUT, |it| it.timeout);
         let known = hosts.known(&camera.url);
         let lives = known.lives;
-        let timers = Timers {
-            begun: since_boot(),
-            heard: 0,
-            packets: 0,
-            picture: Deadline::after(PICTURE_TIMEOUT),
-            looked_last: false,
-            has_left: false,
-            beginning: Some(Deadline::after(BEGINNING_TIMEOUT)),
-            renewal: lives.map(|life| Deadline::after(renewal_after(life))),
-            quiet: None,
-        };
-        let patience = known.patience.map_or(timeout, |patience| patience.min(timeout));
-        let keep_alive = KeepAlive::new(patience, &dialogue.methods);
+        let frame_rate = inflow.tracks.first().and_then(|track| track.video_facts().frame_rate);
+        let patience = Patience::new(frame_rate, known.pace);
+        let timers = Timers::new(patience.timeout(), lives.map(renewal_after));
+        let heard_of = known.patience.map_or(timeout, |patience| patience.min(timeout));
+        let keep_alive = KeepAlive::new(heard_of, &dialogue.methods);
         let received = clock.read();
         Ok(Box::new(Live {
             camera,
@@ -120,6 +89,7 @@ impl Live {
             way,
             keep_alive,
             timers,
+            patience,
             clock,
             received,
             over: None,
@@ -134,6 +104,9 @@ impl Live {
     pub(super) async fn next(&mut self) -> Result<Event, CameraError> {
         loop {
             if let Some(frame) = self.inflow.frames.pop_front() {
+                if frame.track.0 == 0 && self.patience.note(&frame) && !self.timers.has_left {
+                    self.timers.picture = Deadline::after(self.patience.timeout());
+                }
                 return Ok(Event::Frame(frame));
             }
             if let Some(error) = self.over.take() {
@@ -163,7 +136,8 @@ impl Live {
         let left = self.read()?;
         let heard = self.heard();
         if std::mem::replace(&mut self.timers.heard, heard) != heard {
-            self.timers.picture = Deadline::after(PICTURE_TIMEOUT);
+            self.timers.heard_at = since_boot();
+            self.timers.picture = Deadline::after(self.patience.timeout());
             (self.timers.looked_last, self.timers.has_left) = (false, false);
         }
         if left {
@@ -223,6 +197,7 @@ impl Live {
             match item {
                 Err((method, headers)) => dialogue.reply(&method, &headers)?,
                 Ok(answer) => {
+                    self.timers.has_answered = true;
                     let alive = self.keep_alive.answered(&answer, dialogue)?;
                     self.take_life(alive, answer.status);
                 }
@@ -286,10 +261,16 @@ impl Live {
         // to a socket that nobody has looked at yet.
         if !std::mem::replace(&mut timers.looked_last, true) {
             timers.picture = Deadline::after(LAST_LOOK);
-            return Ok(());
+            timers.has_answered = false;
+            let asks = !timers.has_left && self.patience.is_longer_if_alive();
+            return if asks { self.keep_alive.ask(&mut self.dialogue) } else { Ok(()) };
         }
         if timers.has_left {
             return Err(CameraError::Ended);
+        }
+        let waited = since_boot().since(timers.heard_at);
+        if self.may_be_slow(waited) {
+            return Ok(());
         }
         let stage = "waiting for pictures";
         match self.inflow.tracks.first().filter(|track| track.heard().frames == 0) {
@@ -297,8 +278,30 @@ impl Live {
                 let why = format!("{} packets came, and no whole picture", track.packets);
                 Err(CameraError::Protocol { stage, why })
             }
-            _ => Err(CameraError::TimedOut { stage, waited: PICTURE_TIMEOUT }),
+            _ => Err(CameraError::TimedOut { stage, waited }),
         }
+    }
+
+    /// Whether pictures are waited for longer, of a camera that has sent none for so long.
+    fn may_be_slow(&mut self, waited: Duration) -> bool {
+        let left = self.patience.timeout_if_alive().saturating_sub(waited);
+        let packets = self.inflow.tracks.first().map_or(0, |track| track.packets);
+        // Pictures that can't be put together are another matter; and over UDP something in the way
+        // is likelier, as long as nothing has come.
+        let is_other = if packets > 0 { self.timers.heard == 0 } else { self.way.is_udp() };
+        if left.is_zero() || is_other || !self.timers.has_answered {
+            return false;
+        }
+        if !std::mem::replace(&mut self.timers.is_slow_told, true) {
+            let (waited, left) = (waited.as_secs(), left.as_secs());
+            let text = format!(
+                "no picture for {waited} s, but it answers: it is waited for another {left} s"
+            );
+            self.camera.voice.say(log::Level::Info, &text);
+        }
+        self.timers.looked_last = false;
+        self.timers.picture = Deadline::after(left.min(self.patience.timeout()));
+        true
     }
 
     /// Until the next timer.
@@ -368,6 +371,7 @@ impl Live {
     /// Takes note of how it ended.
     fn ends(&self, error: &CameraError) {
         let url = &self.camera.url;
+        self.hosts.change(url, |known| known.pace = self.patience.pace());
         if matches!(error, CameraError::Ended | CameraError::Protocol { .. }) {
             self.hosts.ended(url, since_boot().since(self.timers.begun), self.timeout());
         }

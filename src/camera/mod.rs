@@ -10,7 +10,7 @@
 //! | part | knows |
 //! |---|---|
 //! | [`connect()`] | one session, and the next one before that ends (`renewal`, `beside`) |
-//! | `live` | a session at work: its timers |
+//! | `live`, `timers`, `patience` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
@@ -18,10 +18,10 @@
 //! | `track`, `source` | frames of a track, of whatever coding |
 //! | `sender_clock` | the camera's clock |
 //! | `coding` | which codings are recorded |
-//! | `h264`, `h265` | codecs of pictures, which nothing else here does |
+//! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs of pictures, which nothing else here does |
+//! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
 //! | `aac`, `opus`, `pcm` (as `flac`), `records` | the same of sound, and of metadata |
 //! | `sound`, `bits` | what those have in common |
-//! | `nal`, `picture`, `open_picture`, `units`, `sets` | pictures of NAL units |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -45,6 +45,8 @@ mod h265;
 mod header;
 mod hosts;
 mod inflow;
+mod jpeg;
+mod jpeg_header;
 mod keep_alive;
 mod live;
 mod message;
@@ -54,6 +56,7 @@ mod open_picture;
 mod opening;
 mod opus;
 mod parameters;
+mod patience;
 mod pcm;
 mod picture;
 mod records;
@@ -62,10 +65,12 @@ mod replay;
 mod rtp;
 mod sdp;
 mod secret;
+mod sei;
 mod sender_clock;
 mod sets;
 mod sound;
 mod source;
+mod timers;
 mod track;
 mod udp;
 mod units;

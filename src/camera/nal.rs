@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::coding::{Coded, Depacketizer, Heard, ReorderDepth};
 use super::odd::Odd;
+use super::open_picture::Access;
 use super::parameters::Parameters;
 use super::picture::{Assembler, Picture};
 use super::rtp::Packet;
@@ -61,6 +62,8 @@ pub(super) struct Pictures {
     lost_packets: u32,
     /// The last picture: some servers send it twice.
     last: Option<Seen>,
+    /// What is shown before that time leads an open key picture.
+    open_key: Option<OpenKey>,
     /// Ticks between the last two.
     step: Option<i64>,
     heard: Heard,
@@ -73,6 +76,18 @@ struct Seen {
     length: usize,
     beginning: Vec<u8>,
 }
+
+/// A key picture behind which pictures may come that are shown before it.
+#[derive(Clone, Copy)]
+struct OpenKey {
+    time: i64,
+    /// So many more can.
+    room: usize,
+}
+
+/// Pictures that a decoder can put back in order (ITU-T H.264, A.3.1 `MaxDpbFrames`): a camera
+/// whose times go back for longer has another reason.
+const REORDERED_MAX: usize = 16;
 
 /// So much of a picture, in bytes: another slice of the same picture begins with another place.
 const BEGINNING_BYTES: usize = 256;
@@ -101,6 +116,7 @@ impl Pictures {
             facts: VideoFacts::default(),
             lost_packets: 0,
             last: None,
+            open_key: None,
             step: None,
             heard: Heard::default(),
         }
@@ -112,6 +128,23 @@ impl Pictures {
         let usual = std::mem::replace(&mut self.step, step);
         let is_far = step.zip(usual).is_some_and(|(step, usual)| step > usual + usual / 2);
         picture.is_doubtful && is_far
+    }
+
+    /// Whether a picture is shown before the key picture that it follows, and needs some from
+    /// before that: by its type, or because it comes behind an open key picture.
+    fn leads(&mut self, picture: &Picture) -> bool {
+        let time = picture.time;
+        match (picture.access, &mut self.open_key) {
+            (Access::Leading, _) => return true,
+            (Access::Key | Access::Recovery, _) => self.open_key = None,
+            (Access::OpenKey, _) => self.open_key = Some(OpenKey { time, room: REORDERED_MAX }),
+            (Access::None, Some(key)) if time < key.time && key.room > 0 => {
+                key.room -= 1;
+                return true;
+            }
+            (Access::None, _) => self.open_key = None,
+        }
+        false
     }
 
     /// A picture as the recorder wants it; `None` where it came before, or nobody could decode it.
@@ -126,6 +159,9 @@ impl Pictures {
             self.lost_packets = self.lost_packets.max(picture.skipped).max(1);
         }
         self.last = Some(seen);
+        let is_key = matches!(picture.access, Access::Key | Access::OpenKey);
+        let is_entry = is_key || picture.access == Access::Recovery;
+        let is_leading = self.leads(&picture);
         let mut changed = Vec::new();
         for set in &picture.sets {
             if self.sets.take(self.codec.syntax, set) {
@@ -134,10 +170,10 @@ impl Pictures {
         }
         self.has_new_sets |= !changed.is_empty();
         let mut parameters = None;
-        if self.has_new_sets && (picture.is_key || self.parameters.is_none()) {
+        if self.has_new_sets && (is_entry || self.parameters.is_none()) {
             parameters = self.new_parameters(&picture)?;
         }
-        let front = match picture.is_key {
+        let front = match is_entry {
             true => self.sets.in_front(&picture.sets),
             false => Sets::joined(&changed),
         };
@@ -147,10 +183,10 @@ impl Pictures {
         };
         Some(Coded {
             time: picture.time,
-            is_key: picture.is_key,
+            is_key,
             parameters,
-            is_recovery: false,
-            is_leading: picture.is_leading,
+            is_recovery: picture.access == Access::Recovery,
+            is_leading,
             duration: None,
             lost_packets: std::mem::take(&mut self.lost_packets),
             received: picture.received,
@@ -198,7 +234,8 @@ impl Depacketizer for Pictures {
         loop {
             let picture = self.assembler.next()?;
             self.heard.frames += 1;
-            self.heard.key_frames += u64::from(picture.is_key);
+            let begins = matches!(picture.access, Access::Key | Access::OpenKey | Access::Recovery);
+            self.heard.key_frames += u64::from(begins);
             if let Some(coded) = self.coded(picture) {
                 return Some(coded);
             }
@@ -461,9 +498,11 @@ mod tests {
             let mut bytes = 0;
             for (payload, marker, time) in &payloads {
                 bytes += payload.len();
-                let (marker, payload_type, sequence) = (*marker, 96, 0);
-                let packet = Packet { marker, payload_type, sequence, timestamp: 0, ssrc: 0, payload };
-                let _ = pictures.push(&packet, Place { time: *time, ..Place::default() }, &received);
+                let (marker, time) = (*marker, *time);
+                let (payload_type, sequence, timestamp, ssrc) = (96, 0, 0, 0);
+                let packet = Packet { marker, payload_type, sequence, timestamp, ssrc, payload };
+                let place = Place { time, ..Place::default() };
+                let _ = pictures.push(&packet, place, &received);
                 while let Some(frame) = pictures.next() {
                     prop_assert!(frame.data.len() <= 8 * bytes);
                 }

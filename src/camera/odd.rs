@@ -38,6 +38,10 @@ pub(super) enum Odd {
     NotCompressed,
     #[error("a picture over the limit of {} MiB", PICTURE_BYTES_MAX >> 20)]
     TooLarge,
+    #[error("a picture over 2040 pixels of which nothing tells the size")]
+    NoSize,
+    #[error("a picture of which the tables are missing")]
+    NoTables,
 }
 
 /// Those of one session.

@@ -12,6 +12,30 @@ const SETS_MAX: usize = 300;
 /// The same, in bytes.
 const SETS_BYTES_MAX: usize = 256 << 10;
 
+/// From when on what is decoded is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recovery {
+    AtOnce,
+    Later,
+}
+
+/// How decoding can begin with a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It can.
+    Key,
+    /// It can, and pictures behind it that are shown before it can't be decoded then: it is no key
+    /// picture by its type.
+    OpenKey,
+    /// It can, and is right some pictures later.
+    Recovery,
+    /// Not at all: its type says that it can't be decoded where decoding begins with the key
+    /// picture before it.
+    Leading,
+    /// Not at all.
+    None,
+}
+
 /// A picture that is not complete.
 pub(super) struct Open {
     pub(super) time: i64,
@@ -29,7 +53,10 @@ pub(super) struct Open {
     pub(super) is_torn: bool,
     pub(super) slices: u32,
     pub(super) key_slices: u32,
+    pub(super) intra_slices: u32,
     pub(super) leading_slices: u32,
+    /// Decoding can begin with it, and is right with it or later.
+    pub(super) recovery: Option<Recovery>,
     pub(super) first_slices: u32,
     pub(super) begins_whole: bool,
     pub(super) slice: usize,
@@ -51,7 +78,9 @@ impl Open {
             is_torn: false,
             slices: 0,
             key_slices: 0,
+            intra_slices: 0,
             leading_slices: 0,
+            recovery: None,
             first_slices: 0,
             begins_whole: false,
             slice: 0,
@@ -66,15 +95,42 @@ impl Open {
         self.is_torn = true;
     }
 
+    /// Takes note of a unit that begins at that place.
     pub(super) fn note(&mut self, kind: Kind, at: usize) {
-        let Kind::Slice { role, is_first } = kind else { return };
+        let Kind::Slice { is_first, .. } = kind else { return };
         if self.slices == 0 {
             (self.begins_whole, self.slice) = (is_first, at);
         }
         self.slices += 1;
-        self.key_slices += u32::from(role == Role::Key);
-        self.leading_slices += u32::from(role == Role::Leading);
         self.first_slices += u32::from(is_first);
+    }
+
+    /// Takes note of what a whole unit is to the picture.
+    fn note_whole(&mut self, kind: Kind) {
+        match kind {
+            Kind::Slice { role: Role::Key, .. } => self.key_slices += 1,
+            Kind::Slice { role: Role::Intra, .. } => self.intra_slices += 1,
+            Kind::Slice { role: Role::Leading, .. } => self.leading_slices += 1,
+            Kind::Recovery { is_at_once: true } => self.recovery = Some(Recovery::AtOnce),
+            Kind::Recovery { is_at_once: false } => {
+                self.recovery.get_or_insert(Recovery::Later);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a whole picture is to those around it.
+    pub(super) fn access(&self) -> Access {
+        let is_all = |slices: u32| slices == self.slices;
+        match self.recovery {
+            _ if is_all(self.key_slices) => Access::Key,
+            Some(Recovery::AtOnce) if is_all(self.key_slices + self.intra_slices) => {
+                Access::OpenKey
+            }
+            Some(_) => Access::Recovery,
+            None if is_all(self.leading_slices) => Access::Leading,
+            None => Access::None,
+        }
     }
 
     /// Adds the units of a payload, or the piece that it is.
@@ -140,9 +196,11 @@ fn add_fragment(
 /// A unit is complete that came in fragments. Slices are counted already.
 fn close_unit(syntax: &Syntax, open: &mut Open, start: usize) {
     let unit = &open.data[start + 4..];
-    let is_slice = matches!((syntax.kind)(unit), Kind::Slice { .. });
+    let kind = (syntax.kind)(unit);
+    let is_slice = matches!(kind, Kind::Slice { .. });
     if is_slice && !is_stream(unit) {
         let length = without_zeros(unit).len();
+        open.note_whole(kind);
         open.data.truncate(start + 4 + length);
         open.data[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
         return;
@@ -150,6 +208,7 @@ fn close_unit(syntax: &Syntax, open: &mut Open, start: usize) {
     let unit = open.data.split_off(start);
     for (index, piece) in parted(&unit[4..]).into_iter().enumerate() {
         if index == 0 && is_slice {
+            open.note_whole((syntax.kind)(piece));
             push_unit(&mut open.data, piece);
         } else {
             add_unit(syntax, open, piece);
@@ -166,6 +225,7 @@ fn add_unit(syntax: &Syntax, open: &mut Open, unit: &[u8]) {
             Kind::Trailer if open.slices == 0 => {}
             kind => {
                 open.note(kind, open.data.len());
+                open.note_whole(kind);
                 push_unit(&mut open.data, unit);
             }
         }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::odd::{Odd, PICTURE_BYTES_MAX};
-use super::open_picture::Open;
+use super::open_picture::{Access, Open};
 use super::rtp::Packet;
 use super::source::Place;
 use super::units::{Kind, Syntax, Wrapping, without_start_code};
@@ -27,10 +27,8 @@ pub(super) struct Picture {
     pub(super) data: Vec<u8>,
     /// Parameter sets that came with it.
     pub(super) sets: Vec<Vec<u8>>,
-    /// Whether decoding can begin with it.
-    pub(super) is_key: bool,
-    /// Whether it is shown before the key picture that it follows, and needs some from before that.
-    pub(super) is_leading: bool,
+    /// How decoding can begin with it.
+    pub(super) access: Access,
     /// Packets that are missing before it.
     pub(super) lost: u32,
     /// Numbers that were left out before it.
@@ -251,13 +249,13 @@ impl Assembler {
             true => lost.max(open.skipped).max(1),
             false => lost,
         };
+        let access = open.access();
         self.complete.push_back(Picture {
             time: open.time,
             received: open.received,
             data: open.data,
             sets: open.sets,
-            is_key: open.key_slices == open.slices,
-            is_leading: open.leading_slices == open.slices,
+            access,
             lost,
             skipped: open.skipped,
             is_doubtful: open.is_doubtful,
@@ -417,7 +415,7 @@ mod tests {
         assert_eq!(bench.times(), [2, 3]);
         assert_eq!(bench.got[0].data, data(&[KEY, MESSAGE]));
         assert_eq!(bench.got[0].sets, [SET]);
-        assert!(bench.got[0].is_key && !bench.got[1].is_key);
+        assert_eq!((bench.got[0].access, bench.got[1].access), (Access::Key, Access::None));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(super) struct Format {
     pub(super) channels: Option<u16>,
     /// As the camera wrote it (RFC 8866, 6.15).
     pub(super) parameters: String,
+    /// Width and height in pixels, where they are told (RFC 6064, 4; `x-dimensions` of servers
+    /// whose pictures are over what RFC 2435 can tell).
+    pub(super) picture: Option<(u16, u16)>,
 }
 
 /// Payload types with a fixed meaning (RFC 3551, 6): name, ticks a second, channels.
@@ -103,6 +106,18 @@ impl Description {
             "fmtp" => {
                 if let Some((format, parameters)) = media.named(value) {
                     parameters.clone_into(&mut format.parameters);
+                    let told = format.parameter("x-dimensions").and_then(size);
+                    format.picture = told.or(format.picture);
+                }
+            }
+            "framesize" => {
+                if let Some((format, told)) = media.named(value) {
+                    format.picture = size(told);
+                }
+            }
+            "x-dimensions" => {
+                for format in &mut media.formats {
+                    format.picture = size(value);
                 }
             }
             _ => {}
@@ -156,6 +171,7 @@ impl Format {
             clock_rate: known.map(|(_, _, rate, _)| *rate),
             channels: known.map(|(.., channels)| *channels),
             parameters: String::new(),
+            picture: None,
         }
     }
 
@@ -167,6 +183,13 @@ impl Format {
             is.trim().eq_ignore_ascii_case(name).then_some(value.trim())
         })
     }
+}
+
+/// Width and height, however they are parted.
+fn size(text: &str) -> Option<(u16, u16)> {
+    let (width, height) = text.split_once([',', '-', 'x'])?;
+    let size = (width.trim().parse().ok()?, height.trim().parse().ok()?);
+    (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
 #[cfg(test)]
@@ -225,6 +248,23 @@ mod tests {
             let format = format(&["m=video 0 RTP/AVP 96", parameters]);
             assert_eq!(format.parameter("sprop-parameter-sets"), Some("AA,BB"), "{parameters}");
             assert_eq!(format.parameter("packetization-mode"), None);
+        }
+    }
+
+    #[test]
+    fn the_size_of_pictures_is_found_in_any_writing() {
+        for line in [
+            "a=x-dimensions:3840,2160",
+            "a=x-dimensions: 3840 , 2160",
+            "a=framesize:26 3840-2160",
+            "a=fmtp:26 x-dimensions=3840,2160",
+            "a=fmtp:26 a=1;x-dimensions=\"3840x2160\"",
+        ] {
+            let format = format(&["m=video 0 RTP/AVP 26", line]);
+            assert_eq!(format.picture, Some((3840, 2160)), "{line}");
+        }
+        for line in ["a=x-dimensions:0,9", "a=x-dimensions:70000,9", "a=framesize:26 3840"] {
+            assert_eq!(format(&["m=video 0 RTP/AVP 26", line]).picture, None, "{line}");
         }
     }
 

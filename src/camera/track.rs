@@ -28,16 +28,21 @@ pub struct Frame {
     pub timescale: u32,
     /// Its bytes as an mp4 holds them. Of video: NAL units, each with a length of four bytes
     /// before it (ISO/IEC 14496-15, 5.3.2). A key frame begins with all parameter sets that are
-    /// known; another frame has those that changed with it. Of sound: what [`Parameters::sound`]
-    /// says.
+    /// known, and so does one with `is_recovery`; another frame has those that changed with it. Of
+    /// sound: what [`Parameters::sound`] says.
     pub data: Vec<u8>,
-    /// Whether decoding can begin here.
+    /// Whether decoding can begin here, and all that is shown from it on is right: of H.264 an IDR
+    /// picture, or one of I slices at a recovery point that counts at once, which open groups begin
+    /// with; of H.265 an IRAP picture (IDR, BLA, CRA).
     pub is_key: bool,
     /// Whether what is decoded from here on is right some frames later (ITU-T H.264, D.2.8; H.265,
-    /// D.3.8): where there is no key frame, a clip can begin with it.
+    /// D.3.8): where there is no key frame, a clip can begin with it. Never set with `is_key`, and
+    /// only where the camera marks it.
     pub is_recovery: bool,
-    /// Whether it is shown before the key frame that it follows, and needs frames from before that:
-    /// a decoder that begins there leaves it out (ITU-T H.265, 3.131 RASL).
+    /// Whether it is shown before the key frame that it follows in the order of decoding, and needs
+    /// frames from before that: a decoder that begins there leaves it out, or shows it broken. Of
+    /// H.265 it says so itself (ITU-T H.265, 3.131 RASL); of H.264 it comes behind a key frame that
+    /// is no IDR picture, before any frame that is shown behind that.
     pub is_leading: bool,
     /// Ticks until the frame behind it, where the coding says so: of sound.
     pub duration: Option<u32>,
@@ -418,8 +423,8 @@ mod tests {
             Ok(_) => panic!("nothing can be recorded"),
             Err(error) => error.to_string(),
         };
-        assert_eq!(refused(""), "no H.264 or H.265 video: the camera offers nothing");
-        let words = "no H.264 or H.265 video: the camera offers video mpv, audio pcmu";
+        assert_eq!(refused(""), "no H.264, H.265 or MJPEG video: the camera offers nothing");
+        let words = "no H.264, H.265 or MJPEG video: the camera offers video mpv, audio pcmu";
         assert_eq!(refused("m=video 0 RTP/AVP 32\nm=audio 0 RTP/AVP 0"), words);
     }
 }

@@ -40,6 +40,12 @@ pub(super) enum Kind {
     Set(u8, u32),
     /// Says that a picture begins.
     Delimiter,
+    /// Says that decoding can begin with the picture that it is before, and that what is decoded is
+    /// right some pictures later.
+    Recovery {
+        /// Or with that one itself.
+        is_at_once: bool,
+    },
     /// Anything else that belongs to a picture.
     Other,
     /// The same, of the picture before it: it comes behind all of its slices.
@@ -51,6 +57,8 @@ pub(super) enum Kind {
 pub(super) enum Role {
     /// Decoding can begin with it.
     Key,
+    /// Nothing but itself is needed to decode it, and others behind it may need what came before.
+    Intra,
     /// It needs pictures from before the key picture that it follows, and is shown before that.
     Leading,
     Other,

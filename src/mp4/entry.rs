@@ -217,8 +217,9 @@ fn elementary_stream(to: &mut BoxWriter, (object, kind): StreamType, configurati
     /// Settings of the synchronisation layer that are fixed for mp4 files.
     const SYNC_LAYER_MP4: u8 = 2;
 
-    let specific = configuration.len();
-    let decoder = 13 + HEADER + specific;
+    // A descriptor of nothing is one that ffmpeg refuses a file for.
+    let specific = (!configuration.is_empty()).then_some(configuration);
+    let decoder = 13 + specific.map_or(0, |specific| HEADER + specific.len());
     let whole = 3 + HEADER + decoder + HEADER + 1;
     descriptor(to, ES_DESCRIPTOR, whole);
     to.u16(0);
@@ -228,8 +229,10 @@ fn elementary_stream(to: &mut BoxWriter, (object, kind): StreamType, configurati
     to.u8(kind);
     // Buffer size, greatest and average bit rate: not known.
     to.zeros(3 + 4 + 4);
-    descriptor(to, DECODER_SPECIFIC, specific);
-    to.raw(configuration);
+    if let Some(specific) = specific {
+        descriptor(to, DECODER_SPECIFIC, specific.len());
+        to.raw(specific);
+    }
     descriptor(to, SYNC_LAYER_CONFIG, 1);
     to.u8(SYNC_LAYER_MP4);
 }

@@ -17,6 +17,8 @@ pub enum DropReason {
     NoKeyFrame,
     /// One of their group is larger than a chunk can be.
     TooLarge,
+    /// It is shown before the key frame that its clip begins with, and needs frames from before.
+    Leading,
     /// The device did not keep up.
     QueueFull,
     /// The device was gone.
@@ -29,7 +31,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of [`Drops`].
-    pub const ALL: [DropReason; 11] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::BeforeKeyFrame,
         DropReason::Loss,
         DropReason::TimeJump,
@@ -37,6 +39,7 @@ impl DropReason {
         DropReason::ParametersChanged,
         DropReason::NoKeyFrame,
         DropReason::TooLarge,
+        DropReason::Leading,
         DropReason::QueueFull,
         DropReason::DeviceAway,
         DropReason::Unwritable,
@@ -54,6 +57,7 @@ impl DropReason {
             DropReason::ParametersChanged => "the picture size changed",
             DropReason::NoKeyFrame => "no key frame for too long",
             DropReason::TooLarge => "a frame larger than a chunk can be",
+            DropReason::Leading => "shown before the key frame of their clip",
             DropReason::QueueFull => "the device does not keep up",
             DropReason::DeviceAway => "the device is gone",
             DropReason::Unwritable => "the ring can't be written",
@@ -85,7 +89,8 @@ impl Drops {
     /// How many that should have been recorded.
     #[must_use]
     pub fn losses(&self) -> u64 {
-        let counted = |reason: &&DropReason| **reason != DropReason::BeforeKeyFrame;
+        let is_usual = |reason| matches!(reason, DropReason::BeforeKeyFrame | DropReason::Leading);
+        let counted = |reason: &&DropReason| !is_usual(**reason);
         DropReason::ALL.iter().filter(counted).map(|reason| self.of(*reason)).sum()
     }
 }

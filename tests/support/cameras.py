@@ -12,7 +12,8 @@ of decoding, never repeated while the server runs), wall clock in ns since 1970 
 Standard output: "READY PORT" once connections are taken. --log FILE: a line of JSON for each
 frame sent, {"camera", "frame", "key", "sent", "bytes", "md5"}; bytes and md5 are those of the
 sample that an mp4 should hold: NAL units with 4-byte lengths; without the parameter sets, which
-stand in front of those of key frames there. With
+stand in front of those of key frames there; of JPEG pictures, which carry no message, those of the
+scan. With
 --samples FILE those samples are written there, one after another, and "at" says where.
 
 With --sound pcmu, pcma, l16 or aac they send sound, too, that never repeats; --sound-log FILE: the
@@ -79,7 +80,19 @@ class H265:
         return unit[0] >> 1 & 63
 
 
-CODECS = {codec.name: codec for codec in (H264, H265)}
+class Jpeg:
+    """Pictures have no place for a message: of each, its scan is what is known again."""
+    name, encoder, payloader = 'jpeg', 'mjpeg', 'rtpjpegpay'
+    options = ['-huffman', 'default', '-pix_fmt', 'yuvj420p']
+
+
+CODECS = {codec.name: codec for codec in (H264, H265, Jpeg)}
+
+
+def scan(picture):
+    """What stands between the header of a JPEG picture and its end."""
+    at = picture.index(b'\xff\xda')
+    return picture[at + 2 + struct.unpack_from('>H', picture, at + 2)[0]:-2]
 
 
 def nal_units(stream):
@@ -97,6 +110,12 @@ class Media:
     def __init__(self, a, size):
         path = self.encoded(a, size)
         self.units = []
+        if a.codec is Jpeg:
+            with open(path + '.units', 'rb') as f:
+                pictures = f.read().split(b'\xff\xd8\xff')[1:]
+            self.units = [[b'\xff\xd8\xff' + picture] for picture in pictures]
+            self.pts = self.keys = list(range(len(self.units)))
+            return
         with open(path + '.units', 'rb') as f:
             for nal in nal_units(f.read()):
                 if a.codec.kind(nal) == a.codec.delimiter:
@@ -113,15 +132,15 @@ class Media:
 
     @staticmethod
     def encoded(a, size):
+        if a.codec is Jpeg:
+            return Media.pictures(a, size)
         words = ['ffmpeg', '-v', 'error', '-y', '-f', 'lavfi', '-i',
                  f'testsrc2=size={size}:rate={a.fps}', '-t', str(a.seconds),
                  '-c:v', a.codec.encoder, '-preset', a.preset, '-pix_fmt', 'yuv420p',
                  '-g', str(a.gop), '-keyint_min', str(a.gop),
                  '-sc_threshold', '0', '-bf', '2' if a.bframes else '0', '-b:v', a.bitrate,
                  '-maxrate', a.bitrate, '-bufsize', a.bitrate] + a.codec.options
-        folder = os.path.join(tempfile.gettempdir(), f'reelfs-cameras-{os.getuid()}')
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        path = os.path.join(folder, hashlib.sha256(repr(words).encode()).hexdigest()[:16])
+        path = Media.place(words)
         if not os.path.exists(path + '.json'):
             own = f'{path}.{os.getpid()}'
             stream = 'hevc' if a.codec is H265 else a.codec.name
@@ -136,6 +155,26 @@ class Media:
             os.rename(own + '.units', path + '.units')
             os.rename(own + '.json', path + '.json')
         return path
+
+
+    @staticmethod
+    def pictures(a, size):
+        words = ['ffmpeg', '-v', 'error', '-y', '-f', 'lavfi', '-i',
+                 f'testsrc2=size={size}:rate={a.fps}', '-t', str(a.seconds),
+                 '-c:v', a.codec.encoder, '-b:v', a.bitrate] + a.codec.options + ['-f', 'mjpeg']
+        path = Media.place(words)
+        if not os.path.exists(path + '.units'):
+            own = f'{path}.{os.getpid()}'
+            subprocess.run(words + [own], check=True)
+            os.rename(own, path + '.units')
+        return path
+
+    @staticmethod
+    def place(words):
+        """Where is kept what such a command made."""
+        folder = os.path.join(tempfile.gettempdir(), f'reelfs-cameras-{os.getuid()}')
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return os.path.join(folder, hashlib.sha256(repr(words).encode()).hexdigest()[:16])
 
 
 def message(codec, camera, frame, sent):
@@ -197,9 +236,12 @@ class Camera:
         sent = time.time_ns()
         units = list(media.units[i])
         codec = self.server.args.codec
-        place = next(n for n, unit in enumerate(units) if codec.kind(unit) in codec.slices)
-        units.insert(place, message(codec, self.number, number, sent))
-        stream = b''.join(b'\0\0\0\1' + unit for unit in units)
+        if codec is Jpeg:
+            stream = units[0]
+        else:
+            place = next(n for n, unit in enumerate(units) if codec.kind(unit) in codec.slices)
+            units.insert(place, message(codec, self.number, number, sent))
+            stream = b''.join(b'\0\0\0\1' + unit for unit in units)
         reached = False
         for session in list(self.sessions):
             if session.first is None:
@@ -274,12 +316,9 @@ class Server:
         self.server.set_auth(auth)
 
     def factory(self, camera):
-        codec = self.args.codec
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f'( appsrc name=source is-live=true format=time block=false '
-                           f'max-bytes=50000000 caps="video/x-{codec.name},'
-                           f'stream-format=byte-stream,alignment=au" '
-                           f'! {codec.payloader} name=pay0 pt=96 config-interval=-1 {self.sound()} )')
+                           f'max-bytes=50000000 caps="{self.caps()}" ! {self.payloader()} {self.sound()} )')
         factory.set_shared(True)
         factory.set_latency(0)
         factory.set_eos_shutdown(False)
@@ -306,12 +345,27 @@ class Server:
             self.sound_log.flush()
         return Gst.PadProbeReturn.OK
 
+    def caps(self):
+        if self.args.codec is Jpeg:
+            width, height = self.args.size.split('x')
+            return f'image/jpeg,width={width},height={height},framerate={self.fps}/1'
+        return f'video/x-{self.args.codec.name},stream-format=byte-stream,alignment=au'
+
+    def payloader(self):
+        kind = self.args.codec.payloader
+        if self.args.codec is Jpeg:
+            return f'{kind} name=pay0 pt=26'
+        return f'{kind} name=pay0 pt=96 config-interval=-1'
+
     def record(self, camera, frame, key, sent, units):
         if not self.log:
             return
         codec = self.args.codec
-        kept = [unit for unit in units if codec.kind(unit) not in codec.sets]
-        sample = b''.join(struct.pack('>I', len(unit)) + unit for unit in kept)
+        if codec is Jpeg:
+            sample = scan(units[0])
+        else:
+            kept = [unit for unit in units if codec.kind(unit) not in codec.sets]
+            sample = b''.join(struct.pack('>I', len(unit)) + unit for unit in kept)
         line = {'camera': camera, 'frame': frame, 'key': key, 'sent': sent, 'bytes': len(sample),
                 'md5': hashlib.md5(sample).hexdigest()}
         if self.samples:

@@ -4,7 +4,7 @@
 A line of JSON for each video sample, in the order of decoding: {"file", "t", "camera", "frame",
 "sent", "key", "bytes", "md5", "whole"}; t is the presentation time in seconds as the edit list has it, and
 bytes and md5 are those that cameras.py logs, of the sample without parameter sets; a key frame
-without them in front is an error. whole is the digest with them. The file is taken apart here, with nobody's help:
+without them in front is an error. Of JPEG pictures they are those of the scan, and there is no mark. whole is the digest with them. The file is taken apart here, with nobody's help:
 an mp4 with one video track, which is all that the tests need of another opinion.
 """
 import hashlib
@@ -15,7 +15,8 @@ import sys
 UUID = b'reelfs-test-cam!'
 # By sample entry: what messages begin with, the types of parameter sets, and the type of a unit.
 CODECS = {b'avc1': (b'\x06', (7, 8), lambda unit: unit[0] & 31),
-          b'hvc1': (b'\x4e\x01', (32, 33, 34), lambda unit: unit[0] >> 1 & 63)}
+          b'hvc1': (b'\x4e\x01', (32, 33, 34), lambda unit: unit[0] >> 1 & 63),
+          b'mp4v': None}
 PARENTS = {b'moov', b'trak', b'mdia', b'minf', b'stbl', b'edts'}
 
 
@@ -90,7 +91,15 @@ def samples(data):
     assert number == count == len(durations) == len(offsets), 'tables disagree'
 
 
+def scan(picture):
+    """What stands between the header of a JPEG picture and its end."""
+    at = picture.index(b'\xff\xda')
+    return picture[at + 2 + struct.unpack_from('>H', picture, at + 2)[0]:-2]
+
+
 def stamp(sample, codec):
+    if not codec:
+        return None, None, None
     head, at = codec[0], 0
     while at + 4 <= len(sample):
         length = struct.unpack_from('>I', sample, at)[0]
@@ -129,7 +138,7 @@ def main():
         for time, key, codec, sample in samples(data):
             camera, frame, sent = stamp(sample, codec)
             whole = hashlib.md5(sample).hexdigest()
-            sample = without_sets(sample, key, codec)
+            sample = without_sets(sample, key, codec) if codec else scan(sample)
             print(json.dumps({'file': path, 't': round(time, 6), 'camera': camera, 'frame': frame,
                               'sent': sent, 'key': key, 'bytes': len(sample),
                               'md5': hashlib.md5(sample).hexdigest(), 'whole': whole}))

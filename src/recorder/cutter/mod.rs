@@ -52,6 +52,7 @@ use clip::OpenClip;
 use stamps::Stamps;
 use strays::Strays;
 use time_line::Ended;
+use track::Ahead;
 use video::{Break, Pace, Video, is_long};
 
 use super::drops::{DropReason, Drops};
@@ -197,7 +198,10 @@ impl Cutter {
             return seen;
         }
         if !self.video.is_left_out(&frame.received) {
-            self.other_frame(frame, out);
+            match self.video.leads(frame) {
+                true => self.drops.add(DropReason::Leading, 1),
+                false => self.other_frame(frame, out),
+            }
         }
         self.video.count(&mut self.drops);
         seen
@@ -293,12 +297,12 @@ impl Cutter {
             self.video.track.keep_behind(ended);
         }
         self.video.track.place();
-        let last = self.video.track.last_time();
-        let decoded = self.video.track.decode_time(frame);
+        let ahead = self.video.track.decode_times_ahead(frame);
         if !restart {
-            let step = last.map_or(0, |last| decoded.time.saturating_sub(last));
-            self.end_before(frame, decoded.time, step, out);
+            self.end_before(frame, &ahead, out);
         }
+        let anew = self.clip.is_none() && !restart;
+        let decoded = self.video.track.take_ahead(ahead, anew);
         if self.clip.is_none() {
             self.clip = Some(OpenClip::new(&frame.received));
             self.video.track.enter_clip();
@@ -309,16 +313,17 @@ impl Cutter {
         out.observe(seen);
     }
 
-    /// Whether chunk and clip end before a group that begins at this decode time, a step behind the
-    /// frame before.
-    fn end_before(&mut self, frame: &Frame, time: i64, step: i64, out: &mut HandOut) {
+    /// Whether chunk and clip end before a group that begins with this frame.
+    fn end_before(&mut self, frame: &Frame, ahead: &Ahead, out: &mut HandOut) {
         if self.clip.is_none() {
             return;
         }
         let paused = self.video.ends_clip();
         let changed = self.video.track.has_other_format();
-        let near = self.boundary_within(time, BOUNDARY_MARGIN_NANOS)
+        let near = self.boundary_within(ahead.anew(), BOUNDARY_MARGIN_NANOS)
             && !(self.begins_astray(&frame.received));
+        let time = if near || changed || paused { ahead.anew() } else { ahead.on() };
+        let step = ahead.step(time);
         let half = nanos_of(self.settings.flush_interval) / 2;
         let is_old = self.video.track.age_nanos(&frame.received) >= half;
         // What lies before a long pause does not last through it where a clip ends.
@@ -604,7 +609,8 @@ mod tests {
 
         /// What holds whatever happens: decode times grow, boundaries join, nothing vanishes.
         fn check(&self) {
-            assert_eq!(self.recorded() + self.dropped(), self.sent);
+            let leading = self.cutter.drops().of(DropReason::Leading);
+            assert_eq!(self.recorded() + self.dropped() + leading, self.sent);
             for clip in &self.clips {
                 let mut last = -1;
                 for (table, ..) in &clip.chunks {
@@ -902,6 +908,36 @@ mod tests {
         }
         assert_eq!(shown, sent);
         assert_eq!(bench.clips.len(), 5);
+    }
+
+    #[test]
+    fn a_clip_of_open_groups_begins_with_the_picture_that_is_shown_first() {
+        let mut bench = Bench::new();
+        // In the order of decoding: a key frame, two that are shown before it, and so on.
+        for frame in 0..25 * 12 {
+            let place = frame % 24;
+            let mut frame = bench.frame(place == 0);
+            frame.pts += if place % 3 == 0 { 2 } else { -1 } * INTERVAL;
+            frame.is_leading = matches!(place, 1 | 2);
+            if let Some(told) = &mut frame.parameters {
+                Arc::make_mut(told).reorder_depth = ReorderDepth::Known(1);
+            }
+            bench.send(frame);
+        }
+        bench.stop();
+        bench.check();
+        // Of the first clip, and of the two behind boundaries.
+        assert_eq!(bench.cutter.drops().of(DropReason::Leading), 2 * bench.clips.len() as u64);
+        assert_eq!(bench.cutter.drops().losses(), 0);
+        let first = &bench.clips[0];
+        for clip in &bench.clips {
+            let table = &clip.chunks[0].0.tracks[0];
+            let key = i64::from_be_bytes(clip.chunks[0].1[..8].try_into().expect("eight"));
+            assert_eq!(i64::from(table.samples[0].composition_offset), INTERVAL, "frame {key}");
+            let shown = clip.start.nanos_since(first.start);
+            assert_eq!(shown, key * NANOS_PER_SECOND / 25, "frame {key}");
+        }
+        assert!(bench.clips.len() > 2);
     }
 
     #[derive(Clone, Debug)]

@@ -46,6 +46,30 @@ pub(super) struct Marks {
     pub(super) damaged: bool,
 }
 
+/// Decode times that a frame may have with which a group begins.
+pub(super) struct Ahead {
+    last: Option<i64>,
+    on: Decoded,
+    anew: (Decoded, DecodeTimes),
+}
+
+impl Ahead {
+    /// Where it goes on with what is before it.
+    pub(super) fn on(&self) -> i64 {
+        self.on.time
+    }
+
+    /// Where a clip begins with it.
+    pub(super) fn anew(&self) -> i64 {
+        self.anew.0.time
+    }
+
+    /// How far a time is behind that of the frame before.
+    pub(super) fn step(&self, time: i64) -> i64 {
+        self.last.map_or(0, |last| time.saturating_sub(last))
+    }
+}
+
 impl Track {
     /// Nothing has come yet.
     pub(super) fn new() -> Track {
@@ -159,6 +183,28 @@ impl Track {
             let usual = self.usual_interval(line.timescale());
             self.pending.place(&mut self.times, usual, line);
         }
+    }
+
+    /// The decode time of a frame with which a group begins, where it goes on with what is before
+    /// it, and where a clip begins with it: pictures that are shown before it are none of that.
+    pub(super) fn decode_times_ahead(&mut self, frame: &Frame) -> Ahead {
+        let last = self.times.last();
+        let mut anew = self.times.clone();
+        anew.restart(last);
+        let on = self.decode_time(frame);
+        let usual = self.usual_interval(frame.timescale);
+        let begins = anew.push(frame.pts, usual);
+        Ahead { last, on, anew: (begins, anew) }
+    }
+
+    /// Takes one of the two.
+    pub(super) fn take_ahead(&mut self, ahead: Ahead, is_anew: bool) -> Decoded {
+        let Ahead { on, anew: (begins, times), .. } = ahead;
+        if !is_anew {
+            return on;
+        }
+        self.times = times;
+        begins
     }
 
     /// The decode time of a frame that comes.

@@ -35,6 +35,8 @@ pub(super) struct Video {
     damaged: u64,
     /// The camera paused for long: the clip ends before the next group.
     ends_clip: bool,
+    /// The group that comes is the first of its clip: what is shown before it can't be decoded.
+    is_first: bool,
     last_received: Option<Reading>,
     /// When the last key frame came, or the first frame of the session.
     key_received: Option<Reading>,
@@ -95,6 +97,7 @@ impl Video {
             damage: None,
             damaged: 0,
             ends_clip: false,
+            is_first: false,
             last_received: None,
             key_received: None,
         }
@@ -156,7 +159,13 @@ impl Video {
 
     /// A clip begins with what comes.
     pub(super) fn clip_begins(&mut self) {
-        self.ends_clip = false;
+        (self.ends_clip, self.is_first) = (false, true);
+    }
+
+    /// Whether a frame is shown before the clip begins, and needs frames from before that.
+    pub(super) fn leads(&mut self, frame: &Frame) -> bool {
+        self.is_first &= frame.is_leading;
+        self.is_first
     }
 
     /// Damaged frames since it was asked last.

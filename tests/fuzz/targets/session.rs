@@ -76,18 +76,48 @@ pub fn seeds() -> Vec<Seed> {
         WWW-Authenticate: Digest realm=\"x\", nonce=\"1\", qop=\"auth\"\r\n\
         Transport: RTP/AVP/TCP;interleaved=0-1;source=192.0.2.1\r\n\r\n";
     let asked = b"OPTIONS * RTSP/1.0\nCSeq: 1\n\n\r\nHTTP/1.1 200 OK\nContent-Length: 2\n\nok";
-    let of = |media: &str, parts: &[Vec<u8>]| {
-        let media = format!("{description}{media}");
-        [media.as_bytes(), &[PART], &parts.concat()].concat()
+    let of = |description: &str, packets: &[Vec<u8>]| {
+        [description.as_bytes(), &[PART], &packets.concat()].concat()
     };
+    let h265 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=framerate:12.5\r\n\
+        a=fmtp:96 sprop-max-don-diff=0; sprop-vps=QAEMAf//AWAAAAMAkAAAAwAAAwA/lZQJ;\
+        sprop-sps=QgEBAWAAAAMAkAAAAwAAAwA/oAUSAXHJJllZZJMrwRoCAAADAAIAAAMAMhA=;\
+        sprop-pps=RAHBcrRiQA==\r\n";
+    let h265_packets = [
+        packet(0, 0, true, &[0x2a, 1, 0xaf, 0x78, 0x40, 1]),
+        packet(1, 14, false, &[0x62, 1, 0x88, 0xd0, 4, 5]),
+        packet(2, 14, false, &[0x62, 1, 0x48, 6, 7]),
+        packet(3, 14, true, &[0x50, 1, 0x84, 9]),
+        packet(4, 28, true, &[0x60, 1, 0, 3, 0x46, 1, 0x50, 0, 4, 0x4e, 1, 6, 1, 0, 3, 2, 1, 0xd0]),
+        packet(5, 42, true, &[0, 0, 1, 0x44, 1, 0xc1, 0x72, 0xb4, 0, 0, 1, 2, 1, 0xd0, 9]),
+    ];
+    let jpeg = "m=video 0 RTP/AVP 26\r\na=x-dimensions:3840,2160\r\n";
+    let jpeg_packet = |number, time, marker, payload: &[u8]| {
+        let mut bytes = packet(number, time, marker, payload);
+        bytes[5] = bytes[5] & 0x80 | 26;
+        bytes
+    };
+    let tables = [&[0, 0, 0, 0, 65, 200, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 64][..], &[9; 64]];
+    let jpeg_packets = [
+        jpeg_packet(0, 0, false, &[0, 0, 0, 0, 1, 60, 80, 45, 1, 2, 3]),
+        jpeg_packet(1, 0, true, &[0, 0, 0, 3, 1, 60, 80, 45, 4, 0xff, 0xd9]),
+        jpeg_packet(2, 14, true, &[tables.concat(), vec![1, 2, 3]].concat()),
+        jpeg_packet(3, 28, true, &[0, 0, 0, 0, 0, 200, 40, 30, 0, 0, 0, 0, 5]),
+    ];
+    let with = |media: &str, parts: &[Vec<u8>]| of(&format!("{description}{media}"), parts);
     vec![
-        ("aac", of(AAC, &[beside(2, 97, 0, &[0, 32, 0, 16, 0, 24, 1, 2, 3, 4, 5]), key.clone()])),
+        ("pictures-h265", of(h265, &h265_packets)),
+        ("pictures-jpeg", of(jpeg, &jpeg_packets)),
+        ("aac", with(AAC, &[beside(2, 97, 0, &[0, 32, 0, 16, 0, 24, 1, 2, 3, 4, 5]), key.clone()])),
         (
             "samples",
-            of(SAMPLES, &(0..8).map(|it| beside(2, 0, it, &[it; 160])).collect::<Vec<_>>()),
+            with(SAMPLES, &(0..8).map(|it| beside(2, 0, it, &[it; 160])).collect::<Vec<_>>()),
         ),
-        ("opus", of(OPUS, &[beside(2, 98, 0, &[0x7b, 3, 1, 2]), report(3), report(3), report(3)])),
-        ("records", of(RECORDS, &[beside(2, 227, 0, b"<a/>"), beside(2, 99, 1, b"<b>")])),
+        (
+            "opus",
+            with(OPUS, &[beside(2, 98, 0, &[0x7b, 3, 1, 2]), report(3), report(3), report(3)]),
+        ),
+        ("records", with(RECORDS, &[beside(2, 227, 0, b"<a/>"), beside(2, 99, 1, b"<b>")])),
         ("pictures", whole(&[&key, &first, &last, &several, &stream])),
         ("messages", whole(&[answer, &key, asked, &goodbye, &[1, 2, 3], &last])),
         ("description", description.as_bytes().to_vec()),
