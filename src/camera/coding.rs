@@ -15,8 +15,8 @@ use super::parameters::Parameters;
 use super::rtp::Packet;
 use super::sdp::Format;
 use super::source::Place;
-use super::track::VideoFacts;
-use super::{h264, h265, jpeg};
+use super::track::{SoundFacts, VideoFacts};
+use super::{aac, h264, h265, jpeg, opus, pcm, records};
 use crate::clock::Reading;
 use crate::segment::TrackKind;
 
@@ -32,11 +32,22 @@ pub(super) struct Coding {
     pub(super) clock_rate: Option<u32>,
     /// What people call it.
     pub(super) name: &'static str,
-    /// What puts its frames together.
-    pub(super) depacketizer: fn(&Format) -> Box<dyn Depacketizer>,
+    /// What puts its frames together; or why nothing can, as it is described.
+    pub(super) depacketizer: fn(&Format) -> Result<Box<dyn Depacketizer>, String>,
 }
 
-static RECORDED: [Coding; 3] = [h264::CODING, h265::CODING, jpeg::CODING];
+static RECORDED: [Coding; 10] = [
+    h264::CODING,
+    h265::CODING,
+    jpeg::CODING,
+    aac::CODING,
+    opus::CODING,
+    pcm::PCMU,
+    pcm::PCMA,
+    pcm::L16,
+    records::TEXT,
+    records::GZIP,
+];
 
 /// Puts the frames of one track together from its packets. What comes is bounded and in order.
 pub(super) trait Depacketizer: Send + Sync {
@@ -62,7 +73,14 @@ pub(super) trait Depacketizer: Send + Sync {
     fn has_parameters(&self) -> bool;
 
     /// What is known of its pictures, where it has any.
-    fn video_facts(&self) -> VideoFacts;
+    fn video_facts(&self) -> VideoFacts {
+        VideoFacts::default()
+    }
+
+    /// What is known of its sound, where it is any.
+    fn sound_facts(&self) -> Option<SoundFacts> {
+        None
+    }
 }
 
 /// Frames that have come of a track.
@@ -140,7 +158,7 @@ mod tests {
                 let found = Coding::described_as(media, &name).expect("it is recorded");
                 assert_eq!(found.name, coding.name);
             }
-            assert!(Coding::described_as("application", encoding).is_none());
+            assert!(Coding::described_as("text", encoding).is_none());
         }
         assert!(Coding::described_as("video", "vp8").is_none());
     }

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Camera;
+use super::beside::Beside;
 use super::error::{CameraError, Failure};
 use super::hosts::Hosts;
 use super::live::{Event, Live};
 use super::parameters::Parameters;
 use super::renewal::{Handover, History, Overlap};
-use super::track::{Frame, VideoFacts};
+use super::track::{Frame, PICTURES, SoundFacts, VideoFacts};
 use crate::clock::Clock;
 
 /// What comes from a camera.
@@ -28,6 +29,11 @@ pub enum Received {
 pub struct SessionFacts {
     /// Of the pictures.
     pub video: VideoFacts,
+    /// Of the sound, where it is recorded.
+    pub sound: Option<SoundFacts>,
+    /// Whether sender reports tell when pictures and sound were captured; their arrival does where
+    /// they do not.
+    pub has_sender_reports: bool,
     /// "TCP" or "UDP".
     pub transport: &'static str,
     /// What the camera says that it is; empty where it says nothing.
@@ -41,6 +47,9 @@ impl fmt::Display for SessionFacts {
         write!(f, "{coding} {codec} {width}x{height}")?;
         if let Some(rate) = frame_rate {
             write!(f, ", {} frames a second", (rate * 100.0).round() / 100.0)?;
+        }
+        if let Some(sound) = &self.sound {
+            write!(f, ", {sound}")?;
         }
         write!(f, ", over {}", self.transport)?;
         match self.server.as_str() {
@@ -56,10 +65,12 @@ pub struct Frames {
     hosts: Arc<Hosts>,
     clock: Arc<dyn Clock>,
     next: Next,
+    /// Of pictures.
     history: History,
+    beside: Beside,
     /// Of a session that has taken over.
     waiting: VecDeque<Frame>,
-    /// What times of this session are off from those of the first one, in ticks.
+    /// What times of the pictures of this session are off from those of the first one, in ticks.
     shift: i64,
     seeks: Seeks,
     /// What decodes the next frame, as those said that were left out before it.
@@ -111,6 +122,7 @@ pub async fn connect(
         clock,
         next: Next::None,
         history: History::default(),
+        beside: Beside::default(),
         waiting: VecDeque::new(),
         shift: 0,
         seeks: Seeks::Nothing,
@@ -125,9 +137,17 @@ impl Frames {
     pub fn facts(&self) -> SessionFacts {
         SessionFacts {
             video: self.live.facts(),
+            sound: self.live.sound_facts(),
+            has_sender_reports: self.live.has_sender_reports(),
             transport: self.live.transport(),
             server: self.live.server().to_owned(),
         }
+    }
+
+    /// Whether sender reports tell by now when pictures and sound were captured.
+    #[must_use]
+    pub fn has_sender_reports(&self) -> bool {
+        self.live.has_sender_reports()
     }
 
     /// What comes next. Cancelling the future loses nothing.
@@ -193,6 +213,9 @@ impl Frames {
 
     /// A frame on its way out; `None` where it was there already.
     fn known(&mut self, mut frame: Frame) -> Option<Frame> {
+        if frame.track != PICTURES {
+            return self.beside.known(frame);
+        }
         if frame.parameters.is_some() {
             self.parameters = frame.parameters.take();
         }
@@ -210,7 +233,7 @@ impl Frames {
         frame.pts = frame.pts.saturating_add(self.shift);
         self.history.note(&frame);
         if let Next::Beside(second) = &self.next
-            && second.is_due(&self.history)
+            && second.is_due(&self.history, &self.beside)
         {
             self.take_over();
         }
@@ -230,7 +253,7 @@ impl Frames {
         let Next::Beside(second) = &mut self.next else { return };
         if let Event::Frame(frame) = event {
             second.push(frame);
-            if second.is_due(&self.history) {
+            if second.is_due(&self.history, &self.beside) {
                 self.take_over();
             }
         }
@@ -249,6 +272,7 @@ impl Frames {
             second.hand_over(&self.history);
         self.parameters = parameters.or(self.parameters.take());
         log::debug!("{}: another session goes on", live.camera.name);
+        self.beside.take_over(frames.iter());
         self.waiting.extend(frames);
         self.shift = shift;
         self.seeks = if has_seam { Seeks::Nothing } else { Seeks::Beginning };

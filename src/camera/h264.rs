@@ -19,7 +19,7 @@ pub(super) const CODING: Coding = Coding {
     kind: TrackKind::Video,
     clock_rate: Some(90_000),
     name: "H.264",
-    depacketizer: |format| Box::new(Pictures::new(&CODEC, format)),
+    depacketizer: |format| Ok(Box::new(Pictures::new(&CODEC, format))),
 };
 
 pub(super) static CODEC: NalCodec =

@@ -23,7 +23,7 @@ pub(super) const CODING: Coding = Coding {
     kind: TrackKind::Video,
     clock_rate: Some(90_000),
     name: "H.265",
-    depacketizer: |format| Box::new(Pictures::new(&CODEC, format)),
+    depacketizer: |format| Ok(Box::new(Pictures::new(&CODEC, format))),
 };
 
 pub(super) static CODEC: NalCodec = NalCodec { syntax: &SYNTAX, told_sets, plain, decoding };

@@ -30,6 +30,12 @@ pub struct Hosts {
     known: Mutex<HashMap<String, Known>>,
 }
 
+/// More is not said of the tracks that are left out of one stream.
+const TOLD_MAX: usize = 8;
+/// Sound and records of a camera that ended a session because of them are asked for again after so
+/// long: the reason may have been another one.
+const PICTURES_ONLY: Duration = Duration::from_secs(3600);
+
 /// What is remembered of one stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
@@ -37,6 +43,10 @@ pub(super) struct Known {
     pub(super) wants_udp: bool,
     /// That it refuses to keep sessions alive was said.
     pub(super) is_refusal_told: bool,
+    /// What was said of tracks that are left out.
+    told: Vec<String>,
+    /// Whoever asks for more than the pictures gets nothing, up to then.
+    pictures_only: Option<Deadline>,
     /// How old the last session was that it ended.
     last_age: Option<Duration>,
     /// It ends sessions of which it has heard nothing for so long, whatever it says.
@@ -56,6 +66,13 @@ pub(super) struct Stale {
     pub(super) until: Deadline,
 }
 
+impl Known {
+    /// Whether only pictures are asked for.
+    pub(super) fn wants_pictures_only(&self) -> bool {
+        self.pictures_only.is_some_and(|until| !until.is_over())
+    }
+}
+
 impl Hosts {
     pub(super) fn known(&self, url: &Url) -> Known {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +82,24 @@ impl Hosts {
     pub(super) fn change(&self, url: &Url, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         change(known.entry(url.as_str().to_owned()).or_default());
+    }
+
+    /// Whether nothing like this was said before of what is left out.
+    pub(super) fn is_news(&self, url: &Url, text: &str) -> bool {
+        let mut is_news = false;
+        self.change(url, |known| {
+            is_news = known.told.len() < TOLD_MAX && !known.told.iter().any(|told| told == text);
+            if is_news {
+                known.told.push(text.to_owned());
+            }
+        });
+        is_news
+    }
+
+    /// A session came to nothing in which more was asked for than the pictures.
+    pub(super) fn take_pictures_only(&self, url: &Url) {
+        let until = Deadline::after(PICTURES_ONLY);
+        self.change(url, |known| known.pictures_only = Some(until));
     }
 
     /// A session was not ended in good order.

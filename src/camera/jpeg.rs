@@ -25,7 +25,7 @@ pub(super) const CODING: Coding = Coding {
     kind: TrackKind::Video,
     clock_rate: Some(90_000),
     name: "MJPEG",
-    depacketizer: |format| Box::new(Pictures::new(format)),
+    depacketizer: |format| Ok(Box::new(Pictures::new(format))),
 };
 
 /// The end of a picture (ITU-T T.81, B.1.1.3), which nothing within it looks like.

@@ -14,7 +14,7 @@ use super::message::Item;
 use super::opening::{Opened, open};
 use super::patience::Patience;
 use super::timers::{BEGINNING_TIMEOUT, Timers};
-use super::track::{Frame, Track, VideoFacts};
+use super::track::{Frame, SoundFacts, Track, VideoFacts};
 use super::way::Way;
 use crate::clock::{Clock, Deadline, Reading, since_boot};
 
@@ -253,6 +253,7 @@ impl Live {
             timers.quiet = None;
             self.inflow.flush_waiting();
         }
+        self.inflow.flush_stale(self.received.boot);
         if !timers.picture.is_over() {
             return Ok(());
         }
@@ -345,6 +346,16 @@ impl Live {
     /// What is known of the pictures.
     pub(super) fn facts(&self) -> VideoFacts {
         self.inflow.tracks.first().map(Track::video_facts).unwrap_or_default()
+    }
+
+    /// What is known of the sound, where there is any.
+    pub(super) fn sound_facts(&self) -> Option<SoundFacts> {
+        self.inflow.tracks.iter().find_map(Track::sound_facts)
+    }
+
+    /// Whether the sender reports of all tracks are sane.
+    pub(super) fn has_sender_reports(&self) -> bool {
+        self.inflow.tracks.iter().all(Track::has_sender_reports)
     }
 
     /// How packets come.

@@ -9,16 +9,19 @@
 //!
 //! | part | knows |
 //! |---|---|
-//! | [`connect()`] | one session, and the next one before that ends (`renewal`) |
+//! | [`connect()`] | one session, and the next one before that ends (`renewal`, `beside`) |
 //! | `live`, `timers`, `patience` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
 //! | `wire` | the connection |
 //! | `track`, `source` | frames of a track, of whatever coding |
+//! | `sender_clock` | the camera's clock |
 //! | `coding` | which codings are recorded |
-//! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs, which nothing else here does |
+//! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs of pictures, which nothing else here does |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
+//! | `aac`, `opus`, `pcm` (as `flac`), `records` | the same of sound, and of metadata |
+//! | `sound`, `bits` | what those have in common |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -28,11 +31,15 @@
 //! together here because a clip wants all parameter sets of a camera, in front of each key frame,
 //! and because markers lie; the library reads the sets.
 
+mod aac;
 mod auth;
+mod beside;
+mod bits;
 mod coding;
 mod connect;
 mod dialogue;
 mod error;
+mod flac;
 mod h264;
 mod h265;
 mod header;
@@ -47,16 +54,21 @@ mod nal;
 mod odd;
 mod open_picture;
 mod opening;
+mod opus;
 mod parameters;
 mod patience;
+mod pcm;
 mod picture;
+mod records;
 mod renewal;
 mod replay;
 mod rtp;
 mod sdp;
 mod secret;
 mod sei;
+mod sender_clock;
 mod sets;
+mod sound;
 mod source;
 mod timers;
 mod track;
@@ -72,7 +84,8 @@ pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
 pub use replay::Replay;
-pub use track::{Frame, VideoFacts};
+pub use sound::{Packets, Pcm, Sound};
+pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 
 use std::fmt;
@@ -88,6 +101,7 @@ pub struct Camera {
     /// What is logged of it.
     pub voice: Voice,
     transport: Transport,
+    has_sound: bool,
     url: Url,
     /// The same without secrets.
     address: String,
@@ -158,6 +172,7 @@ impl Camera {
             name: name.to_string(),
             voice: Voice::of(name),
             transport: Transport::default(),
+            has_sound: true,
             address: secret::hidden(url.as_str()),
             url,
             username,
@@ -170,6 +185,13 @@ impl Camera {
     #[must_use]
     pub fn with_transport(mut self, transport: Transport) -> Camera {
         self.transport = transport;
+        self
+    }
+
+    /// The same camera, whose sound is recorded or not.
+    #[must_use]
+    pub fn with_audio(mut self, audio: bool) -> Camera {
+        self.has_sound = audio;
         self
     }
 

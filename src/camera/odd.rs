@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::records::RECORD_BYTES_MAX;
 use super::voice::Voice;
 use crate::clock::{Throttle, since_boot};
 
@@ -23,6 +24,18 @@ pub(super) enum Odd {
     NoBeginning,
     #[error("another unit before a fragmented one is complete")]
     NoEnd,
+    #[error("a part of a sample")]
+    HalfSample,
+    #[error("sound whose headers do not tell where its units are")]
+    BadHeaders,
+    #[error("a unit of sound that is larger than any may be")]
+    LargeUnit,
+    #[error("a record over the limit of {} KiB", RECORD_BYTES_MAX >> 10)]
+    LargeRecord,
+    #[error("records over the limit of {} KiB a second", RECORD_BYTES_MAX >> 10)]
+    ManyRecords,
+    #[error("a compressed record that can't be expanded")]
+    NotCompressed,
     #[error("a picture over the limit of {} MiB", PICTURE_BYTES_MAX >> 20)]
     TooLarge,
     #[error("a picture over 2040 pixels of which nothing tells the size")]

@@ -9,7 +9,7 @@ use super::dialogue::{Described, Dialogue, Whereabouts};
 use super::error::{CameraError, one_line};
 use super::hosts::{Hosts, Stale};
 use super::inflow::Inflow;
-use super::track::chosen;
+use super::track::{Chosen, chosen};
 use super::way::{Way, set_up};
 use crate::clock::Clock;
 
@@ -56,12 +56,25 @@ pub(super) async fn open(
         let text = format!("only the first {count} media are looked at: that is the limit");
         camera.voice.say(log::Level::Warn, &text);
     }
-    let mut tracks = chosen(description)?;
+    let Chosen { mut tracks, left_out } = chosen(description, camera.has_sound)?;
+    for what in left_out {
+        say_once(camera, hosts, &format!("left out: {what}"));
+    }
+    if hosts.known(&camera.url).wants_pictures_only() {
+        tracks.truncate(1);
+    }
     let way = set_up(&mut dialogue, &described, &mut tracks, camera, hosts);
     let way = match within("set-up", SETUP_TIMEOUT, way).await {
         Ok(way) => way,
-        Err(error) => return Err(given_up(dialogue, error)),
+        Err(error) => {
+            // The pictures were granted.
+            if !tracks.is_empty() {
+                ask_for_pictures_only(camera, hosts, &error);
+            }
+            return Err(given_up(dialogue, error));
+        }
     };
+    let has_more = tracks.len() > 1;
     let first = described.medium(tracks.first().map_or(0, |track| track.stream));
     let mut inflow = Inflow::new(tracks, &camera.voice);
     let mut room = EARLY_BYTES_MAX;
@@ -74,11 +87,28 @@ pub(super) async fn open(
     };
     let played = dialogue.play(&first, &mut early);
     if let Err(error) = within("play", PLAY_TIMEOUT, played).await {
+        if has_more {
+            ask_for_pictures_only(camera, hosts, &error);
+        }
         return Err(given_up(dialogue, error));
     }
     way.report();
     let tool = one_line(described.description.tool.as_deref().unwrap_or_default());
     Ok(Opened { dialogue, tool, inflow, way })
+}
+
+/// Says what is left out of a camera, unless that was said before.
+pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
+    if hosts.is_news(&camera.url, text) {
+        camera.voice.say(log::Level::Warn, text);
+    }
+}
+
+/// Takes note of a session that failed when more was asked for than its pictures.
+fn ask_for_pictures_only(camera: &Camera, hosts: &Hosts, error: &CameraError) {
+    let text = format!("only its pictures are asked for in the next hour: {error}");
+    say_once(camera, hosts, &text);
+    hosts.take_pictures_only(&camera.url);
 }
 
 /// Ends what a camera may hold for us by now, without waiting for it.

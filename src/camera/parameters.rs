@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::coding::ReorderDepth;
+use super::sound::Sound;
 use crate::segment::{Codec, ParameterSet};
 
 /// What decodes the frames of a track, from one of them on.
@@ -14,6 +15,8 @@ pub struct Parameters {
     pub format: Format,
     /// How far the order of decoding may differ from that of presentation.
     pub reorder_depth: ReorderDepth,
+    /// How frames become samples of an mp4; of sound only.
+    pub sound: Option<Sound>,
 }
 
 /// What is the same in all samples of a track of one clip: a track of an mp4 has one size
@@ -31,6 +34,7 @@ impl Parameters {
     #[must_use]
     pub fn new(set: &ParameterSet, encoded: Arc<[u8]>, reorder_depth: ReorderDepth) -> Parameters {
         let picture = set.video.map(|video| (video.width, video.height));
-        Parameters { encoded, format: Format { codec: set.codec, picture }, reorder_depth }
+        let format = Format { codec: set.codec, picture };
+        Parameters { encoded, format, reorder_depth, sound: None }
     }
 }

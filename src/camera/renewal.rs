@@ -1,4 +1,4 @@
-//! From one session to the next without a seam: the frames of both are compared, and the second
+//! From one session to the next without a seam: the pictures of both are compared, and the second
 //! goes on where the first one is left. Pure, but for the session that it holds.
 
 use std::collections::VecDeque;
@@ -7,9 +7,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beside::Beside;
 use super::live::Live;
 use super::parameters::Parameters;
-use super::track::Frame;
+use super::track::{Frame, PICTURES};
 use crate::clock::Deadline;
 
 /// Frames of the first session that are remembered.
@@ -21,12 +22,15 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Sessions that show other frames are followed by one another without a seam that fits.
 const OVERLAP_MAX: Duration = Duration::from_secs(5);
 
+/// With a seam of the pictures, one of the sound is waited for up to then.
+const SOUND_WAIT_MAX: Duration = Duration::from_millis(1500);
+
 /// So much of a frame, in bytes, at its beginning and at its end, tells it from others: it is taken
 /// of every frame of every camera, while hardly any session is followed by another one.
 const PRINT_BYTES: usize = 256;
 
 /// What a frame is known again by: its length, how it begins and how it ends.
-fn print(frame: &Frame) -> u64 {
+pub(super) fn print(frame: &Frame) -> u64 {
     let data = frame.data.as_slice();
     let part = data.len().min(PRINT_BYTES);
     let mut hasher = DefaultHasher::new();
@@ -81,8 +85,11 @@ impl History {
 /// A second session beside the first one.
 pub(super) struct Overlap {
     pub(super) live: Box<Live>,
+    /// Pictures.
     waiting: VecDeque<Frame>,
     bytes: usize,
+    /// Sound and records.
+    beside: VecDeque<Frame>,
     until: Deadline,
     /// What the last frame said of parameters that is not among those that wait.
     parameters: Option<Arc<Parameters>>,
@@ -93,7 +100,7 @@ pub(super) struct Handover {
     pub(super) live: Box<Live>,
     /// Frames of it that come next.
     pub(super) frames: VecDeque<Frame>,
-    /// What its times are off, in ticks.
+    /// What times of its pictures are off, in ticks.
     pub(super) shift: i64,
     /// Whether they follow the last frame of the first session.
     pub(super) has_seam: bool,
@@ -104,12 +111,20 @@ pub(super) struct Handover {
 impl Overlap {
     pub(super) fn new(live: Box<Live>) -> Overlap {
         let until = Deadline::after(OVERLAP_MAX);
-        Overlap { live, waiting: VecDeque::new(), bytes: 0, until, parameters: None }
+        let (waiting, beside) = (VecDeque::new(), VecDeque::new());
+        Overlap { live, waiting, bytes: 0, beside, until, parameters: None }
     }
 
     /// A frame of the second session: it begins with one that decoding can begin with. Where the
     /// first one shows something else, it is the latest of these: what came before it is there.
     pub(super) fn push(&mut self, mut frame: Frame) {
+        if frame.track != PICTURES {
+            if self.beside.len() == WAITING_MAX {
+                self.beside.pop_front();
+            }
+            self.beside.push_back(frame);
+            return;
+        }
         if self.is_hopeless() {
             let left_out = self.waiting.drain(..).filter_map(|frame| frame.parameters).next_back();
             self.parameters = left_out.or(self.parameters.take());
@@ -133,9 +148,16 @@ impl Overlap {
     }
 
     /// Whether the second session takes over now.
-    pub(super) fn is_due(&self, history: &History) -> bool {
+    pub(super) fn is_due(&self, history: &History, beside: &Beside) -> bool {
         let has_key = self.waiting.len() == 1;
-        has_key && self.is_hopeless() || history.seam(self.waiting.iter()).is_some()
+        if has_key && self.is_hopeless() {
+            return true;
+        }
+        let ends = self.waiting.front().zip(self.waiting.back());
+        let waited = ends.map(|(first, last)| last.received.boot.since(first.received.boot));
+        let has_sound =
+            beside.is_ready(&self.beside) || waited.is_some_and(|waited| waited >= SOUND_WAIT_MAX);
+        has_sound && history.seam(self.waiting.iter()).is_some()
     }
 
     /// It takes over.
@@ -146,7 +168,10 @@ impl Overlap {
         let known =
             self.waiting.drain(..seam.known).filter_map(|frame| frame.parameters).next_back();
         let parameters = known.or(self.parameters);
-        Handover { live: self.live, frames: self.waiting, shift: seam.shift, has_seam, parameters }
+        let mut frames = self.waiting;
+        frames.append(&mut self.beside);
+        frames.make_contiguous().sort_by_key(|frame| frame.received.boot);
+        Handover { live: self.live, frames, shift: seam.shift, has_seam, parameters }
     }
 }
 

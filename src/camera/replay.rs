@@ -25,8 +25,8 @@ impl Replay {
     /// # Errors
     /// If it offers nothing that can be recorded.
     pub fn new(camera: Camera, description: &str) -> Result<Replay, CameraError> {
-        let tracks = chosen(&Description::parse(description))?;
-        let inflow = Inflow::new(tracks, &Voice::of(&camera.name));
+        let chosen = chosen(&Description::parse(description), camera.has_sound)?;
+        let inflow = Inflow::new(chosen.tracks, &Voice::of(&camera.name));
         Ok(Replay { reader: Reader::new(), inflow, camera, login: Login::default() })
     }
 

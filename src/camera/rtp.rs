@@ -13,7 +13,18 @@ pub(super) struct Packet<'a> {
 
 /// The fixed header.
 const HEADER: usize = 12;
+/// What a source says of its clock (RFC 3550, 6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SenderReport {
+    pub(super) ssrc: u32,
+    /// Seconds since 1900 and their fraction, each of 32 bits.
+    pub(super) ntp: u64,
+    /// The same moment in RTP time.
+    pub(super) timestamp: u32,
+}
+
 /// Packet types of RTCP (RFC 3550, 12.1).
+const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const BYE: u8 = 203;
 
@@ -53,19 +64,38 @@ pub(super) fn is_report(bytes: &[u8]) -> bool {
     bytes.len() < HEADER || (192..=223).contains(&bytes[1])
 }
 
-/// Whether a compound packet says that its source leaves (RFC 3550, 6.6).
-pub(super) fn says_goodbye(mut bytes: &[u8]) -> bool {
-    while let Some((head, _)) = bytes.split_first_chunk::<4>() {
-        if head[0] >> 6 != 2 {
-            return false;
-        }
-        if head[1] == BYE {
-            return true;
-        }
+/// Whether bytes are RTCP by all that their first part says, on a channel that has RTP.
+pub(super) fn is_surely_report(bytes: &[u8]) -> bool {
+    matches!(bytes, [first, second, ..] if first >> 6 == 2 && (200..=204).contains(second))
+}
+
+/// The packets of a compound one, each with its type, up to what is none.
+fn parts(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, _) = bytes.split_first_chunk::<4>().filter(|(head, _)| head[0] >> 6 == 2)?;
         let words = usize::from(u16::from_be_bytes([head[2], head[3]])) + 1;
-        bytes = bytes.get(words * 4..).unwrap_or_default();
-    }
-    false
+        let (part, rest) = bytes.split_at(bytes.len().min(words * 4));
+        bytes = rest;
+        Some((head[1], part))
+    })
+}
+
+/// Whether a compound packet says that its source leaves (RFC 3550, 6.6).
+pub(super) fn says_goodbye(bytes: &[u8]) -> bool {
+    parts(bytes).any(|(kind, _)| kind == BYE)
+}
+
+/// What a compound packet says of clocks.
+pub(super) fn sender_reports(bytes: &[u8]) -> impl Iterator<Item = SenderReport> {
+    let reports = parts(bytes).filter(|(kind, _)| *kind == SENDER_REPORT);
+    reports.filter_map(|(_, part)| {
+        let number = |at: usize| {
+            let four = part.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(four))
+        };
+        let ntp = u64::from(number(8)?) << 32 | u64::from(number(12)?);
+        Some(SenderReport { ssrc: number(4)?, ntp, timestamp: number(16)? })
+    })
 }
 
 /// A report without blocks (RFC 3550, 6.4.2): it says that somebody is there.
@@ -110,5 +140,17 @@ mod tests {
         for bytes in [&b""[..], &[0; 4], &report, &report[..20], &empty_report(1)] {
             assert!(!says_goodbye(bytes));
         }
+    }
+
+    #[test]
+    fn reports_of_senders_are_read_where_they_are_whole() {
+        let mut report = vec![0x80, 200, 0, 6, 1, 2, 3, 4];
+        report.extend([0, 0, 0, 5, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 9]);
+        let told = SenderReport { ssrc: 0x0102_0304, ntp: 5 << 32 | 1 << 31, timestamp: 256 };
+        let compound = [&empty_report(7)[..], &report, &report].concat();
+        assert_eq!(sender_reports(&compound).collect::<Vec<_>>(), [told, told]);
+        assert_eq!(sender_reports(&report[..19]).count(), 0);
+        assert_eq!(sender_reports(&report[..20]).count(), 1, "its counts are of no interest");
+        assert!(is_surely_report(&report) && !is_surely_report(&PLAIN));
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Media {
     pub(super) control: Option<String>,
     /// Pictures a second (RFC 8866, 6.11).
     pub(super) frame_rate: Option<f64>,
+    /// It is sent in one direction only (RFC 8866, 6.7.3).
+    pub(super) is_send_only: bool,
     /// Never empty.
     pub(super) formats: Vec<Format>,
 }
@@ -41,6 +43,8 @@ pub(super) struct Format {
     pub(super) encoding: String,
     /// Ticks a second, where it is told.
     pub(super) clock_rate: Option<u32>,
+    /// Channels of sound, where they are told.
+    pub(super) channels: Option<u16>,
     /// As the camera wrote it (RFC 8866, 6.15).
     pub(super) parameters: String,
     /// Width and height in pixels, where they are told (RFC 6064, 4; `x-dimensions` of servers
@@ -48,17 +52,19 @@ pub(super) struct Format {
     pub(super) picture: Option<(u16, u16)>,
 }
 
-/// Payload types with a fixed meaning (RFC 3551, 6).
-const FIXED: [(u8, &str, u32); 9] = [
-    (0, "pcmu", 8000),
-    (3, "gsm", 8000),
-    (4, "g723", 8000),
-    (8, "pcma", 8000),
-    (9, "g722", 8000),
-    (14, "mpa", 90_000),
-    (26, "jpeg", 90_000),
-    (32, "mpv", 90_000),
-    (33, "mp2t", 90_000),
+/// Payload types with a fixed meaning (RFC 3551, 6): name, ticks a second, channels.
+const FIXED: [(u8, &str, u32, u16); 11] = [
+    (0, "pcmu", 8000, 1),
+    (3, "gsm", 8000, 1),
+    (4, "g723", 8000, 1),
+    (8, "pcma", 8000, 1),
+    (9, "g722", 8000, 1),
+    (10, "l16", 44_100, 2),
+    (11, "l16", 44_100, 1),
+    (14, "mpa", 90_000, 1),
+    (26, "jpeg", 90_000, 1),
+    (32, "mpv", 90_000, 1),
+    (33, "mp2t", 90_000, 1),
 ];
 
 impl Description {
@@ -95,6 +101,7 @@ impl Description {
         match name {
             "control" => media.control = Some(value.to_owned()),
             "framerate" => media.frame_rate = value.parse().ok().filter(|rate| *rate > 0.0),
+            "sendonly" => media.is_send_only = true,
             "rtpmap" => media.map(value),
             "fmtp" => {
                 if let Some((format, parameters)) = media.named(value) {
@@ -144,23 +151,25 @@ impl Media {
         Some((&mut self.formats[at], rest.trim()))
     }
 
-    /// Of the value of `a=rtpmap:`: number, name, clock rate.
+    /// Of the value of `a=rtpmap:`: number, name, clock rate, channels.
     fn map(&mut self, value: &str) {
         let Some((format, map)) = self.named(value) else { return };
         let mut parts = map.split('/').map(str::trim);
         format.encoding = parts.next().unwrap_or_default().to_ascii_lowercase();
         format.clock_rate = parts.next().and_then(|rate| rate.parse().ok()).filter(|it| *it > 0);
+        format.channels = parts.next().and_then(|count| count.parse().ok()).filter(|it| *it > 0);
     }
 }
 
 impl Format {
     fn fixed(payload_type: u8) -> Format {
-        let known = FIXED.iter().find(|(number, _, _)| *number == payload_type);
+        let known = FIXED.iter().find(|(number, ..)| *number == payload_type);
         Format {
             payload_type,
             other_type: None,
-            encoding: known.map_or(String::new(), |(_, name, _)| (*name).to_owned()),
-            clock_rate: known.map(|(_, _, rate)| *rate),
+            encoding: known.map_or(String::new(), |(_, name, ..)| (*name).to_owned()),
+            clock_rate: known.map(|(_, _, rate, _)| *rate),
+            channels: known.map(|(.., channels)| *channels),
             parameters: String::new(),
             picture: None,
         }

@@ -175,14 +175,25 @@ impl Source {
         arrived.0.max(last.time.saturating_add(1))
     }
 
+    /// The unwrapped time of a moment near the last packet; `None` where that is of another source.
+    pub(super) fn time_of(&self, ssrc: u32, timestamp: u32) -> Option<i64> {
+        let last = self.last.as_ref().filter(|last| last.ssrc == ssrc)?;
+        let step = i64::from(timestamp.wrapping_sub(last.timestamp).cast_signed());
+        Some(last.time.saturating_add(step))
+    }
+
+    /// Whether packets of that type are of this track, as far as its description says.
+    pub(super) fn is_described(&self, payload_type: u8) -> bool {
+        payload_type == self.payload_type || Some(payload_type) == self.other_type
+    }
+
     /// The source that is heard said that it leaves: another one may take its place, or itself.
     pub(super) fn left(&mut self) {
         self.former.clear();
     }
 
     fn is_type(&mut self, packet: &Packet<'_>) -> bool {
-        if packet.payload_type == self.payload_type || Some(packet.payload_type) == self.other_type
-        {
+        if self.is_described(packet.payload_type) {
             self.strangers = None;
             return true;
         }

@@ -1,18 +1,21 @@
 //! The streams of a description that are recorded, and the frames of each.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::error::{CameraError, one_line};
 use super::odd::Odd;
 use super::parameters::Parameters;
-use super::rtp::Packet;
-use super::sdp::{Description, Format};
+use super::rtp::{Packet, SenderReport};
+use super::sdp::{Description, Format, Media};
+use super::sender_clock::SenderClock;
 use super::source::Source;
 use crate::clock::Reading;
 use crate::segment::{TrackKind, TrackNumber};
-use crate::units::WallTime;
+use crate::units::{BootTime, WallTime};
 
 /// One coded frame of one track: a sample to be.
 #[derive(Clone, Debug)]
@@ -25,7 +28,8 @@ pub struct Frame {
     pub timescale: u32,
     /// Its bytes as an mp4 holds them. Of video: NAL units, each with a length of four bytes
     /// before it (ISO/IEC 14496-15, 5.3.2). A key frame begins with all parameter sets that are
-    /// known, and so does one with `is_recovery`; another frame has those that changed with it.
+    /// known, and so does one with `is_recovery`; another frame has those that changed with it. Of
+    /// sound: what [`Parameters::sound`] says.
     pub data: Vec<u8>,
     /// Whether decoding can begin here, and all that is shown from it on is right: of H.264 an IDR
     /// picture, or one of I slices at a recovery point that counts at once, which open groups begin
@@ -57,6 +61,8 @@ pub struct Frame {
 
 /// Ticks a second where a description does not say (RFC 6184, 8.1).
 const CLOCK_RATE: u32 = 90_000;
+/// The same of sound (RFC 3551, 4.5): that of a telephone.
+const SOUND_CLOCK_RATE: u32 = 8000;
 
 /// A stream of a session that is recorded.
 pub(super) struct Track {
@@ -70,9 +76,12 @@ pub(super) struct Track {
     /// Pictures a second, where the description says so.
     frame_rate: Option<f64>,
     pub(super) source: Source,
+    clock: SenderClock,
     depacketizer: Box<dyn Depacketizer>,
     /// Packets so far.
     pub(super) packets: u64,
+    /// When the last one came.
+    last: Option<BootTime>,
 }
 
 /// What is known of the pictures of a track, for people.
@@ -88,36 +97,129 @@ pub struct VideoFacts {
     pub frame_rate: Option<f64>,
 }
 
-/// Kinds of tracks in the order in which they are numbered: pictures lead.
-const KINDS: [TrackKind; 3] = [TrackKind::Video, TrackKind::Audio, TrackKind::Timed];
+/// What is known of the sound of a session, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundFacts {
+    /// What people call the coding in which the camera sends it.
+    pub coding: &'static str,
+    /// The coding in which it is recorded, where that is another one.
+    pub stored_as: Option<&'static str>,
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Number of channels.
+    pub channels: u16,
+}
 
-/// Chooses from what is offered: of each kind the first stream that can be recorded. Tracks are
-/// numbered in the order in which they are chosen.
+impl fmt::Display for SoundFacts {
+    /// In a few words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} kHz", self.coding, f64::from(self.sample_rate) / 1000.0)?;
+        match self.channels {
+            1 => {}
+            2 => write!(f, " stereo")?,
+            channels => write!(f, " {channels} channels")?,
+        }
+        self.stored_as.map_or(Ok(()), |other| write!(f, " as {other}"))
+    }
+}
+
+/// Kinds of tracks, each with the number that its track has in every session.
+const KINDS: [(TrackKind, TrackNumber); 3] = [
+    (TrackKind::Video, PICTURES),
+    (TrackKind::Audio, TrackNumber(1)),
+    (TrackKind::Timed, TrackNumber(2)),
+];
+/// The track of the pictures, which every session has.
+pub(super) const PICTURES: TrackNumber = TrackNumber(0);
+
+/// What is recorded of a session, and what is not.
+pub(super) struct Chosen {
+    pub(super) tracks: Vec<Track>,
+    /// Sound and records that are offered and can't be recorded, each with its reason.
+    pub(super) left_out: Vec<String>,
+}
+
+/// What becomes of a stream that is offered.
+enum Choice {
+    Track(Box<Track>),
+    Unusable(String),
+}
+
+/// Chooses from what is offered: of each kind the first stream that can be recorded, pictures
+/// first; sound only where it is wanted.
 ///
 /// # Errors
 /// If there are no pictures that can be recorded: names what is offered.
-pub(super) fn chosen(offered: &Description) -> Result<Vec<Track>, CameraError> {
-    let first_of = |kind: TrackKind| {
-        offered.media.iter().enumerate().find_map(|(stream, media)| {
-            media.formats.iter().find_map(|format| {
-                let coding = Coding::described_as(&media.kind, &format.encoding)?;
-                (coding.kind == kind).then_some((stream, coding, format, media.frame_rate))
-            })
-        })
-    };
-    let chosen = KINDS.into_iter().filter_map(first_of);
-    let tracks = chosen.zip(0..).map(|((stream, coding, format, frame_rate), number)| {
-        Track::new(TrackNumber(number), stream, coding, format, frame_rate)
-    });
-    let tracks: Vec<Track> = tracks.collect();
-    if tracks.first().is_some_and(|track| track.coding.kind == TrackKind::Video) {
-        return Ok(tracks);
+pub(super) fn chosen(offered: &Description, wants_sound: bool) -> Result<Chosen, CameraError> {
+    let (mut tracks, mut left_out) = (Vec::new(), Vec::new());
+    for (kind, number) in KINDS {
+        if kind == TrackKind::Audio && !wants_sound {
+            continue;
+        }
+        let mut unusable = Vec::new();
+        let found = choices(offered, kind, number).find_map(|choice| match choice {
+            Choice::Track(track) => Some(*track),
+            Choice::Unusable(why) => {
+                unusable.push(why);
+                None
+            }
+        });
+        match found {
+            Some(track) => tracks.push(track),
+            None if kind == TrackKind::Video => return Err(no_video(offered)),
+            None => left_out.append(&mut unusable),
+        }
     }
+    Ok(Chosen { tracks, left_out })
+}
+
+/// The streams of one kind, in the order in which they are offered.
+fn choices(
+    offered: &Description,
+    kind: TrackKind,
+    number: TrackNumber,
+) -> impl Iterator<Item = Choice> {
+    let media = offered.media.iter().enumerate();
+    let media = media.filter(move |(_, media)| !is_back_channel(offered, media));
+    let formats = media.flat_map(|(stream, media)| {
+        media.formats.iter().map(move |format| (stream, media, format))
+    });
+    formats.filter_map(move |(stream, media, format)| {
+        let unusable = |why: &str| {
+            let name = format!("{} {}", media.kind, format.encoding);
+            Choice::Unusable(one_line(&format!("{name}: {why}")))
+        };
+        let Some(coding) = Coding::described_as(&media.kind, &format.encoding) else {
+            // Other applications are none that anybody misses.
+            let is_sound = kind == TrackKind::Audio && media.kind == "audio";
+            return is_sound.then(|| unusable("this coding is not recorded"));
+        };
+        if coding.kind != kind {
+            return None;
+        }
+        Some(match (coding.depacketizer)(format) {
+            Ok(depacketizer) => {
+                let track = Track::new(number, stream, coding, format, depacketizer);
+                Choice::Track(Box::new(Track { frame_rate: media.frame_rate, ..track }))
+            }
+            Err(why) => unusable(&why),
+        })
+    })
+}
+
+/// Whether a medium is sound that the camera would like to get (ONVIF Streaming, 5.3). Where its
+/// pictures are said to go in that direction, too, it means its own.
+fn is_back_channel(offered: &Description, media: &Media) -> bool {
+    let mut pictures = offered.media.iter().filter(|media| media.kind == "video");
+    media.kind != "video" && media.is_send_only && !pictures.any(|media| media.is_send_only)
+}
+
+fn no_video(offered: &Description) -> CameraError {
     let media = offered.media.iter();
     let offers: Vec<String> =
         media.map(|it| format!("{} {}", it.kind, it.formats[0].encoding)).collect();
     let offers = if offers.is_empty() { "nothing".to_string() } else { offers.join(", ") };
-    Err(CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) })
+    CameraError::NoVideo { wanted: Coding::names(), offered: one_line(&offers) }
 }
 
 impl Track {
@@ -126,19 +228,22 @@ impl Track {
         stream: usize,
         coding: &'static Coding,
         format: &Format,
-        frame_rate: Option<f64>,
+        depacketizer: Box<dyn Depacketizer>,
     ) -> Track {
-        let timescale = coding.clock_rate.or(format.clock_rate).unwrap_or(CLOCK_RATE);
+        let usual = if coding.kind == TrackKind::Audio { SOUND_CLOCK_RATE } else { CLOCK_RATE };
+        let timescale = coding.clock_rate.or(format.clock_rate).unwrap_or(usual);
         Track {
             number,
             stream,
             channel: 2 * number.0,
             coding,
             timescale,
-            frame_rate,
+            frame_rate: None,
             source: Source::new(format.payload_type, format.other_type, timescale),
-            depacketizer: (coding.depacketizer)(format),
+            clock: SenderClock::new(timescale),
+            depacketizer,
             packets: 0,
+            last: None,
         }
     }
 
@@ -158,9 +263,33 @@ impl Track {
         };
         let Some(place) = self.source.place(&packet, received.boot) else { return Ok(()) };
         self.packets += 1;
+        self.last = Some(received.boot);
         let taken = self.depacketizer.push(&packet, place, received);
         self.complete(frames);
         taken
+    }
+
+    /// Takes what its source says of its clock.
+    pub(super) fn take_report(&mut self, report: &SenderReport) {
+        if let Some(time) = self.source.time_of(report.ssrc, report.timestamp) {
+            self.clock.take(report, time);
+        }
+    }
+
+    /// Whether its times are those of the camera's clock.
+    pub(super) fn has_sender_reports(&self) -> bool {
+        self.clock.is_sane()
+    }
+
+    /// Whether packets are those of this track, by the number that they carry.
+    pub(super) fn is_type(&self, bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|second| self.source.is_described(second & 0x7f))
+    }
+
+    /// Whether it is sound or records, and nothing has come of it for so long.
+    pub(super) fn is_stale(&self, now: BootTime, limit: Duration) -> bool {
+        let since = self.last.map(|last| now.since(last));
+        self.coding.kind != TrackKind::Video && since.is_some_and(|since| since >= limit)
     }
 
     /// Whether a frame waits that may be complete.
@@ -190,7 +319,7 @@ impl Track {
             is_recovery: coded.is_recovery,
             is_leading: coded.is_leading,
             duration: coded.duration,
-            captured: None,
+            captured: self.clock.captured(coded.time),
             parameters: coded.parameters,
             lost_packets: coded.lost_packets,
             received: coded.received,
@@ -213,6 +342,16 @@ impl Track {
         let frame_rate = facts.frame_rate.or(self.frame_rate);
         VideoFacts { coding: self.coding.name, frame_rate, ..facts }
     }
+
+    /// What is known of its sound, where it is any.
+    pub(super) fn sound_facts(&self) -> Option<SoundFacts> {
+        self.depacketizer.sound_facts()
+    }
+
+    /// What people call its coding.
+    pub(super) fn name(&self) -> &'static str {
+        self.coding.name
+    }
 }
 
 #[cfg(test)]
@@ -220,7 +359,7 @@ mod tests {
     use super::*;
 
     fn offered(text: &str) -> Result<Vec<Track>, CameraError> {
-        chosen(&Description::parse(text))
+        chosen(&Description::parse(text), true).map(|chosen| chosen.tracks)
     }
 
     #[test]
@@ -235,7 +374,47 @@ mod tests {
             .iter()
             .map(|track| (track.number, track.stream, track.coding.name))
             .collect();
-        assert_eq!(told, [(TrackNumber(0), 2, "H.264")]);
+        assert_eq!(told, [(TrackNumber(0), 2, "H.264"), (TrackNumber(1), 0, "G.711 µ-law")]);
+    }
+
+    /// Numbers and places of the tracks that are chosen, and what is left out.
+    fn of(beside: &str, wants_sound: bool) -> (Vec<(u8, usize)>, Vec<String>) {
+        let text = format!("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n{beside}");
+        let chosen = chosen(&Description::parse(&text), wants_sound).expect("there are pictures");
+        let tracks = chosen.tracks.iter().map(|it| (it.number.0, it.stream)).collect();
+        (tracks, chosen.left_out)
+    }
+
+    #[test]
+    fn sound_and_records_have_numbers_of_their_own() {
+        const RECORDS: &str = "m=application 0 RTP/AVP 98\na=rtpmap:98 VND.ONVIF.METADATA/90000\n";
+        let both = format!("{RECORDS}m=audio 0 RTP/AVP 8\n");
+        assert_eq!(of(&both, true), (vec![(0, 0), (1, 2), (2, 1)], vec![]));
+        assert_eq!(of(&both, false), (vec![(0, 0), (2, 1)], vec![]));
+        assert_eq!(of("m=application 0 RTP/AVP 98\na=rtpmap:98 x/9\n", true).1, [""; 0]);
+    }
+
+    #[test]
+    fn sound_that_the_camera_would_like_to_get_is_none() {
+        let back = "m=audio 0 RTP/AVP 0\na=sendonly\n";
+        assert_eq!(of(back, true), (vec![(0, 0)], vec![]));
+        let both = format!("{back}m=audio 0 RTP/AVP 8\na=recvonly\n");
+        assert_eq!(of(&both, true).0, [(0, 0), (1, 2)]);
+        // Of a camera that means itself.
+        let own = format!("a=sendonly\n{back}");
+        assert_eq!(of(&own, true).0, [(0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn sound_that_cannot_be_recorded_is_left_out_with_a_reason() {
+        let latm = "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000\n";
+        let why = "audio mp4a-latm: this coding is not recorded".to_owned();
+        assert_eq!(of(latm, true), (vec![(0, 0)], vec![why]));
+        let other = format!("{latm}m=audio 0 RTP/AVP 0\n");
+        assert_eq!(of(&other, true), (vec![(0, 0), (1, 2)], vec![]), "there is other sound");
+        let aac = "m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000\n";
+        let why = "audio mpeg4-generic: its description has no config".to_owned();
+        assert_eq!(of(aac, true).1, [why]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::dialogue::{Described, Dialogue};
 use super::error::{CameraError, one_line};
 use super::hosts::Hosts;
+use super::opening::say_once;
 use super::track::Track;
 use super::udp::{Datagram, Ports, REPORT_INTERVAL, Reorder};
 use super::{Camera, Transport};
@@ -34,14 +35,49 @@ struct Line {
     order: Reorder,
 }
 
-/// Sets up all tracks: over TCP, unless the camera or the configuration wants UDP.
+/// Sets up all tracks: over TCP, unless the camera or the configuration wants UDP. What is granted
+/// stays in `tracks`; sound and records that are refused are left out, and that is said once.
 ///
 /// # Errors
-/// If one of them is refused.
+/// If the pictures are refused, or the connection is over.
 pub(super) async fn set_up(
     dialogue: &mut Dialogue,
     described: &Described,
-    tracks: &mut [Track],
+    tracks: &mut Vec<Track>,
+    camera: &Camera,
+    hosts: &Hosts,
+) -> Result<Way, CameraError> {
+    let mut asked = std::mem::take(tracks).into_iter();
+    let mut pictures = asked.next().ok_or(CameraError::Ended)?;
+    let mut way = of_pictures(dialogue, described, &mut pictures, camera, hosts).await?;
+    tracks.push(pictures);
+    for mut track in asked {
+        // One of its own, whatever the camera has made of those before.
+        let channels = tracks.iter().map(|track| track.channel);
+        track.channel = channels.max().unwrap_or_default().saturating_add(2);
+        let granted = match way.add(dialogue, described, &mut track, camera).await {
+            Err(
+                CameraError::Refused { why, .. }
+                | CameraError::Busy { why, .. }
+                | CameraError::Authentication { why },
+            ) => Err(why),
+            Err(error) => return Err(error),
+            Ok(true) => Ok(()),
+            Ok(false) => Err("461 Unsupported Transport".to_owned()),
+        };
+        match granted {
+            Ok(()) => tracks.push(track),
+            Err(why) => say_once(camera, hosts, &format!("left out: {}: {why}", track.name())),
+        }
+    }
+    Ok(way)
+}
+
+/// Sets up the pictures, and with them how all packets come.
+async fn of_pictures(
+    dialogue: &mut Dialogue,
+    described: &Described,
+    track: &mut Track,
     camera: &Camera,
     hosts: &Hosts,
 ) -> Result<Way, CameraError> {
@@ -51,7 +87,7 @@ pub(super) async fn set_up(
         Transport::Udp => false,
     };
     if is_tcp_first {
-        if over_tcp(dialogue, described, tracks).await? {
+        if over_tcp(dialogue, described, track).await? {
             return Ok(Way::Tcp);
         }
         if camera.transport == Transport::Tcp {
@@ -61,43 +97,37 @@ pub(super) async fn set_up(
         // Some close the connection with that.
         hosts.change(&camera.url, |known| known.wants_udp = true);
     }
-    let mut lines = Vec::new();
-    for track in tracks {
-        track.source.may_lose_packets();
-        let Some(line) = over_udp(dialogue, described, track, camera).await? else {
-            hosts.change(&camera.url, |known| known.wants_udp = false);
-            let why = "the camera sends neither over TCP nor over UDP (461)".to_owned();
-            return Err(CameraError::Refused { stage: "set-up", why });
-        };
-        lines.push(line);
-    }
-    Ok(Way::Udp(Udp { lines, report: Deadline::after(REPORT_INTERVAL) }))
+    let Some(line) = over_udp(dialogue, described, track, camera).await? else {
+        hosts.change(&camera.url, |known| known.wants_udp = false);
+        let why = "the camera sends neither over TCP nor over UDP (461)".to_owned();
+        return Err(CameraError::Refused { stage: "set-up", why });
+    };
+    Ok(Way::Udp(Udp { lines: vec![line], report: Deadline::after(REPORT_INTERVAL) }))
 }
 
 /// Whether the camera has this transport.
 async fn over_tcp(
     dialogue: &mut Dialogue,
     described: &Described,
-    tracks: &mut [Track],
+    track: &mut Track,
 ) -> Result<bool, CameraError> {
-    for track in tracks {
-        let (channel, url) = (track.channel, described.medium(track.stream));
-        let transport = format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1);
-        match dialogue.set_up(&url, transport).await? {
-            None => return Ok(false),
-            Some(answer) => track.channel = answer.channel.unwrap_or(channel),
-        }
+    let (channel, url) = (track.channel, described.medium(track.stream));
+    let transport = format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1);
+    let answer = dialogue.set_up(&url, transport).await?;
+    if let Some(answer) = &answer {
+        track.channel = answer.channel.unwrap_or(channel);
     }
-    Ok(true)
+    Ok(answer.is_some())
 }
 
 /// The ports of a track; `None` where the camera does not have this transport.
 async fn over_udp(
     dialogue: &mut Dialogue,
     described: &Described,
-    track: &Track,
+    track: &mut Track,
     camera: &Camera,
 ) -> Result<Option<Line>, CameraError> {
+    track.source.may_lose_packets();
     let ends = dialogue.wire.local().zip(dialogue.wire.peer());
     let (local, peer) = ends.ok_or(CameraError::Ended)?;
     let ports = Ports::bind(local, peer, &camera.voice).await;
@@ -117,6 +147,21 @@ fn failed(error: &io::Error) -> CameraError {
 impl Way {
     pub(super) fn is_udp(&self) -> bool {
         matches!(self, Way::Udp(_))
+    }
+
+    /// Adds a track to those that come like this. Answers whether the camera has that.
+    async fn add(
+        &mut self,
+        dialogue: &mut Dialogue,
+        described: &Described,
+        track: &mut Track,
+        camera: &Camera,
+    ) -> Result<bool, CameraError> {
+        let Way::Udp(udp) = self else { return over_tcp(dialogue, described, track).await };
+        let line = over_udp(dialogue, described, track, camera).await?;
+        let has_line = line.is_some();
+        udp.lines.extend(line);
+        Ok(has_line)
     }
 
     /// Says that somebody is there.

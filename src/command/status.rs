@@ -284,6 +284,7 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
         ("camera", Align::Left),
         ("state", Align::Left),
         ("over", Align::Left),
+        ("sound", Align::Left),
         ("last frame", Align::Right),
         ("frames", Align::Right),
         ("received", Align::Right),
@@ -304,10 +305,8 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
         table.push([
             camera.name.clone(),
             camera.state.clone(),
-            match camera.transport.as_str() {
-                "" => UNKNOWN.to_owned(),
-                transport => transport.to_owned(),
-            },
+            told(&camera.transport),
+            told(&camera.sound),
             last.unwrap_or_else(|| UNKNOWN.to_owned()),
             camera.frames.to_string(),
             size_text(ByteCount(camera.bytes)),
@@ -323,6 +322,11 @@ fn cameras_table(cameras: &[CameraStatus]) -> Table {
         ]);
     }
     table
+}
+
+/// A text that may not be there yet.
+fn told(text: &str) -> String {
+    if text.is_empty() { UNKNOWN.to_owned() } else { text.to_owned() }
 }
 
 fn dropped_text(camera: &CameraStatus) -> Option<String> {

@@ -31,6 +31,8 @@ pub struct CameraConfig {
     pub credentials: Option<Credentials>,
     /// How its packets come.
     pub transport: Transport,
+    /// Whether its sound is recorded.
+    pub audio: bool,
     /// Whether frames are kept that follow a lost one.
     pub keeps_damaged: bool,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
@@ -158,6 +160,7 @@ pub(super) fn read_all(
             url: read_url(&section)?,
             credentials: read_credentials(&section, warnings)?,
             transport: read_transport(&section)?,
+            audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
             keeps_damaged: read_damaged(&section)?,
             retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
         };

@@ -328,6 +328,17 @@ pub const CAMERA_TRANSPORT: Key = Key {
            and over UDP where the camera refuses that.",
 };
 
+/// `camera.audio`
+pub const CAMERA_AUDIO: Key = Key {
+    section: &CAMERA,
+    name: "audio",
+    kind: Kind::Boolean,
+    absent: Absent::Default("true"),
+    example: "false",
+    text: "Whether its sound is recorded, where it sends some. Without it the camera is not asked \
+           for sound.",
+};
+
 /// `camera.damaged`
 pub const CAMERA_DAMAGED: Key = Key {
     section: &CAMERA,
@@ -352,7 +363,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 20] = [
+pub const KEYS: [&Key; 21] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -371,6 +382,7 @@ pub const KEYS: [&Key; 20] = [
     &CAMERA_USERNAME,
     &CAMERA_PASSWORD_FILE,
     &CAMERA_TRANSPORT,
+    &CAMERA_AUDIO,
     &CAMERA_DAMAGED,
     &CAMERA_RETAIN,
 ];

@@ -362,8 +362,8 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("url", "colour-of-the-wall");
         assert!(
             error.ends_with(
-                "no such key; there are name, url, username, password_file, transport, damaged, \
-                 retain"
+                "no such key; there are name, url, username, password_file, transport, audio, \
+                 damaged, retain"
             ),
             "{error}"
         );

@@ -193,7 +193,7 @@ fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
         let username = camera.credentials.as_ref().map(|login| login.username.clone());
         let made = Camera::new(&name, camera.url.as_str(), username, None);
         let made = made.map_err(|reason| DaemonError::Camera { name, reason })?;
-        let mut made = made.with_transport(camera.transport);
+        let mut made = made.with_transport(camera.transport).with_audio(camera.audio);
         if let Some(login) = &camera.credentials {
             let revealed = |password: Password| password.reveal().to_owned();
             made.take_password(login.password.clone().map(revealed));

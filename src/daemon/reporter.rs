@@ -168,6 +168,12 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     camera.tries = status.tries;
     camera.transport = status.transport.to_owned();
     camera.server.clone_from(&status.server);
+    camera.sound.clone_from(&status.sound);
+    camera.clock = match (status.transport, status.has_sender_reports) {
+        ("", _) => String::new(),
+        (_, true) => "sender reports".to_owned(),
+        (_, false) => "arrival".to_owned(),
+    };
     let dropped = DropReason::ALL.iter().map(|reason| (*reason, status.dropped.of(*reason)));
     let some = dropped.filter(|(_, frames)| *frames > 0);
     camera.dropped = some

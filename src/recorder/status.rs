@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::drops::Drops;
+use crate::camera::SessionFacts;
 use crate::units::BootTime;
 
 /// What a recorder is doing.
@@ -52,8 +53,23 @@ pub struct StreamStatus {
     pub transport: &'static str,
     /// What the camera says that it is; empty where it says nothing.
     pub server: String,
+    /// What its sound is and how it is stored; empty where there is none.
+    pub sound: String,
+    /// Whether sender reports tell when its frames were captured; their arrival does otherwise.
+    pub has_sender_reports: bool,
     /// When the last frame that is recorded was received.
     pub last_frame: Option<BootTime>,
+}
+
+impl StreamStatus {
+    /// A session has begun.
+    pub(super) fn session(&mut self, facts: SessionFacts) {
+        self.state = State::AwaitingKeyFrame { why: None };
+        self.transport = facts.transport;
+        self.server = facts.server;
+        self.sound = facts.sound.map(|sound| sound.to_string()).unwrap_or_default();
+        self.has_sender_reports = facts.has_sender_reports;
+    }
 }
 
 /// A status that one task writes and others read; each holds the lock for a copy.

@@ -110,6 +110,8 @@ impl<S: Sink> StreamTask<S> {
                 Over::Failed(_) => EndReason::Disconnected,
                 Over::Stopped | Over::RingClosed => EndReason::Stopped,
             };
+            self.cutter.hold_no_more();
+            self.carry_on(&now);
             let out = self.cutter.stop(reason, &now);
             self.carry_out(out, &now);
             let Over::Failed(error) = over else { break };
@@ -167,11 +169,7 @@ impl<S: Sink> StreamTask<S> {
 
     async fn record(&mut self, frames: &mut Frames) -> Over {
         self.has_begun = false;
-        let facts = frames.facts();
-        self.status.set(|status| {
-            status.state = State::AwaitingKeyFrame { why: None };
-            (status.transport, status.server) = (facts.transport, facts.server);
-        });
+        self.status.set(|status| status.session(frames.facts()));
         loop {
             tokio::select! {
                 biased;
@@ -179,6 +177,7 @@ impl<S: Sink> StreamTask<S> {
                 changed = self.ticks.changed(), if self.ticks_open => {
                     self.ticks_open = changed.is_ok();
                     let now = self.now();
+                    self.carry_on(&now);
                     let out = self.cutter.flush_due(&now);
                     self.carry_out(out, &now);
                 }
@@ -216,11 +215,11 @@ impl<S: Sink> StreamTask<S> {
     fn take(&mut self, frame: Frame, frames: &Frames) {
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
-        let out = self.cutter.push(frame);
+        self.cutter.push(frame);
+        self.carry_on(&now);
         if self.cutter.is_recording() && !std::mem::replace(&mut self.has_begun, true) {
             self.begins(frames, &now);
         }
-        self.carry_out(out, &now);
         if let Some(rate) = self.cutter.rate_news() {
             self.say(Level::Warn, &rate.words());
         }
@@ -233,11 +232,19 @@ impl<S: Sink> StreamTask<S> {
             }
             status.lost_packets += lost;
             (status.dropped, status.damaged) = (cutter.drops(), cutter.damaged());
+            status.has_sender_reports = frames.has_sender_reports();
         });
     }
 
     fn say(&self, level: Level, text: &str) {
         self.settings.camera.voice.say(level, text);
+    }
+
+    /// Does what the cutter wants by now.
+    fn carry_on(&mut self, now: &Reading) {
+        while let Some(out) = self.cutter.next(now) {
+            self.carry_out(out, now);
+        }
     }
 
     /// Does what the cutter wants.

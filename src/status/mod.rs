@@ -169,6 +169,14 @@ pub struct CameraStatus {
     /// What it says that it is; empty where it says nothing.
     #[serde(default)]
     pub server: String,
+    /// What its sound is, and how it is stored where that is another coding; empty where there is
+    /// none.
+    #[serde(default)]
+    pub sound: String,
+    /// What tells when its frames were captured: `sender reports`, where they are sane, or
+    /// `arrival`; empty before the first session.
+    #[serde(default)]
+    pub clock: String,
     /// Closed clips on the ring, removed ones not counted.
     pub clips: u64,
     /// Space that they take, in bytes.

@@ -16,6 +16,9 @@ stand in front of those of key frames there; of JPEG pictures, which carry no me
 scan. With
 --samples FILE those samples are written there, one after another, and "at" says where.
 
+With --sound pcmu, pcma, l16 or aac they send sound, too, that never repeats; --sound-log FILE: the
+payload of each of its packets, behind its length (u16, big-endian).
+
 Standard input, a line for each command (also: SIGTERM, SIGINT to stop):
   disconnect      close the connections of all clients
   refuse S        the same, and close new connections at once for S seconds
@@ -45,6 +48,12 @@ gi.require_version('GstRtsp', '1.0')
 gi.require_version('GstRtspServer', '1.0')
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
+SOUND = {
+    'pcmu': 'rate=8000 ! mulawenc ! rtppcmupay name=pay1 pt=0',
+    'pcma': 'rate=8000 ! alawenc ! rtppcmapay name=pay1 pt=8',
+    'l16': 'rate=16000 ! rtpL16pay name=pay1 pt=97',
+    'aac': 'rate=16000 ! avenc_aac bitrate=32000 ! rtpmp4gpay name=pay1 pt=97',
+}
 UUID = b'reelfs-test-cam!'
 SECOND = 1_000_000_000
 
@@ -255,6 +264,9 @@ class Camera:
         session = Session(self, element.get_by_name('source'))
         element.get_by_name('pay0').get_static_pad('src').add_probe(
             Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self.packet)
+        if self.server.args.sound:
+            element.get_by_name('pay1').get_static_pad('src').add_probe(
+                Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self.server.sound_packet)
         media.connect('unprepared', lambda *_: self.forget(session))
         self.sessions.append(session)
 
@@ -284,6 +296,7 @@ class Server:
             self.media.append(Media(a, other, a.codec.options))
         self.log = open(a.log, 'w') if a.log else None
         self.samples = open(a.samples, 'wb') if a.samples else None
+        self.sound_log = open(a.sound_log, 'wb') if a.sound_log else None
         self.cameras = [Camera(self, number) for number in range(1, a.cameras + 1)]
         self.silent_until, self.after_silence = 0, None
         self.refuse_until = 0
@@ -310,7 +323,7 @@ class Server:
     def factory(self, camera):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f'( appsrc name=source is-live=true format=time block=false '
-                           f'max-bytes=50000000 caps="{self.caps()}" ! {self.payloader()} )')
+                           f'max-bytes=50000000 caps="{self.caps()}" ! {self.payloader()} {self.sound()} )')
         factory.set_shared(True)
         factory.set_latency(0)
         factory.set_eos_shutdown(False)
@@ -319,6 +332,23 @@ class Server:
                 'user,media.factory.access=true,media.factory.construct=true'))
         factory.connect('media-configure', lambda _factory, media: camera.configure(media))
         return factory
+
+    def sound(self):
+        if not self.args.sound:
+            return ''
+        source = 'audiotestsrc is-live=true wave=pink-noise volume=0.3 ! audioconvert'
+        return f'{source} ! audio/x-raw,channels=1,{SOUND[self.args.sound]}'
+
+    def sound_packet(self, _pad, info):
+        buffers = [info.get_buffer()]
+        if info.type & Gst.PadProbeType.BUFFER_LIST:
+            packets = info.get_buffer_list()
+            buffers = [packets.get(n) for n in range(packets.length())]
+        for buffer in buffers if self.sound_log else []:
+            payload = buffer.extract_dup(0, buffer.get_size())[12:]
+            self.sound_log.write(struct.pack('>H', len(payload)) + payload)
+            self.sound_log.flush()
+        return Gst.PadProbeReturn.OK
 
     def caps(self):
         if self.args.codec is Jpeg:
@@ -447,6 +477,8 @@ def main():
                         help='change other parameters then, and not the size')
     parser.add_argument('--log', metavar='FILE')
     parser.add_argument('--samples', metavar='FILE')
+    parser.add_argument('--sound', choices=sorted(SOUND))
+    parser.add_argument('--sound-log', metavar='FILE')
     parser.add_argument('--until-eof', action='store_true', help='stop when standard input ends')
     Gst.init(None)
     Server(parser.parse_args()).run()

@@ -27,6 +27,8 @@ impl Cameras {
             .arg(folder.path().join("log"))
             .arg("--samples")
             .arg(folder.path().join("samples"))
+            .arg("--sound-log")
+            .arg(folder.path().join("sound"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,6 +58,20 @@ impl Cameras {
     pub fn log(&self) -> Vec<serde_json::Value> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The payloads of all packets of sound that were sent.
+    pub fn sound(&self) -> Vec<Vec<u8>> {
+        let bytes = std::fs::read(self.folder.path().join("sound")).expect("the sound");
+        let mut rest = &bytes[..];
+        let payloads = std::iter::from_fn(|| {
+            let (length, behind) = rest.split_first_chunk::<2>()?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            let (payload, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            Some(payload.to_vec())
+        });
+        payloads.collect()
     }
 
     /// All frames sent, by camera and number: whether a key frame, and the bytes.

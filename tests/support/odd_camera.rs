@@ -3,6 +3,8 @@
 //! the marks of `frames.rs`, with the time at which they were "taken".
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
+#[path = "odd_camera/beside.rs"]
+pub mod beside;
 #[path = "odd_camera/footage.rs"]
 pub mod footage;
 #[path = "odd_camera/login.rs"]
@@ -44,6 +46,12 @@ pub struct Oddity {
     /// Frames have the number, the mark and the moment that the camera gives them, whoever asks:
     /// each session begins with the next key frame. Without it each session is given its own.
     pub is_live: bool,
+
+    /// What it sends beside pictures.
+    pub beside: Vec<beside::Medium>,
+    /// Changes what sender reports say of the camera's clock (RFC 3550, 6.4.1), told the number of
+    /// the frame; without it there are none.
+    pub clock: Option<Change<u64>>,
 
     /// Changes the session description.
     pub description: Box<dyn Fn(String) -> String + Send + Sync>,
@@ -88,6 +96,8 @@ impl Default for Oddity {
             footage: footage::plain,
             rate: RATE,
             is_live: false,
+            beside: Vec::new(),
+            clock: None,
             description: Box::new(|it| it),
             answer: Box::new(|_, it| it.into_bytes()),
             units: Box::new(|_, it| it),

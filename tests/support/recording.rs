@@ -10,7 +10,7 @@ use reelfs::camera::{Camera, Hosts};
 use reelfs::clock::{Clock, Reading};
 use reelfs::recorder::{RecorderHandle, RecorderSettings, Sink, StreamStatus, spawn};
 use reelfs::ring::{NewChunk, Refused, Timing};
-use reelfs::segment::{ChunkTable, EndReason, Observation};
+use reelfs::segment::{ChunkTable, EndReason, Observation, TrackKind};
 use reelfs::units::{BootTime, ClipId, Sequence, StreamNumber, Ticks, WallTime};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -76,8 +76,11 @@ impl Sink for Keeper {
         }
         let table = ChunkTable::decode(&chunk.table).expect("a table");
         assert_eq!(table.byte_count(), chunk.data.len() as u64);
-        assert_eq!(chunk.parameters.len(), 1);
-        let track = &table.tracks[0];
+        assert_eq!(chunk.parameters.len(), table.tracks.len());
+        // What is beside the pictures is told of by tests of its own.
+        let Some(track) = table.tracks.first().filter(|track| track.kind == TrackKind::Video) else {
+            return Ok(());
+        };
         let mut kept = self.kept.lock().expect("no panic");
         let clip = kept.clips.entry(chunk.clip.number()).or_insert_with(|| Clip {
             start: table.anchor.wall,

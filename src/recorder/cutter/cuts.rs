@@ -1,6 +1,7 @@
 //! Where chunks and clips end: what waits is cut, and handed out. Pure.
 
 use super::chunk::Chunk;
+use super::pending::Taken;
 use super::track::Ahead;
 use super::video::is_long;
 use super::{Cutter, Ended, HandOut};
@@ -20,7 +21,7 @@ impl Cutter {
             return;
         }
         let paused = self.video.ends_clip();
-        let changed = self.video.track.has_other_format();
+        let changed = self.video.track.has_other_format() || self.sides.have_other_format();
         let near = self.boundary_within(ahead.anew(), BOUNDARY_MARGIN_NANOS)
             && !(self.begins_astray(&frame.received));
         let time = if near || changed || paused { ahead.anew() } else { ahead.on() };
@@ -45,7 +46,8 @@ impl Cutter {
     }
 
     pub(super) fn fits(&self, frame: &Frame) -> bool {
-        self.video.track.fits(frame, self.settings.chunk_bytes_max)
+        let bytes_max = self.settings.chunk_bytes_max.saturating_sub(self.sides.byte_count());
+        self.video.track.fits(frame, bytes_max)
     }
 
     /// Whether a run begins with stamps that run away, so that no time can be told from them.
@@ -74,14 +76,28 @@ impl Cutter {
     /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
     /// what waits has been placed then.
     pub(super) fn cut(&mut self, next: Option<i64>, now: &Reading, out: &mut HandOut) {
-        let Some(clip) = &mut self.clip else { return };
-        let Some(taken) = self.video.track.cut(next) else { return };
-        let start = taken.start;
+        self.cut_all(next, false, now, out);
+    }
+
+    fn cut_all(&mut self, next: Option<i64>, closes: bool, now: &Reading, out: &mut HandOut) {
+        let Some(clip) = self.clip.as_mut().filter(|_| !out.has_chunk()) else { return };
+        let video = self.video.track.cut(next);
+        let Some(start) = video.as_ref().map(|taken| taken.start).or(clip.start()) else { return };
         let (begins_clip, anchor) = clip.chunk(start, now);
+        // What lies behind the pictures so far may belong to the next clip.
+        let is_led = closes || next.is_some() || video.is_some();
+        let to = self.video.track.cut_end(next).filter(|_| is_led);
+        let goes_alone = self.held.is_empty() && self.video.is_silent(now);
+        let beside = match is_led || goes_alone {
+            true => self.sides.cut(anchor.wall, to),
+            false => Vec::new(),
+        };
+        let all: Vec<Taken> = video.into_iter().chain(beside).collect();
+        let Some(start) = all.iter().map(|taken| taken.start).min() else { return };
         let timed_by = self.video.track.begun().unwrap_or(*now);
         let mut chunk = Chunk::new(anchor, begins_clip, timed_by);
-        chunk.add(taken);
-        out.chunk(chunk, start);
+        all.into_iter().for_each(|taken| chunk.add(taken));
+        out.chunk(chunk, start.max(anchor.wall));
     }
 
     /// Hands out what waits and ends the clip, at the decode time of its successor where there
@@ -93,7 +109,7 @@ impl Cutter {
         now: &Reading,
         out: &mut HandOut,
     ) {
-        self.cut(next, now, out);
+        self.cut_all(next, true, now, out);
         let Some(clip) = self.clip.take() else { return };
         let (Some(start), Some(end)) = (clip.start(), self.video.track.cut_end(next)) else {
             return;

@@ -10,7 +10,7 @@ use super::chunk::Chunk;
 use super::gap::Gap;
 use crate::recorder::drops::DropReason;
 use crate::ring::Refused;
-use crate::segment::{EndReason, Observation};
+use crate::segment::{EndReason, Observation, TrackKind};
 use crate::units::WallTime;
 
 /// What is to be done with a stream's clips beside storing chunks.
@@ -61,7 +61,8 @@ impl HandOut {
     /// out before it.
     pub(super) fn chunk(&mut self, chunk: Chunk, start: WallTime) {
         debug_assert!(self.chunk.is_none() && self.then.is_empty(), "a chunk comes first");
-        let frames = chunk.table.tracks.iter().map(|track| track.samples.len() as u64).sum();
+        let pictures = chunk.table.tracks.iter().filter(|track| track.kind == TrackKind::Video);
+        let frames = pictures.map(|track| track.samples.len() as u64).sum();
         let handed = Handed {
             begins_clip: chunk.begins_clip,
             clip_start: chunk.table.anchor.wall,
@@ -69,6 +70,11 @@ impl HandOut {
             frames,
         };
         self.chunk = Some((chunk, handed));
+    }
+
+    /// Whether a chunk is handed out.
+    pub(super) fn has_chunk(&self) -> bool {
+        self.chunk.is_some()
     }
 
     /// The clip is over.
@@ -136,8 +142,7 @@ mod tests {
     use super::*;
     use crate::clock::Reading;
     use crate::segment::{
-        Anchor, ClockQuality, ObservationKind, Sample, SampleFlags, TrackKind, TrackNumber,
-        TrackTable,
+        Anchor, ClockQuality, ObservationKind, Sample, SampleFlags, TrackNumber, TrackTable,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 

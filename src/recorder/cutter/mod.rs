@@ -14,6 +14,7 @@
 //! | `hand_out` | what is done in which order, and what a refused chunk costs |
 //! | `chunk` | tracks side by side, of whatever clock rates |
 //! | `video` | groups, losses, pauses, gaps |
+//! | `sides`, `sound` | sound and records, which follow the video |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
 //! | `strays`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
@@ -36,6 +37,8 @@ mod gap;
 mod hand_out;
 mod pending;
 mod rate;
+mod sides;
+mod sound;
 mod stamps;
 mod strays;
 mod time_line;
@@ -48,9 +51,11 @@ pub use clip::Boundary;
 pub use hand_out::{Action, HandOut, Refusal};
 pub use rate::Rate;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use clip::OpenClip;
+use sides::Sides;
 use stamps::Stamps;
 use strays::Strays;
 use time_line::Ended;
@@ -59,7 +64,7 @@ use video::{Break, Pace, Video, is_long};
 use super::drops::{DropReason, Drops};
 use crate::camera::Frame;
 use crate::clock::Reading;
-use crate::segment::{EndReason, Observation};
+use crate::segment::{EndReason, Observation, TrackNumber};
 use crate::units::NANOS_PER_SECOND;
 
 /// What is younger than this when a flush comes waits for the next one, in nanoseconds: it would
@@ -72,6 +77,13 @@ const ASTRAY_AGE_MIN_NANOS: i64 = NANOS_PER_SECOND;
 /// A clip that finds no key frame to end at is ended by force when it is this long, in
 /// nanoseconds: memory and tables of whoever opens it depend on its length.
 const CLIP_DURATION_MAX_NANOS: i64 = 2 * 3600 * NANOS_PER_SECOND;
+
+/// Pictures wait so long for the sound that belongs to them, in nanoseconds: so much less than a
+/// second that what waits is in the next flush.
+const HOLD_NANOS_MAX: i64 = 750_000_000;
+
+/// The track that leads.
+const VIDEO: TrackNumber = TrackNumber(0);
 
 /// How to cut.
 #[derive(Clone)]
@@ -90,6 +102,10 @@ pub struct CutterSettings {
 pub struct Cutter {
     settings: CutterSettings,
     video: Video,
+    /// Pictures that wait for sound.
+    held: VecDeque<Frame>,
+    holds: bool,
+    sides: Sides,
     strays: Strays,
     stamps: Stamps,
     clip: Option<OpenClip>,
@@ -117,6 +133,9 @@ impl Cutter {
         Cutter {
             settings,
             video: Video::new(),
+            held: VecDeque::new(),
+            holds: true,
+            sides: Sides::default(),
             strays: Strays::default(),
             stamps: Stamps::new(),
             clip: None,
@@ -149,17 +168,41 @@ impl Cutter {
         self.stamps.news()
     }
 
-    /// Takes the next frame in the order of decoding.
-    pub fn push(&mut self, mut frame: Frame) -> HandOut {
-        let mut out = HandOut::default();
-        if frame.timescale > 0 {
-            frame.pts = self.strays.time_of(&frame);
-            let track = &self.video.track;
-            frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
-            self.sort(&frame, &mut out);
+    /// Takes the next frame of a track in the order of decoding.
+    pub fn push(&mut self, mut frame: Frame) {
+        if frame.timescale == 0 {
+            return;
         }
+        if frame.track != VIDEO {
+            self.sides.push(frame, self.video.tie(), self.clip.is_some());
+            return;
+        }
+        frame.pts = self.strays.time_of(&frame);
+        let track = &self.video.track;
+        frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
+        self.held.push_back(frame);
+    }
+
+    /// What the next frame leads to that has waited for the sound that belongs to it, up to a
+    /// named time.
+    pub fn next(&mut self, now: &Reading) -> Option<HandOut> {
+        let frame = self.held.front()?;
+        let age_nanos = now.boot.0.saturating_sub(frame.received.boot.0);
+        let at = self.video.track.boot_at(frame.pts);
+        let waits = at.is_some_and(|at| !self.sides.have_reached(at, now));
+        if self.holds && waits && age_nanos < HOLD_NANOS_MAX {
+            return None;
+        }
+        let frame = self.held.pop_front()?;
+        let mut out = HandOut::default();
+        self.sort(&frame, &mut out);
         self.video.received(&frame);
-        out
+        Some(out)
+    }
+
+    /// Nothing more comes: frames wait no longer.
+    pub fn hold_no_more(&mut self) {
+        self.holds = false;
     }
 
     fn sort(&mut self, frame: &Frame, out: &mut HandOut) {
@@ -190,6 +233,7 @@ impl Cutter {
             if let Some(jump) = jump {
                 self.interrupt(jump, &frame.received, out);
                 self.video.track.end_run();
+                self.sides.end_run();
             }
             self.group(frame, out);
             return seen;
@@ -209,7 +253,8 @@ impl Cutter {
         let mut out = HandOut::default();
         let astray = self.begins_astray(now);
         let age_min = if astray { ASTRAY_AGE_MIN_NANOS } else { FLUSH_AGE_MIN_NANOS };
-        if self.video.track.age_nanos(now) >= age_min {
+        let age = self.video.track.age_nanos(now).max(self.sides.age_nanos(now));
+        if age >= age_min {
             self.cut(None, now, &mut out);
         }
         out
@@ -221,6 +266,8 @@ impl Cutter {
         self.close(reason, None, now, &mut out);
         self.strays.forget();
         self.stamps.forget();
+        self.sides.end();
+        self.holds = true;
         for seen in self.video.end(now.wall) {
             out.observe(seen);
         }
@@ -236,6 +283,7 @@ impl Cutter {
             // The group behind the refused one is whole: a clip of its own begins with it.
             if let Some(clip) = &mut self.clip {
                 clip.begin_anew();
+                self.sides.clip_begins();
             }
         } else {
             gap.frames += self.video.track.drop_waiting();
@@ -304,6 +352,7 @@ impl Cutter {
             self.clip = Some(OpenClip::new(&frame.received));
             self.video.track.enter_clip();
             self.video.clip_begins();
+            self.sides.clip_begins();
         }
         let marks = self.video.marks(frame, true);
         self.video.track.wait(frame, decoded, marks);
@@ -432,8 +481,10 @@ mod tests {
         fn send(&mut self, frame: Frame) {
             self.sent += 1;
             let now = frame.received;
-            let out = self.cutter.push(frame);
-            self.take(out, &now);
+            self.cutter.push(frame);
+            while let Some(out) = self.cutter.next(&now) {
+                self.take(out, &now);
+            }
         }
 
         /// Groups of 25, from a key frame on.

@@ -340,7 +340,7 @@ mod tests {
                 audio: None,
             };
             let parameters = Parameters::new(&set, set.encode().into(), ReorderDepth::Unknown);
-            let out = self.cutter.push(Frame {
+            self.cutter.push(Frame {
                 track: TrackNumber(0),
                 pts: frame.pts,
                 timescale: TIMESCALE,
@@ -355,7 +355,9 @@ mod tests {
                 received: at(frame.arrival),
             });
             self.sent += 1;
-            self.take(out);
+            while let Some(out) = self.cutter.next(&at(frame.arrival)) {
+                self.take(out);
+            }
             self.rates.extend(self.cutter.rate_news());
         }
 

@@ -116,6 +116,11 @@ impl TimeLine {
         self.clock.told_at(pts)
     }
 
+    /// The same, as far as that is known by now.
+    pub(super) fn boot_at(&self, pts: i64) -> BootTime {
+        self.clock.boot_at(pts)
+    }
+
     /// Forgets the arrivals so far, which belong to times that ran at another pace.
     pub(super) fn forget(&mut self) {
         self.clock.forget();

@@ -120,6 +120,11 @@ impl Track {
         self.line.as_ref()?.told_at(pts)
     }
 
+    /// The same, as far as that is known by now.
+    pub(super) fn boot_at(&self, pts: i64) -> Option<BootTime> {
+        self.line.as_ref().map(|line| line.boot_at(pts))
+    }
+
     /// The run is over.
     pub(super) fn end_run(&mut self) {
         self.line = None;

@@ -24,6 +24,9 @@ const KEYLESS_NANOS: i64 = 10 * NANOS_PER_SECOND;
 /// Where nothing is marked either, a clip begins with any frame after so long, in nanoseconds.
 const UNMARKED_NANOS: i64 = 120 * NANOS_PER_SECOND;
 
+/// Without a frame for so long, in nanoseconds, it is silent.
+const SILENT_NANOS: i64 = NANOS_PER_SECOND;
+
 /// Nanoseconds in a millisecond.
 const MILLI: i64 = 1_000_000;
 
@@ -37,6 +40,7 @@ pub(super) struct Video {
     ends_clip: bool,
     /// The group that comes is the first of its clip: what is shown before it can't be decoded.
     is_first: bool,
+    tie: Option<i64>,
     last_received: Option<Reading>,
     /// When the last key frame came, or the first frame of the session.
     key_received: Option<Reading>,
@@ -98,6 +102,7 @@ impl Video {
             damaged: 0,
             ends_clip: false,
             is_first: false,
+            tie: None,
             last_received: None,
             key_received: None,
         }
@@ -259,8 +264,22 @@ impl Video {
         [gap, damage]
     }
 
+    /// Whether nothing has come for so long that what is beside it goes on alone.
+    pub(super) fn is_silent(&self, now: &Reading) -> bool {
+        let last = self.last_received.map_or(now.boot, |last| last.boot);
+        now.boot.0.saturating_sub(last.0) > SILENT_NANOS
+    }
+
+    /// By how much the clock that nobody sets is ahead of the camera's, in nanoseconds, where the
+    /// camera tells.
+    pub(super) fn tie(&self) -> Option<i64> {
+        self.tie
+    }
+
     /// A frame was received, whatever became of it.
     pub(super) fn received(&mut self, frame: &Frame) {
+        let at = frame.captured.zip(self.track.boot_at(frame.pts));
+        self.tie = at.map(|(captured, told)| told.0.saturating_sub(captured.0));
         self.last_received = Some(frame.received);
         if frame.is_key || self.key_received.is_none() {
             self.key_received = Some(frame.received);

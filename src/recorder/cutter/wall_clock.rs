@@ -139,6 +139,14 @@ impl WallClock {
         Some(BootTime(self.begun.boot.0.saturating_add(behind)))
     }
 
+    /// The same, as far as that is known by now.
+    #[must_use]
+    pub fn boot_at(&self, pts: i64) -> BootTime {
+        let ticks = pts.saturating_sub(self.first_pts).saturating_add(self.shift);
+        let behind = self.wall_at(ticks).nanos_since(self.begun.wall);
+        BootTime(self.begun.boot.0.saturating_add(behind))
+    }
+
     fn least(&self) -> WallTime {
         self.least.iter().map(|(_, zero)| *zero).min().unwrap_or(self.begun.wall)
     }

@@ -35,6 +35,27 @@ pub fn run(data: &[u8]) {
     black_box(replay.finish());
 }
 
+const AAC: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/1\r\n\
+    a=fmtp:97 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408\r\n";
+const SAMPLES: &str = "m=audio 0 RTP/AVP 0 10\r\na=sendrecv\r\n";
+const OPUS: &str = "m=audio 0 RTP/AVP 98\r\na=rtpmap:98 opus/48000/2\r\n";
+const RECORDS: &str = "m=application 0 RTP/AVP 99\r\na=rtpmap:99 vnd.onvif.metadata/90000\r\n";
+
+/// A packet on a channel, of that type and mark, with a number that its time follows.
+fn beside(channel: u8, kind: u8, number: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![b'$', channel, 0, 12 + payload.len() as u8, 0x80, kind, 0, number];
+    bytes.extend([0, 0, number, 0, 0, 0, 0, 5]);
+    bytes.extend(payload);
+    bytes
+}
+
+/// A report of a sender.
+fn report(channel: u8) -> Vec<u8> {
+    let mut bytes = vec![b'$', channel, 0, 28, 0x80, 200, 0, 6, 0, 0, 0, 5, 0xe9, 0, 0, 0];
+    bytes.resize(4 + 28, 0);
+    bytes
+}
+
 pub fn seeds() -> Vec<Seed> {
     let description = "v=0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
         a=fmtp:96 sprop-parameter-sets=Z01ADeygoP2AiAAAAwAIAAADAZB4oUyw,aOvjyyA=\r\n";
@@ -83,9 +104,20 @@ pub fn seeds() -> Vec<Seed> {
         jpeg_packet(2, 14, true, &[tables.concat(), vec![1, 2, 3]].concat()),
         jpeg_packet(3, 28, true, &[0, 0, 0, 0, 0, 200, 40, 30, 0, 0, 0, 0, 5]),
     ];
+    let with = |media: &str, parts: &[Vec<u8>]| of(&format!("{description}{media}"), parts);
     vec![
         ("pictures-h265", of(h265, &h265_packets)),
         ("pictures-jpeg", of(jpeg, &jpeg_packets)),
+        ("aac", with(AAC, &[beside(2, 97, 0, &[0, 32, 0, 16, 0, 24, 1, 2, 3, 4, 5]), key.clone()])),
+        (
+            "samples",
+            with(SAMPLES, &(0..8).map(|it| beside(2, 0, it, &[it; 160])).collect::<Vec<_>>()),
+        ),
+        (
+            "opus",
+            with(OPUS, &[beside(2, 98, 0, &[0x7b, 3, 1, 2]), report(3), report(3), report(3)]),
+        ),
+        ("records", with(RECORDS, &[beside(2, 227, 0, b"<a/>"), beside(2, 99, 1, b"<b>")])),
         ("pictures", whole(&[&key, &first, &last, &several, &stream])),
         ("messages", whole(&[answer, &key, asked, &goodbye, &[1, 2, 3], &last])),
         ("description", description.as_bytes().to_vec()),

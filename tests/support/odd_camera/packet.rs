@@ -44,6 +44,17 @@ impl Packet {
     }
 }
 
+/// A report of its sender (RFC 3550, 6.4.1): a moment by its own clock and in RTP time.
+pub fn report(ssrc: u32, ntp: u64, time: u32) -> Vec<u8> {
+    let mut bytes = vec![0x80, 200, 0, 6];
+    bytes.extend(ssrc.to_be_bytes());
+    bytes.extend(ntp.to_be_bytes());
+    bytes.extend(time.to_be_bytes());
+    // What it counts is of no interest.
+    bytes.extend([0; 8]);
+    bytes
+}
+
 /// Interleaved (RFC 2326, 10.12).
 pub fn framed(channel: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("a short packet");

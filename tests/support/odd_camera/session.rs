@@ -1,24 +1,37 @@
 //! One connection: requests are answered, and frames sent at the camera's pace.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::footage::GROUP;
-use super::packet::{Packet, Sender, framed};
+use super::packet::{Packet, Sender, framed, report};
 use super::request::Request;
 use super::{CLOCK_RATE, Oddity, Server, State};
+
+/// From one report of the clocks to the next.
+const REPORT_FRAMES: u64 = 10;
+/// From 1900 to 1970 (RFC 5905, 6).
+const SECONDS_FROM_1900: u64 = 2_208_988_800;
 
 /// What the threads of a connection share.
 struct Connection {
     writer: Mutex<TcpStream>,
-    /// Where frames go, where it is not into the connection.
-    datagrams: Mutex<Option<(UdpSocket, SocketAddr)>>,
+    /// Where the tracks go: by number of the medium, that of the pictures first.
+    tracks: Mutex<BTreeMap<usize, Way>>,
     renewed: Mutex<Instant>,
     torn_down: AtomicBool,
+}
+
+/// Where packets of a track go.
+enum Way {
+    /// Into the connection, over this channel.
+    Channel(u8),
+    Datagrams(UdpSocket, SocketAddr),
 }
 
 impl Connection {
@@ -37,7 +50,7 @@ pub(super) fn serve(server: &Server, client: TcpStream) -> Option<()> {
     client.set_nodelay(true).ok()?;
     let connection = Arc::new(Connection {
         writer: Mutex::new(client.try_clone().ok()?),
-        datagrams: Mutex::default(),
+        tracks: Mutex::default(),
         renewed: Mutex::new(Instant::now()),
         torn_down: AtomicBool::new(false),
     });
@@ -96,7 +109,9 @@ fn answer(state: &State, connection: &Connection, request: &Request) -> Option<S
     let oddity = &state.oddity;
     let is_busy = state.clients.load(Ordering::SeqCst) >= oddity.clients_max;
     let is_tcp = request.header("transport").contains("TCP");
-    let status = match oddity.refuses {
+    let track = track_of(&request.url);
+    let beside = track.checked_sub(1).and_then(|place| oddity.beside.get(place));
+    let status = match oddity.refuses.or(beside.and_then(|medium| medium.refuses)) {
         Some(status) => status,
         None if request.method == "SETUP" && is_tcp && oddity.udp_only => {
             "461 Unsupported Transport"
@@ -117,8 +132,8 @@ fn answer(state: &State, connection: &Connection, request: &Request) -> Option<S
         }
         "SETUP" => {
             let transport = match is_tcp {
-                true => "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned(),
-                false => set_up_datagrams(connection, request)?,
+                true => set_up_channel(connection, track)?,
+                false => set_up_datagrams(connection, track, request)?,
             };
             write!(answer, "{session}Transport: {transport}\r\n\r\n").ok()?;
         }
@@ -131,8 +146,21 @@ fn answer(state: &State, connection: &Connection, request: &Request) -> Option<S
     Some(answer)
 }
 
-/// The transport that is answered (RFC 2326, 12.39). Reports go nowhere.
-fn set_up_datagrams(connection: &Connection, request: &Request) -> Option<String> {
+/// The number of the medium that an address is about: that of the pictures where it is of none.
+fn track_of(url: &str) -> usize {
+    let number = url.rsplit_once("/track").and_then(|(_, number)| number.parse().ok());
+    number.map_or(0, |number: usize| number.saturating_sub(1))
+}
+
+/// The transport that is answered (RFC 2326, 12.39): the channels are the camera's choice.
+fn set_up_channel(connection: &Connection, track: usize) -> Option<String> {
+    let channel = 2 * track as u8;
+    connection.tracks.lock().ok()?.insert(track, Way::Channel(channel));
+    Some(format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1))
+}
+
+/// The same over UDP.
+fn set_up_datagrams(connection: &Connection, track: usize, request: &Request) -> Option<String> {
     let asked = request.header("transport");
     let (_, ports) = asked.split_once("client_port=")?;
     let port = ports.split(['-', ';', ',']).next()?.parse().ok()?;
@@ -140,17 +168,20 @@ fn set_up_datagrams(connection: &Connection, request: &Request) -> Option<String
     let socket = UdpSocket::bind((here.local_addr().ok()?.ip(), 0)).ok()?;
     let own = socket.local_addr().ok()?.port();
     let there = SocketAddr::new(here.peer_addr().ok()?.ip(), port);
-    *connection.datagrams.lock().ok()? = Some((socket, there));
+    connection.tracks.lock().ok()?.insert(track, Way::Datagrams(socket, there));
     let client = format!("client_port={port}-{}", port + 1);
     Some(format!("RTP/AVP;unicast;{client};server_port={own}-{}", own.wrapping_add(1)))
 }
 
 fn description(oddity: &Oddity) -> String {
     let sets: Vec<String> = (oddity.footage)().sets().map(|set| base64(set)).collect();
+    let beside = oddity.beside.iter().zip(2..);
+    let beside: String =
+        beside.map(|(it, number)| format!("{}a=control:track{number}\r\n", it.lines)).collect();
     format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\na=control:*\r\n\
          m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/{CLOCK_RATE}\r\n\
-         a=fmtp:96 packetization-mode=1;sprop-parameter-sets={}\r\na=control:track1\r\n",
+         a=fmtp:96 packetization-mode=1;sprop-parameter-sets={}\r\na=control:track1\r\n{beside}",
         sets.join(",")
     )
 }
@@ -175,12 +206,12 @@ fn play(state: &State, connection: &Connection) -> Option<()> {
     let session = state.sessions.fetch_add(1, Ordering::SeqCst);
     let mut sender = Sender { sequence: 65_500, ssrc: 0x1234_5678 };
     let due = |frame: u64| Duration::from_micros(frame * 1_000_000 / oddity.rate);
-    let (began, first) = match oddity.is_live {
+    let (began, began_wall, first) = match oddity.is_live {
         true => {
             let passed = state.began.elapsed().as_micros() as u64 * oddity.rate / 1_000_000;
-            (state.began, (passed + 1).next_multiple_of(GROUP))
+            (state.began, state.began_wall, (passed + 1).next_multiple_of(GROUP))
         }
-        false => (Instant::now(), 0),
+        false => (Instant::now(), SystemTime::now(), 0),
     };
     for frame in first.. {
         std::thread::sleep(due(frame).saturating_sub(began.elapsed()));
@@ -206,12 +237,16 @@ fn play(state: &State, connection: &Connection) -> Option<()> {
         let time = (frame as u32).wrapping_mul(step).wrapping_add(offset);
         let packets = (oddity.packets)(frame, sender.packets(&units, time));
         send(state, connection, frame, &packets)?;
+        send_beside(oddity, connection, frame)?;
+        if frame.is_multiple_of(REPORT_FRAMES) {
+            send_reports(oddity, connection, frame, (began_wall + due(frame), time))?;
+        }
     }
     None
 }
 
 fn send(state: &State, connection: &Connection, frame: u64, packets: &[Packet]) -> Option<()> {
-    if let Some((socket, there)) = &*connection.datagrams.lock().ok()? {
+    if let Some(Way::Datagrams(socket, there)) = connection.tracks.lock().ok()?.get(&0) {
         for packet in packets {
             // A client that is not there yet loses what it is sent, as any does.
             let _ = socket.send_to(&packet.bytes(), there);
@@ -222,6 +257,61 @@ fn send(state: &State, connection: &Connection, frame: u64, packets: &[Packet]) 
     let bytes = (state.oddity.bytes)(frame, bytes.collect());
     state.sent_bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
     connection.write(&state.oddity, &bytes)
+}
+
+/// Sends what goes with a frame of the pictures, where somebody asked for it.
+fn send_beside(oddity: &Oddity, connection: &Connection, frame: u64) -> Option<()> {
+    for (track, medium) in (1..).zip(&oddity.beside) {
+        for packet in (medium.packets)(frame) {
+            // A channel of its own choice is added to that of the track.
+            send_on(oddity, connection, track, packet.channel, &packet.bytes())?;
+        }
+    }
+    Some(())
+}
+
+/// Sends what each track's clock shows: pictures and what is beside them are taken at one moment.
+fn send_reports(
+    oddity: &Oddity,
+    connection: &Connection,
+    frame: u64,
+    (taken, time): (SystemTime, u32),
+) -> Option<()> {
+    let Some(clock) = &oddity.clock else { return Some(()) };
+    let since_1970 = taken.duration_since(UNIX_EPOCH).ok()?;
+    let seconds = since_1970.as_secs() + SECONDS_FROM_1900;
+    let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
+    let ntp = clock(frame, seconds << 32 | fraction);
+    send_on(oddity, connection, 0, 1, &report(0x1234_5678, ntp, time))?;
+    for (track, medium) in (1..).zip(&oddity.beside) {
+        let (rate, first) = medium.clock;
+        let time = (frame * u64::from(rate) / oddity.rate) as u32;
+        let source = (medium.packets)(0).first().map_or(0, |packet| packet.ssrc);
+        let bytes = report(source, ntp, time.wrapping_add(first));
+        send_on(oddity, connection, track, 1, &bytes)?;
+    }
+    Some(())
+}
+
+/// Sends a packet of RTP (0) or RTCP (1) of a track, where that was asked for.
+fn send_on(
+    oddity: &Oddity,
+    connection: &Connection,
+    track: usize,
+    second: u8,
+    bytes: &[u8],
+) -> Option<()> {
+    match connection.tracks.lock().ok()?.get(&track) {
+        None => Some(()),
+        Some(Way::Datagrams(socket, there)) => {
+            let there = SocketAddr::new(there.ip(), there.port() + u16::from(second));
+            let _ = socket.send_to(bytes, there);
+            Some(())
+        }
+        Some(Way::Channel(channel)) => {
+            connection.write(oddity, &framed(channel.wrapping_add(second), bytes))
+        }
+    }
 }
 
 /// Says goodbye (RFC 3550, 6.6) and stays, or goes without a word.

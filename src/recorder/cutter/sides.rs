@@ -1,0 +1,471 @@
+//! What accompanies the video of a stream: sound and records, each a track of its own. Pure.
+//!
+//! They follow: chunks and clips begin and end where the video says so, and what a track beside it
+//! does, or fails to do, is no affair of the video. Each has a clock of its own, and the wall is
+//! where they meet. Where the camera tells when it captured what, the time between a sound and a
+//! picture is what its own clock says; else both are told from their arrival.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::pending::Taken;
+use super::sound::{self, Place};
+use super::strays::Strays;
+use super::wall_clock::WallClock;
+use crate::camera::{Frame, Parameters};
+use crate::clock::Reading;
+use crate::segment::{TrackKind, TrackNumber};
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
+
+/// Tracks beside the video at most: as many as a chunk holds (`segment`).
+const SIDES_MAX: usize = 15;
+/// What waits of one while there is no clip that it could be in, in nanoseconds.
+const WAITING_NANOS_MAX: i64 = 5 * NANOS_PER_SECOND;
+/// What waits of one at all, in bytes.
+const WAITING_BYTES_MAX: usize = 2 << 20;
+/// Sound of which nothing came for so long, in nanoseconds, is not waited for.
+const SILENT_NANOS: i64 = NANOS_PER_SECOND;
+
+/// All tracks beside the video, in the order in which they were seen.
+#[derive(Default)]
+pub(super) struct Sides(Vec<Side>);
+
+/// A frame that waits, and what decodes it.
+pub(super) struct Waiting {
+    pub(super) frame: Frame,
+    pub(super) parameters: Arc<Parameters>,
+}
+
+/// One of them.
+struct Side {
+    number: TrackNumber,
+    parameters: Option<Arc<Parameters>>,
+    strays: Strays,
+    clock: Option<Clock>,
+    /// Frames that have come, in order, and are in no chunk.
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    /// What it is in the clip that is open: its parameters, and up to where it is, in ticks.
+    in_clip: Option<(Arc<Parameters>, i64)>,
+    /// Its times come from the clock of the camera, and not from their arrival.
+    is_tied: bool,
+    /// Up to when it has come, and when it came.
+    reached: Option<(BootTime, BootTime)>,
+}
+
+/// Where the stamps of a track lie.
+struct Clock {
+    wall: WallClock,
+    first_pts: i64,
+    timescale: u32,
+}
+
+impl Clock {
+    fn new(frame: &Frame) -> Clock {
+        let wall = WallClock::new(frame.received, frame.pts, frame.timescale);
+        Clock { wall, first_pts: frame.pts, timescale: frame.timescale }
+    }
+
+    fn captured_at(&self, pts: i64) -> WallTime {
+        let ticks = pts.saturating_sub(self.first_pts).saturating_add(self.wall.shift());
+        self.wall.wall_at(ticks)
+    }
+}
+
+impl Sides {
+    /// Takes a frame. `tie` is by how much the clock that nobody sets is ahead of the camera's, in
+    /// nanoseconds, as the video has it.
+    pub(super) fn push(&mut self, frame: Frame, tie: Option<i64>, has_clip: bool) {
+        let known = self.0.iter().any(|side| side.number == frame.track);
+        if !known && self.0.len() < SIDES_MAX {
+            self.0.push(Side::new(frame.track));
+        }
+        if let Some(side) = self.0.iter_mut().find(|side| side.number == frame.track) {
+            side.push(frame, tie, has_clip);
+        }
+    }
+
+    /// Bytes that wait.
+    pub(super) fn byte_count(&self) -> usize {
+        self.0.iter().map(|side| side.bytes).sum()
+    }
+
+    /// Whether all sound that comes has come up to then.
+    pub(super) fn have_reached(&self, time: BootTime, now: &Reading) -> bool {
+        let sounds = self.0.iter().filter(|side| side.kind() == Some(TrackKind::Audio));
+        sounds.filter_map(|side| side.reached).all(|(reached, received)| {
+            reached >= time || now.boot.0.saturating_sub(received.0) > SILENT_NANOS
+        })
+    }
+
+    /// Nanoseconds since the first frame that waits was received.
+    pub(super) fn age_nanos(&self, now: &Reading) -> i64 {
+        let firsts = self.0.iter().filter_map(|side| side.waiting.front());
+        let ages = firsts.map(|it| now.boot.0.saturating_sub(it.frame.received.boot.0));
+        ages.max().unwrap_or(0)
+    }
+
+    /// Whether something that comes can't be in the clip.
+    pub(super) fn have_other_format(&self) -> bool {
+        self.0.iter().any(|side| {
+            let waits = side.waiting.front().map(|it| &it.parameters.encoded);
+            side.in_clip.as_ref().is_some_and(|(own, _)| waits.is_some_and(|it| *it != own.encoded))
+        })
+    }
+
+    /// A clip begins.
+    pub(super) fn clip_begins(&mut self) {
+        self.0.iter_mut().for_each(|side| side.in_clip = None);
+    }
+
+    /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
+    pub(super) fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
+        self.0.iter_mut().filter_map(|side| side.cut(start, to)).collect()
+    }
+
+    /// The clock of the wall was set: the next times are told anew.
+    pub(super) fn end_run(&mut self) {
+        self.0.iter_mut().for_each(|side| side.clock = None);
+    }
+
+    /// The session is over.
+    pub(super) fn end(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Side {
+    fn new(number: TrackNumber) -> Side {
+        Side {
+            number,
+            parameters: None,
+            strays: Strays::default(),
+            clock: None,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            in_clip: None,
+            is_tied: false,
+            reached: None,
+        }
+    }
+
+    fn kind(&self) -> Option<TrackKind> {
+        self.parameters.as_ref().map(|it| it.format.codec.track_kind())
+    }
+
+    fn push(&mut self, mut frame: Frame, tie: Option<i64>, has_clip: bool) {
+        if frame.parameters.is_some() {
+            self.parameters = frame.parameters.take();
+        }
+        let Some(parameters) = self.parameters.clone().filter(|_| frame.timescale > 0) else {
+            return;
+        };
+        frame.pts = self.strays.time_of(&frame);
+        self.observe(&frame, tie);
+        self.bytes += frame.data.len();
+        self.waiting.push_back(Waiting { frame, parameters });
+        while let Some((first, last)) = self.waiting.front().zip(self.waiting.back()) {
+            let (first, last) = (first.frame.received.boot, last.frame.received.boot);
+            let is_old = !has_clip && last.0.saturating_sub(first.0) > WAITING_NANOS_MAX;
+            if self.bytes <= WAITING_BYTES_MAX && !is_old {
+                break;
+            }
+            self.take_first();
+        }
+    }
+
+    /// Follows the clock. What it can't follow is told anew from here.
+    fn observe(&mut self, frame: &Frame, tie: Option<i64>) {
+        let end = frame.pts.saturating_add(i64::from(frame.duration.unwrap_or(0)));
+        let told = frame.captured.zip(tie);
+        let (at, seen) = match told {
+            Some((captured, tie)) => (frame.pts, at_capture(&frame.received, captured, tie)),
+            None => (end, frame.received),
+        };
+        if std::mem::replace(&mut self.is_tied, told.is_some()) != told.is_some()
+            && let Some(clock) = &mut self.clock
+        {
+            clock.wall.forget();
+        }
+        let clock = match &mut self.clock {
+            Some(clock) if clock.timescale == frame.timescale => clock,
+            other => other.insert(Clock::new(frame)),
+        };
+        if clock.wall.observe(at, &seen).is_some() {
+            *clock = Clock::new(frame);
+            clock.wall.observe(at, &seen);
+        }
+        self.reached = Some((clock.wall.boot_at(end), frame.received.boot));
+    }
+
+    fn take_first(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        self.bytes -= waiting.frame.data.len();
+        Some(waiting)
+    }
+
+    fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Option<Taken> {
+        let first = self.waiting.front()?;
+        let (parameters, from) = match &self.in_clip {
+            Some((own, to)) if own.encoded == first.parameters.encoded => {
+                (Arc::clone(own), Some(*to))
+            }
+            Some(_) => return None,
+            None => (Arc::clone(&first.parameters), None),
+        };
+        let clock = self.clock.as_mut()?;
+        clock.wall.settle();
+        clock.wall.steer(first.frame.pts, i64::MAX);
+        let timescale = clock.timescale;
+        let ticks = |time: WallTime| Ticks::from_nanos(time.nanos_since(start), timescale).0;
+        let place = Place {
+            from,
+            to: to.map_or(i64::MAX, ticks),
+            at: &|pts| ticks(clock.captured_at(pts)),
+            timescale,
+        };
+        let before: usize = self.bytes;
+        let cut = sound::cut(&mut self.waiting, &parameters, &place);
+        self.bytes = self.waiting.iter().map(|it| it.frame.data.len()).sum();
+        debug_assert!(self.bytes <= before, "what is cut waits no more");
+        let cut = cut?;
+        self.in_clip = Some((Arc::clone(&parameters), cut.to));
+        Some(Taken {
+            track: self.number,
+            timescale,
+            start: start.plus_nanos(Ticks(cut.from).to_nanos(timescale)),
+            parameters,
+            samples: cut.samples,
+            data: cut.data,
+        })
+    }
+}
+
+/// The clocks when the camera's own showed `captured`, which is `tie` nanoseconds behind the one
+/// that nobody sets.
+fn at_capture(received: &Reading, captured: WallTime, tie: i64) -> Reading {
+    let boot = BootTime(captured.0.saturating_add(tie));
+    let later = boot.0.saturating_sub(received.boot.0);
+    Reading { wall: received.wall.plus_nanos(later), boot, ..*received }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use claxon::FlacReader;
+
+    use crate::camera::{Frame, Packets, Parameters, Pcm, ReorderDepth, Sound};
+    use crate::clock::Reading;
+    use crate::recorder::cutter::{Action, Cutter, CutterSettings, HandOut};
+    use crate::segment::{
+        AudioParameters, Codec, EndReason, ParameterSet, TrackNumber, TrackTable, VideoParameters,
+    };
+    use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
+
+    const START: i64 = 1_790_000_003 * NANOS_PER_SECOND;
+    const MILLI: i64 = 1_000_000;
+    const RATE: u32 = 8000;
+    /// Samples of a packet.
+    const LENGTH: i64 = 320;
+
+    fn at(nanos: i64) -> Reading {
+        Reading {
+            wall: WallTime(START + nanos),
+            boot: BootTime(1 + nanos),
+            boot_id: [3; 16],
+            synchronised: true,
+        }
+    }
+
+    fn parameters(sound: Option<Sound>) -> Arc<Parameters> {
+        let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
+        let audio = AudioParameters { sample_rate: RATE, channels: 1 };
+        let set = ParameterSet {
+            codec: if sound.is_some() { Codec::Flac } else { Codec::H264 },
+            configuration: vec![7; 9],
+            video: sound.is_none().then_some(video),
+            audio: sound.is_some().then_some(audio),
+        };
+        let made = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0));
+        Arc::new(Parameters { sound, ..made })
+    }
+
+    fn frame(track: u8, pts: i64, received_nanos: i64, data: Vec<u8>) -> Frame {
+        Frame {
+            track: TrackNumber(track),
+            pts,
+            timescale: if track == 0 { 90_000 } else { RATE },
+            data,
+            is_key: true,
+            parameters: None,
+            lost_packets: 0,
+            duration: (track == 1).then_some(LENGTH as u32),
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
+            received: at(received_nanos),
+        }
+    }
+
+    /// A clip: its beginning, its length in nanoseconds, and what it has of the sound.
+    type Clip = (WallTime, i64, Vec<(TrackTable, Vec<u8>)>);
+
+    /// Pictures, and a sound of which each packet of 40 ms comes `late_nanos` after its end, but
+    /// for those that `is_missing`.
+    fn record(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Clip> {
+        let clip = 5 * NANOS_PER_SECOND;
+        let boundary = move |start: WallTime| WallTime((start.0.div_euclid(clip) + 1) * clip);
+        let mut cutter = Cutter::new(CutterSettings {
+            flush_interval: Duration::from_secs(2),
+            chunk_bytes_max: 1 << 20,
+            boundary: Arc::new(boundary),
+            keeps_damaged: true,
+        });
+        let (mut frames, mut told) = (Vec::new(), Some(parameters(Some(sound))));
+        for number in 0..25 * 22_i64 {
+            let mut picture = frame(0, 3600 * number, number * 40 * MILLI, vec![0; 8]);
+            picture.is_key = number % 25 == 0;
+            picture.parameters = (number == 0).then(|| parameters(None));
+            frames.push(picture);
+            if is_missing(number) {
+                continue;
+            }
+            let data: Vec<u8> = (0..LENGTH)
+                .flat_map(|place| {
+                    ((number * LENGTH + place) % 30_000 + 1).to_le_bytes()[..2].to_vec()
+                })
+                .collect();
+            let received = (number + 1) * 40 * MILLI + late_nanos;
+            let mut packet = frame(1, 77 + LENGTH * number, received, data);
+            packet.parameters = told.take();
+            frames.push(packet);
+        }
+        frames.sort_by_key(|frame| frame.received.boot);
+        let mut clips: Vec<Clip> = Vec::new();
+        let mut flushed = 0;
+        let mut take = |out: HandOut| {
+            let actions = out.offer(|chunk| {
+                if chunk.begins_clip {
+                    clips.push((chunk.table.anchor.wall, 0, Vec::new()));
+                }
+                let mut data = chunk.data.as_slice();
+                for track in chunk.table.tracks {
+                    let (own, rest) = data.split_at(track.byte_count() as usize);
+                    data = rest;
+                    if track.track == TrackNumber(1) {
+                        clips.last_mut().expect("a clip").2.push((track, own.to_vec()));
+                    }
+                }
+                Ok(())
+            });
+            for action in actions.expect("nothing is refused") {
+                if let Action::End { length_nanos, .. } = action {
+                    clips.last_mut().expect("a clip").1 = length_nanos;
+                }
+            }
+        };
+        let mut now = at(0);
+        for frame in frames {
+            now = frame.received;
+            cutter.push(frame);
+            while let Some(out) = cutter.next(&now) {
+                take(out);
+            }
+            if now.boot.0 - flushed > 2 * NANOS_PER_SECOND {
+                flushed = now.boot.0;
+                take(cutter.flush_due(&now));
+            }
+        }
+        cutter.hold_no_more();
+        while let Some(out) = cutter.next(&now) {
+            take(out);
+        }
+        take(cutter.stop(EndReason::Stopped, &now));
+        clips
+    }
+
+    /// The samples of a clip, which follow one another from its beginning on.
+    fn decoded(pcm: &Pcm, chunks: &[(TrackTable, Vec<u8>)]) -> Vec<i16> {
+        let mut stream = [b"fLaC", &pcm.configuration()[..]].concat();
+        let mut end = 0;
+        for (table, data) in chunks {
+            assert_eq!(table.start, Ticks(end), "without a hole");
+            end = table.expected_end().0;
+            stream.extend_from_slice(data);
+        }
+        let mut reader = FlacReader::new(&stream[..]).expect("a stream");
+        let samples: Vec<i16> =
+            reader.samples().map(|sample| sample.expect("a sample") as i16).collect();
+        assert_eq!(samples.len() as i64, end);
+        samples
+    }
+
+    #[test]
+    fn every_sample_is_in_one_clip_which_begins_with_its_first_picture() {
+        let pcm = Pcm::new(RATE, 1);
+        for late in [0, 130 * MILLI, 600 * MILLI] {
+            let clips = record(Sound::Pcm(pcm.clone()), late, |_| false);
+            assert_eq!(clips.len(), 5);
+            let mut all = Vec::new();
+            for (_, length, chunks) in &clips {
+                let samples = decoded(&pcm, chunks);
+                let lasts = samples.len() as i64 * NANOS_PER_SECOND / i64::from(RATE);
+                assert!((lasts - length).abs() < MILLI, "{late}: {lasts} of {length}");
+                all.extend(samples);
+            }
+            // All but what had not come at the end, or lies before the first picture.
+            assert!(all.len() as i64 > LENGTH * (25 * 22 - 20), "{late}: {}", all.len());
+            let next = |value: i16| i64::from(value) % 30_000 + 1;
+            // That it comes late by as much each time nobody can know.
+            let silent = all.iter().take_while(|sample| **sample == 0).count();
+            assert!(silent as i64 * NANOS_PER_SECOND / i64::from(RATE) <= late, "{silent}");
+            assert!(
+                all[silent..].windows(2).all(|pair| next(pair[0]) == i64::from(pair[1])),
+                "{late}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_silence_of_the_same_length() {
+        let pcm = Pcm::new(RATE, 1);
+        let clips = record(Sound::Pcm(pcm.clone()), 0, |number| (60..120).contains(&number));
+        let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+        let silent = all.iter().filter(|sample| **sample == 0).count() as i64;
+        assert_eq!(silent, 60 * LENGTH);
+    }
+
+    #[test]
+    fn packets_stay_whole_and_a_clip_begins_with_the_one_across_its_beginning() {
+        let silence: Arc<[u8]> = Arc::from([9; 3].as_slice());
+        let sound = Sound::Packets(Packets { ticks: LENGTH as u32, silence: Some(silence) });
+        let clips = record(sound, 20 * MILLI, |number| number < 30);
+        let mut numbers = Vec::new();
+        for (_, length, chunks) in &clips {
+            let (first, _) = chunks.first().expect("sound");
+            assert!((-LENGTH + 1..=0).contains(&first.start.0), "{:?}", first.start);
+            let mut end = first.start;
+            for (table, data) in chunks {
+                assert_eq!(table.start, end);
+                end = table.expected_end();
+                let mut data = data.as_slice();
+                for sample in &table.samples {
+                    let (packet, rest) = data.split_at(sample.size as usize);
+                    data = rest;
+                    numbers.push(
+                        (packet.len() > 3).then(|| i16::from_le_bytes([packet[0], packet[1]])),
+                    );
+                }
+            }
+            assert!(end.to_nanos(RATE) <= *length);
+        }
+        let heard: Vec<i64> = numbers.iter().flatten().map(|first| i64::from(*first) - 1).collect();
+        assert_eq!(heard[0], 30 * LENGTH);
+        let next = |first: i64| (first + LENGTH) % 30_000;
+        assert!(heard.windows(2).all(|pair| next(pair[0]) == pair[1]));
+        let silent = numbers.iter().filter(|number| number.is_none()).count();
+        assert!((29..=31).contains(&silent), "{silent}");
+    }
+}
