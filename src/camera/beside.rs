@@ -2,8 +2,8 @@
 //! already. Pure.
 //!
 //! Pictures have a seam where both sessions have sent the same ones. So has sound, unless a camera
-//! parts it into other packets for each client; then, and in silence, the frames of two sessions are
-//! told apart by their arrival alone.
+//! parts it into other packets for each client; then, and in silence, the frames of two sessions
+//! are told apart by their arrival alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

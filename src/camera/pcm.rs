@@ -1,6 +1,6 @@
 //! Sound that is sent as samples (RFC 3551, 4.5): G.711 in both forms and L16. Players of mp4 know
-//! none of them, so it is stored as FLAC: the samples are what the camera sent, bit by bit. A packet
-//! is a frame of samples; they are coded where it is known which of them a clip has. Pure.
+//! none of them, so it is stored as FLAC: the samples are what the camera sent, bit by bit. A
+//! packet is a frame of samples; they are coded where it is known which of them a clip has. Pure.
 
 use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::flac::{SAMPLE_RATE_MAX, Shape};
