@@ -167,12 +167,11 @@ fn a_camera_that_fails_in_any_way_is_recorded_again() {
     assert_joined(&clips);
     assert_on_the_wall(&clips, 0);
     let ends: Vec<EndReason> = clips.iter().filter_map(|clip| clip.end).map(|end| end.0).collect();
-    for reason in
-        [EndReason::Loss, EndReason::ParametersChanged, EndReason::Disconnected, EndReason::Stopped]
-    {
+    for reason in [EndReason::ParametersChanged, EndReason::Disconnected, EndReason::Stopped] {
         assert!(ends.contains(&reason), "{reason:?} of {ends:?}");
     }
-    for kind in [ObservationKind::Lost, ObservationKind::Disconnected] {
+    assert!(!ends.contains(&EndReason::Loss), "a loss and a pause end no clip: {ends:?}");
+    for kind in [ObservationKind::Lost, ObservationKind::Pause, ObservationKind::Disconnected] {
         assert!(observed.iter().any(|seen| seen.kind == kind), "{kind:?} of {observed:?}");
     }
     // A camera that is silent has a clock that is right.

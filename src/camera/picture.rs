@@ -158,6 +158,10 @@ impl Assembler {
     fn miss(&mut self, place: Place) {
         let Some(open) = &mut self.open else { return };
         let is_missing = place.lost > 0;
+        if open.slices == 0 && open.time != place.time && (is_missing || place.is_anew) {
+            // What is left of a picture whose slices are missing is not part of the next.
+            open.data.clear();
+        }
         if open.fragment.is_some() && (is_missing || place.is_anew) {
             open.tear();
         }

@@ -14,8 +14,8 @@ use super::sink::Sink;
 use super::status::{Shared, State};
 use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts, Received};
 use crate::clock::{Clock, Deadline, Reading};
-use crate::ring::{ClockFact, NewChunk, Refused, Timing};
-use crate::segment::{ClockQuality, EndReason, Observation};
+use crate::ring::{NewChunk, Refused};
+use crate::segment::{EndReason, Observation};
 use crate::units::{BootTime, ClipId, StreamNumber};
 
 /// What to record, and how.
@@ -253,16 +253,10 @@ impl<S: Sink> StreamTask<S> {
             Ok(actions) => return self.act(actions),
             Err(refusal) => refusal,
         };
-        let name = &self.settings.camera.name;
         match refusal.why() {
             Refused::Closed => self.ring_closed = true,
             // Told with the gap that they leave.
-            why @ (Refused::ClipEnded
-            | Refused::QueueFull
-            | Refused::DeviceAway
-            | Refused::Unwritable) => {
-                log::debug!("{name}: a chunk was refused: {why}");
-            }
+            why => log::debug!("{}: a chunk was refused: {why}", self.settings.camera.name),
         }
         let actions = self.cutter.refused(refusal, now);
         self.act(actions);
@@ -274,9 +268,9 @@ impl<S: Sink> StreamTask<S> {
             self.clip = Some(self.sink.new_clip());
         }
         let Some(clip) = self.clip else { return Err(Refused::ClipEnded) };
-        let begins = chunk.begins_clip.then(|| timing(&chunk));
+        let begins = chunk.begins_clip.then(|| chunk.timing());
         let (bytes, stream) = (chunk.data.len() as u64, self.settings.stream);
-        let frames: usize = chunk.table.tracks.iter().map(|t| t.samples.len()).sum();
+        let frames = chunk.frames();
         self.sink.append(NewChunk {
             clip,
             stream,
@@ -289,7 +283,7 @@ impl<S: Sink> StreamTask<S> {
             self.sink.time_clip(stream, clip, timing);
         }
         self.status.set(|status| {
-            status.frames += frames as u64;
+            status.frames += frames;
             status.bytes += bytes;
         });
         Ok(())
@@ -392,12 +386,6 @@ impl<S: Sink> StreamTask<S> {
     async fn stopped_within(&mut self, wait: Duration) -> bool {
         tokio::time::timeout(wait, stopped(&mut self.stop)).await.is_ok()
     }
-}
-
-/// Which clocks the clip that begins with a chunk takes its times from.
-fn timing(chunk: &Chunk) -> Timing {
-    let synchronised = chunk.table.anchor.quality == ClockQuality::Synchronised;
-    Timing { clock: ClockFact::from(&chunk.timed_by), synchronised }
 }
 
 /// Waits until somebody asks to stop; a handle that was dropped asks for it, too.

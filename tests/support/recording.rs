@@ -78,7 +78,8 @@ impl Sink for Keeper {
         assert_eq!(table.byte_count(), chunk.data.len() as u64);
         assert_eq!(chunk.parameters.len(), table.tracks.len());
         // What is beside the pictures is told of by tests of its own.
-        let Some(track) = table.tracks.first().filter(|track| track.kind == TrackKind::Video) else {
+        let Some(track) = table.tracks.first().filter(|track| track.kind == TrackKind::Video)
+        else {
             return Ok(());
         };
         let mut kept = self.kept.lock().expect("no panic");

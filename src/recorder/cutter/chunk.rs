@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::pending::Taken;
 use crate::clock::Reading;
-use crate::segment::{Anchor, ChunkTable, TrackTable};
+use crate::ring::{ClockFact, Timing};
+use crate::segment::{Anchor, ChunkTable, ClockQuality, TrackKind, TrackTable};
 use crate::units::Ticks;
 
 /// Samples to be made durable at once.
@@ -27,6 +28,20 @@ impl Chunk {
     pub(super) fn new(anchor: Anchor, begins_clip: bool, timed_by: Reading) -> Chunk {
         let table = ChunkTable { anchor, tracks: Vec::new() };
         Chunk { begins_clip, timed_by, parameters: Vec::new(), table, data: Vec::new() }
+    }
+
+    /// Which clocks the clip that begins with it takes its times from.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        let synchronised = self.table.anchor.quality == ClockQuality::Synchronised;
+        Timing { clock: ClockFact::from(&self.timed_by), synchronised }
+    }
+
+    /// Number of its pictures.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        let pictures = self.table.tracks.iter().filter(|track| track.kind == TrackKind::Video);
+        pictures.map(|track| track.samples.len() as u64).sum()
     }
 
     /// Adds the samples of one more track. Whatever its clock rate, a track is tied to the others
@@ -60,8 +75,8 @@ mod tests {
     use super::*;
     use crate::camera::{Parameters, ReorderDepth};
     use crate::segment::{
-        AudioParameters, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, TrackKind,
-        TrackNumber, VideoParameters,
+        AudioParameters, Codec, ParameterSet, Sample, SampleFlags, TrackKind, TrackNumber,
+        VideoParameters,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
 

@@ -10,7 +10,7 @@ use super::chunk::Chunk;
 use super::gap::Gap;
 use crate::recorder::drops::DropReason;
 use crate::ring::Refused;
-use crate::segment::{EndReason, Observation, TrackKind};
+use crate::segment::{EndReason, Observation};
 use crate::units::WallTime;
 
 /// What is to be done with a stream's clips beside storing chunks.
@@ -61,13 +61,11 @@ impl HandOut {
     /// out before it.
     pub(super) fn chunk(&mut self, chunk: Chunk, start: WallTime) {
         debug_assert!(self.chunk.is_none() && self.then.is_empty(), "a chunk comes first");
-        let pictures = chunk.table.tracks.iter().filter(|track| track.kind == TrackKind::Video);
-        let frames = pictures.map(|track| track.samples.len() as u64).sum();
         let handed = Handed {
             begins_clip: chunk.begins_clip,
             clip_start: chunk.table.anchor.wall,
             start,
-            frames,
+            frames: chunk.frames(),
         };
         self.chunk = Some((chunk, handed));
     }
@@ -142,7 +140,8 @@ mod tests {
     use super::*;
     use crate::clock::Reading;
     use crate::segment::{
-        Anchor, ClockQuality, ObservationKind, Sample, SampleFlags, TrackNumber, TrackTable,
+        Anchor, ClockQuality, ObservationKind, Sample, SampleFlags, TrackKind, TrackNumber,
+        TrackTable,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 

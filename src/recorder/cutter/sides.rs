@@ -312,17 +312,9 @@ mod tests {
     /// A clip: its beginning, its length in nanoseconds, and what it has of the sound.
     type Clip = (WallTime, i64, Vec<(TrackTable, Vec<u8>)>);
 
-    /// Pictures, and a sound of which each packet of 40 ms comes `late_nanos` after its end, but
-    /// for those that `is_missing`.
-    fn record(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Clip> {
-        let clip = 5 * NANOS_PER_SECOND;
-        let boundary = move |start: WallTime| WallTime((start.0.div_euclid(clip) + 1) * clip);
-        let mut cutter = Cutter::new(CutterSettings {
-            flush_interval: Duration::from_secs(2),
-            chunk_bytes_max: 1 << 20,
-            boundary: Arc::new(boundary),
-            keeps_damaged: true,
-        });
+    /// Pictures, and packets of a sound, in the order in which they come: each packet of 40 ms comes
+    /// `late_nanos` after its end, but for those that are missing.
+    fn frames(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Frame> {
         let (mut frames, mut told) = (Vec::new(), Some(parameters(Some(sound))));
         for number in 0..25 * 22_i64 {
             let mut picture = frame(0, 3600 * number, number * 40 * MILLI, vec![0; 8]);
@@ -343,6 +335,19 @@ mod tests {
             frames.push(packet);
         }
         frames.sort_by_key(|frame| frame.received.boot);
+        frames
+    }
+
+    /// What becomes of them.
+    fn record(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Clip> {
+        let clip = 5 * NANOS_PER_SECOND;
+        let boundary = move |start: WallTime| WallTime((start.0.div_euclid(clip) + 1) * clip);
+        let mut cutter = Cutter::new(CutterSettings {
+            flush_interval: Duration::from_secs(2),
+            chunk_bytes_max: 1 << 20,
+            boundary: Arc::new(boundary),
+            keeps_damaged: true,
+        });
         let mut clips: Vec<Clip> = Vec::new();
         let mut flushed = 0;
         let mut take = |out: HandOut| {
@@ -367,7 +372,7 @@ mod tests {
             }
         };
         let mut now = at(0);
-        for frame in frames {
+        for frame in frames(sound, late_nanos, is_missing) {
             now = frame.received;
             cutter.push(frame);
             while let Some(out) = cutter.next(&now) {
