@@ -14,12 +14,13 @@ use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::Device;
 use reelfs::index::Index;
 use reelfs::ring::{
-    self, BlockHeader, DiskLabel, FormatOptions, Geometry, NewChunk, Ring, Settings, Superblock,
-    Writer, format,
+    self, BlockHeader, DiskLabel, DurableChunk, Ending, FormatOptions, FoundStream, Geometry,
+    Interpreter, NewChunk, News, Ring, Settings, Superblock, Writer, format,
 };
 use reelfs::segment::{
-    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
-    SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
+    Anchor, AudioParameters, ChunkTable, ClipFact, ClockQuality, Codec, EndReason, ParameterSet,
+    Sample, SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable,
+    VideoParameters,
 };
 use reelfs::units::{BlockNumber, BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
 use support::disk::{Disk, Image};
@@ -44,10 +45,66 @@ struct Open {
     _index: tempfile::TempDir,
 }
 
+/// Closes clips under the first version of the mp4 assembly, as the first programs did.
+struct Earlier(CatalogueUpdater);
+
+impl Interpreter for Earlier {
+    fn close_clip(
+        &mut self,
+        clip: ClipId,
+        stream: StreamNumber,
+        ending: Ending,
+    ) -> Option<Vec<u8>> {
+        let closed = ClipFact::decode(&self.0.close_clip(clip, stream, ending)?).unwrap();
+        Some(ClipFact { output_version: 1, ..closed }.encode())
+    }
+
+    fn chunk_durable(&mut self, clip: ClipId, chunk: &DurableChunk<'_>) {
+        self.0.chunk_durable(clip, chunk);
+    }
+
+    fn growth(&mut self, clip: ClipId) -> Vec<u8> {
+        self.0.growth(clip)
+    }
+
+    fn resume(&mut self, clip: ClipId, stream: StreamNumber, growth: &[u8]) {
+        self.0.resume(clip, stream, growth);
+    }
+
+    fn features(&mut self, table: &[u8], parameters: &[Arc<[u8]>]) -> u64 {
+        self.0.features(table, parameters)
+    }
+
+    fn split(
+        &mut self,
+        chunk: NewChunk,
+        data_bytes_max: usize,
+    ) -> Result<(NewChunk, NewChunk), NewChunk> {
+        self.0.split(chunk, data_bytes_max)
+    }
+
+    fn describe(&self, stream: StreamNumber) -> ([u8; 16], String) {
+        self.0.describe(stream)
+    }
+
+    fn stream_found(&mut self, stream: StreamNumber, found: &FoundStream) -> Vec<u8> {
+        self.0.stream_found(stream, found)
+    }
+
+    fn news(&mut self, news: &News) {
+        self.0.news(news);
+    }
+
+    fn flush_due(&mut self) {
+        self.0.flush_due();
+    }
+}
+
 fn open(disk: &Arc<Disk>) -> Open {
     let catalogue = Arc::new(RwLock::new(Catalogue::new()));
     let number = ring::read_superblock(&**disk).unwrap().0.ring_number;
     let updater = CatalogueUpdater::new(catalogue.clone(), number, Box::new(Deaf));
+    let updater = Earlier(updater);
     let settings = Settings { flush_interval: Duration::from_secs(3600), wipe: false };
     let device: Arc<dyn Device> = disk.clone();
     let (ring, writer, opening) =

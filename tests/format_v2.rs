@@ -420,7 +420,7 @@ fn the_image_of_version_2_opens_and_says_what_it_always_said() {
 }
 
 /// What the clip of the image is as a file.
-const RENDERED: &str = "ece3563c96391d9cc1c243448c53c6bbd1ffe925ac22bd2b6994175b86b60362";
+const RENDERED: &str = "47cdb4df8eed68cb5041afb7f8b18c3e9d8fdbb7a2462778081684f4e6a95227";
 
 #[test]
 fn what_later_programs_said_goes_through_three_checkpoints_as_it_was() {

@@ -271,7 +271,7 @@ impl Pictures {
             audio: None,
         };
         // ISO/IEC 14496-1, table 5.
-        self.facts.codec = "mp4v.6C".to_owned();
+        self.facts.codec = "jpeg".to_owned();
         self.facts.picture = size;
         let encoded = set.encode().into();
         let new = Arc::new(Parameters::new(&set, encoded, ReorderDepth::Known(0)));

@@ -76,7 +76,8 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
     let video = parameters.video.unwrap_or(NO_PICTURE);
     let audio = parameters.audio.unwrap_or(AudioParameters { sample_rate: 0, channels: 0 });
     match parameters.codec {
-        // ISO/IEC 14496-15, 5.4.2: parameter sets are in the entry, never in the samples.
+        // ISO/IEC 14496-15, 5.4.2: parameter sets are in the entry. That those of newer clips are
+        // in the samples, too, is what every player takes where the sets change.
         Codec::H264 => visual(&mut to, b"avc1", &video, |to| {
             to.plain(b"avcC", |to| to.raw(configuration));
         }),
@@ -86,7 +87,7 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
         }),
         // ISO/IEC 14496-14, 5.6.1.
         Codec::Aac => sound(&mut to, b"mp4a", audio.channels, audio.sample_rate, |to| {
-            to.full(b"esds", 0, 0, |to| elementary_stream(to, AAC_STREAM, configuration));
+            to.full(b"esds", 0, 0, |to| elementary_stream(to, configuration));
         }),
         // Encapsulation of Opus in ISO BMFF, 4.3.1.
         Codec::Opus => sound(&mut to, b"Opus", audio.channels, OPUS_RATE, |to| {
@@ -96,10 +97,9 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
         Codec::Flac => sound(&mut to, b"fLaC", audio.channels, audio.sample_rate, |to| {
             to.full(b"dfLa", 0, 0, |to| to.raw(configuration));
         }),
-        // ISO/IEC 14496-14, 5.6.1.
-        Codec::Jpeg => visual(&mut to, b"mp4v", &video, |to| {
-            to.full(b"esds", 0, 0, |to| elementary_stream(to, JPEG_STREAM, configuration));
-        }),
+        // ISO/IEC 23008-12, H.3, without tables in the entry. More programs know it than `mp4v` of
+        // object type 0x6C, which mkvmerge skips.
+        Codec::Jpeg => visual(&mut to, b"jpeg", &video, |_| ()),
         Codec::Unknown(_) => {}
         // ISO/IEC 14496-12, 12.3.3.2: TextMetaDataSampleEntry, without a content encoding.
         Codec::TimedText => to.plain(b"mett", |to| {
@@ -112,7 +112,7 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
 }
 
 /// The name of the codec: RFC 6381, 3.3 and 3.4 (`avc1.640028`, `mp4a.40.2`), ISO/IEC 14496-15,
-/// annex E (`hvc1.1.6.L120.90`), `opus`, or the MIME type of timed text.
+/// annex E (`hvc1.1.6.L120.90`), `opus`, `flac`, `jpeg`, or the MIME type of timed text.
 #[must_use]
 pub fn codec_name(parameters: &ParameterSet) -> String {
     let configuration = parameters.configuration.as_slice();
@@ -130,8 +130,7 @@ pub fn codec_name(parameters: &ParameterSet) -> String {
         },
         Codec::Opus => "opus".to_owned(),
         Codec::Flac => "flac".to_owned(),
-        // ISO/IEC 14496-1, table 5: object type 0x6C.
-        Codec::Jpeg => "mp4v.6C".to_owned(),
+        Codec::Jpeg => "jpeg".to_owned(),
         Codec::TimedText => String::from_utf8_lossy(configuration).into_owned(),
         Codec::Unknown(code) => format!("unknown ({code})"),
     }
@@ -200,39 +199,34 @@ fn sound(
     });
 }
 
-/// Object type (ISO/IEC 14496-1, table 5) and kind of a stream (table 6: audio, visual; not
-/// upstream, and the reserved bit, which is 1).
-type StreamType = (u8, u8);
-const AAC_STREAM: StreamType = (0x40, 5 << 2 | 1);
-const JPEG_STREAM: StreamType = (0x6c, 4 << 2 | 1);
-
-/// ES_Descriptor (ISO/IEC 14496-1, 7.2.6.5) as ISO/IEC 14496-14, 3.1.2 wants it.
-fn elementary_stream(to: &mut BoxWriter, (object, kind): StreamType, configuration: &[u8]) {
+/// ES_Descriptor (ISO/IEC 14496-1, 7.2.6.5) of AAC, as ISO/IEC 14496-14, 3.1.2 wants it.
+fn elementary_stream(to: &mut BoxWriter, configuration: &[u8]) {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
     const DECODER_SPECIFIC: u8 = 5;
     const SYNC_LAYER_CONFIG: u8 = 6;
     /// Tag and length.
     const HEADER: usize = 5;
+    /// MPEG-4 audio (ISO/IEC 14496-1, table 5).
+    const OBJECT_TYPE: u8 = 0x40;
+    /// Audio, not upstream, and the reserved bit, which is 1 (table 6).
+    const STREAM_TYPE: u8 = 5 << 2 | 1;
     /// Settings of the synchronisation layer that are fixed for mp4 files.
     const SYNC_LAYER_MP4: u8 = 2;
 
-    // A descriptor of nothing is one that ffmpeg refuses a file for.
-    let specific = (!configuration.is_empty()).then_some(configuration);
-    let decoder = 13 + specific.map_or(0, |specific| HEADER + specific.len());
+    let specific = configuration.len();
+    let decoder = 13 + HEADER + specific;
     let whole = 3 + HEADER + decoder + HEADER + 1;
     descriptor(to, ES_DESCRIPTOR, whole);
     to.u16(0);
     to.u8(0);
     descriptor(to, DECODER_CONFIG, decoder);
-    to.u8(object);
-    to.u8(kind);
+    to.u8(OBJECT_TYPE);
+    to.u8(STREAM_TYPE);
     // Buffer size, greatest and average bit rate: not known.
     to.zeros(3 + 4 + 4);
-    if let Some(specific) = specific {
-        descriptor(to, DECODER_SPECIFIC, specific.len());
-        to.raw(specific);
-    }
+    descriptor(to, DECODER_SPECIFIC, specific);
+    to.raw(configuration);
     descriptor(to, SYNC_LAYER_CONFIG, 1);
     to.u8(SYNC_LAYER_MP4);
 }
@@ -309,7 +303,7 @@ mod tests {
         assert_eq!(codec_name(&audio(Codec::Aac, &[0xf9, 0x46])), "mp4a.40.42");
         assert_eq!(codec_name(&audio(Codec::Opus, &[])), "opus");
         assert_eq!(codec_name(&audio(Codec::Flac, &[])), "flac");
-        assert_eq!(codec_name(&video(Codec::Jpeg, &[])), "mp4v.6C");
+        assert_eq!(codec_name(&video(Codec::Jpeg, &[])), "jpeg");
     }
 
     #[test]

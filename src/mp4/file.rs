@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::layout::Layout;
+use super::layout::{Layout, holds, shown};
 use super::tables::TrackTables;
 use super::{Mp4Error, entry, moov};
 use crate::segment::{ChunkTable, ClipFact, ParameterSet};
@@ -49,7 +49,8 @@ impl Piece<'_> {
 #[derive(Clone, Debug)]
 pub struct Movie {
     header: Vec<u8>,
-    /// Where each chunk's samples begin in the file, in bytes, and where the last one's end.
+    /// Where each chunk's samples begin in the file, in bytes, and where the last one's end. What
+    /// a chunk has behind these is not in the file.
     offsets: Vec<u64>,
 }
 
@@ -67,13 +68,12 @@ impl Movie {
     ) -> Result<Movie, Mp4Error> {
         let layout = Layout::new(fact)?;
         let parameters = decode_parameters(parameters)?;
-        let mut tables: Vec<_> = fact.tracks.iter().map(TrackTables::new).collect();
+        let mut tables: Vec<_> = shown(fact).map(TrackTables::new).collect();
         check_numbers(fact)?;
         let mut offset = layout.header_length;
         let mut offsets = vec![offset];
         for (number, chunk) in chunks.into_iter().enumerate() {
-            add_chunk(&mut tables, &parameters, number, &chunk, offset)?;
-            offset = offset.saturating_add(u64::from(chunk.data_length));
+            offset = add_chunk(fact, &mut tables, &parameters, number, &chunk, offset)?;
             offsets.push(offset);
         }
         for track in &mut tables {
@@ -151,13 +151,15 @@ fn check_numbers(fact: &ClipFact) -> Result<(), Mp4Error> {
     }
 }
 
+/// Adds what a chunk has for the file, which begins at `offset` there; returns where it ends.
 fn add_chunk(
+    fact: &ClipFact,
     tables: &mut [TrackTables<'_>],
     parameters: &[ParameterSet],
     number: usize,
     chunk: &Chunk<'_>,
     offset: u64,
-) -> Result<(), Mp4Error> {
+) -> Result<u64, Mp4Error> {
     let disagrees = |what, found: String, expected: String| Mp4Error::Disagrees {
         place: format!("chunk {number}"),
         what,
@@ -172,10 +174,12 @@ fn add_chunk(
         return Err(disagrees(what, length.to_string(), chunk.data_length.to_string()));
     }
     let mut offset = offset;
-    for track in &table.tracks {
+    // What is not in the file lies behind all that is.
+    let tracks = table.tracks.iter().rev().skip_while(|track| !holds(fact, track.kind));
+    for track in &table.tracks[..tracks.count()] {
         let index = tables.binary_search_by_key(&track.track, |known| known.promised.track);
         let Ok(index) = index else {
-            let expected = "one that the fact knows".to_owned();
+            let expected = "one that the fact knows, records last".to_owned();
             return Err(disagrees("track", track.track.0.to_string(), expected));
         };
         let set = chunk.parameters.get(usize::from(track.parameters)).copied();
@@ -192,7 +196,7 @@ fn add_chunk(
         tables[index].add(track, offset, set)?;
         offset = offset.saturating_add(track.byte_count());
     }
-    Ok(())
+    Ok(offset)
 }
 
 #[cfg(test)]
@@ -221,6 +225,14 @@ mod tests {
 
     impl Clip {
         fn new(sets: &[ParameterSet], chunks: Vec<(ChunkTable, Vec<u8>)>) -> Clip {
+            Clip::of_version(OUTPUT_VERSION, sets, chunks)
+        }
+
+        fn of_version(
+            output_version: u16,
+            sets: &[ParameterSet],
+            chunks: Vec<(ChunkTable, Vec<u8>)>,
+        ) -> Clip {
             let parameters: Vec<_> = sets.iter().map(ParameterSet::encode).collect();
             let entries: Vec<_> = parameters
                 .iter()
@@ -233,7 +245,7 @@ mod tests {
             let fact = ClipFact {
                 start: growth.start,
                 end: growth.end(),
-                output_version: OUTPUT_VERSION,
+                output_version,
                 name_form: NameForm::Seconds,
                 end_reason: EndReason::Boundary,
                 quality: growth.quality,
@@ -269,6 +281,25 @@ mod tests {
                 }
             }
             bytes
+        }
+
+        /// Presentation and decode times of a track's samples, in its ticks, as ffprobe tells them.
+        fn times(&self, track: TrackNumber) -> Vec<(i64, i64)> {
+            let mut times = Vec::new();
+            for (table, _) in &self.chunks {
+                let table = ChunkTable::decode(table).expect("a whole table");
+                for part in table.tracks.iter().filter(|part| part.track == track) {
+                    // ffprobe moves decode times, so that none is behind its presentation.
+                    let moved = if part.kind == TrackKind::Video { 3600 } else { 0 };
+                    let mut decode_time = part.start.0;
+                    for sample in &part.samples {
+                        let presented = decode_time + i64::from(sample.composition_offset);
+                        times.push((presented, decode_time - moved));
+                        decode_time += i64::from(sample.duration);
+                    }
+                }
+            }
+            times
         }
 
         fn whole(&self) -> Vec<u8> {
@@ -355,7 +386,7 @@ mod tests {
     /// Four chunks: pictures out of order with negative offsets, whose parameter set changes and
     /// flaps back; AAC with its delay, from before the first picture on; Opus that begins later;
     /// records in two chunks only.
-    fn synthetic() -> Clip {
+    fn synthetic(output_version: u16) -> Clip {
         let chunks = (0..4_i64).map(|number| {
             let video_start = number * 14_400;
             let pictures = vec![
@@ -378,15 +409,24 @@ mod tests {
             }
             filled(ChunkTable { anchor: anchor(), tracks }, number as u8)
         });
-        Clip::new(&sets(), chunks.collect())
+        Clip::of_version(output_version, &sets(), chunks.collect())
     }
 
     #[test]
     fn version_1_of_a_synthetic_clip_keeps_its_bytes() {
-        let digest = blake3::hash(&synthetic().whole()).to_hex();
+        let digest = blake3::hash(&synthetic(1).whole()).to_hex();
         assert_eq!(
             digest.as_str(),
             "781c69c90914cb4ed0793a646e6ccc0247542578f92672493805c09a8a3e898c"
+        );
+    }
+
+    #[test]
+    fn version_2_of_a_synthetic_clip_keeps_its_bytes() {
+        let digest = blake3::hash(&synthetic(2).whole()).to_hex();
+        assert_eq!(
+            digest.as_str(),
+            "8512a585859f176f93bdb77587864c941bddb06ce9eb24cd6585bd3a72f123d8"
         );
     }
 
@@ -405,43 +445,95 @@ mod tests {
 
     #[test]
     fn every_tick_is_shown_where_it_was_put() {
-        let clip = synthetic();
-        let directory = tempfile::tempdir().expect("a directory for the file");
-        let path = directory.path().join("clip.mp4");
-        std::fs::write(&path, clip.whole()).expect("room for the file");
-        // Quiet, because nothing in these samples can be decoded.
-        let probe = |entries: &str| {
-            let arguments = ["-v", "quiet", "-show_entries", entries, "-of", "csv=p=0"];
-            run("ffprobe", &[&arguments[..], &[path_text(&path)]].concat())
-        };
-        let streams = probe("stream=codec_name,codec_tag_string,time_base");
-        let expected =
-            "hevc,hvc1,1/90000\naac,mp4a,1/44100\nopus,Opus,1/48000\nunknown,mett,1/1000";
-        assert_eq!(streams.trim_end(), expected);
-
-        let shown = probe("packet=stream_index,pts,dts");
-        for (stream, track) in clip.fact.tracks.iter().enumerate() {
-            let mut put_in = Vec::new();
-            for (table, _) in &clip.chunks {
-                let table = ChunkTable::decode(table).expect("a whole table");
-                for part in table.tracks.iter().filter(|part| part.track == track.track) {
-                    let mut decode_time = part.start.0;
-                    for sample in &part.samples {
-                        let offset = i64::from(sample.composition_offset);
-                        // ffprobe moves decode times, so that none is behind its presentation.
-                        let moved = if stream == 0 { 3600 } else { 0 };
-                        put_in.push((decode_time + offset, decode_time - moved));
-                        decode_time += i64::from(sample.duration);
-                    }
-                }
+        for output_version in 1..=OUTPUT_VERSION {
+            let clip = synthetic(output_version);
+            let directory = tempfile::tempdir().expect("a directory for the file");
+            let path = directory.path().join("clip.mp4");
+            std::fs::write(&path, clip.whole()).expect("room for the file");
+            // Quiet, because nothing in these samples can be decoded.
+            let probe = |entries: &str| {
+                let arguments = ["-v", "quiet", "-show_entries", entries, "-of", "csv=p=0"];
+                run("ffprobe", &[&arguments[..], &[path_text(&path)]].concat())
+            };
+            let streams = probe("stream=codec_name,codec_tag_string,time_base");
+            let mut expected = vec!["hevc,hvc1,1/90000", "aac,mp4a,1/44100", "opus,Opus,1/48000"];
+            if output_version == 1 {
+                expected.push("unknown,mett,1/1000");
             }
-            assert_eq!(probed_times(&shown, stream), put_in, "track {stream}");
+            assert_eq!(streams.lines().collect::<Vec<_>>(), expected);
+            let shown = probe("packet=stream_index,pts,dts");
+            for (stream, track) in clip.fact.tracks.iter().enumerate().take(expected.len()) {
+                assert_eq!(probed_times(&shown, stream), clip.times(track.track), "{stream}");
+            }
         }
     }
 
     #[test]
+    fn video_alone_has_the_same_bytes_in_every_version() {
+        let picture = |key| [sample(3600, 400, 0, key), sample(3600, 90, 7200, false)];
+        let clip = |output_version| {
+            let chunks = (0..3_i64).map(|number| {
+                let table = table(0, 0, number * 7200, picture(true).to_vec());
+                filled(ChunkTable { anchor: anchor(), tracks: vec![table] }, number as u8)
+            });
+            Clip::of_version(output_version, &sets(), chunks.collect()).whole()
+        };
+        assert!(clip(1) == clip(2));
+    }
+
+    #[test]
+    fn records_are_on_the_ring_and_not_in_the_file() {
+        let clip = synthetic(OUTPUT_VERSION);
+        let movie = clip.movie().expect("fact and tables agree");
+        let mut expected = clip.whole()[..movie.header_length()].to_vec();
+        for (table, data) in &clip.chunks {
+            let tracks = ChunkTable::decode(table).expect("a whole table").tracks;
+            let shown = tracks.iter().filter(|track| track.kind != TrackKind::Timed);
+            let shown: u64 = shown.map(TrackTable::byte_count).sum();
+            expected.extend_from_slice(&data[..shown as usize]);
+        }
+        assert!(clip.whole() == expected);
+        assert!(expected.len() as u64 == size(&clip.fact).expect("an mp4 holds it"));
+        assert!(!expected.windows(4).any(|window| window == b"mett" || window == b"cdsc"));
+    }
+
+    #[test]
+    fn records_in_front_of_what_is_shown_are_named() {
+        let tracks = vec![
+            table(3, 4, 0, vec![sample(320, 17, 0, true)]),
+            table(0, 0, 0, vec![sample(3600, 400, 0, true)]),
+        ];
+        let chunk = filled(ChunkTable { anchor: anchor(), tracks }, 0);
+        let clip = Clip::new(&sets(), vec![chunk]);
+        match clip.movie().map(|movie| movie.size()) {
+            Err(Mp4Error::Disagrees { what: "track", found, .. }) => assert_eq!(found, "3"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sound_is_presented_no_longer_than_the_pictures() {
+        // 40 ms of pictures, 69.7 ms of sound from 10 ms before the first of them on.
+        let tracks = vec![
+            table(0, 0, 0, vec![sample(3600, 400, 0, true)]),
+            TrackTable { codec_delay: 0, ..table(1, 2, -441, vec![sample(1024, 20, 0, true); 3]) },
+        ];
+        let chunk = || filled(ChunkTable { anchor: anchor(), tracks: tracks.clone() }, 0);
+        let edit = |output_version| {
+            let file = Clip::of_version(output_version, &sets(), vec![chunk()]).whole();
+            let mut lists = file.windows(4).enumerate().filter(|(_, window)| *window == b"elst");
+            let at = lists.next_back().expect("the edit list of the sound").0 + 4 + 4 + 4;
+            let field = |at: usize| u64::from_be_bytes(file[at..at + 8].try_into().expect("8"));
+            // The movie counts in the least ticks in which 1/90000 and 1/44100 s are whole.
+            (field(at) / 100, field(at + 8))
+        };
+        assert_eq!(edit(1), (3 * 1024 - 441, 441));
+        assert_eq!(edit(2), (44_100 * 40 / 1000, 441));
+    }
+
+    #[test]
     fn a_clip_of_a_newer_version_is_refused() {
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.fact.output_version = OUTPUT_VERSION + 1;
         let unknown = Mp4Error::UnknownVersion(OUTPUT_VERSION + 1);
         assert_eq!(size(&clip.fact), Err(unknown.clone()));
@@ -450,14 +542,14 @@ mod tests {
 
     #[test]
     fn sums_beyond_the_format_are_refused() {
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.fact.tracks[0].samples = u64::MAX;
         assert!(matches!(size(&clip.fact), Err(Mp4Error::TooLarge { .. })));
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.fact.tracks[0].bytes = u64::MAX;
         clip.fact.tracks[1].bytes = u64::MAX;
         assert!(matches!(size(&clip.fact), Err(Mp4Error::TooLarge { .. })));
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.fact.tracks[0].duration_runs = u32::MAX;
         assert!(matches!(size(&clip.fact), Err(Mp4Error::TooLarge { .. })));
     }
@@ -479,7 +571,7 @@ mod tests {
             ("timescale", |fact| fact.tracks[2].timescale = 44_100),
         ];
         for (expected, lie) in lies {
-            let mut clip = synthetic();
+            let mut clip = synthetic(OUTPUT_VERSION);
             lie(&mut clip.fact);
             match clip.movie().map(|movie| movie.size()) {
                 Err(Mp4Error::Disagrees { what, .. }) => assert_eq!(what, expected),
@@ -490,13 +582,13 @@ mod tests {
 
     #[test]
     fn a_table_or_a_parameter_set_that_is_garbage_is_named() {
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.chunks[2].0.truncate(30);
         assert!(matches!(clip.movie(), Err(Mp4Error::Table { chunk: 2, .. })));
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.parameters[3].truncate(3);
         assert!(matches!(clip.movie(), Err(Mp4Error::Parameters { number: 3, .. })));
-        let mut clip = synthetic();
+        let mut clip = synthetic(OUTPUT_VERSION);
         clip.parameters.truncate(1);
         assert!(matches!(clip.movie(), Err(Mp4Error::Disagrees { .. })));
     }
@@ -521,6 +613,7 @@ mod tests {
                         tracks.push(table);
                     }
                 }
+                tracks.sort_by_key(|track| track.kind == TrackKind::Timed);
                 filled(ChunkTable { anchor: anchor(), tracks }, seed)
             });
             Clip::new(&sets(), chunks.collect())
@@ -600,7 +693,9 @@ mod tests {
                 joined.extend_from_slice(&read);
             }
             prop_assert!(joined == whole);
-            let (first, second) = (lengths[0], lengths[lengths.len() - 1]);
+            // A clip of records alone has a file that is shorter than a read.
+            let first = lengths[0].min(movie.size());
+            let second = lengths[lengths.len() - 1];
             let range = first..(first + second).min(movie.size());
             let part = clip.read(&movie, range.clone());
             let wanted = range.start as usize..(range.end as usize).max(range.start as usize);

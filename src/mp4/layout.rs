@@ -47,6 +47,19 @@ pub(super) fn lead(fact: &ClipFact) -> Option<&TrackTotals> {
     fact.tracks.iter().find(|track| track.kind == TrackKind::Video)
 }
 
+/// The version under which all tracks are in the file, and sound is presented to its own end.
+const EVERY_TRACK: u16 = 1;
+
+/// Whether samples of a kind are in the file of the clip.
+pub(super) fn holds(fact: &ClipFact, kind: TrackKind) -> bool {
+    fact.output_version == EVERY_TRACK || kind != TrackKind::Timed
+}
+
+/// The clip's tracks that are in its file.
+pub(super) fn shown(fact: &ClipFact) -> impl Iterator<Item = &TrackTotals> + Clone {
+    fact.tracks.iter().filter(|track| holds(fact, track.kind))
+}
+
 /// Whether `track` describes another one, and says so in a `tref`.
 pub(super) fn described<'a>(fact: &'a ClipFact, track: &TrackTotals) -> Option<&'a TrackTotals> {
     lead(fact).filter(|_| track.kind == TrackKind::Timed)
@@ -88,14 +101,35 @@ impl Presentation {
         // Composition lags behind decoding by `first` at both ends; what is cut off beyond that
         // is not presented.
         let cut = media_time.saturating_sub(first);
-        let length = media_length(track).saturating_sub(cut.unsigned_abs());
-        Presentation { delay: delay.unsigned_abs(), media_time: media_time.unsigned_abs(), length }
+        let whole = media_length(track).saturating_sub(cut.unsigned_abs());
+        let delay = delay.unsigned_abs();
+        // What goes on behind the last picture would put the next clip off where two are joined.
+        let room = if is_lead { None } else { end_of_lead(fact, track.timescale) };
+        let length = match room.map(|end| end.saturating_sub(delay)) {
+            None | Some(0) => whole,
+            Some(room) => whole.min(room),
+        };
+        Presentation { delay, media_time: media_time.unsigned_abs(), length }
     }
 
     /// Entries of the edit list.
     pub(super) fn edits(&self) -> u64 {
         1 + u64::from(self.delay > 0)
     }
+}
+
+/// Where the last picture's turn is over, in ticks of a track that ends there at the latest.
+fn end_of_lead(fact: &ClipFact, timescale: u32) -> Option<u64> {
+    let lead = lead(fact).filter(|_| fact.output_version != EVERY_TRACK)?;
+    let shown = Presentation::new(fact, lead);
+    Some(rescaled(shown.delay.saturating_add(shown.length), lead.timescale, timescale))
+}
+
+/// `ticks` of one timescale in ticks of another, rounded to the nearest.
+pub(super) fn rescaled(ticks: u64, from: u32, to: u32) -> u64 {
+    let from = u128::from(from.max(1));
+    let scaled = (u128::from(ticks) * u128::from(to) + from / 2) / from;
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 /// Length of the track's own time line, in its ticks.
@@ -117,12 +151,12 @@ impl Layout {
     /// [`Mp4Error::UnknownVersion`], [`Mp4Error::UnknownTrack`], and [`Mp4Error::TooLarge`] where a
     /// box, a count or the file can't be expressed.
     pub(super) fn new(fact: &ClipFact) -> Result<Layout, Mp4Error> {
-        if fact.output_version != OUTPUT_VERSION {
+        if !(EVERY_TRACK..=OUTPUT_VERSION).contains(&fact.output_version) {
             return Err(Mp4Error::UnknownVersion(fact.output_version));
         }
         let mut moov = u128::from(HEADER_BYTES + MVHD);
         let mut data_length = 0_u128;
-        for track in &fact.tracks {
+        for track in shown(fact) {
             if let TrackKind::Unknown(kind) = track.kind {
                 return Err(Mp4Error::UnknownTrack { track: track.track.0, kind });
             }

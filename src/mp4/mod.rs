@@ -1,8 +1,8 @@
 //! Chunks to mp4: exact size, boxes, and the pieces of which the file consists. Pure.
 //!
 //! A file is `ftyp`, `moov` and one `mdat`, whose header always takes 16 bytes. The `mdat` is the
-//! data of the clip's chunks, one after another, as they lie on the ring; all that is made is in
-//! front of it.
+//! data of the clip's chunks, one after another, as they lie on the ring, but for timed records;
+//! all that is made is in front of it.
 //!
 //! **Sizes are additive.** Each table entry belongs to one chunk, runs are not merged across
 //! chunks, offsets and times always take 64 bits, and which boxes are there depends on the
@@ -14,11 +14,22 @@
 //! nothing else: no clock, no order of a map. A clip keeps the [`OUTPUT_VERSION`] that it was
 //! closed under; a change of a single byte is a new version, beside the old one.
 //!
+//! | version | timed records | sound is presented |
+//! |---|---|---|
+//! | 1 | a track with the handler `meta` | to its own end |
+//! | 2 | neither a track nor their bytes, last in each chunk | to the end of the video at most |
+//!
+//! Nobody plays records, and some programs complain of them; sound that goes on behind the video
+//! would put the next clip off where two are joined. The bytes of video alone are the same in both
+//! versions. What made changing parameter sets play everywhere is in the samples themselves: one
+//! sample entry, and the sets in front of each key frame (`ring/FORMAT.md`).
+//!
 //! **Time.** Tick *t* of the clip is media time *t* − `start` of a track, and is presented *t*
 //! after the clip's start. The first picture is presented at tick 0, unless the clip's first chunks
 //! were lost. A track that begins later is delayed by an empty edit; what it has of priming
 //! (`codec_delay`), or of samples from before tick 0, is cut off by the edit. A track has one edit,
-//! or two where it is delayed.
+//! or two where it is delayed. Players differ on all but the plainest of this, see *Sound* in
+//! `ring/FORMAT.md`: whoever records lets sound begin with the first picture.
 //!
 //! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
 //! `tables` (samples), `file` (pieces).
@@ -37,7 +48,7 @@ pub use layout::size;
 use crate::segment::Malformed;
 
 /// The version of the assembly under which clips are closed now.
-pub const OUTPUT_VERSION: u16 = 1;
+pub const OUTPUT_VERSION: u16 = 2;
 
 /// Why a clip can't be made into a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

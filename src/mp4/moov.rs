@@ -3,6 +3,7 @@
 use super::boxes::{BoxWriter, HEADER_BYTES, LARGE_HEADER_BYTES};
 use super::layout::{
     BRANDS, Layout, Presentation, described, handler, lead, lists_sync_samples, media_length,
+    rescaled, shown,
 };
 use super::tables::TrackTables;
 use super::{Mp4Error, entry};
@@ -96,11 +97,9 @@ struct MovieClock {
 
 impl MovieClock {
     fn new(fact: &ClipFact) -> MovieClock {
-        let common = fact
-            .tracks
-            .iter()
+        let common = shown(fact)
             .try_fold(1, |common, track| least_common_multiple(common, track.timescale.max(1)));
-        let principal = lead(fact).or(fact.tracks.first());
+        let principal = lead(fact).or(shown(fact).next());
         let fallback = principal.map_or(1, |track| track.timescale.max(1));
         let since_1904 = fact.start.0.div_euclid(NANOS_PER_SECOND).saturating_add(EPOCH_SECONDS);
         let mut clock = MovieClock {
@@ -108,16 +107,14 @@ impl MovieClock {
             creation_time: since_1904.max(0).unsigned_abs(),
             duration: 0,
         };
-        let durations = fact.tracks.iter().map(|track| clock.track_duration(fact, track));
+        let durations = shown(fact).map(|track| clock.track_duration(fact, track));
         clock.duration = durations.max().unwrap_or(0);
         clock
     }
 
     /// `ticks` of a track in ticks of the movie, rounded to the nearest.
     fn scaled(&self, ticks: u64, track: &TrackTotals) -> u64 {
-        let timescale = u128::from(track.timescale.max(1));
-        let scaled = (u128::from(ticks) * u128::from(self.timescale) + timescale / 2) / timescale;
-        u64::try_from(scaled).unwrap_or(u64::MAX)
+        rescaled(ticks, track.timescale, self.timescale)
     }
 
     /// Delay and presentation of a track.
@@ -151,7 +148,7 @@ fn movie_header(to: &mut BoxWriter, fact: &ClipFact, clock: &MovieClock) {
         to.zeros(2 + 8);
         MATRIX.iter().for_each(|field| to.u32(*field));
         to.zeros(24);
-        to.u32(fact.tracks.iter().map(track_id).max().unwrap_or(0) + 1);
+        to.u32(shown(fact).map(track_id).max().unwrap_or(0) + 1);
     });
 }
 

@@ -16,7 +16,7 @@ UUID = b'reelfs-test-cam!'
 # By sample entry: what messages begin with, the types of parameter sets, and the type of a unit.
 CODECS = {b'avc1': (b'\x06', (7, 8), lambda unit: unit[0] & 31),
           b'hvc1': (b'\x4e\x01', (32, 33, 34), lambda unit: unit[0] >> 1 & 63),
-          b'mp4v': None}
+          b'jpeg': None}
 PARENTS = {b'moov', b'trak', b'mdia', b'minf', b'stbl', b'edts'}
 
 

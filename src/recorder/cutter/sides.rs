@@ -119,7 +119,9 @@ impl Sides {
     }
 
     /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
+    /// Records come last, because a chunk ends with them: they are not in the file.
     pub(super) fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
+        self.0.sort_by_key(|side| side.kind() == Some(TrackKind::Timed));
         self.0.iter_mut().filter_map(|side| side.cut(start, to)).collect()
     }
 
@@ -256,6 +258,7 @@ mod tests {
 
     use claxon::FlacReader;
 
+    use super::Sides;
     use crate::camera::{Frame, Packets, Parameters, Pcm, ReorderDepth, Sound};
     use crate::clock::Reading;
     use crate::recorder::cutter::{Action, Cutter, CutterSettings, HandOut};
@@ -440,6 +443,28 @@ mod tests {
         let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
         let silent = all.iter().filter(|sample| **sample == 0).count() as i64;
         assert_eq!(silent, 60 * LENGTH);
+    }
+
+    #[test]
+    fn records_are_cut_behind_the_sound_whichever_came_first() {
+        let set = ParameterSet {
+            codec: Codec::TimedText,
+            configuration: b"text/plain".to_vec(),
+            video: None,
+            audio: None,
+        };
+        let text = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0));
+        let sound = Sound::Packets(Packets { ticks: LENGTH as u32, silence: None });
+        let mut sides = Sides::default();
+        for (track, parameters) in [(1, Arc::new(text)), (2, parameters(Some(sound)))] {
+            let parameters = Some(parameters);
+            let lasts = Some(LENGTH as u32);
+            let frame = frame(track, 0, 40 * MILLI, vec![1; 5]);
+            sides.push(Frame { parameters, duration: lasts, ..frame }, None, true);
+        }
+        let cut = sides.cut(WallTime(START), None);
+        let tracks: Vec<u8> = cut.iter().map(|taken| taken.track.0).collect();
+        assert_eq!(tracks, [2, 1]);
     }
 
     #[test]
