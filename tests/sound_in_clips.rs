@@ -1,0 +1,105 @@
+//! A camera with sound is recorded, and every sample of it is in the clips, in its place.
+
+#[path = "support/cameras.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod cameras;
+#[path = "support/clips.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod clips;
+#[path = "support/daemon.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod daemon;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cameras::Cameras;
+use clips::clips_of;
+use daemon::{Site, run_tool, wait_until};
+
+/// What a camera sends, and what ffmpeg calls that, or nothing where it stays as it is.
+const SOUNDS: [(&str, &[&str]); 3] = [
+    ("pcmu", &["-f", "mulaw", "-ar", "8000", "-ac", "1"]),
+    ("l16", &["-f", "s16be", "-ar", "16000", "-ac", "1"]),
+    ("aac", &[]),
+];
+
+/// Samples of 16 bits, as ffmpeg decodes them.
+fn samples(format: &[&str], file: &Path) -> Vec<i16> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error"]).args(format).arg("-i").arg(file);
+    let out = command.args(["-map", "0:a", "-f", "s16le", "-c:a", "pcm_s16le", "-"]).output();
+    let out = out.expect("ffmpeg is installed");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.is_empty(), "{file:?}: {said}");
+    out.stdout.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect()
+}
+
+/// Beginning and length of a stream, in seconds.
+fn extent(file: &Path, stream: &str) -> (f64, f64) {
+    let words = ["-v", "error", "-select_streams", stream, "-of", "csv=p=0"];
+    let asked = ["-show_entries", "stream=start_time,duration"];
+    let file = file.to_str().expect("a name");
+    let told = run_tool("ffprobe", &[&words[..], &asked, &[file]].concat());
+    let numbers: Vec<f64> = told.trim().split(',').map(|it| it.parse().expect("seconds")).collect();
+    (numbers[0], numbers[1])
+}
+
+#[test]
+fn sound_begins_with_the_pictures_of_its_clip_and_goes_on_in_the_next_one() {
+    let servers = SOUNDS.map(|(name, _)| Cameras::start(&["--gop", "25", "--sound", name]));
+    let mut site = Site::new("64M");
+    for ((name, _), server) in SOUNDS.iter().zip(&servers) {
+        site.add_camera(name, &server.url(1), "");
+    }
+    site.add_camera("silent", &servers[0].url(1), "audio = false\n");
+    let daemon = site.run();
+    let mount = site.mount();
+    wait_until("three clips of each camera", 60, || {
+        SOUNDS.iter().all(|(name, _)| clips_of(&mount, name).len() >= 3)
+    });
+    let clips_of = |camera: &str| -> Vec<PathBuf> {
+        clips_of(&mount, camera).iter().map(|name| mount.join(name)).collect()
+    };
+    let silent = clips_of("silent");
+    let told = run_tool(
+        "ffprobe",
+        &[
+            "-v",
+            "error",
+            "-show_entries",
+            "stream=codec_type",
+            "-of",
+            "csv=p=0",
+            silent[0].to_str().expect("a name"),
+        ],
+    );
+    assert_eq!(told.trim(), "video");
+    for ((name, format), server) in SOUNDS.iter().zip(&servers) {
+        let status = daemon.camera(name);
+        assert_eq!(status["state"], "recording", "{status}");
+        let clips = clips_of(name);
+        for clip in &clips {
+            clips::assert_plays(clip);
+            let ((_, pictures), (begins, sounds)) = (extent(clip, "v:0"), extent(clip, "a:0"));
+            assert!(begins.abs() < 0.001, "{clip:?}: sound begins at {begins} s");
+            assert!((pictures - sounds).abs() < 0.2, "{clip:?}: {sounds} s for {pictures} s");
+        }
+        if format.is_empty() {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("sent");
+        std::fs::write(&log, server.sound().concat()).expect("it is written");
+        let sent = samples(format, &log);
+        let stored: Vec<i16> = clips[..3].iter().flat_map(|clip| samples(&[], clip)).collect();
+        // The first clip begins with a picture, and with silence up to the first sound.
+        let begin = stored.len() / 3;
+        let probe = &stored[begin..begin + 500];
+        let at = sent.windows(500).position(|window| window == probe).expect("it was sent");
+        let (sent, stored) = (&sent[at..], &stored[begin..]);
+        let same = sent.iter().zip(stored).take_while(|(sent, stored)| sent == stored).count();
+        assert_eq!(same, stored.len(), "{name}: other samples from there on");
+    }
+    drop(daemon);
+}
