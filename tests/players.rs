@@ -1,0 +1,263 @@
+//! Clips of every codec and shape, shown to real players: which pictures they show, and where
+//! the sound is beside them. Chromium and Firefox play; ffmpeg decodes, remuxes and joins.
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/daemon.rs"]
+mod daemon;
+#[path = "support/made.rs"]
+mod made;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use browser::Played;
+use daemon::{Site, text, try_tool};
+use made::{Coded, Track, box_body, encode, packets, write_ring};
+use reelfs::segment::{AudioParameters, Codec, ParameterSet, VideoParameters};
+
+/// Length of each clip, in s; in the middle the camera's settings change.
+const SECONDS: usize = 4;
+/// Pictures a second. Each has its number in it.
+const RATE: usize = 25;
+const PICTURES: usize = SECONDS * RATE;
+
+/// Pictures that carry their numbers from `first` on, as eight squares.
+fn pictures(first: usize, seconds: usize) -> String {
+    let mut filter = format!("color=gray:size=320x176:rate={RATE}:duration={seconds}");
+    for bit in 0..8 {
+        let is_set = format!("mod(floor((n+{first})/{})\\,2)", 1 << (7 - bit));
+        for (color, when) in [("black", "1"), ("white", is_set.as_str())] {
+            let place = format!("x={}:y=0:w=32:h=32", bit * 32);
+            filter += &format!(",drawbox={place}:color={color}:t=fill:enable='{when}'");
+        }
+    }
+    filter
+}
+
+/// The parameter sets of a decoder configuration, each with its length in front of it, as samples
+/// have them.
+fn sets_of(codec: Codec, configuration: &[u8]) -> Vec<u8> {
+    let number =
+        |at: usize| usize::from(configuration[at]) << 8 | usize::from(configuration[at + 1]);
+    let mut sets = Vec::new();
+    let mut take = |at: &mut usize, count: usize| {
+        for _ in 0..count {
+            let length = number(*at);
+            sets.extend((length as u32).to_be_bytes());
+            sets.extend(&configuration[*at + 2..*at + 2 + length]);
+            *at += 2 + length;
+        }
+    };
+    if codec == Codec::H264 {
+        let mut at = 6;
+        take(&mut at, usize::from(configuration[5] & 31));
+        let count = usize::from(configuration[at]);
+        take(&mut (at + 1), count);
+    } else {
+        let mut at = 23;
+        for _ in 0..configuration[22] {
+            let count = number(at + 1);
+            at += 3;
+            take(&mut at, count);
+        }
+    }
+    sets
+}
+
+/// One sample entry for all, and each key frame with its own parameter sets in front of it, as a
+/// camera's frames are recorded.
+fn video(site: &Site, codec: Codec, encoders: [&[&str]; 2]) -> Track {
+    let mut track = Track { sets: Vec::new(), timescale: 90_000, delay: 0, samples: Vec::new() };
+    for (half, encoder) in encoders.iter().enumerate() {
+        let input = pictures(half * PICTURES / 2, SECONDS / 2);
+        let scale = ["-video_track_timescale", "90000"];
+        let words = [&["-f", "lavfi", "-i", &input], *encoder, &scale[..]].concat();
+        let file = encode(site, &format!("half{half}.mov"), &words);
+        let (configuration, in_band) = match codec {
+            Codec::Jpeg => (Vec::new(), Vec::new()),
+            _ => {
+                let name = if codec == Codec::H264 { b"avcC" } else { b"hvcC" };
+                let configuration = box_body(&file, name);
+                let sets = sets_of(codec, &configuration);
+                (configuration, sets)
+            }
+        };
+        let video = Some(VideoParameters { width: 320, height: 176, pixel_aspect: (1, 1) });
+        let set = ParameterSet { codec, configuration, video, audio: None };
+        track.sets.resize(SECONDS, set);
+        for (_, coded) in packets(&file) {
+            let data = match coded.sync {
+                true => [&in_band[..], &coded.data].concat(),
+                false => coded.data,
+            };
+            let duration = 90_000 / RATE as u32;
+            track.samples.push(Coded { duration, offset: 0, data, ..coded });
+        }
+    }
+    assert_eq!(track.samples.len(), PICTURES);
+    track
+}
+
+/// A beep of 100 ms at each whole second but the first.
+fn sound(site: &Site, codec: Codec) -> Track {
+    let (rate, packet, delay, encoder): (_, _, _, &[&str]) = match codec {
+        Codec::Aac => (48_000, 1024, 1024, &["-c:a", "aac"]),
+        // What a camera's G.711 becomes.
+        _ => (8000, 1024, 0, &["-c:a", "flac", "-frame_size", "1024", "-strict", "-2"]),
+    };
+    let wave = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1)*gte(t\\,0.9)";
+    let input = format!("aevalsrc={wave}:s={rate}:d={SECONDS}");
+    let words = [&["-f", "lavfi", "-i", &input, "-ac", "1"], encoder].concat();
+    let file = encode(site, "sound.mp4", &words);
+    let configuration = match codec {
+        // AAC-LC, 48 kHz, mono (ISO/IEC 14496-3, 1.6.2.1).
+        Codec::Aac => vec![0x11, 0x88],
+        _ => box_body(&file, b"dfLa")[4..].to_vec(),
+    };
+    let audio = Some(AudioParameters { sample_rate: rate, channels: 1 });
+    let set = ParameterSet { codec, configuration, video: None, audio };
+    let packets = packets(&file).into_iter();
+    let samples = packets.map(|(_, coded)| Coded { duration: packet, sync: true, ..coded });
+    Track { sets: vec![set; SECONDS], timescale: rate, delay, samples: samples.collect() }
+}
+
+/// Numbers of the pictures that ffmpeg decodes, without a word of complaint.
+fn decoded(file: &Path) -> Vec<usize> {
+    let words =
+        ["-v", "error", "-xerror", "-i", text(file), "-map", "0:v", "-vsync", "passthrough"];
+    let output = Command::new("ffmpeg")
+        .args(words)
+        .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .output()
+        .expect("ffmpeg");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{}: {said}", file.display());
+    let number = |picture: &[u8]| {
+        (0..8)
+            .fold(0, |value, bit| value * 2 + usize::from(picture[16 * 320 + bit * 32 + 16] > 128))
+    };
+    output.stdout.chunks_exact(320 * 176).map(number).collect()
+}
+
+/// Where ffmpeg hears beeps, in s since the file's beginning.
+fn heard(file: &Path) -> Vec<f64> {
+    const HERTZ: usize = 8000;
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", text(file), "-af", "aresample=8000:async=1:first_pts=0"])
+        .args(["-ac", "1", "-f", "s16le", "-"])
+        .output()
+        .expect("ffmpeg");
+    let samples = output.stdout.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]]));
+    let (mut beeps, mut loud) = (Vec::new(), None::<usize>);
+    for (at, _) in samples.enumerate().filter(|(_, sample)| sample.unsigned_abs() > 6000) {
+        if loud.is_none_or(|loud| at - loud > HERTZ / 2) {
+            beeps.push(at as f64 / HERTZ as f64);
+        }
+        loud = Some(at);
+    }
+    beeps
+}
+
+/// What becomes of the clips when they are remuxed, and joined with themselves.
+fn assert_joins(site: &Site, clip: &Path, kinds: &[&str]) {
+    let list = site.path("list");
+    let line = format!("file '{}'\n", text(clip));
+    fs::write(&list, line.repeat(2)).expect("a list");
+    let once: Vec<usize> = (0..PICTURES).collect();
+    for kind in kinds {
+        let to = site.path(&format!("copy.{kind}"));
+        let copy = ["-c", "copy", text(&to)];
+        try_tool("ffmpeg", &[&["-v", "error", "-y", "-i", text(clip)], &copy[..]].concat());
+        assert_eq!(decoded(&to), once, "{kind} of {}", clip.display());
+        let joined = ["-v", "error", "-y", "-f", "concat", "-safe", "0", "-i", text(&list)];
+        try_tool("ffmpeg", &[&joined[..], &copy].concat());
+        assert_eq!(decoded(&to), once.repeat(2), "joined {kind} of {}", clip.display());
+    }
+}
+
+/// Every picture that was shown is the one of its time, there are many of them, and each beep is
+/// heard beside its picture.
+fn assert_played(what: &str, played: &Played, beeps: usize) {
+    /// A browser on a machine that has other work skips pictures.
+    const ENOUGH: usize = PICTURES / 2;
+    /// What a browser's own way to the sound card takes, and what a busy machine adds, in s.
+    const ASIDE: f64 = 0.12;
+    assert_eq!(played.how, "ended", "{what}");
+    for (number, media_time, _) in &played.shown {
+        let off = *number as f64 - media_time * RATE as f64;
+        assert!(off.abs() < 1.5, "{what}: picture {number} at {media_time}");
+    }
+    let after = played.shown.iter().filter(|(number, ..)| *number >= PICTURES as u64 / 2).count();
+    assert!(played.shown.len() >= ENOUGH && after >= ENOUGH / 2, "{what}: {played:?}");
+    assert_eq!(played.heard.len(), beeps, "{what}: {:?}", played.heard);
+    // When the picture of a time was shown, by those that were shown around it.
+    let begin = |(number, _, wall): &(u64, f64, f64)| wall - *number as f64 / RATE as f64;
+    let mut begins: Vec<f64> = played.shown.iter().map(begin).collect();
+    begins.sort_by(f64::total_cmp);
+    let begin = begins[begins.len() / 2];
+    let mut aside: Vec<f64> =
+        (1..).zip(&played.heard).map(|(second, heard)| heard - begin - f64::from(second)).collect();
+    aside.sort_by(f64::total_cmp);
+    if let Some(median) = aside.get(aside.len() / 2) {
+        assert!(median.abs() < ASIDE, "{what}: heard {aside:?} s beside the pictures");
+    }
+}
+
+#[test]
+fn every_player_shows_every_picture_and_is_heard_beside_it() {
+    let mut site = Site::new("32M");
+    let names = ["changes", "telephone", "hevc", "jpeg"];
+    for name in names {
+        site.add_camera(name, "rtsp://127.0.0.1:1/", "");
+    }
+    let plain = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25", "-bf", "0"];
+    let other = [&plain[..], &["-profile:v", "baseline", "-refs", "1"]].concat();
+    let hevc = |settings| {
+        let encoder = ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
+        let settings = ["-bf", "0", "-tag:v", "hvc1", "-x265-params", settings];
+        [&encoder[..], &settings].concat()
+    };
+    let main = hevc("log-level=none:keyint=25:open-gop=0:bframes=0:ref=3:sao=1");
+    let changed = hevc("log-level=none:keyint=25:open-gop=0:bframes=0:ref=1:sao=0:ctu=32");
+    let jpeg: &[&str] = &["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
+    let (aac, flac) = (|| sound(&site, Codec::Aac), || sound(&site, Codec::Flac));
+    write_ring(
+        &site,
+        &[
+            (names[0], &[video(&site, Codec::H264, [&plain, &other]), aac()]),
+            (names[1], &[video(&site, Codec::H264, [&plain, &plain]), flac()]),
+            (names[2], &[video(&site, Codec::H265, [&main, &changed]), flac()]),
+            (names[3], &[video(&site, Codec::Jpeg, [jpeg, jpeg])]),
+        ],
+    );
+    let daemon = site.run();
+    let clip = |name: &&str| site.mount().join(format!("2026-07-01/{name}/12-00-00.mp4"));
+    let clips: Vec<PathBuf> = names.iter().map(clip).collect();
+
+    for (name, clip) in names.iter().zip(&clips) {
+        assert_eq!(decoded(clip), (0..PICTURES).collect::<Vec<_>>(), "{name}");
+        let beeps = if *name == "jpeg" { Vec::new() } else { heard(clip) };
+        let beside =
+            (1..).zip(&beeps).all(|(second, beep)| (beep - f64::from(second)).abs() < 0.04);
+        assert!(beside && beeps.len() == if *name == "jpeg" { 0 } else { 3 }, "{name}: {beeps:?}");
+    }
+    assert_joins(&site, &clips[0], &["ts", "mkv", "mp4"]);
+    assert_joins(&site, &clips[1], &["mkv"]);
+    // ffmpeg 5.1 puts the sets of the sample entry behind those in band on the way to `ts`.
+    assert_joins(&site, &clips[2], &["mkv"]);
+    assert_joins(&site, &clips[3], &["mkv"]);
+
+    let folder = site.path("browsers");
+    fs::create_dir_all(&folder).expect("a folder");
+    let _card = browser::sound_card(&folder);
+    // Chromium on Debian knows no H.265, and no browser JPEG in mp4.
+    for (browser, known) in [("chromium", 2), ("firefox-esr", 3)] {
+        let played = browser::play(browser, &folder, &clips[..known]);
+        for (name, played) in names.iter().zip(&played) {
+            assert_played(&format!("{browser}, {name}"), played, 3);
+        }
+    }
+    daemon.stop();
+}
