@@ -356,7 +356,7 @@ impl Cutter {
         }
         let marks = self.video.marks(frame, true);
         self.video.track.wait(frame, decoded, marks);
-        out.observe(seen);
+        seen.into_iter().for_each(|seen| out.observe(seen));
     }
 
     fn other_frame(&mut self, frame: &Frame, out: &mut HandOut) {

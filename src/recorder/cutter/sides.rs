@@ -315,7 +315,7 @@ mod tests {
     /// A clip: its beginning, its length in nanoseconds, and what it has of the sound.
     type Clip = (WallTime, i64, Vec<(TrackTable, Vec<u8>)>);
 
-    /// Pictures, and packets of a sound, in the order in which they come: each packet of 40 ms comes
+    /// Pictures, and packets of a sound, in the order in which they come: each packet, of 40 ms,
     /// `late_nanos` after its end, but for those that are missing.
     fn frames(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Frame> {
         let (mut frames, mut told) = (Vec::new(), Some(parameters(Some(sound))));

@@ -44,6 +44,8 @@ pub(super) struct Video {
     last_received: Option<Reading>,
     /// When the last key frame came, or the first frame of the session.
     key_received: Option<Reading>,
+    /// The camera is known to send none, also from sessions before.
+    is_keyless: bool,
 }
 
 /// Why frames that come can't go on where those before them ended.
@@ -105,6 +107,7 @@ impl Video {
             tie: None,
             last_received: None,
             key_received: None,
+            is_keyless: false,
         }
     }
 
@@ -140,7 +143,7 @@ impl Video {
         let keyless = frame.received.boot.0.saturating_sub(since.boot.0);
         let is_begun = self.track.is_running();
         frame.is_key
-            || (frame.is_recovery && keyless > KEYLESS_NANOS)
+            || (frame.is_recovery && (self.is_keyless || keyless > KEYLESS_NANOS))
             || (!is_begun && keyless > UNMARKED_NANOS)
     }
 
@@ -221,7 +224,7 @@ impl Video {
 
     /// A group begins. Answers whether frames are missing before it, and what is remembered of
     /// them, or of those that were damaged.
-    pub(super) fn begin_group(&mut self, frame: &Frame) -> (bool, Option<Observation>) {
+    pub(super) fn begin_group(&mut self, frame: &Frame) -> (bool, [Option<Observation>; 2]) {
         let gap = self.gap.take();
         let restart = gap.is_some() || !self.track.is_running();
         if restart {
@@ -229,9 +232,10 @@ impl Video {
         }
         self.track.begin_run(frame);
         let now = frame.received.wall;
+        self.is_keyless = !frame.is_key;
         let damage = self.damage.take_if(|damage| damage.ends_with(frame));
-        let seen = gap.and_then(|gap| gap.observation(now));
-        (restart, seen.or_else(|| damage.map(|damage| damage.observation(now))))
+        let left_out = gap.and_then(|gap| gap.observation(now));
+        (restart, [left_out, damage.map(|damage| damage.observation(now))])
     }
 
     /// What is marked on a frame that is kept; `begins` where a group begins with it.
@@ -347,7 +351,7 @@ mod tests {
         assert!(video.marks(&lost, false).damaged && video.marks(&picture(2, 2), false).damaged);
         let key = Frame { is_key: true, ..picture(3, 3) };
         let (restart, seen) = video.begin_group(&key);
-        let seen = seen.expect("packets were lost");
+        let [None, Some(seen)] = seen else { panic!("packets were lost") };
         assert_eq!((restart, seen.kind, seen.number), (false, ObservationKind::Lost, 4));
         assert_eq!((seen.from, seen.to), (WallTime(0), WallTime(3 * NANOS_PER_SECOND)));
         let marks = Marks { sync: true, recovery: false, damaged: false };
@@ -361,8 +365,11 @@ mod tests {
         assert!(!video.begins_group(&recovery(9)) && video.begins_group(&recovery(11)));
         assert!(!video.begins_group(&picture(130, 130)), "something is recorded");
         video.damage(&Frame { lost_packets: 1, ..picture(11, 11) });
-        assert_eq!(video.begin_group(&recovery(12)).1, None, "right some frames later");
-        assert!(video.begin_group(&recovery(13)).1.is_some());
+        assert_eq!(video.begin_group(&recovery(12)).1, [None, None], "right some frames later");
+        assert!(video.begin_group(&recovery(13)).1[1].is_some());
+        video.end(WallTime(0));
+        assert!(video.begins_group(&recovery(14)), "that is known in the next session");
+        assert!(!video.begins_group(&picture(14, 14)));
         let mut video = Video::new();
         video.received(&picture(0, 0));
         assert!(!video.begins_group(&picture(119, 119)) && video.begins_group(&picture(121, 121)));
@@ -379,12 +386,12 @@ mod tests {
             video.count(&mut drops);
         }
         let (restart, seen) = video.begin_group(&picture(2, 2));
-        let seen = seen.expect("packets were lost");
+        let [Some(seen), None] = seen else { panic!("packets were lost") };
         assert!(restart && !video.has_gap());
         assert_eq!((seen.kind, seen.number), (ObservationKind::Lost, 5));
         assert_eq!((seen.from, seen.to), (WallTime(0), WallTime(2 * NANOS_PER_SECOND)));
         assert_eq!((drops.of(DropReason::Loss), drops.losses()), (3, 3));
-        assert_eq!(video.begin_group(&picture(3, 3)), (false, None));
+        assert_eq!(video.begin_group(&picture(3, 3)), (false, [None, None]));
     }
 
     #[test]
@@ -392,7 +399,7 @@ mod tests {
         let (mut video, mut drops) = (Video::new(), Drops::default());
         assert!(video.is_left_out(&at(0)));
         video.count(&mut drops);
-        assert_eq!(video.begin_group(&picture(1, 1)), (true, None));
+        assert_eq!(video.begin_group(&picture(1, 1)), (true, [None, None]));
         assert!(!video.is_left_out(&at(NANOS_PER_SECOND)));
         assert_eq!((drops.of(DropReason::BeforeKeyFrame), drops.losses()), (1, 0));
     }
