@@ -424,6 +424,28 @@ fn a_camera_that_does_not_play_with_sound_plays_without_it() {
 }
 
 #[test]
+fn a_camera_that_is_busy_keeps_its_sound() {
+    let plays = AtomicBool::new(false);
+    let busy_once = answering(move |request, answer| match request.method.as_str() {
+        "PLAY" if !plays.swap(true, Ordering::SeqCst) => {
+            answer.replace("200 OK", "503 Service Unavailable")
+        }
+        _ => answer,
+    });
+    let camera = OddCamera::start(busy_once);
+    let made = || Camera::new("test", &camera.url(), None, None).expect("a camera");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let hosts = Arc::new(Hosts::default());
+    let session = || {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        runtime.block_on(async { connect(&made(), &hosts, clock).await.map(|it| it.facts()) })
+    };
+    let error = session().expect_err("it is busy");
+    assert!(error.to_string().contains("503"), "{error}");
+    assert!(session().expect("it is not any more").sound.is_some());
+}
+
+#[test]
 fn reports_of_senders_say_what_belongs_together() {
     let sane = |_, ntp| ntp;
     let zero = |_, _| 0;

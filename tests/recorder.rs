@@ -95,8 +95,9 @@ fn assert_on_the_wall(clips: &[Clip], offset_max: i64) {
         assert!(pair[0].start.plus_nanos(length) <= pair[1].start, "{reason:?}");
     }
     for sample in clips.iter().flat_map(|clip| &clip.samples) {
-        let sent = frames::stamp(&sample.data).expect("a mark").sent;
-        let error = sample.wall.0 - sent;
+        // The mark of a frame behind a loss may be what was lost.
+        let Some(stamp) = frames::stamp(&sample.data) else { continue };
+        let error = sample.wall.0 - stamp.sent;
         assert!(error.abs() < CLOCK_ERROR_MAX + offset_max, "{} ms", error / 1_000_000);
     }
 }

@@ -1,13 +1,10 @@
 //! A camera with sound is recorded, and every sample of it is in the clips, in its place.
 
 #[path = "support/cameras.rs"]
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 mod cameras;
 #[path = "support/clips.rs"]
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 mod clips;
 #[path = "support/daemon.rs"]
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 mod daemon;
 
 use std::path::{Path, PathBuf};
@@ -52,7 +49,8 @@ fn sound_begins_with_the_pictures_of_its_clip_and_goes_on_in_the_next_one() {
     for ((name, _), server) in SOUNDS.iter().zip(&servers) {
         site.add_camera(name, &server.url(1), "");
     }
-    site.add_camera("silent", &servers[0].url(1), "audio = false\n");
+    let other = Cameras::start(&["--gop", "25", "--sound", "pcmu"]);
+    site.add_camera("silent", &other.url(1), "audio = false\n");
     let daemon = site.run();
     let mount = site.mount();
     wait_until("three clips of each camera", 60, || {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Camera;
 use super::dialogue::{Described, Dialogue, Whereabouts};
-use super::error::{CameraError, one_line};
+use super::error::{CameraError, Failure, one_line};
 use super::hosts::{Hosts, Stale};
 use super::inflow::Inflow;
 use super::track::{Chosen, chosen};
@@ -106,6 +106,10 @@ pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
 
 /// Takes note of a session that failed when more was asked for than its pictures.
 fn ask_for_pictures_only(camera: &Camera, hosts: &Hosts, error: &CameraError) {
+    // One that is busy, or refuses the login, does so whatever is asked for.
+    if matches!(error.failure(), Failure::Busy | Failure::Denied) {
+        return;
+    }
     let text = format!("only its pictures are asked for in the next hour: {error}");
     say_once(camera, hosts, &text);
     hosts.take_pictures_only(&camera.url);

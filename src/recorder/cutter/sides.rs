@@ -26,6 +26,10 @@ const WAITING_BYTES_MAX: usize = 2 << 20;
 /// Sound of which nothing came for so long, in nanoseconds, is not waited for.
 const SILENT_NANOS: i64 = NANOS_PER_SECOND;
 
+/// Sound of a clip goes on with that of the clip before where that ended less than this before it
+/// begins, or behind that, in nanoseconds.
+const APART_NANOS: i64 = 20_000_000;
+
 /// All tracks beside the video, in the order in which they were seen.
 #[derive(Default)]
 pub(super) struct Sides(Vec<Side>);
@@ -47,6 +51,8 @@ struct Side {
     bytes: usize,
     /// What it is in the clip that is open: its parameters, and up to where it is, in ticks.
     in_clip: Option<(Arc<Parameters>, i64)>,
+    /// Where what was cut last ends.
+    ended: Option<WallTime>,
     /// Its times come from the clock of the camera, and not from their arrival.
     is_tied: bool,
     /// Up to when it has come, and when it came.
@@ -146,6 +152,7 @@ impl Side {
             waiting: VecDeque::new(),
             bytes: 0,
             in_clip: None,
+            ended: None,
             is_tied: false,
             reached: None,
         }
@@ -220,8 +227,10 @@ impl Side {
         clock.wall.steer(first.frame.pts, i64::MAX);
         let timescale = clock.timescale;
         let ticks = |time: WallTime| Ticks::from_nanos(time.nanos_since(start), timescale).0;
+        let apart = self.ended.map(|ended| ended.nanos_since(start).saturating_abs());
         let place = Place {
             from,
+            goes_on: apart.is_some_and(|nanos| nanos < APART_NANOS),
             to: to.map_or(i64::MAX, ticks),
             at: &|pts| ticks(clock.captured_at(pts)),
             timescale,
@@ -232,6 +241,7 @@ impl Side {
         debug_assert!(self.bytes <= before, "what is cut waits no more");
         let cut = cut?;
         self.in_clip = Some((Arc::clone(&parameters), cut.to));
+        self.ended = Some(start.plus_nanos(Ticks(cut.to).to_nanos(timescale)));
         Some(Taken {
             track: self.number,
             timescale,

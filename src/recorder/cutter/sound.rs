@@ -22,6 +22,8 @@ const SILENCE_S_MAX: i64 = 10;
 pub(super) struct Place<'a> {
     /// Where the samples of the clip so far end; `None` where it has none.
     pub(super) from: Option<i64>,
+    /// The clip before ended where this one begins, with the sample before the first that waits.
+    pub(super) goes_on: bool,
     /// Nothing lies behind it.
     pub(super) to: i64,
     /// When a frame of this time was captured.
@@ -79,8 +81,8 @@ fn cut_pcm(waiting: &mut VecDeque<Waiting>, pcm: &Pcm, place: &Place<'_>) -> Cut
         if at >= place.to || to >= place.to {
             break;
         }
-        // At the beginning of a clip to the sample, later where it is heard.
-        let bearable = if to == 0 { 0 } else { off };
+        // Where sound begins to the sample, later where it is heard.
+        let bearable = if to == 0 && !place.goes_on { 0 } else { off };
         let missing = at.saturating_sub(to);
         if missing > bearable {
             let silence = missing.min(silence_max);
