@@ -13,13 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use claxon::FlacReader;
-use nix::time::{ClockId, clock_gettime};
 use odd_camera::beside::{self, Medium, UNIT, byte, record, unit};
 use odd_camera::{OddCamera, Oddity, Packet, RATE, Request, Timeout};
 use reelfs::camera::{Camera, Frame, Hosts, Received, SessionFacts, Sound, Transport, connect};
-use reelfs::clock::{Clock, Reading};
+use reelfs::clock::{Clock, SystemClock};
 use reelfs::segment::{Codec, ParameterSet};
-use reelfs::units::{BootTime, Ticks, WallTime};
+use reelfs::units::Ticks;
 
 /// How long a session is listened to.
 const LENGTH: Duration = Duration::from_secs(5);
@@ -27,23 +26,6 @@ const LENGTH: Duration = Duration::from_secs(5);
 const UNDER_WAY: usize = 15;
 /// What two tracks are told to be off by at most, where they are not.
 const APART_NANOS_MAX: i64 = 2_000_000;
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn read(&self) -> Reading {
-        let nanos = |clock| {
-            let time = clock_gettime(clock).expect("a clock");
-            time.tv_sec() * 1_000_000_000 + time.tv_nsec()
-        };
-        Reading {
-            wall: WallTime(nanos(ClockId::CLOCK_REALTIME)),
-            boot: BootTime(nanos(ClockId::CLOCK_BOOTTIME)),
-            boot_id: [7; 16],
-            synchronised: true,
-        }
-    }
-}
 
 /// What came of a camera: frames by the number of their track.
 struct Heard {
@@ -56,7 +38,7 @@ async fn listen(camera: Camera, length: Duration) -> Heard {
     let (hosts, until) = (Arc::new(Hosts::default()), Instant::now() + length);
     let mut heard = Heard { tracks: BTreeMap::new(), facts: SessionFacts::default() };
     while Instant::now() < until {
-        let Ok(mut frames) = connect(&camera, &hosts, Arc::new(SystemClock)).await else {
+        let Ok(mut frames) = connect(&camera, &hosts, Arc::new(SystemClock::new())).await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -437,7 +419,7 @@ fn a_camera_that_is_busy_keeps_its_sound() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let hosts = Arc::new(Hosts::default());
     let session = || {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         runtime.block_on(async { connect(&made(), &hosts, clock).await.map(|it| it.facts()) })
     };
     let error = session().expect_err("it is busy");

@@ -264,26 +264,6 @@ fn append(
     writer.append(NewChunk { clip, stream, parameters, table, data }).unwrap();
 }
 
-/// An image as runs of bytes: offset, length, bytes; zeros are left out.
-fn to_runs(image: &Image) -> Vec<u8> {
-    const GAP: usize = 32;
-    let bytes = image.bytes();
-    let mut runs = Vec::new();
-    let mut at = 0;
-    while let Some(begin) = bytes[at..].iter().position(|byte| *byte != 0) {
-        let begin = at + begin;
-        let mut end = begin + 1;
-        while let Some(next) = bytes[end..].iter().take(GAP).position(|byte| *byte != 0) {
-            end += next + 1;
-        }
-        runs.extend((begin as u64).to_le_bytes());
-        runs.extend(((end - begin) as u32).to_le_bytes());
-        runs.extend(&bytes[begin..end]);
-        at = end;
-    }
-    runs
-}
-
 fn from_runs(runs: &[u8]) -> Image {
     let mut image = Image::blank(LENGTH);
     image.write(0, &support::runs::bytes(runs, LENGTH as usize));
@@ -293,7 +273,7 @@ fn from_runs(runs: &[u8]) -> Image {
 fn golden() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
     if std::env::var_os("REELFS_WRITE_GOLDEN").is_some() {
-        std::fs::write(&path, to_runs(&write().image())).unwrap();
+        std::fs::write(&path, support::runs::of(&write().image().bytes())).unwrap();
     }
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -393,7 +373,7 @@ fn what_is_written_today_is_what_version_1_has_always_been_and_two_additions() {
         assert_eq!(header.geometry, Some(geometry));
         image.write(place, &BlockHeader { geometry: None, ..header }.encode());
     }
-    let (today, golden) = (to_runs(&image), golden());
+    let (today, golden) = (support::runs::of(&image.bytes()), golden());
     let differs = today.iter().zip(&golden).position(|(a, b)| a != b);
     assert!(today == golden, "{} and {} bytes, {differs:?}", today.len(), golden.len());
 }

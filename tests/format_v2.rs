@@ -321,30 +321,10 @@ fn from_runs(runs: &[u8]) -> Image {
     image
 }
 
-/// An image as runs of bytes: offset, length, bytes; zeros are left out.
-fn to_runs(image: &Image) -> Vec<u8> {
-    const GAP: usize = 32;
-    let bytes = image.bytes();
-    let mut runs = Vec::new();
-    let mut at = 0;
-    while let Some(begin) = bytes[at..].iter().position(|byte| *byte != 0) {
-        let begin = at + begin;
-        let mut end = begin + 1;
-        while let Some(next) = bytes[end..].iter().take(GAP).position(|byte| *byte != 0) {
-            end += next + 1;
-        }
-        runs.extend((begin as u64).to_le_bytes());
-        runs.extend(((end - begin) as u32).to_le_bytes());
-        runs.extend(&bytes[begin..end]);
-        at = end;
-    }
-    runs
-}
-
 fn golden() -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
     if std::env::var_os("REELFS_WRITE_GOLDEN").is_some() {
-        std::fs::write(&path, to_runs(&write())).unwrap();
+        std::fs::write(&path, support::runs::of(&write().bytes())).unwrap();
     }
     let runs = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     from_runs(&runs)

@@ -325,18 +325,8 @@ impl Depacketizer for AccessUnits {
         self.complete.next()
     }
 
-    fn waits(&self) -> bool {
-        false
-    }
-
-    fn flush(&mut self) {}
-
     fn heard(&self) -> Heard {
         self.complete.heard()
-    }
-
-    fn has_parameters(&self) -> bool {
-        true
     }
 
     fn sound_facts(&self) -> Option<SoundFacts> {

@@ -61,16 +61,20 @@ pub(super) trait Depacketizer: Send + Sync {
     fn next(&mut self) -> Option<Coded>;
 
     /// Whether a frame waits for the next packet that may be complete.
-    fn waits(&self) -> bool;
+    fn waits(&self) -> bool {
+        false
+    }
 
     /// Nothing more comes, or not soon: what waits is taken as complete.
-    fn flush(&mut self);
+    fn flush(&mut self) {}
 
     /// Frames so far, whether they could be decoded or not.
     fn heard(&self) -> Heard;
 
-    /// Whether it is known what decodes them.
-    fn has_parameters(&self) -> bool;
+    /// Whether it is known what decodes them; a description tells all of sound and records.
+    fn has_parameters(&self) -> bool {
+        true
+    }
 
     /// What is known of its pictures, where it has any.
     fn video_facts(&self) -> VideoFacts {

@@ -95,18 +95,8 @@ impl Depacketizer for OpusPackets {
         self.complete.next()
     }
 
-    fn waits(&self) -> bool {
-        false
-    }
-
-    fn flush(&mut self) {}
-
     fn heard(&self) -> Heard {
         self.complete.heard()
-    }
-
-    fn has_parameters(&self) -> bool {
-        true
     }
 
     fn sound_facts(&self) -> Option<SoundFacts> {

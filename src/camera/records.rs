@@ -142,10 +142,6 @@ impl Depacketizer for Records {
     fn heard(&self) -> Heard {
         self.complete.heard()
     }
-
-    fn has_parameters(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]

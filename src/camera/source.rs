@@ -5,6 +5,7 @@
 //! sources at a time are not: the one that came later is it, until nothing more comes from it.
 
 use super::rtp::Packet;
+use crate::clock::FastestWay;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
 /// So far ahead a number counts as numbers that are missing; farther, the camera counts anew.
@@ -20,8 +21,6 @@ const ESTABLISHED_COUNT: u32 = 3;
 const STRANGERS_MAX: u32 = 32;
 /// Times of another source that are off by less from what has passed go on from those before.
 const STEP_ERROR_NANOS: i64 = NANOS_PER_SECOND / 2;
-/// How long the way is looked at to know how fast it can be.
-const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
 
 /// Where a packet stands among the others of its track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,28 +64,6 @@ struct Last {
     received: BootTime,
     /// Packets of this source.
     count: u32,
-}
-
-/// By how much arrival is later than RTP time at least, in nanoseconds: in this window of time and
-/// in the one before.
-#[derive(Clone, Copy)]
-struct FastestWay {
-    since: BootTime,
-    now: i64,
-    before: i64,
-}
-
-impl FastestWay {
-    fn note(&mut self, lead: i64, received: BootTime) {
-        if received.0.saturating_sub(self.since.0) > WINDOW_NANOS {
-            (self.since, self.before, self.now) = (received, self.now, lead);
-        }
-        self.now = self.now.min(lead);
-    }
-
-    fn lead(&self) -> i64 {
-        self.now.min(self.before)
-    }
 }
 
 impl Source {
@@ -137,8 +114,7 @@ impl Source {
             count,
         });
         let lead = received.0.saturating_sub(Ticks(place.time).to_nanos(self.timescale));
-        let first = FastestWay { since: received, now: lead, before: lead };
-        self.way.get_or_insert(first).note(lead, received);
+        self.way.get_or_insert(FastestWay::new(lead, received)).note(lead, received);
         Some(place)
     }
 

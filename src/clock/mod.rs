@@ -1,10 +1,12 @@
 //! The only door to time: wall clock, boot clock, and how far the wall clock can be trusted.
 
 mod elapsed;
+mod fastest_way;
 mod guard;
 mod system;
 
 pub use elapsed::{Deadline, Stopwatch, Throttle, within};
+pub use fastest_way::FastestWay;
 pub use guard::{CONFIRMATION_NANOS, EARLIEST, FORWARD_STEP_NANOS_MAX};
 pub use guard::{ClockGuard, Doubt, KnownTime, Verdict};
 pub use system::{SystemClock, since_boot, system_offset_seconds};

@@ -12,3 +12,22 @@ pub fn bytes(mut runs: &[u8], length: usize) -> Vec<u8> {
     }
     image
 }
+
+/// The runs of an image.
+pub fn of(bytes: &[u8]) -> Vec<u8> {
+    const GAP: usize = 32;
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while let Some(begin) = bytes[at..].iter().position(|byte| *byte != 0) {
+        let begin = at + begin;
+        let mut end = begin + 1;
+        while let Some(next) = bytes[end..].iter().take(GAP).position(|byte| *byte != 0) {
+            end += next + 1;
+        }
+        runs.extend((begin as u64).to_le_bytes());
+        runs.extend(((end - begin) as u32).to_le_bytes());
+        runs.extend(&bytes[begin..end]);
+        at = end;
+    }
+    runs
+}

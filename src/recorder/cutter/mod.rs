@@ -112,8 +112,6 @@ pub struct Cutter {
     /// The clip before.
     ended: Option<Ended>,
     drops: Drops,
-    /// Frames kept behind a loss.
-    damaged: u64,
 }
 
 /// What is seen of a frame's time.
@@ -141,14 +139,13 @@ impl Cutter {
             clip: None,
             ended: None,
             drops: Drops::default(),
-            damaged: 0,
         }
     }
 
     /// Frames kept so far that follow a lost one.
     #[must_use]
     pub fn damaged(&self) -> u64 {
-        self.damaged
+        self.video.damaged()
     }
 
     /// Frames left out so far.
@@ -208,7 +205,6 @@ impl Cutter {
     fn sort(&mut self, frame: &Frame, out: &mut HandOut) {
         let seen = self.sort_in(frame, out);
         out.observe(seen);
-        self.damaged += self.video.take_damaged();
     }
 
     /// Answers what is remembered of the way of a frame, behind all else.

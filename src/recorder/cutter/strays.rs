@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::camera::Frame;
+use crate::clock::FastestWay;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
 /// A time is out of place where the frame would have come so much earlier than on the fastest way,
@@ -20,8 +21,6 @@ const FIRST_OFF_NANOS_MIN: i64 = 10 * NANOS_PER_SECOND;
 /// It is known after so much time, in nanoseconds, and so many frames.
 const KNOWN_NANOS: i64 = 2 * NANOS_PER_SECOND;
 const KNOWN_FRAMES: u64 = 8;
-/// How long the way is looked at, in nanoseconds: clocks of cameras are not quite right.
-const WINDOW_NANOS: i64 = 10 * NANOS_PER_SECOND;
 /// Steps that are remembered: frames that are shown in another order go back by some of them.
 const STEPS_MAX: usize = 8;
 /// So many in a row that are off by the same are no strays: the camera's clock has been set.
@@ -49,24 +48,17 @@ struct Last {
     received: BootTime,
     begun: BootTime,
     frames: u64,
-    /// By how much arrival is later than time at least, in nanoseconds: since `since`, and in the
-    /// window before.
-    since: BootTime,
-    lead: i64,
-    lead_before: i64,
+    way: FastestWay,
 }
 
 impl Last {
     fn new(time: i64, received: BootTime, lead: i64) -> Last {
-        let (begun, since) = (received, received);
-        Last { time, received, begun, frames: 0, since, lead, lead_before: lead }
+        let way = FastestWay::new(lead, received);
+        Last { time, received, begun: received, frames: 0, way }
     }
 
     fn note(&mut self, time: i64, received: BootTime, lead: i64) {
-        if received.0.saturating_sub(self.since.0) > WINDOW_NANOS {
-            (self.since, self.lead_before, self.lead) = (received, self.lead, lead);
-        }
-        self.lead = self.lead.min(lead);
+        self.way.note(lead, received);
         (self.time, self.received) = (time, received);
         self.frames += 1;
     }
@@ -108,7 +100,7 @@ impl Strays {
         let passed_nanos = frame.received.boot.0.saturating_sub(last.received.0);
         let stamp_nanos = Ticks(stamped).to_nanos(frame.timescale);
         let lead = frame.received.boot.0.saturating_sub(stamp_nanos);
-        let early = last.lead.min(last.lead_before).saturating_sub(lead);
+        let early = last.way.lead().saturating_sub(lead);
         let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
         let off_min = last.off_nanos_min();
         let off_min = off_min.max(usual);

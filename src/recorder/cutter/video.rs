@@ -176,9 +176,9 @@ impl Video {
         self.is_first
     }
 
-    /// Damaged frames since it was asked last.
-    pub(super) fn take_damaged(&mut self) -> u64 {
-        std::mem::take(&mut self.damaged)
+    /// Frames so far that were damaged.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     /// When the last frame came.
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!((restart, seen.kind, seen.number), (false, ObservationKind::Lost, 4));
         assert_eq!((seen.from, seen.to), (WallTime(0), WallTime(3 * NANOS_PER_SECOND)));
         let marks = Marks { sync: true, recovery: false, damaged: false };
-        assert_eq!((video.marks(&key, true), video.take_damaged()), (marks, 2));
+        assert_eq!((video.marks(&key, true), video.damaged()), (marks, 2));
     }
 
     #[test]

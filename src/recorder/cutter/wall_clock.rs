@@ -133,10 +133,7 @@ impl WallClock {
     /// When a picture of this presentation time is told to be captured, once that is settled.
     #[must_use]
     pub fn told_at(&self, pts: i64) -> Option<BootTime> {
-        let ticks = Ticks(pts.saturating_sub(self.first_pts).saturating_add(self.shift));
-        let behind = self.settled?.nanos_since(self.begun.wall);
-        let behind = behind.saturating_add(ticks.to_nanos(self.timescale));
-        Some(BootTime(self.begun.boot.0.saturating_add(behind)))
+        self.settled.map(|_| self.boot_at(pts))
     }
 
     /// The same, as far as that is known by now.
