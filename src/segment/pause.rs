@@ -104,6 +104,10 @@ impl Pauses {
         }
         pauses.more = from.u64("further pauses")?;
         pauses.more_nanos = length(from)?;
+        if pauses.more == 0 && pauses.more_nanos != 0 {
+            let reason = format!("{} ns of none", pauses.more_nanos);
+            return Err(from.wrong("length of further pauses", reason));
+        }
         Ok(pauses)
     }
 }
@@ -180,6 +184,21 @@ pub(super) mod tests {
         let mut to = Encoder::default();
         pauses.encode(&mut to);
         assert!(to.finish().len() < 600);
+    }
+
+    #[test]
+    fn further_pauses_that_are_none_have_no_length() {
+        let decoded = |more: u64, more_nanos: i64| {
+            let mut bytes = Encoder::new(1);
+            bytes.u64(0);
+            bytes.u64(more);
+            bytes.i64(more_nanos);
+            let bytes = bytes.finish();
+            Pauses::decode(&mut Decoder::new(&bytes, 1, "pauses").expect("its version"))
+        };
+        assert_eq!(decoded(0, 0), Ok(Pauses::default()));
+        assert_eq!(decoded(3, 64).expect("three").more(), (3, 64));
+        assert_eq!(decoded(0, 64).expect_err("of none").what, "length of further pauses");
     }
 
     #[test]
