@@ -17,7 +17,7 @@
 //! | `sides`, `sound` | sound and records, which follow the video |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
-//! | `strays`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
+//! | `strays`, `hiccups`, `lateness`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
 //! | `pending`, `decode_times`, `gap`, `damage` | values |
 //!
 //! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
@@ -35,6 +35,8 @@ mod damage;
 mod decode_times;
 mod gap;
 mod hand_out;
+mod hiccups;
+mod lateness;
 mod pending;
 mod rate;
 mod sides;
@@ -55,6 +57,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use clip::OpenClip;
+use hiccups::Hiccups;
 use sides::Sides;
 use stamps::Stamps;
 use strays::Strays;
@@ -107,6 +110,7 @@ pub struct Cutter {
     holds: bool,
     sides: Sides,
     strays: Strays,
+    hiccups: Hiccups,
     stamps: Stamps,
     clip: Option<OpenClip>,
     /// The clip before.
@@ -135,6 +139,7 @@ impl Cutter {
             holds: true,
             sides: Sides::default(),
             strays: Strays::default(),
+            hiccups: Hiccups::default(),
             stamps: Stamps::new(),
             clip: None,
             ended: None,
@@ -171,18 +176,32 @@ impl Cutter {
             return;
         }
         if frame.track != VIDEO {
-            self.sides.push(frame, self.video.tie(), self.clip.is_some());
+            self.sides.push(frame);
             return;
         }
         frame.pts = self.strays.time_of(&frame);
-        let track = &self.video.track;
-        frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
-        self.held.push_back(frame);
+        let (stamps, track) = (&self.stamps, &self.video.track);
+        let told = |stamp| stamps.told(stamp, |time| track.told_at(time));
+        if self.hiccups.push(frame, stamps.scale(), told) {
+            self.stamps.tell_anew();
+        }
+    }
+
+    /// Goes on with the frames of which it is clear when they were captured.
+    fn take_judged(&mut self, now: &Reading) {
+        let now = self.holds.then_some(now.boot);
+        self.sides.take_judged(self.video.tie(), self.clip.is_some(), now);
+        while let Some(mut frame) = self.hiccups.pop(now) {
+            let track = &self.video.track;
+            frame.pts = self.stamps.time_of(&frame, |time| track.told_at(time));
+            self.held.push_back(frame);
+        }
     }
 
     /// What the next frame leads to that has waited for the sound that belongs to it, up to a
     /// named time.
     pub fn next(&mut self, now: &Reading) -> Option<HandOut> {
+        self.take_judged(now);
         let frame = self.held.front()?;
         let age_nanos = now.boot.0.saturating_sub(frame.received.boot.0);
         let at = self.video.track.boot_at(frame.pts);
@@ -261,6 +280,7 @@ impl Cutter {
         let mut out = HandOut::default();
         self.close(reason, None, now, &mut out);
         self.strays.forget();
+        self.hiccups.forget();
         self.stamps.forget();
         self.sides.end();
         self.holds = true;
@@ -334,8 +354,11 @@ impl Cutter {
             return;
         }
         let (restart, seen) = self.video.begin_group(frame);
-        if restart && let Some(ended) = &self.ended {
-            self.video.track.keep_behind(ended);
+        if restart {
+            self.video.track.foresee(&self.held);
+            if let Some(ended) = &self.ended {
+                self.video.track.keep_behind(ended);
+            }
         }
         self.video.track.place();
         let ahead = self.video.track.decode_times_ahead(frame);
@@ -546,6 +569,10 @@ mod tests {
 
         fn stop(&mut self) {
             let now = self.now();
+            self.cutter.hold_no_more();
+            while let Some(out) = self.cutter.next(&now) {
+                self.take(out, &now);
+            }
             let out = self.cutter.stop(EndReason::Stopped, &now);
             self.take(out, &now);
         }

@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::hiccups::Hiccups;
+use super::lateness::Told;
 use super::pending::Taken;
 use super::sound::{self, Place};
 use super::strays::Strays;
@@ -26,6 +28,10 @@ const WAITING_BYTES_MAX: usize = 2 << 20;
 /// Sound of which nothing came for so long, in nanoseconds, is not waited for.
 const SILENT_NANOS: i64 = NANOS_PER_SECOND;
 
+/// What is told of a clock that has run for so long, in nanoseconds, is what late frames are
+/// compared with.
+const KNOWN_NANOS: i64 = 15 * NANOS_PER_SECOND;
+
 /// Sound of a clip goes on with that of the clip before where that ended less than this before it
 /// begins, or behind that, in nanoseconds.
 const APART_NANOS: i64 = 20_000_000;
@@ -43,8 +49,10 @@ pub(super) struct Waiting {
 /// One of them.
 struct Side {
     number: TrackNumber,
+    kind: Option<TrackKind>,
     parameters: Option<Arc<Parameters>>,
     strays: Strays,
+    hiccups: Hiccups,
     clock: Option<Clock>,
     /// Frames that have come, in order, and are in no chunk.
     waiting: VecDeque<Waiting>,
@@ -72,6 +80,16 @@ impl Clock {
         Clock { wall, first_pts: frame.pts, timescale: frame.timescale }
     }
 
+    /// When a frame is told to be captured; one comes `now`.
+    fn told(&self, pts: i64, now: &Reading) -> Told<BootTime> {
+        let age_nanos = now.boot.0.saturating_sub(self.wall.begun().boot.0);
+        match self.wall.told_at(pts) {
+            Some(told) if age_nanos > KNOWN_NANOS => Told::Well(told),
+            Some(told) => Told::Lately(told),
+            None => Told::Unknown,
+        }
+    }
+
     fn captured_at(&self, pts: i64) -> WallTime {
         let ticks = pts.saturating_sub(self.first_pts).saturating_add(self.wall.shift());
         self.wall.wall_at(ticks)
@@ -79,15 +97,25 @@ impl Clock {
 }
 
 impl Sides {
-    /// Takes a frame. `tie` is by how much the clock that nobody sets is ahead of the camera's, in
-    /// nanoseconds, as the video has it.
-    pub(super) fn push(&mut self, frame: Frame, tie: Option<i64>, has_clip: bool) {
+    /// Takes a frame.
+    pub(super) fn push(&mut self, frame: Frame) {
         let known = self.0.iter().any(|side| side.number == frame.track);
         if !known && self.0.len() < SIDES_MAX {
             self.0.push(Side::new(frame.track));
         }
         if let Some(side) = self.0.iter_mut().find(|side| side.number == frame.track) {
-            side.push(frame, tie, has_clip);
+            side.push(frame);
+        }
+    }
+
+    /// Goes on with the frames of which it is clear when they were captured, or with all where
+    /// there is no `now`. `tie` is by how much the clock that nobody sets is ahead of the camera's,
+    /// in nanoseconds, as the video has it.
+    pub(super) fn take_judged(&mut self, tie: Option<i64>, has_clip: bool, now: Option<BootTime>) {
+        for side in &mut self.0 {
+            while let Some(frame) = side.hiccups.pop(now) {
+                side.take(frame, tie, has_clip);
+            }
         }
     }
 
@@ -98,7 +126,7 @@ impl Sides {
 
     /// Whether all sound that comes has come up to then.
     pub(super) fn have_reached(&self, time: BootTime, now: &Reading) -> bool {
-        let sounds = self.0.iter().filter(|side| side.kind() == Some(TrackKind::Audio));
+        let sounds = self.0.iter().filter(|side| side.kind == Some(TrackKind::Audio));
         sounds.filter_map(|side| side.reached).all(|(reached, received)| {
             reached >= time || now.boot.0.saturating_sub(received.0) > SILENT_NANOS
         })
@@ -127,7 +155,7 @@ impl Sides {
     /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
     /// Records come last, because a chunk ends with them: they are not in the file.
     pub(super) fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
-        self.0.sort_by_key(|side| side.kind() == Some(TrackKind::Timed));
+        self.0.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
         self.0.iter_mut().filter_map(|side| side.cut(start, to)).collect()
     }
 
@@ -146,8 +174,10 @@ impl Side {
     fn new(number: TrackNumber) -> Side {
         Side {
             number,
+            kind: None,
             parameters: None,
             strays: Strays::default(),
+            hiccups: Hiccups::default(),
             clock: None,
             waiting: VecDeque::new(),
             bytes: 0,
@@ -158,18 +188,29 @@ impl Side {
         }
     }
 
-    fn kind(&self) -> Option<TrackKind> {
-        self.parameters.as_ref().map(|it| it.format.codec.track_kind())
+    fn push(&mut self, mut frame: Frame) {
+        frame.pts = self.strays.time_of(&frame);
+        if let Some(parameters) = &frame.parameters {
+            self.kind = Some(parameters.format.codec.track_kind());
+        }
+        // Records come when something happens.
+        let scale = (self.kind == Some(TrackKind::Audio)).then_some(1.0);
+        let received = frame.received;
+        let told = |pts| match &self.clock {
+            Some(clock) => clock.told(pts, &received),
+            None => Told::Unknown,
+        };
+        if self.hiccups.push(frame, scale, told) {
+            self.clock = None;
+        }
     }
 
-    fn push(&mut self, mut frame: Frame, tie: Option<i64>, has_clip: bool) {
+    /// Goes on with a frame.
+    fn take(&mut self, mut frame: Frame, tie: Option<i64>, has_clip: bool) {
         if frame.parameters.is_some() {
             self.parameters = frame.parameters.take();
         }
-        let Some(parameters) = self.parameters.clone().filter(|_| frame.timescale > 0) else {
-            return;
-        };
-        frame.pts = self.strays.time_of(&frame);
+        let Some(parameters) = self.parameters.clone() else { return };
         self.observe(&frame, tie);
         self.bytes += frame.data.len();
         self.waiting.push_back(Waiting { frame, parameters });
@@ -468,7 +509,8 @@ mod tests {
             let parameters = Some(parameters);
             let lasts = Some(LENGTH as u32);
             let frame = frame(track, 0, 40 * MILLI, vec![1; 5]);
-            sides.push(Frame { parameters, duration: lasts, ..frame }, None, true);
+            sides.push(Frame { parameters, duration: lasts, ..frame });
+            sides.take_judged(None, true, None);
         }
         let cut = sides.cut(WallTime(START), None);
         let tracks: Vec<u8> = cut.iter().map(|taken| taken.track.0).collect();

@@ -20,6 +20,8 @@ pub(super) struct TimeLine {
     origin: Option<i64>,
     /// Decode time of the last frame that was cut.
     cut_to: Option<i64>,
+    /// The point where it lies.
+    cut_at: i64,
     /// Point behind the last frame that was cut, as it was expected then.
     end: i64,
     /// Where the clip before the run ends: no frame lies before it.
@@ -62,6 +64,7 @@ impl TimeLine {
             last_pts: first_pts,
             origin: None,
             cut_to: None,
+            cut_at: 0,
             end: 0,
             floor: None,
         }
@@ -146,6 +149,9 @@ impl TimeLine {
     pub(super) fn steer(&mut self, time: i64) {
         if let Some(last) = self.cut_to {
             self.clock.steer(time, time.saturating_sub(last) / 2);
+            // A frame may come before the one that was expected when it was steered last.
+            let behind = self.cut_at.saturating_add(1);
+            self.clock.raise(behind.saturating_sub(self.point(time, time, 0)));
         }
     }
 
@@ -167,6 +173,7 @@ impl TimeLine {
         self.clock.settle();
         self.origin.get_or_insert(wanted);
         self.cut_to = Some(last);
+        self.cut_at = self.point(last, first, shift);
         let last_duration = match next {
             Some(next) => {
                 self.steer(next);
@@ -174,7 +181,7 @@ impl TimeLine {
             }
             None => usual,
         };
-        self.end = self.point(last, first, shift) + last_duration;
+        self.end = self.cut_at + last_duration;
         Cut { start: self.wall_at(first, first, shift), last_duration }
     }
 

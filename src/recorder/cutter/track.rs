@@ -101,6 +101,16 @@ impl Track {
         self.line.get_or_insert_with(new);
     }
 
+    /// Frames that come behind the first one of a run, and have come already: what was kept and
+    /// sent at once is told by the last of it.
+    pub(super) fn foresee<'a>(&mut self, frames: impl IntoIterator<Item = &'a Frame>) {
+        let Some(line) = &mut self.line else { return };
+        let timescale = line.timescale();
+        for frame in frames.into_iter().filter(|frame| frame.timescale == timescale) {
+            line.observe(frame.pts, &frame.received);
+        }
+    }
+
     /// A clip ended before the run.
     pub(super) fn keep_behind(&mut self, ended: &Ended) {
         if let Some(line) = &mut self.line {

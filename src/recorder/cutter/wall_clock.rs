@@ -171,6 +171,11 @@ impl WallClock {
         self.steered_to = self.steered_to.max(pts);
     }
 
+    /// Adds so many ticks at least to decode times from here on.
+    pub fn raise(&mut self, shift_min: i64) {
+        self.shift = self.shift.max(shift_min);
+    }
+
     /// Wall time of a point that lies `ticks` of steered media time behind the first picture.
     #[must_use]
     pub fn wall_at(&self, ticks: i64) -> WallTime {

@@ -1,0 +1,120 @@
+//! Hiccups: a camera, or what stands in front of it, sends nothing for a moment and goes on where
+//! it stopped, so that its time falls behind by as long; or its time stands still while frames come.
+//! Pure.
+//!
+//! Frames that come late wait until it is clear which of them it is, or whether a network held them
+//! up, for a named time: those behind a hiccup are told when they were captured before anything is
+//! written of them. A network whose way becomes longer all at once looks the same; where it is as
+//! short as before later on, frames are early by as much, which none is, and times come back to
+//! what was captured.
+
+use std::collections::VecDeque;
+
+use super::lateness::{Lateness, Seen, Told, Verdict};
+use crate::camera::Frame;
+use crate::units::{BootTime, Ticks};
+
+/// Frames wait so long to be judged, in nanoseconds: no longer than for their sound.
+const HOLD_NANOS: i64 = 700_000_000;
+/// No more wait, in bytes: what a camera had kept may be much.
+const HOLD_BYTES_MAX: usize = 8 << 20;
+/// The frames of one track, which wait where their time may have fallen behind.
+#[derive(Debug, Default)]
+pub(super) struct Hiccups {
+    begun: Option<BootTime>,
+    waiting: VecDeque<Frame>,
+    bytes: usize,
+    /// What times have fallen behind by so far, in ticks.
+    shift: i64,
+    /// The same, as long as the camera's own clock does not tell of it, in nanoseconds.
+    untold: i64,
+    lateness: Lateness,
+    scale: Option<f64>,
+    timescale: u32,
+}
+
+impl Hiccups {
+    /// Takes the next frame. `scale` is how many ticks its clock shows for each tick of time;
+    /// `None` where its stamps are no times. `told` is when a frame of a time would be told to be
+    /// captured, where that can be relied on. Answers whether frames come earlier than they could:
+    /// what is told is too late.
+    pub(super) fn push(
+        &mut self,
+        mut frame: Frame,
+        scale: Option<f64>,
+        told: impl Fn(i64) -> Told<BootTime>,
+    ) -> bool {
+        if self.scale != scale || self.timescale != frame.timescale {
+            (self.scale, self.timescale) = (scale, frame.timescale);
+            self.lateness.forget();
+        }
+        frame.pts = frame.pts.saturating_add(self.shift);
+        match &mut frame.captured {
+            Some(captured) => *captured = captured.plus_nanos(self.untold),
+            None => self.untold = 0,
+        }
+        let seen = scale.map(|scale| {
+            let (received, lead) = (frame.received.boot, lead_of(&frame, scale));
+            let told = told(frame.pts);
+            (Seen { lead, received }, told.map(|told| lead + told.0 - received.0))
+        });
+        self.begun.get_or_insert(frame.received.boot);
+        self.bytes += frame.data.len();
+        self.waiting.push_back(frame);
+        match seen.and_then(|(seen, told)| self.lateness.judge(seen, told)) {
+            Some(Verdict::Behind(off)) => self.fell_behind(|_| off),
+            Some(Verdict::Still(lead)) => {
+                let scale = self.scale.unwrap_or(1.0);
+                self.fell_behind(|frame| lead_of(frame, scale).saturating_sub(lead).max(0));
+            }
+            Some(Verdict::Early) => return true,
+            None => {}
+        }
+        false
+    }
+
+    /// The next frame that waits no longer; any, where there is no `now`.
+    pub(super) fn pop(&mut self, now: Option<BootTime>) -> Option<Frame> {
+        let waits = now.zip(self.waits_since()).is_some_and(|(now, since)| {
+            now.0.saturating_sub(since.0) < HOLD_NANOS && self.bytes <= HOLD_BYTES_MAX
+        });
+        let frame = if waits { None } else { self.waiting.pop_front() };
+        self.bytes -= frame.as_ref().map_or(0, |frame| frame.data.len());
+        frame
+    }
+
+    /// Since when frames wait: the first ones of a session do, because it may begin with what the
+    /// camera had kept, and those that are late.
+    fn waits_since(&self) -> Option<BootTime> {
+        let begun = self.begun?;
+        let first = self.waiting.front()?.received.boot;
+        let is_first = first.0.saturating_sub(begun.0) < HOLD_NANOS && self.scale.is_some();
+        self.lateness.since().or(is_first.then_some(begun))
+    }
+
+    /// A new session has a time line of its own.
+    pub(super) fn forget(&mut self) {
+        *self = Hiccups::default();
+    }
+
+    /// What waits was captured so many nanoseconds later than its stamps say, and what comes as
+    /// much as the last of it.
+    fn fell_behind(&mut self, off: impl Fn(&Frame) -> i64) {
+        let scale = self.scale.unwrap_or(1.0);
+        let (mut by, mut last) = (0, 0);
+        for frame in &mut self.waiting {
+            last = off(frame);
+            by = Ticks::from_nanos((last as f64 * scale) as i64, self.timescale).0;
+            frame.pts = frame.pts.saturating_add(by);
+            frame.captured = frame.captured.map(|captured| captured.plus_nanos(last));
+        }
+        self.shift = self.shift.saturating_add(by);
+        self.untold = self.untold.saturating_add(last);
+    }
+}
+
+/// By how much a frame is later than its time, in nanoseconds.
+fn lead_of(frame: &Frame, scale: f64) -> i64 {
+    let media = Ticks(frame.pts).to_nanos(frame.timescale) as f64 / scale;
+    frame.received.boot.0.saturating_sub(media as i64)
+}
