@@ -1,6 +1,6 @@
 //! Hiccups: a camera, or what stands in front of it, sends nothing for a moment and goes on where
-//! it stopped, so that its time falls behind by as long; or its time stands still while frames come.
-//! Pure.
+//! it stopped, so that its time falls behind by as long; or its time stands still while frames
+//! come. Pure.
 //!
 //! Frames that come late wait until it is clear which of them it is, or whether a network held them
 //! up, for a named time: those behind a hiccup are told when they were captured before anything is

@@ -17,7 +17,7 @@
 //! | `sides`, `sound` | sound and records, which follow the video |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
-//! | `strays`, `hiccups`, `lateness`, `stamps`, `rate` | what the stamps of frames are worth: before anything reads them |
+//! | `strays`, `hiccups`, `lateness`, `stamps`, `rate` | what stamps are worth: before all else |
 //! | `pending`, `decode_times`, `gap`, `damage` | values |
 //!
 //! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
@@ -180,9 +180,9 @@ impl Cutter {
             return;
         }
         frame.pts = self.strays.time_of(&frame);
-        let (stamps, track) = (&self.stamps, &self.video.track);
-        let told = |stamp| stamps.told(stamp, |time| track.told_at(time));
-        if self.hiccups.push(frame, stamps.scale(), told) {
+        let track = &self.video.track;
+        let told = |stamp| self.stamps.told(stamp, |time| track.told_at(time));
+        if self.hiccups.push(frame, self.stamps.scale(), told) {
             self.stamps.tell_anew();
         }
     }
@@ -355,10 +355,7 @@ impl Cutter {
         }
         let (restart, seen) = self.video.begin_group(frame);
         if restart {
-            self.video.track.foresee(&self.held);
-            if let Some(ended) = &self.ended {
-                self.video.track.keep_behind(ended);
-            }
+            self.video.track.foresee(&self.held, self.ended.as_ref());
         }
         self.video.track.place();
         let ahead = self.video.track.decode_times_ahead(frame);

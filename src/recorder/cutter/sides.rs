@@ -196,10 +196,9 @@ impl Side {
         // Records come when something happens.
         let scale = (self.kind == Some(TrackKind::Audio)).then_some(1.0);
         let received = frame.received;
-        let told = |pts| match &self.clock {
-            Some(clock) => clock.told(pts, &received),
-            None => Told::Unknown,
-        };
+        // What the camera's clock tells is not when it arrived.
+        let clock = self.clock.as_ref().filter(|_| !self.is_tied);
+        let told = |pts| clock.map_or(Told::Unknown, |clock| clock.told(pts, &received));
         if self.hiccups.push(frame, scale, told) {
             self.clock = None;
         }

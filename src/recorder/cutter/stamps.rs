@@ -773,7 +773,7 @@ mod tests {
             let most = camera.hiccups.iter().map(|(_, long, _)| seconds(*long)).sum::<usize>();
             let most = camera.frame_rate as usize * most;
             let first = wrong.first().map(|stored| captured[stored.number] / MILLI);
-            prop_assert!(wrong.len() <= most, "{} of {}, {:?}, {:?}", wrong.len(), most, first, bench.rates);
+            prop_assert!(wrong.len() <= most, "{} of {most}, {first:?}", wrong.len());
             prop_assert_eq!(bench.cuts(0), 0);
         }
     }

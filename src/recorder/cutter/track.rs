@@ -3,6 +3,7 @@
 //! A track has its own parameters, decode times, time line and frames that wait. It does as it is
 //! told: what breaks a track and where a clip ends is decided above it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::decode_times::{DecodeTimes, Decoded, Interval};
@@ -101,19 +102,16 @@ impl Track {
         self.line.get_or_insert_with(new);
     }
 
-    /// Frames that come behind the first one of a run, and have come already: what was kept and
-    /// sent at once is told by the last of it.
-    pub(super) fn foresee<'a>(&mut self, frames: impl IntoIterator<Item = &'a Frame>) {
+    /// Takes what is known when a run has begun, or goes on: frames that have come already behind
+    /// its first one, since what was kept and sent at once is told by the last of it; and where
+    /// the clip before ended.
+    pub(super) fn foresee(&mut self, frames: &VecDeque<Frame>, ended: Option<&Ended>) {
         let Some(line) = &mut self.line else { return };
         let timescale = line.timescale();
-        for frame in frames.into_iter().filter(|frame| frame.timescale == timescale) {
+        for frame in frames.iter().filter(|frame| frame.timescale == timescale) {
             line.observe(frame.pts, &frame.received);
         }
-    }
-
-    /// A clip ended before the run.
-    pub(super) fn keep_behind(&mut self, ended: &Ended) {
-        if let Some(line) = &mut self.line {
+        if let Some(ended) = ended {
             line.keep_behind(ended);
         }
     }
