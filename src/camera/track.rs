@@ -281,6 +281,11 @@ impl Track {
         self.clock.is_sane()
     }
 
+    /// Whether it is pictures or sound, and not records.
+    pub(super) fn is_media(&self) -> bool {
+        self.coding.kind != TrackKind::Timed
+    }
+
     /// Whether packets are those of this track, by the number that they carry.
     pub(super) fn is_type(&self, bytes: &[u8]) -> bool {
         bytes.get(1).is_some_and(|second| self.source.is_described(second & 0x7f))
