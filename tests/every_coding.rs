@@ -1,16 +1,36 @@
 //! What real encoders write becomes frames that say how decoding can begin with them: open groups,
-//! leading pictures, recovery points, of each codec. No camera and no network.
+//! leading pictures, recovery points, of each codec; and those become clips that play, picture by
+//! picture.
 
-use std::path::Path;
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/daemon.rs"]
+mod daemon;
+#[path = "support/made.rs"]
+mod made;
+#[path = "support/odd_camera.rs"]
+mod odd_camera;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use clips::{attribute_time, clips_of};
+use daemon::{Site, text, try_tool, wait_until};
+use made::box_body;
+use odd_camera::{OddCamera, Oddity, Packet};
 use reelfs::camera::{Camera, Frame, Replay};
 use reelfs::clock::Reading;
-use reelfs::units::{BootTime, WallTime};
+use reelfs::units::{BootTime, NANOS_PER_SECOND, WallTime};
 
 /// Pictures a second, and ticks of RTP.
 const RATE: u32 = 25;
 const CLOCK_RATE: u32 = 90_000;
+/// From one clip to the next, the first pictures are told to be as far apart as they were shown;
+/// the wall clock moves that by less.
+const OFF_NANOS_MAX: i64 = 5_000_000;
 
 /// A codec, as ffmpeg and a description name it.
 struct Codec {
@@ -203,4 +223,241 @@ fn pictures_that_are_refreshed_bit_by_bit_recover_where_it_is_marked() {
     // x265 marks nothing, and nothing is made up.
     let frames = frames(&H265, &encoded(&H265, "intra-refresh=1:keyint=25:bframes=0"));
     assert_eq!(numbers(&frames, |it| it.is_key || it.is_recovery), [0]);
+}
+
+/// The same pictures with one more set of each kind that has a number beside it, which no picture
+/// names.
+fn with_a_second_picture_set(mut pictures: Vec<Encoded>) -> Vec<Encoded> {
+    // Sequence and picture of the number 0, one bit each (ITU-T H.265, 7.3.2.3, 9.2): the number 1
+    // is three bits. What is behind the end of the body is the trailing bit, which moves along.
+    for picture in &mut pictures {
+        let sets = picture.units.iter().filter(|unit| unit[0] >> 1 & 63 == 34);
+        let seconds: Vec<Vec<u8>> = sets.map(|unit| renumbered(unit)).collect();
+        let at = picture.units.iter().take_while(|unit| unit[0] >> 1 & 63 > 31).count();
+        picture.units.splice(at..at, seconds);
+    }
+    pictures
+}
+
+/// A PPS of H.265 of the number 0 with the number 1.
+fn renumbered(unit: &[u8]) -> Vec<u8> {
+    let body = unit[2..].iter().flat_map(|byte| (0..8).map(move |bit| byte >> (7 - bit) & 1));
+    let bits: Vec<u8> = body.collect();
+    assert_eq!(bits[0], 1, "the number 0");
+    let bits = [&[0, 1, 0], &bits[1..]].concat();
+    let bytes = bits
+        .chunks(8)
+        .map(|byte| byte.iter().zip((0..8).rev()).fold(0, |sum, (bit, place)| sum | bit << place));
+    let mut unit: Vec<u8> = unit[..2].iter().copied().chain(bytes).collect();
+    while unit.last() == Some(&0) {
+        unit.pop();
+    }
+    unit
+}
+
+/// Groups of both in turn: those of the first with the sets of one number, of the second another.
+fn by_turns(first: Vec<Encoded>, second: Vec<Encoded>) -> Vec<Encoded> {
+    let groups = first.into_iter().zip(second).enumerate();
+    let chosen =
+        groups.map(
+            |(number, (first, second))| {
+                if (number / RATE as usize).is_multiple_of(2) { first } else { second }
+            },
+        );
+    chosen.collect()
+}
+
+/// A camera that sends these pictures again and again.
+fn sending(codec: &'static Codec, pictures: &Arc<Vec<Encoded>>) -> OddCamera {
+    let (pictures, step) = (Arc::clone(pictures), CLOCK_RATE / RATE);
+    let mut before = vec![0];
+    for picture in pictures.iter() {
+        before.push(before[before.len() - 1] + picture.units.len());
+    }
+    let packets = move |frame: u64, plain: Vec<Packet>| {
+        let (count, frame) = (pictures.len(), frame as usize);
+        let (turn, place) = (frame / count, frame % count);
+        let picture = &pictures[place];
+        let first = turn * before[count] + before[place];
+        let units = picture.units.iter().enumerate().map(|(at, unit)| Packet {
+            marker: at + 1 == picture.units.len(),
+            sequence: (first + at) as u16,
+            time: picture.time.wrapping_add((turn * count) as u32 * step),
+            payload: unit.clone(),
+            ..plain[0].clone()
+        });
+        units.collect()
+    };
+    let lines = format!("a=rtpmap:96 {}/{CLOCK_RATE}", codec.encoding);
+    let description = move |text: String| {
+        let told = text.lines().filter(|line| !line.starts_with("a=fmtp"));
+        let told = told.map(|line| if line.starts_with("a=rtpmap") { &lines } else { line });
+        told.flat_map(|line| [line, "\r\n"]).collect()
+    };
+    OddCamera::start(Oddity {
+        description: Box::new(description),
+        packets: Box::new(packets),
+        ..Oddity::default()
+    })
+}
+
+/// What ffmpeg says of a picture that lets go of one that led the group and was left out; nothing
+/// that is shown needs it.
+const LET_GO: &str = "mmco: unref short failure";
+
+/// A digest of each decoded picture, in the order in which they are shown, as ffmpeg decodes them
+/// without any other word.
+fn decoded(words: &[&str], file: &Path) -> Vec<String> {
+    let output = ["-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let all = [&["-v", "error"], words, &["-i", text(file), "-map", "0:v"], &output].concat();
+    let told = try_tool("ffmpeg", &all);
+    let said = String::from_utf8_lossy(&told.stderr);
+    let is_whole = said.lines().all(|line| line.ends_with(LET_GO));
+    assert!(told.status.success() && is_whole, "{}: {said}", file.display());
+    let lines = String::from_utf8(told.stdout).expect("text");
+    let lines = lines.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit(", ").next().expect("a digest").to_owned()).collect()
+}
+
+/// How many parameter sets are in the sample entry of a clip, by the type of unit.
+fn sets_of_entry(codec: &Codec, clip: &Path) -> BTreeMap<u8, usize> {
+    let mut sets = BTreeMap::new();
+    if codec.stream == "h264" {
+        let entry = box_body(clip, b"avcC");
+        sets.insert(7, usize::from(entry[5] & 31));
+        let sizes = (0..sets[&7])
+            .fold(6, |at, _| at + 2 + usize::from(u16::from_be_bytes([entry[at], entry[at + 1]])));
+        sets.insert(8, usize::from(entry[sizes]));
+        return sets;
+    }
+    let entry = box_body(clip, b"hvcC");
+    let mut at = 23;
+    for _ in 0..entry[22] {
+        let count = u16::from_be_bytes([entry[at + 1], entry[at + 2]]);
+        sets.insert(entry[at] & 63, usize::from(count));
+        at += 3;
+        for _ in 0..count {
+            at += 2 + usize::from(u16::from_be_bytes([entry[at], entry[at + 1]]));
+        }
+    }
+    sets
+}
+
+/// A camera, what it sends, and what is to be found in a clip of it.
+struct Case {
+    name: &'static str,
+    codec: &'static Codec,
+    pictures: Arc<Vec<Encoded>>,
+    /// In the sample entry, by the type of unit.
+    sets: &'static [(u8, usize)],
+    /// Clips that end because a set comes that was not there before.
+    clips_before: usize,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, codec, pictures, sets| {
+        let clips_before = usize::from(name == "sets-h264");
+        Case { name, codec, pictures: Arc::new(pictures), sets, clips_before }
+    };
+    let with_number =
+        |id: u8| encoded(&H264, &format!("keyint=25:min-keyint=25:bframes=0:qp=30:sps-id={id}"));
+    let closed = "keyint=25:min-keyint=25:open-gop=0:bframes=2";
+    let open = "open-gop=1:keyint=25:min-keyint=25:bframes=3:b-pyramid";
+    vec![
+        case("sets-h264", &H264, by_turns(with_number(0), with_number(1)), &[(7, 2), (8, 2)]),
+        case(
+            "sets-h265",
+            &H265,
+            with_a_second_picture_set(encoded(&H265, closed)),
+            &[(32, 1), (33, 1), (34, 2)],
+        ),
+        case("open-h264", &H264, encoded(&H264, &format!("{open}=normal")), &[(7, 1), (8, 1)]),
+        case(
+            "open-h265",
+            &H265,
+            encoded(&H265, &format!("{open}=1:radl=0")),
+            &[(32, 1), (33, 1), (34, 1)],
+        ),
+    ]
+}
+
+/// Which pictures are in a clip, by their places in the order in which they are shown.
+fn places(case: &Case, sent: &[String], clip: &Path) -> Vec<usize> {
+    let place = |digest: String| {
+        let place = sent.iter().position(|other| *other == digest);
+        place.unwrap_or_else(|| panic!("{}: no such picture was sent", clip.display()))
+    };
+    let places: Vec<usize> = decoded(&[], clip).into_iter().map(place).collect();
+    // Of those that are shown first, one is that which the clip begins with, and none leads it.
+    let times = case.pictures.iter().filter(|picture| picture.is_entry).map(|it| it.time);
+    let entries: Vec<usize> = times.map(|time| (time * RATE / CLOCK_RATE) as usize).collect();
+    assert!(entries.contains(&places[0]), "{}: {} is no entry", clip.display(), places[0]);
+    places
+}
+
+/// How many pictures lead the one that is shown at that place.
+fn leading(pictures: &[Encoded], place: usize) -> usize {
+    let time = place as u32 * CLOCK_RATE / RATE;
+    let behind = pictures.iter().skip_while(|picture| picture.time != time).skip(1);
+    behind.take_while(|picture| !picture.is_entry).filter(|picture| picture.time < time).count()
+}
+
+/// When the first picture of a clip is shown, in seconds.
+fn first_time(clip: &Path) -> f64 {
+    let words = ["-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time"];
+    let words = [&words[..], &["-read_intervals", "%+#1", "-of", "csv=p=0", text(clip)]].concat();
+    run("ffprobe", &words).trim().trim_matches(',').parse().expect("a time")
+}
+
+#[test]
+fn what_encoders_write_is_in_the_clips_picture_by_picture() {
+    let cases = cases();
+    let servers: Vec<OddCamera> =
+        cases.iter().map(|case| sending(case.codec, &case.pictures)).collect();
+    let mut site = Site::new("64M");
+    for (case, server) in cases.iter().zip(&servers) {
+        site.add_camera(case.name, &server.url(), "");
+    }
+    let daemon = site.run();
+    let mount = site.mount();
+    // One that was begun amid ten seconds, and one that begins with a group behind them.
+    let count = |case: &Case| case.clips_before + 2;
+    wait_until("a clip of each camera is followed by another", 60, || {
+        cases.iter().all(|case| clips_of(&mount, case.name).len() >= count(case) - 1)
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    daemon.stop();
+    let daemon = site.run();
+    for case in &cases {
+        let stream = site.path(case.name);
+        let units = case.pictures.iter().flat_map(|picture| &picture.units);
+        let bytes: Vec<u8> = units.flat_map(|unit| [&[0, 0, 0, 1], &unit[..]].concat()).collect();
+        std::fs::write(&stream, bytes).expect("room for the stream");
+        let sent = decoded(&["-f", case.codec.stream], &stream);
+        assert_eq!(sent.len(), case.pictures.len());
+        let clips = clips_of(&mount, case.name);
+        assert!(clips.len() >= count(case), "{}: {clips:?}", case.name);
+        let clips = clips.into_iter().take(count(case)).skip(case.clips_before);
+        let clips: Vec<PathBuf> = clips.map(|clip| mount.join(clip)).collect();
+        let length = sent.len();
+        let mut begun: Vec<(Vec<usize>, i64)> = Vec::new();
+        for clip in &clips {
+            let places = places(case, &sent, clip);
+            let steps = places.windows(2).filter(|two| (two[0] + 1) % length != two[1]);
+            assert_eq!(steps.count(), 0, "{}: {places:?}", clip.display());
+            let sets: BTreeMap<u8, usize> = case.sets.iter().copied().collect();
+            assert_eq!(sets_of_entry(case.codec, clip), sets, "{}", clip.display());
+            assert_eq!(first_time(clip), 0.0, "{}", clip.display());
+            begun.push((places, attribute_time(clip, "start")));
+        }
+        let [(before, start), (behind, next)] = &begun[..] else { panic!("two clips") };
+        // What leads a clip is in none, and nothing else is missing.
+        let missing = (behind[0] + length - before[before.len() - 1] - 1) % length;
+        assert_eq!(missing, leading(&case.pictures, behind[0]), "{}: {begun:?}", case.name);
+        let step = NANOS_PER_SECOND / i64::from(RATE);
+        let (all, apart) = (length as i64 * step, (behind[0] as i64 - before[0] as i64) * step);
+        let off = (next - start - apart).rem_euclid(all);
+        assert!(off.min(all - off) < OFF_NANOS_MAX, "{}: {begun:?}", case.name);
+    }
+    daemon.stop();
 }

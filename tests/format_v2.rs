@@ -400,7 +400,7 @@ fn the_image_of_version_2_opens_and_says_what_it_always_said() {
 }
 
 /// What the clip of the image is as a file.
-const RENDERED: &str = "47cdb4df8eed68cb5041afb7f8b18c3e9d8fdbb7a2462778081684f4e6a95227";
+const RENDERED: &str = "a54376b77a3ef485cad7f524d084a11d57e6713af85f8d354ee2fae62c80af62";
 
 #[test]
 fn what_later_programs_said_goes_through_three_checkpoints_as_it_was() {

@@ -178,7 +178,7 @@ fn a_camera_that_fails_in_any_way_is_recorded_again() {
         assert!(ends.contains(&reason), "{reason:?} of {ends:?}");
     }
     assert!(!ends.contains(&EndReason::Loss), "a loss and a pause end no clip: {ends:?}");
-    for kind in [ObservationKind::Lost, ObservationKind::Pause, ObservationKind::Disconnected] {
+    for kind in [ObservationKind::Damaged, ObservationKind::Pause, ObservationKind::Disconnected] {
         assert!(observed.iter().any(|seen| seen.kind == kind), "{kind:?} of {observed:?}");
     }
     // A camera that is silent has a clock that is right.

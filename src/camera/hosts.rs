@@ -46,7 +46,7 @@ pub(super) struct Known {
     /// What was said of tracks that are left out.
     told: Vec<String>,
     /// Whoever asks for more than the pictures gets nothing, up to then.
-    pictures_only: Option<Deadline>,
+    pub(super) pictures_only: Option<Deadline>,
     /// How old the last session was that it ended.
     last_age: Option<Duration>,
     /// It ends sessions of which it has heard nothing for so long, whatever it says.

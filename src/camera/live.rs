@@ -353,9 +353,11 @@ impl Live {
         self.inflow.tracks.iter().find_map(Track::sound_facts)
     }
 
-    /// Whether the sender reports of all tracks are sane.
+    /// Whether the sender reports of pictures and sound are sane. Records are dated by what is in
+    /// them, and few cameras report on them.
     pub(super) fn has_sender_reports(&self) -> bool {
-        self.inflow.tracks.iter().all(Track::has_sender_reports)
+        let mut media = self.inflow.tracks.iter().filter(|track| track.is_media());
+        media.all(Track::has_sender_reports)
     }
 
     /// How packets come.

@@ -60,15 +60,18 @@ pub(super) async fn open(
     for what in left_out {
         say_once(camera, hosts, &format!("left out: {what}"));
     }
-    if hosts.known(&camera.url).wants_pictures_only() {
+    let is_pictures_only = hosts.known(&camera.url).wants_pictures_only();
+    if is_pictures_only {
         tracks.truncate(1);
     }
     let way = set_up(&mut dialogue, &described, &mut tracks, camera, hosts);
     let way = match within("set-up", SETUP_TIMEOUT, way).await {
         Ok(way) => way,
         Err(error) => {
-            // The pictures were granted.
-            if !tracks.is_empty() {
+            if is_pictures_only {
+                ask_for_all_again(camera, hosts, &error);
+            } else if !tracks.is_empty() {
+                // The pictures were granted.
                 ask_for_pictures_only(camera, hosts, &error);
             }
             return Err(given_up(dialogue, error));
@@ -87,7 +90,9 @@ pub(super) async fn open(
     };
     let played = dialogue.play(&first, &mut early);
     if let Err(error) = within("play", PLAY_TIMEOUT, played).await {
-        if has_more {
+        if is_pictures_only {
+            ask_for_all_again(camera, hosts, &error);
+        } else if has_more {
             ask_for_pictures_only(camera, hosts, &error);
         }
         return Err(given_up(dialogue, error));
@@ -104,15 +109,30 @@ pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
     }
 }
 
+/// Whether a failure says something of what was asked for: a camera that is busy, or refuses the
+/// login, does so whatever that is.
+fn concerns_tracks(error: &CameraError) -> bool {
+    !matches!(error.failure(), Failure::Busy | Failure::Denied)
+}
+
 /// Takes note of a session that failed when more was asked for than its pictures.
 fn ask_for_pictures_only(camera: &Camera, hosts: &Hosts, error: &CameraError) {
-    // One that is busy, or refuses the login, does so whatever is asked for.
-    if matches!(error.failure(), Failure::Busy | Failure::Denied) {
+    if !concerns_tracks(error) {
         return;
     }
     let text = format!("only its pictures are asked for in the next hour: {error}");
     say_once(camera, hosts, &text);
     hosts.take_pictures_only(&camera.url);
+}
+
+/// Takes note of a session that failed although only its pictures were asked for: the rest was not
+/// why the one before did.
+fn ask_for_all_again(camera: &Camera, hosts: &Hosts, error: &CameraError) {
+    if !concerns_tracks(error) {
+        return;
+    }
+    say_once(camera, hosts, &format!("its pictures alone fail, too, all is asked for: {error}"));
+    hosts.change(&camera.url, |known| known.pictures_only = None);
 }
 
 /// Ends what a camera may hold for us by now, without waiting for it.

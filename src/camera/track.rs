@@ -281,6 +281,11 @@ impl Track {
         self.clock.is_sane()
     }
 
+    /// Whether it is pictures or sound, and not records.
+    pub(super) fn is_media(&self) -> bool {
+        self.coding.kind != TrackKind::Timed
+    }
+
     /// Whether packets are those of this track, by the number that they carry.
     pub(super) fn is_type(&self, bytes: &[u8]) -> bool {
         bytes.get(1).is_some_and(|second| self.source.is_described(second & 0x7f))
@@ -412,6 +417,15 @@ mod tests {
         assert_eq!(of(latm, true), (vec![(0, 0)], vec![why]));
         let other = format!("{latm}m=audio 0 RTP/AVP 0\n");
         assert_eq!(of(&other, true), (vec![(0, 0), (1, 2)], vec![]), "there is other sound");
+        for (map, why) in [
+            ("0 RTP/AVP 9", "audio g722: this coding is not recorded"),
+            (
+                "0 RTP/AVP 97\na=rtpmap:97 G726-32/8000",
+                "audio g726-32: this coding is not recorded",
+            ),
+        ] {
+            assert_eq!(of(&format!("m=audio {map}\n"), true).1, [why]);
+        }
         let aac = "m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000\n";
         let why = "audio mpeg4-generic: its description has no config".to_owned();
         assert_eq!(of(aac, true).1, [why]);

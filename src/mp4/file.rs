@@ -532,6 +532,25 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_flac_need_none_before_them() {
+        let pictures = vec![sample(3600, 400, 0, true)];
+        let sound = vec![sample(1024, 20, 0, true), sample(1024, 21, 0, true)];
+        // AAC, Opus and FLAC: the group that their samples are in.
+        for (track, set, group) in [(1, 2, 1), (2, 3, 1), (1, 5, 0)] {
+            let tracks =
+                vec![table(0, 0, 0, pictures.clone()), table(track, set, 0, sound.clone())];
+            let mut sets = sets();
+            sets.push(audio_set(Codec::Flac, vec![0; 34], 44_100));
+            let clip = Clip::new(&sets, vec![filled(ChunkTable { anchor: anchor(), tracks }, 1)]);
+            let whole = clip.whole();
+            let at = whole.windows(4).position(|four| four == b"sbgp").expect("the box");
+            let fields = &whole[at + 4..at + 24];
+            let wanted = [&[0; 4][..], b"roll", &[0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, group]].concat();
+            assert_eq!(fields, wanted, "{track} {set}");
+        }
+    }
+
+    #[test]
     fn a_clip_of_a_newer_version_is_refused() {
         let mut clip = synthetic(OUTPUT_VERSION);
         clip.fact.output_version = OUTPUT_VERSION + 1;

@@ -19,6 +19,8 @@
 //! | 1 | a track with the handler `meta` | to its own end |
 //! | 2 | neither a track nor their bytes, last in each chunk | to the end of the video at most |
 //!
+//! FLAC came with version 2; its samples are in no `roll` group.
+//!
 //! Nobody plays records, and some programs complain of them; sound that goes on behind the video
 //! would put the next clip off where two are joined. The bytes of video alone are the same in both
 //! versions. What made changing parameter sets play everywhere is in the samples themselves: one

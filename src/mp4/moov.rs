@@ -287,7 +287,9 @@ fn sample_tables(to: &mut BoxWriter, tables: &TrackTables<'_>) {
     table(to, b"co64", 0, 8, &tables.co64);
 }
 
-/// 8.9 and 10.1: how many packets a decoder of audio needs before it is right.
+/// 8.9 and 10.1: how many packets a decoder of audio needs before it is right. Each frame of FLAC
+/// decodes alone: its samples are in none of the groups, of which the boxes are there all the same,
+/// since which boxes there are depends on the clip's fact, and that does not tell the codec.
 fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec>) {
     /// 80 ms of the shortest packets that Opus has, 2.5 ms.
     const PACKETS_MAX: u64 = 32;
@@ -299,6 +301,7 @@ fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec
         }
         _ => 1,
     };
+    let group = u32::from(codec != Some(Codec::Flac));
     to.full(b"sgpd", 1, 0, |to| {
         to.raw(b"roll");
         to.u32(2);
@@ -309,7 +312,7 @@ fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec
         to.raw(b"roll");
         to.u32(1);
         to.u32((tables.stsz.len() / 4) as u32);
-        to.u32(1);
+        to.u32(group);
     });
 }
 

@@ -103,7 +103,8 @@ pub enum ObservationKind {
     /// The camera sent nothing for longer than usual, and nothing was lost; `number` is for how
     /// many milliseconds.
     Pause,
-    /// Frames were kept behind a loss, up to the next one that decodes alone; `number` is how many.
+    /// Samples did not arrive, and frames behind them were kept, up to the next one that decodes
+    /// alone; `number` is how many were kept.
     Damaged,
     /// What a later program noted, under a number that this one does not know.
     Unknown(u8),

@@ -38,7 +38,12 @@ impl Damage {
     pub(super) fn observation(&self, to: WallTime) -> Observation {
         let Damage { from, packets, frames, .. } = *self;
         let text = format!("{packets} packets lost on the way; {frames} frames behind are damaged");
-        let number = i64::try_from(packets).unwrap_or(i64::MAX);
-        Observation { from, to: to.max(from), kind: ObservationKind::Lost, number, text }
+        let (kind, number) = match frames {
+            // The loss cost its own frame, and a group began behind it.
+            0 => (ObservationKind::Lost, packets),
+            _ => (ObservationKind::Damaged, frames),
+        };
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        Observation { from, to: to.max(from), kind, number, text }
     }
 }

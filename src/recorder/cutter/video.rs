@@ -352,7 +352,7 @@ mod tests {
         let key = Frame { is_key: true, ..picture(3, 3) };
         let (restart, seen) = video.begin_group(&key);
         let [None, Some(seen)] = seen else { panic!("packets were lost") };
-        assert_eq!((restart, seen.kind, seen.number), (false, ObservationKind::Lost, 4));
+        assert_eq!((restart, seen.kind, seen.number), (false, ObservationKind::Damaged, 2));
         assert_eq!((seen.from, seen.to), (WallTime(0), WallTime(3 * NANOS_PER_SECOND)));
         let marks = Marks { sync: true, recovery: false, damaged: false };
         assert_eq!((video.marks(&key, true), video.damaged()), (marks, 2));

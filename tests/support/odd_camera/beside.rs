@@ -15,6 +15,8 @@ pub struct Medium {
     pub refuses: Option<&'static str>,
     /// Ticks of RTP time in a second, and RTP time of the first frame.
     pub clock: (u32, u32),
+    /// Whether it says what its clock shows, where its camera does that at all.
+    pub reports: bool,
     pub packets: Packets,
 }
 
@@ -58,6 +60,7 @@ pub fn samples(map: &str, rate: u32, width: u64) -> Medium {
         lines: format!("m=audio 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} {map}\r\n"),
         refuses: None,
         clock: (rate, FIRST),
+        reports: true,
         packets: Box::new(packets),
     }
 }
@@ -91,6 +94,7 @@ pub fn aac() -> Medium {
         ),
         refuses: None,
         clock: (UNIT_RATE as u32, FIRST),
+        reports: true,
         packets: Box::new(packets),
     }
 }
@@ -158,6 +162,7 @@ pub fn records() -> Medium {
         lines: format!("m=application 0 RTP/AVP 107\r\n{map}\r\n"),
         refuses: None,
         clock: (90_000, 0),
+        reports: true,
         packets: Box::new(packets),
     }
 }

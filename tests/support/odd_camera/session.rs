@@ -283,7 +283,8 @@ fn send_reports(
     let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
     let ntp = clock(frame, seconds << 32 | fraction);
     send_on(oddity, connection, 0, 1, &report(0x1234_5678, ntp, time))?;
-    for (track, medium) in (1..).zip(&oddity.beside) {
+    let media = (1..).zip(&oddity.beside).filter(|(_, medium)| medium.reports);
+    for (track, medium) in media {
         let (rate, first) = medium.clock;
         let time = (frame * u64::from(rate) / oddity.rate) as u32;
         let source = (medium.packets)(0).first().map_or(0, |packet| packet.ssrc);
