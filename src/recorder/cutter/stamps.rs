@@ -327,6 +327,8 @@ mod tests {
         cutter: Cutter,
         sent: usize,
         flushed: i64,
+        /// By how much the clock of this machine was set so far, in nanoseconds.
+        set_by: i64,
         stored: Vec<Stored>,
         clips: Vec<Clip>,
         rates: Vec<Rate>,
@@ -344,16 +346,26 @@ mod tests {
                 keeps_damaged: true,
             });
             let (stored, clips, rates) = (Vec::new(), Vec::new(), Vec::new());
-            Bench { cutter, sent: 0, flushed: 0, stored, clips, rates, tables: Vec::new() }
+            Bench {
+                cutter,
+                sent: 0,
+                flushed: 0,
+                set_by: 0,
+                stored,
+                clips,
+                rates,
+                tables: Vec::new(),
+            }
         }
 
         fn send(&mut self, frame: Sent, begins_session: bool) {
+            let now = self.at(frame.arrival);
             if frame.arrival - self.flushed >= 2 * NANOS_PER_SECOND {
                 self.flushed = frame.arrival;
-                while let Some(out) = self.cutter.next(&at(frame.arrival)) {
+                while let Some(out) = self.cutter.next(&now) {
                     self.take(out);
                 }
-                let out = self.cutter.flush_due(&at(frame.arrival));
+                let out = self.cutter.flush_due(&now);
                 self.take(out);
             }
             let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
@@ -376,25 +388,35 @@ mod tests {
                 captured: None,
                 is_recovery: false,
                 is_leading: false,
-                received: at(frame.arrival),
+                received: now,
             });
             self.sent += 1;
-            while let Some(out) = self.cutter.next(&at(frame.arrival)) {
+            while let Some(out) = self.cutter.next(&now) {
                 self.take(out);
             }
             self.rates.extend(self.cutter.rate_news());
+        }
+
+        fn at(&self, nanos: i64) -> Reading {
+            let now = at(nanos);
+            Reading { wall: now.wall.plus_nanos(self.set_by), ..now }
         }
 
         fn session(&mut self, frames: &[Sent]) {
             for (place, frame) in frames.iter().enumerate() {
                 self.send(*frame, place == 0);
             }
-            let over = frames.last().map_or(0, |frame| frame.arrival);
+            self.over(frames.last().map_or(0, |frame| frame.arrival));
+        }
+
+        /// The session is over.
+        fn over(&mut self, at: i64) {
+            let now = self.at(at);
             self.cutter.hold_no_more();
-            while let Some(out) = self.cutter.next(&at(over)) {
+            while let Some(out) = self.cutter.next(&now) {
                 self.take(out);
             }
-            let out = self.cutter.stop(EndReason::Disconnected, &at(over));
+            let out = self.cutter.stop(EndReason::Disconnected, &now);
             self.take(out);
         }
 
@@ -707,6 +729,132 @@ mod tests {
         )
     }
 
+    /// What happens while a camera is recorded for hours.
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        /// The network stands still for so long, in nanoseconds, and then delivers all.
+        Stall(i64),
+        /// The camera's time falls behind.
+        Hiccup(i64),
+        /// The camera's time jumps.
+        Jump(i64),
+        /// One stamp is off by this.
+        Wild(i64),
+        /// The clock of this machine is set.
+        Set(i64),
+        /// The session is over for so long; the next one begins with what was kept meanwhile.
+        Away(i64),
+    }
+
+    impl Event {
+        /// Seconds that may be told wrongly behind it.
+        fn wrong_s(self, is_off: bool) -> f64 {
+            match self {
+                Event::Stall(_) => 0.5,
+                Event::Hiccup(_) => 1.5,
+                Event::Jump(_) => 3.0,
+                Event::Wild(_) => 0.5,
+                Event::Set(_) => 0.0,
+                Event::Away(_) if is_off => 2.0,
+                Event::Away(_) => 1.0,
+            }
+        }
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let hours = 3600 * NANOS_PER_SECOND;
+        let far =
+            prop_oneof![-10 * hours..-10 * NANOS_PER_SECOND, 10 * NANOS_PER_SECOND..10 * hours];
+        prop_oneof![
+            4 => (200..5000_i64).prop_map(|millis| Event::Stall(millis * MILLI)),
+            4 => (100..5000_i64).prop_map(|millis| Event::Hiccup(millis * MILLI)),
+            1 => far.clone().prop_map(Event::Jump),
+            2 => far.prop_map(Event::Wild),
+            1 => (-hours..24 * hours).prop_map(Event::Set),
+            2 => (500..60_000_i64).prop_map(|millis| Event::Away(millis * MILLI)),
+        ]
+    }
+
+    /// A camera, for an hour or two: what happens each so many seconds.
+    #[derive(Clone, Debug)]
+    struct Hours {
+        frame_rate: i64,
+        rate: f64,
+        jitter: i64,
+        events: Vec<(i64, Event)>,
+        seed: u64,
+    }
+
+    fn hours() -> impl Strategy<Value = Hours> {
+        let ppm = |ppm: i64| 1.0 + ppm as f64 / 1_000_000.0;
+        let rate = prop_oneof![3 => (-300..=300_i64).prop_map(ppm), 1 => 0.84..1.16_f64];
+        let events = proptest::collection::vec((30..240_i64, event()), 30);
+        (8..=30_i64, rate, 0..=150_i64, events, any::<u64>()).prop_map(
+            |(frame_rate, rate, jitter, events, seed)| {
+                let jitter = jitter * MILLI;
+                Hours { frame_rate, rate, jitter, events, seed }
+            },
+        )
+    }
+
+    impl Hours {
+        /// Records it. Answers how many frames are told wrongly, how many may be, and of how many.
+        fn record(&self, bench: &mut Bench) -> (usize, usize, usize) {
+            let mut random = random(self.seed);
+            let step = NANOS_PER_SECOND / self.frame_rate;
+            let (mut captured, mut last, mut begins) = (0, 0, true);
+            // Of the camera's clock: what has passed by it, and what it is off by.
+            let (mut media, mut base) = (0_i64, 1_i64 << 50);
+            // When each was captured, on the wall by what it showed before and behind.
+            let mut meant: Vec<(i64, [i64; 2])> = Vec::new();
+            let is_off = (self.rate - 1.0).abs() > 0.001;
+            let mut wrong_s = if is_off { 10.0 } else { 1.0 };
+            let mut set_before = 0;
+            for (seconds, event) in &self.events {
+                wrong_s += event.wrong_s(is_off);
+                let (mut held_to, mut wild) = (0, 0);
+                match *event {
+                    Event::Stall(long) => held_to = captured + long,
+                    Event::Hiccup(long) => captured += long,
+                    Event::Jump(by) => base += by,
+                    Event::Wild(by) => wild = by,
+                    Event::Set(by) => {
+                        (set_before, bench.set_by) = (bench.set_by, bench.set_by + by)
+                    }
+                    Event::Away(long) => {
+                        bench.over(last);
+                        held_to = captured + long;
+                        let kept = long.min(step * 49);
+                        (captured, base) = (held_to - kept, base + 7 * NANOS_PER_SECOND);
+                        begins = true;
+                    }
+                }
+                let until = captured + seconds * NANOS_PER_SECOND;
+                while captured < until {
+                    let delay = (random() % (self.jitter as u64 + 1)) as i64;
+                    last = (captured.max(held_to) + delay).max(last + 100_000);
+                    let stamp =
+                        base + (media as f64 * self.rate) as i64 + std::mem::take(&mut wild);
+                    let pts = Ticks::from_nanos(stamp, TIMESCALE).0;
+                    let is_key = begins || meant.len() % 50 == 0;
+                    meant.push((captured, [set_before, bench.set_by]));
+                    bench.send(Sent { pts, arrival: last, is_key }, std::mem::take(&mut begins));
+                    (captured, media) = (captured + step, media + step);
+                }
+                set_before = bench.set_by;
+            }
+            bench.over(last);
+            let allowed = 100 * MILLI + self.jitter / 2;
+            let is_wrong = |stored: &&Stored| {
+                let (captured, walls) = meant[stored.number];
+                let off = |wall: &i64| (stored.told - captured - wall).abs();
+                walls.iter().map(off).min().is_none_or(|off| off > allowed)
+            };
+            let wrong = bench.stored.iter().filter(is_wrong).count();
+            (wrong, (wrong_s * self.frame_rate as f64) as usize, meant.len())
+        }
+    }
+
     /// Anything that can happen to a picture: how far its stamp and its arrival are behind those of
     /// the one before, in milliseconds.
     fn steps() -> impl Strategy<Value = Vec<(i64, i64, bool, bool)>> {
@@ -775,6 +923,19 @@ mod tests {
             let first = wrong.first().map(|stored| captured[stored.number] / MILLI);
             prop_assert!(wrong.len() <= most, "{} of {most}, {first:?}", wrong.len());
             prop_assert_eq!(bench.cuts(0), 0);
+        }
+    }
+
+    proptest! {
+        // An hour each.
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        #[test]
+        fn over_hours_in_which_all_happens_time_is_true_but_for_moments(camera in hours()) {
+            let mut bench = Bench::new();
+            let (wrong, allowed, sent) = camera.record(&mut bench);
+            prop_assert!(wrong <= allowed, "{wrong} of {sent} are wrong, {allowed} may be");
+            prop_assert_eq!(bench.stored.len(), sent);
         }
     }
 }
