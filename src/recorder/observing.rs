@@ -65,7 +65,8 @@ impl Observing {
 
     /// The observations that are complete by now.
     pub(super) fn due(&mut self, now: WallTime) -> Vec<Gathered> {
-        let is_due = |it: &&mut OfKind| it.held.as_ref().is_some_and(|it| !is_within(it.begun, now));
+        let is_due =
+            |it: &&mut OfKind| it.held.as_ref().is_some_and(|it| !is_within(it.begun, now));
         self.0.iter_mut().filter(is_due).filter_map(|it| it.end(now)).collect()
     }
 
