@@ -1028,3 +1028,60 @@ fn a_full_file_system_below_a_ring_with_holes_costs_no_block() {
     clips.iter().for_each(|clip| clips::assert_plays(&mount.join(clip)));
     daemon.stop();
 }
+
+#[test]
+fn a_disk_too_slow_for_a_while_costs_whole_groups_counted_and_said_once_a_minute() {
+    const CAMERAS: u16 = 6;
+    const REASON: &str = "the device does not keep up";
+    let count = CAMERAS.to_string();
+    let options = ["--cameras", &count, "--sound", "pcma"];
+    let server = Cameras::start(&[&LARGE[..], &options].concat());
+    let mut bench = Bench::new(512);
+    let names: Vec<String> = (1..=CAMERAS).map(|number| format!("yard-{number}")).collect();
+    for (name, number) in names.iter().zip(1..) {
+        bench.site.add_camera(name, &server.url(number), "");
+    }
+    let daemon = bench.site.run();
+    names.iter().for_each(|name| daemon.wait_recording(name));
+    let said_before = daemon.log().len();
+    let begun = Instant::now();
+
+    // 512 KiB at a time: a tenth of what comes.
+    bench.faulty.delay(Kind::Write, Duration::from_millis(1000));
+    let counts = || -> Vec<u64> {
+        let of = |name: &String| daemon.camera(name)["dropped"][REASON].as_u64().unwrap_or(0);
+        names.iter().map(of).collect()
+    };
+    wait_until("every camera has lost something", 60, || counts().iter().all(|lost| *lost > 0));
+    let resident = resident_bytes(&daemon);
+    assert!(resident < 3 * QUEUE_BYTES_MAX as u64, "{resident} bytes");
+    bench.faulty.mend();
+    for name in &names {
+        wait_more_frames(&daemon, name);
+        let camera = daemon.camera(name);
+        assert_eq!(camera["state"], "recording", "{camera}");
+        assert_eq!(camera["reconnects"], 0, "{camera}");
+        assert_eq!(camera["lost_packets"], 0, "the network has lost nothing: {camera}");
+    }
+    let counted = counts();
+    let log = daemon.log().split_off(said_before);
+    let minutes = begun.elapsed().as_secs() as usize / 60 + 1;
+    for name in &names {
+        let is_said = |line: &&str| line.contains(REASON) && line.contains(name.as_str());
+        let lines = log.lines().filter(is_said).count();
+        assert!((1..=minutes).contains(&lines), "{lines} lines in {minutes} min: {log}");
+    }
+    daemon.stop();
+    let checked = bench.site.reelfs(&["check", text(&bench.site.ring_path())]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    (1..=CAMERAS).for_each(|number| bench.unplug(&server.url(number)));
+    let daemon = bench.site.run();
+    let mount = bench.site.mount();
+    for (number, counted) in (1..=CAMERAS).zip(&counted) {
+        assert_groups_are_missing(&server, &mount, number, *counted);
+    }
+    // With their sound.
+    clips_of(&mount, &names[0]).iter().for_each(|clip| clips::assert_plays(&mount.join(clip)));
+    daemon.stop();
+    println!("{} frames dropped in {:?}", counted.iter().sum::<u64>(), begun.elapsed());
+}

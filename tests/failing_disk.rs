@@ -10,8 +10,8 @@ use std::time::Duration;
 use reelfs::clock::Clock;
 use reelfs::device::{AlignedBuffer, Device};
 use reelfs::ring::{
-    BlockUse, ClipState, FormatOptions, Inspection, NewChunk, Opening, Reason, Ring, RingError,
-    Settings, StateRequest, Superblock, Writer, format,
+    BlockUse, ClipState, FormatOptions, Inspection, NewChunk, Opening, QUEUE_CHUNKS_MAX, Reason,
+    Ring, RingError, Settings, StateRequest, Superblock, Writer, format,
 };
 use reelfs::units::{ByteCount, ClipId, DeviceOffset, StreamNumber, WallTime};
 use support::disk::{Cuts, Dice, Disk, Fault, Image, Operation};
@@ -512,4 +512,56 @@ fn what_is_said_behind_a_long_row_of_failed_flushes_is_found_again() {
     }
     // More than are passed over in a row: a checkpoint takes the place of the log.
     check_behind_failed_flushes(9_000 * MIB, 4_500, true);
+}
+
+/// A disk whose flush waits while the gate is shut.
+struct Stalling {
+    disk: Arc<Disk>,
+    gate: Mutex<()>,
+}
+
+impl Device for Stalling {
+    fn read_at(&self, offset: DeviceOffset, buffer: &mut AlignedBuffer) -> io::Result<()> {
+        self.disk.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: DeviceOffset, bytes: &AlignedBuffer) -> io::Result<()> {
+        self.disk.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let _open = self.gate.lock().expect("nobody died");
+        self.disk.flush()
+    }
+
+    fn length(&self) -> ByteCount {
+        self.disk.length()
+    }
+}
+
+#[test]
+fn no_recorder_waits_for_room_for_what_it_observes_while_the_disk_stalls() {
+    let device = Arc::new(Stalling { disk: formatted(16 * MIB), gate: Mutex::new(()) });
+    let open = try_open_on(device.clone()).expect("it opens");
+    let shut = device.gate.lock().expect("nobody died");
+    let clip = open.writer.new_clip();
+    open.append(clip, &samples(1, 20_000));
+    let writer = open.writer.clone();
+    let synced = std::thread::spawn(move || writer.sync());
+    let writer = open.writer.clone();
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for second in 0..4 * QUEUE_CHUNKS_MAX as i64 {
+            let at = WallTime(second * 1_000_000_000);
+            writer.observe(StreamNumber(1), at, at, b"lost".to_vec());
+        }
+        done.send(())
+    });
+    wait.recv_timeout(Duration::from_secs(20)).expect("nobody waits for the disk");
+    drop(shut);
+    synced.join().expect("nobody died").expect("the disk answers again");
+    open.writer.sync().expect("the disk is well");
+    let next = open.clip(&samples(2, 20_000));
+    assert_eq!(open.samples(next), samples(2, 20_000));
+    open.writer.close().expect("it closes");
 }

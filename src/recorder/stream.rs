@@ -126,7 +126,7 @@ impl<S: Sink> StreamTask<S> {
                 break;
             }
         }
-        let gathered = self.observing.end();
+        let gathered = self.observing.end(self.now().wall);
         self.tell(gathered);
         if let Some(outage) = self.outage.take() {
             self.observe(&outage.observation(self.now().wall));
@@ -250,7 +250,7 @@ impl<S: Sink> StreamTask<S> {
     /// Does what the cutter wants.
     fn carry_out(&mut self, out: HandOut, now: &Reading) {
         let refusal = match out.offer(|chunk| self.append(chunk)) {
-            Ok(actions) => return self.act(actions),
+            Ok(actions) => return self.act(actions, now),
             Err(refusal) => refusal,
         };
         match refusal.why() {
@@ -259,7 +259,7 @@ impl<S: Sink> StreamTask<S> {
             why => log::debug!("{}: a chunk was refused: {why}", self.settings.camera.name),
         }
         let actions = self.cutter.refused(refusal, now);
-        self.act(actions);
+        self.act(actions, now);
         self.clip = None;
     }
 
@@ -289,7 +289,7 @@ impl<S: Sink> StreamTask<S> {
         Ok(())
     }
 
-    fn act(&mut self, actions: Vec<Action>) {
+    fn act(&mut self, actions: Vec<Action>, now: &Reading) {
         for action in actions {
             match action {
                 Action::End { reason, length_nanos } => {
@@ -297,27 +297,28 @@ impl<S: Sink> StreamTask<S> {
                         self.sink.end_clip(clip, reason.code(), Some(length_nanos));
                     }
                 }
-                Action::Observe(observation) => self.gather(observation),
+                Action::Observe(observation) => self.gather(observation, now),
             }
         }
     }
 
     /// The first of its kind is logged at once, more of them together a minute later.
-    fn gather(&mut self, observation: Observation) {
+    fn gather(&mut self, observation: Observation, now: &Reading) {
         let text = observation.text.clone();
-        let before = self.observing.take(observation);
+        let (is_news, before) = self.observing.take(observation, now.wall);
         self.tell(before);
-        if self.observing.is_news() {
+        if is_news {
             self.say(Level::Warn, &text);
         }
     }
 
-    fn tell(&self, gathered: Option<Gathered>) {
-        let Some((observation, count)) = gathered else { return };
-        if count > 1 {
-            self.say(Level::Warn, &observation.text);
+    fn tell(&self, gathered: impl IntoIterator<Item = Gathered>) {
+        for Gathered { observation, is_news } in gathered {
+            if is_news {
+                self.say(Level::Warn, &observation.text);
+            }
+            self.observe(&observation);
         }
-        self.observe(&observation);
     }
 
     fn observe(&self, observation: &Observation) {

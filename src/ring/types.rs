@@ -82,6 +82,9 @@ pub struct Settings {
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Chunks that may wait: two hundred streams for 20 s.
 pub const QUEUE_CHUNKS_MAX: usize = 8192;
+/// Observations that may wait: sixty-four cameras that each lose something every minute, for a
+/// quarter of an hour.
+pub const QUEUE_OBSERVATIONS_MAX: usize = 1024;
 
 /// What to make durable at once.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 mod asked_states;
 mod clocks;
+mod observations;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use super::types::{
 use super::under_way::TABLE_CHUNKS_MIN;
 use crate::clock::{Deadline, Throttle};
 use crate::device::Device;
-use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber, WallTime};
+use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber};
 
 /// Everything that may wait; other requests than chunks wait for room beyond it.
 const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
@@ -94,6 +95,7 @@ pub(super) struct Inner {
 struct Queued {
     bytes: AtomicUsize,
     chunks: AtomicUsize,
+    observations: AtomicUsize,
     closed: AtomicBool,
     states: Mutex<AskedStates>,
 }
@@ -158,6 +160,11 @@ impl Writer {
 
     /// Takes a chunk, to be written before the next flush. Never waits.
     ///
+    /// What is taken is written, in the order in which it came. When the queue is full the chunk
+    /// at the door is refused, and of what stands outside the oldest is always at the door. One in
+    /// the queue can't make room for it: the times of its clip run on over it (promise 4), so with
+    /// it would go all that is queued of the clip, for one group that is gained.
+    ///
     /// # Errors
     /// See [`Refused`]; the chunk is dropped then.
     pub fn append(&self, chunk: NewChunk) -> Result<(), Refused> {
@@ -203,11 +210,6 @@ impl Writer {
         if contents.chunks.len() >= TABLE_CHUNKS_MIN {
             self.send(Request::AddTable { clip, table: contents.encode() });
         }
-    }
-
-    /// Records an observation.
-    pub fn observe(&self, stream: StreamNumber, from: WallTime, to: WallTime, fact: Vec<u8>) {
-        self.send(Request::Record(Fact::Observation { stream, from, to, fact: fact.into() }));
     }
 
     /// Asks for another state of a closed clip: durable with the next flush. Answers the state
@@ -365,6 +367,7 @@ impl WriterThread {
             Request::Redate(clip, shift_nanos) => self.core.redate(clip, shift_nanos),
             Request::SetStream { stream, fact } => self.core.set_stream(stream, fact.into()),
             Request::Record(fact) => {
+                self.queued.took(&fact);
                 self.core.record(fact);
             }
             Request::Forget { clip } => self.core.forget_purged(clip),
