@@ -114,8 +114,6 @@
 //! | *clip* | what is shown as one file: from one boundary of the clock, or a gap, to the next |
 //! | *run* | samples of one session with a camera, on one time line |
 //! | *gap* | time of which samples are missing: they could not be stored; it ends the clip |
-//! | *pause* | time in which the camera sent nothing; the sample before it lasts as long |
-//! | *damaged* | said of a sample that follows a lost one: what decodes it may be missing |
 //! | *pause* | time in a clip in which nothing came and nothing was lost: a long sample |
 //! | *damaged* | of a frame: something was lost in it, or before it in its group |
 //! | *observation* | what is noted of a stream at a time: lost packets, a jump of the clock |

@@ -391,6 +391,10 @@ mod tests {
 
     /// What becomes of them.
     fn record(sound: Sound, late_nanos: i64, is_missing: fn(i64) -> bool) -> Vec<Clip> {
+        record_all(frames(sound, late_nanos, is_missing))
+    }
+
+    fn record_all(frames: Vec<Frame>) -> Vec<Clip> {
         let clip = 5 * NANOS_PER_SECOND;
         let boundary = move |start: WallTime| WallTime((start.0.div_euclid(clip) + 1) * clip);
         let mut cutter = Cutter::new(CutterSettings {
@@ -423,7 +427,7 @@ mod tests {
             }
         };
         let mut now = at(0);
-        for frame in frames(sound, late_nanos, is_missing) {
+        for frame in frames {
             now = frame.received;
             cutter.push(frame);
             while let Some(out) = cutter.next(&now) {
@@ -491,6 +495,30 @@ mod tests {
         let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
         let silent = all.iter().filter(|sample| **sample == 0).count() as i64;
         assert_eq!(silent, 60 * LENGTH);
+    }
+
+    #[test]
+    fn where_a_whole_camera_falls_behind_sound_and_pictures_stay_together() {
+        let pcm = Pcm::new(RATE, 1);
+        for stop_millis in [300, 2000] {
+            let mut frames = frames(Sound::Pcm(pcm.clone()), 0, |_| false);
+            for frame in &mut frames {
+                if frame.received.boot.0 > at(12 * NANOS_PER_SECOND).boot.0 {
+                    let nanos = frame.received.boot.0 - at(0).boot.0;
+                    frame.received = at(nanos + stop_millis * MILLI);
+                }
+            }
+            let clips = record_all(frames);
+            let all: Vec<i16> =
+                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            let rate = i64::from(RATE);
+            let begins = all.windows(400).position(|part| part.iter().all(|sample| *sample == 0));
+            let begins = begins.expect("silence") as i64;
+            let silent = all.iter().filter(|sample| **sample == 0).count() as i64;
+            assert!((begins - 12 * rate).abs() <= LENGTH, "{stop_millis}: {begins}");
+            let length = stop_millis * rate / 1000;
+            assert!((silent - length).abs() <= LENGTH, "{stop_millis}: {silent} of {length}");
+        }
     }
 
     #[test]

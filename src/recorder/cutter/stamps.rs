@@ -819,7 +819,8 @@ mod tests {
                     Event::Jump(by) => base += by,
                     Event::Wild(by) => wild = by,
                     Event::Set(by) => {
-                        (set_before, bench.set_by) = (bench.set_by, bench.set_by + by)
+                        set_before = bench.set_by;
+                        bench.set_by += by;
                     }
                     Event::Away(long) => {
                         bench.over(last);
@@ -836,7 +837,7 @@ mod tests {
                     let stamp =
                         base + (media as f64 * self.rate) as i64 + std::mem::take(&mut wild);
                     let pts = Ticks::from_nanos(stamp, TIMESCALE).0;
-                    let is_key = begins || meant.len() % 50 == 0;
+                    let is_key = begins || meant.len().is_multiple_of(50);
                     meant.push((captured, [set_before, bench.set_by]));
                     bench.send(Sent { pts, arrival: last, is_key }, std::mem::take(&mut begins));
                     (captured, media) = (captured + step, media + step);
