@@ -11,7 +11,7 @@ mod made;
 #[path = "support/odd_camera.rs"]
 mod odd_camera;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ struct Codec {
     quiet: &'static str,
     /// Of a unit, by its first byte.
     is_delimiter: fn(u8) -> bool,
+    is_slice: fn(u8) -> bool,
 }
 
 const H264: Codec = Codec {
@@ -51,6 +52,7 @@ const H264: Codec = Codec {
     encoding: "H264",
     quiet: "",
     is_delimiter: |header| header & 31 == 9,
+    is_slice: |header| (1..=5).contains(&(header & 31)),
 };
 const H265: Codec = Codec {
     encoder: "libx265",
@@ -59,6 +61,7 @@ const H265: Codec = Codec {
     encoding: "H265",
     quiet: ":log-level=error",
     is_delimiter: |header| header >> 1 & 63 == 35,
+    is_slice: |header| header >> 1 & 63 < 32,
 };
 
 /// A picture of the encoder, in the order of decoding.
@@ -125,32 +128,47 @@ fn pictures(codec: &Codec, stream: &Path) -> Vec<Vec<Vec<u8>>> {
     pictures
 }
 
-/// The frames that such pictures become, a packet for each unit.
-fn frames(codec: &Codec, pictures: &[Encoded]) -> Vec<Frame> {
-    let camera = Camera::new("door", "rtsp://h/", None, None).expect("a URL");
-    let description =
-        format!("m=video 0 RTP/AVP 96\na=rtpmap:96 {}/{CLOCK_RATE}\n", codec.encoding);
-    let mut replay = Replay::new(camera, &description).expect("it is recorded");
-    let (wall, boot) = (WallTime(0), BootTime(0));
-    let now = Reading { wall, boot, boot_id: [0; 16], synchronised: true };
-    let mut sequence = 0_u16;
-    let mut frames = Vec::new();
-    for picture in pictures {
+/// A packet for each unit: of which picture it is, its bytes, and whether it is of the picture
+/// itself.
+fn packets(codec: &Codec, pictures: &[Encoded]) -> Vec<(usize, Vec<u8>, bool)> {
+    let mut packets = Vec::new();
+    for (place, picture) in pictures.iter().enumerate() {
         for (at, unit) in picture.units.iter().enumerate() {
             let marker = u8::from(at + 1 == picture.units.len());
             let length = u16::try_from(12 + unit.len()).expect("a small unit");
             let mut bytes = vec![b'$', 0];
             bytes.extend(length.to_be_bytes());
             bytes.extend([0x80, marker << 7 | 96]);
-            bytes.extend(sequence.to_be_bytes());
+            bytes.extend((packets.len() as u16).to_be_bytes());
             bytes.extend(picture.time.to_be_bytes());
             bytes.extend([0, 0, 0, 1]);
             bytes.extend(unit);
-            frames.extend(replay.push(&bytes, &now).expect("a session"));
-            sequence = sequence.wrapping_add(1);
+            packets.push((place, bytes, (codec.is_slice)(unit[0])));
         }
     }
+    packets
+}
+
+/// The frames that packets become.
+fn received<'a>(codec: &Codec, packets: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<Frame> {
+    let camera = Camera::new("door", "rtsp://h/", None, None).expect("a URL");
+    let description =
+        format!("m=video 0 RTP/AVP 96\na=rtpmap:96 {}/{CLOCK_RATE}\n", codec.encoding);
+    let mut replay = Replay::new(camera, &description).expect("it is recorded");
+    let (wall, boot) = (WallTime(0), BootTime(0));
+    let now = Reading { wall, boot, boot_id: [0; 16], synchronised: true };
+    let mut frames = Vec::new();
+    for packet in packets {
+        frames.extend(replay.push(packet, &now).expect("a session"));
+    }
     frames.extend(replay.finish());
+    frames
+}
+
+/// The frames that such pictures become.
+fn frames(codec: &Codec, pictures: &[Encoded]) -> Vec<Frame> {
+    let packets = packets(codec, pictures);
+    let frames = received(codec, packets.iter().map(|(_, packet, _)| packet));
     let times = |frame: &Frame| frame.pts as u32;
     let wanted: Vec<u32> = pictures.iter().map(|picture| picture.time).collect();
     assert_eq!(frames.iter().map(times).collect::<Vec<u32>>(), wanted, "each is a frame");
@@ -174,6 +192,38 @@ fn shown_before_their_entry(pictures: &[Encoded]) -> Vec<usize> {
             pictures[*at].time < entry
         })
         .collect()
+}
+
+#[test]
+fn what_arrives_whole_is_kept_bit_by_bit_whatever_else_is_lost_or_sent_twice() {
+    for (codec, options) in [(&H264, "keyint=25:slices=3"), (&H265, "keyint=25:slices=3")] {
+        let pictures = encoded(codec, options);
+        let packets = packets(codec, &pictures);
+        let slices = packets.iter().filter(|(.., is_slice)| *is_slice).count();
+        assert!(slices >= 2 * pictures.len(), "{}: {slices} slices", codec.stream);
+        let whole = frames(codec, &pictures);
+        let twice = packets.iter().flat_map(|(_, packet, _)| [packet, packet]);
+        let bytes = |frames: &[Frame]| -> Vec<(i64, Vec<u8>)> {
+            frames.iter().map(|frame| (frame.pts, frame.data.clone())).collect()
+        };
+        assert!(bytes(&received(codec, twice)) == bytes(&whole), "{}: twice", codec.stream);
+        for one_in in [100, 20] {
+            let is_lost = |at: usize| packets[at].2 && at > 8 && at * 37 % one_in == 3;
+            let lost: Vec<usize> = (0..packets.len()).filter(|at| is_lost(*at)).collect();
+            let torn: BTreeSet<usize> = lost.iter().map(|at| packets[*at].0).collect();
+            assert!(!torn.is_empty() && torn.len() < pictures.len());
+            let kept = packets.iter().enumerate().filter(|(at, _)| !is_lost(*at));
+            let kept = received(codec, kept.map(|(_, (_, packet, _))| packet));
+            let wanted: Vec<Frame> = frames(codec, &pictures)
+                .into_iter()
+                .enumerate()
+                .filter_map(|(place, frame)| (!torn.contains(&place)).then_some(frame))
+                .collect();
+            assert!(bytes(&kept) == bytes(&wanted), "{}: one in {one_in}", codec.stream);
+            let told: u32 = kept.iter().map(|frame| frame.lost_packets).sum();
+            assert!(told as usize <= lost.len(), "{}: {told} lost", codec.stream);
+        }
+    }
 }
 
 #[test]

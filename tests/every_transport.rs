@@ -13,7 +13,8 @@ mod odd_recordings;
 #[allow(dead_code, reason = "each test file uses its own part of this")]
 mod recording;
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use odd_camera::{GROUP, Login, OddCamera, Oddity, Packet, Request, Timeout};
@@ -37,6 +38,55 @@ fn out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
         let at = packets.len().min(1);
         packets.splice(at..at, late);
         packets
+    }
+}
+
+/// Frames that lost a packet on their way, and how many packets.
+type Torn = Arc<Mutex<(BTreeSet<u64>, u64)>>;
+
+/// Over a network that loses so many of a thousand packets of pictures, but not in the first group.
+fn losing(per_mille: u64, torn: &Torn) -> Oddity {
+    let (torn, state) = (Arc::clone(torn), Mutex::new(0x9E37_79B9_7F4A_7C15_u64 ^ per_mille));
+    datagrams(move |frame, packets| {
+        let mut state = state.lock().expect("nobody died");
+        let mut is_lost = |packet: &Packet| {
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            frame > GROUP && matches!(packet.unit_type(), 1 | 5) && *state % 1000 < per_mille
+        };
+        let (lost, kept): (Vec<_>, Vec<_>) = packets.into_iter().partition(&mut is_lost);
+        if !lost.is_empty() {
+            let mut torn = torn.lock().expect("nobody died");
+            torn.0.insert(frame);
+            torn.1 += lost.len() as u64;
+        }
+        kept
+    })
+}
+
+#[test]
+fn what_arrives_whole_over_a_network_that_loses_packets_is_kept_and_the_rest_counted() {
+    let ways = [("0.1 %", 1, 240), ("1 %", 10, 60), ("5 %", 50, 60)];
+    let torn: Vec<Torn> = ways.iter().map(|_| Torn::default()).collect();
+    let cameras = ways
+        .iter()
+        .zip(&torn)
+        .map(|((name, lost, rate), torn)| (*name, Oddity { rate: *rate, ..losing(*lost, torn) }));
+    let seen = record(cameras.collect());
+    judge(&seen, |seen| seen.is_undisturbed(seen.sent));
+    for ((name, seen), torn) in seen.iter().zip(&torn) {
+        let torn = torn.lock().expect("nobody died");
+        let last = seen.frames.keys().max().copied().expect("frames");
+        assert!(last + 240 > seen.sent, "{name}: it ended with {last} of {}", seen.sent);
+        let arrived: Vec<u64> = (0..=last).filter(|frame| !torn.0.contains(frame)).collect();
+        assert_eq!(seen.frames.keys().copied().collect::<Vec<u64>>(), arrived, "{name}");
+        let missing = torn.0.iter().filter(|frame| **frame < last).count() as u64;
+        assert!(missing > 0, "{name}: nothing was lost");
+        assert_eq!(seen.marks_damage(), Ok(missing), "{name}");
+        // The last ones may not be missed yet.
+        let untold = torn.1.saturating_sub(seen.status.lost_packets);
+        assert!(seen.status.lost_packets <= torn.1 && untold <= 20, "{name}: {untold} untold");
     }
 }
 

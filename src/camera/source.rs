@@ -47,6 +47,8 @@ pub(super) struct Source {
     /// Packets of other payload types, while none of that one came.
     strangers: Option<u32>,
     last: Option<Last>,
+    /// What was in the last packet.
+    payload: Vec<u8>,
     way: Option<FastestWay>,
     former: Vec<u32>,
     /// Packets of a former source in a row.
@@ -75,6 +77,7 @@ impl Source {
             is_lossy: false,
             strangers: Some(0),
             last: None,
+            payload: Vec::new(),
             way: None,
             former: Vec::new(),
             returning: 0,
@@ -87,13 +90,18 @@ impl Source {
         self.is_lossy = true;
     }
 
-    /// The place of a packet; `None` where it is not of this track.
+    /// The place of a packet; `None` where it is not of this track, or has come already.
     pub(super) fn place(&mut self, packet: &Packet<'_>, received: BootTime) -> Option<Place> {
         let is_ours = self.is_type(packet) && self.is_source(packet.ssrc, received);
         if !is_ours {
             self.foreign += 1;
             return None;
         }
+        if self.has_come(packet) {
+            return None;
+        }
+        self.payload.clear();
+        self.payload.extend_from_slice(packet.payload);
         let count = match &self.last {
             Some(last) if last.ssrc == packet.ssrc => last.count.saturating_add(1),
             _ if self.former.contains(&packet.ssrc) => ESTABLISHED_COUNT,
@@ -116,6 +124,14 @@ impl Source {
         let lead = received.0.saturating_sub(Ticks(place.time).to_nanos(self.timescale));
         self.way.get_or_insert(FastestWay::new(lead, received)).note(lead, received);
         Some(place)
+    }
+
+    /// Whether it is the last packet once more. That of a camera that gives the same number to all
+    /// has something else in it.
+    fn has_come(&self, packet: &Packet<'_>) -> bool {
+        let told = (packet.ssrc, packet.sequence, packet.timestamp);
+        let is_same = |last: &Last| (last.ssrc, last.sequence, last.timestamp) == told;
+        self.last.as_ref().is_some_and(is_same) && self.payload == packet.payload
     }
 
     /// Behind the last packet.
@@ -229,8 +245,10 @@ mod tests {
     fn a_source_that_counts_anew_goes_on() {
         let mut source = Source::new(96, None, 90_000);
         source.place(&packet(1, 100, 0), at(0));
-        for sequence in [0, 30_000, 29_999, 29_999] {
-            let place = source.place(&packet(1, sequence, 0), at(0)).unwrap();
+        for (sequence, part) in [(0, 0), (30_000, 0), (29_999, 0), (29_999, 1)] {
+            let packet = Packet { payload: &[part], ..packet(1, sequence, 0) };
+            let place = source.place(&packet, at(0)).unwrap();
+            assert_eq!(source.place(&packet, at(0)), None, "{sequence}: the same once more");
             assert_eq!((place.lost, place.is_anew), (0, true), "{sequence}");
         }
     }
@@ -298,8 +316,9 @@ mod tests {
             assert_eq!(source.place(&other, at(0)), None);
         }
         let mut source = Source::new(96, None, 90_000);
-        let taken =
-            (0..2 * STRANGERS_MAX).filter(|_| source.place(&other, at(0)).is_some()).count();
+        let others =
+            (0..2 * STRANGERS_MAX as u16).map(|number| Packet { sequence: number, ..other });
+        let taken = others.filter(|other| source.place(other, at(0)).is_some()).count();
         assert_eq!(taken, STRANGERS_MAX as usize);
     }
 }
