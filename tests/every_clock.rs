@@ -39,6 +39,13 @@ fn running_at(thousandths: u64) -> Oddity {
     stamping(move |number| 7 + number * interval * thousandths / 1000)
 }
 
+/// A camera whose clock stands still from this frame on for so many frames.
+fn standing_still(from: u64, frames: u64) -> Oddity {
+    let interval = u64::from(CLOCK_RATE) / RATE;
+    let risen = move |number: u64| number.min(from) + number.saturating_sub(from + frames);
+    stamping(move |number| 7 + interval * risen(number))
+}
+
 fn assert_right(name: &str, sent: u64, clips: &[Clip]) {
     let samples = || clips.iter().flat_map(|clip| &clip.samples);
     let stored = samples().count() as u64;
@@ -77,6 +84,7 @@ fn a_clock_that_is_off_by_a_steady_rate_or_says_nothing_gives_times_that_are_rig
         ("twice", running_at(2000)),
         ("10.5 times", running_at(10_500)),
         ("all the same", stamping(|_| 7)),
+        ("stands still for 3 s", standing_still(12 * RATE, 3 * RATE)),
     ]
     .into_iter()
     .map(|(name, oddity)| {
