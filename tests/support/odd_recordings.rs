@@ -19,7 +19,7 @@ const UNDER_WAY: u64 = 5;
 /// So late a frame may be told: frames are told by their arrival, and many at a time.
 const ERROR_MILLIS_MAX: i64 = 250;
 /// So early it may be: on a machine with much to do it is sent late.
-const EARLY_MILLIS_MAX: i64 = 500;
+const EARLY_MILLIS_MAX: i64 = 1500;
 
 /// What a recording of a camera comes to.
 pub struct Seen {
