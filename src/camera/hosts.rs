@@ -46,7 +46,7 @@ pub(super) struct Known {
     /// What was said of tracks that are left out.
     told: Vec<String>,
     /// Whoever asks for more than the pictures gets nothing, up to then.
-    pub(super) pictures_only: Option<Deadline>,
+    pictures_only: Option<Deadline>,
     /// How old the last session was that it ended.
     last_age: Option<Duration>,
     /// It ends sessions of which it has heard nothing for so long, whatever it says.
@@ -100,6 +100,11 @@ impl Hosts {
     pub(super) fn take_pictures_only(&self, url: &Url) {
         let until = Deadline::after(PICTURES_ONLY);
         self.change(url, |known| known.pictures_only = Some(until));
+    }
+
+    /// A session came to nothing although only the pictures were asked for.
+    pub(super) fn ask_for_all(&self, url: &Url) {
+        self.change(url, |known| known.pictures_only = None);
     }
 
     /// A session was not ended in good order.

@@ -68,12 +68,8 @@ pub(super) async fn open(
     let way = match within("set-up", SETUP_TIMEOUT, way).await {
         Ok(way) => way,
         Err(error) => {
-            if is_pictures_only {
-                ask_for_all_again(camera, hosts, &error);
-            } else if !tracks.is_empty() {
-                // The pictures were granted.
-                ask_for_pictures_only(camera, hosts, &error);
-            }
+            // Where there are tracks, the pictures were granted.
+            learn(camera, hosts, is_pictures_only, !tracks.is_empty(), &error);
             return Err(given_up(dialogue, error));
         }
     };
@@ -90,11 +86,7 @@ pub(super) async fn open(
     };
     let played = dialogue.play(&first, &mut early);
     if let Err(error) = within("play", PLAY_TIMEOUT, played).await {
-        if is_pictures_only {
-            ask_for_all_again(camera, hosts, &error);
-        } else if has_more {
-            ask_for_pictures_only(camera, hosts, &error);
-        }
+        learn(camera, hosts, is_pictures_only, has_more, &error);
         return Err(given_up(dialogue, error));
     }
     way.report();
@@ -109,30 +101,28 @@ pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
     }
 }
 
-/// Whether a failure says something of what was asked for: a camera that is busy, or refuses the
-/// login, does so whatever that is.
-fn concerns_tracks(error: &CameraError) -> bool {
-    !matches!(error.failure(), Failure::Busy | Failure::Denied)
-}
-
-/// Takes note of a session that failed when more was asked for than its pictures.
-fn ask_for_pictures_only(camera: &Camera, hosts: &Hosts, error: &CameraError) {
-    if !concerns_tracks(error) {
+/// Learns what to ask for from a session that failed. Where only the pictures were asked for, the
+/// rest was not why the one before did; where more was, that may be why.
+fn learn(
+    camera: &Camera,
+    hosts: &Hosts,
+    is_pictures_only: bool,
+    has_more: bool,
+    error: &CameraError,
+) {
+    // One that is busy, or refuses the login, does so whatever is asked for.
+    if matches!(error.failure(), Failure::Busy | Failure::Denied) {
         return;
     }
-    let text = format!("only its pictures are asked for in the next hour: {error}");
-    say_once(camera, hosts, &text);
-    hosts.take_pictures_only(&camera.url);
-}
-
-/// Takes note of a session that failed although only its pictures were asked for: the rest was not
-/// why the one before did.
-fn ask_for_all_again(camera: &Camera, hosts: &Hosts, error: &CameraError) {
-    if !concerns_tracks(error) {
-        return;
+    if is_pictures_only {
+        let text = format!("its pictures alone fail, too, all is asked for: {error}");
+        say_once(camera, hosts, &text);
+        hosts.ask_for_all(&camera.url);
+    } else if has_more {
+        let text = format!("only its pictures are asked for in the next hour: {error}");
+        say_once(camera, hosts, &text);
+        hosts.take_pictures_only(&camera.url);
     }
-    say_once(camera, hosts, &format!("its pictures alone fail, too, all is asked for: {error}"));
-    hosts.change(&camera.url, |known| known.pictures_only = None);
 }
 
 /// Ends what a camera may hold for us by now, without waiting for it.

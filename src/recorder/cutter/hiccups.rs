@@ -18,6 +18,7 @@ use crate::units::{BootTime, Ticks};
 const HOLD_NANOS: i64 = 700_000_000;
 /// No more wait, in bytes: what a camera had kept may be much.
 const HOLD_BYTES_MAX: usize = 8 << 20;
+
 /// The frames of one track, which wait where their time may have fallen behind.
 #[derive(Debug, Default)]
 pub(super) struct Hiccups {
@@ -53,19 +54,18 @@ impl Hiccups {
             Some(captured) => *captured = captured.plus_nanos(self.untold),
             None => self.untold = 0,
         }
-        let seen = scale.map(|scale| {
+        let verdict = scale.and_then(|scale| {
             let (received, lead) = (frame.received.boot, lead_of(&frame, scale));
-            let told = told(frame.pts);
-            (Seen { lead, received }, told.map(|told| lead + told.0 - received.0))
+            let told = told(frame.pts).map(|told| lead + told.0 - received.0);
+            self.lateness.judge(Seen { lead, received }, told)
         });
         self.begun.get_or_insert(frame.received.boot);
         self.bytes += frame.data.len();
         self.waiting.push_back(frame);
-        match seen.and_then(|(seen, told)| self.lateness.judge(seen, told)) {
-            Some(Verdict::Behind(off)) => self.fell_behind(|_| off),
+        match verdict {
+            Some(Verdict::Behind(off)) => self.fell_behind(|_, _| off),
             Some(Verdict::Still(lead)) => {
-                let scale = self.scale.unwrap_or(1.0);
-                self.fell_behind(|frame| lead_of(frame, scale).saturating_sub(lead).max(0));
+                self.fell_behind(|frame, scale| lead_of(frame, scale).saturating_sub(lead).max(0));
             }
             Some(Verdict::Early) => return true,
             None => {}
@@ -99,11 +99,11 @@ impl Hiccups {
 
     /// What waits was captured so many nanoseconds later than its stamps say, and what comes as
     /// much as the last of it.
-    fn fell_behind(&mut self, off: impl Fn(&Frame) -> i64) {
+    fn fell_behind(&mut self, off: impl Fn(&Frame, f64) -> i64) {
         let scale = self.scale.unwrap_or(1.0);
         let (mut by, mut last) = (0, 0);
         for frame in &mut self.waiting {
-            last = off(frame);
+            last = off(frame, scale);
             by = Ticks::from_nanos((last as f64 * scale) as i64, self.timescale).0;
             frame.pts = frame.pts.saturating_add(by);
             frame.captured = frame.captured.map(|captured| captured.plus_nanos(last));

@@ -38,6 +38,7 @@ const STILL_NANOS_MAX: i64 = 6 * NANOS_PER_SECOND;
 /// How frames usually come is seen from the last ones: of twice as long as this, in nanoseconds. A
 /// lead that grows meanwhile is no usual one: it is that of a clock whose rate is off.
 const USUAL_NANOS: i64 = NANOS_PER_SECOND;
+/// Of what delays vary by, so much at most passes for such a growth, in nanoseconds.
 const STEADY_NANOS: i64 = 60 * MILLI;
 /// Frames that are remembered: bounds memory and work.
 const KEPT_MAX: usize = 256;
@@ -68,6 +69,15 @@ pub(super) enum Told<T> {
 }
 
 impl<T> Told<T> {
+    /// What is told, if it is; `is_long` where the way of frames is known for a while.
+    pub(super) fn new(told: Option<T>, is_long: bool) -> Told<T> {
+        match told {
+            Some(told) if is_long => Told::Well(told),
+            Some(told) => Told::Lately(told),
+            None => Told::Unknown,
+        }
+    }
+
     pub(super) fn map<U>(self, function: impl FnOnce(T) -> U) -> Told<U> {
         match self {
             Told::Unknown => Told::Unknown,
@@ -245,18 +255,14 @@ impl Lateness {
         }
         suspect.seen.push_back(seen);
         suspect.usual = usual;
-        let off = suspect.verdict();
         if suspect.stands_still() {
             let still = Still { since: suspect.since, usual, media: 0 };
-            self.suspect = None;
-            self.recent.clear();
+            self.forget();
             return Some(self.still.insert(still).goes_on(&seen));
         }
-        if off.is_some() {
-            self.recent.clear();
-            self.suspect = None;
-        }
-        Some(if off? > 0 { Verdict::Behind(off?) } else { Verdict::Early })
+        let off = suspect.verdict()?;
+        self.forget();
+        Some(if off > 0 { Verdict::Behind(off) } else { Verdict::Early })
     }
 
     fn note(&mut self, seen: Seen) {

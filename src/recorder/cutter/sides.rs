@@ -83,11 +83,7 @@ impl Clock {
     /// When a frame is told to be captured; one comes `now`.
     fn told(&self, pts: i64, now: &Reading) -> Told<BootTime> {
         let age_nanos = now.boot.0.saturating_sub(self.wall.begun().boot.0);
-        match self.wall.told_at(pts) {
-            Some(told) if age_nanos > KNOWN_NANOS => Told::Well(told),
-            Some(told) => Told::Lately(told),
-            None => Told::Unknown,
-        }
+        Told::new(self.wall.told_at(pts), age_nanos > KNOWN_NANOS)
     }
 
     fn captured_at(&self, pts: i64) -> WallTime {

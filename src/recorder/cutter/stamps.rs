@@ -125,12 +125,8 @@ impl Stamps {
         stamp: i64,
         told: impl Fn(i64) -> Option<BootTime>,
     ) -> Told<BootTime> {
-        match told(self.map(stamp)) {
-            Some(_) if self.catches_up() => Told::Unknown,
-            Some(told) if self.arrivals.age_s() > LATER_S => Told::Well(told),
-            Some(told) => Told::Lately(told),
-            None => Told::Unknown,
-        }
+        let told = told(self.map(stamp)).filter(|_| !self.catches_up());
+        Told::new(told, self.arrivals.age_s() > LATER_S)
     }
 
     /// Ticks of the stamps for each tick of time; `None` where they are worth nothing.
