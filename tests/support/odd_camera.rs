@@ -210,6 +210,11 @@ impl OddCamera {
         format!("rtsp://{}/{}", self.server.address, self.path)
     }
 
+    /// Pictures a second.
+    pub fn rate(&self) -> u64 {
+        self.state.oddity.rate
+    }
+
     /// Frames that were sent, in all sessions; of a camera that is live those, too, that nobody
     /// asked for, from the first one on.
     pub fn sent(&self) -> u64 {
