@@ -25,10 +25,19 @@ fn datagrams(change: impl Fn(u64, Vec<Packet>) -> Vec<Packet> + Send + Sync + 's
     Oddity { udp_only: true, packets: Box::new(change), ..Oddity::default() }
 }
 
-/// Some packets come behind those that follow them, within a frame and beyond it.
+/// Over TCP, with changed packets.
+fn interleaved(change: impl Fn(u64, Vec<Packet>) -> Vec<Packet> + Send + Sync + 'static) -> Oddity {
+    Oddity { packets: Box::new(change), ..Oddity::default() }
+}
+
+/// Some packets come behind those that follow them, within a frame and beyond it; those of the first
+/// frame, which tell where the count begins, do not.
 fn out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
     let held: Mutex<Vec<Packet>> = Mutex::default();
     move |frame, mut packets| {
+        if frame == 0 {
+            return packets;
+        }
         packets.chunks_mut(3).for_each(<[Packet]>::reverse);
         let mut held = held.lock().expect("nobody died");
         let late = std::mem::take(&mut *held);
@@ -37,6 +46,19 @@ fn out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
         }
         let at = packets.len().min(1);
         packets.splice(at..at, late);
+        packets
+    }
+}
+
+/// Each packet comes again, some of them behind others.
+fn twice_and_out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
+    let mixed = out_of_order();
+    move |frame, packets| {
+        let mut packets = mixed(frame, packets);
+        packets = packets.into_iter().flat_map(|packet| [packet.clone(), packet]).collect();
+        packets.chunks_mut(4).for_each(|four| four.swap(0, 1));
+        let last = packets.len() - 1;
+        packets.swap(last / 2, (last / 2 + 1).min(last));
         packets
     }
 }
@@ -91,7 +113,7 @@ fn what_arrives_whole_over_a_network_that_loses_packets_is_kept_and_the_rest_cou
 }
 
 #[test]
-fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
+fn packets_in_any_order_and_twice_are_recorded_over_udp_where_tcp_is_refused_and_over_tcp() {
     let twice = |_, packets: Vec<Packet>| {
         packets.into_iter().flat_map(|packet| [packet.clone(), packet]).collect()
     };
@@ -122,6 +144,8 @@ fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
         ("out of order", datagrams(out_of_order())),
         ("each twice", datagrams(twice)),
         ("late ones", datagrams(late)),
+        ("out of order, TCP", interleaved(out_of_order())),
+        ("each twice and out of order, TCP", interleaved(twice_and_out_of_order())),
         ("one is lost", datagrams(lossy)),
         ("one of a key frame is lost", datagrams(lossy_key)),
     ]);
@@ -133,11 +157,11 @@ fn a_camera_that_offers_no_tcp_is_recorded_over_udp() {
         let reaches = reaches.ok_or("no mark")?.frame + 2 * GROUP > seen.sent;
         reaches.then_some(()).ok_or(format!("it ended, {lost} lost"))
     });
-    for (name, seen) in &seen[..4] {
+    for (name, seen) in &seen[..6] {
         assert_eq!(seen.is_whole(0), Ok(()), "{name}");
         assert_eq!(seen.status.lost_packets, 0, "{name}");
     }
-    for (name, seen) in &seen[4..] {
+    for (name, seen) in &seen[6..] {
         assert_eq!(seen.marks_damage(), Ok(1), "{name}: one frame is missing");
         assert_eq!(seen.status.lost_packets, 1, "{name}");
     }

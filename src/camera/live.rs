@@ -184,11 +184,11 @@ impl Live {
     fn read(&mut self) -> Result<bool, CameraError> {
         let mut left = false;
         while self.inflow.frames.len() < FRAMES_AT_ONCE {
-            let Live { dialogue, inflow, received, .. } = self;
+            let Live { dialogue, way, inflow, received, .. } = self;
             let item = match dialogue.wire.item()? {
                 None => break,
                 Some(Item::Packet { channel, bytes }) => {
-                    left |= inflow.take(channel, bytes, received);
+                    way.take(channel, bytes, |at, it| left |= inflow.take(at, it, received));
                     continue;
                 }
                 Some(Item::Answer(answer)) => Ok(answer),

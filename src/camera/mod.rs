@@ -55,6 +55,7 @@ mod odd;
 mod open_picture;
 mod opening;
 mod opus;
+mod order;
 mod parameters;
 mod patience;
 mod pcm;

@@ -59,6 +59,13 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// The number of a packet and its source; `None` where the bytes are too few for one.
+pub(super) fn number(bytes: &[u8]) -> Option<(u16, u32)> {
+    let head = bytes.first_chunk::<HEADER>()?;
+    let source = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+    Some((u16::from_be_bytes([head[2], head[3]]), source))
+}
+
 /// Whether bytes are RTCP and not RTP, by their packet type (RFC 5761, 4), or too few for either.
 pub(super) fn is_report(bytes: &[u8]) -> bool {
     bytes.len() < HEADER || (192..=223).contains(&bytes[1])

@@ -4,6 +4,8 @@
 //! A source that counts anew, or another one in its place, is the camera's affair and goes on. Two
 //! sources at a time are not: the one that came later is it, until nothing more comes from it.
 
+use std::collections::VecDeque;
+
 use super::rtp::Packet;
 use crate::clock::FastestWay;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
@@ -19,6 +21,8 @@ const FORMER_MAX: usize = 8;
 const ESTABLISHED_COUNT: u32 = 3;
 /// So many packets of another payload type than was described, and none of that, are meant.
 const STRANGERS_MAX: u32 = 32;
+/// One of so many packets that comes again is left out.
+const RECENT_MAX: usize = 8;
 /// Times of another source that are off by less from what has passed go on from those before.
 const STEP_ERROR_NANOS: i64 = NANOS_PER_SECOND / 2;
 
@@ -47,8 +51,8 @@ pub(super) struct Source {
     /// Packets of other payload types, while none of that one came.
     strangers: Option<u32>,
     last: Option<Last>,
-    /// What was in the last packet.
-    payload: Vec<u8>,
+    /// The last packets, the newest last: one that comes again is none of them.
+    recent: VecDeque<Recent>,
     way: Option<FastestWay>,
     former: Vec<u32>,
     /// Packets of a former source in a row.
@@ -68,6 +72,17 @@ struct Last {
     count: u32,
 }
 
+/// One of the last packets.
+struct Recent {
+    told: (u32, u16, u32),
+    payload: Vec<u8>,
+}
+
+/// What a packet says of itself.
+fn told(packet: &Packet<'_>) -> (u32, u16, u32) {
+    (packet.ssrc, packet.sequence, packet.timestamp)
+}
+
 impl Source {
     pub(super) fn new(payload_type: u8, other_type: Option<u8>, timescale: u32) -> Source {
         Source {
@@ -77,7 +92,7 @@ impl Source {
             is_lossy: false,
             strangers: Some(0),
             last: None,
-            payload: Vec::new(),
+            recent: VecDeque::new(),
             way: None,
             former: Vec::new(),
             returning: 0,
@@ -100,8 +115,7 @@ impl Source {
         if self.has_come(packet) {
             return None;
         }
-        self.payload.clear();
-        self.payload.extend_from_slice(packet.payload);
+        self.remember(packet);
         let count = match &self.last {
             Some(last) if last.ssrc == packet.ssrc => last.count.saturating_add(1),
             _ if self.former.contains(&packet.ssrc) => ESTABLISHED_COUNT,
@@ -126,12 +140,20 @@ impl Source {
         Some(place)
     }
 
-    /// Whether it is the last packet once more. That of a camera that gives the same number to all
-    /// has something else in it.
+    /// Whether it is one of the last packets once more. That of a camera that gives the same number
+    /// to all has something else in it.
     fn has_come(&self, packet: &Packet<'_>) -> bool {
-        let told = (packet.ssrc, packet.sequence, packet.timestamp);
-        let is_same = |last: &Last| (last.ssrc, last.sequence, last.timestamp) == told;
-        self.last.as_ref().is_some_and(is_same) && self.payload == packet.payload
+        let told = told(packet);
+        self.recent.iter().any(|recent| recent.told == told && recent.payload == packet.payload)
+    }
+
+    fn remember(&mut self, packet: &Packet<'_>) {
+        let is_full = self.recent.len() == RECENT_MAX;
+        let oldest = if is_full { self.recent.pop_front() } else { None };
+        let mut payload = oldest.map_or_else(Vec::new, |oldest| oldest.payload);
+        payload.clear();
+        payload.extend_from_slice(packet.payload);
+        self.recent.push_back(Recent { told: told(packet), payload });
     }
 
     /// Behind the last packet.

@@ -1,5 +1,6 @@
 //! How packets come: on the connection of the requests, or beside it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use super::dialogue::{Described, Dialogue};
 use super::error::{CameraError, one_line};
 use super::hosts::Hosts;
 use super::opening::say_once;
+use super::order::Order;
 use super::track::Track;
-use super::udp::{Datagram, Ports, REPORT_INTERVAL, Reorder};
+use super::udp::{Datagram, Ports, REPORT_INTERVAL};
 use super::{Camera, Transport};
 use crate::clock::Deadline;
 
@@ -17,8 +19,8 @@ const DATAGRAMS_AT_ONCE: usize = 256;
 
 /// How the packets of a session come.
 pub(super) enum Way {
-    /// On its connection, each with its channel.
-    Tcp,
+    /// On its connection, each with its channel: the order of each of those.
+    Tcp(BTreeMap<u8, Order>),
     /// Beside it.
     Udp(Udp),
 }
@@ -32,7 +34,7 @@ pub(super) struct Udp {
 struct Line {
     channel: u8,
     ports: Ports,
-    order: Reorder,
+    order: Order,
 }
 
 /// Sets up all tracks: over TCP, unless the camera or the configuration wants UDP. What is granted
@@ -88,7 +90,7 @@ async fn of_pictures(
     };
     if is_tcp_first {
         if over_tcp(dialogue, described, track).await? {
-            return Ok(Way::Tcp);
+            return Ok(Way::Tcp(BTreeMap::new()));
         }
         if camera.transport == Transport::Tcp {
             let why = "the camera does not send over TCP: set transport to \"auto\"".to_owned();
@@ -136,7 +138,7 @@ async fn over_udp(
     let answer = dialogue.set_up(&url, ports.transport()).await?;
     Ok(answer.map(|answer| {
         ports.settle(&answer);
-        Line { channel: track.channel, ports, order: Reorder::new() }
+        Line { channel: track.channel, ports, order: Order::over_udp() }
     }))
 }
 
@@ -171,21 +173,64 @@ impl Way {
         }
     }
 
+    /// Takes what came on the connection, and hands on what is in order.
+    pub(super) fn take(&mut self, channel: u8, bytes: &[u8], mut hand_on: impl FnMut(u8, &[u8])) {
+        match self {
+            Way::Tcp(orders) => {
+                let order = orders.entry(channel).or_insert_with(Order::over_tcp);
+                order.push(bytes, |bytes| hand_on(channel, bytes));
+            }
+            // Of a camera that mixes both.
+            Way::Udp(_) => hand_on(channel, bytes),
+        }
+    }
+
     /// Until there is something to do.
     pub(super) fn left(&self) -> Duration {
-        let Way::Udp(udp) = self else { return REPORT_INTERVAL };
-        let orders = udp.lines.iter().filter_map(|line| line.order.deadline());
-        orders.chain([udp.report]).map(Deadline::left).min().unwrap_or(REPORT_INTERVAL)
+        let (tcp, udp) = match self {
+            Way::Tcp(orders) => (Some(orders), None),
+            Way::Udp(udp) => (None, Some(udp)),
+        };
+        let lines = udp.into_iter().flat_map(|udp| &udp.lines).map(|line| &line.order);
+        let orders = tcp.into_iter().flat_map(BTreeMap::values).chain(lines);
+        let deadlines = orders.filter_map(Order::deadline).chain(udp.map(|udp| udp.report));
+        deadlines.map(Deadline::left).min().unwrap_or(REPORT_INTERVAL)
     }
 
     /// Hands on what has come already: the connection is over.
     pub(super) fn take_rest(&mut self, mut hand_on: impl FnMut(u8, &[u8])) {
-        let Way::Udp(udp) = self else { return };
-        for line in &mut udp.lines {
-            // A port of which nothing can be read has nothing.
-            let _ = line.take(&mut hand_on);
-            line.order.give_up(|bytes| hand_on(line.channel, bytes));
+        if let Way::Udp(udp) = self {
+            for line in &mut udp.lines {
+                // A port of which nothing can be read has nothing.
+                let _ = line.take(&mut hand_on);
+            }
         }
+        for (channel, order) in self.orders() {
+            order.give_up(|bytes| hand_on(channel, bytes));
+        }
+    }
+
+    /// The order of the packets of each channel.
+    fn orders(&mut self) -> impl Iterator<Item = (u8, &mut Order)> {
+        let (tcp, udp) = match self {
+            Way::Tcp(orders) => (Some(orders), None),
+            Way::Udp(udp) => (None, Some(udp)),
+        };
+        let tcp = tcp.into_iter().flatten().map(|(channel, order)| (*channel, order));
+        let lines = udp.into_iter().flat_map(|udp| &mut udp.lines);
+        tcp.chain(lines.map(|line| (line.channel, &mut line.order)))
+    }
+
+    /// Hands on what waited long enough for those before it. Answers whether that is any.
+    pub(super) fn tick(&mut self, mut hand_on: impl FnMut(u8, &[u8])) -> bool {
+        let mut is_any = false;
+        for (channel, order) in self.orders() {
+            order.tick(|bytes| {
+                is_any = true;
+                hand_on(channel, bytes);
+            });
+        }
+        is_any
     }
 
     /// Waits for what comes beside the connection, and hands on what is in order, with its channel.
@@ -197,20 +242,13 @@ impl Way {
         &mut self,
         mut hand_on: impl FnMut(u8, &[u8]),
     ) -> Result<(), CameraError> {
+        if self.tick(&mut hand_on) {
+            return Ok(());
+        }
         let Way::Udp(udp) = self else { return std::future::pending().await };
         if udp.report.is_over() {
             udp.report = Deadline::after(REPORT_INTERVAL);
             udp.lines.iter().for_each(|line| line.ports.report());
-        }
-        let mut is_moved = false;
-        for line in &mut udp.lines {
-            line.order.tick(|bytes| {
-                is_moved = true;
-                hand_on(line.channel, bytes);
-            });
-        }
-        if is_moved {
-            return Ok(());
         }
         let waits = udp.lines.iter().map(|line| Box::pin(line.ports.readable()));
         let (ready, ..) = futures::future::select_all(waits).await;
