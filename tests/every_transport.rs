@@ -30,8 +30,8 @@ fn interleaved(change: impl Fn(u64, Vec<Packet>) -> Vec<Packet> + Send + Sync + 
     Oddity { packets: Box::new(change), ..Oddity::default() }
 }
 
-/// Some packets come behind those that follow them, within a frame and beyond it; those of the first
-/// frame, which tell where the count begins, do not.
+/// Some packets come behind those that follow them, within a frame and beyond it; but not in the
+/// first frame, which tells where the count begins.
 fn out_of_order() -> impl Fn(u64, Vec<Packet>) -> Vec<Packet> {
     let held: Mutex<Vec<Packet>> = Mutex::default();
     move |frame, mut packets| {
