@@ -36,7 +36,7 @@ pub(super) struct Hiccups {
 
 impl Hiccups {
     /// Takes the next frame. `scale` is how many ticks its clock shows for each tick of time;
-    /// `None` where its stamps are no times. `told` is when a frame of a time would be told to be
+    /// `None` where its stamps are no times. `told` is when what ends at a time would be told to be
     /// captured, where that can be relied on. Answers whether frames come earlier than they could:
     /// what is told is too late.
     pub(super) fn push(
@@ -56,7 +56,7 @@ impl Hiccups {
         }
         let verdict = scale.and_then(|scale| {
             let (received, lead) = (frame.received.boot, lead_of(&frame, scale));
-            let told = told(frame.pts).map(|told| lead + told.0 - received.0);
+            let told = told(end_of(&frame)).map(|told| lead + told.0 - received.0);
             self.lateness.judge(Seen { lead, received }, told)
         });
         self.begun.get_or_insert(frame.received.boot);
@@ -113,8 +113,13 @@ impl Hiccups {
     }
 }
 
+/// When all of a frame was captured, in ticks: what lasts was on its way from then on.
+fn end_of(frame: &Frame) -> i64 {
+    frame.pts.saturating_add(i64::from(frame.duration.unwrap_or(0)))
+}
+
 /// By how much a frame is later than its time, in nanoseconds.
 fn lead_of(frame: &Frame, scale: f64) -> i64 {
-    let media = Ticks(frame.pts).to_nanos(frame.timescale) as f64 / scale;
+    let media = Ticks(end_of(frame)).to_nanos(frame.timescale) as f64 / scale;
     frame.received.boot.0.saturating_sub(media as i64)
 }

@@ -484,6 +484,40 @@ mod tests {
         }
     }
 
+    /// The same in frames four times as long: nothing of one comes before its end.
+    fn longer(frames: Vec<Frame>) -> Vec<Frame> {
+        let mut longer: Vec<Frame> = Vec::new();
+        let mut parts = 0;
+        for frame in frames {
+            if frame.track == TrackNumber(0) {
+                longer.push(frame);
+                continue;
+            }
+            let sounds = longer.iter().rposition(|it| it.track == TrackNumber(1));
+            match sounds.filter(|_| parts % 4 != 0) {
+                None => longer.push(frame),
+                Some(at) => {
+                    let mut whole = longer.remove(at);
+                    whole.data.extend(&frame.data);
+                    whole.duration = whole.duration.zip(frame.duration).map(|(a, b)| a + b);
+                    longer.push(Frame { received: frame.received, ..whole });
+                }
+            }
+            parts += 1;
+        }
+        longer
+    }
+
+    #[test]
+    fn frames_that_last_long_are_not_late() {
+        let pcm = Pcm::new(RATE, 1);
+        let clips = record_all(longer(frames(Sound::Pcm(pcm.clone()), 0, |_| false)));
+        let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+        assert!(all.len() as i64 > LENGTH * (25 * 22 - 20), "{}", all.len());
+        let next = |value: i16| i64::from(value) % 30_000 + 1;
+        assert!(all.windows(2).all(|pair| next(pair[0]) == i64::from(pair[1])));
+    }
+
     #[test]
     fn what_is_missing_is_silence_of_the_same_length() {
         let pcm = Pcm::new(RATE, 1);
