@@ -10,6 +10,11 @@ pub(super) struct BitWriter {
 }
 
 impl BitWriter {
+    /// Behind whole bytes.
+    pub(super) fn behind(bytes: Vec<u8>) -> BitWriter {
+        BitWriter { bytes, ..BitWriter::default() }
+    }
+
     /// The lowest bits of a number, up to 32 of them.
     pub(super) fn put(&mut self, number: u64, bits: u32) {
         self.open = self.open << bits | number & ((1 << bits) - 1);

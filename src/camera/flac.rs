@@ -24,6 +24,9 @@ const PARTITION_ORDER_MAX: u32 = 3;
 /// Of four bits; the largest one means something else (RFC 9639, 9.2.7.1).
 const RICE_PARAMETER_MAX: u32 = 14;
 
+/// What is in a frame beside samples, in bytes.
+const FRAME_BYTES_MORE: usize = 64;
+
 /// Codes of sample rates (RFC 9639, 9.1.2); others follow the header in Hz.
 const RATES: [(u32, u64); 7] =
     [(8000, 4), (16_000, 5), (22_050, 6), (24_000, 7), (32_000, 8), (44_100, 9), (48_000, 10)];
@@ -86,23 +89,25 @@ impl Shape {
     /// The frame of a block.
     fn frame(self, samples: &[i16], number: u64, scratch: &mut Scratch) -> Vec<u8> {
         let channels = usize::from(self.channels);
-        let mut frame = self.header(samples.len() / channels, number & NUMBER_MASK);
-        let mut bits = BitWriter::default();
+        // Hardly ever longer than the samples.
+        let room = Vec::with_capacity(size_of_val(samples) + FRAME_BYTES_MORE);
+        let header = self.header(samples.len() / channels, number & NUMBER_MASK, room);
+        let mut bits = BitWriter::behind(header);
         for channel in 0..channels {
             let own = samples.iter().skip(channel).step_by(channels);
             scratch.channel.clear();
             scratch.channel.extend(own.map(|sample| i32::from(*sample)));
             subframe(&mut bits, &mut scratch.channel, &mut scratch.residual);
         }
-        frame.extend(bits.finish());
+        let mut frame = bits.finish();
         let sum = crc16(&frame);
         frame.extend(sum.to_be_bytes());
         frame
     }
 
-    /// RFC 9639, 9.1.
-    fn header(self, length: usize, number: u64) -> Vec<u8> {
-        let mut bits = BitWriter::default();
+    /// RFC 9639, 9.1; `room` is empty.
+    fn header(self, length: usize, number: u64, room: Vec<u8>) -> Vec<u8> {
+        let mut bits = BitWriter::behind(room);
         let rate = RATES.iter().find(|(rate, _)| *rate == self.sample_rate).map(|(_, code)| *code);
         // The sync code, and that blocks are of any length.
         bits.put(0xfff9, 16);

@@ -20,7 +20,7 @@ pub(super) const PCMU: Coding = Coding {
     clock_rate: None,
     name: "G.711 µ-law",
     depacketizer: |format| {
-        Samples::boxed(format, "G.711 µ-law", 1, |bytes| ULAW[usize::from(bytes[0])])
+        Samples::boxed(format, "G.711 µ-law", 1, |bytes| looked_up(&ULAW, bytes))
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) const PCMA: Coding = Coding {
     clock_rate: None,
     name: "G.711 A-law",
     depacketizer: |format| {
-        Samples::boxed(format, "G.711 A-law", 1, |bytes| ALAW[usize::from(bytes[0])])
+        Samples::boxed(format, "G.711 A-law", 1, |bytes| looked_up(&ALAW, bytes))
     },
 };
 
@@ -42,7 +42,9 @@ pub(super) const L16: Coding = Coding {
     clock_rate: None,
     name: "L16",
     depacketizer: |format| {
-        Samples::boxed(format, "L16", 2, |bytes| i16::from_be_bytes([bytes[0], bytes[1]]))
+        Samples::boxed(format, "L16", 2, |bytes| {
+            bytes.chunks_exact(2).flat_map(|two| [two[1], two[0]]).collect()
+        })
     },
 };
 
@@ -56,7 +58,8 @@ struct Samples {
     shape: Shape,
     /// Bytes of one sample, as it is sent.
     width: usize,
-    decode: fn(&[u8]) -> i16,
+    /// Makes samples of them, the low byte first.
+    decode: fn(&[u8]) -> Vec<u8>,
     complete: Complete,
 }
 
@@ -65,7 +68,7 @@ impl Samples {
         format: &Format,
         name: &'static str,
         width: usize,
-        decode: fn(&[u8]) -> i16,
+        decode: fn(&[u8]) -> Vec<u8>,
     ) -> Result<Box<dyn Depacketizer>, String> {
         let sample_rate = format.clock_rate.unwrap_or(SAMPLE_RATE);
         let channels = format.channels.unwrap_or(1);
@@ -96,8 +99,7 @@ impl Depacketizer for Samples {
         let count = packet.payload.len() / group;
         let (whole, rest) = packet.payload.split_at(count * group);
         if count > 0 {
-            let samples = whole.chunks_exact(self.width).map(self.decode);
-            let data = samples.flat_map(i16::to_le_bytes).collect();
+            let data = (self.decode)(whole);
             self.complete.push(place.time, Some(count as u32), data, received);
         }
         if rest.is_empty() { Ok(()) } else { Err(Odd::HalfSample) }
@@ -115,6 +117,11 @@ impl Depacketizer for Samples {
         let Shape { sample_rate, channels } = self.shape;
         Some(SoundFacts { coding: self.name, stored_as: Some("FLAC"), sample_rate, channels })
     }
+}
+
+/// The samples of bytes, each of which means one.
+fn looked_up(table: &[i16; 256], bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().flat_map(|byte| table[usize::from(*byte)].to_le_bytes()).collect()
 }
 
 /// µ-law (ITU-T G.711, table 2): what each byte means, in 16 bits.

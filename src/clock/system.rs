@@ -1,5 +1,7 @@
 //! The clocks of the machine.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Clock, Reading};
@@ -11,6 +13,9 @@ const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 const MOMENT_NANOS: i64 = 100_000;
 /// How often they are read anew for that.
 const TRIES_MAX: usize = 4;
+
+/// Whether the wall clock is synchronised is asked again after so long, in nanoseconds.
+const SYNCHRONISED_NANOS: i64 = NANOS_PER_SECOND;
 
 /// The clocks of the machine. Never fails: what the kernel does not tell counts as not known, and
 /// a clock of which nothing is known as not synchronised.
@@ -50,7 +55,7 @@ impl Clock for SystemClock {
             wall: WallTime(wall.unwrap_or(0)),
             boot: BootTime(boot.unwrap_or(0)),
             boot_id: self.boot_id,
-            synchronised: wall.is_some() && boot.is_some() && synchronised(),
+            synchronised: wall.is_some() && boot.is_some_and(synchronised_at),
         }
     }
 
@@ -81,6 +86,22 @@ pub fn system_offset_seconds(wall: WallTime) -> Option<i32> {
 fn nanos(clock: ClockId) -> Option<i64> {
     let time = clock_gettime(clock).ok()?;
     time.tv_sec().checked_mul(NANOS_PER_SECOND)?.checked_add(time.tv_nsec())
+}
+
+/// What the kernel said last, and when: twice the boot time in nanoseconds, and one more where the
+/// wall clock was synchronised.
+static SYNCHRONISED: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// Whether the kernel says that the wall clock is synchronised; as it did a moment ago, since
+/// recorders ask with each picture.
+fn synchronised_at(boot: i64) -> bool {
+    let said = SYNCHRONISED.load(Ordering::Relaxed);
+    if (0..SYNCHRONISED_NANOS).contains(&boot.saturating_sub(said >> 1)) {
+        return said & 1 == 1;
+    }
+    let synchronised = synchronised();
+    SYNCHRONISED.store(boot << 1 | i64::from(synchronised), Ordering::Relaxed);
+    synchronised
 }
 
 fn synchronised() -> bool {

@@ -239,6 +239,13 @@ impl Lateness {
         if let Some(still) = &mut self.still {
             return Some(still.goes_on(&seen));
         }
+        // The usual case, which nothing needs to be known of but what is told.
+        if matches!(told, Told::Well(told) if seen.lead.saturating_sub(told).saturating_abs() <= OFF_NANOS_MIN)
+        {
+            self.note(seen);
+            self.suspect = None;
+            return None;
+        }
         let usual = match &self.suspect {
             Some(suspect) => Some(suspect.usual.told(told)),
             None => self.usual(told),
