@@ -23,6 +23,8 @@ const ESTABLISHED_COUNT: u32 = 3;
 const STRANGERS_MAX: u32 = 32;
 /// One of so many packets that comes again is left out.
 const RECENT_MAX: usize = 8;
+/// So much of either end of a payload tells it from others.
+const PRINT_BYTES: usize = 32;
 /// Times of another source that are off by less from what has passed go on from those before.
 const STEP_ERROR_NANOS: i64 = NANOS_PER_SECOND / 2;
 
@@ -52,7 +54,7 @@ pub(super) struct Source {
     strangers: Option<u32>,
     last: Option<Last>,
     /// The last packets, the newest last: one that comes again is none of them.
-    recent: VecDeque<Recent>,
+    recent: VecDeque<Print>,
     way: Option<FastestWay>,
     former: Vec<u32>,
     /// Packets of a former source in a row.
@@ -72,15 +74,26 @@ struct Last {
     count: u32,
 }
 
-/// One of the last packets.
-struct Recent {
-    told: (u32, u16, u32),
-    payload: Vec<u8>,
+/// What one of the last packets is known by: all that it says of itself, and how its payload begins
+/// and ends, which no two parts of coded pictures have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Print {
+    number: (u32, u16, u32),
+    length: usize,
+    begin: [u8; PRINT_BYTES],
+    end: [u8; PRINT_BYTES],
 }
 
-/// What a packet says of itself.
-fn told(packet: &Packet<'_>) -> (u32, u16, u32) {
-    (packet.ssrc, packet.sequence, packet.timestamp)
+impl Print {
+    fn of(packet: &Packet<'_>) -> Print {
+        let payload = packet.payload;
+        let (mut begin, mut end) = ([0; PRINT_BYTES], [0; PRINT_BYTES]);
+        let count = payload.len().min(PRINT_BYTES);
+        begin[..count].copy_from_slice(&payload[..count]);
+        end[..count].copy_from_slice(&payload[payload.len() - count..]);
+        let number = (packet.ssrc, packet.sequence, packet.timestamp);
+        Print { number, length: payload.len(), begin, end }
+    }
 }
 
 impl Source {
@@ -115,7 +128,6 @@ impl Source {
         if self.has_come(packet) {
             return None;
         }
-        self.remember(packet);
         let count = match &self.last {
             Some(last) if last.ssrc == packet.ssrc => last.count.saturating_add(1),
             _ if self.former.contains(&packet.ssrc) => ESTABLISHED_COUNT,
@@ -142,18 +154,16 @@ impl Source {
 
     /// Whether it is one of the last packets once more. That of a camera that gives the same number
     /// to all has something else in it.
-    fn has_come(&self, packet: &Packet<'_>) -> bool {
-        let told = told(packet);
-        self.recent.iter().any(|recent| recent.told == told && recent.payload == packet.payload)
-    }
-
-    fn remember(&mut self, packet: &Packet<'_>) {
-        let is_full = self.recent.len() == RECENT_MAX;
-        let oldest = if is_full { self.recent.pop_front() } else { None };
-        let mut payload = oldest.map_or_else(Vec::new, |oldest| oldest.payload);
-        payload.clear();
-        payload.extend_from_slice(packet.payload);
-        self.recent.push_back(Recent { told: told(packet), payload });
+    fn has_come(&mut self, packet: &Packet<'_>) -> bool {
+        let print = Print::of(packet);
+        if self.recent.contains(&print) {
+            return true;
+        }
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(print);
+        false
     }
 
     /// Behind the last packet.
