@@ -12,6 +12,9 @@ use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
 /// So far ahead a number counts as numbers that are missing; farther, the camera counts anew.
 const LOST_MAX: u16 = 3000;
+/// Where numbers are left out at so many of the last [`u32::BITS`] steps from one time to the next,
+/// that is how the camera counts: it counts other things, too.
+const JUMPS_USUAL: u32 = 24;
 /// A source that was given up is taken again when nothing came from the other for so long.
 const SILENCE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 /// Sources that were given up and are remembered.
@@ -50,6 +53,9 @@ pub(super) struct Source {
     timescale: u32,
     /// Packets may be lost on the way: over UDP.
     is_lossy: bool,
+    /// Steps from one time to the next, a bit each: whether numbers were left out there. As long as
+    /// nothing is known, they were.
+    jumps: u32,
     /// Packets of other payload types, while none of that one came.
     strangers: Option<u32>,
     last: Option<Last>,
@@ -103,6 +109,7 @@ impl Source {
             other_type,
             timescale,
             is_lossy: false,
+            jumps: u32::MAX,
             strangers: Some(0),
             last: None,
             recent: VecDeque::new(),
@@ -139,6 +146,10 @@ impl Source {
             None => Place { time: i64::from(packet.timestamp), ..Place::default() },
             Some(last) => self.behind(last, packet, received),
         };
+        let is_step = |last: &Last| last.ssrc == packet.ssrc && last.time != place.time;
+        if self.last.as_ref().is_some_and(is_step) {
+            self.jumps = self.jumps << 1 | u32::from(place.lost > 0 || place.is_anew);
+        }
         self.last = Some(Last {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
@@ -174,10 +185,12 @@ impl Source {
             let time = self.taken_over(last, step, received);
             return Place { time, is_anew: true, ..Place::default() };
         }
-        // Where nothing is lost on the way, a camera that jumps between pictures may have left some
-        // out, or not: the pictures tell. Within one, something is missing.
+        // Where nothing is lost on the way, a camera that jumps between most pictures may have left
+        // some out, or not: the pictures tell. Within one, something is missing, and so it is where
+        // the camera counts one by one: it, or what hands its packets on, left some out.
         let missing = if ahead <= LOST_MAX { u32::from(ahead) } else { 0 };
-        let is_known = missing > 0 && (self.is_lossy || step == 0);
+        let counts = self.jumps.count_ones() < JUMPS_USUAL;
+        let is_known = missing > 0 && (self.is_lossy || counts || step == 0);
         Place {
             time: last.time.saturating_add(step),
             lost: if is_known { missing } else { 0 },
@@ -293,6 +306,22 @@ mod tests {
         assert_eq!((within.lost, within.is_anew), (2, false));
         let between = source.place(&packet(1, 7, 3600), at(0)).unwrap();
         assert_eq!((between.lost, between.is_anew, between.skipped), (0, true, 2));
+    }
+
+    #[test]
+    fn numbers_that_one_who_counts_one_by_one_leaves_out_are_missing() {
+        let mut source = Source::new(96, None, 90_000);
+        let mut place = |sequence: u16, picture: u32| {
+            let place = source.place(&packet(1, sequence, 3600 * picture), at(0)).unwrap();
+            (place.lost, place.skipped)
+        };
+        for picture in 0..10_u16 {
+            assert_eq!(place(picture, u32::from(picture)), (0, 0));
+        }
+        assert_eq!(place(12, 10), (2, 0), "packets are missing");
+        let jumping = (11..50).map(|picture| place(12 + 3 * (picture as u16 - 10), picture));
+        let told: Vec<(u32, u32)> = jumping.collect();
+        assert_eq!((told[0], told[38]), ((2, 0), (0, 2)), "it is how it counts");
     }
 
     #[test]
