@@ -290,8 +290,10 @@ impl Depacketizer for Pictures {
         if let Some(open) = &mut self.open {
             let is_next = open.time != place.time || (piece.offset == 0 && !open.scan.is_empty());
             if is_next {
-                // Its end may be missing, where nothing said that it was one.
-                open.is_torn |= !open.has_marker && (place.lost > 0 || place.is_anew);
+                // Its end may be missing, where nothing said that it was one, and what is missing
+                // is not the beginning of the next one.
+                let is_missing = place.lost > 1 || (place.lost == 1 && piece.offset == 0);
+                open.is_torn |= !open.has_marker && (is_missing || place.is_anew);
                 if let (true, Some(count)) = (open.has_marker, &mut self.right_markers) {
                     *count = count.saturating_add(1);
                 }
@@ -533,13 +535,18 @@ mod tests {
 
     #[test]
     fn a_lost_packet_costs_the_picture_that_it_was_in() {
-        for lost in [0, 3, packets(USUAL, &scan(1, false), &[]).len() - 1] {
-            let mut bench = Bench::new(None);
-            for time in 0..3 {
-                bench.picture(USUAL, time, &[], (time == 1).then_some(lost));
+        let last = packets(USUAL, &scan(1, false), &[]).len() - 1;
+        for markers in [Markers::Right, Markers::EachPacket, Markers::None] {
+            for lost in [0, 3, last] {
+                let mut bench = Bench::new(None);
+                for time in 0..3 {
+                    let sent = Sent { markers, ..USUAL };
+                    bench.picture(sent, time, &[], (time == 1).then_some(lost));
+                }
+                assert_eq!(bench.times(), [0, 2], "{lost}, {markers:?}");
+                let told = (bench.got[1].lost_packets, bench.odd.len());
+                assert_eq!(told, (1, 0), "{lost}, {markers:?}");
             }
-            assert_eq!(bench.times(), [0, 2], "{lost}");
-            assert_eq!((bench.got[1].lost_packets, bench.odd.len()), (1, 0), "{lost}");
         }
     }
 

@@ -43,8 +43,9 @@ pub(super) struct Open {
     pub(super) data: Vec<u8>,
     pub(super) sets: Vec<Vec<u8>>,
     sets_bytes: usize,
-    /// Where a unit began that comes in fragments.
+    /// Where a unit began that comes in fragments, and whether it is a slice.
     pub(super) fragment: Option<usize>,
+    is_slice: bool,
     pub(super) lost: u32,
     pub(super) skipped: u32,
     pub(super) has_marker: bool,
@@ -71,6 +72,7 @@ impl Open {
             sets: Vec::new(),
             sets_bytes: 0,
             fragment: None,
+            is_slice: false,
             lost: 0,
             skipped: 0,
             has_marker: false,
@@ -87,12 +89,12 @@ impl Open {
         }
     }
 
-    /// What comes in fragments will not be complete.
-    pub(super) fn tear(&mut self) {
+    /// What comes in fragments will not be complete. A message that is not costs no picture.
+    pub(super) fn lose_fragment(&mut self) {
         if let Some(start) = self.fragment.take() {
             self.data.truncate(start);
+            self.is_torn |= self.is_slice;
         }
-        self.is_torn = true;
     }
 
     /// Takes note of a unit that begins at that place.
@@ -178,13 +180,18 @@ fn add_fragment(
         open.data.extend(&piece.header[..piece.header_length]);
     }
     let Some(start) = open.fragment else {
-        // Where something of it came before, the beginning was of the same picture.
-        open.is_torn |= open.slices > 0 || !open.data.is_empty();
+        let kind = (syntax.kind)(&piece.header[..piece.header_length]);
+        // Where something is missing, or something of it came before, the beginning was of the same
+        // picture.
+        let is_of_it = open.lost > 0 || open.slices > 0 || !open.data.is_empty();
+        open.is_torn |= is_of_it && matches!(kind, Kind::Slice { .. });
         return Err(Odd::NoBeginning);
     };
     open.data.extend_from_slice(body);
     if piece.is_first {
-        open.note((syntax.kind)(&open.data[start + 4..]), start);
+        let kind = (syntax.kind)(&open.data[start + 4..]);
+        open.is_slice = matches!(kind, Kind::Slice { .. });
+        open.note(kind, start);
     }
     if piece.is_last {
         open.fragment = None;

@@ -4,6 +4,12 @@
 //! cameras set it on each slice, on each packet, or never: so it is believed once it was right a
 //! few times, and no more once it was wrong. Where a sequence has no fields, a slice that begins a
 //! picture is another picture, whatever the stamps say.
+//!
+//! Nobody knows what was in a packet that is lost. Before the first packet of a picture it may have
+//! been the end of the one before: that has its marker, or is torn, or the one packet that is
+//! missing is known by what follows to be of the picture behind. It may have been the beginning of
+//! that: then what follows begins amid it. Or it was no slice: then the picture is whole, and the
+//! loss is told with it all the same, as sets may have been in it, or another picture.
 
 use std::collections::VecDeque;
 
@@ -53,6 +59,10 @@ pub(super) struct Assembler {
     /// A picture may begin twice: it may be two fields.
     has_fields: bool,
     markers: Markers,
+    /// Slices have one each: it is no end.
+    has_slice_markers: bool,
+    /// The last picture of which nothing is missing was two fields.
+    is_of_fields: bool,
     /// Time of the picture that a marker ended last.
     ended: Option<i64>,
     open: Option<Open>,
@@ -69,6 +79,8 @@ impl Assembler {
             syntax,
             has_fields: false,
             markers: Markers::Right(0),
+            has_slice_markers: false,
+            is_of_fields: false,
             ended: None,
             open: None,
             complete: VecDeque::new(),
@@ -94,11 +106,17 @@ impl Assembler {
         self.markers != Markers::Wrong && self.open.as_ref().is_some_and(is_complete)
     }
 
-    /// Nothing more comes, or not soon: what waits is taken as complete.
+    /// Nothing more comes, or not soon: what waits is taken as complete, unless a marker is missing
+    /// that would have been believed.
     pub(super) fn flush(&mut self) {
-        if self.open.as_ref().is_some_and(|open| open.slices > 0) {
-            self.end();
-        }
+        let are_believed = self.are_markers_believed();
+        let Some(open) = self.open.as_mut().filter(|open| open.slices > 0) else { return };
+        open.is_torn |= are_believed && !open.has_marker;
+        self.end();
+    }
+
+    fn are_markers_believed(&self) -> bool {
+        matches!(self.markers, Markers::Right(MARKERS_RIGHT..))
     }
 
     /// Takes the next packet.
@@ -111,11 +129,12 @@ impl Assembler {
         place: Place,
         received: &Reading,
     ) -> Result<(), Odd> {
-        self.miss(place);
+        self.miss(place, packet.payload);
         let is_rest = self.is_rest(packet.payload, place.time);
         if self.ends_before(packet.payload, place.time) {
             self.end();
         }
+        let are_believed = self.are_markers_believed();
         let capacity = packet.payload.len() * 2;
         let open = self.open.get_or_insert_with(|| Open::new(place.time, *received, capacity));
         // Of what came ahead with another time.
@@ -132,8 +151,7 @@ impl Assembler {
         }
         if packet.marker && open.fragment.is_none() {
             open.has_marker = true;
-            let is_believed = matches!(self.markers, Markers::Right(MARKERS_RIGHT..));
-            if is_believed && open.slices > 0 {
+            if are_believed && open.slices > 0 {
                 self.ended = Some(place.time);
                 self.end();
             }
@@ -151,11 +169,12 @@ impl Assembler {
         if is_rest || kind == Some(Kind::Trailer) {
             self.markers = Markers::Wrong;
         }
+        self.has_slice_markers |= is_rest;
         is_rest
     }
 
     /// Something is missing before a packet.
-    fn miss(&mut self, place: Place) {
+    fn miss(&mut self, place: Place, payload: &[u8]) {
         let Some(open) = &mut self.open else { return };
         let is_missing = place.lost > 0;
         if open.slices == 0 && open.time != place.time && (is_missing || place.is_anew) {
@@ -163,14 +182,16 @@ impl Assembler {
             open.data.clear();
         }
         if open.fragment.is_some() && (is_missing || place.is_anew) {
-            open.tear();
+            open.lose_fragment();
         }
         let is_cut_short = match open.time == place.time {
             true => is_missing,
             // Its end may be missing, where another begins.
             false => {
+                let is_its_own = place.lost == 1 && self.syntax.begins_amid(payload);
                 let may_be_endless = place.is_anew && self.markers != Markers::Wrong;
-                !open.has_marker && (is_missing || may_be_endless)
+                let has_end = open.has_marker && !self.has_slice_markers;
+                !has_end && (is_missing && !is_its_own || may_be_endless)
             }
         };
         open.is_torn |= open.slices > 0 && is_cut_short;
@@ -193,9 +214,10 @@ impl Assembler {
             None => false,
             Some(Kind::Slice { is_first: true, .. }) if !self.has_fields => true,
             Some(Kind::Slice { is_first: true, .. }) if open.first_slices > 1 => true,
-            Some(Kind::Slice { .. } | Kind::Trailer) => {
+            Some(kind @ (Kind::Slice { .. } | Kind::Trailer)) => {
                 if open.has_marker {
                     self.markers = Markers::Wrong;
+                    self.has_slice_markers |= kind != Kind::Trailer;
                 }
                 false
             }
@@ -216,15 +238,15 @@ impl Assembler {
             return Ok(());
         }
         if open.data.len() + payload.len() + 4 > PICTURE_BYTES_MAX {
-            open.tear();
-            open.data = Vec::new();
+            open.lose_fragment();
+            (open.is_torn, open.data) = (true, Vec::new());
             return Err(Odd::TooLarge);
         }
         let wrapping = (self.syntax.wrapping)(payload);
         if open.fragment.is_some() {
             let goes_on = matches!(wrapping, Wrapping::Fragment(piece) if !piece.is_first);
             if !goes_on {
-                open.tear();
+                open.lose_fragment();
                 if wrapping != Wrapping::Unknown {
                     open.add(self.syntax, payload, wrapping)?;
                     return Err(Odd::NoEnd);
@@ -241,9 +263,10 @@ impl Assembler {
     fn end(&mut self) {
         let Some(mut open) = self.open.take() else { return };
         if open.fragment.is_some() {
-            open.tear();
+            open.lose_fragment();
         }
-        if open.is_torn || (open.is_doubtful && !open.begins_whole) {
+        let lacks_field = self.is_of_fields && open.first_slices < 2;
+        if open.is_torn || (open.is_doubtful && (!open.begins_whole || lacks_field)) {
             self.lost = self.lost.saturating_add(open.lost).saturating_add(open.skipped);
             self.is_missing = true;
             return;
@@ -253,6 +276,9 @@ impl Assembler {
             true => lost.max(open.skipped).max(1),
             false => lost,
         };
+        if !open.is_doubtful {
+            self.is_of_fields = open.first_slices > 1;
+        }
         let access = open.access();
         self.complete.push_back(Picture {
             time: open.time,
@@ -460,6 +486,57 @@ mod tests {
     }
 
     #[test]
+    fn a_field_whose_other_one_is_lost_is_no_picture() {
+        let mut bench = Bench::usual();
+        bench.assembler.set_fields(true);
+        let lost = |time| Place { time, lost: 1, ..Place::default() };
+        for time in 0..3 {
+            bench.send(time, false, OTHER);
+            bench.send(time, true, OTHER);
+        }
+        bench.place(lost(3), true, OTHER);
+        bench.send(4, false, OTHER);
+        bench.place(lost(5), false, OTHER);
+        bench.send(5, true, OTHER);
+        assert_eq!(bench.times(), [0, 1, 2, 5]);
+        assert_eq!(bench.got[3].lost, 2);
+    }
+
+    #[test]
+    fn a_message_that_is_torn_costs_no_picture() {
+        let long = [MESSAGE, &[0xaa; 20]].concat();
+        let pieces = fragments(&long, 8);
+        for lost in 0..pieces.len() {
+            let mut bench = Bench::usual();
+            let kept = (0..pieces.len()).filter(|at| *at != lost);
+            let kept = kept.map(|at| (at, pieces[at].as_slice())).chain([(pieces.len(), KEY)]);
+            for (at, payload) in kept {
+                let place = Place { time: 1, lost: u32::from(at == lost + 1), ..Place::default() };
+                bench.place(place, payload == KEY, payload);
+            }
+            assert_eq!((bench.times(), bench.got[0].lost), (vec![1], 1), "{lost}");
+            assert_eq!(bench.got[0].data, data(&[KEY]), "{lost}");
+        }
+    }
+
+    #[test]
+    fn of_slices_with_a_marker_each_the_last_one_may_be_lost() {
+        let lost = |time| Place { time, lost: 1, ..Place::default() };
+        let mut bench = Bench::new();
+        for time in 0..3 {
+            bench.send(time, true, KEY);
+            bench.send(time, true, KEY_MORE);
+        }
+        bench.send(3, true, KEY);
+        bench.place(lost(4), true, KEY);
+        bench.send(4, true, KEY_MORE);
+        // What was lost was the beginning of the next one.
+        bench.place(lost(5), true, KEY_MORE);
+        bench.send(6, true, KEY);
+        assert_eq!(bench.times(), [0, 1, 2, 4, 6]);
+    }
+
+    #[test]
     fn an_odd_packet_costs_nothing_beside_a_picture_and_the_picture_amid_one() {
         let mut bench = Bench::usual();
         for (time, odd) in
@@ -484,8 +561,9 @@ mod tests {
         let mut bench = Bench::usual();
         let stream = [&[0, 0, 0, 1][..], SET, &[0, 0, 1], KEY, &[0, 0, 0, 1], KEY_MORE].concat();
         bench.send(1, true, &stream);
-        for fragment in fragments(&[KEY, &[0, 0, 1], KEY_MORE, &[0]].concat(), 4) {
-            bench.send(2, false, &fragment);
+        let fragments = fragments(&[KEY, &[0, 0, 1], KEY_MORE, &[0]].concat(), 4);
+        for (at, fragment) in fragments.iter().enumerate() {
+            bench.send(2, at + 1 == fragments.len(), fragment);
         }
         assert_eq!(bench.times(), [1, 2]);
         for picture in &bench.got {

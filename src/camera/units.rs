@@ -132,6 +132,18 @@ impl Syntax {
             Wrapping::Fragment(_) | Wrapping::Unknown => None,
         }
     }
+
+    /// Whether a payload is of a picture of which there is more before it.
+    pub(super) fn begins_amid(&self, payload: &[u8]) -> bool {
+        let payload = without_start_code(payload);
+        let goes_on = |payload| match (self.wrapping)(payload) {
+            Wrapping::Fragment(piece) => !piece.is_first,
+            _ => false,
+        };
+        let kind = self.first_kind(payload);
+        let is_rest = matches!(kind, Some(Kind::Slice { is_first: false, .. }));
+        is_rest || (!payload.is_empty() && goes_on(payload))
+    }
 }
 
 /// The units of an aggregate, up to where it is cut short; none of them is empty.
