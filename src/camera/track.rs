@@ -52,8 +52,9 @@ pub struct Frame {
     /// What decodes this frame and those of its track after it; given with the first one and
     /// whenever their bytes change.
     pub parameters: Option<Arc<Parameters>>,
-    /// Packets lost between the frame of the track before and this one: that many, and the
-    /// frames that they belonged to, are missing.
+    /// Packets lost behind the last one of the frame of the track before: that many, and the
+    /// frames that they belonged to, are missing. Some may have been of this one, where that is
+    /// whole without them: parameter sets, or messages.
     pub lost_packets: u32,
     /// When it was complete.
     pub received: Reading,
@@ -362,6 +363,8 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    mod losses;
 
     fn offered(text: &str) -> Result<Vec<Track>, CameraError> {
         chosen(&Description::parse(text), true).map(|chosen| chosen.tracks)
