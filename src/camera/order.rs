@@ -39,10 +39,16 @@ pub(super) struct Order {
     /// The number that comes next.
     next: Option<u16>,
     /// By how far ahead of `next` they were when that was 0: unwrapped.
-    waiting: BTreeMap<u64, Vec<u8>>,
+    waiting: BTreeMap<u64, Waiting>,
     bytes: usize,
     base: u64,
     since: Option<Deadline>,
+}
+
+/// A packet that waits for those before it, and how long for.
+struct Waiting {
+    packet: Vec<u8>,
+    until: Deadline,
 }
 
 /// What is made of a number that does not come next.
@@ -141,7 +147,7 @@ impl Order {
 
     /// What is missing is lost, where it was waited for long enough.
     pub(super) fn tick(&mut self, mut hand_on: impl FnMut(&[u8])) {
-        if self.since.is_some_and(Deadline::is_over) {
+        while self.since.is_some_and(Deadline::is_over) {
             self.skip(&mut hand_on);
         }
     }
@@ -174,7 +180,7 @@ impl Order {
     fn hold(&mut self, ahead: u16, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
         self.waiting.entry(self.base + u64::from(ahead)).or_insert_with(|| {
             self.bytes += packet.len();
-            packet.to_vec()
+            Waiting { packet: packet.to_vec(), until: Deadline::after(WINDOW_WAIT) }
         });
         self.since.get_or_insert_with(|| Deadline::after(WINDOW_WAIT));
         while self.waiting.len() > WINDOW_PACKETS_MAX || self.bytes > WINDOW_BYTES_MAX {
@@ -189,12 +195,13 @@ impl Order {
     }
 
     fn drain(&mut self, hand_on: &mut impl FnMut(&[u8])) {
-        while let Some(packet) = self.waiting.remove(&self.base) {
+        while let Some(Waiting { packet, .. }) = self.waiting.remove(&self.base) {
             self.bytes -= packet.len();
             self.pass(&packet, hand_on);
         }
-        let more = !self.waiting.is_empty();
-        self.since = more.then(|| Deadline::after(WINDOW_WAIT));
+        // What is behind the next gap may have waited for long: where more packets are lost than
+        // there are waits in a second, one wait after the other would never end.
+        self.since = self.waiting.values().map(|waiting| waiting.until).min();
     }
 
     /// Goes on with the first packet that is there.
@@ -283,6 +290,21 @@ mod tests {
         assert_eq!(pushed(&mut order, [200, 202, 204]), [200, 202, 204]);
         assert_eq!(pushed(&mut order, [203]), [203], "and one that does fill them");
         assert_eq!(pushed(&mut order, [205, 207, 206]), [205, 206, 207], "is waited for again");
+    }
+
+    #[test]
+    fn what_waited_behind_several_gaps_is_handed_on_when_its_own_wait_is_over() {
+        for mut order in [Order::over_udp(), Order::over_tcp()] {
+            let mut got = pushed(&mut order, [0, 2, 4, 6]);
+            let until = order.deadline().expect("1 is missing");
+            std::thread::sleep(until.left() / 2);
+            got.extend(pushed(&mut order, [8, 1]));
+            assert_eq!(got, [0, 1, 2]);
+            assert!(order.deadline().expect("3 is missing").left() < WINDOW_WAIT / 2);
+            std::thread::sleep(until.left() + Duration::from_millis(2));
+            order.tick(|it| got.push(u16::from_be_bytes([it[2], it[3]])));
+            assert!(got.starts_with(&[0, 1, 2, 4, 6]), "{got:?}: 7 may still come");
+        }
     }
 
     #[test]
