@@ -5,6 +5,8 @@
 
 #[path = "odd_camera/beside.rs"]
 pub mod beside;
+#[path = "odd_camera/coded.rs"]
+pub mod coded;
 #[path = "odd_camera/footage.rs"]
 pub mod footage;
 #[path = "odd_camera/login.rs"]

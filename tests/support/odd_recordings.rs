@@ -127,6 +127,11 @@ impl Seen {
     /// The same, within one session and each at its moment.
     pub fn is_undisturbed(&self, lost_max: u64) -> Result<(), String> {
         self.is_whole(lost_max)?;
+        self.is_in_one_session()
+    }
+
+    /// Whether all of it came in one session, and each frame with a mark is at its moment.
+    pub fn is_in_one_session(&self) -> Result<(), String> {
         if self.error_millis.abs() > ERROR_MILLIS_MAX {
             return Err(format!("{} ms off", self.error_millis));
         }

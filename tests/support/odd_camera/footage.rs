@@ -132,7 +132,7 @@ fn encode(file: &Path, options: &str) {
 }
 
 /// Between start codes (ITU-T H.264, annex B).
-fn units(bytes: &[u8]) -> Units {
+pub fn units(bytes: &[u8]) -> Units {
     let starts: Vec<usize> = (0..bytes.len().saturating_sub(2))
         .filter(|at| bytes[*at..].starts_with(&[0, 0, 1]))
         .collect();

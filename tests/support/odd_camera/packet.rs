@@ -1,7 +1,7 @@
 //! NAL units into packets (RFC 6184), and packets into bytes.
 
 /// Bytes of a packet's payload at most.
-const PAYLOAD_BYTES_MAX: usize = 1400;
+pub const PAYLOAD_BYTES_MAX: usize = 1400;
 
 /// One packet, before it is put into bytes.
 #[derive(Clone, Debug)]
