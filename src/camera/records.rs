@@ -36,6 +36,10 @@ pub(super) const GZIP: Coding = Coding {
 
 /// What a record is.
 const TYPE: &str = "application/vnd.onvif.metadata";
+/// How it begins, but for a declaration, with a name space (ONVIF Streaming, 5.2.1.1).
+const ROOT: &[u8] = b"MetadataStream";
+/// RFC 1952, 2.3.1.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// A record at most, in bytes, and all of them in a second.
 pub(super) const RECORD_BYTES_MAX: usize = 256 << 10;
 const WINDOW_NANOS: i64 = NANOS_PER_SECOND;
@@ -71,6 +75,18 @@ impl Records {
         }
     }
 
+    /// Whether a record surely begins with such bytes.
+    fn begins_with(&self, payload: &[u8]) -> bool {
+        if self.is_compressed {
+            return payload.starts_with(&GZIP_MAGIC);
+        }
+        let is_root = |tag: &[u8]| {
+            let name = tag.split(|byte| matches!(byte, b'>' | b'/' | b' ')).next();
+            tag.starts_with(b"?xml") || name.is_some_and(|name| name.ends_with(ROOT))
+        };
+        payload.trim_ascii_start().strip_prefix(b"<").is_some_and(is_root)
+    }
+
     /// The record that is open has come to its end.
     fn close(&mut self) -> Result<(), Odd> {
         let (Some((time, data)), Some(received)) = (self.open.take(), self.received) else {
@@ -102,8 +118,9 @@ impl Depacketizer for Records {
     fn push(&mut self, packet: &Packet<'_>, place: Place, received: &Reading) -> Result<(), Odd> {
         let mut taken = Ok(());
         if place.lost > 0 || place.is_anew {
-            // Which of two records something is missing of, nobody knows.
-            self.is_broken = self.open.take().is_some() || place.lost > 0;
+            // Which of two records something is missing of, nobody knows, unless the second begins.
+            let may_be_torn = self.open.take().is_some() || place.lost > 0;
+            self.is_broken = may_be_torn && !self.begins_with(packet.payload);
             self.complete.lose(place.lost);
         } else if self.open.as_ref().is_some_and(|(time, _)| *time != place.time) {
             // The mark at its end was forgotten.
@@ -212,6 +229,26 @@ mod tests {
             push(&mut records, place, payload.as_bytes(), 0).unwrap();
         }
         assert_eq!(told(&mut records), [(9, "<b/>".to_owned())]);
+    }
+
+    #[test]
+    fn a_record_whose_beginning_is_there_behind_a_loss_is_whole() {
+        const WHOLE: [&str; 3] =
+            ["<tt:MetadataStream a=\"\"/>", "<MetadataStream/>", "<?xml?><x/>"];
+        let mut records = Records::new(false);
+        for (time, payload) in (0..).zip(WHOLE) {
+            push(&mut records, (time, 1, true), payload.as_bytes(), 0).unwrap();
+        }
+        push(&mut records, (4, 1, true), b"</tt:MetadataStream>", 0).unwrap();
+        // One that is open is cut short by the next.
+        push(&mut records, (5, 0, false), b"<a>", 0).unwrap();
+        push(&mut records, (6, 1, false), b"<?xml?>", 0).unwrap();
+        push(&mut records, (6, 0, true), b"<b/>", 0).unwrap();
+        let texts = told(&mut records).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+        assert_eq!(texts, [&WHOLE[..], &["<?xml?><b/>"]].concat());
+        let mut records = Records::new(true);
+        push(&mut records, (0, 1, true), &zipped(b"<a/>"), 0).unwrap();
+        assert_eq!(told(&mut records), [(0, "<a/>".to_owned())]);
     }
 
     #[test]
