@@ -15,6 +15,9 @@ const LOST_MAX: u16 = 3000;
 /// Where numbers are left out at so many of the last [`u32::BITS`] steps from one time to the next,
 /// that is how the camera counts: it counts other things, too.
 const JUMPS_USUAL: u32 = 24;
+/// Of one that counts one by one, so far behind and of no later time a packet comes late: what is
+/// left of its picture was given up, and the one that is open goes on.
+const LATE_MAX: u16 = 32;
 /// A source that was given up is taken again when nothing came from the other for so long.
 const SILENCE_NANOS: i64 = 2 * NANOS_PER_SECOND;
 /// Sources that were given up and are remembered.
@@ -125,14 +128,14 @@ impl Source {
         self.is_lossy = true;
     }
 
-    /// The place of a packet; `None` where it is not of this track, or has come already.
+    /// The place of a packet; `None` where it is not of this track, has come already or comes late.
     pub(super) fn place(&mut self, packet: &Packet<'_>, received: BootTime) -> Option<Place> {
         let is_ours = self.is_type(packet) && self.is_source(packet.ssrc, received);
         if !is_ours {
             self.foreign += 1;
             return None;
         }
-        if self.has_come(packet) {
+        if self.has_come(packet) || self.is_late(packet) {
             return None;
         }
         let count = match &self.last {
@@ -163,6 +166,20 @@ impl Source {
         Some(place)
     }
 
+    fn is_late(&self, packet: &Packet<'_>) -> bool {
+        let last = self.last.as_ref().filter(|last| last.ssrc == packet.ssrc);
+        last.is_some_and(|last| {
+            let behind = last.sequence.wrapping_sub(packet.sequence);
+            let step = packet.timestamp.wrapping_sub(last.timestamp).cast_signed();
+            self.counts() && step <= 0 && (1..=LATE_MAX).contains(&behind)
+        })
+    }
+
+    /// Whether the camera counts its packets one by one.
+    fn counts(&self) -> bool {
+        self.jumps.count_ones() < JUMPS_USUAL
+    }
+
     /// Whether it is one of the last packets once more. That of a camera that gives the same number
     /// to all has something else in it.
     fn has_come(&mut self, packet: &Packet<'_>) -> bool {
@@ -189,8 +206,7 @@ impl Source {
         // some out, or not: the pictures tell. Within one, something is missing, and so it is where
         // the camera counts one by one: it, or what hands its packets on, left some out.
         let missing = if ahead <= LOST_MAX { u32::from(ahead) } else { 0 };
-        let counts = self.jumps.count_ones() < JUMPS_USUAL;
-        let is_known = missing > 0 && (self.is_lossy || counts || step == 0);
+        let is_known = missing > 0 && (self.is_lossy || self.counts() || step == 0);
         Place {
             time: last.time.saturating_add(step),
             lost: if is_known { missing } else { 0 },
@@ -306,6 +322,23 @@ mod tests {
         assert_eq!((within.lost, within.is_anew), (2, false));
         let between = source.place(&packet(1, 7, 3600), at(0)).unwrap();
         assert_eq!((between.lost, between.is_anew, between.skipped), (0, true, 2));
+    }
+
+    #[test]
+    fn what_comes_late_of_one_who_counts_one_by_one_is_left_out() {
+        let mut source = Source::new(96, None, 90_000);
+        let mut place = |sequence: u16, picture: u32| {
+            let place = source.place(&packet(1, sequence, 3600 * picture), at(0));
+            place.map(|place| place.lost)
+        };
+        assert_eq!((place(5, 0), place(4, 0)), (Some(0), Some(0)), "nothing is known");
+        for picture in 1..14_u16 {
+            assert_eq!(place(4 + picture, u32::from(picture)), Some(0));
+        }
+        assert_eq!((place(20, 14), place(18, 13)), (Some(2), None));
+        assert_eq!((place(21, 14), place(19, 13)), (Some(0), None));
+        assert_eq!((place(60, 15), place(61, 16)), (Some(38), Some(0)));
+        assert!(place(22, 14).is_some(), "it counts anew");
     }
 
     #[test]
