@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::odd::Oddities;
+use super::order::Arrived;
 use super::rtp::{is_report, is_surely_report, says_goodbye, sender_reports};
 use super::track::{Frame, Track};
 use super::voice::Voice;
-use crate::clock::Reading;
 use crate::units::BootTime;
 
 /// A record whose end was not marked is complete when nothing more has come for so long.
@@ -29,7 +29,8 @@ impl Inflow {
 
     /// Gives bytes of a channel to the track that they belong to. Answers whether the source of the
     /// pictures leaves.
-    pub(super) fn take(&mut self, channel: u8, bytes: &[u8], received: &Reading) -> bool {
+    pub(super) fn take(&mut self, channel: u8, packet: Arrived<'_>) -> bool {
+        let Arrived { bytes, at: received } = packet;
         let Some(at) = self.track_of(channel, bytes).or_else(|| self.adopt(channel, bytes)) else {
             self.note(&format!("data on channel {channel}, which nobody asked for"));
             return false;

@@ -12,6 +12,7 @@ use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
 use super::opening::{Opened, open};
+use super::order::Arrived;
 use super::patience::Patience;
 use super::timers::{BEGINNING_TIMEOUT, Timers};
 use super::track::{Frame, SoundFacts, Track, VideoFacts};
@@ -117,8 +118,8 @@ impl Live {
                 // What is there is handed on before.
                 let Live { way, inflow, clock, .. } = self;
                 let now = clock.read();
-                way.take_rest(|channel, bytes| {
-                    inflow.take(channel, bytes, &now);
+                way.take_rest(&now, |channel, packet| {
+                    inflow.take(channel, packet);
                 });
                 inflow.flush();
                 self.ends(&error);
@@ -152,18 +153,16 @@ impl Live {
         }
         let wait = self.wait();
         let Live { dialogue, way, inflow, clock, .. } = self;
-        let (mut left, mut came_at) = (false, None);
+        let mut left = false;
         tokio::select! {
             biased;
             step = dialogue.wire.step() => step?,
-            came = way.receive(|channel, bytes| {
-                // Of all that waited in the ports: the clocks are asked once.
-                let now = came_at.get_or_insert_with(|| clock.read());
-                left |= inflow.take(channel, bytes, now);
+            came = way.receive(&**clock, |channel, packet| {
+                left |= inflow.take(channel, packet);
             }) => came?,
             () = tokio::time::sleep(wait) => {}
         }
-        self.received = came_at.unwrap_or_else(|| self.clock.read());
+        self.received = self.clock.read();
         if left {
             self.source_left();
         }
@@ -188,7 +187,8 @@ impl Live {
             let item = match dialogue.wire.item()? {
                 None => break,
                 Some(Item::Packet { channel, bytes }) => {
-                    way.take(channel, bytes, |at, it| left |= inflow.take(at, it, received));
+                    let packet = Arrived { bytes, at: received };
+                    way.take(channel, packet, |channel, it| left |= inflow.take(channel, it));
                     continue;
                 }
                 Some(Item::Answer(answer)) => Ok(answer),

@@ -9,6 +9,7 @@ use super::dialogue::{Described, Dialogue, Whereabouts};
 use super::error::{CameraError, Failure, one_line};
 use super::hosts::{Hosts, Stale};
 use super::inflow::Inflow;
+use super::order::Arrived;
 use super::track::{Chosen, chosen};
 use super::way::{Way, set_up};
 use crate::clock::Clock;
@@ -81,7 +82,7 @@ pub(super) async fn open(
     let mut early = |channel: u8, bytes: &[u8]| {
         if let Some(left) = room.checked_sub(bytes.len()) {
             room = left;
-            inflow.take(channel, bytes, &clock.read());
+            inflow.take(channel, Arrived { bytes, at: &clock.read() });
         }
     };
     let played = dialogue.play(&first, &mut early);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::rtp::{self, is_report};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Reading};
 
 /// Packets that wait for one that is missing.
 const WINDOW_PACKETS_MAX: usize = 256;
@@ -33,6 +33,13 @@ const GAP_MAX: u16 = 32;
 /// Over TCP, so many gaps in a row that were waited for in vain are the camera's way of counting.
 const IN_VAIN_MAX: u32 = 16;
 
+/// A packet, and when it came: whatever it waits for afterwards is no delay of its way.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: &'a Reading,
+}
+
 /// Holds packets back until those before them are there, or given up.
 pub(super) struct Order {
     rules: Rules,
@@ -45,9 +52,10 @@ pub(super) struct Order {
     since: Option<Deadline>,
 }
 
-/// A packet that waits for those before it, and how long for.
+/// A packet that waits for those before it, when it came, and how long it waits.
 struct Waiting {
     packet: Vec<u8>,
+    at: Reading,
     until: Deadline,
 }
 
@@ -78,9 +86,9 @@ impl Order {
     }
 
     /// Takes a packet, and hands on what is in order by now.
-    pub(super) fn push(&mut self, packet: &[u8], mut hand_on: impl FnMut(&[u8])) {
-        match rtp::number(packet) {
-            Some((number, source)) if !is_report(packet) => match self.rules {
+    pub(super) fn push(&mut self, packet: Arrived<'_>, mut hand_on: impl FnMut(Arrived<'_>)) {
+        match rtp::number(packet.bytes) {
+            Some((number, source)) if !is_report(packet.bytes) => match self.rules {
                 Rules::Udp { .. } => self.push_datagram(number, packet, &mut hand_on),
                 Rules::Tcp { .. } => self.push_interleaved(number, source, packet, &mut hand_on),
             },
@@ -89,7 +97,12 @@ impl Order {
         }
     }
 
-    fn push_datagram(&mut self, number: u16, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
+    fn push_datagram(
+        &mut self,
+        number: u16,
+        packet: Arrived<'_>,
+        hand_on: &mut impl FnMut(Arrived<'_>),
+    ) {
         let Rules::Udp { strange } = &mut self.rules else { return };
         let ahead = number.wrapping_sub(*self.next.get_or_insert(number));
         let is_late = ahead >= u16::MAX - LATE_MAX;
@@ -114,8 +127,8 @@ impl Order {
         &mut self,
         number: u16,
         source: u32,
-        packet: &[u8],
-        hand_on: &mut impl FnMut(&[u8]),
+        packet: Arrived<'_>,
+        hand_on: &mut impl FnMut(Arrived<'_>),
     ) {
         let gap_max = GAP_MAX + self.held_up_to();
         let Rules::Tcp { source: last, in_vain } = &mut self.rules else { return };
@@ -146,14 +159,14 @@ impl Order {
     }
 
     /// What is missing is lost, where it was waited for long enough.
-    pub(super) fn tick(&mut self, mut hand_on: impl FnMut(&[u8])) {
+    pub(super) fn tick(&mut self, mut hand_on: impl FnMut(Arrived<'_>)) {
         while self.since.is_some_and(Deadline::is_over) {
             self.skip(&mut hand_on);
         }
     }
 
     /// What is missing is not waited for.
-    pub(super) fn give_up(&mut self, mut hand_on: impl FnMut(&[u8])) {
+    pub(super) fn give_up(&mut self, mut hand_on: impl FnMut(Arrived<'_>)) {
         while !self.waiting.is_empty() {
             self.skip(&mut hand_on);
         }
@@ -165,22 +178,28 @@ impl Order {
     }
 
     /// Counts anew from a packet.
-    fn begin_at(&mut self, number: u16, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
+    fn begin_at(
+        &mut self,
+        number: u16,
+        packet: Arrived<'_>,
+        hand_on: &mut impl FnMut(Arrived<'_>),
+    ) {
         self.give_up(&mut *hand_on);
         self.next = Some(number);
         self.pass(packet, hand_on);
     }
 
     /// With the packet that comes next.
-    fn go_on(&mut self, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
+    fn go_on(&mut self, packet: Arrived<'_>, hand_on: &mut impl FnMut(Arrived<'_>)) {
         self.pass(packet, hand_on);
         self.drain(hand_on);
     }
 
-    fn hold(&mut self, ahead: u16, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
+    fn hold(&mut self, ahead: u16, packet: Arrived<'_>, hand_on: &mut impl FnMut(Arrived<'_>)) {
         self.waiting.entry(self.base + u64::from(ahead)).or_insert_with(|| {
-            self.bytes += packet.len();
-            Waiting { packet: packet.to_vec(), until: Deadline::after(WINDOW_WAIT) }
+            self.bytes += packet.bytes.len();
+            let until = Deadline::after(WINDOW_WAIT);
+            Waiting { packet: packet.bytes.to_vec(), at: *packet.at, until }
         });
         self.since.get_or_insert_with(|| Deadline::after(WINDOW_WAIT));
         while self.waiting.len() > WINDOW_PACKETS_MAX || self.bytes > WINDOW_BYTES_MAX {
@@ -188,16 +207,16 @@ impl Order {
         }
     }
 
-    fn pass(&mut self, packet: &[u8], hand_on: &mut impl FnMut(&[u8])) {
+    fn pass(&mut self, packet: Arrived<'_>, hand_on: &mut impl FnMut(Arrived<'_>)) {
         hand_on(packet);
         self.next = self.next.map(|next| next.wrapping_add(1));
         self.base += 1;
     }
 
-    fn drain(&mut self, hand_on: &mut impl FnMut(&[u8])) {
-        while let Some(Waiting { packet, .. }) = self.waiting.remove(&self.base) {
+    fn drain(&mut self, hand_on: &mut impl FnMut(Arrived<'_>)) {
+        while let Some(Waiting { packet, at, .. }) = self.waiting.remove(&self.base) {
             self.bytes -= packet.len();
-            self.pass(&packet, hand_on);
+            self.pass(Arrived { bytes: &packet, at: &at }, hand_on);
         }
         // What is behind the next gap may have waited for long: where more packets are lost than
         // there are waits in a second, one wait after the other would never end.
@@ -205,7 +224,7 @@ impl Order {
     }
 
     /// Goes on with the first packet that is there.
-    fn skip(&mut self, hand_on: &mut impl FnMut(&[u8])) {
+    fn skip(&mut self, hand_on: &mut impl FnMut(Arrived<'_>)) {
         if let Rules::Tcp { in_vain, .. } = &mut self.rules {
             *in_vain += 1;
         }
@@ -230,17 +249,30 @@ mod tests {
         packet
     }
 
+    fn at() -> Reading {
+        let (wall, boot) = (crate::units::WallTime(0), crate::units::BootTime(0));
+        Reading { wall, boot, boot_id: [0; 16], synchronised: true }
+    }
+
+    fn number(it: Arrived<'_>) -> u16 {
+        u16::from_be_bytes([it.bytes[2], it.bytes[3]])
+    }
+
+    fn push(order: &mut Order, packet: &[u8], hand_on: impl FnMut(Arrived<'_>)) {
+        order.push(Arrived { bytes: packet, at: &at() }, hand_on);
+    }
+
     fn pushed(order: &mut Order, numbers: impl IntoIterator<Item = u16>) -> Vec<u16> {
         let mut got = Vec::new();
-        for number in numbers {
-            order.push(&packet(number), |it| got.push(u16::from_be_bytes([it[2], it[3]])));
+        for sent in numbers {
+            push(order, &packet(sent), |it| got.push(number(it)));
         }
         got
     }
 
     fn run(mut order: Order, numbers: &[u16]) -> Vec<u16> {
         let mut got = pushed(&mut order, numbers.iter().copied());
-        order.give_up(|it: &[u8]| got.push(u16::from_be_bytes([it[2], it[3]])));
+        order.give_up(|it| got.push(number(it)));
         got
     }
 
@@ -275,7 +307,7 @@ mod tests {
         let mut other = packet(2);
         other[11] = 7;
         let mut got = Vec::new();
-        order.push(&other, |it| got.push((u16::from_be_bytes([it[2], it[3]]), it[11])));
+        push(&mut order, &other, |it| got.push((number(it), it.bytes[11])));
         assert_eq!(got, [(3, 0), (4, 0), (2, 7)]);
         assert!(order.deadline().is_none());
     }
@@ -285,7 +317,7 @@ mod tests {
         let mut order = Order::over_tcp();
         pushed(&mut order, (0..2 * u16::try_from(IN_VAIN_MAX).unwrap()).map(|at| at * 3));
         while order.deadline().is_some() {
-            order.skip(&mut |_: &[u8]| ());
+            order.skip(&mut |_| ());
         }
         assert_eq!(pushed(&mut order, [200, 202, 204]), [200, 202, 204]);
         assert_eq!(pushed(&mut order, [203]), [203], "and one that does fill them");
@@ -302,9 +334,21 @@ mod tests {
             assert_eq!(got, [0, 1, 2]);
             assert!(order.deadline().expect("3 is missing").left() < WINDOW_WAIT / 2);
             std::thread::sleep(until.left() + Duration::from_millis(2));
-            order.tick(|it| got.push(u16::from_be_bytes([it[2], it[3]])));
+            order.tick(|it| got.push(number(it)));
             assert!(got.starts_with(&[0, 1, 2, 4, 6]), "{got:?}: 7 may still come");
         }
+    }
+
+    #[test]
+    fn what_waited_came_when_it_came() {
+        let mut order = Order::over_tcp();
+        let mut got = Vec::new();
+        for (came, sent) in [1, 3, 4, 2].into_iter().enumerate() {
+            let at = Reading { boot: crate::units::BootTime(came as i64), ..at() };
+            let it = packet(sent);
+            order.push(Arrived { bytes: &it, at: &at }, |it| got.push((number(it), it.at.boot.0)));
+        }
+        assert_eq!(got, [(1, 0), (2, 3), (3, 1), (4, 2)]);
     }
 
     #[test]
@@ -312,7 +356,7 @@ mod tests {
         for mut order in [Order::over_udp(), Order::over_tcp()] {
             let mut handed = 0;
             for number in std::iter::once(0).chain(2..900) {
-                order.push(&packet(number), |_| handed += 1);
+                push(&mut order, &packet(number), |_| handed += 1);
                 assert!(order.waiting.len() <= WINDOW_PACKETS_MAX);
             }
             assert!(handed > 600);

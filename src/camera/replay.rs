@@ -6,6 +6,7 @@ use super::error::CameraError;
 use super::header::{SessionId, TransportAnswer, base, control};
 use super::inflow::Inflow;
 use super::message::{Headers, Item, Reader};
+use super::order::Arrived;
 use super::sdp::Description;
 use super::track::{Frame, chosen};
 use super::{Camera, Voice};
@@ -58,7 +59,7 @@ impl Replay {
             let headers = match self.reader.next()? {
                 None => return Ok(()),
                 Some(Item::Packet { channel, bytes }) => {
-                    self.inflow.take(channel, bytes, now);
+                    self.inflow.take(channel, Arrived { bytes, at: now });
                     continue;
                 }
                 Some(Item::Answer(answer)) => answer.headers,

@@ -8,11 +8,11 @@ use super::dialogue::{Described, Dialogue};
 use super::error::{CameraError, one_line};
 use super::hosts::Hosts;
 use super::opening::say_once;
-use super::order::Order;
+use super::order::{Arrived, Order};
 use super::track::Track;
 use super::udp::{Datagram, Ports, REPORT_INTERVAL};
 use super::{Camera, Transport};
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline, Reading};
 
 /// So many datagrams are taken before anything else is looked at.
 const DATAGRAMS_AT_ONCE: usize = 256;
@@ -174,14 +174,19 @@ impl Way {
     }
 
     /// Takes what came on the connection, and hands on what is in order.
-    pub(super) fn take(&mut self, channel: u8, bytes: &[u8], mut hand_on: impl FnMut(u8, &[u8])) {
+    pub(super) fn take(
+        &mut self,
+        channel: u8,
+        packet: Arrived<'_>,
+        mut hand_on: impl FnMut(u8, Arrived<'_>),
+    ) {
         match self {
             Way::Tcp(orders) => {
                 let order = orders.entry(channel).or_insert_with(Order::over_tcp);
-                order.push(bytes, |bytes| hand_on(channel, bytes));
+                order.push(packet, |packet| hand_on(channel, packet));
             }
             // Of a camera that mixes both.
-            Way::Udp(_) => hand_on(channel, bytes),
+            Way::Udp(_) => hand_on(channel, packet),
         }
     }
 
@@ -198,15 +203,15 @@ impl Way {
     }
 
     /// Hands on what has come already: the connection is over.
-    pub(super) fn take_rest(&mut self, mut hand_on: impl FnMut(u8, &[u8])) {
+    pub(super) fn take_rest(&mut self, now: &Reading, mut hand_on: impl FnMut(u8, Arrived<'_>)) {
         if let Way::Udp(udp) = self {
             for line in &mut udp.lines {
                 // A port of which nothing can be read has nothing.
-                let _ = line.take(&mut hand_on);
+                let _ = line.take(now, &mut hand_on);
             }
         }
         for (channel, order) in self.orders() {
-            order.give_up(|bytes| hand_on(channel, bytes));
+            order.give_up(|packet| hand_on(channel, packet));
         }
     }
 
@@ -222,12 +227,12 @@ impl Way {
     }
 
     /// Hands on what waited long enough for those before it. Answers whether that is any.
-    pub(super) fn tick(&mut self, mut hand_on: impl FnMut(u8, &[u8])) -> bool {
+    pub(super) fn tick(&mut self, mut hand_on: impl FnMut(u8, Arrived<'_>)) -> bool {
         let mut is_any = false;
         for (channel, order) in self.orders() {
-            order.tick(|bytes| {
+            order.tick(|packet| {
                 is_any = true;
-                hand_on(channel, bytes);
+                hand_on(channel, packet);
             });
         }
         is_any
@@ -240,7 +245,8 @@ impl Way {
     /// If a port is of no use any more.
     pub(super) async fn receive(
         &mut self,
-        mut hand_on: impl FnMut(u8, &[u8]),
+        clock: &dyn Clock,
+        mut hand_on: impl FnMut(u8, Arrived<'_>),
     ) -> Result<(), CameraError> {
         if self.tick(&mut hand_on) {
             return Ok(());
@@ -253,8 +259,10 @@ impl Way {
         let waits = udp.lines.iter().map(|line| Box::pin(line.ports.readable()));
         let (ready, ..) = futures::future::select_all(waits).await;
         ready.map_err(|error| failed(&error))?;
+        // Of all that waits in the ports: the clocks are asked once.
+        let now = clock.read();
         for line in &mut udp.lines {
-            line.take(&mut hand_on).map_err(|error| failed(&error))?;
+            line.take(&now, &mut hand_on).map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -262,15 +270,16 @@ impl Way {
 
 impl Line {
     /// Takes what is there.
-    fn take(&mut self, hand_on: &mut impl FnMut(u8, &[u8])) -> io::Result<()> {
+    fn take(&mut self, now: &Reading, hand_on: &mut impl FnMut(u8, Arrived<'_>)) -> io::Result<()> {
         let channel = self.channel;
         for _ in 0..DATAGRAMS_AT_ONCE {
             match self.ports.take()? {
                 None => break,
                 Some(Datagram::Rtp(bytes)) => {
-                    self.order.push(bytes, |bytes| hand_on(channel, bytes));
+                    let packet = Arrived { bytes, at: now };
+                    self.order.push(packet, |packet| hand_on(channel, packet));
                 }
-                Some(Datagram::Rtcp(bytes)) => hand_on(channel + 1, bytes),
+                Some(Datagram::Rtcp(bytes)) => hand_on(channel + 1, Arrived { bytes, at: now }),
             }
         }
         Ok(())

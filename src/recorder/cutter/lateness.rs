@@ -240,8 +240,8 @@ impl Lateness {
             return Some(still.goes_on(&seen));
         }
         // The usual case, which nothing needs to be known of but what is told.
-        if matches!(told, Told::Well(told) if seen.lead.saturating_sub(told).saturating_abs() <= OFF_NANOS_MIN)
-        {
+        let is_near = |told: i64| seen.lead.saturating_sub(told).saturating_abs() <= OFF_NANOS_MIN;
+        if matches!(told, Told::Well(told) if is_near(told)) {
             self.note(seen);
             self.suspect = None;
             return None;
