@@ -4,6 +4,8 @@
 //!
 //! `REELFS_MINUTES=n` lets the faults come at random times, all at once, for so many minutes,
 //! beside a camera that has none (`scripts/soak`); `REELFS_SEED=n` has the same ones again.
+//! `REELFS_SCRIPT='20 freeze 3;30 stall 1;35'` plays this instead of the short script, to look at
+//! something closely: commands, each behind the second at which it is given.
 
 #[path = "support/cameras.rs"]
 mod cameras;
@@ -268,9 +270,18 @@ fn wait_amid_clip() {
 /// too much of, and the next one too little: that is not judged here, but where a soak meets it.
 fn script(_: &Daemon, servers: &mut [Cameras]) {
     let begun = Instant::now();
-    for (at, command) in SCRIPT {
+    let given = std::env::var("REELFS_SCRIPT").unwrap_or_default();
+    let given = given.split(';').filter_map(|line| {
+        let (at, command) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        Some((at.parse().ok()?, command))
+    });
+    let given: Vec<(f64, &str)> = given.collect();
+    for (at, command) in if given.is_empty() { SCRIPT.to_vec() } else { given } {
         let until = begun + Duration::from_secs_f64(at);
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        if command.is_empty() {
+            continue;
+        }
         if command.starts_with("burst") || command.starts_with("freeze") {
             wait_amid_clip();
         }

@@ -11,8 +11,8 @@ use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 const AGREEING_COUNT: u32 = 3;
 /// Two of them agree when the clocks that they compare have gone on by the same, but for so much.
 const DISAGREEMENT_NANOS_MAX: u64 = 100_000_000;
-/// What is told to be captured so much before what came before it, or would have come so much faster
-/// than anything else, is of a clock that was set behind the last report, in nanoseconds.
+/// What is told to be captured so much before what came before it, or would have come so much
+/// faster than anything else, is of a clock that was set behind the last report, in nanoseconds.
 const SET_NANOS_MIN: i64 = 2 * NANOS_PER_SECOND;
 /// From 1900 to 1970 (RFC 5905, 6).
 const SECONDS_FROM_1900: i64 = 2_208_988_800;

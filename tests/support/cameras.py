@@ -36,7 +36,7 @@ Standard input, a line for each command (also: SIGTERM, SIGINT to stop):
   refuse S        the same, and close new connections at once for S seconds
   stall S         send nothing for S seconds; the frames of that time are never sent
   burst S         send nothing for S seconds, then all of it at once
-  freeze S        send nothing for S seconds, then go on with the next frame and timestamp
+  freeze S        send nothing for S seconds, then go on with the next frame and RTP time
   drop N          leave out the next N RTP packets of pictures
   loss P          leave out P % of them from now on, at random; 0 ends it
   reorder P       swap P % of them with the one behind, in the same way
@@ -384,7 +384,8 @@ class Camera:
         media, i, due = self.media, self.index, self.server.wall(self.due())
         shown = (self.loop_at + media.pts[i]) * SECOND // self.server.fps
         number, key = self.frame, i in media.keys
-        pts = shown - int(self.drifted)
+        # Of a clock that stood still or drifts RTP time tells, and the server's queue knows nothing.
+        pts = shown - int(self.drifted) + self.skew
         self.frame += 1
         self.index += 1
         self.drifted += SECOND / self.server.fps * self.drift / 1_000_000

@@ -27,8 +27,10 @@ const RECONNECT_NANOS: i64 = 8 * SECOND;
 /// has 1024 samples of 16 kHz.
 const FLAC_FRAME: f64 = 0.256;
 const AAC_FRAME: f64 = 0.064;
-/// How long the last picture of a session stands is not known.
+/// How long the last picture of a session stands is not known, and sound that belongs to the last
+/// ones is under way.
 const PICTURE: f64 = 0.04;
+const SOUND_UNDER_WAY: f64 = 0.25;
 /// Has ffmpeg decode everything, and keep times as they are: it would round them to the rate of the
 /// pictures, and complain where two of them have one then.
 const AS_TIMED: [&str; 7] = ["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"];
@@ -514,7 +516,9 @@ impl Judged<'_> {
         let sent = self.sent_sound();
         let frame = if self.sounds == Sounds::Aac { AAC_FRAME } else { FLAC_FRAME };
         let mut before: Option<(i64, usize)> = None;
-        for clip in clips {
+        for (place, clip) in clips.iter().enumerate() {
+            let is_last = clips.get(place + 1).is_none_or(|next| next.start != clip.end);
+            let allowed = frame + if is_last { PICTURE + SOUND_UNDER_WAY } else { 0.0 };
             let pictures = extent(&clip.path, "v:0").expect("pictures");
             let Some(sound) = extent(&clip.path, "a:0") else {
                 row.pictures += pictures.1;
@@ -523,7 +527,7 @@ impl Judged<'_> {
             };
             row.pictures += pictures.1;
             row.sound += sound.1;
-            if (pictures.1 - sound.1).abs() > frame + PICTURE || sound.0.abs() > 0.001 {
+            if (pictures.1 - sound.1).abs() > allowed || sound.0.abs() > 0.001 {
                 wrong.say("sound that is not as long as its pictures", || {
                     format!("{}: {sound:?} for {pictures:?}", clip.path.display())
                 });
