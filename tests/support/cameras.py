@@ -242,18 +242,22 @@ def message(codec, camera, frame, sent):
 class Session:
     """One prepared media, shared by the clients of a camera. It begins with a key frame."""
 
-    def __init__(self, camera, number, element):
-        self.camera, self.number, self.element = camera, number, element
+    def __init__(self, camera, number, media):
+        self.camera, self.number, self.media = camera, number, media
+        self.element = element = media.get_element()
         self.source = element.get_by_name('source')
         self.first = None       # time of its first frame, in ns
         self.begun = None       # wall clock at its time 0, in ns
         self.frames = {}        # by their time in it: number, and ticks that RTP time is ahead
         self.clients = set()
         self.is_closed = False
+        self.sound = []         # payloads before it is played
         self.held = None        # a packet that goes out behind the next one, and its frame
         self.passes = False
-        element.get_by_name('pay0').get_static_pad('src').add_probe(
-            Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self.packets)
+        probed = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+        element.get_by_name('pay0').get_static_pad('src').add_probe(probed, self.packets)
+        if camera.server.args.sound:
+            element.get_by_name('pay1').get_static_pad('src').add_probe(probed, self.sound_packets)
 
     def push(self, time, frame, ticks, stream):
         self.frames[time] = (frame, ticks)
@@ -285,6 +289,26 @@ class Session:
 
     def tell(self, **more):
         self.camera.tell(session=self.number, **more)
+
+    def play(self, client):
+        self.clients.add(client)
+        self.is_closed = False
+        self.tell(played=time.time_ns())
+        self.log_sound()
+
+    def sound_packets(self, _pad, info):
+        if not self.is_closed:
+            self.sound += [packet.extract_dup(0, packet.get_size())[12:] for packet in packets_of(info)]
+        if self.clients:
+            self.log_sound()
+        return Gst.PadProbeReturn.OK
+
+    def log_sound(self):
+        with self.camera.server.lock:
+            payloads, self.sound = self.sound, []
+            for payload in payloads if self.camera.server.sound_log else []:
+                self.camera.server.sound_log.write(struct.pack('>H', len(payload)) + payload)
+                self.camera.server.sound_log.flush()
 
     def close(self):
         if not self.is_closed:
@@ -414,18 +438,15 @@ class Camera:
             shown_to_server = 0 if is_first else in_session
             ticks = self.ticks + ticks_of(shown - session.shown) - ticks_of(shown_to_server)
             session.push(shown_to_server, number, ticks, stream)
-            reached = {'session': session.number, 'time': in_session}
+            if not reached or not session.is_closed:
+                reached = {'session': session.number, 'time': in_session}
         if reached:
             self.record(units, frame=number, key=key, sent=sent, due=due,
                         size=media.size, **reached)
 
     def configure(self, media):
-        element = media.get_element()
         self.served += 1
-        session = Session(self, self.served, element)
-        if self.server.args.sound:
-            element.get_by_name('pay1').get_static_pad('src').add_probe(
-                Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self.server.sound_packet)
+        session = Session(self, self.served, media)
         media.connect('unprepared', lambda *_: self.forget(session))
         self.sessions.append(session)
 
@@ -434,11 +455,10 @@ class Camera:
         if session in self.sessions:
             self.sessions.remove(session)
 
-    def played(self, client):
-        if self.sessions:
-            session = self.sessions[-1]
-            session.clients.add(client)
-            session.tell(played=time.time_ns())
+    def played(self, client, media):
+        for session in self.sessions:
+            if session.media == media:
+                session.play(client)
 
     def left(self, client):
         for session in self.sessions:
@@ -565,7 +585,7 @@ class Server:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f'( appsrc name=source is-live=true format=time block=false '
                            f'max-bytes=50000000 caps="{self.caps()}" ! {self.payloader()} {self.sound()} )')
-        factory.set_shared(True)
+        factory.set_shared(not self.args.apart)
         factory.set_latency(0)
         factory.set_eos_shutdown(False)
         if self.args.auth:
@@ -581,13 +601,6 @@ class Server:
         source = ('audiotestsrc is-live=true samplesperbuffer=160 wave=pink-noise volume=0.3 '
                   '! audioconvert')
         return f'{source} ! audio/x-raw,channels=1,{SOUND[self.args.sound]}'
-
-    def sound_packet(self, _pad, info):
-        for buffer in packets_of(info) if self.sound_log else []:
-            payload = buffer.extract_dup(0, buffer.get_size())[12:]
-            self.sound_log.write(struct.pack('>H', len(payload)) + payload)
-            self.sound_log.flush()
-        return Gst.PadProbeReturn.OK
 
     def caps(self):
         if self.args.codec is Jpeg:
@@ -630,7 +643,7 @@ class Server:
 
     def played(self, client, context):
         number = int(context.uri.abspath.strip('/').split('/')[0])
-        self.cameras[number - 1].played(client)
+        self.cameras[number - 1].played(client, context.sessmedia.get_media())
 
     def disconnect(self):
         clients = []
@@ -644,7 +657,10 @@ class Server:
     def cut_off(client):
         """Closes the connection of a client below its feet. The server, told to close it itself
         (gst_rtsp_client_close), would at times go on reading from it for ever, and serve nobody."""
-        client.get_connection().get_read_socket().shutdown(True, True)
+        try:
+            client.get_connection().get_read_socket().shutdown(True, True)
+        except GLib.Error:
+            pass    # it has left
 
     def pace(self):
         """Sends what is due, for ever."""
@@ -748,6 +764,9 @@ def main():
     parser.add_argument('--bitrate', default='1000k')
     parser.add_argument('--seconds', type=int, default=20, help='length of the loop')
     parser.add_argument('--bframes', action='store_true')
+    parser.add_argument('--apart', action='store_true',
+                        help='serve each client by itself: one that is cut off amid its first requests '
+                        'may leave a shared media behind that the server can not play any more')
     parser.add_argument('--auth', metavar='USER:PASSWORD', help='digest authentication')
     parser.add_argument('--paramchange', type=float, default=0, metavar='S',
                         help='change the picture size every S seconds')

@@ -78,19 +78,40 @@ impl Cameras {
     /// Where it takes no connection, or answers nothing on one: gst-rtsp-server may do so for ever
     /// behind a client that left.
     pub fn answers(&self) -> Result<(), String> {
+        self.takes("OPTIONS")
+    }
+
+    /// Asks the server, which nobody plays, whether it has anything to play.
+    ///
+    /// # Errors
+    /// The same, and where it has not.
+    pub fn has_media(&self) -> Result<(), String> {
+        self.takes("DESCRIBE")
+    }
+
+    fn takes(&self, method: &str) -> Result<(), String> {
         let asked = || -> std::io::Result<String> {
             let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
             connection.set_read_timeout(Some(ANSWER_PATIENCE))?;
-            write!(connection, "OPTIONS {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", self.url(1))?;
-            let mut answer = [0; 8];
+            write!(connection, "{method} {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", self.url(1))?;
+            let mut answer = [0; 12];
             connection.read_exact(&mut answer)?;
             Ok(String::from_utf8_lossy(&answer).into_owned())
         };
-        match asked() {
-            Ok(answer) if answer == "RTSP/1.0" => Ok(()),
+        // It may have been told to refuse connections.
+        let until = Instant::now() + ANSWER_PATIENCE;
+        let mut answer = asked();
+        while !answer.as_ref().is_ok_and(|answer| answer == "RTSP/1.0 200")
+            && Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(500));
+            answer = asked();
+        }
+        match answer {
+            Ok(answer) if answer == "RTSP/1.0 200" => Ok(()),
             Ok(answer) => Err(format!("the server of {} answers {answer:?}", self.url(1))),
             Err(error) => Err(format!(
-                "the server of {}, process {}, has got stuck and takes no session: {error}",
+                "the server of {}, process {}, is stuck and takes no session: {error}",
                 self.url(1),
                 self.child.id()
             )),

@@ -20,6 +20,16 @@ const SECOND: i64 = 1000 * MILLI;
 const UNDER_WAY_NANOS: i64 = SECOND;
 /// What a told time may be off, beside the time that the server's queue holds a frame.
 const TIME_ERROR_NANOS: i64 = 100 * MILLI;
+/// So much footage at most is told wrongly behind a camera's clock that stood still, of which the
+/// first frames come so long behind the command that had it stand at most. One second is what is
+/// wanted; where it is not seen at once that the clock stood, it is taken for a jump later on.
+///
+/// Behind one that was set, the first frames are told by when they came, which is late on a busy
+/// machine.
+const UNKNOWN_TIMES: [(&str, i64); 2] = [("freeze", 6 * SECOND), ("clockjump", SECOND / 2)];
+const UNKNOWN_NANOS: i64 = 10 * SECOND;
+/// Frames that are off in a row have so many numbers between them at most.
+const OFF_APART_MAX: u64 = 5;
 /// A server that is there again has a session within this: the recorder waits 0.4 s, then 1, 2
 /// and 5 s, and longer where it was refused before.
 const RECONNECT_NANOS: i64 = 8 * SECOND;
@@ -87,35 +97,28 @@ pub struct Row {
     sound: f64,
     pictures: f64,
     error_millis: i64,
+    error_at: String,
+    off_seconds: f64,
     gaps: usize,
 }
 
 impl Row {
     /// The heading of a table.
     pub const HEADING: &str = "camera      sessions    sent   whole recorded missing  torn stored \
-        damaged clips   sound s pictures s error ms gaps";
+        damaged clips   sound s pictures s off s gaps error ms";
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<12}{:>8}{:>8}{:>8}{:>9}{:>8}{:>6}{:>7}{:>8}{:>6}{:>10.1}{:>11.1}{:>9}{:>5}",
-            self.camera,
-            self.sessions,
-            self.sent,
-            self.whole,
-            self.recorded,
-            self.missing,
-            self.torn_sent,
-            self.torn_stored,
-            self.damaged,
-            self.clips,
-            self.sound,
-            self.pictures,
-            self.error_millis,
-            self.gaps
-        )
+            "{:<12}{:>8}{:>8}{:>8}{:>9}{:>8}",
+            self.camera, self.sessions, self.sent, self.whole, self.recorded, self.missing
+        )?;
+        write!(f, "{:>6}{:>7}{:>8}", self.torn_sent, self.torn_stored, self.damaged)?;
+        write!(f, "{:>6}{:>10.1}{:>11.1}", self.clips, self.sound, self.pictures)?;
+        let at = if self.error_millis == 0 { "" } else { &self.error_at };
+        write!(f, "{:>6.1}{:>5}{:>9}  {at}", self.off_seconds, self.gaps, self.error_millis)
     }
 }
 
@@ -383,7 +386,7 @@ impl Judged<'_> {
 
     /// Nothing was recorded only while the server did not want it.
     fn judge_outages(&self, said: &Said, wrong: &mut Complaints) {
-        if let Err(why) = self.server.answers() {
+        if let Err(why) = self.server.has_media() {
             wrong.say("the server, not reelfs, failed", || why);
         }
         let mut since = self.ran.0;
@@ -489,22 +492,48 @@ impl Judged<'_> {
         }
     }
 
-    /// A frame is told when it was captured, or up to when the server's queue let it go.
+    /// A frame is told when it was captured, or up to when the server's queue let it go. Behind a
+    /// camera's clock that stood still it takes a moment to be known.
     fn judge_times(&self, said: &Said, clips: &[Clip], row: &mut Row, wrong: &mut Complaints) {
+        // Frames in a row that are off: numbers, and the largest error.
+        let mut off: Vec<(u64, u64, i64)> = Vec::new();
         for frame in clips.iter().flat_map(|clip| &clip.frames) {
             let sent = &said.frames[&frame.number];
             let late = frame.told - sent.due;
             let error = if late < 0 { late } else { (late - sent.held).max(0) };
             if error.abs() / MILLI > row.error_millis.abs() {
                 row.error_millis = error / MILLI;
+                row.error_at = format!("frame {}, {}", frame.number, fault_before(said, sent.due));
             }
-            if error.abs() > TIME_ERROR_NANOS {
-                wrong.say("a time that is off", || {
-                    let [error, held] = [error, sent.held].map(|nanos| nanos / MILLI);
+            if error.abs() <= TIME_ERROR_NANOS {
+                continue;
+            }
+            match off.last_mut() {
+                Some((_, last, worst)) if frame.number - *last <= OFF_APART_MAX => {
+                    *last = frame.number;
+                    *worst = if error.abs() > worst.abs() { error } else { *worst };
+                }
+                _ => off.push((frame.number, frame.number, error)),
+            }
+        }
+        for (first, last, worst) in off {
+            let [from, to] = [first, last].map(|number| said.frames[&number].due);
+            let footage = to - from;
+            row.off_seconds += footage as f64 / 1e9;
+            let allowed = said.faults.iter().filter_map(|(at, fault)| {
+                let kind = fault.split(' ').next()?;
+                let most = UNKNOWN_TIMES.iter().find(|(name, _)| *name == kind)?.1;
+                (*at..at + UNKNOWN_NANOS).contains(&from).then_some(most)
+            });
+            if allowed.max().is_none_or(|most| footage > most) {
+                wrong.say("times that are off", || {
+                    let [worst, footage] = [worst, footage].map(|nanos| nanos / MILLI);
+                    let before = fault_before(said, from);
+                    let begun = said.sessions[&said.frames[&first].session].begun;
+                    let age = (from - begun) / MILLI;
                     format!(
-                        "frame {}: {error} ms, held {held} ms, {}",
-                        frame.number,
-                        fault_before(said, sent.due)
+                        "frames {first} to {last}, {footage} ms by {worst} ms, {before}, \
+                         {age} ms behind the beginning of a session"
                     )
                 });
             }
@@ -541,16 +570,14 @@ impl Judged<'_> {
                 wrong.say("sound that was never sent", || clip.path.display().to_string());
                 continue;
             };
-            let same =
-                sent[at..].iter().zip(heard).take_while(|(sent, heard)| sent == heard).count();
-            if same < heard.len() {
-                wrong.say("sound that becomes another one than was sent", || {
-                    let silence = heard[same..].iter().take_while(|byte| **byte == 0).count();
-                    format!(
-                        "{}: at byte {same} of {}, {silence} zeros there",
-                        clip.path.display(),
-                        heard.len()
-                    )
+            let (end, holes) = follow(&sent, at, heard);
+            for (place, missing, zeros) in holes {
+                let clip = clip.path.display();
+                wrong.say("sound that becomes another one than was sent", || match missing {
+                    Some(missing) => {
+                        format!("{clip}: at byte {place}: {missing} bytes are {zeros} zeros")
+                    }
+                    None => format!("{clip}: from byte {place} on, {zeros} zeros first"),
                 });
             }
             let is_joined = before.is_some_and(|(end, _)| end == clip.start);
@@ -563,7 +590,7 @@ impl Judged<'_> {
                     )
                 });
             }
-            before = Some((clip.end, at + same));
+            before = Some((clip.end, end));
         }
     }
 
@@ -638,6 +665,27 @@ fn optional_attribute(clip: &std::path::Path, name: &str) -> Option<String> {
     let words = ["--absolute-names", "--only-values", "-n", &name, text(clip)];
     let output = try_tool("getfattr", &words);
     output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
+}
+
+/// Follows what is heard from a place in what was sent on. Answers where that ends, and the holes:
+/// where each is, how many bytes that were sent are missing, if it goes on, and how many zeros are
+/// there instead.
+fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<(usize, Option<usize>, usize)>) {
+    let (mut end, mut place, mut holes) = (at, 0, Vec::new());
+    loop {
+        let pairs = sent[end..].iter().zip(&heard[place..]);
+        let same = pairs.take_while(|(sent, heard)| sent == heard).count();
+        (end, place) = (end + same, place + same);
+        if place == heard.len() {
+            return (end, holes);
+        }
+        let zeros = heard[place..].iter().take_while(|byte| **byte == 0).count();
+        let rest = &heard[place + zeros..];
+        let missing = position(&sent[end..], &rest[..PROBE.min(rest.len())]);
+        holes.push((place, missing, zeros));
+        let Some(missing) = missing else { return (end, holes) };
+        (end, place) = (end + missing, place + zeros);
+    }
 }
 
 /// Where a part of something is in all of it.
