@@ -6,13 +6,15 @@ mod cameras;
 mod clips;
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/sounds.rs"]
+mod sounds;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use cameras::Cameras;
 use clips::clips_of;
 use daemon::{Site, run_tool, wait_until};
+use sounds::{extent, samples};
 
 /// What a camera sends, and what ffmpeg calls that, or nothing where it stays as it is.
 const SOUNDS: [(&str, &[&str]); 3] = [
@@ -20,27 +22,6 @@ const SOUNDS: [(&str, &[&str]); 3] = [
     ("l16", &["-f", "s16be", "-ar", "16000", "-ac", "1"]),
     ("aac", &[]),
 ];
-
-/// Samples of 16 bits, as ffmpeg decodes them.
-fn samples(format: &[&str], file: &Path) -> Vec<i16> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error"]).args(format).arg("-i").arg(file);
-    let out = command.args(["-map", "0:a", "-f", "s16le", "-c:a", "pcm_s16le", "-"]).output();
-    let out = out.expect("ffmpeg is installed");
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() && said.is_empty(), "{file:?}: {said}");
-    out.stdout.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect()
-}
-
-/// Beginning and length of a stream, in seconds.
-fn extent(file: &Path, stream: &str) -> (f64, f64) {
-    let words = ["-v", "error", "-select_streams", stream, "-of", "csv=p=0"];
-    let asked = ["-show_entries", "stream=start_time,duration"];
-    let file = file.to_str().expect("a name");
-    let told = run_tool("ffprobe", &[&words[..], &asked, &[file]].concat());
-    let numbers: Vec<f64> = told.trim().split(',').map(|it| it.parse().expect("seconds")).collect();
-    (numbers[0], numbers[1])
-}
 
 #[test]
 fn sound_begins_with_the_pictures_of_its_clip_and_goes_on_in_the_next_one() {
@@ -79,7 +60,8 @@ fn sound_begins_with_the_pictures_of_its_clip_and_goes_on_in_the_next_one() {
         let clips = clips_of(name);
         for clip in &clips {
             clips::assert_plays(clip);
-            let ((_, pictures), (begins, sounds)) = (extent(clip, "v:0"), extent(clip, "a:0"));
+            let [(_, pictures), (begins, sounds)] =
+                ["v:0", "a:0"].map(|stream| extent(clip, stream).expect("it is there"));
             assert!(begins.abs() < 0.001, "{clip:?}: sound begins at {begins} s");
             assert!((pictures - sounds).abs() < 0.2, "{clip:?}: {sounds} s for {pictures} s");
         }

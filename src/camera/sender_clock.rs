@@ -4,12 +4,16 @@
 //! another track, with zeros. What counts is that they agree with one another.
 
 use super::rtp::SenderReport;
-use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
+use crate::clock::FastestWay;
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 
 /// So many reports in a row have to agree.
 const AGREEING_COUNT: u32 = 3;
 /// Two of them agree when the clocks that they compare have gone on by the same, but for so much.
 const DISAGREEMENT_NANOS_MAX: u64 = 100_000_000;
+/// What is told to be captured so much before what came before it, or would have come so much
+/// faster than anything else, is of a clock that was set behind the last report, in nanoseconds.
+const SET_NANOS_MIN: i64 = 2 * NANOS_PER_SECOND;
 /// From 1900 to 1970 (RFC 5905, 6).
 const SECONDS_FROM_1900: i64 = 2_208_988_800;
 /// Seconds of 32 bits begin anew in 2036; smaller ones than half of them are behind that (RFC 4330,
@@ -22,6 +26,8 @@ pub(super) struct SenderClock {
     last: Option<Report>,
     /// So many have agreed with the one before, and the first.
     agreeing: u32,
+    /// What was told last to be captured, and how fast things come at best.
+    told: Option<(WallTime, FastestWay)>,
 }
 
 /// A moment on both clocks.
@@ -37,13 +43,13 @@ struct Report {
 impl SenderClock {
     /// Of a track with so many ticks a second.
     pub(super) fn new(timescale: u32) -> SenderClock {
-        SenderClock { timescale, last: None, agreeing: 0 }
+        SenderClock { timescale, last: None, agreeing: 0, told: None }
     }
 
     /// Takes a report, and the unwrapped time that it means.
     pub(super) fn take(&mut self, report: &SenderReport, time: i64) {
         let Some(wall) = wall_time(report.ntp) else {
-            (self.last, self.agreeing) = (None, 0);
+            self.forget();
             return;
         };
         let new = Report { ssrc: report.ssrc, wall, time };
@@ -67,12 +73,30 @@ impl SenderClock {
         self.agreeing >= AGREEING_COUNT
     }
 
-    /// When what has that time was captured, by the camera's clock; `None` where nothing sane says
-    /// so.
-    pub(super) fn captured(&self, time: i64) -> Option<WallTime> {
-        let last = self.last.filter(|_| self.is_sane())?;
+    /// When what has that time, and was received then, was captured by the camera's clock; `None`
+    /// where nothing sane says so. RTP time that is set in between makes reports worthless.
+    pub(super) fn captured(&mut self, time: i64, received: BootTime) -> Option<WallTime> {
+        let Some(last) = self.last.filter(|_| self.is_sane()) else {
+            self.told = None;
+            return None;
+        };
         let since = Ticks(time.saturating_sub(last.time)).to_nanos(self.timescale);
-        Some(WallTime(last.wall.0.saturating_add(since)))
+        let wall = WallTime(last.wall.0.saturating_add(since));
+        let lead = received.0.saturating_sub(wall.0);
+        let (before, mut way) = self.told.unwrap_or((wall, FastestWay::new(lead, received)));
+        let is_back = wall.0 < before.0.saturating_sub(SET_NANOS_MIN);
+        if is_back || lead < way.lead().saturating_sub(SET_NANOS_MIN) {
+            self.forget();
+            return None;
+        }
+        way.note(lead, received);
+        self.told = Some((wall, way));
+        Some(wall)
+    }
+
+    /// Nothing is told up to the next reports that agree.
+    fn forget(&mut self) {
+        (self.last, self.agreeing, self.told) = (None, 0, None);
     }
 }
 
@@ -131,13 +155,44 @@ mod tests {
     fn what_is_captured_is_told_by_the_last_report() {
         let mut clock = SenderClock::new(1000);
         for second in 0..3 {
-            assert_eq!(clock.captured(0), None);
+            assert_eq!(clock.captured(0, BootTime(0)), None);
             clock.take(&report(second * 1000), second as i64 * 1000);
         }
-        let at = |millis: i64| Some(WallTime((1_790_000_000_000 + millis) * 1_000_000));
-        assert_eq!((clock.captured(2500), clock.captured(-500)), (at(2500), at(-500)));
+        assert_eq!(clock.captured(2500, boot(2500)), at(2500));
+        assert_eq!(clock.captured(1500, boot(2500)), at(1500));
         clock.take(&SenderReport { ntp: 0, ..report(0) }, 3000);
-        assert_eq!(clock.captured(3000), None, "a sender without a clock");
+        assert_eq!(clock.captured(3000, boot(3000)), None, "a sender without a clock");
+    }
+
+    /// Of the reports, by the clock of the camera and by that of this machine.
+    fn at(millis: i64) -> Option<WallTime> {
+        Some(WallTime((1_790_000_000_000 + millis) * 1_000_000))
+    }
+
+    fn boot(millis: i64) -> BootTime {
+        BootTime(millis * 1_000_000)
+    }
+
+    #[test]
+    fn times_that_are_set_behind_a_report_are_none_up_to_others_that_agree() {
+        for jump in [3_600_000, 3000, -3000, -60_000] {
+            let mut clock = SenderClock::new(1000);
+            for second in 0..3 {
+                clock.take(&report(second * 1000), second as i64 * 1000);
+            }
+            for millis in (2000..2500).step_by(40) {
+                assert_eq!(clock.captured(millis, boot(millis + 5)), at(millis));
+            }
+            // What a network held up comes late, and then as fast as before.
+            assert_eq!(clock.captured(2500, boot(9000)), at(2500));
+            assert_eq!(clock.captured(9010, boot(9010)), at(9010));
+            for second in 10..12 {
+                assert_eq!(clock.captured(second * 1000 + jump, boot(second * 1000)), None);
+                clock.take(&report(second as u64 * 1000), second * 1000 + jump);
+            }
+            clock.take(&report(12_000), 12_000 + jump);
+            assert_eq!(clock.captured(12_000 + jump, boot(12_000)), at(12_000), "{jump}");
+        }
     }
 
     #[test]
@@ -155,8 +210,8 @@ mod tests {
             let mut clock = SenderClock::new(90_000);
             for (ssrc, ntp, time) in reports {
                 clock.take(&SenderReport { ssrc, ntp, timestamp: 0 }, time);
-                let _ = clock.captured(i64::MAX);
-                let _ = clock.captured(i64::MIN);
+                let _ = clock.captured(i64::MAX, BootTime(0));
+                let _ = clock.captured(i64::MIN, BootTime(0));
             }
         }
     }

@@ -311,11 +311,12 @@ impl Track {
 
     fn complete(&mut self, frames: &mut VecDeque<Frame>) {
         while let Some(coded) = self.depacketizer.next() {
-            frames.push_back(self.frame(coded));
+            let frame = self.frame(coded);
+            frames.push_back(frame);
         }
     }
 
-    fn frame(&self, coded: Coded) -> Frame {
+    fn frame(&mut self, coded: Coded) -> Frame {
         Frame {
             track: self.number,
             pts: coded.time,
@@ -325,7 +326,7 @@ impl Track {
             is_recovery: coded.is_recovery,
             is_leading: coded.is_leading,
             duration: coded.duration,
-            captured: self.clock.captured(coded.time),
+            captured: self.clock.captured(coded.time, coded.received.boot),
             parameters: coded.parameters,
             lost_packets: coded.lost_packets,
             received: coded.received,

@@ -2,9 +2,16 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server that does not end by itself within this is killed: its loop may have got stuck.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// One that takes sessions answers within this.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Cameras that run; stopped when dropped.
 pub struct Cameras {
@@ -54,10 +61,61 @@ impl Cameras {
         writeln!(self.commands, "{command}").expect("the server listens");
     }
 
-    /// What the server says of each frame that it sent, see `cameras.py`.
-    pub fn log(&self) -> Vec<serde_json::Value> {
+    /// All that the server says, see `cameras.py`.
+    pub fn said(&self) -> Vec<serde_json::Value> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What the server says of each frame that it sent.
+    pub fn log(&self) -> Vec<serde_json::Value> {
+        self.said().into_iter().filter(|line| line["md5"].is_string()).collect()
+    }
+
+    /// Asks the server whether it is there.
+    ///
+    /// # Errors
+    /// Where it takes no connection, or answers nothing on one: gst-rtsp-server may do so for ever
+    /// behind a client that left.
+    pub fn answers(&self) -> Result<(), String> {
+        self.takes("OPTIONS")
+    }
+
+    /// Asks the server, which nobody plays, whether it has anything to play.
+    ///
+    /// # Errors
+    /// The same, and where it has not.
+    pub fn has_media(&self) -> Result<(), String> {
+        self.takes("DESCRIBE")
+    }
+
+    fn takes(&self, method: &str) -> Result<(), String> {
+        let asked = || -> std::io::Result<String> {
+            let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
+            connection.set_read_timeout(Some(ANSWER_PATIENCE))?;
+            write!(connection, "{method} {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", self.url(1))?;
+            let mut answer = [0; 12];
+            connection.read_exact(&mut answer)?;
+            Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        // It may have been told to refuse connections.
+        let until = Instant::now() + ANSWER_PATIENCE;
+        let mut answer = asked();
+        while !answer.as_ref().is_ok_and(|answer| answer == "RTSP/1.0 200")
+            && Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(500));
+            answer = asked();
+        }
+        match answer {
+            Ok(answer) if answer == "RTSP/1.0 200" => Ok(()),
+            Ok(answer) => Err(format!("the server of {} answers {answer:?}", self.url(1))),
+            Err(error) => Err(format!(
+                "the server of {}, process {}, is stuck and takes no session: {error}",
+                self.url(1),
+                self.child.id()
+            )),
+        }
     }
 
     /// The payloads of all packets of sound that were sent.
@@ -92,6 +150,11 @@ impl Cameras {
 impl Drop for Cameras {
     fn drop(&mut self) {
         let _ = self.commands.write_all(b"quit\n");
+        let until = Instant::now() + END_PATIENCE;
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

@@ -2,10 +2,12 @@
 """Lists the frames that cameras.py marked, of mp4 files: framecheck.py FILE...
 
 A line of JSON for each video sample, in the order of decoding: {"file", "t", "camera", "frame",
-"sent", "key", "bytes", "md5", "whole"}; t is the presentation time in seconds as the edit list has it, and
-bytes and md5 are those that cameras.py logs, of the sample without parameter sets; a key frame
-without them in front is an error. Of JPEG pictures they are those of the scan, and there is no mark. whole is the digest with them. The file is taken apart here, with nobody's help:
-an mp4 with one video track, which is all that the tests need of another opinion.
+"sent", "key", "bytes", "md5", "picture", "whole"}; t is the presentation time in seconds as the
+edit list has it, and bytes, md5 and picture are those that cameras.py logs, of the sample without
+parameter sets and of its slices; a key frame without parameter sets in front is an error. Of JPEG
+pictures they are those of the scan, and there is no mark. whole is the digest with them. The file
+is taken apart here, with nobody's help: an mp4 with one video track, which is all that the tests
+need of another opinion.
 """
 import hashlib
 import json
@@ -13,9 +15,10 @@ import struct
 import sys
 
 UUID = b'reelfs-test-cam!'
-# By sample entry: what messages begin with, the types of parameter sets, and the type of a unit.
-CODECS = {b'avc1': (b'\x06', (7, 8), lambda unit: unit[0] & 31),
-          b'hvc1': (b'\x4e\x01', (32, 33, 34), lambda unit: unit[0] >> 1 & 63),
+# By sample entry: what messages begin with, the types of parameter sets and of slices, and the type
+# of a unit.
+CODECS = {b'avc1': (b'\x06', (7, 8), (1, 5), lambda unit: unit[0] & 31),
+          b'hvc1': (b'\x4e\x01', (32, 33, 34), range(32), lambda unit: unit[0] >> 1 & 63),
           b'jpeg': None}
 PARENTS = {b'moov', b'trak', b'mdia', b'minf', b'stbl', b'edts'}
 
@@ -117,18 +120,21 @@ def stamp(sample, codec):
     return None, None, None
 
 
-def without_sets(sample, key, codec):
-    (_, types, kind), kept, sets, at = codec, [], 0, 0
+def parted(sample, key, codec):
+    """A sample without its parameter sets, and its slices."""
+    (_, types, slices, kind), kept, pictures, sets, at = codec, [], [], 0, 0
     while at + 5 <= len(sample):
         end = at + 4 + struct.unpack_from('>I', sample, at)[0]
         if kind(sample[at + 4:]) in types:
             sets += 1
         else:
             kept.append(sample[at:end])
+        if kind(sample[at + 4:]) in slices:
+            pictures.append(sample[at + 4:end])
         at = end
     if key and sets < len(types):
         sys.exit('a key frame without its parameter sets')
-    return b''.join(kept)
+    return b''.join(kept), b''.join(pictures)
 
 
 def main():
@@ -138,10 +144,11 @@ def main():
         for time, key, codec, sample in samples(data):
             camera, frame, sent = stamp(sample, codec)
             whole = hashlib.md5(sample).hexdigest()
-            sample = without_sets(sample, key, codec) if codec else scan(sample)
+            sample, picture = parted(sample, key, codec) if codec else [scan(sample)] * 2
             print(json.dumps({'file': path, 't': round(time, 6), 'camera': camera, 'frame': frame,
                               'sent': sent, 'key': key, 'bytes': len(sample),
-                              'md5': hashlib.md5(sample).hexdigest(), 'whole': whole}))
+                              'md5': hashlib.md5(sample).hexdigest(),
+                              'picture': hashlib.md5(picture).hexdigest(), 'whole': whole}))
 
 
 if __name__ == '__main__':
