@@ -49,6 +49,8 @@ struct Pictures {
     /// So many markers in a row were right; `None` where one was wrong, and only what a picture
     /// says itself counts.
     right_markers: Option<u32>,
+    /// The last picture ended as it ends in a file: one that waits has not come to its end.
+    has_ends: bool,
     /// Time of the last picture.
     ended: Option<i64>,
     last: Option<Seen>,
@@ -132,6 +134,7 @@ impl Pictures {
             tables: BTreeMap::new(),
             open: None,
             right_markers: Some(0),
+            has_ends: false,
             ended: None,
             last: None,
             complete: VecDeque::new(),
@@ -228,6 +231,7 @@ impl Pictures {
             return;
         }
         self.ended = Some(open.time);
+        self.has_ends = open.scan.ends_with(&END);
         self.heard.frames += 1;
         self.heard.key_frames += 1;
         let Open { time, received, head, tables, scan, .. } = open;
@@ -328,7 +332,7 @@ impl Depacketizer for Pictures {
         let are_believed = self.are_markers_believed();
         if let Some(open) = &mut self.open {
             // Its end has not come.
-            open.is_torn |= are_believed && !open.has_marker;
+            open.is_torn |= (are_believed || self.has_ends) && !open.has_marker;
         }
         self.end();
     }
@@ -428,6 +432,23 @@ mod tests {
             self.pictures.flush();
             self.got.extend(std::iter::from_fn(|| self.pictures.next()));
             self.got.iter().map(|frame| frame.time).collect()
+        }
+    }
+
+    #[test]
+    fn the_last_picture_of_a_session_is_none_without_its_end() {
+        for markers in [Markers::Right, Markers::EachPacket, Markers::None] {
+            for has_end in [false, true] {
+                let sent = Sent { markers, has_end, ..USUAL };
+                let last = packets(sent, &scan(4, has_end), &[]).len() - 1;
+                let mut bench = Bench::new(None);
+                (0..4).for_each(|time| bench.picture(sent, time, &[], None));
+                bench.picture(sent, 4, &[], Some(last));
+                // Where nothing marks an end, nobody knows.
+                let is_unknown = !has_end && markers != Markers::Right;
+                let told = bench.times();
+                assert_eq!(told.len(), 4 + usize::from(is_unknown), "{markers:?}, {has_end}");
+            }
         }
     }
 
