@@ -196,12 +196,12 @@ impl Order {
     }
 
     fn hold(&mut self, ahead: u16, packet: Arrived<'_>, hand_on: &mut impl FnMut(Arrived<'_>)) {
+        let until = Deadline::after(WINDOW_WAIT);
         self.waiting.entry(self.base + u64::from(ahead)).or_insert_with(|| {
             self.bytes += packet.bytes.len();
-            let until = Deadline::after(WINDOW_WAIT);
             Waiting { packet: packet.bytes.to_vec(), at: *packet.at, until }
         });
-        self.since.get_or_insert_with(|| Deadline::after(WINDOW_WAIT));
+        self.since.get_or_insert(until);
         while self.waiting.len() > WINDOW_PACKETS_MAX || self.bytes > WINDOW_BYTES_MAX {
             self.skip(hand_on);
         }

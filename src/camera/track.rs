@@ -60,6 +60,14 @@ pub struct Frame {
     pub received: Reading,
 }
 
+impl Frame {
+    /// Where it ends, in ticks: what lasts is there from then on. A picture has no length.
+    #[must_use]
+    pub fn end(&self) -> i64 {
+        self.pts.saturating_add(i64::from(self.duration.unwrap_or(0)))
+    }
+}
+
 /// Ticks a second where a description does not say (RFC 6184, 8.1).
 const CLOCK_RATE: u32 = 90_000;
 /// The same of sound (RFC 3551, 4.5): that of a telephone.

@@ -56,7 +56,7 @@ impl Hiccups {
         }
         let verdict = scale.and_then(|scale| {
             let (received, lead) = (frame.received.boot, lead_of(&frame, scale));
-            let told = told(end_of(&frame)).map(|told| lead + told.0 - received.0);
+            let told = told(frame.end()).map(|told| lead + told.0 - received.0);
             self.lateness.judge(Seen { lead, received }, told)
         });
         self.begun.get_or_insert(frame.received.boot);
@@ -113,13 +113,9 @@ impl Hiccups {
     }
 }
 
-/// When all of a frame was captured, in ticks: what lasts was on its way from then on.
-fn end_of(frame: &Frame) -> i64 {
-    frame.pts.saturating_add(i64::from(frame.duration.unwrap_or(0)))
-}
-
-/// By how much a frame is later than its time, in nanoseconds.
+/// By how much a frame is later than its time, in nanoseconds: nothing of what lasts is on its way
+/// before its end.
 fn lead_of(frame: &Frame, scale: f64) -> i64 {
-    let media = Ticks(end_of(frame)).to_nanos(frame.timescale) as f64 / scale;
+    let media = Ticks(frame.end()).to_nanos(frame.timescale) as f64 / scale;
     frame.received.boot.0.saturating_sub(media as i64)
 }

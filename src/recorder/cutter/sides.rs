@@ -221,7 +221,7 @@ impl Side {
 
     /// Follows the clock. What it can't follow is told anew from here.
     fn observe(&mut self, frame: &Frame, tie: Option<i64>) {
-        let end = frame.pts.saturating_add(i64::from(frame.duration.unwrap_or(0)));
+        let end = frame.end();
         let told = frame.captured.zip(tie);
         let (at, seen) = match told {
             Some((captured, tie)) => (frame.pts, at_capture(&frame.received, captured, tie)),
