@@ -122,7 +122,7 @@ const FAULTS: [&str; 15] = [
 ];
 
 /// Every fault in turn, and when, in seconds. A clock that stands still (`freeze`) is left to the
-/// soak: it is not always seen at once, and sound is missing where it is taken for a jump.
+/// soak: where a clip ends just behind it, sound is missing between that and the next one.
 const SCRIPT: [(f64, &str); 17] = [
     (1.0, "drop 3"),
     (2.5, "reorder 5"),

@@ -21,12 +21,11 @@ const UNDER_WAY_NANOS: i64 = SECOND;
 /// What a told time may be off, beside the time that the server's queue holds a frame.
 const TIME_ERROR_NANOS: i64 = 100 * MILLI;
 /// So much footage at most is told wrongly behind a camera's clock that stood still, of which the
-/// first frames come so long behind the command that had it stand at most. One second is what is
-/// wanted; where it is not seen at once that the clock stood, it is taken for a jump later on.
+/// first frames come so long behind the command that had it stand at most.
 ///
 /// Behind one that was set, the first frames are told by when they came, which is late on a busy
 /// machine.
-const UNKNOWN_TIMES: [(&str, i64); 2] = [("freeze", 6 * SECOND), ("clockjump", SECOND / 2)];
+const UNKNOWN_TIMES: [(&str, i64); 2] = [("freeze", SECOND), ("clockjump", SECOND / 2)];
 const UNKNOWN_NANOS: i64 = 10 * SECOND;
 /// Frames that are off in a row have so many numbers between them at most.
 const OFF_APART_MAX: u64 = 5;

@@ -19,6 +19,9 @@ const JUDGED_NANOS: i64 = 600 * MILLI;
 const JUDGED_MIN: usize = 4;
 /// By so many it is sure that the least delay is among them.
 const SURE_MIN: usize = 14;
+/// Of that many, the least of each of so many parts is compared instead of each lead: what is busy
+/// for a moment delays some of them, and makes none early.
+const PARTS: usize = 3;
 
 /// Less than this, and half of what delays usually vary, is no hiccup, in nanoseconds.
 const OFF_NANOS_MIN: i64 = 80 * MILLI;
@@ -146,8 +149,15 @@ impl Suspect {
         };
         let leapt = |off: &i64| {
             let level = self.usual.lead.saturating_add(*off);
-            let is_near = |seen: &&Seen| level.saturating_sub(seen.lead).saturating_abs() <= loose;
-            self.seen.iter().position(|seen| is_near(&seen)).is_some_and(|at| at <= LEAP_MAX)
+            let is_far = |seen: &&Seen| level.saturating_sub(seen.lead).saturating_abs() > loose;
+            // No network holds up a frame until its time is that of the next one.
+            let mut last = i64::MIN;
+            let mut rises = |seen: &&Seen| {
+                let risen = seen.media().saturating_sub(last);
+                last = seen.media();
+                risen > self.usual.step / STILL_PARTS
+            };
+            self.seen.iter().take_while(is_far).filter(|seen| rises(seen)).count() <= LEAP_MAX
         };
         match now.0.saturating_sub(self.since.0) {
             ..JUDGED_NANOS => None,
@@ -162,7 +172,15 @@ impl Suspect {
     /// How far it is off, seen from so many frames, whose leads differ by so much at most.
     fn off(&self, count: usize, loose: i64) -> Option<i64> {
         let leads = || self.seen.iter().rev().take(count).map(|seen| seen.lead);
-        let (least, differ) = range(leads())?;
+        let (least, mut differ) = range(leads())?;
+        if count >= SURE_MIN {
+            let mut floors = [i64::MAX; PARTS];
+            for (at, lead) in leads().enumerate() {
+                let floor = &mut floors[at * PARTS / count];
+                *floor = lead.min(*floor);
+            }
+            (_, differ) = range(floors.into_iter())?;
+        }
         let is_at_rest = differ <= loose && leads().count() == count;
         let is_off = self.usual.is_left_by(least, count);
         (is_at_rest && is_off).then(|| least.saturating_sub(self.usual.lead))

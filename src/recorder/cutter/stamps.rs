@@ -863,6 +863,61 @@ mod tests {
         proptest::collection::vec(step, 1..600)
     }
 
+    /// How many frames are told more than 100 ms off.
+    fn wrong_by_far(sent: &[Sent], captured: &[i64]) -> usize {
+        let mut bench = Bench::new();
+        bench.session(sent);
+        bench.check();
+        assert_eq!(bench.stored.len(), sent.len());
+        let off = |stored: &&Stored| (stored.told - captured[stored.number]).abs() > 100 * MILLI;
+        bench.stored.iter().filter(off).count()
+    }
+
+    #[test]
+    fn time_that_falls_behind_is_seen_at_once_on_a_machine_with_much_to_do() {
+        for (nth, long) in [200, 900, 1500, 4000].into_iter().enumerate() {
+            let hiccups = (1..=4).map(|at| (at * 23 * NANOS_PER_SECOND, long * MILLI, false));
+            let hiccups: Vec<_> = hiccups.collect();
+            let camera = Hiccuping { frame_rate: 25, ppm: 0, jitter: 0, hiccups, seed: 0 };
+            let (mut sent, captured) = camera.frames(120 * NANOS_PER_SECOND);
+            // Behind that it does something else each 300 ms or so, for 50 to 90 ms, up to four
+            // seconds, and reads then what came.
+            let mut random = random(nth as u64 + 1);
+            let (mut busy, mut free) = (0, 0);
+            let is_behind = |arrival: i64| {
+                let since = |(at, long, _): &(i64, i64, bool)| arrival - at - long;
+                camera
+                    .hiccups
+                    .iter()
+                    .any(|hiccup| (0..4 * NANOS_PER_SECOND).contains(&since(hiccup)))
+            };
+            for frame in sent.iter_mut().filter(|frame| is_behind(frame.arrival)) {
+                while frame.arrival >= free {
+                    busy = free + (150 + random() as i64 % 150) * MILLI;
+                    free = busy + (50 + random() as i64 % 40) * MILLI;
+                }
+                if frame.arrival > busy {
+                    frame.arrival = free;
+                }
+            }
+            assert_eq!(wrong_by_far(&sent, &captured), 0, "{long} ms");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_for_some_frames_is_seen_at_once() {
+        for frame_rate in [8, 10, 15, 25] {
+            for frames in 2..=5 {
+                let long = (frames * NANOS_PER_SECOND).div_euclid(frame_rate) - MILLI;
+                let hiccups = vec![(12 * NANOS_PER_SECOND, long, true)];
+                let camera = Hiccuping { frame_rate, ppm: 0, jitter: 0, hiccups, seed: 0 };
+                let (sent, captured) = camera.frames(60 * NANOS_PER_SECOND);
+                let wrong = wrong_by_far(&sent, &captured);
+                assert!(wrong <= frame_rate as usize, "{frame_rate} fps, {frames}: {wrong} wrong");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_clock_that_is_off_by_a_steady_rate_is_right_from_the_tenth_second_on(odd in odd()) {
