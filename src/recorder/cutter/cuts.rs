@@ -14,6 +14,11 @@ use crate::units::{NANOS_PER_SECOND, Ticks, WallTime, nanos_of};
 /// it is decided after steering.
 const BOUNDARY_MARGIN_NANOS: i64 = NANOS_PER_SECOND / 10;
 
+/// What is beside pictures goes on without them where none came for so long, in nanoseconds,
+const ALONE_NANOS_MIN: i64 = NANOS_PER_SECOND;
+/// and over the boundary of its clip where none came for so long: none of them is that late.
+const LATE_NANOS_MAX: i64 = 5 * NANOS_PER_SECOND;
+
 impl Cutter {
     /// Whether chunk and clip end before a group that begins with this frame.
     pub(super) fn end_before(&mut self, frame: &Frame, ahead: &Ahead, out: &mut HandOut) {
@@ -87,10 +92,9 @@ impl Cutter {
         // What lies behind the pictures so far may belong to the next clip.
         let is_led = closes || next.is_some() || video.is_some();
         let to = self.video.track.cut_end(next).filter(|_| is_led);
-        let goes_alone = self.held.is_empty() && self.video.is_silent(now);
-        let beside = match is_led || goes_alone {
+        let beside = match is_led {
             true => self.sides.cut(anchor.wall, to),
-            false => Vec::new(),
+            false => self.cut_alone(anchor.wall, now),
         };
         let all: Vec<Taken> = video.into_iter().chain(beside).collect();
         let Some(start) = all.iter().map(|taken| taken.start).min() else { return };
@@ -98,6 +102,19 @@ impl Cutter {
         let mut chunk = Chunk::new(anchor, begins_clip, timed_by);
         all.into_iter().for_each(|taken| chunk.add(taken));
         out.chunk(chunk, start.max(anchor.wall));
+    }
+
+    /// Cuts what lies beside pictures that do not come. Where they come late, the next clip begins
+    /// no earlier than at the boundary, and what lies behind that may be its own.
+    fn cut_alone(&mut self, start: WallTime, now: &Reading) -> Vec<Taken> {
+        let pictures_wait = !(self.held.is_empty() && self.hiccups.is_empty());
+        if pictures_wait || !self.video.is_silent(now, ALONE_NANOS_MIN) {
+            return Vec::new();
+        }
+        let has_boundary = !self.video.is_silent(now, LATE_NANOS_MAX);
+        let boundary = |start| (self.settings.boundary)(start);
+        let to = self.clip_start().filter(|_| has_boundary).map(boundary);
+        self.sides.cut(start, to)
     }
 
     /// Hands out what waits and ends the clip, at the decode time of its successor where there

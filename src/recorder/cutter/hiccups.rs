@@ -83,6 +83,11 @@ impl Hiccups {
         frame
     }
 
+    /// Whether no frame waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Since when frames wait: the first ones of a session do, because it may begin with what the
     /// camera had kept, and those that are late.
     fn waits_since(&self) -> Option<BootTime> {

@@ -551,6 +551,36 @@ mod tests {
         }
     }
 
+    /// What is heard where pictures, but not their sound, come as if received at another time.
+    fn heard_where_pictures_come(at_nanos: impl Fn(i64) -> i64) -> Vec<i16> {
+        let pcm = Pcm::new(RATE, 1);
+        let mut frames = frames(Sound::Pcm(pcm.clone()), 0, |_| false);
+        for frame in frames.iter_mut().filter(|frame| frame.track == TrackNumber(0)) {
+            frame.received = at(at_nanos(frame.received.boot.0 - at(0).boot.0));
+        }
+        frames.sort_by_key(|frame| frame.received.boot);
+        record_all(frames).iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect()
+    }
+
+    #[test]
+    fn sound_goes_on_where_pictures_stand_still_whenever_a_clip_ends() {
+        for place in 0..100 {
+            let from = 10 * NANOS_PER_SECOND + place * 50 * MILLI;
+            let to = from + [600, 1300, 1500, 2700][place as usize % 4] * MILLI;
+            let stopped = |nanos: i64| if nanos > from { nanos + to - from } else { nanos };
+            let delayed = |nanos: i64| if nanos > from { nanos.max(to) } else { nanos };
+            let next = |value: i16| i64::from(value) % 30_000 + 1;
+            for (name, all) in [
+                ("the camera", heard_where_pictures_come(stopped)),
+                ("the network", heard_where_pictures_come(delayed)),
+            ] {
+                let torn = all.windows(2).position(|pair| next(pair[0]) != i64::from(pair[1]));
+                let millis = [from / MILLI, to / MILLI];
+                assert_eq!(torn, None, "{name} stands still: {millis:?} ms");
+            }
+        }
+    }
+
     #[test]
     fn records_are_cut_behind_the_sound_whichever_came_first() {
         let set = ParameterSet {

@@ -24,9 +24,6 @@ const KEYLESS_NANOS: i64 = 10 * NANOS_PER_SECOND;
 /// Where nothing is marked either, a clip begins with any frame after so long, in nanoseconds.
 const UNMARKED_NANOS: i64 = 120 * NANOS_PER_SECOND;
 
-/// Without a frame for so long, in nanoseconds, it is silent.
-const SILENT_NANOS: i64 = NANOS_PER_SECOND;
-
 /// Nanoseconds in a millisecond.
 const MILLI: i64 = 1_000_000;
 
@@ -268,10 +265,10 @@ impl Video {
         [gap, damage]
     }
 
-    /// Whether nothing has come for so long that what is beside it goes on alone.
-    pub(super) fn is_silent(&self, now: &Reading) -> bool {
+    /// Whether nothing has come for longer than so many nanoseconds.
+    pub(super) fn is_silent(&self, now: &Reading, nanos: i64) -> bool {
         let last = self.last_received.map_or(now.boot, |last| last.boot);
-        now.boot.0.saturating_sub(last.0) > SILENT_NANOS
+        now.boot.0.saturating_sub(last.0) > nanos
     }
 
     /// By how much the clock that nobody sets is ahead of the camera's, in nanoseconds, where the
