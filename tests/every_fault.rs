@@ -121,9 +121,8 @@ const FAULTS: [&str; 15] = [
     "refuse:140,3",
 ];
 
-/// Every fault in turn, and when, in seconds. A clock that stands still (`freeze`) is left to the
-/// soak: where a clip ends just behind it, sound is missing between that and the next one.
-const SCRIPT: [(f64, &str); 17] = [
+/// Every fault in turn, and when, in seconds.
+const SCRIPT: [(f64, &str); 18] = [
     (1.0, "drop 3"),
     (2.5, "reorder 5"),
     (5.0, "reorder 0"),
@@ -133,6 +132,7 @@ const SCRIPT: [(f64, &str); 17] = [
     (10.0, "dup 0"),
     (10.5, "stall 2.5"),
     (14.5, "burst 1.5"),
+    (17.5, "freeze 1.5"),
     (18.0, "paramchange"),
     (20.0, "nokey 4"),
     (22.0, "clockdrift 300"),
@@ -142,11 +142,6 @@ const SCRIPT: [(f64, &str); 17] = [
     (33.0, "refuse 1"),
     (38.0, "clockdrift 0"),
 ];
-
-/// In seconds: of a clip, and of the footage behind a pause of whose times it is not known at once
-/// whether they are late.
-const CLIP: f64 = 10.0;
-const LATE_SECONDS: f64 = 4.0;
 
 fn now_nanos() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i64
@@ -279,16 +274,7 @@ fn given(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().expect("a number"))
 }
 
-/// Waits for a moment behind which no clip ends so soon.
-fn wait_amid_clip() {
-    let left = || CLIP - (now_nanos() as f64 / 1e9).rem_euclid(CLIP);
-    if left() < LATE_SECONDS {
-        std::thread::sleep(Duration::from_secs_f64(left() + 0.5));
-    }
-}
-
-/// Every fault in turn. While pictures are late the sound goes on, which a clip that ends then has
-/// too much of, and the next one too little: that is not judged here, but where a soak meets it.
+/// Every fault in turn.
 fn script(_: &Daemon, servers: &mut [Cameras]) {
     let begun = Instant::now();
     let given = std::env::var("REELFS_SCRIPT").unwrap_or_default();
@@ -300,13 +286,9 @@ fn script(_: &Daemon, servers: &mut [Cameras]) {
     for (at, command) in if given.is_empty() { SCRIPT.to_vec() } else { given } {
         let until = begun + Duration::from_secs_f64(at);
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        if command.is_empty() {
-            continue;
+        if !command.is_empty() {
+            servers.iter_mut().for_each(|server| server.tell(command));
         }
-        if command.starts_with("burst") {
-            wait_amid_clip();
-        }
-        servers.iter_mut().for_each(|server| server.tell(command));
     }
 }
 
