@@ -21,9 +21,8 @@ const FIRST_OFF_NANOS_MIN: i64 = 10 * NANOS_PER_SECOND;
 /// It is known after so much time, in nanoseconds, and so many frames.
 const KNOWN_NANOS: i64 = 2 * NANOS_PER_SECOND;
 const KNOWN_FRAMES: u64 = 8;
-/// Frames that are remembered: those that are shown in another order go back by some steps between
-/// them.
-const RECENT_MAX: usize = 9;
+/// Steps that are remembered: frames that are shown in another order go back by some of them.
+const STEPS_MAX: usize = 8;
 /// So many in a row that are off by the same are no strays: the camera's clock has been set.
 const ALIKE_MAX: u32 = 3;
 /// What counts as the same, in nanoseconds.
@@ -35,27 +34,10 @@ pub(super) struct Strays {
     last: Option<Last>,
     /// What the camera's clock was set by, in ticks.
     shift: i64,
-    /// What the last one was, if it was off.
-    off: Option<Off>,
-    /// The last frames, in the order of decoding.
-    recent: VecDeque<Recent>,
-}
-
-/// Frames in a row whose times are off by the same.
-#[derive(Clone, Copy, Debug)]
-struct Off {
-    /// By how much the last one is, in nanoseconds.
-    nanos: i64,
-    count: u32,
-    /// How far the time of the first one was moved, in ticks.
-    shift: i64,
-}
-
-/// A frame that came: its time, in ticks, and when it was received.
-#[derive(Clone, Copy, Debug)]
-struct Recent {
-    time: i64,
-    received: BootTime,
+    /// By how much the last one was off, in nanoseconds, and how many in a row were so.
+    off: Option<(i64, u32)>,
+    /// Steps between the last frames, in nanoseconds, without their signs.
+    steps: VecDeque<i64>,
 }
 
 /// The frames so far.
@@ -96,10 +78,11 @@ impl Strays {
         let received = frame.received.boot;
         let lead = received.0.saturating_sub(Ticks(time).to_nanos(frame.timescale));
         let mut last = self.last.unwrap_or(Last::new(time, received, lead));
-        if self.recent.len() == RECENT_MAX {
-            self.recent.pop_front();
+        let step = Ticks(time.saturating_sub(last.time)).to_nanos(frame.timescale);
+        if self.steps.len() == STEPS_MAX {
+            self.steps.pop_front();
         }
-        self.recent.push_back(Recent { time, received });
+        self.steps.push_back(step.saturating_abs());
         last.note(time, received, lead);
         self.last = Some(last);
         time
@@ -118,49 +101,28 @@ impl Strays {
         let stamp_nanos = Ticks(stamped).to_nanos(frame.timescale);
         let lead = frame.received.boot.0.saturating_sub(stamp_nanos);
         let early = last.way.lead().saturating_sub(lead);
-        let usual = self.usual_nanos(frame.timescale);
-        let off_min = last.off_nanos_min().max(usual);
+        let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
+        let off_min = last.off_nanos_min();
+        let off_min = off_min.max(usual);
         let is_stray = early > off_min || step_nanos < -off_min;
         if !is_stray {
             self.off = None;
             return None;
         }
-        let nanos = step_nanos.saturating_sub(passed_nanos);
-        let is_alike = |off: &Off| nanos.saturating_sub(off.nanos).abs() <= ALIKE_NANOS;
-        let before = self.off.take().filter(is_alike);
-        let arrival = self.told_by_arrival(frame)?;
-        // What follows one that was moved is as far from it as the camera says, where it comes so:
-        // frames that are shown in another order stay in it.
-        let moved = before.map(|off| stamped.saturating_add(off.shift));
-        let is_near = |time: &i64| {
-            Ticks(time.saturating_sub(arrival)).to_nanos(frame.timescale).saturating_abs() <= usual
+        let off_nanos = step_nanos.saturating_sub(passed_nanos);
+        let alike = match self.off {
+            Some((before, count)) if off_nanos.saturating_sub(before).abs() <= ALIKE_NANOS => count,
+            _ => 0,
         };
-        let time = moved.filter(is_near).unwrap_or(arrival);
-        let shift = time.saturating_sub(stamped);
-        let count = before.map_or(0, |off| off.count) + 1;
-        match count {
-            ..ALIKE_MAX => self.off = Some(Off { nanos, count, shift }),
-            _ => self.shift = self.shift.saturating_add(shift),
-        }
-        Some(time)
-    }
-
-    /// Twice the longest step between the last frames, in nanoseconds.
-    fn usual_nanos(&self, timescale: u32) -> i64 {
-        let times = || self.recent.iter().map(|recent| recent.time);
-        let steps = times().zip(times().skip(1)).map(|(one, next)| next.saturating_sub(one));
-        let most = steps.map(i64::saturating_abs).max().unwrap_or(0);
-        Ticks(most).to_nanos(timescale).saturating_mul(2)
-    }
-
-    /// When a frame was captured, in ticks, if it was as long on its way as the last one that is
-    /// shown behind all others: what is shown before others that came is older than it looks.
-    fn told_by_arrival(&self, frame: &Frame) -> Option<i64> {
-        let newest = self.recent.iter().max_by_key(|recent| recent.time)?;
-        let passed_nanos = frame.received.boot.0.saturating_sub(newest.received.0);
         let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
         // Two that arrive at once are apart nevertheless.
-        Some(newest.time.saturating_add(passed.max(1)))
+        let arrival = last.time.saturating_add(passed.max(1));
+        self.off = Some((off_nanos, alike + 1));
+        if alike + 1 >= ALIKE_MAX {
+            self.off = None;
+            self.shift = self.shift.saturating_add(arrival.saturating_sub(stamped));
+        }
+        Some(arrival)
     }
 }
 
@@ -221,37 +183,6 @@ mod tests {
         // What is shown before what came before it is no stray.
         meant.push(0);
         assert_eq!(times(&sent), meant);
-    }
-
-    #[test]
-    fn where_a_clock_was_set_frames_that_are_shown_in_another_order_stay_in_it() {
-        // Each third frame is shown behind the two that follow it.
-        let order = |number: i64| match number % 3 {
-            1 => number + 2,
-            _ => (number - 1).max(0),
-        };
-        let meant: Vec<i64> = (0..40).map(|number| order(number) * 3600).collect();
-        for set_at in 20..23 {
-            for by in [-9_800, -60, 3600] {
-                let set = |(time, number): (&i64, usize)| match number < set_at {
-                    true => *time,
-                    false => time + by * i64::from(RATE),
-                };
-                let told = times(&meant.iter().zip(0..).map(set).collect::<Vec<_>>());
-                let off: Vec<i64> =
-                    told.iter().zip(&meant).map(|(told, meant)| told - meant).collect();
-                let (before, behind) = off.split_at(set_at);
-                assert!(before.iter().all(|off| *off == 0), "{set_at}, {by}: {before:?}");
-                let first = behind[0];
-                assert!(behind.iter().all(|off| *off == first), "{set_at}, {by}: {behind:?}");
-                // One that is shown before others came is told as late as those: 120 ms.
-                assert!((0..=3 * 3600).contains(&first), "{set_at}, {by}: {behind:?}");
-                let mut shown = told.clone();
-                shown.sort_unstable();
-                shown.dedup();
-                assert_eq!(shown.len(), told.len(), "each has a time of its own");
-            }
-        }
     }
 
     #[test]
