@@ -73,9 +73,13 @@ impl Cutter {
 
     /// Whether the clip's boundary is not later than `margin_nanos` behind a decode time.
     pub(super) fn boundary_within(&self, time: i64, margin_nanos: i64) -> bool {
-        let times = self.clip_start().zip(self.video.track.wall_at(time));
-        let boundary = |start| (self.settings.boundary)(start);
-        times.is_some_and(|(start, end)| end.plus_nanos(margin_nanos) >= boundary(start))
+        let times = self.boundary().zip(self.video.track.wall_at(time));
+        times.is_some_and(|(boundary, end)| end.plus_nanos(margin_nanos) >= boundary)
+    }
+
+    /// Where the clip is to end.
+    fn boundary(&self) -> Option<WallTime> {
+        self.clip_start().map(|start| (self.settings.boundary)(start))
     }
 
     /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
@@ -112,8 +116,7 @@ impl Cutter {
             return Vec::new();
         }
         let has_boundary = !self.video.is_silent(now, LATE_NANOS_MAX);
-        let boundary = |start| (self.settings.boundary)(start);
-        let to = self.clip_start().filter(|_| has_boundary).map(boundary);
+        let to = self.boundary().filter(|_| has_boundary);
         self.sides.cut(start, to)
     }
 

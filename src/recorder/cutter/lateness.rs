@@ -9,6 +9,7 @@
 //! What is compared is the *lead* of a frame: its arrival less its time, in nanoseconds.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use crate::units::{BootTime, NANOS_PER_SECOND};
 
@@ -122,6 +123,12 @@ impl Usual {
         let spread = if count < SURE_MIN { self.spread } else { self.spread / 2 };
         lead.saturating_sub(self.lead).saturating_abs() > OFF_NANOS_MIN.saturating_add(spread)
     }
+
+    /// Whether time goes on from one frame to the next: no clock that stands still does, and no
+    /// network holds up a frame until its time is that of the next one.
+    fn goes_on(&self, media: i64, next: i64) -> bool {
+        next.saturating_sub(media) > self.step / STILL_PARTS
+    }
 }
 
 impl Suspect {
@@ -150,12 +157,9 @@ impl Suspect {
         let leapt = |off: &i64| {
             let level = self.usual.lead.saturating_add(*off);
             let is_far = |seen: &&Seen| level.saturating_sub(seen.lead).saturating_abs() > loose;
-            // No network holds up a frame until its time is that of the next one.
             let mut last = i64::MIN;
             let mut rises = |seen: &&Seen| {
-                let risen = seen.media().saturating_sub(last);
-                last = seen.media();
-                risen > self.usual.step / STILL_PARTS
+                self.usual.goes_on(mem::replace(&mut last, seen.media()), seen.media())
             };
             self.seen.iter().take_while(is_far).filter(|seen| rises(seen)).count() <= LEAP_MAX
         };
@@ -172,15 +176,10 @@ impl Suspect {
     /// How far it is off, seen from so many frames, whose leads differ by so much at most.
     fn off(&self, count: usize, loose: i64) -> Option<i64> {
         let leads = || self.seen.iter().rev().take(count).map(|seen| seen.lead);
-        let (least, mut differ) = range(leads())?;
-        if count >= SURE_MIN {
-            let mut floors = [i64::MAX; PARTS];
-            for (at, lead) in leads().enumerate() {
-                let floor = &mut floors[at * PARTS / count];
-                *floor = lead.min(*floor);
-            }
-            (_, differ) = range(floors.into_iter())?;
-        }
+        let (least, differ) = match count {
+            ..SURE_MIN => range(leads())?,
+            _ => range(floors(leads(), count).into_iter())?,
+        };
         let is_at_rest = differ <= loose && leads().count() == count;
         let is_off = self.usual.is_left_by(least, count);
         (is_at_rest && is_off).then(|| least.saturating_sub(self.usual.lead))
@@ -199,8 +198,7 @@ struct Still {
 impl Still {
     /// Whether time goes on with a frame, or will not.
     fn is_over(&self, seen: &Seen) -> bool {
-        let risen = seen.media().saturating_sub(self.media);
-        risen > self.usual.step / STILL_PARTS || self.is_endless(seen)
+        self.usual.goes_on(self.media, seen.media()) || self.is_endless(seen)
     }
 
     /// One more frame comes, which gets the time at which it came.
@@ -329,6 +327,16 @@ impl Lateness {
         let is_known = is_steady || matches!(told, Told::Well(_));
         is_known.then(|| Usual { lead, spread, step }.told(told))
     }
+}
+
+/// The least of each part of so many.
+fn floors(leads: impl Iterator<Item = i64>, count: usize) -> [i64; PARTS] {
+    let mut floors = [i64::MAX; PARTS];
+    for (at, lead) in leads.enumerate() {
+        let floor = &mut floors[at * PARTS / count];
+        *floor = lead.min(*floor);
+    }
+    floors
 }
 
 /// The least, and how far the most is from it.

@@ -458,6 +458,12 @@ mod tests {
         samples
     }
 
+    /// Behind which of the samples that were sent in a row another one follows than did then.
+    fn torn_at(all: &[i16]) -> Option<usize> {
+        let next = |value: i16| i64::from(value) % 30_000 + 1;
+        all.windows(2).position(|pair| next(pair[0]) != i64::from(pair[1]))
+    }
+
     #[test]
     fn every_sample_is_in_one_clip_which_begins_with_its_first_picture() {
         let pcm = Pcm::new(RATE, 1);
@@ -473,14 +479,10 @@ mod tests {
             }
             // All but what had not come at the end, or lies before the first picture.
             assert!(all.len() as i64 > LENGTH * (25 * 22 - 20), "{late}: {}", all.len());
-            let next = |value: i16| i64::from(value) % 30_000 + 1;
             // That it comes late by as much each time nobody can know.
             let silent = all.iter().take_while(|sample| **sample == 0).count();
             assert!(silent as i64 * NANOS_PER_SECOND / i64::from(RATE) <= late, "{silent}");
-            assert!(
-                all[silent..].windows(2).all(|pair| next(pair[0]) == i64::from(pair[1])),
-                "{late}"
-            );
+            assert_eq!(torn_at(&all[silent..]), None, "{late}");
         }
     }
 
@@ -514,8 +516,7 @@ mod tests {
         let clips = record_all(longer(frames(Sound::Pcm(pcm.clone()), 0, |_| false)));
         let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
         assert!(all.len() as i64 > LENGTH * (25 * 22 - 20), "{}", all.len());
-        let next = |value: i16| i64::from(value) % 30_000 + 1;
-        assert!(all.windows(2).all(|pair| next(pair[0]) == i64::from(pair[1])));
+        assert_eq!(torn_at(&all), None);
     }
 
     #[test]
@@ -569,14 +570,12 @@ mod tests {
             let to = from + [600, 1300, 1500, 2700][place as usize % 4] * MILLI;
             let stopped = |nanos: i64| if nanos > from { nanos + to - from } else { nanos };
             let delayed = |nanos: i64| if nanos > from { nanos.max(to) } else { nanos };
-            let next = |value: i16| i64::from(value) % 30_000 + 1;
             for (name, all) in [
                 ("the camera", heard_where_pictures_come(stopped)),
                 ("the network", heard_where_pictures_come(delayed)),
             ] {
-                let torn = all.windows(2).position(|pair| next(pair[0]) != i64::from(pair[1]));
                 let millis = [from / MILLI, to / MILLI];
-                assert_eq!(torn, None, "{name} stands still: {millis:?} ms");
+                assert_eq!(torn_at(&all), None, "{name} stands still: {millis:?} ms");
             }
         }
     }
