@@ -230,9 +230,9 @@ fn a_daemon_that_stood_still_reads_what_waits_and_loses_none_of_it() {
     std::thread::sleep(Duration::from_secs(4));
     assert!(!daemon.log().contains("without footage"), "{}", daemon.log());
     assert_eq!(daemon.camera("door")["reconnects"], 0, "{}", daemon.log());
-    daemon.signal("TERM");
-    let sent = sent(&cameras, 1);
     daemon.stop();
+    // What comes while the daemon stops may be in the clips.
+    let sent = sent(&cameras, 1);
     let daemon = site.run();
     let paths: Vec<PathBuf> =
         clips_of(&site.mount(), "door").iter().map(|clip| site.mount().join(clip)).collect();
