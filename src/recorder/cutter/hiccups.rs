@@ -7,10 +7,13 @@
 //! written of them. A network whose way becomes longer all at once looks the same; where it is as
 //! short as before later on, frames are early by as much, which none is, and times come back to
 //! what was captured.
+//!
+//! Times that are out of place are put right before that, and wait there.
 
 use std::collections::VecDeque;
 
 use super::lateness::{Lateness, Seen, Told, Verdict};
+use super::strays::Strays;
 use crate::camera::Frame;
 use crate::units::{BootTime, Ticks};
 
@@ -19,9 +22,13 @@ const HOLD_NANOS: i64 = 700_000_000;
 /// No more wait, in bytes: what a camera had kept may be much.
 const HOLD_BYTES_MAX: usize = 8 << 20;
 
+/// A scale that is known better by this part is none that is another.
+const NEAR_MAX: f64 = 0.02;
+
 /// The frames of one track, which wait where their time may have fallen behind.
 #[derive(Debug, Default)]
 pub(super) struct Hiccups {
+    strays: Strays,
     begun: Option<BootTime>,
     waiting: VecDeque<Frame>,
     bytes: usize,
@@ -41,27 +48,49 @@ impl Hiccups {
     /// what is told is too late.
     pub(super) fn push(
         &mut self,
-        mut frame: Frame,
+        frame: Frame,
         scale: Option<f64>,
         told: impl Fn(i64) -> Told<BootTime>,
     ) -> bool {
-        if self.scale != scale || self.timescale != frame.timescale {
-            (self.scale, self.timescale) = (scale, frame.timescale);
-            self.lateness.forget();
+        let now = frame.received.boot;
+        self.strays.push(frame);
+        let mut is_early = false;
+        while let Some(frame) = self.strays.pop(Some(now)) {
+            is_early |= self.judge(frame, scale, &told);
         }
-        frame.pts = frame.pts.saturating_add(self.shift);
-        match &mut frame.captured {
-            Some(captured) => *captured = captured.plus_nanos(self.untold),
-            None => self.untold = 0,
+        is_early
+    }
+
+    /// What times are told in from a frame on. One that is known better shifts all leads; behind
+    /// another one how frames came says nothing of how they come.
+    fn follow_scale(&mut self, frame: &Frame, scale: Option<f64>) {
+        let before = self.scale.filter(|_| self.timescale == frame.timescale);
+        let is_near = |(before, now): &(f64, f64)| (now / before - 1.0).abs() < NEAR_MAX;
+        match before.zip(scale).filter(is_near) {
+            Some((before, now)) if now != before => {
+                self.lateness.shift(lead_of(frame, now).saturating_sub(lead_of(frame, before)));
+            }
+            None if scale.is_some() || self.scale.is_some() => self.lateness.forget(),
+            _ => {}
         }
+        (self.scale, self.timescale) = (scale, frame.timescale);
+    }
+
+    /// Answers whether a frame comes earlier than it could.
+    fn judge(
+        &mut self,
+        frame: Frame,
+        scale: Option<f64>,
+        told: impl Fn(i64) -> Told<BootTime>,
+    ) -> bool {
+        let frame = self.shifted(frame);
+        self.follow_scale(&frame, scale);
         let verdict = scale.and_then(|scale| {
             let (received, lead) = (frame.received.boot, lead_of(&frame, scale));
             let told = told(frame.end()).map(|told| lead + told.0 - received.0);
             self.lateness.judge(Seen { lead, received }, told)
         });
-        self.begun.get_or_insert(frame.received.boot);
-        self.bytes += frame.data.len();
-        self.waiting.push_back(frame);
+        self.wait(frame);
         match verdict {
             Some(Verdict::Behind(off)) => self.fell_behind(|_, _| off),
             Some(Verdict::Still(lead)) => {
@@ -73,8 +102,29 @@ impl Hiccups {
         false
     }
 
+    /// A frame with what times have fallen behind by so far.
+    fn shifted(&mut self, mut frame: Frame) -> Frame {
+        frame.pts = frame.pts.saturating_add(self.shift);
+        match &mut frame.captured {
+            Some(captured) => *captured = captured.plus_nanos(self.untold),
+            None => self.untold = 0,
+        }
+        frame
+    }
+
+    fn wait(&mut self, frame: Frame) {
+        self.begun.get_or_insert(frame.received.boot);
+        self.bytes += frame.data.len();
+        self.waiting.push_back(frame);
+    }
+
     /// The next frame that waits no longer; any, where there is no `now`.
     pub(super) fn pop(&mut self, now: Option<BootTime>) -> Option<Frame> {
+        // What nothing followed by which it could be judged is when it came.
+        while let Some(frame) = self.strays.pop(now) {
+            let frame = self.shifted(frame);
+            self.wait(frame);
+        }
         let waits = now.zip(self.waits_since()).is_some_and(|(now, since)| {
             now.0.saturating_sub(since.0) < HOLD_NANOS && self.bytes <= HOLD_BYTES_MAX
         });
@@ -85,7 +135,7 @@ impl Hiccups {
 
     /// Whether no frame waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.strays.is_empty()
     }
 
     /// Since when frames wait: the first ones of a session do, because it may begin with what the

@@ -42,6 +42,8 @@ const STILL_NANOS_MAX: i64 = 6 * NANOS_PER_SECOND;
 /// How frames usually come is seen from the last ones: of twice as long as this, in nanoseconds. A
 /// lead that grows meanwhile is no usual one: it is that of a clock whose rate is off.
 const USUAL_NANOS: i64 = NANOS_PER_SECOND;
+/// The same where nothing that has been told can be relied on yet.
+const USUAL_FIRST_NANOS: i64 = 400 * MILLI;
 /// Of what delays vary by, so much at most passes for such a growth, in nanoseconds.
 const STEADY_NANOS: i64 = 60 * MILLI;
 /// Frames that are remembered: bounds memory and work.
@@ -157,11 +159,14 @@ impl Suspect {
         let leapt = |off: &i64| {
             let level = self.usual.lead.saturating_add(*off);
             let is_far = |seen: &&Seen| level.saturating_sub(seen.lead).saturating_abs() > loose;
-            let mut last = i64::MIN;
-            let mut rises = |seen: &&Seen| {
-                self.usual.goes_on(mem::replace(&mut last, seen.media()), seen.media())
+            // Those that come with the one before them were held up by it.
+            let mut last = (i64::MIN, i64::MIN);
+            let mut goes_on = |seen: &&Seen| {
+                let now = (seen.media(), seen.received.0);
+                let before = mem::replace(&mut last, now);
+                self.usual.goes_on(before.0, now.0) && self.usual.goes_on(before.1, now.1)
             };
-            self.seen.iter().take_while(is_far).filter(|seen| rises(seen)).count() <= LEAP_MAX
+            self.seen.iter().take_while(is_far).filter(|seen| goes_on(seen)).count() <= LEAP_MAX
         };
         match now.0.saturating_sub(self.since.0) {
             ..JUDGED_NANOS => None,
@@ -244,6 +249,22 @@ impl Lateness {
         (self.suspect, self.still) = (None, None);
     }
 
+    /// All frames came later by so many nanoseconds than they seemed to: what their times are told
+    /// in is known better.
+    pub(super) fn shift(&mut self, by: i64) {
+        let suspects = self.suspect.iter_mut().flat_map(|suspect| &mut suspect.seen);
+        for seen in self.recent.iter_mut().chain(suspects) {
+            seen.lead = seen.lead.saturating_add(by);
+        }
+        for usual in self.suspect.iter_mut().map(|suspect| &mut suspect.usual) {
+            usual.lead = usual.lead.saturating_add(by);
+        }
+        if let Some(still) = &mut self.still {
+            still.usual.lead = still.usual.lead.saturating_add(by);
+            still.media = still.media.saturating_sub(by);
+        }
+    }
+
     /// What has become clear with a frame.
     pub(super) fn judge(&mut self, seen: Seen, told: Told<i64>) -> Option<Verdict> {
         if self.is_no_clock {
@@ -302,7 +323,11 @@ impl Lateness {
     fn usual(&self, told: Told<i64>) -> Option<Usual> {
         let (first, last) = (self.recent.front()?.received, self.recent.back()?.received);
         let span = last.0.saturating_sub(first.0);
-        if span < USUAL_NANOS || self.recent.len() < 2 * JUDGED_MIN {
+        let span_min = match told {
+            Told::Well(_) => USUAL_NANOS,
+            Told::Unknown | Told::Lately(_) => USUAL_FIRST_NANOS,
+        };
+        if span < span_min || self.recent.len() < 2 * JUDGED_MIN {
             return None;
         }
         let is_early = |seen: &&Seen| seen.received.0.saturating_sub(first.0) < span / 2;

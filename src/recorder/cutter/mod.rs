@@ -60,7 +60,6 @@ use clip::OpenClip;
 use hiccups::Hiccups;
 use sides::Sides;
 use stamps::Stamps;
-use strays::Strays;
 use time_line::Ended;
 use video::{Break, Pace, Video, is_long};
 
@@ -109,7 +108,6 @@ pub struct Cutter {
     held: VecDeque<Frame>,
     holds: bool,
     sides: Sides,
-    strays: Strays,
     hiccups: Hiccups,
     stamps: Stamps,
     clip: Option<OpenClip>,
@@ -138,7 +136,6 @@ impl Cutter {
             held: VecDeque::new(),
             holds: true,
             sides: Sides::default(),
-            strays: Strays::default(),
             hiccups: Hiccups::default(),
             stamps: Stamps::new(),
             clip: None,
@@ -171,7 +168,7 @@ impl Cutter {
     }
 
     /// Takes the next frame of a track in the order of decoding.
-    pub fn push(&mut self, mut frame: Frame) {
+    pub fn push(&mut self, frame: Frame) {
         if frame.timescale == 0 {
             return;
         }
@@ -179,7 +176,6 @@ impl Cutter {
             self.sides.push(frame);
             return;
         }
-        frame.pts = self.strays.time_of(&frame);
         let track = &self.video.track;
         let told = |stamp| self.stamps.told(stamp, |time| track.told_at(time));
         if self.hiccups.push(frame, self.stamps.scale(), told) {
@@ -279,7 +275,6 @@ impl Cutter {
     pub fn stop(&mut self, reason: EndReason, now: &Reading) -> HandOut {
         let mut out = HandOut::default();
         self.close(reason, None, now, &mut out);
-        self.strays.forget();
         self.hiccups.forget();
         self.stamps.forget();
         self.sides.end();

@@ -12,7 +12,6 @@ use super::hiccups::Hiccups;
 use super::lateness::Told;
 use super::pending::Taken;
 use super::sound::{self, Place};
-use super::strays::Strays;
 use super::wall_clock::WallClock;
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
@@ -51,7 +50,6 @@ struct Side {
     number: TrackNumber,
     kind: Option<TrackKind>,
     parameters: Option<Arc<Parameters>>,
-    strays: Strays,
     hiccups: Hiccups,
     clock: Option<Clock>,
     /// Frames that have come, in order, and are in no chunk.
@@ -172,7 +170,6 @@ impl Side {
             number,
             kind: None,
             parameters: None,
-            strays: Strays::default(),
             hiccups: Hiccups::default(),
             clock: None,
             waiting: VecDeque::new(),
@@ -184,8 +181,7 @@ impl Side {
         }
     }
 
-    fn push(&mut self, mut frame: Frame) {
-        frame.pts = self.strays.time_of(&frame);
+    fn push(&mut self, frame: Frame) {
         if let Some(parameters) = &frame.parameters {
             self.kind = Some(parameters.format.codec.track_kind());
         }

@@ -905,6 +905,27 @@ mod tests {
     }
 
     #[test]
+    fn time_that_falls_behind_soon_after_a_session_has_begun_is_seen() {
+        // Pictures that the camera had kept come at once; it is clear how they come soon after.
+        for (kept, jitter, known) in [(0, 0, 5), (0, 30, 5), (20, 0, 13), (20, 30, 13)] {
+            for long in [1500, 3000] {
+                for at in known..40_i64 {
+                    let hiccups = vec![(at * 100 * MILLI, long * MILLI, false)];
+                    let (seed, jitter) = (at as u64, jitter * MILLI);
+                    let camera = Hiccuping { frame_rate: 25, ppm: 0, jitter, hiccups, seed };
+                    let (mut sent, captured) = camera.frames(20 * NANOS_PER_SECOND);
+                    let begun = sent[kept].arrival;
+                    for (frame, nth) in sent.iter_mut().zip(0..).take(kept) {
+                        frame.arrival = begun + nth * MILLI / 10;
+                    }
+                    let wrong = wrong_by_far(&sent, &captured);
+                    assert_eq!(wrong, 0, "{kept} kept, {jitter} ns, {long} ms at {at} of 100 ms");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_clock_that_stands_still_for_some_frames_is_seen_at_once() {
         for frame_rate in [8, 10, 15, 25] {
             for frames in 2..=5 {

@@ -1,13 +1,18 @@
 //! Frames whose time is out of place, although they arrive where they should: some recorders stamp
 //! one frame in a hundred hours off, and clocks of cameras are set. The arrival rules such a time
 //! out: the frame gets the one at which it came. Where all that follow are off by the same, the
-//! camera's clock has been set, and their times go on from the arrival: nothing is lost, and no
-//! clip ends for it. Pure.
+//! camera's clock has been set, and their times go on from the arrival, as far from each other as
+//! the camera says: nothing is lost, and no clip ends for it. Pure.
+//!
+//! Which of them it is shows with the frames that follow, for which one that is out of place waits,
+//! for a named time. One that is shown before others that came is later than its time, by as much:
+//! how far a clock was set is seen from so many frames that one is among them that is not.
 //!
 //! A frame that a network held up is late, and may be so by any time; but none is early, and none
 //! was captured before those that were coded before it.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use crate::camera::Frame;
 use crate::clock::FastestWay;
@@ -24,9 +29,14 @@ const KNOWN_FRAMES: u64 = 8;
 /// Steps that are remembered: frames that are shown in another order go back by some of them.
 const STEPS_MAX: usize = 8;
 /// So many in a row that are off by the same are no strays: the camera's clock has been set.
-const ALIKE_MAX: u32 = 3;
+const ALIKE_MIN: u32 = 3;
 /// What counts as the same, in nanoseconds.
 const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
+/// By so many it is seen how far it has been set: more than are ever shown behind one that came
+/// before them.
+const SEEN_MAX: usize = 8;
+/// None waits for them for longer, in nanoseconds.
+const HOLD_NANOS: i64 = 400_000_000;
 
 /// Watches the times of one track.
 #[derive(Debug, Default)]
@@ -34,10 +44,14 @@ pub(super) struct Strays {
     last: Option<Last>,
     /// What the camera's clock was set by, in ticks.
     shift: i64,
-    /// By how much the last one was off, in nanoseconds, and how many in a row were so.
+    /// How much later than its time the last one came that was off, in nanoseconds, and how many
+    /// in a row were so.
     off: Option<(i64, u32)>,
     /// Steps between the last frames, in nanoseconds, without their signs.
     steps: VecDeque<i64>,
+    /// Frames that are off by the same, which wait.
+    waiting: Vec<Frame>,
+    placed: VecDeque<Frame>,
 }
 
 /// The frames so far.
@@ -71,59 +85,102 @@ impl Last {
 }
 
 impl Strays {
-    /// The time of a frame, in ticks: its own, or that of its arrival.
-    pub(super) fn time_of(&mut self, frame: &Frame) -> i64 {
-        let stamped = frame.pts.saturating_add(self.shift);
-        let time = self.arrival_of(frame, stamped).unwrap_or(stamped);
-        let received = frame.received.boot;
-        let lead = received.0.saturating_sub(Ticks(time).to_nanos(frame.timescale));
-        let mut last = self.last.unwrap_or(Last::new(time, received, lead));
+    /// Takes the next frame.
+    pub(super) fn push(&mut self, mut frame: Frame) {
+        frame.pts = frame.pts.saturating_add(self.shift);
+        if !self.is_stray(&frame) {
+            self.off = None;
+            self.place_by_arrival();
+            self.place(frame);
+            return;
+        }
+        let lead = lead_of(&frame);
+        let alike = match self.off {
+            Some((before, count)) if lead.saturating_sub(before).abs() <= ALIKE_NANOS => count,
+            _ => {
+                self.place_by_arrival();
+                0
+            }
+        };
+        self.off = Some((lead, alike + 1));
+        self.waiting.push(frame);
+        if self.waiting.len() == SEEN_MAX {
+            self.settle();
+        }
+    }
+
+    /// The next frame that waits no longer, with its time: its own, or that of its arrival. Any,
+    /// where there is no `now`.
+    pub(super) fn pop(&mut self, now: Option<BootTime>) -> Option<Frame> {
+        let is_over = self.waiting.first().is_some_and(|first| {
+            now.is_none_or(|now| now.0.saturating_sub(first.received.boot.0) >= HOLD_NANOS)
+        });
+        if is_over {
+            self.settle();
+        }
+        self.placed.pop_front()
+    }
+
+    /// Whether no frame waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.placed.is_empty()
+    }
+
+    fn is_stray(&self, frame: &Frame) -> bool {
+        let Some(last) = self.last else { return false };
+        let step_nanos = Ticks(frame.pts.saturating_sub(last.time)).to_nanos(frame.timescale);
+        let early = last.way.lead().saturating_sub(lead_of(frame));
+        let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
+        let off_min = last.off_nanos_min().max(usual);
+        early > off_min || step_nanos < -off_min
+    }
+
+    /// No frame is waited for any longer: the camera's clock has been set, or those that wait are
+    /// off for themselves.
+    fn settle(&mut self) {
+        let is_set = self.off.is_some_and(|(_, count)| count >= ALIKE_MIN);
+        let fastest = self.waiting.iter().map(lead_of).min();
+        let by = fastest.filter(|_| is_set).zip(self.last.as_ref().map(|last| last.way.lead()));
+        let Some((now, before)) = by else { return self.place_by_arrival() };
+        self.off = None;
+        let mut shift = 0;
+        for mut frame in mem::take(&mut self.waiting) {
+            shift = Ticks::from_nanos(now.saturating_sub(before), frame.timescale).0;
+            frame.pts = frame.pts.saturating_add(shift);
+            self.place(frame);
+        }
+        self.shift = self.shift.saturating_add(shift);
+    }
+
+    /// Those that wait were captured when they came.
+    fn place_by_arrival(&mut self) {
+        for mut frame in mem::take(&mut self.waiting) {
+            if let Some(last) = self.last {
+                let passed_nanos = frame.received.boot.0.saturating_sub(last.received.0);
+                let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
+                // Two that arrive at once are apart nevertheless.
+                frame.pts = last.time.saturating_add(passed.max(1));
+            }
+            self.place(frame);
+        }
+    }
+
+    fn place(&mut self, frame: Frame) {
+        let (time, received, lead) = (frame.pts, frame.received.boot, lead_of(&frame));
+        let last = self.last.get_or_insert_with(|| Last::new(time, received, lead));
         let step = Ticks(time.saturating_sub(last.time)).to_nanos(frame.timescale);
+        last.note(time, received, lead);
         if self.steps.len() == STEPS_MAX {
             self.steps.pop_front();
         }
         self.steps.push_back(step.saturating_abs());
-        last.note(time, received, lead);
-        self.last = Some(last);
-        time
+        self.placed.push_back(frame);
     }
+}
 
-    /// A new session has a time line of its own.
-    pub(super) fn forget(&mut self) {
-        *self = Strays::default();
-    }
-
-    /// When it arrived, in ticks, where its own time is out of place.
-    fn arrival_of(&mut self, frame: &Frame, stamped: i64) -> Option<i64> {
-        let last = self.last?;
-        let step_nanos = Ticks(stamped.saturating_sub(last.time)).to_nanos(frame.timescale);
-        let passed_nanos = frame.received.boot.0.saturating_sub(last.received.0);
-        let stamp_nanos = Ticks(stamped).to_nanos(frame.timescale);
-        let lead = frame.received.boot.0.saturating_sub(stamp_nanos);
-        let early = last.way.lead().saturating_sub(lead);
-        let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
-        let off_min = last.off_nanos_min();
-        let off_min = off_min.max(usual);
-        let is_stray = early > off_min || step_nanos < -off_min;
-        if !is_stray {
-            self.off = None;
-            return None;
-        }
-        let off_nanos = step_nanos.saturating_sub(passed_nanos);
-        let alike = match self.off {
-            Some((before, count)) if off_nanos.saturating_sub(before).abs() <= ALIKE_NANOS => count,
-            _ => 0,
-        };
-        let passed = Ticks::from_nanos(passed_nanos, frame.timescale).0;
-        // Two that arrive at once are apart nevertheless.
-        let arrival = last.time.saturating_add(passed.max(1));
-        self.off = Some((off_nanos, alike + 1));
-        if alike + 1 >= ALIKE_MAX {
-            self.off = None;
-            self.shift = self.shift.saturating_add(arrival.saturating_sub(stamped));
-        }
-        Some(arrival)
-    }
+/// By how much a frame came later than its time, in nanoseconds.
+fn lead_of(frame: &Frame) -> i64 {
+    frame.received.boot.0.saturating_sub(Ticks(frame.pts).to_nanos(frame.timescale))
 }
 
 #[cfg(test)]
@@ -164,21 +221,34 @@ mod tests {
     fn times(all: &[i64]) -> Vec<i64> {
         let mut strays = Strays::default();
         let frames = all.iter().zip(0..).map(|(pts, number)| frame(*pts, number * 40));
-        frames.map(|frame| strays.time_of(&frame)).collect()
+        let mut times = placed(&mut strays, frames);
+        times.extend(std::iter::from_fn(|| strays.pop(None)).map(|frame| frame.pts));
+        times
     }
+
+    /// Times of those that wait no longer when the last of these has come.
+    fn placed(strays: &mut Strays, frames: impl Iterator<Item = Frame>) -> Vec<i64> {
+        let mut times = Vec::new();
+        for frame in frames {
+            let now = frame.received.boot;
+            strays.push(frame);
+            times.extend(std::iter::from_fn(|| strays.pop(Some(now))).map(|frame| frame.pts));
+        }
+        times
+    }
+
+    const HOURS: i64 = 9_800 * RATE as i64;
 
     #[test]
     fn a_frame_that_is_hours_off_gets_the_time_at_which_it_came() {
-        let hours = 9_800 * i64::from(RATE);
-        let sent = [0, 3600, 7200 - hours, 10_800, 14_400 + hours, 18_000, 21_600 - hours, 25_200];
+        let sent = [0, 3600, 7200 - HOURS, 10_800, 14_400 + HOURS, 18_000, 21_600 - HOURS, 25_200];
         let meant: Vec<i64> = (0..8).map(|number| number * 3600).collect();
         assert_eq!(times(&sent), meant);
     }
 
     #[test]
     fn where_a_clock_was_set_times_go_on() {
-        let hours = 9_800 * i64::from(RATE);
-        let sent = [0, 3600, hours + 7200, hours + 10_800, hours + 14_400, hours + 18_000, hours];
+        let sent = [0, 3600, HOURS + 7200, HOURS + 10_800, HOURS + 14_400, HOURS + 18_000, HOURS];
         let mut meant: Vec<i64> = (0..6).map(|number| number * 3600).collect();
         // What is shown before what came before it is no stray.
         meant.push(0);
@@ -186,13 +256,52 @@ mod tests {
     }
 
     #[test]
-    fn what_was_silent_or_kept_waiting_is_no_stray() {
+    fn where_a_clock_was_set_frames_are_shown_in_the_order_that_the_camera_says() {
+        // How much later or earlier than the frame before each of a few is shown.
+        for orders in [&[4, 2, 1, 3][..], &[3, 1, 2], &[2, 1], &[8, 4, 2, 1, 3, 6, 5, 7]] {
+            let length = orders.len();
+            let meant: Vec<i64> = (0..80)
+                .map(|at| (at / length * length) as i64 + orders[at % length])
+                .map(|number| number * 3600)
+                .collect();
+            for set_at in 60..68 {
+                for by in [HOURS, -HOURS, -60 * i64::from(RATE)] {
+                    let stamped =
+                        |(at, time): (usize, &i64)| time + if at < set_at { 0 } else { by };
+                    let sent: Vec<i64> = meant.iter().enumerate().map(stamped).collect();
+                    assert_eq!(times(&sent), meant, "{orders:?}, {set_at}, {by}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_off_waits_for_the_next_one_or_no_longer_than_is_named() {
+        let steady = || (0..20).map(|number| frame(number * 3600, number * 40));
         let mut strays = Strays::default();
-        strays.time_of(&frame(0, 0));
+        assert_eq!(placed(&mut strays, steady()).len(), 20);
+        strays.push(frame(20 * 3600 - HOURS, 800));
+        let at = |millis: i64| Some(BootTime(millis * 1_000_000));
+        assert!(strays.pop(at(1199)).is_none() && !strays.is_empty());
+        assert_eq!(strays.pop(at(1200)).map(|frame| frame.pts), Some(20 * 3600));
+        assert!(strays.pop(None).is_none() && strays.is_empty());
+        // A slow camera's clock has been set: nothing waits for the frame behind.
+        let mut slow = Strays::default();
+        let second = i64::from(RATE);
+        assert_eq!(placed(&mut slow, (0..20).map(|at| frame(at * second, at * 1000))).len(), 20);
+        for number in 20..30 {
+            slow.push(frame(number * second + HOURS, number * 1000));
+            let now = at(number * 1000 + if number < 23 { 400 } else { 0 });
+            assert_eq!(slow.pop(now).map(|frame| frame.pts), Some(number * second), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_was_silent_or_kept_waiting_is_no_stray() {
         // Nothing was sent for two minutes; then the process stood still for as long.
         let later = 120 * i64::from(RATE);
-        assert_eq!(strays.time_of(&frame(later, 120_000)), later);
-        assert_eq!(strays.time_of(&frame(later + 3600, 240_000)), later + 3600);
-        assert_eq!(strays.time_of(&frame(later + 7200, 240_000)), later + 7200);
+        let sent = [(0, 0), (later, 120_000), (later + 3600, 240_000), (later + 7200, 240_000)];
+        let frames = sent.map(|(pts, millis)| frame(pts, millis));
+        assert_eq!(placed(&mut Strays::default(), frames.into_iter()), sent.map(|(pts, _)| pts));
     }
 }
