@@ -122,6 +122,12 @@ fn an_answer_is_understood_in_every_form() {
         "DESCRIBE" => format!("RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n{answer}"),
         _ => answer,
     };
+    let live = |status: &'static str| {
+        of_answers(move |request, answer| match request.header("range") {
+            "" => answer,
+            _ => answer.replace("200 OK", status),
+        })
+    };
     let of_short_lines = |_: &Request, answer: String| {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an empty line");
         format!("{}\n\n{body}", head.replace("\r\n", "\n"))
@@ -130,6 +136,8 @@ fn an_answer_is_understood_in_every_form() {
     let seen = record_for(
         SHORT_LENGTH,
         vec![
+            ("no range", live("457 Invalid Range")),
+            ("no such header", live("456 Header Field Not Valid for Resource")),
             ("a character set", typed("Content-Type: application/sdp; charset=utf-8")),
             ("another type", typed("Content-Type: text/plain")),
             ("a type in upper case", typed("CONTENT-TYPE: Application/SDP")),

@@ -29,6 +29,9 @@ const UNSUPPORTED_TRANSPORT: u16 = 461;
 /// Refusals of a request that another address may be right for: "Not Found", "Method Not Valid in
 /// This State", and the two about aggregates (RFC 2326, 11.3).
 const OTHER_ADDRESS: [u16; 4] = [404, 455, 459, 460];
+/// Refusals of a request that may be right without a range, of which what is live has none:
+/// "Header Field Not Valid for Resource", "Invalid Range" (RFC 2326, 11.3).
+const NO_RANGE: [u16; 2] = [456, 457];
 
 /// Takes packets that come while an answer is waited for.
 pub(super) type Heard<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
@@ -180,9 +183,14 @@ impl Dialogue {
     pub(super) async fn play(&mut self, first: &Url, heard: Heard<'_>) -> Result<(), CameraError> {
         let range = [("Range", "npt=0.000-".to_owned())];
         let whole = self.whole.clone();
-        let mut answer = self.exchange("PLAY", whole.as_str(), &range, heard).await?;
+        let mut address = &whole;
+        let mut answer = self.exchange("PLAY", address.as_str(), &range, heard).await?;
         if OTHER_ADDRESS.contains(&answer.status) && *first != whole {
-            answer = self.exchange("PLAY", first.as_str(), &range, heard).await?;
+            address = first;
+            answer = self.exchange("PLAY", address.as_str(), &range, heard).await?;
+        }
+        if NO_RANGE.contains(&answer.status) {
+            answer = self.exchange("PLAY", address.as_str(), &[], heard).await?;
         }
         granted("play", &answer)
     }
