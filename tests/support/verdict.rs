@@ -341,7 +341,7 @@ impl Judged<'_> {
         self.judge_frames(&said, &clips, &mut row, &mut wrong);
         self.judge_damage(&said, &clips, &mut row, &mut wrong);
         self.judge_times(&said, &clips, &mut row, &mut wrong);
-        self.judge_sound(&clips, &mut row, &mut wrong);
+        self.judge_sound(&said, &clips, &mut row, &mut wrong);
         Verdict { row, wrong: wrong.into_lines() }
     }
 
@@ -540,7 +540,7 @@ impl Judged<'_> {
     }
 
     /// The sound of a clip is as long as its pictures, and what was sent, and goes on in the next.
-    fn judge_sound(&self, clips: &[Clip], row: &mut Row, wrong: &mut Complaints) {
+    fn judge_sound(&self, said: &Said, clips: &[Clip], row: &mut Row, wrong: &mut Complaints) {
         let sent = self.sent_sound();
         let frame = if self.sounds == Sounds::Aac { AAC_FRAME } else { FLAC_FRAME };
         let mut before: Option<(i64, usize)> = None;
@@ -560,7 +560,7 @@ impl Judged<'_> {
                     format!("{}: {sound:?} for {pictures:?}", clip.path.display())
                 });
             }
-            let stored = self.stored_sound(clip);
+            let stored = self.stored_sound(clip, sound.1);
             let silence = stored.iter().position(|byte| *byte != 0).unwrap_or(stored.len()) & !1;
             let heard = &stored[silence..];
             let from = before.map_or(0, |(_, end)| end);
@@ -583,9 +583,10 @@ impl Judged<'_> {
             if is_joined && (at != from || silence > 0) {
                 wrong.say("sound that is missing between two clips", || {
                     format!(
-                        "{} bytes before {}, and {silence} of silence",
+                        "{} bytes before {}, and {silence} of silence, {}",
                         at - from,
-                        clip.path.display()
+                        clip.path.display(),
+                        fault_before(said, clip.start)
                     )
                 });
             }
@@ -607,11 +608,16 @@ impl Judged<'_> {
         }
     }
 
-    fn stored_sound(&self, clip: &Clip) -> Vec<u8> {
+    /// The sound of a clip that is so many seconds long. Where a clip ended earlier than was known
+    /// when its sound was written, ffmpeg decodes all of the last frame.
+    fn stored_sound(&self, clip: &Clip, seconds: f64) -> Vec<u8> {
         match self.sounds {
             Sounds::Aac => packets(&clip.path),
-            Sounds::Pcm(_) => {
-                samples(&[], &clip.path).into_iter().flat_map(i16::to_le_bytes).collect()
+            Sounds::Pcm(format) => {
+                let rate = format.iter().skip_while(|it| **it != "-ar").nth(1).expect("a rate");
+                let rate: f64 = rate.parse().expect("a number");
+                let heard = samples(&[], &clip.path).into_iter();
+                heard.take((seconds * rate).round() as usize).flat_map(i16::to_le_bytes).collect()
             }
         }
     }

@@ -14,10 +14,8 @@ use crate::units::{NANOS_PER_SECOND, Ticks, WallTime, nanos_of};
 /// it is decided after steering.
 const BOUNDARY_MARGIN_NANOS: i64 = NANOS_PER_SECOND / 10;
 
-/// What is beside pictures goes on without them where none came for so long, in nanoseconds,
+/// What is beside pictures goes on without them where none came for so long, in nanoseconds.
 const ALONE_NANOS_MIN: i64 = NANOS_PER_SECOND;
-/// and over the boundary of its clip where none came for so long: none of them is that late.
-const LATE_NANOS_MAX: i64 = 5 * NANOS_PER_SECOND;
 
 impl Cutter {
     /// Whether chunk and clip end before a group that begins with this frame.
@@ -73,13 +71,9 @@ impl Cutter {
 
     /// Whether the clip's boundary is not later than `margin_nanos` behind a decode time.
     pub(super) fn boundary_within(&self, time: i64, margin_nanos: i64) -> bool {
-        let times = self.boundary().zip(self.video.track.wall_at(time));
+        let boundary = self.clip_start().map(|start| (self.settings.boundary)(start));
+        let times = boundary.zip(self.video.track.wall_at(time));
         times.is_some_and(|(boundary, end)| end.plus_nanos(margin_nanos) >= boundary)
-    }
-
-    /// Where the clip is to end.
-    fn boundary(&self) -> Option<WallTime> {
-        self.clip_start().map(|start| (self.settings.boundary)(start))
     }
 
     /// Hands out what waits. `next` is the decode time of the frame behind it, where that is known;
@@ -108,16 +102,13 @@ impl Cutter {
         out.chunk(chunk, start.max(anchor.wall));
     }
 
-    /// Cuts what lies beside pictures that do not come. Where they come late, the next clip begins
-    /// no earlier than at the boundary, and what lies behind that may be its own.
+    /// Cuts what lies beside pictures that do not come.
     fn cut_alone(&mut self, start: WallTime, now: &Reading) -> Vec<Taken> {
         let pictures_wait = !(self.held.is_empty() && self.hiccups.is_empty());
         if pictures_wait || !self.video.is_silent(now, ALONE_NANOS_MIN) {
             return Vec::new();
         }
-        let has_boundary = !self.video.is_silent(now, LATE_NANOS_MAX);
-        let to = self.boundary().filter(|_| has_boundary);
-        self.sides.cut(start, to)
+        self.sides.cut_alone(start)
     }
 
     /// Hands out what waits and ends the clip, at the decode time of its successor where there
@@ -134,6 +125,7 @@ impl Cutter {
         let (Some(start), Some(end)) = (clip.start(), self.video.track.cut_end(next)) else {
             return;
         };
+        self.sides.clip_ends(start, end);
         self.ended = self.video.track.begun().map(|begun| Ended { at: end, begun });
         out.end(reason, end.nanos_since(start));
     }

@@ -172,6 +172,7 @@ impl Cutter {
         if frame.timescale == 0 {
             return;
         }
+        self.sides.note_arrival(frame.received.boot);
         if frame.track != VIDEO {
             self.sides.push(frame);
             return;

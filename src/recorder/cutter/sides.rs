@@ -6,12 +6,13 @@
 //! picture is what its own clock says; else both are told from their arrival.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use super::hiccups::Hiccups;
 use super::lateness::Told;
 use super::pending::Taken;
-use super::sound::{self, Place};
+use super::sound::{self, Place, Waiting};
 use super::wall_clock::WallClock;
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
@@ -24,6 +25,8 @@ const SIDES_MAX: usize = 15;
 const WAITING_NANOS_MAX: i64 = 5 * NANOS_PER_SECOND;
 /// What waits of one at all, in bytes.
 const WAITING_BYTES_MAX: usize = 2 << 20;
+/// What is cut without pictures is kept for so long, in nanoseconds: none of them is later.
+const ALONE_NANOS_MAX: i64 = 5 * NANOS_PER_SECOND;
 /// Sound of which nothing came for so long, in nanoseconds, is not waited for.
 const SILENT_NANOS: i64 = NANOS_PER_SECOND;
 
@@ -37,12 +40,11 @@ const APART_NANOS: i64 = 20_000_000;
 
 /// All tracks beside the video, in the order in which they were seen.
 #[derive(Default)]
-pub(super) struct Sides(Vec<Side>);
-
-/// A frame that waits, and what decodes it.
-pub(super) struct Waiting {
-    pub(super) frame: Frame,
-    pub(super) parameters: Arc<Parameters>,
+pub(super) struct Sides {
+    all: Vec<Side>,
+    /// When a frame of any track came last, and when the first one behind a silence of all.
+    last: Option<BootTime>,
+    resumed: Option<BootTime>,
 }
 
 /// One of them.
@@ -55,14 +57,19 @@ struct Side {
     /// Frames that have come, in order, and are in no chunk.
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// What has been cut without pictures, and where each ends in the clip, in ticks: where they
+    /// come late, it may be the next one's.
+    alone: VecDeque<(Waiting, i64)>,
     /// What it is in the clip that is open: its parameters, and up to where it is, in ticks.
     in_clip: Option<(Arc<Parameters>, i64)>,
     /// Where what was cut last ends.
     ended: Option<WallTime>,
     /// Its times come from the clock of the camera, and not from their arrival.
     is_tied: bool,
-    /// Up to when it has come, and when it came.
-    reached: Option<(BootTime, BootTime)>,
+    /// Up to when it has come.
+    reached: Option<BootTime>,
+    /// When its last frame came.
+    received: Option<BootTime>,
 }
 
 /// Where the stamps of a track lie.
@@ -93,11 +100,11 @@ impl Clock {
 impl Sides {
     /// Takes a frame.
     pub(super) fn push(&mut self, frame: Frame) {
-        let known = self.0.iter().any(|side| side.number == frame.track);
-        if !known && self.0.len() < SIDES_MAX {
-            self.0.push(Side::new(frame.track));
+        let known = self.all.iter().any(|side| side.number == frame.track);
+        if !known && self.all.len() < SIDES_MAX {
+            self.all.push(Side::new(frame.track));
         }
-        if let Some(side) = self.0.iter_mut().find(|side| side.number == frame.track) {
+        if let Some(side) = self.all.iter_mut().find(|side| side.number == frame.track) {
             side.push(frame);
         }
     }
@@ -106,7 +113,7 @@ impl Sides {
     /// there is no `now`. `tie` is by how much the clock that nobody sets is ahead of the camera's,
     /// in nanoseconds, as the video has it.
     pub(super) fn take_judged(&mut self, tie: Option<i64>, has_clip: bool, now: Option<BootTime>) {
-        for side in &mut self.0 {
+        for side in &mut self.all {
             while let Some(frame) = side.hiccups.pop(now) {
                 side.take(frame, tie, has_clip);
             }
@@ -115,27 +122,40 @@ impl Sides {
 
     /// Bytes that wait.
     pub(super) fn byte_count(&self) -> usize {
-        self.0.iter().map(|side| side.bytes).sum()
+        self.all.iter().map(|side| side.bytes).sum()
+    }
+
+    /// A frame of any track comes.
+    pub(super) fn note_arrival(&mut self, now: BootTime) {
+        let last = self.last.replace(now);
+        if last.is_none_or(|last| now.0.saturating_sub(last.0) > SILENT_NANOS) {
+            self.resumed = Some(now);
+        }
     }
 
     /// Whether all sound that comes has come up to then.
     pub(super) fn have_reached(&self, time: BootTime, now: &Reading) -> bool {
-        let sounds = self.0.iter().filter(|side| side.kind == Some(TrackKind::Audio));
-        sounds.filter_map(|side| side.reached).all(|(reached, received)| {
-            reached >= time || now.boot.0.saturating_sub(received.0) > SILENT_NANOS
-        })
+        let is_old = |at: Option<BootTime>| {
+            at.is_none_or(|at| now.boot.0.saturating_sub(at.0) > SILENT_NANOS)
+        };
+        // Where nothing came at all, the pictures may be ahead of the sound that comes with them.
+        let has_resumed = !is_old(self.resumed);
+        let sounds = self.all.iter().filter(|side| side.kind == Some(TrackKind::Audio));
+        sounds
+            .filter_map(|side| Some((side.reached?, side.received)))
+            .all(|(reached, received)| reached >= time || (is_old(received) && !has_resumed))
     }
 
     /// Nanoseconds since the first frame that waits was received.
     pub(super) fn age_nanos(&self, now: &Reading) -> i64 {
-        let firsts = self.0.iter().filter_map(|side| side.waiting.front());
+        let firsts = self.all.iter().filter_map(|side| side.waiting.front());
         let ages = firsts.map(|it| now.boot.0.saturating_sub(it.frame.received.boot.0));
         ages.max().unwrap_or(0)
     }
 
     /// Whether something that comes can't be in the clip.
     pub(super) fn have_other_format(&self) -> bool {
-        self.0.iter().any(|side| {
+        self.all.iter().any(|side| {
             let waits = side.waiting.front().map(|it| &it.parameters.encoded);
             side.in_clip.as_ref().is_some_and(|(own, _)| waits.is_some_and(|it| *it != own.encoded))
         })
@@ -143,24 +163,36 @@ impl Sides {
 
     /// A clip begins.
     pub(super) fn clip_begins(&mut self) {
-        self.0.iter_mut().for_each(|side| side.in_clip = None);
+        self.all.iter_mut().for_each(|side| side.in_clip = None);
     }
 
     /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
     /// Records come last, because a chunk ends with them: they are not in the file.
     pub(super) fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
-        self.0.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
-        self.0.iter_mut().filter_map(|side| side.cut(start, to)).collect()
+        self.all.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
+        self.all.iter_mut().filter_map(|side| side.cut(start, to)).collect()
+    }
+
+    /// The same where no picture comes. Sound is kept: they may be late, and the clip may end before
+    /// what is cut.
+    pub(super) fn cut_alone(&mut self, start: WallTime) -> Vec<Taken> {
+        self.all.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
+        self.all.iter_mut().filter_map(|side| side.cut_alone(start)).collect()
+    }
+
+    /// A clip ends: sound behind that, which was cut for it, is the next one's.
+    pub(super) fn clip_ends(&mut self, start: WallTime, end: WallTime) {
+        self.all.iter_mut().for_each(|side| side.take_back(start, end));
     }
 
     /// The clock of the wall was set: the next times are told anew.
     pub(super) fn end_run(&mut self) {
-        self.0.iter_mut().for_each(|side| side.clock = None);
+        self.all.iter_mut().for_each(Side::forget_clock);
     }
 
     /// The session is over.
     pub(super) fn end(&mut self) {
-        self.0.clear();
+        self.all.clear();
     }
 }
 
@@ -174,10 +206,12 @@ impl Side {
             clock: None,
             waiting: VecDeque::new(),
             bytes: 0,
+            alone: VecDeque::new(),
             in_clip: None,
             ended: None,
             is_tied: false,
             reached: None,
+            received: None,
         }
     }
 
@@ -188,12 +222,19 @@ impl Side {
         // Records come when something happens.
         let scale = (self.kind == Some(TrackKind::Audio)).then_some(1.0);
         let received = frame.received;
+        self.received = Some(received.boot);
         // What the camera's clock tells is not when it arrived.
         let clock = self.clock.as_ref().filter(|_| !self.is_tied);
         let told = |pts| clock.map_or(Told::Unknown, |clock| clock.told(pts, &received));
         if self.hiccups.push(frame, scale, told) {
-            self.clock = None;
+            self.forget_clock();
         }
+    }
+
+    /// Times are told anew from here; those of what has been cut are what they were.
+    fn forget_clock(&mut self) {
+        self.clock = None;
+        self.alone.clear();
     }
 
     /// Goes on with a frame.
@@ -223,20 +264,59 @@ impl Side {
             Some((captured, tie)) => (frame.pts, at_capture(&frame.received, captured, tie)),
             None => (end, frame.received),
         };
-        if std::mem::replace(&mut self.is_tied, told.is_some()) != told.is_some()
+        if mem::replace(&mut self.is_tied, told.is_some()) != told.is_some()
             && let Some(clock) = &mut self.clock
         {
             clock.wall.forget();
         }
-        let clock = match &mut self.clock {
-            Some(clock) if clock.timescale == frame.timescale => clock,
-            other => other.insert(Clock::new(frame)),
-        };
+        let timescale = self.clock.as_ref().map(|clock| clock.timescale);
+        if timescale.is_some_and(|timescale| timescale != frame.timescale) {
+            self.forget_clock();
+        }
+        let clock = self.clock.get_or_insert_with(|| Clock::new(frame));
         if clock.wall.observe(at, &seen).is_some() {
             *clock = Clock::new(frame);
             clock.wall.observe(at, &seen);
+            self.alone.clear();
         }
-        self.reached = Some((clock.wall.boot_at(end), frame.received.boot));
+        self.reached = Some(clock.wall.boot_at(end));
+    }
+
+    /// Cuts all that waits, and keeps it for a while.
+    fn cut_alone(&mut self, start: WallTime) -> Option<Taken> {
+        if self.kind != Some(TrackKind::Audio) {
+            return self.cut(start, None);
+        }
+        let waited: Vec<Waiting> = self.waiting.iter().cloned().collect();
+        let cut = self.cut(start, None);
+        let taken = waited.len() - self.waiting.len();
+        let mut to = self.in_clip.as_ref().map_or(0, |(_, to)| *to);
+        let place = self.alone.len();
+        for it in waited.into_iter().take(taken).rev() {
+            let ticks = it.ticks();
+            self.alone.insert(place, (it, to));
+            to -= ticks;
+        }
+        let received = |(it, _): &(Waiting, i64)| it.frame.received.boot.0;
+        let last = self.alone.back().map_or(0, received);
+        while self.alone.front().is_some_and(|it| last - received(it) > ALONE_NANOS_MAX) {
+            self.alone.pop_front();
+        }
+        cut
+    }
+
+    /// Waits with what was cut alone and lies behind the end of the clip; the rest is where it should
+    /// be.
+    fn take_back(&mut self, start: WallTime, end: WallTime) {
+        let alone = mem::take(&mut self.alone);
+        let Some(clock) = &self.clock else { return };
+        let length = Ticks::from_nanos(end.nanos_since(start), clock.timescale).0;
+        for (mut it, to) in alone.into_iter().rev().take_while(|(_, to)| *to > length) {
+            it.skip(length.saturating_sub(to - it.ticks()));
+            self.bytes += it.frame.data.len();
+            self.waiting.push_front(it);
+            self.ended = Some(end);
+        }
     }
 
     fn take_first(&mut self) -> Option<Waiting> {
@@ -323,7 +403,12 @@ mod tests {
     }
 
     fn parameters(sound: Option<Sound>) -> Arc<Parameters> {
-        let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
+        parameters_of(640, sound)
+    }
+
+    /// Those of pictures that are so wide, or of a sound.
+    fn parameters_of(width: u16, sound: Option<Sound>) -> Arc<Parameters> {
+        let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1) };
         let audio = AudioParameters { sample_rate: RATE, channels: 1 };
         let set = ParameterSet {
             codec: if sound.is_some() { Codec::Flac } else { Codec::H264 },
@@ -549,14 +634,30 @@ mod tests {
     }
 
     /// What is heard where pictures, but not their sound, come as if received at another time.
-    fn heard_where_pictures_come(at_nanos: impl Fn(i64) -> i64) -> Vec<i16> {
+    fn heard_where_pictures_come(
+        at_nanos: impl Fn(i64) -> i64,
+        becomes_wide: impl Fn(i64) -> bool,
+    ) -> Vec<i16> {
         let pcm = Pcm::new(RATE, 1);
         let mut frames = frames(Sound::Pcm(pcm.clone()), 0, |_| false);
+        let mut wide = Some(parameters_of(1280, None));
         for frame in frames.iter_mut().filter(|frame| frame.track == TrackNumber(0)) {
-            frame.received = at(at_nanos(frame.received.boot.0 - at(0).boot.0));
+            let nanos = frame.received.boot.0 - at(0).boot.0;
+            frame.received = at(at_nanos(nanos));
+            if frame.is_key && becomes_wide(nanos) {
+                frame.parameters = wide.take();
+            }
         }
         frames.sort_by_key(|frame| frame.received.boot);
-        record_all(frames).iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect()
+        let clips = record_all(frames);
+        let heard = clips.iter().flat_map(|(_, length_nanos, chunks)| {
+            let length = Ticks::from_nanos(*length_nanos, RATE).0 as usize;
+            let mut all = decoded(&pcm, chunks);
+            // What goes on behind a clip's last picture is not in its file (`mp4`).
+            all.truncate(length);
+            all
+        });
+        heard.collect()
     }
 
     #[test]
@@ -567,8 +668,9 @@ mod tests {
             let stopped = |nanos: i64| if nanos > from { nanos + to - from } else { nanos };
             let delayed = |nanos: i64| if nanos > from { nanos.max(to) } else { nanos };
             for (name, all) in [
-                ("the camera", heard_where_pictures_come(stopped)),
-                ("the network", heard_where_pictures_come(delayed)),
+                ("the camera", heard_where_pictures_come(stopped, |_| false)),
+                ("the network", heard_where_pictures_come(delayed, |_| false)),
+                ("a change", heard_where_pictures_come(delayed, |nanos| nanos > from)),
             ] {
                 let millis = [from / MILLI, to / MILLI];
                 assert_eq!(torn_at(&all), None, "{name} stands still: {millis:?} ms");

@@ -8,15 +8,43 @@
 //! is left out where it is more than anybody hears.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::sides::Waiting;
-use crate::camera::{Packets, Parameters, Pcm, Sound};
+use crate::camera::{Frame, Packets, Parameters, Pcm, Sound};
 use crate::segment::{Sample, SampleFlags};
 
 /// Sound that is off by less stays where it is, in parts of a second: 20 ms.
 const OFF_PARTS: i64 = 50;
 /// Silence of one chunk at most, in seconds: a longer one goes on in the next.
 const SILENCE_S_MAX: i64 = 10;
+
+/// A frame that waits, and what decodes it.
+#[derive(Clone)]
+pub(super) struct Waiting {
+    pub(super) frame: Frame,
+    pub(super) parameters: Arc<Parameters>,
+}
+
+impl Waiting {
+    /// How long it lasts.
+    pub(super) fn ticks(&self) -> i64 {
+        match &self.parameters.sound {
+            Some(Sound::Pcm(pcm)) => (self.frame.data.len() / pcm.width()) as i64,
+            Some(Sound::Packets(packets)) => self.frame.duration.unwrap_or(packets.ticks).into(),
+            None => 0,
+        }
+    }
+
+    /// Leaves out so many ticks of its beginning, where it can be divided.
+    pub(super) fn skip(&mut self, ticks: i64) {
+        if let Some(Sound::Pcm(pcm)) = &self.parameters.sound
+            && ticks > 0
+        {
+            self.frame.data.drain(..ticks as usize * pcm.width());
+            self.frame.pts = self.frame.pts.saturating_add(ticks);
+        }
+    }
+}
 
 /// Where frames go, in ticks since the clip began.
 pub(super) struct Place<'a> {
@@ -120,6 +148,9 @@ fn cut_packets(
     place: &Place<'_>,
 ) -> CutSamples {
     let usual = i64::from(packets.ticks.max(1));
+    // What goes on from the clip before begins with this one, whatever clocks were steered by since.
+    let off =
+        if place.goes_on { (i64::from(place.timescale) / OFF_PARTS).min(usual - 1) } else { 0 };
     let silence_max = SILENCE_S_MAX * i64::from(place.timescale) / usual;
     let mut cut: Option<CutSamples> = place.from.map(CutSamples::at);
     while let Some(Waiting { frame, .. }) = waiting.front() {
@@ -129,7 +160,7 @@ fn cut_packets(
         if end > place.to {
             break;
         }
-        if cut.is_none() && end <= 0 {
+        if cut.is_none() && end <= -off {
             waiting.pop_front();
             continue;
         }
@@ -138,8 +169,11 @@ fn cut_packets(
             None => (0, None),
         };
         let cut = cut.get_or_insert_with(|| {
+            if at <= off {
+                return CutSamples::at(at.clamp(1 - i64::from(ticks), 0));
+            }
             // As many silent ones as it takes to begin with the clip, or less than one before.
-            let ahead = wanted(at.max(0).saturating_add(usual - 1)).0.min(silence_max);
+            let ahead = wanted(at.saturating_add(usual - 1)).0.min(silence_max);
             CutSamples::at(at.saturating_sub(ahead * usual))
         });
         let missing = at.saturating_sub(cut.to);
@@ -181,4 +215,69 @@ fn cut_records(waiting: &mut VecDeque<Waiting>, place: &Place<'_>) -> CutSamples
         waiting.pop_front();
     }
     cut.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::ReorderDepth;
+    use crate::clock::Reading;
+    use crate::segment::{AudioParameters, Codec, ParameterSet, TrackNumber};
+    use crate::units::{BootTime, WallTime};
+
+    /// Of a packet of AAC.
+    const TICKS: i64 = 1024;
+
+    /// Where the samples of a clip begin, and what they are, of packets that begin `first` ticks
+    /// behind it: each has its number for a content, and silence is the letter `s`.
+    fn cut_at(first: i64, goes_on: bool) -> (i64, Vec<u8>) {
+        let packets = Packets { ticks: TICKS as u32, silence: Some(Arc::from(&b"s"[..])) };
+        let audio = AudioParameters { sample_rate: 16_000, channels: 1 };
+        let (codec, configuration) = (Codec::Aac, vec![7; 2]);
+        let set = ParameterSet { codec, configuration, video: None, audio: Some(audio) };
+        let made = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0));
+        let parameters = Arc::new(Parameters { sound: Some(Sound::Packets(packets)), ..made });
+        let received =
+            Reading { wall: WallTime(0), boot: BootTime(0), boot_id: [3; 16], synchronised: true };
+        let packet = |number: u8| Frame {
+            track: TrackNumber(1),
+            pts: first + i64::from(number) * TICKS,
+            timescale: 16_000,
+            data: vec![number],
+            is_key: true,
+            parameters: None,
+            lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
+            received,
+        };
+        let waiting =
+            |number| Waiting { frame: packet(number), parameters: Arc::clone(&parameters) };
+        let mut all: VecDeque<Waiting> = (0..3).map(waiting).collect();
+        let place = Place { from: None, goes_on, to: i64::MAX, at: &|pts| pts, timescale: 16_000 };
+        let cut = cut(&mut all, &parameters, &place).expect("samples");
+        (cut.from, cut.data)
+    }
+
+    #[test]
+    fn packets_go_on_in_the_next_clip_whatever_the_clock_was_steered_by_meanwhile() {
+        let off = 16_000 / OFF_PARTS;
+        for first in [-TICKS - off + 1, -TICKS, 1 - TICKS, -7, 0, 1, off] {
+            let (from, samples) = cut_at(first, true);
+            assert_eq!((from, samples), (first.clamp(1 - TICKS, 0), vec![0, 1, 2]), "{first}");
+        }
+        assert_eq!(cut_at(off + 1, true), (off + 1 - TICKS, b"s\0\x01\x02".to_vec()));
+        assert_eq!(cut_at(-TICKS - off, true), (-off, vec![1, 2]));
+    }
+
+    #[test]
+    fn packets_that_begin_with_a_clip_do_so_to_the_tick() {
+        assert_eq!(cut_at(0, false), (0, vec![0, 1, 2]));
+        assert_eq!(cut_at(1 - TICKS, false), (1 - TICKS, vec![0, 1, 2]));
+        assert_eq!(cut_at(-TICKS, false), (0, vec![1, 2]));
+        assert_eq!(cut_at(1, false), (1 - TICKS, b"s\0\x01\x02".to_vec()));
+        assert_eq!(cut_at(TICKS + 1, false), (1 - TICKS, b"ss\0\x01\x02".to_vec()));
+    }
 }

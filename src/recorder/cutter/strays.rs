@@ -26,15 +26,15 @@ const FIRST_OFF_NANOS_MIN: i64 = 10 * NANOS_PER_SECOND;
 /// It is known after so much time, in nanoseconds, and so many frames.
 const KNOWN_NANOS: i64 = 2 * NANOS_PER_SECOND;
 const KNOWN_FRAMES: u64 = 8;
-/// Steps that are remembered: frames that are shown in another order go back by some of them.
-const STEPS_MAX: usize = 8;
 /// So many in a row that are off by the same are no strays: the camera's clock has been set.
 const ALIKE_MIN: u32 = 3;
 /// What counts as the same, in nanoseconds.
 const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
-/// By so many it is seen how far it has been set: more than are ever shown behind one that came
-/// before them.
+/// By so many it is seen how far it has been set, and by as many before: one of them is shown behind
+/// all that came before it.
 const SEEN_MAX: usize = 8;
+/// Those that came within this part of their time were kept somewhere, and came at once.
+const KEPT_PARTS: i64 = 4;
 /// None waits for them for longer, in nanoseconds.
 const HOLD_NANOS: i64 = 400_000_000;
 
@@ -47,11 +47,22 @@ pub(super) struct Strays {
     /// How much later than its time the last one came that was off, in nanoseconds, and how many
     /// in a row were so.
     off: Option<(i64, u32)>,
-    /// Steps between the last frames, in nanoseconds, without their signs.
-    steps: VecDeque<i64>,
+    /// The last frames: those that are shown in another order go back by some steps between them.
+    recent: VecDeque<Recent>,
     /// Frames that are off by the same, which wait.
     waiting: Vec<Frame>,
     placed: VecDeque<Frame>,
+}
+
+/// One of the last frames.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// Its time, in ticks.
+    time: i64,
+    /// From the one before, in nanoseconds, without its sign.
+    step: i64,
+    /// By how much it came later than its time, in nanoseconds.
+    lead: i64,
 }
 
 /// The frames so far.
@@ -130,8 +141,8 @@ impl Strays {
         let Some(last) = self.last else { return false };
         let step_nanos = Ticks(frame.pts.saturating_sub(last.time)).to_nanos(frame.timescale);
         let early = last.way.lead().saturating_sub(lead_of(frame));
-        let usual = self.steps.iter().max().copied().unwrap_or(0).saturating_mul(2);
-        let off_min = last.off_nanos_min().max(usual);
+        let usual = self.recent.iter().map(|recent| recent.step).max().unwrap_or(0);
+        let off_min = last.off_nanos_min().max(usual.saturating_mul(2));
         early > off_min || step_nanos < -off_min
     }
 
@@ -139,17 +150,31 @@ impl Strays {
     /// off for themselves.
     fn settle(&mut self) {
         let is_set = self.off.is_some_and(|(_, count)| count >= ALIKE_MIN);
-        let fastest = self.waiting.iter().map(lead_of).min();
-        let by = fastest.filter(|_| is_set).zip(self.last.as_ref().map(|last| last.way.lead()));
-        let Some((now, before)) = by else { return self.place_by_arrival() };
+        let Some(by) = self.set_by().filter(|_| is_set) else { return self.place_by_arrival() };
         self.off = None;
-        let mut shift = 0;
         for mut frame in mem::take(&mut self.waiting) {
-            shift = Ticks::from_nanos(now.saturating_sub(before), frame.timescale).0;
-            frame.pts = frame.pts.saturating_add(shift);
+            frame.pts = frame.pts.saturating_add(by);
             self.place(frame);
         }
-        self.shift = self.shift.saturating_add(shift);
+        self.shift = self.shift.saturating_add(by);
+    }
+
+    /// What the times of those that wait have to be moved by, in ticks, to go on.
+    fn set_by(&self) -> Option<i64> {
+        let (first, last) = (self.waiting.first()?, self.waiting.last()?);
+        let times = || self.waiting.iter().map(|frame| frame.pts);
+        let (oldest, newest) = (times().min()?, times().max()?);
+        let ticks = |nanos| Ticks::from_nanos(nanos, first.timescale).0;
+        let passed = ticks(last.received.boot.0.saturating_sub(first.received.boot.0));
+        if passed < newest.saturating_sub(oldest) / KEPT_PARTS {
+            // They were kept somewhere, and when they came says nothing.
+            let steps = self.recent.iter().map(|recent| recent.step).filter(|step| *step > 0);
+            let before = self.recent.iter().map(|recent| recent.time).max()?;
+            return Some(before.saturating_add(ticks(steps.min()?)).saturating_sub(oldest));
+        }
+        let fastest = self.waiting.iter().map(lead_of).min()?;
+        let before = self.recent.iter().map(|recent| recent.lead).min()?;
+        Some(ticks(fastest.saturating_sub(before)))
     }
 
     /// Those that wait were captured when they came.
@@ -170,10 +195,10 @@ impl Strays {
         let last = self.last.get_or_insert_with(|| Last::new(time, received, lead));
         let step = Ticks(time.saturating_sub(last.time)).to_nanos(frame.timescale);
         last.note(time, received, lead);
-        if self.steps.len() == STEPS_MAX {
-            self.steps.pop_front();
+        if self.recent.len() == SEEN_MAX {
+            self.recent.pop_front();
         }
-        self.steps.push_back(step.saturating_abs());
+        self.recent.push_back(Recent { time, step: step.saturating_abs(), lead });
         self.placed.push_back(frame);
     }
 }
@@ -273,6 +298,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn where_a_clock_was_set_that_has_fallen_behind_times_go_on_as_they_were() {
+        let sent = (0..90).map(|number| {
+            let set = if number < 70 { 0 } else { HOURS };
+            let late = if number < 50 { 0 } else { 3000 };
+            frame(number * 3600 + set, number * 40 + late)
+        });
+        let meant: Vec<i64> = (0..90).map(|number| number * 3600).collect();
+        assert_eq!(placed(&mut Strays::default(), sent), meant);
+    }
+
+    #[test]
+    fn where_a_clock_was_set_amid_what_a_network_kept_times_go_on() {
+        let sent = (0..90).map(|number| {
+            let set = if number < 70 { 0 } else { -HOURS };
+            let came = if (50..85).contains(&number) { 85 } else { number };
+            frame(number * 3600 + set, came * 40)
+        });
+        let meant: Vec<i64> = (0..90).map(|number| number * 3600).collect();
+        assert_eq!(placed(&mut Strays::default(), sent), meant);
     }
 
     #[test]
