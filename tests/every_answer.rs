@@ -113,6 +113,31 @@ fn a_session_and_its_transport_are_understood_in_every_form() {
 }
 
 #[test]
+fn a_camera_that_refuses_a_range_is_asked_without_one() {
+    let live = |status: &'static str| {
+        of_answers(move |request, answer| match request.header("range") {
+            "" => answer,
+            _ => answer.replace("200 OK", status),
+        })
+    };
+    let seen = record_for(
+        SHORT_LENGTH,
+        vec![
+            ("no range", live("457 Invalid Range")),
+            ("no such header", live("456 Header Field Not Valid for Resource")),
+        ],
+    );
+    judge(&seen, |seen| {
+        let plays = seen.requests.iter().filter(|request| request.method == "PLAY");
+        let ranges: Vec<&str> = plays.map(|request| request.header("range")).collect();
+        match (&ranges[..], seen.connections.len()) {
+            (["npt=0.000-", ""], 1) => seen.is_whole(0),
+            all => Err(format!("ranges and connections: {all:?}")),
+        }
+    });
+}
+
+#[test]
 fn an_answer_is_understood_in_every_form() {
     let of_bodies = |request: &Request, answer: String| match request.method.as_str() {
         "PLAY" => answer.replacen("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\n\r\n\r\n", 1),
@@ -122,12 +147,6 @@ fn an_answer_is_understood_in_every_form() {
         "DESCRIBE" => format!("RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n{answer}"),
         _ => answer,
     };
-    let live = |status: &'static str| {
-        of_answers(move |request, answer| match request.header("range") {
-            "" => answer,
-            _ => answer.replace("200 OK", status),
-        })
-    };
     let of_short_lines = |_: &Request, answer: String| {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an empty line");
         format!("{}\n\n{body}", head.replace("\r\n", "\n"))
@@ -136,8 +155,6 @@ fn an_answer_is_understood_in_every_form() {
     let seen = record_for(
         SHORT_LENGTH,
         vec![
-            ("no range", live("457 Invalid Range")),
-            ("no such header", live("456 Header Field Not Valid for Resource")),
             ("a character set", typed("Content-Type: application/sdp; charset=utf-8")),
             ("another type", typed("Content-Type: text/plain")),
             ("a type in upper case", typed("CONTENT-TYPE: Application/SDP")),

@@ -173,8 +173,8 @@ impl Sides {
         self.all.iter_mut().filter_map(|side| side.cut(start, to)).collect()
     }
 
-    /// The same where no picture comes. Sound is kept: they may be late, and the clip may end before
-    /// what is cut.
+    /// The same where no picture comes. Sound is kept: they may be late, and the clip may end
+    /// before what is cut.
     pub(super) fn cut_alone(&mut self, start: WallTime) -> Vec<Taken> {
         self.all.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
         self.all.iter_mut().filter_map(|side| side.cut_alone(start)).collect()
@@ -305,8 +305,8 @@ impl Side {
         cut
     }
 
-    /// Waits with what was cut alone and lies behind the end of the clip; the rest is where it should
-    /// be.
+    /// Waits with what was cut alone and lies behind the end of the clip; the rest is where it
+    /// should be.
     fn take_back(&mut self, start: WallTime, end: WallTime) {
         let alone = mem::take(&mut self.alone);
         let Some(clock) = &self.clock else { return };
