@@ -148,7 +148,7 @@ fn cut_packets(
     place: &Place<'_>,
 ) -> CutSamples {
     let usual = i64::from(packets.ticks.max(1));
-    // What goes on from the clip before begins with this one, whatever clocks were steered by since.
+    // What goes on from the clip before begins with this one, whatever steering did since.
     let off =
         if place.goes_on { (i64::from(place.timescale) / OFF_PARTS).min(usual - 1) } else { 0 };
     let silence_max = SILENCE_S_MAX * i64::from(place.timescale) / usual;

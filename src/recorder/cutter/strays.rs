@@ -30,8 +30,8 @@ const KNOWN_FRAMES: u64 = 8;
 const ALIKE_MIN: u32 = 3;
 /// What counts as the same, in nanoseconds.
 const ALIKE_NANOS: i64 = 2 * NANOS_PER_SECOND;
-/// By so many it is seen how far it has been set, and by as many before: one of them is shown behind
-/// all that came before it.
+/// By so many it is seen how far it has been set, and by as many before: one of them is shown
+/// behind all that came before it.
 const SEEN_MAX: usize = 8;
 /// Those that came within this part of their time were kept somewhere, and came at once.
 const KEPT_PARTS: i64 = 4;
