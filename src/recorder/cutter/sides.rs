@@ -163,7 +163,10 @@ impl Sides {
 
     /// A clip begins.
     pub(super) fn clip_begins(&mut self) {
-        self.all.iter_mut().for_each(|side| side.in_clip = None);
+        for side in &mut self.all {
+            side.in_clip = None;
+            side.alone.clear();
+        }
     }
 
     /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
