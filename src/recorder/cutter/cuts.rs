@@ -90,9 +90,12 @@ impl Cutter {
         // What lies behind the pictures so far may belong to the next clip.
         let is_led = closes || next.is_some() || video.is_some();
         let to = self.video.track.cut_end(next).filter(|_| is_led);
-        let beside = match is_led {
-            true => self.sides.cut(anchor.wall, to),
-            false => self.cut_alone(anchor.wall, now),
+        // Where nothing of the video is cut, the end is not steered yet.
+        let is_settled = closes || (next.is_some() && video.is_some());
+        let beside = match (is_led, is_settled) {
+            (false, _) => self.cut_alone(anchor.wall, now),
+            (true, false) => self.sides.cut_ahead(anchor.wall, to),
+            (true, true) => self.sides.cut(anchor.wall, to),
         };
         let all: Vec<Taken> = video.into_iter().chain(beside).collect();
         let Some(start) = all.iter().map(|taken| taken.start).min() else { return };
@@ -108,7 +111,7 @@ impl Cutter {
         if pictures_wait || !self.video.is_silent(now, ALONE_NANOS_MIN) {
             return Vec::new();
         }
-        self.sides.cut_alone(start)
+        self.sides.cut_ahead(start, None)
     }
 
     /// Hands out what waits and ends the clip, at the decode time of its successor where there

@@ -35,6 +35,14 @@ impl Waiting {
         }
     }
 
+    /// Keeps so many ticks of its beginning, where it can be divided. Answers whether it has any.
+    pub(super) fn keep(&mut self, ticks: i64) -> bool {
+        if let Some(Sound::Pcm(pcm)) = &self.parameters.sound {
+            self.frame.data.truncate(ticks.max(0) as usize * pcm.width());
+        }
+        ticks > 0
+    }
+
     /// Leaves out so many ticks of its beginning, where it can be divided.
     pub(super) fn skip(&mut self, ticks: i64) {
         if let Some(Sound::Pcm(pcm)) = &self.parameters.sound
