@@ -71,6 +71,8 @@ pub struct DecodeTimes {
     waiting: VecDeque<i64>,
     /// The last presentation times since the restart, to see how far one goes back.
     recent: VecDeque<i64>,
+    /// When the last pictures are presented: no two at once.
+    presented: VecDeque<i64>,
     last: Option<i64>,
 }
 
@@ -87,6 +89,7 @@ impl DecodeTimes {
             may_rise,
             waiting: VecDeque::new(),
             recent: VecDeque::new(),
+            presented: VecDeque::new(),
             last: None,
         }
     }
@@ -133,7 +136,15 @@ impl DecodeTimes {
         });
         let time = self.last.map_or(time, |last| time.max(last.saturating_add(1)));
         self.last = Some(time);
-        let offset = pts.saturating_sub(time).clamp(0, i64::from(i32::MAX));
+        let mut presented = pts.max(time).min(time.saturating_add(i64::from(i32::MAX)));
+        while self.presented.contains(&presented) && presented < i64::MAX {
+            presented = presented.saturating_add(1);
+        }
+        if self.presented.len() == DEPTH_MAX {
+            self.presented.pop_front();
+        }
+        self.presented.push_back(presented);
+        let offset = presented.saturating_sub(time).min(i64::from(i32::MAX));
         Decoded { time, offset: offset as i32 }
     }
 
@@ -207,6 +218,21 @@ mod tests {
     }
 
     #[test]
+    fn no_two_pictures_are_presented_at_once() {
+        let presented = |depth, pts: &[i64]| -> Vec<i64> {
+            let decoded = times(ReorderDepth::Known(depth), pts, 5);
+            decoded.iter().map(|decoded| decoded.time + i64::from(decoded.offset)).collect()
+        };
+        assert_eq!(presented(1, &[10, 10, 20]), [10, 11, 20]);
+        // Decode times can't be earlier, and are when the third one is presented: as the first is.
+        let mut late = DecodeTimes::new(ReorderDepth::Known(2));
+        late.restart(Some(100));
+        let decoded = [103, 90, 95, 130].map(|pts| late.push(pts, 1));
+        let presented = decoded.map(|decoded| decoded.time + i64::from(decoded.offset));
+        assert_eq!(presented, [103, 102, 104, 130]);
+    }
+
+    #[test]
     fn the_median_does_not_follow_one_gap() {
         let mut interval = Interval::default();
         assert_eq!(interval.median(), None);
@@ -247,6 +273,11 @@ mod tests {
             let decoded = times(depth, &pts, 3600);
             prop_assert!(decoded.windows(2).all(|pair| pair[0].time < pair[1].time));
             prop_assert!(decoded.iter().all(|decoded| decoded.offset >= 0));
+            let presented = |decoded: &Decoded| decoded.time + i64::from(decoded.offset);
+            let presented: Vec<i64> = decoded.iter().map(presented).collect();
+            for near in presented.windows(DEPTH_MAX + 1) {
+                prop_assert!(!near[..DEPTH_MAX].contains(&near[DEPTH_MAX]), "{near:?}");
+            }
         }
     }
 }
