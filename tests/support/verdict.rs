@@ -589,7 +589,7 @@ impl Judged<'_> {
                 wrong.say("sound that is missing between two clips", || {
                     format!(
                         "{} bytes before {}, and {silence} of silence, {}",
-                        at - from,
+                        at.saturating_sub(from),
                         clip.path.display(),
                         fault_before(said, clip.start)
                     )

@@ -171,17 +171,20 @@ impl Sides {
     }
 
     /// Cuts what waits, for the clip that begins at `start`: what lies before `to`, or all.
-    /// Records come last, because a chunk ends with them: they are not in the file.
     pub(super) fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
-        self.all.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
-        self.all.iter_mut().filter_map(|side| side.cut(start, to)).collect()
+        self.in_order().filter_map(|side| side.cut(start, to)).collect()
     }
 
     /// The same where the next picture has not come. Sound is kept: the clip may end with that one,
     /// before what is cut.
     pub(super) fn cut_ahead(&mut self, start: WallTime, to: Option<WallTime>) -> Vec<Taken> {
+        self.in_order().filter_map(|side| side.cut_ahead(start, to)).collect()
+    }
+
+    /// Records come last, because a chunk ends with them: they are not in the file.
+    fn in_order(&mut self) -> impl Iterator<Item = &mut Side> {
         self.all.sort_by_key(|side| side.kind == Some(TrackKind::Timed));
-        self.all.iter_mut().filter_map(|side| side.cut_ahead(start, to)).collect()
+        self.all.iter_mut()
     }
 
     /// A clip ends: sound behind that, which was cut for it, is the next one's.
