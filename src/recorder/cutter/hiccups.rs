@@ -32,6 +32,8 @@ pub(super) struct Hiccups {
     begun: Option<BootTime>,
     waiting: VecDeque<Frame>,
     bytes: usize,
+    /// The latest time that was handed on.
+    latest: Option<i64>,
     /// What times have fallen behind by so far, in ticks.
     shift: i64,
     /// The same, as long as the camera's own clock does not tell of it, in nanoseconds.
@@ -92,9 +94,13 @@ impl Hiccups {
         });
         self.wait(frame);
         match verdict {
-            Some(Verdict::Behind(off)) => self.fell_behind(|_, _| off),
+            Some(Verdict::Behind(off)) => {
+                let latest = self.latest.unwrap_or(i64::MIN);
+                self.fell_behind(|frame, _| (frame.pts >= latest).then_some(off));
+            }
             Some(Verdict::Still(lead)) => {
-                self.fell_behind(|frame, scale| lead_of(frame, scale).saturating_sub(lead).max(0));
+                let off = |frame: &Frame, scale| lead_of(frame, scale).saturating_sub(lead).max(0);
+                self.fell_behind(|frame, scale| Some(off(frame, scale)));
             }
             Some(Verdict::Early) => return true,
             None => {}
@@ -125,11 +131,15 @@ impl Hiccups {
             let frame = self.shifted(frame);
             self.wait(frame);
         }
+        let first = self.waiting.front().map(|first| first.received.boot);
         let waits = now.zip(self.waits_since()).is_some_and(|(now, since)| {
-            now.0.saturating_sub(since.0) < HOLD_NANOS && self.bytes <= HOLD_BYTES_MAX
+            now.0.saturating_sub(since.0) < HOLD_NANOS
+                && first >= Some(since)
+                && self.bytes <= HOLD_BYTES_MAX
         });
         let frame = if waits { None } else { self.waiting.pop_front() };
         self.bytes -= frame.as_ref().map_or(0, |frame| frame.data.len());
+        self.latest = self.latest.max(frame.as_ref().map(|frame| frame.pts));
         frame
     }
 
@@ -153,15 +163,16 @@ impl Hiccups {
     }
 
     /// What waits was captured so many nanoseconds later than its stamps say, and what comes as
-    /// much as the last of it.
-    fn fell_behind(&mut self, off: impl Fn(&Frame, f64) -> i64) {
+    /// much as the last of it; but for what is shown before a frame that was on time.
+    fn fell_behind(&mut self, off: impl Fn(&Frame, f64) -> Option<i64>) {
         let scale = self.scale.unwrap_or(1.0);
         let (mut by, mut last) = (0, 0);
         for frame in &mut self.waiting {
-            last = off(frame, scale);
-            by = Ticks::from_nanos((last as f64 * scale) as i64, self.timescale).0;
+            let Some(off) = off(frame, scale) else { continue };
+            last = off;
+            by = Ticks::from_nanos((off as f64 * scale) as i64, self.timescale).0;
             frame.pts = frame.pts.saturating_add(by);
-            frame.captured = frame.captured.map(|captured| captured.plus_nanos(last));
+            frame.captured = frame.captured.map(|captured| captured.plus_nanos(off));
         }
         self.shift = self.shift.saturating_add(by);
         self.untold = self.untold.saturating_add(last);

@@ -107,6 +107,8 @@ struct Usual {
     lead: i64,
     /// By how much leads differ.
     spread: i64,
+    /// By how much they rise until a frame is judged, as they did so far: the clock may be slow.
+    rise: i64,
     /// How far frames are apart.
     step: i64,
 }
@@ -115,7 +117,7 @@ impl Usual {
     /// The same, compared with what is told where that can be.
     fn told(self, told: Told<i64>) -> Usual {
         match told {
-            Told::Well(lead) => Usual { lead, ..self },
+            Told::Well(lead) => Usual { lead, rise: 0, ..self },
             Told::Unknown | Told::Lately(_) => self,
         }
     }
@@ -123,7 +125,8 @@ impl Usual {
     /// Whether a lead is unlike the usual one.
     fn is_left_by(&self, lead: i64, count: usize) -> bool {
         let spread = if count < SURE_MIN { self.spread } else { self.spread / 2 };
-        lead.saturating_sub(self.lead).saturating_abs() > OFF_NANOS_MIN.saturating_add(spread)
+        let off = lead.saturating_sub(self.lead).saturating_abs();
+        off > OFF_NANOS_MIN.saturating_add(spread).saturating_add(self.rise)
     }
 
     /// Whether time goes on from one frame to the next: no clock that stands still does, and no
@@ -136,6 +139,16 @@ impl Usual {
 impl Suspect {
     fn is_late(&self) -> bool {
         self.seen.back().is_some_and(|last| last.lead > self.usual.lead)
+    }
+
+    /// Whether a frame comes behind a silence and is later than the one before it by as much as
+    /// would be unusual for the first one.
+    fn leaps(&self, seen: &Seen) -> bool {
+        let Some(last) = self.seen.back() else { return false };
+        let silence = seen.received.0.saturating_sub(last.received.0);
+        let later = seen.lead.saturating_sub(last.lead);
+        let is_unusual = self.usual.is_left_by(self.usual.lead.saturating_add(later), SURE_MIN);
+        is_unusual && later > 0 && silence > self.usual.step.saturating_mul(2)
     }
 
     /// Whether the camera's time stands still, although frames come.
@@ -292,6 +305,8 @@ impl Lateness {
             self.suspect = None;
             return None;
         };
+        // What was late before that is another matter.
+        self.suspect.take_if(|suspect| suspect.leaps(&seen));
         let new = || Suspect { since: seen.received, seen: VecDeque::new(), usual };
         let suspect = self.suspect.get_or_insert_with(new);
         if suspect.seen.len() == KEPT_MAX {
@@ -335,7 +350,8 @@ impl Lateness {
         let leads = || self.recent.iter().map(|seen| seen.lead);
         let (early, recent) = (range(leads().take(half))?, range(leads().skip(half))?);
         // A lead that grows is no spread; nor is one leap, from one frame to the next.
-        let growth = early.0.saturating_sub(recent.0).saturating_abs();
+        let rise = recent.0.saturating_sub(early.0);
+        let growth = rise.saturating_abs();
         let steps = leads().zip(leads().skip(1));
         let steps = steps.map(|(one, next)| one.saturating_sub(next).saturating_abs());
         let (_, leap) =
@@ -350,7 +366,9 @@ impl Lateness {
             _ => recent.0,
         };
         let is_known = is_steady || matches!(told, Told::Well(_));
-        is_known.then(|| Usual { lead, spread, step }.told(told))
+        let until_judged = (JUDGED_NANOS + span / 4) as f64 / (span / 2) as f64;
+        let rise = (rise.max(0) as f64 * until_judged) as i64;
+        is_known.then(|| Usual { lead, spread, rise, step }.told(told))
     }
 }
 

@@ -926,6 +926,71 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_clock_behind_a_network_that_delays_much_does_not_fall_behind_by_leaps() {
+        for (frame_rate, rate, jitter, kept, seed) in [
+            (9, 0.921_013, 91, 312, 6_351_635_739_336_734_384),
+            (8, 0.898_448, 85, 3507, 9_868_172_904_595_583_628),
+            (23, 0.874_296, 96, 1357, 13_320_600_741_772_743_044),
+        ] {
+            let (jitter, kept) = (jitter * MILLI, kept * MILLI);
+            let odd = Odd { frame_rate, rate, jitter, kept, group: 99, seed };
+            let mut bench = Bench::new();
+            bench.session(&odd.frames(40 * NANOS_PER_SECOND));
+            let worst = error(&bench, &odd, 10 * NANOS_PER_SECOND);
+            assert!(worst < 100 * MILLI, "{} ms: {odd:?}", worst / MILLI);
+        }
+    }
+
+    #[test]
+    fn what_is_late_just_before_time_falls_behind_did_not_fall_behind() {
+        for (count, late) in [(1, 120), (1, 300), (2, 300), (4, 200), (6, 400)] {
+            for long in [600, 1500, 3000] {
+                let at = 20 * NANOS_PER_SECOND;
+                let hiccups = vec![(at, long * MILLI, false)];
+                let camera = Hiccuping { frame_rate: 25, ppm: 0, jitter: 0, hiccups, seed: 0 };
+                let (mut sent, captured) = camera.frames(2 * at);
+                let before = captured.iter().filter(|captured| **captured < at).count();
+                for frame in &mut sent[before - count..before] {
+                    frame.arrival += late * MILLI;
+                }
+                let wrong = wrong_by_far(&sent, &captured);
+                assert_eq!(wrong, 0, "{count} frames are {late} ms late, before {long} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_that_are_shown_before_one_that_came_before_time_fell_behind_still_are() {
+        for reordered in 1..=3_usize {
+            for first in 0..=reordered {
+                let length = 40 * NANOS_PER_SECOND;
+                let camera =
+                    Hiccuping { frame_rate: 25, ppm: 0, jitter: 0, hiccups: Vec::new(), seed: 0 };
+                let (shown, _) = camera.frames(length);
+                let group = reordered + 1;
+                // Each group but the first begins with the one that is shown last.
+                let order = (1..shown.len() / group - 1).flat_map(|nth| {
+                    let begin = nth * group + 1;
+                    std::iter::once(begin + reordered).chain(begin..begin + reordered)
+                });
+                let mut sent = vec![shown[0]];
+                sent.extend(order.map(|nth| Sent { is_key: false, ..shown[nth] }));
+                let at = 120 * group + first + 1;
+                for (nth, frame) in sent.iter_mut().enumerate() {
+                    let late = if nth < at { 0 } else { 3 * NANOS_PER_SECOND };
+                    frame.arrival = shown[nth + reordered].arrival + late;
+                }
+                let mut bench = Bench::new();
+                bench.session(&sent);
+                let mut stored = bench.stored.clone();
+                stored.sort_by_key(|stored| stored.told);
+                let times: Vec<i64> = stored.iter().map(|it| sent[it.number].pts).collect();
+                assert!(times.is_sorted(), "{reordered} reordered, {first} before");
+            }
+        }
+    }
+
+    #[test]
     fn a_clock_that_stands_still_for_some_frames_is_seen_at_once() {
         for frame_rate in [8, 10, 15, 25] {
             for frames in 2..=5 {
