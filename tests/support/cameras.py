@@ -29,7 +29,8 @@ where. Lines about what the wire got, each with "camera":
   {"fault", "at"}                a command was carried out
 
 With --sound pcmu, pcma, l16 or aac they send sound, too, that never repeats; --sound-log FILE: the
-payload of each of its packets, behind its length (u16, big-endian).
+payload of each of its packets, behind the number of its session (u32) and its length (u16, both
+big-endian).
 
 Standard input, a line for each command (also: SIGTERM, SIGINT to stop):
   disconnect      close the connections of all clients
@@ -307,7 +308,8 @@ class Session:
         with self.camera.server.lock:
             payloads, self.sound = self.sound, []
             for payload in payloads if self.camera.server.sound_log else []:
-                self.camera.server.sound_log.write(struct.pack('>H', len(payload)) + payload)
+                head = struct.pack('>IH', self.number, len(payload))
+                self.camera.server.sound_log.write(head + payload)
                 self.camera.server.sound_log.flush()
 
     def close(self):

@@ -1,7 +1,7 @@
 //! Runs `cameras.py`: a real RTSP server with cameras that say what they sent.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -118,18 +118,24 @@ impl Cameras {
         }
     }
 
-    /// The payloads of all packets of sound that were sent.
+    /// The payloads of all packets of sound that were sent, one session behind another.
     pub fn sound(&self) -> Vec<Vec<u8>> {
+        self.sound_by_session().into_values().flatten().collect()
+    }
+
+    /// The same, by the number of the session.
+    pub fn sound_by_session(&self) -> BTreeMap<u64, Vec<Vec<u8>>> {
         let bytes = std::fs::read(self.folder.path().join("sound")).expect("the sound");
-        let mut rest = &bytes[..];
-        let payloads = std::iter::from_fn(|| {
-            let (length, behind) = rest.split_first_chunk::<2>()?;
+        let (mut rest, mut sound) = (&bytes[..], BTreeMap::<u64, Vec<Vec<u8>>>::new());
+        while let Some((session, behind)) = rest.split_first_chunk::<4>() {
+            let Some((length, behind)) = behind.split_first_chunk::<2>() else { break };
             let length = usize::from(u16::from_be_bytes(*length));
-            let (payload, behind) = behind.split_at_checked(length)?;
+            let Some((payload, behind)) = behind.split_at_checked(length) else { break };
+            let session = u64::from(u32::from_be_bytes(*session));
+            sound.entry(session).or_default().push(payload.to_vec());
             rest = behind;
-            Some(payload.to_vec())
-        });
-        payloads.collect()
+        }
+        sound
     }
 
     /// All frames sent, by camera and number: whether a key frame, and the bytes.

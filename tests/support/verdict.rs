@@ -27,6 +27,9 @@ const TIME_ERROR_NANOS: i64 = 100 * MILLI;
 /// machine.
 const UNKNOWN_TIMES: [(&str, i64); 2] = [("freeze", SECOND), ("clockjump", SECOND / 2)];
 const UNKNOWN_NANOS: i64 = 10 * SECOND;
+/// Where a session takes the place of another one whose way was longer, times come back to what was
+/// captured within this.
+const SEAM_NANOS: i64 = 3 * SECOND;
 /// Frames that are off in a row have so many numbers between them at most.
 const OFF_APART_MAX: u64 = 5;
 /// A server that is there again has a session within this: the recorder waits 0.4 s, then 1, 2
@@ -278,6 +281,30 @@ impl Said {
         self.frames.insert(number, frame);
     }
 
+    /// The session whose place another one took while it played, and when it was over.
+    fn former(&self, session: u64) -> Option<(u64, i64)> {
+        let played = self.sessions.get(&session)?.played?;
+        let mut before = self.sessions.range(..session).rev();
+        let (former, closed) = before.find_map(|(number, it)| {
+            it.played?;
+            Some((*number, it.closed?))
+        })?;
+        (played < closed).then_some((former, closed))
+    }
+
+    /// For how long the server's queue held a frame; or those of the session whose place this one
+    /// took a moment ago: times do not leap with that.
+    fn held(&self, number: u64) -> i64 {
+        let sent = &self.frames[&number];
+        let former = self.former(sent.session);
+        let taken_over = former.filter(|(_, closed)| sent.due < closed + SEAM_NANOS);
+        let held = taken_over.and_then(|(former, _)| {
+            let mut before = self.frames.range(..number).rev();
+            before.find(|(_, sent)| sent.session == former).map(|(_, sent)| sent.held)
+        });
+        held.unwrap_or(0).max(sent.held)
+    }
+
     /// When a frame is no more expected, because its session is over.
     fn end(&self, session: u64, stopped: i64) -> i64 {
         let closed = self.sessions.get(&session).and_then(|session| session.closed);
@@ -501,7 +528,7 @@ impl Judged<'_> {
         for frame in clips.iter().flat_map(|clip| &clip.frames) {
             let sent = &said.frames[&frame.number];
             let late = frame.told - sent.due;
-            let error = if late < 0 { late } else { (late - sent.held).max(0) };
+            let error = if late < 0 { late } else { (late - said.held(frame.number)).max(0) };
             if error.abs() / MILLI > row.error_millis.abs() {
                 row.error_millis = error / MILLI;
                 row.error_at = format!("frame {}, {}", frame.number, fault_before(said, sent.due));
@@ -543,7 +570,8 @@ impl Judged<'_> {
 
     /// The sound of a clip is as long as its pictures, and what was sent, and goes on in the next.
     fn judge_sound(&self, said: &Said, clips: &[Clip], row: &mut Row, wrong: &mut Complaints) {
-        let sent = self.sent_sound();
+        let (sent, seams) = self.sent_sound(said);
+        let is_seam = |from: usize, to: usize| seams.iter().any(|seam| (from..to).contains(seam));
         let frame = if self.sounds == Sounds::Aac { AAC_FRAME } else { FLAC_FRAME };
         let mut before: Option<(i64, usize)> = None;
         for (place, clip) in clips.iter().enumerate() {
@@ -575,7 +603,10 @@ impl Judged<'_> {
                 continue;
             };
             let (end, holes) = follow(&sent, at, heard);
-            for (place, missing, zeros) in holes {
+            for Hole { place, from, missing, zeros } in holes {
+                if missing.is_some_and(|missing| is_seam(from, from + missing)) {
+                    continue;
+                }
                 let clip = clip.path.display();
                 wrong.say("sound that becomes another one than was sent", || match missing {
                     Some(missing) => {
@@ -584,7 +615,7 @@ impl Judged<'_> {
                     None => format!("{clip}: from byte {place} on, {zeros} zeros first"),
                 });
             }
-            let is_joined = before.is_some_and(|(end, _)| end == clip.start);
+            let is_joined = before.is_some_and(|(end, _)| end == clip.start) && !is_seam(from, at);
             if is_joined && (at > from || silence > 0) {
                 wrong.say("sound that is missing between two clips", || {
                     format!(
@@ -599,18 +630,26 @@ impl Judged<'_> {
         }
     }
 
-    fn sent_sound(&self) -> Vec<u8> {
-        let payloads = self.server.sound();
-        match self.sounds {
-            // A unit each, behind a header of four bytes (RFC 3640, 3.3.6).
-            Sounds::Aac => payloads.iter().flat_map(|payload| &payload[4..]).copied().collect(),
-            Sounds::Pcm(format) => {
-                let folder = tempfile::tempdir().expect("a folder");
-                let file = folder.path().join("sent");
-                std::fs::write(&file, payloads.concat()).expect("it is written");
-                samples(format, &file).into_iter().flat_map(i16::to_le_bytes).collect()
+    /// What was sent, one session behind another, and where those begin that took the place of
+    /// the one before while that played: each has a sound of its own.
+    fn sent_sound(&self, said: &Said) -> (Vec<u8>, Vec<usize>) {
+        let (mut sent, mut seams) = (Vec::new(), Vec::new());
+        for (session, payloads) in self.server.sound_by_session() {
+            if said.former(session).is_some() {
+                seams.push(sent.len());
+            }
+            match self.sounds {
+                // A unit each, behind a header of four bytes (RFC 3640, 3.3.6).
+                Sounds::Aac => sent.extend(payloads.iter().flat_map(|payload| &payload[4..])),
+                Sounds::Pcm(format) => {
+                    let folder = tempfile::tempdir().expect("a folder");
+                    let file = folder.path().join("sent");
+                    std::fs::write(&file, payloads.concat()).expect("it is written");
+                    sent.extend(samples(format, &file).into_iter().flat_map(i16::to_le_bytes));
+                }
             }
         }
+        (sent, seams)
     }
 
     /// The sound of a clip that is so many seconds long. Where a clip ended earlier than was known
@@ -677,10 +716,19 @@ fn optional_attribute(clip: &std::path::Path, name: &str) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
 }
 
-/// Follows what is heard from a place in what was sent on. Answers where that ends, and the holes:
-/// where each is, how many bytes that were sent are missing, if it goes on, and how many zeros are
-/// there instead.
-fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<(usize, Option<usize>, usize)>) {
+/// A place in what is heard behind which something else comes than was sent there.
+struct Hole {
+    place: usize,
+    /// Where that is in what was sent.
+    from: usize,
+    /// So many bytes that were sent are missing, if it goes on.
+    missing: Option<usize>,
+    /// So many are there instead.
+    zeros: usize,
+}
+
+/// Follows what is heard from a place in what was sent on. Answers where that ends, and the holes.
+fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<Hole>) {
     let (mut end, mut place, mut holes) = (at, 0, Vec::new());
     loop {
         let pairs = sent[end..].iter().zip(&heard[place..]);
@@ -692,7 +740,7 @@ fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<(usize, Option<us
         let zeros = heard[place..].iter().take_while(|byte| **byte == 0).count();
         let rest = &heard[place + zeros..];
         let missing = position(&sent[end..], &rest[..PROBE.min(rest.len())]);
-        holes.push((place, missing, zeros));
+        holes.push(Hole { place, from: end, missing, zeros });
         let Some(missing) = missing else { return (end, holes) };
         (end, place) = (end + missing, place + zeros);
     }
