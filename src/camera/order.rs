@@ -130,7 +130,8 @@ impl Order {
         packet: Arrived<'_>,
         hand_on: &mut impl FnMut(Arrived<'_>),
     ) {
-        let gap_max = GAP_MAX + self.held_up_to();
+        let held_up_to = self.held_up_to();
+        let gap_max = GAP_MAX + held_up_to;
         let Rules::Tcp { source: last, in_vain } = &mut self.rules else { return };
         let is_other = std::mem::replace(last, source) != source;
         let Some(next) = self.next.filter(|_| !is_other) else {
@@ -147,6 +148,11 @@ impl Order {
             *in_vain = 0;
             hand_on(packet);
         } else if ahead <= gap_max && *in_vain < IN_VAIN_MAX {
+            let place = self.base + u64::from(ahead);
+            if ahead < held_up_to && !self.waiting.contains_key(&place) {
+                // It fills a gap behind the one that all wait for.
+                *in_vain = 0;
+            }
             self.hold(ahead, packet, hand_on);
         } else {
             self.begin_at(number, packet, hand_on);
@@ -322,6 +328,22 @@ mod tests {
         assert_eq!(pushed(&mut order, [200, 202, 204]), [200, 202, 204]);
         assert_eq!(pushed(&mut order, [203]), [203], "and one that does fill them");
         assert_eq!(pushed(&mut order, [205, 207, 206]), [205, 206, 207], "is waited for again");
+    }
+
+    #[test]
+    fn over_tcp_what_fills_a_gap_behind_another_one_was_not_waited_for_in_vain() {
+        for (fills, wanted) in [(true, [103, 104]), (false, [104, 103])] {
+            let mut order = Order::over_tcp();
+            // Behind a gap that is never filled: one that is, or one that comes twice.
+            for gap in 0..u16::try_from(IN_VAIN_MAX).unwrap() {
+                let begin = gap * 6;
+                let places = if fills { [0, 2, 4, 3, 5, 5] } else { [0, 2, 3, 4, 3, 5] };
+                pushed(&mut order, places.map(|place| begin + place));
+                order.give_up(|_| ());
+            }
+            pushed(&mut order, 96..103);
+            assert_eq!(pushed(&mut order, [104, 103]), wanted, "{fills}");
+        }
     }
 
     #[test]
