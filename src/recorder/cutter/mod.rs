@@ -14,7 +14,7 @@
 //! | `hand_out` | what is done in which order, and what a refused chunk costs |
 //! | `chunk` | tracks side by side, of whatever clock rates |
 //! | `video` | groups, losses, pauses, gaps |
-//! | `sides`, `sound` | sound and records, which follow the video |
+//! | `sides`, `sound`, `tie` | sound and records, which follow the video |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
 //! | `strays`, `hiccups`, `lateness`, `stamps`, `rate` | what stamps are worth: before all else |
@@ -43,6 +43,7 @@ mod sides;
 mod sound;
 mod stamps;
 mod strays;
+mod tie;
 mod time_line;
 mod track;
 mod video;

@@ -13,6 +13,7 @@ use super::hiccups::Hiccups;
 use super::lateness::Told;
 use super::pending::Taken;
 use super::sound::{self, Place, Waiting};
+use super::tie::Tie;
 use super::wall_clock::WallClock;
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;
@@ -65,6 +66,7 @@ struct Side {
     in_clip: Option<(Arc<Parameters>, i64)>,
     /// Where what was cut last ends.
     ended: Option<WallTime>,
+    tie: Tie,
     /// Its times come from the clock of the camera, and not from their arrival.
     is_tied: bool,
     /// Up to when it has come.
@@ -216,6 +218,7 @@ impl Side {
             ahead: VecDeque::new(),
             in_clip: None,
             ended: None,
+            tie: Tie::default(),
             is_tied: false,
             reached: None,
             received: None,
@@ -266,19 +269,17 @@ impl Side {
     /// Follows the clock. What it can't follow is told anew from here.
     fn observe(&mut self, frame: &Frame, tie: Option<i64>) {
         let end = frame.end();
-        let told = frame.captured.zip(tie);
-        let (at, seen) = match told {
-            Some((captured, tie)) => (frame.pts, at_capture(&frame.received, captured, tie)),
-            None => (end, frame.received),
-        };
+        let timescale = self.clock.as_ref().map(|clock| clock.timescale);
+        if timescale.is_some_and(|timescale| timescale != frame.timescale) {
+            self.forget_clock();
+            self.tie = Tie::default();
+        }
+        let told = self.tie.told(frame, tie);
+        let (at, seen) = told.map_or((end, frame.received), |told| (frame.pts, told));
         if mem::replace(&mut self.is_tied, told.is_some()) != told.is_some()
             && let Some(clock) = &mut self.clock
         {
             clock.wall.forget();
-        }
-        let timescale = self.clock.as_ref().map(|clock| clock.timescale);
-        if timescale.is_some_and(|timescale| timescale != frame.timescale) {
-            self.forget_clock();
         }
         let clock = self.clock.get_or_insert_with(|| Clock::new(frame));
         if clock.wall.observe(at, &seen).is_some() {
@@ -374,14 +375,6 @@ impl Side {
             data: cut.data,
         })
     }
-}
-
-/// The clocks when the camera's own showed `captured`, which is `tie` nanoseconds behind the one
-/// that nobody sets.
-fn at_capture(received: &Reading, captured: WallTime, tie: i64) -> Reading {
-    let boot = BootTime(captured.0.saturating_add(tie));
-    let later = boot.0.saturating_sub(received.boot.0);
-    Reading { wall: received.wall.plus_nanos(later), boot, ..*received }
 }
 
 #[cfg(test)]
@@ -693,6 +686,47 @@ mod tests {
                 let millis = [from / MILLI, to / MILLI];
                 assert_eq!(torn_at(&all), None, "{name} stands still: {millis:?} ms");
             }
+        }
+    }
+
+    #[test]
+    fn where_all_stood_still_pictures_wait_for_the_sound_that_comes_behind_them() {
+        let pcm = Pcm::new(RATE, 1);
+        for later in [0, 50, 400] {
+            let mut frames = frames(Sound::Pcm(pcm.clone()), 0, |_| false);
+            for frame in &mut frames {
+                let nanos = frame.received.boot.0 - at(0).boot.0;
+                let later = if frame.track == TrackNumber(0) { 0 } else { later };
+                if nanos > 10_500 * MILLI {
+                    frame.received = at(nanos.max((13_500 + later) * MILLI));
+                }
+            }
+            frames.sort_by_key(|frame| (frame.received.boot, frame.track));
+            let clips = record_all(frames);
+            let all: Vec<i16> =
+                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            assert_eq!(torn_at(&all), None, "{later} ms");
+        }
+    }
+
+    #[test]
+    fn what_a_camera_tells_of_pictures_by_another_clock_moves_no_sound() {
+        let pcm = Pcm::new(RATE, 1);
+        for off in [0, -3600, 60, 3] {
+            let mut frames = frames(Sound::Pcm(pcm.clone()), 0, |_| false);
+            for frame in &mut frames {
+                let off = if frame.track == TrackNumber(0) { off } else { 0 };
+                // As reports do that agree for a while.
+                let captured = Ticks(frame.pts).to_nanos(frame.timescale) + off * NANOS_PER_SECOND;
+                let is_told = captured > 7 * NANOS_PER_SECOND || off != 0;
+                frame.captured = is_told.then_some(WallTime(START / 2 + captured));
+            }
+            let clips = record_all(frames);
+            let all: Vec<i16> =
+                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            let torn = torn_at(&all[LENGTH as usize..]);
+            assert_eq!(torn, None, "{off} s");
+            assert!(all.len() as i64 > LENGTH * (25 * 22 - 25), "{off} s: {}", all.len());
         }
     }
 
