@@ -35,6 +35,8 @@ const OFF_APART_MAX: u64 = 5;
 /// A server that is there again has a session within this: the recorder waits 0.4 s, then 1, 2
 /// and 5 s, and longer where it was refused before.
 const RECONNECT_NANOS: i64 = 8 * SECOND;
+/// Behind a session of this length it waits 0.4 s again.
+const GOOD_NANOS: i64 = 5 * SECOND;
 /// Sound that is recorded as FLAC comes in frames of this length at most, in seconds; one of AAC
 /// has 1024 samples of 16 kHz.
 const FLAC_FRAME: f64 = 0.256;
@@ -50,6 +52,12 @@ const SOUND_UNDER_WAY: f64 = 0.25;
 const AS_TIMED: [&str; 7] = ["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"];
 /// So many bytes of sound are looked for to find where a clip's begins.
 const PROBE: usize = 512;
+/// Where a session is followed by another one, its sound goes on within so many bytes of that.
+const SEAM_BYTES: usize = 200_000;
+/// What the recorder puts in where sound is missing: a silent unit of AAC, mono.
+const SILENT_UNIT: [u8; 6] = [0x00, 0xc8, 0x00, 0x80, 0x23, 0x80];
+/// Two clocks do not run alike: sound is moved by this where it is off by as much, in seconds.
+const MOVED: f64 = 0.021;
 /// A camera over TCP with so many gaps in a row that nothing filled is not waited for, up to the
 /// first packet that it sends out of order, which costs its picture then.
 const UNFILLED_MAX: u32 = 16;
@@ -277,8 +285,10 @@ impl Said {
             is_excused: false,
         };
         let number = number(line, "frame") as u64;
+        // What two sessions sent is of the one or of the other.
+        let is_excused = self.frames.contains_key(&number);
         self.by_picture.entry(frame.picture.clone()).or_default().push(number);
-        self.frames.insert(number, frame);
+        self.frames.insert(number, Sent { is_excused, ..frame });
     }
 
     /// The session whose place another one took while it played, and when it was over.
@@ -303,6 +313,12 @@ impl Said {
             before.find(|(_, sent)| sent.session == former).map(|(_, sent)| sent.held)
         });
         held.unwrap_or(0).max(sent.held)
+    }
+
+    /// Whether a session took the place of another one a moment before.
+    fn is_behind_seam(&self, at: i64) -> bool {
+        let formers = self.sessions.keys().filter_map(|session| self.former(*session));
+        formers.map(|(_, closed)| at - closed).any(|since| (-SECOND..SEAM_NANOS).contains(&since))
     }
 
     /// When a frame is no more expected, because its session is over.
@@ -427,8 +443,9 @@ impl Judged<'_> {
                 refused.push((*at, (seconds * 1e9) as i64));
             }
         }
+        let mut asked = since;
         for (played, closed) in sessions.chain([ends]) {
-            let refusals = refused.iter().filter(|(at, _)| (since - SECOND..played).contains(at));
+            let refusals = refused.iter().filter(|(at, _)| (asked - SECOND..played).contains(at));
             // The recorder's waits double while it is refused.
             let explained = RECONNECT_NANOS + 2 * refusals.map(|(_, length)| length).sum::<i64>();
             if played - since > explained {
@@ -437,6 +454,10 @@ impl Judged<'_> {
                 });
             }
             since = closed.unwrap_or(self.ran.1);
+            // The waits go on behind a session that was none to speak of.
+            if since - played >= GOOD_NANOS {
+                asked = since;
+            }
         }
     }
 
@@ -570,7 +591,7 @@ impl Judged<'_> {
 
     /// The sound of a clip is as long as its pictures, and what was sent, and goes on in the next.
     fn judge_sound(&self, said: &Said, clips: &[Clip], row: &mut Row, wrong: &mut Complaints) {
-        let (sent, seams) = self.sent_sound(said);
+        let (sent, seams) = self.sent_sound();
         let is_seam = |from: usize, to: usize| seams.iter().any(|seam| (from..to).contains(seam));
         let frame = if self.sounds == Sounds::Aac { AAC_FRAME } else { FLAC_FRAME };
         let mut before: Option<(i64, usize)> = None;
@@ -585,26 +606,32 @@ impl Judged<'_> {
             };
             row.pictures += pictures.1;
             row.sound += sound.1;
-            if (pictures.1 - sound.1).abs() > allowed || sound.0.abs() > 0.001 {
+            // Pictures of a session whose way was longer are told later than the sound.
+            let is_late = pictures.1 > sound.1 && said.is_behind_seam(clip.end);
+            let is_off = (pictures.1 - sound.1).abs() > allowed && !is_late;
+            if is_off || sound.0.abs() > 0.001 {
                 wrong.say("sound that is not as long as its pictures", || {
                     format!("{}: {sound:?} for {pictures:?}", clip.path.display())
                 });
             }
             let stored = self.stored_sound(clip, sound.1);
-            let silence = stored.iter().position(|byte| *byte != 0).unwrap_or(stored.len()) & !1;
-            let heard = &stored[silence..];
             let from = before.map_or(0, |(_, end)| end);
-            let probe = &heard[..PROBE.min(heard.len())];
+            // What was sent may be silent, too.
+            let goes_on = sent[from..].starts_with(&stored[..PROBE.min(stored.len())]);
+            let zeros = stored.iter().position(|byte| *byte != 0).unwrap_or(stored.len());
+            let silence = if goes_on { 0 } else { zeros & !1 };
+            let heard = &stored[silence..];
             // A packet that lies across the end of a clip may be in both.
             let shared = if self.sounds == Sounds::Aac { from.min(AAC_BYTES_MAX) } else { 0 };
             let searched = from - shared;
-            let Some(at) = position(&sent[searched..], probe).map(|at| searched + at) else {
+            let Some((skipped, at)) = resume(&sent, &seams, searched, heard) else {
                 wrong.say("sound that was never sent", || clip.path.display().to_string());
                 continue;
             };
-            let (end, holes) = follow(&sent, at, heard);
+            let (end, holes) = follow(&sent, &seams, at, &heard[skipped..]);
             for Hole { place, from, missing, zeros } in holes {
-                if missing.is_some_and(|missing| is_seam(from, from + missing)) {
+                let is_moved = missing == Some(0) && zeros <= self.moved_bytes_max();
+                if is_moved || missing.is_some_and(|missing| is_seam(from, from + missing)) {
                     continue;
                 }
                 let clip = clip.path.display();
@@ -630,14 +657,12 @@ impl Judged<'_> {
         }
     }
 
-    /// What was sent, one session behind another, and where those begin that took the place of
-    /// the one before while that played: each has a sound of its own.
-    fn sent_sound(&self, said: &Said) -> (Vec<u8>, Vec<usize>) {
+    /// What was sent, one session behind another, and where all but the first begin: each has a
+    /// sound of its own. A clip goes on in another session where that follows without a seam.
+    fn sent_sound(&self) -> (Vec<u8>, Vec<usize>) {
         let (mut sent, mut seams) = (Vec::new(), Vec::new());
-        for (session, payloads) in self.server.sound_by_session() {
-            if said.former(session).is_some() {
-                seams.push(sent.len());
-            }
+        for payloads in self.server.sound_by_session().into_values() {
+            seams.push(sent.len());
             match self.sounds {
                 // A unit each, behind a header of four bytes (RFC 3640, 3.3.6).
                 Sounds::Aac => sent.extend(payloads.iter().flat_map(|payload| &payload[4..])),
@@ -656,15 +681,33 @@ impl Judged<'_> {
     /// when its sound was written, ffmpeg decodes all of the last frame.
     fn stored_sound(&self, clip: &Clip, seconds: f64) -> Vec<u8> {
         match self.sounds {
-            Sounds::Aac => packets(&clip.path),
+            Sounds::Aac => {
+                let mut stored = packets(&clip.path);
+                while let Some(at) = position(&stored, &SILENT_UNIT) {
+                    stored[at..at + SILENT_UNIT.len()].fill(0);
+                }
+                stored
+            }
             Sounds::Pcm(format) => {
-                let rate = format.iter().skip_while(|it| **it != "-ar").nth(1).expect("a rate");
-                let rate: f64 = rate.parse().expect("a number");
                 let heard = samples(&[], &clip.path).into_iter();
-                heard.take((seconds * rate).round() as usize).flat_map(i16::to_le_bytes).collect()
+                let count = (seconds * sample_rate(format)).round() as usize;
+                heard.take(count).flat_map(i16::to_le_bytes).collect()
             }
         }
     }
+
+    /// So many bytes of silence move sound by as much as it may be off.
+    fn moved_bytes_max(&self) -> usize {
+        match self.sounds {
+            Sounds::Aac => SILENT_UNIT.len(),
+            Sounds::Pcm(format) => (2.0 * MOVED * sample_rate(format)) as usize,
+        }
+    }
+}
+
+fn sample_rate(format: &[&str]) -> f64 {
+    let rate = format.iter().skip_while(|it| **it != "-ar").nth(1).expect("a rate");
+    rate.parse().expect("a number")
 }
 
 /// Of each frame that is stored, whether what it is built on is there.
@@ -701,11 +744,12 @@ fn bases(frames: &BTreeMap<u64, Sent>, stored: &BTreeSet<u64>) -> HashMap<u64, B
     bases
 }
 
-/// The last command before a moment, in words.
+/// A moment, in milliseconds since 1970, and the last command before, in words.
 fn fault_before(said: &Said, at: i64) -> String {
+    let now = at / MILLI;
     match said.faults.iter().rfind(|(given, _)| *given <= at) {
-        Some((given, fault)) => format!("{} ms behind {fault:?}", (at - given) / MILLI),
-        None => "before all faults".to_owned(),
+        Some((given, fault)) => format!("at {now}, {} ms behind {fault:?}", (at - given) / MILLI),
+        None => format!("at {now}, before all faults"),
     }
 }
 
@@ -728,7 +772,7 @@ struct Hole {
 }
 
 /// Follows what is heard from a place in what was sent on. Answers where that ends, and the holes.
-fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<Hole>) {
+fn follow(sent: &[u8], seams: &[usize], at: usize, heard: &[u8]) -> (usize, Vec<Hole>) {
     let (mut end, mut place, mut holes) = (at, 0, Vec::new());
     loop {
         let pairs = sent[end..].iter().zip(&heard[place..]);
@@ -738,12 +782,27 @@ fn follow(sent: &[u8], at: usize, heard: &[u8]) -> (usize, Vec<Hole>) {
             return (end, holes);
         }
         let zeros = heard[place..].iter().take_while(|byte| **byte == 0).count();
-        let rest = &heard[place + zeros..];
-        let missing = position(&sent[end..], &rest[..PROBE.min(rest.len())]);
+        let found = resume(sent, seams, end, &heard[place + zeros..]);
+        let missing = found.map(|(_, at)| at - end);
         holes.push(Hole { place, from: end, missing, zeros });
-        let Some(missing) = missing else { return (end, holes) };
-        (end, place) = (end + missing, place + zeros);
+        let Some((skipped, at)) = found else { return (end, holes) };
+        (end, place) = (at, place + zeros + skipped);
     }
+}
+
+/// Where what is heard goes on in what was sent, behind a place. Its first bytes may be of the
+/// session before and too few to be found; answers how many are, too.
+fn resume(sent: &[u8], seams: &[usize], from: usize, heard: &[u8]) -> Option<(usize, usize)> {
+    let probe = |skipped: usize| &heard[skipped..(skipped + PROBE).min(heard.len())];
+    if let Some(at) = position(&sent[from..], probe(0)) {
+        return Some((0, from + at));
+    }
+    let behind = seams.iter().copied().filter(|seam| *seam >= from);
+    let mut places = behind.flat_map(|seam| (0..PROBE.min(heard.len())).map(move |it| (seam, it)));
+    places.find_map(|(seam, skipped)| {
+        let begins = &sent[seam..(seam + SEAM_BYTES).min(sent.len())];
+        position(begins, probe(skipped)).map(|at| (skipped, seam + at))
+    })
 }
 
 /// Where a part of something is in all of it.
