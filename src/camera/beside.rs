@@ -61,9 +61,7 @@ struct Joining {
 
 impl Seen {
     fn of(frame: &Frame) -> Seen {
-        let end = frame.end();
-        let lead = frame.received.boot.0.saturating_sub(Ticks(end).to_nanos(frame.timescale));
-        Seen { print: print(frame), pts: frame.pts, end, lead }
+        Seen { print: print(frame), pts: frame.pts, end: frame.end(), lead: frame.lead_nanos() }
     }
 }
 

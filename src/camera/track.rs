@@ -15,7 +15,7 @@ use super::sender_clock::SenderClock;
 use super::source::Source;
 use crate::clock::Reading;
 use crate::segment::{TrackKind, TrackNumber};
-use crate::units::{BootTime, WallTime};
+use crate::units::{BootTime, Ticks, WallTime};
 
 /// One coded frame of one track: a sample to be.
 #[derive(Clone, Debug)]
@@ -65,6 +65,13 @@ impl Frame {
     #[must_use]
     pub fn end(&self) -> i64 {
         self.pts.saturating_add(i64::from(self.duration.unwrap_or(0)))
+    }
+
+    /// By how much it came later than its end, in nanoseconds.
+    #[must_use]
+    pub fn lead_nanos(&self) -> i64 {
+        let end = Ticks(self.end()).to_nanos(self.timescale);
+        self.received.boot.0.saturating_sub(end)
     }
 }
 

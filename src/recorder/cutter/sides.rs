@@ -545,6 +545,11 @@ mod tests {
         samples
     }
 
+    /// Those of all clips, one behind another.
+    fn decoded_all(pcm: &Pcm, clips: &[Clip]) -> Vec<i16> {
+        clips.iter().flat_map(|(.., chunks)| decoded(pcm, chunks)).collect()
+    }
+
     /// Behind which of the samples that were sent in a row another one follows than did then.
     fn torn_at(all: &[i16]) -> Option<usize> {
         let next = |value: i16| i64::from(value) % 30_000 + 1;
@@ -601,7 +606,7 @@ mod tests {
     fn frames_that_last_long_are_not_late() {
         let pcm = Pcm::new(RATE, 1);
         let clips = record_all(longer(frames(Sound::Pcm(pcm.clone()), 0, |_| false)));
-        let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+        let all = decoded_all(&pcm, &clips);
         assert!(all.len() as i64 > LENGTH * (25 * 22 - 20), "{}", all.len());
         assert_eq!(torn_at(&all), None);
     }
@@ -610,7 +615,7 @@ mod tests {
     fn what_is_missing_is_silence_of_the_same_length() {
         let pcm = Pcm::new(RATE, 1);
         let clips = record(Sound::Pcm(pcm.clone()), 0, |number| (60..120).contains(&number));
-        let all: Vec<i16> = clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+        let all = decoded_all(&pcm, &clips);
         let silent = all.iter().filter(|sample| **sample == 0).count() as i64;
         assert_eq!(silent, 60 * LENGTH);
     }
@@ -627,8 +632,7 @@ mod tests {
                 }
             }
             let clips = record_all(frames);
-            let all: Vec<i16> =
-                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            let all = decoded_all(&pcm, &clips);
             let rate = i64::from(RATE);
             let begins = all.windows(400).position(|part| part.iter().all(|sample| *sample == 0));
             let begins = begins.expect("silence") as i64;
@@ -703,8 +707,7 @@ mod tests {
             }
             frames.sort_by_key(|frame| (frame.received.boot, frame.track));
             let clips = record_all(frames);
-            let all: Vec<i16> =
-                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            let all = decoded_all(&pcm, &clips);
             assert_eq!(torn_at(&all), None, "{later} ms");
         }
     }
@@ -722,8 +725,7 @@ mod tests {
                 frame.captured = is_told.then_some(WallTime(START / 2 + captured));
             }
             let clips = record_all(frames);
-            let all: Vec<i16> =
-                clips.iter().flat_map(|(.., chunks)| decoded(&pcm, chunks)).collect();
+            let all = decoded_all(&pcm, &clips);
             let torn = torn_at(&all[LENGTH as usize..]);
             assert_eq!(torn, None, "{off} s");
             assert!(all.len() as i64 > LENGTH * (25 * 22 - 25), "{off} s: {}", all.len());

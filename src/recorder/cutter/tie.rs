@@ -24,9 +24,7 @@ impl Tie {
     /// wrongly. `tie` is by how much the clock that nobody sets is ahead of the camera's, in
     /// nanoseconds.
     pub(super) fn told(&mut self, frame: &Frame, tie: Option<i64>) -> Option<Reading> {
-        let received = frame.received.boot;
-        let end = Ticks(frame.end()).to_nanos(frame.timescale);
-        let lead = received.0.saturating_sub(end);
+        let (received, lead) = (frame.received.boot, frame.lead_nanos());
         let way = self.way.get_or_insert(FastestWay::new(lead, received));
         way.note(lead, received);
         let told = BootTime(frame.captured?.0.saturating_add(tie?));
