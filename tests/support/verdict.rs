@@ -662,7 +662,9 @@ impl Judged<'_> {
     fn sent_sound(&self) -> (Vec<u8>, Vec<usize>) {
         let (mut sent, mut seams) = (Vec::new(), Vec::new());
         for payloads in self.server.sound_by_session().into_values() {
-            seams.push(sent.len());
+            if !sent.is_empty() {
+                seams.push(sent.len());
+            }
             match self.sounds {
                 // A unit each, behind a header of four bytes (RFC 3640, 3.3.6).
                 Sounds::Aac => sent.extend(payloads.iter().flat_map(|payload| &payload[4..])),
