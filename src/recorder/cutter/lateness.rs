@@ -171,7 +171,9 @@ impl Suspect {
         };
         let leapt = |off: &i64| {
             let level = self.usual.lead.saturating_add(*off);
-            let is_far = |seen: &&Seen| level.saturating_sub(seen.lead).saturating_abs() > loose;
+            // What is beyond it was kept, and is delivered as fast as it can be.
+            let short = |seen: &Seen| level.saturating_sub(seen.lead).saturating_mul(off.signum());
+            let is_far = |seen: &&Seen| short(seen) > loose;
             // Those that come with the one before them were held up by it.
             let mut last = (i64::MIN, i64::MIN);
             let mut goes_on = |seen: &&Seen| {

@@ -991,6 +991,26 @@ mod tests {
     }
 
     #[test]
+    fn time_that_falls_behind_is_seen_where_the_network_stands_still_right_then() {
+        for (kept, apart) in [(1000, 1), (2000, 100), (2000, 2000), (4000, 300), (2000, 12_000)] {
+            let at = 27 * NANOS_PER_SECOND;
+            let hiccups = vec![(at, 3000 * MILLI, false)];
+            let camera = Hiccuping { frame_rate: 25, ppm: 0, jitter: 0, hiccups, seed: 0 };
+            let (mut sent, captured) = camera.frames(3 * at);
+            let mut last = 0;
+            for sent in sent.iter_mut().filter(|sent| sent.arrival > at) {
+                let held_to = at + (3000 + kept) * MILLI;
+                sent.arrival = sent.arrival.max(held_to).max(last + apart * 1000);
+                last = sent.arrival;
+            }
+            // Where it delivers slowly, what it kept is written before all of it is there.
+            let bound = if apart * 1000 < 10 * MILLI { 0 } else { 90 };
+            let wrong = wrong_by_far(&sent, &captured);
+            assert!(wrong <= bound, "{kept} ms kept, {apart} us apart: {wrong}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_stands_still_for_some_frames_is_seen_at_once() {
         for frame_rate in [8, 10, 15, 25] {
             for frames in 2..=5 {
