@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 
 use crate::camera::ReorderDepth;
 
+/// Pictures that lie before something else follow it so many ticks apart: they keep their order.
+const SQUEEZED_TICKS: i64 = 2;
+
 /// The largest reorder depth: no decoder holds more pictures (ITU-T H.264, A.3.1 h).
 const DEPTH_MAX: usize = 16;
 
@@ -61,6 +64,22 @@ pub struct Decoded {
     pub offset: i32,
 }
 
+/// What would begin at `wanted` begins at `floor`, in ticks.
+#[derive(Clone, Copy, Debug)]
+struct Squeeze {
+    wanted: i64,
+    floor: i64,
+    interval: i64,
+}
+
+impl Squeeze {
+    fn moved(&self, pts: i64) -> i64 {
+        let pictures = pts.saturating_sub(self.wanted).max(0) as f64 / self.interval as f64;
+        let behind = (pictures * SQUEEZED_TICKS as f64) as i64;
+        pts.max(self.floor.saturating_add(behind))
+    }
+}
+
 /// Makes decode times out of presentation times.
 #[derive(Clone, Debug)]
 pub struct DecodeTimes {
@@ -74,6 +93,8 @@ pub struct DecodeTimes {
     /// When the last pictures are presented: no two at once.
     presented: VecDeque<i64>,
     last: Option<i64>,
+    /// Pictures lie before something else.
+    squeeze: Option<Squeeze>,
 }
 
 impl DecodeTimes {
@@ -91,6 +112,7 @@ impl DecodeTimes {
             recent: VecDeque::new(),
             presented: VecDeque::new(),
             last: None,
+            squeeze: None,
         }
     }
 
@@ -110,7 +132,15 @@ impl DecodeTimes {
     pub fn restart(&mut self, last: Option<i64>) {
         self.waiting.clear();
         self.recent.clear();
-        self.last = last;
+        (self.last, self.squeeze) = (last, None);
+    }
+
+    /// The same, where the first picture would be decoded at `wanted`, and none may be before
+    /// `floor`, which is later: those that should be follow it closely, in their order.
+    /// `interval` is how far they are apart. All in ticks.
+    pub fn restart_behind(&mut self, floor: i64, wanted: i64, interval: i64) {
+        self.restart(Some(floor.saturating_sub(1)));
+        self.squeeze = Some(Squeeze { wanted, floor, interval: interval.max(1) });
     }
 
     /// Decode time of the last picture, in ticks.
@@ -122,6 +152,7 @@ impl DecodeTimes {
     /// Takes the next picture in the order of decoding. `interval` is how far pictures are
     /// apart, in ticks: it places the first pictures after a restart.
     pub fn push(&mut self, pts: i64, interval: i64) -> Decoded {
+        let pts = self.squeeze.map_or(pts, |squeeze| squeeze.moved(pts));
         self.learn(pts);
         let place = self.waiting.partition_point(|waiting| *waiting <= pts);
         self.waiting.insert(place, pts);
@@ -230,6 +261,25 @@ mod tests {
         let decoded = [103, 90, 95, 130].map(|pts| late.push(pts, 1));
         let presented = decoded.map(|decoded| decoded.time + i64::from(decoded.offset));
         assert_eq!(presented, [103, 102, 104, 130]);
+    }
+
+    #[test]
+    fn pictures_that_lie_before_something_else_keep_their_order() {
+        for (b, depth) in [(0, 0), (1, 1), (3, 1)] {
+            let pts = with_b_pictures(20, b, 3600);
+            let mut times = DecodeTimes::new(ReorderDepth::Known(depth));
+            let wanted = -3600 * depth as i64;
+            times.restart_behind(28_790, wanted, 3600);
+            let decoded: Vec<_> = pts.iter().map(|pts| times.push(*pts, 3600)).collect();
+            assert!(decoded.windows(2).all(|pair| pair[0].time < pair[1].time));
+            assert_eq!(decoded[0].time, 28_790, "{b}");
+            let presented = decoded.iter().map(|decoded| decoded.time + i64::from(decoded.offset));
+            let mut shown: Vec<(i64, i64)> = pts.iter().copied().zip(presented).collect();
+            shown.sort_unstable();
+            assert!(shown.windows(2).all(|pair| pair[0].1 < pair[1].1), "{b}: {shown:?}");
+            // What is later by no more than the order takes is on time.
+            assert!(shown.iter().all(|(pts, at)| *pts < 30_000 || at == pts), "{b}: {shown:?}");
+        }
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Pending {
 
     /// Gives the first frames after missing ones their final decode times: now that their
     /// successors show how far frames are apart and how they are reordered. None lies before what
-    /// was cut: those that should are a tick apart.
+    /// was cut: those that should follow it closely.
     pub(super) fn place(&mut self, times: &mut DecodeTimes, usual: i64, line: &TimeLine) {
         let (Some(last), Some(begun)) = (self.restart, &self.begun) else { return };
         let interval = self.interval().unwrap_or(usual);
@@ -134,8 +134,9 @@ impl Pending {
         if let Some(first) = self.frames.first() {
             let wanted = times.clone().push(first.pts, interval).time;
             self.wanted = Some(wanted);
-            let floor = line.floor(wanted, begun.shift).filter(|floor| *floor > wanted);
-            times.restart(floor.map(|floor| floor - 1).or(last));
+            if let Some(floor) = line.floor(wanted, begun.shift).filter(|floor| *floor > wanted) {
+                times.restart_behind(floor, wanted, interval);
+            }
         }
         for frame in &mut self.frames {
             frame.decoded = times.push(frame.pts, interval);
