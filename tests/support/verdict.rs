@@ -56,8 +56,10 @@ const PROBE: usize = 512;
 const SEAM_BYTES: usize = 200_000;
 /// What the recorder puts in where sound is missing: a silent unit of AAC, mono.
 const SILENT_UNIT: [u8; 6] = [0x00, 0xc8, 0x00, 0x80, 0x23, 0x80];
-/// Two clocks do not run alike: sound is moved by this where it is off by as much, in seconds.
+/// Two clocks do not run alike: sound is moved by this where it is off by as much, in seconds; and
+/// once in so many seconds at most, all in all.
 const MOVED: f64 = 0.021;
+const MOVED_SECONDS: f64 = 30.0;
 /// A camera over TCP with so many gaps in a row that nothing filled is not waited for, up to the
 /// first packet that it sends out of order, which costs its picture then.
 const UNFILLED_MAX: u32 = 16;
@@ -595,6 +597,7 @@ impl Judged<'_> {
         let is_seam = |from: usize, to: usize| seams.iter().any(|seam| (from..to).contains(seam));
         let frame = if self.sounds == Sounds::Aac { AAC_FRAME } else { FLAC_FRAME };
         let mut before: Option<(i64, usize)> = None;
+        let mut moved = 0;
         for (place, clip) in clips.iter().enumerate() {
             let is_last = clips.get(place + 1).is_none_or(|next| next.start != clip.end);
             let allowed = frame + if is_last { PICTURE + SOUND_UNDER_WAY } else { 0.0 };
@@ -629,19 +632,7 @@ impl Judged<'_> {
                 continue;
             };
             let (end, holes) = follow(&sent, &seams, at, &heard[skipped..]);
-            for Hole { place, from, missing, zeros } in holes {
-                let is_moved = missing == Some(0) && zeros <= self.moved_bytes_max();
-                if is_moved || missing.is_some_and(|missing| is_seam(from, from + missing)) {
-                    continue;
-                }
-                let clip = clip.path.display();
-                wrong.say("sound that becomes another one than was sent", || match missing {
-                    Some(missing) => {
-                        format!("{clip}: at byte {place}: {missing} bytes are {zeros} zeros")
-                    }
-                    None => format!("{clip}: from byte {place} on, {zeros} zeros first"),
-                });
-            }
+            moved += self.judge_holes(clip, holes, is_seam, wrong);
             let is_joined = before.is_some_and(|(end, _)| end == clip.start) && !is_seam(from, at);
             if is_joined && (at > from || silence > 0) {
                 wrong.say("sound that is missing between two clips", || {
@@ -655,6 +646,45 @@ impl Judged<'_> {
             }
             before = Some((clip.end, end));
         }
+        if f64::from(moved) > 1.0 + row.sound / MOVED_SECONDS {
+            wrong.say("sound that is moved too often", || {
+                format!("{moved} times in {:.0} s", row.sound)
+            });
+        }
+    }
+
+    /// Where the sound of a clip does not go on as it was sent: it is moved, which is counted, or
+    /// goes on behind a seam.
+    fn judge_holes(
+        &self,
+        clip: &Clip,
+        holes: Vec<Hole>,
+        is_seam: impl Fn(usize, usize) -> bool,
+        wrong: &mut Complaints,
+    ) -> u32 {
+        let mut moved = 0;
+        for Hole { place, from, missing, zeros } in holes {
+            if missing.is_some_and(|missing| is_seam(from, from + missing)) {
+                continue;
+            }
+            let is_moved = match missing {
+                Some(0) => zeros <= self.put_in_bytes_max(),
+                Some(missing) => zeros == 0 && missing <= self.left_out_bytes_max(),
+                None => false,
+            };
+            if is_moved {
+                moved += 1;
+                continue;
+            }
+            let clip = clip.path.display();
+            wrong.say("sound that becomes another one than was sent", || match missing {
+                Some(missing) => {
+                    format!("{clip}: at byte {place}: {missing} bytes are {zeros} zeros")
+                }
+                None => format!("{clip}: from byte {place} on, {zeros} zeros first"),
+            });
+        }
+        moved
     }
 
     /// What was sent, one session behind another, and where all but the first begin: each has a
@@ -699,10 +729,18 @@ impl Judged<'_> {
     }
 
     /// So many bytes of silence move sound by as much as it may be off.
-    fn moved_bytes_max(&self) -> usize {
+    fn put_in_bytes_max(&self) -> usize {
         match self.sounds {
             Sounds::Aac => SILENT_UNIT.len(),
             Sounds::Pcm(format) => (2.0 * MOVED * sample_rate(format)) as usize,
+        }
+    }
+
+    /// So many bytes that are left out do.
+    fn left_out_bytes_max(&self) -> usize {
+        match self.sounds {
+            Sounds::Aac => AAC_BYTES_MAX,
+            Sounds::Pcm(_) => self.put_in_bytes_max(),
         }
     }
 }
