@@ -12,8 +12,9 @@
 
 use std::collections::VecDeque;
 
-use super::lateness::{Lateness, Seen, Told, Verdict};
+use super::lateness::{Lateness, Verdict};
 use super::strays::Strays;
+use super::usual::{Seen, Told};
 use crate::camera::Frame;
 use crate::units::{BootTime, Ticks};
 

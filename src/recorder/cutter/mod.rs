@@ -17,7 +17,7 @@
 //! | `sides`, `sound`, `tie` | sound and records, which follow the video |
 //! | `track` | one track's parameters, decode times, frames that wait |
 //! | `clip`, `time_line`, `wall_clock` | wall times; neither codecs nor kinds of tracks |
-//! | `strays`, `hiccups`, `lateness`, `stamps`, `rate` | what stamps are worth: before all else |
+//! | `strays`, `hiccups`, `lateness`, `usual`, `stamps`, `rate` | what stamps are worth: first |
 //! | `pending`, `decode_times`, `gap`, `damage` | values |
 //!
 //! Arrows point down. Words: a *run* is the time of one connection, until it jumps. Frames that are
@@ -46,6 +46,7 @@ mod strays;
 mod tie;
 mod time_line;
 mod track;
+mod usual;
 mod video;
 mod wall_clock;
 

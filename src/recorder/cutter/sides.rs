@@ -10,10 +10,10 @@ use std::mem;
 use std::sync::Arc;
 
 use super::hiccups::Hiccups;
-use super::lateness::Told;
 use super::pending::Taken;
 use super::sound::{self, Place, Waiting};
 use super::tie::Tie;
+use super::usual::Told;
 use super::wall_clock::WallClock;
 use crate::camera::{Frame, Parameters};
 use crate::clock::Reading;

@@ -10,8 +10,8 @@
 
 use std::collections::VecDeque;
 
-use super::lateness::Told;
 use super::rate::{Arrivals, Rate};
+use super::usual::Told;
 use crate::camera::Frame;
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
 
@@ -907,10 +907,10 @@ mod tests {
     #[test]
     fn time_that_falls_behind_soon_after_a_session_has_begun_is_seen() {
         // Pictures that the camera had kept come at once; it is clear how they come soon after.
-        for (kept, jitter, known) in [(0, 0, 5), (0, 30, 5), (20, 0, 13), (20, 30, 13)] {
+        for (kept, jitter, known) in [(0, 0, 1), (0, 30, 1), (20, 0, 13), (20, 30, 13)] {
             for long in [1500, 3000] {
                 for at in known..40_i64 {
-                    let hiccups = vec![(at * 100 * MILLI, long * MILLI, false)];
+                    let hiccups = vec![((at * 100 - 60) * MILLI, long * MILLI, false)];
                     let (seed, jitter) = (at as u64, jitter * MILLI);
                     let camera = Hiccuping { frame_rate: 25, ppm: 0, jitter, hiccups, seed };
                     let (mut sent, captured) = camera.frames(20 * NANOS_PER_SECOND);
