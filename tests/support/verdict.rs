@@ -228,6 +228,16 @@ fn words(line: &Value, key: &str) -> String {
 }
 
 impl Said {
+    /// The commands that were given, each behind the second at which it was.
+    fn script(&self) -> String {
+        let begun = self.sessions.values().map(|session| session.begun).min().unwrap_or(0);
+        let commands = self.faults.iter().map(|(at, command)| {
+            let seconds = (at - begun) as f64 / 1e9;
+            format!("{seconds:.2} {command}")
+        });
+        commands.collect::<Vec<_>>().join(";")
+    }
+
     fn of(server: &Cameras) -> Said {
         let lines = server.said();
         let mut said = Said {
@@ -389,7 +399,11 @@ impl Judged<'_> {
         self.judge_damage(&said, &clips, &mut row, &mut wrong);
         self.judge_times(&said, &clips, &mut row, &mut wrong);
         self.judge_sound(&said, &clips, &mut row, &mut wrong);
-        Verdict { row, wrong: wrong.into_lines() }
+        let mut wrong = wrong.into_lines();
+        if !wrong.is_empty() {
+            wrong.push(format!("once more: REELFS_SCRIPT='{}'", said.script()));
+        }
+        Verdict { row, wrong }
     }
 
     /// The clips with their frames, each of which must have been sent.
@@ -633,7 +647,7 @@ impl Judged<'_> {
                 continue;
             };
             let (end, holes) = follow(&sent, &seams, at, &heard[skipped..]);
-            moved += self.judge_holes(clip, holes, is_seam, wrong);
+            moved += self.judge_holes(said, clip, holes, is_seam, wrong);
             let is_joined = before.is_some_and(|(end, _)| end == clip.start) && !is_seam(from, at);
             if is_joined && (at > from || silence > 0) {
                 wrong.say("sound that is missing between two clips", || {
@@ -658,6 +672,7 @@ impl Judged<'_> {
     /// goes on behind a seam.
     fn judge_holes(
         &self,
+        said: &Said,
         clip: &Clip,
         holes: Vec<Hole>,
         is_seam: impl Fn(usize, usize) -> bool,
@@ -677,12 +692,17 @@ impl Judged<'_> {
                 moved += 1;
                 continue;
             }
+            let heard = match self.sounds {
+                Sounds::Pcm(format) => place as f64 / 2.0 / sample_rate(format),
+                Sounds::Aac => 0.0,
+            };
+            let fault = fault_before(said, clip.start + (heard * 1e9) as i64);
             let clip = clip.path.display();
             wrong.say("sound that becomes another one than was sent", || match missing {
                 Some(missing) => {
-                    format!("{clip}: at byte {place}: {missing} bytes are {zeros} zeros")
+                    format!("{clip}: at byte {place}: {missing} bytes are {zeros} zeros, {fault}")
                 }
-                None => format!("{clip}: from byte {place} on, {zeros} zeros first"),
+                None => format!("{clip}: from byte {place} on, {zeros} zeros first, {fault}"),
             });
         }
         moved
