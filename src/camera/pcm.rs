@@ -121,7 +121,11 @@ impl Depacketizer for Samples {
 
 /// The samples of bytes, each of which means one.
 fn looked_up(table: &[i16; 256], bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().flat_map(|byte| table[usize::from(*byte)].to_le_bytes()).collect()
+    let mut samples = vec![0; 2 * bytes.len()];
+    for (sample, byte) in samples.chunks_exact_mut(2).zip(bytes) {
+        sample.copy_from_slice(&table[usize::from(*byte)].to_le_bytes());
+    }
+    samples
 }
 
 /// µ-law (ITU-T G.711, table 2): what each byte means, in 16 bits.

@@ -27,7 +27,7 @@ const SOUND_WAIT_MAX: Duration = Duration::from_millis(1500);
 
 /// So much of a frame, in bytes, at its beginning and at its end, tells it from others: it is taken
 /// of every frame of every camera, while hardly any session is followed by another one.
-const PRINT_BYTES: usize = 256;
+const PRINT_BYTES: usize = 64;
 
 /// What a frame is known again by: its length, how it begins and how it ends.
 pub(super) fn print(frame: &Frame) -> u64 {

@@ -295,19 +295,10 @@ impl Side {
         if self.kind != Some(TrackKind::Audio) {
             return self.cut(start, to);
         }
-        let mut taken: Vec<Waiting> = self.waiting.iter().cloned().collect();
-        let cut = self.cut(start, to);
-        let whole = taken.len() - self.waiting.len();
-        // Of the first one that is left, a part may have been taken.
-        taken.truncate(whole + 1);
-        if let (Some(last), Some(rest)) = (taken.get_mut(whole), self.waiting.front())
-            && !last.keep(rest.frame.pts.saturating_sub(last.frame.pts))
-        {
-            taken.pop();
-        }
+        let (cut, frames) = self.cut_samples(start, to)?;
         let mut end = self.in_clip.as_ref().map_or(0, |(_, end)| *end);
         let place = self.ahead.len();
-        for it in taken.into_iter().rev() {
+        for it in frames.into_iter().rev() {
             let ticks = it.ticks();
             self.ahead.insert(place, (it, end));
             end -= ticks;
@@ -317,7 +308,7 @@ impl Side {
         while self.ahead.front().is_some_and(|it| last - received(it) > AHEAD_NANOS_MAX) {
             self.ahead.pop_front();
         }
-        cut
+        Some(cut)
     }
 
     /// Waits with what was cut and lies behind the end of the clip; the rest is where it should be.
@@ -340,6 +331,15 @@ impl Side {
     }
 
     fn cut(&mut self, start: WallTime, to: Option<WallTime>) -> Option<Taken> {
+        self.cut_samples(start, to).map(|(taken, _)| taken)
+    }
+
+    /// Answers the frames, too, of which the samples are made.
+    fn cut_samples(
+        &mut self,
+        start: WallTime,
+        to: Option<WallTime>,
+    ) -> Option<(Taken, Vec<Waiting>)> {
         let first = self.waiting.front()?;
         let (parameters, from) = match &self.in_clip {
             Some((own, to)) if own.encoded == first.parameters.encoded => {
@@ -366,14 +366,15 @@ impl Side {
         let cut = cut?;
         self.in_clip = Some((Arc::clone(&parameters), cut.to));
         self.ended = Some(start.plus_nanos(Ticks(cut.to).to_nanos(timescale)));
-        Some(Taken {
+        let taken = Taken {
             track: self.number,
             timescale,
             start: start.plus_nanos(Ticks(cut.from).to_nanos(timescale)),
             parameters,
             samples: cut.samples,
             data: cut.data,
-        })
+        };
+        Some((taken, cut.taken))
     }
 }
 

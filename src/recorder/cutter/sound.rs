@@ -35,14 +35,6 @@ impl Waiting {
         }
     }
 
-    /// Keeps so many ticks of its beginning, where it can be divided. Answers whether it has any.
-    pub(super) fn keep(&mut self, ticks: i64) -> bool {
-        if let Some(Sound::Pcm(pcm)) = &self.parameters.sound {
-            self.frame.data.truncate(ticks.max(0) as usize * pcm.width());
-        }
-        ticks > 0
-    }
-
     /// Leaves out so many ticks of its beginning, where it can be divided.
     pub(super) fn skip(&mut self, ticks: i64) {
         if let Some(Sound::Pcm(pcm)) = &self.parameters.sound
@@ -76,6 +68,8 @@ pub(super) struct CutSamples {
     pub(super) to: i64,
     pub(super) samples: Vec<Sample>,
     pub(super) data: Vec<u8>,
+    /// The frames that they are made of; of the last one, what is.
+    pub(super) taken: Vec<Waiting>,
 }
 
 impl CutSamples {
@@ -111,8 +105,8 @@ fn cut_pcm(waiting: &mut VecDeque<Waiting>, pcm: &Pcm, place: &Place<'_>) -> Cut
     let (width, off) = (pcm.width(), i64::from(place.timescale) / OFF_PARTS);
     let mut silence_max = SILENCE_S_MAX * i64::from(place.timescale);
     let from = place.from.unwrap_or(0);
-    let (mut to, mut bytes) = (from, Vec::new());
-    while let Some(Waiting { frame, .. }) = waiting.front_mut() {
+    let (mut to, mut bytes, mut all) = (from, Vec::new(), Vec::new());
+    while let Some(Waiting { frame, parameters }) = waiting.front_mut() {
         let at = (place.at)(frame.pts);
         if at >= place.to || to >= place.to {
             break;
@@ -136,13 +130,16 @@ fn cut_pcm(waiting: &mut VecDeque<Waiting>, pcm: &Pcm, place: &Place<'_>) -> Cut
         bytes.extend_from_slice(&frame.data[first..end]);
         to += taken;
         if skipped + taken < count {
-            frame.data.drain(..end);
-            frame.pts = frame.pts.saturating_add(skipped + taken);
+            let rest = frame.data.split_off(end);
+            let pts = frame.pts.saturating_add(skipped + taken);
+            let rest = Frame { data: rest, pts, ..frame.clone() };
+            let parameters = Arc::clone(parameters);
+            all.push(Waiting { frame: std::mem::replace(frame, rest), parameters });
             break;
         }
-        waiting.pop_front();
+        all.extend(waiting.pop_front());
     }
-    let mut cut = CutSamples::at(from);
+    let mut cut = CutSamples { taken: all, ..CutSamples::at(from) };
     for (ticks, data) in pcm.code(&bytes, from.unsigned_abs()) {
         cut.push(ticks, &data);
     }
@@ -197,7 +194,7 @@ fn cut_packets(
             break;
         }
         cut.push(ticks, &frame.data);
-        waiting.pop_front();
+        cut.taken.extend(waiting.pop_front());
     }
     cut.unwrap_or_default()
 }
