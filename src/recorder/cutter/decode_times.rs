@@ -74,9 +74,8 @@ struct Squeeze {
 
 impl Squeeze {
     fn moved(&self, pts: i64) -> i64 {
-        let pictures = pts.saturating_sub(self.wanted).max(0) as f64 / self.interval as f64;
-        let behind = (pictures * SQUEEZED_TICKS as f64) as i64;
-        pts.max(self.floor.saturating_add(behind))
+        let behind = pts.saturating_sub(self.wanted).max(0).saturating_mul(SQUEEZED_TICKS);
+        pts.max(self.floor.saturating_add(behind / self.interval))
     }
 }
 

@@ -8,6 +8,7 @@
 //! is left out where it is more than anybody hears.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use crate::camera::{Frame, Packets, Parameters, Pcm, Sound};
@@ -130,11 +131,11 @@ fn cut_pcm(waiting: &mut VecDeque<Waiting>, pcm: &Pcm, place: &Place<'_>) -> Cut
         bytes.extend_from_slice(&frame.data[first..end]);
         to += taken;
         if skipped + taken < count {
-            let rest = frame.data.split_off(end);
-            let pts = frame.pts.saturating_add(skipped + taken);
-            let rest = Frame { data: rest, pts, ..frame.clone() };
-            let parameters = Arc::clone(parameters);
-            all.push(Waiting { frame: std::mem::replace(frame, rest), parameters });
+            let mut data = mem::take(&mut frame.data);
+            let rest = data.split_off(end);
+            let own = Frame { data, ..frame.clone() };
+            all.push(Waiting { frame: own, parameters: Arc::clone(parameters) });
+            (frame.data, frame.pts) = (rest, frame.pts.saturating_add(skipped + taken));
             break;
         }
         all.extend(waiting.pop_front());

@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 
 use crate::units::{BootTime, NANOS_PER_SECOND};
 
-pub(super) const MILLI: i64 = 1_000_000;
+const MILLI: i64 = 1_000_000;
 
 /// Late ones are judged by those of so long, in nanoseconds.
 pub(super) const JUDGED_NANOS: i64 = 600 * MILLI;
 /// By so many it is known how they come.
-pub(super) const KNOWN_MIN: usize = 8;
+const KNOWN_MIN: usize = 8;
 /// By so many it is sure that the least delay is among them.
 pub(super) const SURE_MIN: usize = 14;
 
 /// Less than this, and half of what delays usually vary, is no hiccup, in nanoseconds.
-pub(super) const OFF_NANOS_MIN: i64 = 80 * MILLI;
+const OFF_NANOS_MIN: i64 = 80 * MILLI;
 /// By what leads may differ behind one, beside what delays usually vary, in nanoseconds.
 pub(super) const LOOSE_NANOS: i64 = 40 * MILLI;
 
