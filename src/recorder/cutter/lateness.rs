@@ -46,14 +46,17 @@ impl Suspect {
         self.seen.back().is_some_and(|last| last.lead > self.usual.lead)
     }
 
-    /// Whether a frame comes behind a silence and is later than the one before it by as much as
-    /// would be unusual for the first one.
+    /// Whether a frame comes behind a silence, is later than the one before it by as much as would
+    /// be unusual for the first one, and later than all that came lately.
     fn leaps(&self, seen: &Seen) -> bool {
         let Some(last) = self.seen.back() else { return false };
+        let mut lately = self.seen.iter().rev().take(SURE_MIN);
         let silence = seen.received.0.saturating_sub(last.received.0);
         let later = seen.lead.saturating_sub(last.lead);
         let is_unusual = self.usual.is_left_by(self.usual.lead.saturating_add(later), SURE_MIN);
-        is_unusual && later > 0 && silence > self.usual.step.saturating_mul(2)
+        is_unusual
+            && silence > self.usual.step.saturating_mul(2)
+            && lately.all(|before| before.lead < seen.lead)
     }
 
     /// Whether the camera's time stands still, although frames come.

@@ -960,6 +960,20 @@ mod tests {
     }
 
     #[test]
+    fn time_that_fell_behind_does_not_do_so_again_where_delays_are_as_before() {
+        let (jitter, long) = (183 * MILLI, 558 * MILLI);
+        let hiccups = vec![(17_380 * MILLI, long, false)];
+        let seed = 6_348_946_318_619_914_802;
+        let camera = Hiccuping { frame_rate: 29, ppm: 0, jitter, hiccups, seed };
+        let (sent, captured) = camera.frames(30 * NANOS_PER_SECOND);
+        let mut bench = Bench::new();
+        bench.session(&sent);
+        let off = |stored: &&Stored| (stored.told - captured[stored.number]).abs();
+        let wrong = bench.stored.iter().filter(|it| off(it) > 100 * MILLI + jitter / 2).count();
+        assert!(wrong <= 29, "{wrong} of a second");
+    }
+
+    #[test]
     fn pictures_that_are_shown_before_one_that_came_before_time_fell_behind_still_are() {
         for reordered in 1..=3_usize {
             for first in 0..=reordered {
