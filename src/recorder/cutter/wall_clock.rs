@@ -117,9 +117,13 @@ impl WallClock {
     /// How far the pictures of the last seconds are off, in nanoseconds, where it is too far.
     fn jump(&self, now: i64) -> Option<i64> {
         let expected = self.settled?.plus_nanos(Ticks(self.shift).to_nanos(self.timescale));
-        let recent = || self.least.iter().filter(|(second, _)| *second > now - JUMP_WINDOW);
-        let off = recent().map(|(_, zero)| zero.nanos_since(expected)).min()?;
-        let watched = recent().map(|(second, _)| now - second).max()? >= JUMP_WINDOW - 1;
+        let recent = self.least.iter().rev().take_while(|(second, _)| *second > now - JUMP_WINDOW);
+        let ends = |ends: Option<(i64, i64)>, (second, zero): &(i64, WallTime)| {
+            let off = zero.nanos_since(expected);
+            Some((ends.map_or(off, |(least, _)| least.min(off)), *second))
+        };
+        let (off, first) = recent.fold(None, ends)?;
+        let watched = now - first >= JUMP_WINDOW - 1;
         (off < -JUMP_NANOS || (off > JUMP_NANOS && watched)).then_some(off)
     }
 
