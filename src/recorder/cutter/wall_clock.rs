@@ -4,8 +4,9 @@
 //! wall time of a run's beginning is the smallest difference between arrival and media time that
 //! was seen before it had to be told. From then on the run's media time is steered towards the
 //! smallest difference of the last seconds by at most [`STEER_PPM`], which is more than the
-//! crystal of a camera is off and far less than anybody sees; and only where a chunk begins, so
-//! that the durations of a steady camera stay all the same. What steering can't follow is a jump.
+//! crystal of a camera is off and far less than anybody sees, and by five times as much where it is
+//! far off; and only where a chunk begins, so that the durations of a steady camera stay all the
+//! same. What steering can't follow is a jump.
 //!
 //! Arrival is measured on the boot clock, and placed on the wall by one reading at the beginning
 //! of the run: a wall clock that is set must not tear pictures apart or push them together.
@@ -18,6 +19,11 @@ use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 /// Media time is bent by at most this, in parts per million: cameras' crystals are off by up to
 /// 100, bad ones by 300.
 pub const STEER_PPM: i64 = 500;
+
+/// The same while what is told is off by more than so many nanoseconds: clocks that no crystal
+/// drives are off by more, and by too little to be seen as a rate (`rate`).
+const FAR_NANOS: i64 = NANOS_PER_SECOND / 25;
+const STEER_FAR_PPM: i64 = 2500;
 
 /// Steering looks back this far, in seconds: delays come in bursts, and the least of them all is
 /// what counts.
@@ -169,9 +175,12 @@ impl WallClock {
     pub fn steer(&mut self, pts: i64, most: i64) {
         let Some(settled) = self.settled else { return };
         let wanted = Ticks::from_nanos(self.least().nanos_since(settled), self.timescale);
+        let off = wanted.0.saturating_sub(self.shift);
+        let is_far = Ticks(off).to_nanos(self.timescale).saturating_abs() > FAR_NANOS;
+        let ppm = if is_far { STEER_FAR_PPM } else { STEER_PPM };
         let passed = pts.saturating_sub(self.steered_to).max(0);
-        let most = (passed.saturating_mul(STEER_PPM) / 1_000_000).min(most.max(0));
-        self.shift += wanted.0.saturating_sub(self.shift).clamp(-most, most);
+        let most = (passed.saturating_mul(ppm) / 1_000_000).min(most.max(0));
+        self.shift += off.clamp(-most, most);
         self.steered_to = self.steered_to.max(pts);
     }
 
@@ -247,6 +256,14 @@ mod tests {
             let worst =
                 largest_error(ppm, jitter_ms * 1_000_000, NANOS_PER_SECOND / 5, 86_400, seed);
             prop_assert!(worst < 200_000_000, "{} ms", worst / 1_000_000);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_further_off_than_crystals_are_never_drifts_away() {
+        for ppm in [-1450, -1000, -700, 700, 1000, 1450] {
+            let worst = largest_error(ppm, 45_000_000, NANOS_PER_SECOND / 8, 7200, 7);
+            assert!(worst < 100_000_000, "{ppm} ppm: {} ms", worst / 1_000_000);
         }
     }
 
