@@ -10,6 +10,7 @@ mod daemon;
 mod sounds;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use cameras::Cameras;
 use clips::clips_of;
@@ -82,4 +83,32 @@ fn sound_begins_with_the_pictures_of_its_clip_and_goes_on_in_the_next_one() {
         assert_eq!(same, stored.len(), "{name}: other samples from there on");
     }
     drop(daemon);
+}
+
+/// How often the threads that listen to cameras have waited for something so far.
+fn waits(id: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+    let of = |thread: PathBuf| {
+        let name = std::fs::read_to_string(thread.join("comm")).ok()?;
+        let status = std::fs::read_to_string(thread.join("status")).ok()?;
+        let waits = status.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"))?;
+        (name.trim() == "camera").then(|| waits.trim().parse::<u64>().expect("a number"))
+    };
+    threads.filter_map(|thread| of(thread.ok()?.path())).sum()
+}
+
+#[test]
+fn packets_of_sound_wake_nobody_between_pictures() {
+    let server = Cameras::start(&["--gop", "25", "--sound", "pcma"]);
+    let mut site = Site::new("64M");
+    site.add_camera("yard", &server.url(1), "");
+    let daemon = site.run();
+    daemon.wait_recording("yard");
+    // Young sessions listen to each packet, and all do for the eighth second.
+    std::thread::sleep(Duration::from_millis(5300));
+    let (before, begun) = (waits(daemon.id()), Instant::now());
+    std::thread::sleep(Duration::from_secs(2));
+    let rate = (waits(daemon.id()) - before) as f64 / begun.elapsed().as_secs_f64();
+    // 25 pictures a second come, and 50 packets of sound.
+    assert!(rate < 50.0, "woken {rate:.0} times a second");
 }

@@ -11,6 +11,7 @@ use super::hosts::{Hosts, renewal_after};
 use super::inflow::Inflow;
 use super::keep_alive::{Alive, KeepAlive};
 use super::message::Item;
+use super::nap::{NAP_MAX, Nap};
 use super::opening::{Opened, open};
 use super::order::Arrived;
 use super::patience::Patience;
@@ -32,8 +33,6 @@ const QUIET: Duration = Duration::from_millis(200);
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 /// So many frames are made before the first is handed on, and what made them is read on.
 const FRAMES_AT_ONCE: usize = 64;
-/// No timer is looked at less often.
-const TICK_MAX: Duration = Duration::from_secs(1);
 
 /// What a session has to tell.
 pub(super) enum Event {
@@ -77,7 +76,8 @@ impl Live {
         let lives = known.lives;
         let frame_rate = inflow.tracks.first().and_then(|track| track.video_facts().frame_rate);
         let patience = Patience::new(frame_rate, known.pace);
-        let timers = Timers::new(patience.timeout(), lives.map(renewal_after));
+        let nap = Nap::new(!way.is_udp() && inflow.tracks.len() > 1);
+        let timers = Timers::new(patience.timeout(), lives.map(renewal_after), nap);
         let heard_of = known.patience.map_or(timeout, |patience| patience.min(timeout));
         let keep_alive = KeepAlive::new(heard_of, &dialogue.methods);
         let received = clock.read();
@@ -151,8 +151,11 @@ impl Live {
         if !self.inflow.frames.is_empty() {
             return Ok(());
         }
-        let wait = self.wait();
-        let Live { dialogue, way, inflow, clock, .. } = self;
+        let nap = self.timers.nap.bytes();
+        let wait = self.wait().min(nap.map_or(Duration::MAX, |_| NAP_MAX));
+        let Live { dialogue, way, inflow, clock, timers, .. } = self;
+        dialogue.wire.wake_at(nap.unwrap_or(1));
+        timers.nap.woken(false);
         let mut left = false;
         tokio::select! {
             biased;
@@ -160,7 +163,7 @@ impl Live {
             came = way.receive(&**clock, |channel, packet| {
                 left |= inflow.take(channel, packet);
             }) => came?,
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(wait) => timers.nap.woken(true),
         }
         self.received = self.clock.read();
         if left {
@@ -306,11 +309,7 @@ impl Live {
 
     /// Until the next timer.
     fn wait(&self) -> Duration {
-        let timers = &self.timers;
-        let deadlines = [Some(timers.picture), timers.renewal, timers.beginning, timers.quiet];
-        let waits = deadlines.into_iter().flatten().map(Deadline::left);
-        let waits = waits.chain([self.keep_alive.left(), self.way.left(), TICK_MAX]);
-        waits.min().unwrap_or(TICK_MAX)
+        self.timers.left().min(self.keep_alive.left()).min(self.way.left())
     }
 
     /// What is to be told besides frames.

@@ -10,7 +10,7 @@
 //! | part | knows |
 //! |---|---|
 //! | [`connect()`] | one session, and the next one before that ends (`renewal`, `beside`) |
-//! | `live`, `timers`, `patience` | a session at work, and what it waits for |
+//! | `live`, `timers`, `patience`, `nap` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
 //! | `dialogue`, `keep_alive`, `way` | requests and answers; over what packets come (`udp`) |
@@ -51,6 +51,7 @@ mod keep_alive;
 mod live;
 mod message;
 mod nal;
+mod nap;
 mod odd;
 mod open_picture;
 mod opening;

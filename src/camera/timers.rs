@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use super::nap::Nap;
 use crate::clock::{Deadline, since_boot};
 use crate::units::BootTime;
 
 /// A camera that has sent nothing for so long that decoding can begin with is told of.
 pub(super) const BEGINNING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No timer is looked at less often.
+const TICK_MAX: Duration = Duration::from_secs(1);
 
 /// What decides when something is due.
 pub(super) struct Timers {
@@ -31,12 +35,13 @@ pub(super) struct Timers {
     /// Another session should take its place then.
     pub(super) renewal: Option<Deadline>,
     pub(super) quiet: Option<Deadline>,
+    pub(super) nap: Nap,
 }
 
 impl Timers {
     /// Of a session that begins: a picture is waited for so long, and another session follows after
     /// `renewal`.
-    pub(super) fn new(picture: Duration, renewal: Option<Duration>) -> Timers {
+    pub(super) fn new(picture: Duration, renewal: Option<Duration>, nap: Nap) -> Timers {
         Timers {
             begun: since_boot(),
             heard: 0,
@@ -50,6 +55,14 @@ impl Timers {
             beginning: Some(Deadline::after(BEGINNING_TIMEOUT)),
             renewal: renewal.map(Deadline::after),
             quiet: None,
+            nap,
         }
+    }
+
+    /// Until the next one.
+    pub(super) fn left(&self) -> Duration {
+        let deadlines = [Some(self.picture), self.renewal, self.beginning, self.quiet];
+        let waits = deadlines.into_iter().flatten().map(Deadline::left);
+        waits.min().unwrap_or(TICK_MAX).min(TICK_MAX)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, Interest};
@@ -24,9 +25,15 @@ pub(super) struct Wire {
     stream: TcpStream,
     reader: Reader,
     out: Vec<u8>,
+    /// So many bytes have to be there before it is read.
+    wakes_at: u32,
 }
 
 impl Wire {
+    fn new(stream: TcpStream) -> Wire {
+        Wire { stream, reader: Reader::new(), out: Vec::new(), wakes_at: 1 }
+    }
+
     /// Connects to the first address of a host that answers.
     pub(super) async fn connect(host: &str, port: u16) -> Result<Wire, CameraError> {
         let mut failure = "no address".to_owned();
@@ -35,7 +42,7 @@ impl Wire {
                 Ok(Ok(stream)) => {
                     // Only a hint: requests are small and wait for answers.
                     let _ = stream.set_nodelay(true);
-                    return Ok(Wire { stream, reader: Reader::new(), out: Vec::new() });
+                    return Ok(Wire::new(stream));
                 }
                 Ok(Err(error)) => failure = error.to_string(),
                 Err(_) => failure = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
@@ -52,6 +59,26 @@ impl Wire {
     /// The address of this end.
     pub(super) fn local(&self) -> Option<IpAddr> {
         self.stream.local_addr().ok().map(|address| address.ip())
+    }
+
+    /// Lets the kernel wake this end when so many bytes are there (`SO_RCVLOWAT` in socket(7)); at
+    /// once, where as many are there already. Where that can't be had each byte wakes it.
+    pub(super) fn wake_at(&mut self, bytes: u32) {
+        if std::mem::replace(&mut self.wakes_at, bytes) == bytes {
+            return;
+        }
+        let value = bytes.cast_signed();
+        // SAFETY: the descriptor is open as long as the stream is, and the kernel reads no more
+        // than the size that it is told of a value that outlives the call.
+        unsafe {
+            libc::setsockopt(
+                self.stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_RCVLOWAT,
+                (&raw const value).cast(),
+                size_of_val(&value) as libc::socklen_t,
+            );
+        }
     }
 
     /// Bytes that are sent from now on.

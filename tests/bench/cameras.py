@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Many cameras in one process, cheap enough to leave the processor to whom they are measured with.
 
-  cameras.py --video FILE.h264 [--alaw FILE] [--aac FILE.adts] [--packet-ms 40]
+  cameras.py --video FILE.h264
 
-rtsp://127.0.0.1:PORT/KIND/NUMBER over TCP, KIND one of none, pcma, aac: the pictures of FILE at 25
-a second, for ever, in packets of 1400 bytes; with the sound of a file, or none. Files are read
-once; what is sent is cut into packets before. Each camera begins at a group of its own, with a
-phase of its own. Prints READY and the port; ends when its standard input does.
+rtsp://127.0.0.1:PORT/NUMBER over TCP: the pictures of FILE at 25 a second, for ever, in packets of
+1400 bytes. The file is read once; what is sent is cut into packets before. Each camera begins at a
+group of its own, with a phase of its own. Prints READY and the port; ends when its standard input
+does.
 """
 import argparse
 import asyncio
@@ -79,29 +79,6 @@ def video(path):
                  f'a=fmtp:96 packetization-mode=1;sprop-parameter-sets={said}\r\n')
 
 
-def alaw(path, packet_ms):
-    samples, step = open(path, 'rb').read(), 8 * packet_ms
-    whole = range(0, len(samples) - step + 1, step)
-    return Track([Sent([samples[at:at + step]], 8) for at in whole], step, 8000,
-                 'm=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n')
-
-
-def aac(path):
-    stream, units, at = open(path, 'rb').read(), [], 0
-    kind, index, channels = (stream[2] >> 6) + 1, stream[2] >> 2 & 15, stream[3] >> 6
-    rate = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000)[index]
-    while at + 7 <= len(stream):
-        length = int.from_bytes(stream[at + 3:at + 6], 'big') >> 5 & 0x1fff
-        unit = stream[at + 7:at + length]
-        units.append(Sent([struct.pack('>HH', 16, len(unit) << 3) + unit], 97))
-        at += length
-    config = kind << 11 | index << 7 | channels << 3
-    return Track(units, 1024, rate,
-                 f'm=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/{rate}/{channels}\r\n'
-                 'a=fmtp:97 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;'
-                 f'indexlength=3;indexdeltalength=3;config={config:04x}\r\n')
-
-
 class Session:
     def __init__(self, tracks, number, writer):
         self.tracks, self.number, self.writer = tracks, number, writer
@@ -137,8 +114,8 @@ class Session:
 
 
 class Server:
-    def __init__(self, kinds):
-        self.kinds = kinds
+    def __init__(self, tracks):
+        self.tracks = tracks
 
     async def serve(self, reader, writer):
         session = None
@@ -151,7 +128,7 @@ class Server:
                 fields = dict(line.lower().split(': ', 1) for line in head[1:] if ': ' in line)
                 place = url.split('/')[3:]
                 if session is None:
-                    session = Session(self.kinds[place[0]], int(place[1]), writer)
+                    session = Session(self.tracks, int(place[0]), writer)
                 answer, body = self.answer(method, url, fields, session)
                 writer.write((f'RTSP/1.0 200 OK\r\nCSeq: {fields["cseq"]}\r\nSession: 1\r\n'
                               f'{answer}Content-Length: {len(body)}\r\n\r\n{body}').encode())
@@ -186,17 +163,8 @@ async def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--video', required=True)
-    parser.add_argument('--alaw')
-    parser.add_argument('--aac')
-    parser.add_argument('--packet-ms', type=int, default=40)
     asked = parser.parse_args()
-    pictures = video(asked.video)
-    kinds = {'none': [pictures]}
-    if asked.alaw:
-        kinds['pcma'] = [pictures, alaw(asked.alaw, asked.packet_ms)]
-    if asked.aac:
-        kinds['aac'] = [pictures, aac(asked.aac)]
-    server = await asyncio.start_server(Server(kinds).serve, '127.0.0.1', 0)
+    server = await asyncio.start_server(Server([video(asked.video)]).serve, '127.0.0.1', 0)
     print('READY', server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
