@@ -4,9 +4,9 @@
 //!
 //! `REELFS_MINUTES=n` lets the faults come at random times, all at once, for so many minutes,
 //! beside a camera that has none (`scripts/soak`); `REELFS_SEED=n` has the same ones again.
-//! `REELFS_SCRIPT='20 freeze 3;30 stall 1;35'` plays this instead of the short script to all cameras
-//! of the long one, to look at something closely: commands, each behind the second at which it is
-//! given.
+//! `REELFS_SCRIPT='20 freeze 3;30 stall 1;35'` plays this instead of the short script, to all
+//! cameras of the long one, to look at something closely: commands, each behind the second at which
+//! it is given.
 
 #[path = "support/cameras.rs"]
 mod cameras;
