@@ -790,9 +790,9 @@ fn bases(frames: &BTreeMap<u64, Sent>, stored: &BTreeSet<u64>) -> HashMap<u64, B
             basis = Basis::Doubtful;
         }
         if sent.lost > 0 {
-            // What lost only what stands around its picture is right.
-            let is_right = is_stored && sent.lost_slices == 0;
-            basis = if is_right && (sent.key || basis != Basis::Torn) {
+            // What is stored is right: it lost only what stands around its picture, or came whole
+            // to another session that was there at that time.
+            basis = if is_stored && (sent.key || basis != Basis::Torn) {
                 Basis::Doubtful
             } else {
                 Basis::Torn
