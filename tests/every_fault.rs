@@ -275,17 +275,20 @@ fn given(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().expect("a number"))
 }
 
-/// Every fault in turn.
-fn script(_: &Daemon, servers: &mut [Cameras]) {
-    let begun = Instant::now();
-    let given = std::env::var("REELFS_SCRIPT").unwrap_or_default();
-    let given = given.split(';').filter_map(|line| {
+/// The commands of a script that somebody gave.
+fn commands(given: &str) -> Vec<(f64, &str)> {
+    let lines = given.split(';').filter_map(|line| {
         let (at, command) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         Some((at.parse().ok()?, command))
     });
-    let given: Vec<(f64, &str)> = given.collect();
-    for (at, command) in if given.is_empty() { SCRIPT.to_vec() } else { given } {
-        let until = begun + Duration::from_secs_f64(at);
+    lines.collect()
+}
+
+/// Gives commands, each at its time.
+fn play(commands: &[(f64, &str)], servers: &mut [Cameras]) {
+    let begun = Instant::now();
+    for (at, command) in commands {
+        let until = begun + Duration::from_secs_f64(*at);
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
         if !command.is_empty() {
             servers.iter_mut().for_each(|server| server.tell(command));
@@ -336,9 +339,13 @@ fn every_fault_costs_what_it_touches_and_no_more() {
     let wrong = match given("REELFS_MINUTES") {
         Some(minutes) => soak(minutes),
         None => {
-            let is_given = std::env::var_os("REELFS_SCRIPT").is_some();
-            let kinds = if is_given { &SOAKED[..] } else { &KINDS };
-            Trial::new(kinds, |_| Vec::new(), "256M").record(script)
+            let given = std::env::var("REELFS_SCRIPT").unwrap_or_default();
+            let given = commands(&given);
+            let (kinds, script, ring) = match given.is_empty() {
+                true => (&KINDS[..], &SCRIPT[..], "128M"),
+                false => (&SOAKED[..], &given[..], "256M"),
+            };
+            Trial::new(kinds, |_| Vec::new(), ring).record(|_, servers| play(script, servers))
         }
     };
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -151,11 +151,10 @@ impl Live {
         if !self.inflow.frames.is_empty() {
             return Ok(());
         }
-        let nap = self.timers.nap.bytes();
+        let nap = self.timers.nap.begin();
         let wait = self.wait().min(nap.map_or(Duration::MAX, |_| NAP_MAX));
         let Live { dialogue, way, inflow, clock, timers, .. } = self;
         dialogue.wire.wake_at(nap.unwrap_or(1));
-        timers.nap.woken(false);
         let mut left = false;
         tokio::select! {
             biased;
@@ -163,7 +162,7 @@ impl Live {
             came = way.receive(&**clock, |channel, packet| {
                 left |= inflow.take(channel, packet);
             }) => came?,
-            () = tokio::time::sleep(wait) => timers.nap.woken(true),
+            () = tokio::time::sleep(wait) => timers.nap.over(),
         }
         self.received = self.clock.read();
         if left {

@@ -25,56 +25,60 @@ const CYCLE_SECONDS: u64 = 8;
 pub(super) struct Nap {
     begun: BootTime,
     may_nap: bool,
-    /// Nothing woke it.
+    /// Nothing woke it the last time: it is awake once.
     is_over: bool,
 }
 
 impl Nap {
-    /// Of a session that begins. One `may_nap` where sound comes on the connection of its requests.
+    /// Of a session that begins. One `may_nap` where sound, or records, come on the connection of
+    /// its requests.
     pub(super) fn new(may_nap: bool) -> Nap {
         Nap { begun: since_boot(), may_nap, is_over: false }
     }
 
-    /// So many bytes have to be there before the connection is read, where that is not at once.
-    pub(super) fn bytes(&self) -> Option<u32> {
-        self.bytes_at(since_boot())
+    /// The connection is waited for. Answers how many bytes have to be there before it is read,
+    /// where that is not at once.
+    pub(super) fn begin(&mut self) -> Option<u32> {
+        let is_over = std::mem::take(&mut self.is_over);
+        (self.may_nap && !is_over && is_asleep(since_boot().since(self.begun))).then_some(NAP_BYTES)
     }
 
-    fn bytes_at(&self, now: BootTime) -> Option<u32> {
-        let age = now.since(self.begun);
-        let is_awake = age < YOUNG || age.as_secs().is_multiple_of(CYCLE_SECONDS);
-        (self.may_nap && !self.is_over && !is_awake).then_some(NAP_BYTES)
+    /// Nothing has woken it.
+    pub(super) fn over(&mut self) {
+        self.is_over = true;
     }
+}
 
-    /// It has been woken: by what came, or because the time is over.
-    pub(super) fn woken(&mut self, is_over: bool) {
-        self.is_over = is_over;
-    }
+/// Whether a session of that age does not listen to each packet.
+fn is_asleep(age: Duration) -> bool {
+    age >= YOUNG && !age.as_secs().is_multiple_of(CYCLE_SECONDS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn naps(nap: &Nap, seconds: u64) -> bool {
-        nap.bytes_at(nap.begun.plus(Duration::from_millis(seconds * 1000 + 1))).is_some()
+    /// Whether one naps that is so many seconds old.
+    fn naps(nap: &mut Nap, seconds: u64) -> bool {
+        let age = Duration::from_millis(seconds * 1000 + 1);
+        nap.begun = BootTime(since_boot().0 - age.as_nanos() as i64);
+        nap.begin().is_some()
     }
 
     #[test]
     fn a_second_of_eight_is_spent_awake_and_the_first_ones_are() {
-        let nap = Nap::new(true);
-        let awake: Vec<u64> = (0..30).filter(|second| !naps(&nap, *second)).collect();
+        let mut nap = Nap::new(true);
+        let awake: Vec<u64> = (0..30).filter(|second| !naps(&mut nap, *second)).collect();
         assert_eq!(awake, [0, 1, 2, 3, 4, 8, 16, 24]);
-        let without_sound = Nap::new(false);
-        assert!((0..30).all(|second| !naps(&without_sound, second)));
+        let mut without_sound = Nap::new(false);
+        assert!((0..30).all(|second| !naps(&mut without_sound, second)));
     }
 
     #[test]
     fn where_nothing_wakes_it_what_is_there_is_read() {
         let mut nap = Nap::new(true);
-        nap.woken(true);
-        assert!(!naps(&nap, 6));
-        nap.woken(false);
-        assert!(naps(&nap, 6));
+        nap.over();
+        assert!(!naps(&mut nap, 6));
+        assert!(naps(&mut nap, 6), "once");
     }
 }

@@ -80,21 +80,20 @@ def video(path):
 
 
 class Session:
-    def __init__(self, tracks, number, writer):
-        self.tracks, self.number, self.writer = tracks, number, writer
-        self.channels, self.playing = {}, []
+    def __init__(self, track, number, writer):
+        self.track, self.number, self.writer = track, number, writer
+        self.channel, self.playing = 0, None
 
     def play(self):
-        self.playing = [asyncio.ensure_future(self.send(*each)) for each in self.channels.items()]
+        self.playing = asyncio.ensure_future(self.send())
 
     def stop(self):
-        for task in self.playing:
-            task.cancel()
+        if self.playing:
+            self.playing.cancel()
 
-    async def send(self, at, channel):
-        track = self.tracks[at]
-        first = self.number * 50 % len(track.units) if at == 0 else 0
-        source, sequence = 2 * self.number + at, 0
+    async def send(self):
+        track, channel, source, sequence = self.track, self.channel, self.number, 0
+        first = self.number * 50 % len(track.units)
         begun = time.monotonic() + self.number % 40 / 1000
         reported = 0
         for count in range(1 << 62):
@@ -114,8 +113,8 @@ class Session:
 
 
 class Server:
-    def __init__(self, tracks):
-        self.tracks = tracks
+    def __init__(self, track):
+        self.track = track
 
     async def serve(self, reader, writer):
         session = None
@@ -126,9 +125,8 @@ class Server:
                     continue
                 method, url, _ = head[0].split(' ')
                 fields = dict(line.lower().split(': ', 1) for line in head[1:] if ': ' in line)
-                place = url.split('/')[3:]
                 if session is None:
-                    session = Session(self.tracks, int(place[0]), writer)
+                    session = Session(self.track, int(url.split('/')[3]), writer)
                 answer, body = self.answer(method, url, fields, session)
                 writer.write((f'RTSP/1.0 200 OK\r\nCSeq: {fields["cseq"]}\r\nSession: 1\r\n'
                               f'{answer}Content-Length: {len(body)}\r\n\r\n{body}').encode())
@@ -144,15 +142,13 @@ class Server:
     @staticmethod
     def answer(method, url, fields, session):
         if method == 'DESCRIBE':
-            media = [f'{track.media}a=control:track{at}\r\n'
-                     for at, track in enumerate(session.tracks)]
             about = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=bench\r\nt=0 0\r\na=control:*\r\n'
             return (f'Content-Type: application/sdp\r\nContent-Base: {url}/\r\n',
-                    about + ''.join(media))
+                    f'{about}{session.track.media}a=control:track0\r\n')
         if method == 'SETUP':
             transport = fields['transport']
             pair = transport.rpartition('interleaved=')[2].split(';')[0].split('-')
-            session.channels[int(url.rpartition('track')[2])] = int(pair[0])
+            session.channel = int(pair[0])
             return f'Transport: RTP/AVP/TCP;unicast;interleaved={"-".join(pair)}\r\n', ''
         if method == 'OPTIONS':
             return 'Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN\r\n', ''
@@ -164,7 +160,7 @@ async def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--video', required=True)
     asked = parser.parse_args()
-    server = await asyncio.start_server(Server([video(asked.video)]).serve, '127.0.0.1', 0)
+    server = await asyncio.start_server(Server(video(asked.video)).serve, '127.0.0.1', 0)
     print('READY', server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

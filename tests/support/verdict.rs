@@ -230,7 +230,9 @@ fn words(line: &Value, key: &str) -> String {
 impl Said {
     /// The commands that were given, each behind the second at which it was.
     fn script(&self) -> String {
-        let begun = self.sessions.values().map(|session| session.begun).min().unwrap_or(0);
+        // One that nobody plays has none.
+        let begun = self.sessions.values().map(|session| session.begun).filter(|begun| *begun > 0);
+        let begun = begun.min().unwrap_or(0);
         let commands = self.faults.iter().map(|(at, command)| {
             let seconds = (at - begun) as f64 / 1e9;
             format!("{seconds:.2} {command}")

@@ -20,10 +20,11 @@ use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 /// 100, bad ones by 300.
 pub const STEER_PPM: i64 = 500;
 
-/// The same while what is told is off by more than so many nanoseconds: clocks that no crystal
-/// drives are off by more, and by too little to be seen as a rate (`rate`).
-const FAR_NANOS: i64 = NANOS_PER_SECOND / 25;
+/// The same where what is told is far off: clocks that no crystal drives are off by more than that,
+/// and by too little to be seen as a rate (`rate`).
 const STEER_FAR_PPM: i64 = 2500;
+/// More than this is far off, in nanoseconds.
+const FAR_NANOS: i64 = NANOS_PER_SECOND / 25;
 
 /// Steering looks back this far, in seconds: delays come in bursts, and the least of them all is
 /// what counts.
