@@ -29,13 +29,17 @@
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
 //! | [`mp4`] | chunks to size, boxes and pieces; pure |
+//! | [`blank`] | pictures and sound that show that there is nothing; pure |
 //! | [`catalogue`] | streams, clips and their states in memory, from facts; pure |
 //! | [`index`] | contents of clips on a fast disk; the only room that knows sled |
 //! | [`segment`] | what chunks and facts mean: samples, times, parameters, clips; pure |
 //! | [`ring`] | blocks, chunks, ledger: a crash-safe ring of opaque bytes and facts on a device |
 //! | [`device`], [`clock`] | the only doors to the disk and to time |
+//! | [`named`] | what a name asks for that is made by being named: times and a form; pure |
+//! | [`flac`] | blocks of samples as FLAC; pure |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
-//! | [`wire`], [`units`] | how numbers are written; types for offsets, counts, ticks, sequences |
+//! | [`wire`], [`bits`] | how numbers are written |
+//! | [`units`] | types for offsets, counts, ticks, sequences |
 //!
 //! tokio stays in `camera`, `recorder` and `daemon`; everything else is synchronous.
 //!
@@ -156,6 +160,8 @@
 //! all put together.
 
 pub mod archive;
+pub mod bits;
+pub mod blank;
 pub mod camera;
 pub mod catalogue;
 pub mod check;
@@ -166,11 +172,13 @@ pub mod config;
 pub mod daemon;
 pub mod dating;
 pub mod device;
+pub mod flac;
 pub mod import;
 pub mod index;
 pub mod library;
 pub mod mount;
 pub mod mp4;
+pub mod named;
 pub mod purge;
 pub mod recorder;
 pub mod retention;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 26] = [
+const ROOMS: [&[&str]; 28] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
@@ -27,13 +27,15 @@ const ROOMS: [&[&str]; 26] = [
     &["dating"],
     &["view"],
     &["mp4"],
+    &["blank"],
     &["catalogue"],
     &["index"],
     &["segment"],
     &["ring"],
     &["device"],
     &["clock"],
-    &["wire", "zone"],
+    &["flac", "named"],
+    &["bits", "wire", "zone"],
     &["units"],
 ];
 
@@ -65,7 +67,7 @@ const SUBROOMS: [&[&str]; 21] = [
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
 const CRATES: [(&str, &[&str]); 24] = [
     ("base64", &["camera"]),
-    ("chrono", &["cli", "view", "zone"]),
+    ("chrono", &["cli", "named", "view", "zone"]),
     ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

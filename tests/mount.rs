@@ -14,6 +14,7 @@ use reelfs::library::{
     Attribute, Bytes, Changes, Footage, Library, LibraryError, OpenFile, Snapshot,
 };
 use reelfs::mount::{Mounted, Options, mount};
+use reelfs::named::Named;
 use reelfs::ring::Usage;
 use reelfs::segment::NameForm;
 use reelfs::shown::Shown;
@@ -108,7 +109,23 @@ impl Footage for Memory {
             start: WallTime(DAY),
             end: WallTime(DAY + i64::from(growths) * NANOS_PER_SECOND),
             attributes: vec![("user.reelfs.camera", "a".to_owned())],
+            identity: None,
+            memory: 0,
         }))
+    }
+
+    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError> {
+        let of = self.snapshot(camera)?.ok_or(LibraryError::Gone)?;
+        let (start, end) = (named.ranges[0].start, named.ranges[0].end);
+        Ok(Snapshot { start, end, identity: Some([7; 32]), ..of })
+    }
+
+    fn now(&self) -> WallTime {
+        WallTime(DAY)
+    }
+
+    fn cameras(&self) -> Vec<String> {
+        vec!["a".to_owned()]
     }
 
     fn growing_cameras(&self) -> Vec<String> {

@@ -3,6 +3,8 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/clips.rs"]
+mod clips;
 #[path = "support/daemon.rs"]
 mod daemon;
 #[path = "support/made.rs"]
@@ -13,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use browser::Played;
+use clips::attribute;
 use daemon::{Site, text, try_tool};
-use made::{Coded, Track, box_body, encode, packets, write_ring};
+use made::{Coded, Track, box_body, encode, packets, write_clips};
 use reelfs::segment::{AudioParameters, Codec, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s; in the middle the camera's settings change.
@@ -22,6 +25,8 @@ const SECONDS: usize = 4;
 /// Pictures a second. Each has its number in it.
 const RATE: usize = 25;
 const PICTURES: usize = SECONDS * RATE;
+/// When each clip is there once more, in s behind its beginning.
+const AGAIN: usize = 7;
 
 /// Pictures that carry their numbers from `first` on, as eight squares.
 fn pictures(first: usize, seconds: usize) -> String {
@@ -135,11 +140,17 @@ fn decoded(file: &Path) -> Vec<usize> {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{}: {said}", file.display());
     let number = |picture: &[u8]| {
+        if picture.iter().all(|pixel| pixel.abs_diff(128) < 4) {
+            return GREY;
+        }
         (0..8)
             .fold(0, |value, bit| value * 2 + usize::from(picture[16 * 320 + bit * 32 + 16] > 128))
     };
     output.stdout.chunks_exact(320 * 176).map(number).collect()
 }
+
+/// Instead of the number of a picture in which there is nothing.
+const GREY: usize = usize::MAX;
 
 /// Where ffmpeg hears beeps, in s since the file's beginning.
 fn heard(file: &Path) -> Vec<f64> {
@@ -205,6 +216,68 @@ fn assert_played(what: &str, played: &Played, beeps: usize) {
     }
 }
 
+/// The first picture of [`named_range`].
+const FIRST: usize = 38;
+
+/// The last 62 pictures of one clip, a gap of three seconds, and 63 pictures of the next one.
+fn named_range(site: &Site, name: &str, form: &str) -> PathBuf {
+    let name = format!(".range/{name}/2026-07-01T12-00-01.52--12-00-09.52.{form}");
+    site.mount().join(name)
+}
+
+/// A browser shows each picture of the range at its time, and nothing in the gap.
+fn assert_range_played(browser: &str, played: &Played) {
+    let gap = (PICTURES - FIRST) as f64 / RATE as f64..(AGAIN * RATE - FIRST) as f64 / RATE as f64;
+    assert_eq!(played.how, "ended", "{browser}");
+    let (mut grey, mut behind) = (0, 0);
+    for (number, time, _) in &played.shown {
+        let expected = match time {
+            // Some show the first picture that they decode, whatever else they are told.
+            time if *time < 0.01 => continue,
+            time if *time < gap.start - 0.001 => FIRST as f64 + time * RATE as f64,
+            time if *time < gap.end - 0.001 => {
+                // What has no number has the highest one, or none.
+                assert!([0, 255].contains(number), "{browser}: {number} in the gap, at {time}");
+                grey += 1;
+                continue;
+            }
+            time => {
+                behind += 1;
+                (time - gap.end) * RATE as f64
+            }
+        };
+        let off = (*number as f64 - expected).abs();
+        assert!(off < 1.5, "{browser}: picture {number} at {time}, not {expected}");
+    }
+    assert!(grey >= 2 && behind > 30, "{browser}: {played:?}");
+    assert_eq!(played.heard.len(), 4, "{browser}: {:?}", played.heard);
+}
+
+/// A range that begins within one clip and ends within the next, with a gap in between, is exact to
+/// the picture, and its sound is beside it.
+fn assert_range(site: &Site, name: &str) {
+    let named = |form| named_range(site, name, form);
+    let (first, last) = (FIRST, 62);
+    let pictures = |gap: &[usize]| [&(first..PICTURES).collect::<Vec<_>>(), gap].concat();
+    let behind: Vec<usize> = (0..=last).collect();
+    // No grey of H.265 is made: its last picture lasts.
+    let gap = if name == "hevc" { vec![] } else { vec![GREY; AGAIN - SECONDS] };
+    for (form, gap) in [("mp4", &gap[..]), ("held.mp4", &[]), ("joined.mp4", &[])] {
+        let file = named(form);
+        assert_eq!(decoded(&file), [pictures(gap), behind.clone()].concat(), "{name}, {form}");
+        if name == "jpeg" {
+            continue;
+        }
+        let before = if form == "joined.mp4" { SECONDS } else { AGAIN } as f64;
+        let expected = [2.0, 3.0, before + 1.0, before + 2.0].map(|second| second - 1.52);
+        let beeps = heard(&file);
+        let off = beeps.iter().zip(expected).map(|(beep, expected)| (beep - expected).abs());
+        let worst = off.fold(0.0, f64::max);
+        assert!(beeps.len() == 4 && worst < 0.04, "{name}, {form}: {beeps:?}");
+    }
+    assert_eq!(attribute(&named("mp4"), "gaps"), "2026-07-01T12:00:04.000000000Z 3.000");
+}
+
 #[test]
 fn every_player_shows_every_picture_and_is_heard_beside_it() {
     let mut site = Site::new("32M");
@@ -223,7 +296,7 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
     let changed = hevc("log-level=none:keyint=25:open-gop=0:bframes=0:ref=1:sao=0:ctu=32");
     let jpeg: &[&str] = &["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
     let (aac, flac) = (|| sound(&site, Codec::Aac), || sound(&site, Codec::Flac));
-    write_ring(
+    write_clips(
         &site,
         &[
             (names[0], &[video(&site, Codec::H264, [&plain, &other]), aac()]),
@@ -231,6 +304,7 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
             (names[2], &[video(&site, Codec::H265, [&main, &changed]), flac()]),
             (names[3], &[video(&site, Codec::Jpeg, [jpeg, jpeg])]),
         ],
+        &[0, AGAIN as i64],
     );
     let daemon = site.run();
     let clip = |name: &&str| site.mount().join(format!("2026-07-01/{name}/12-00-00.mp4"));
@@ -249,6 +323,10 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
     assert_joins(&site, &clips[2], &["mkv"]);
     assert_joins(&site, &clips[3], &["mkv"]);
 
+    for name in names {
+        assert_range(&site, name);
+    }
+
     let folder = site.path("browsers");
     fs::create_dir_all(&folder).expect("a folder");
     let _card = browser::sound_card(&folder);
@@ -258,6 +336,9 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
         for (name, played) in names.iter().zip(&played) {
             assert_played(&format!("{browser}, {name}"), played, 3);
         }
+        let range = named_range(&site, names[0], "mp4");
+        let played = browser::play(browser, &folder, &[range]);
+        assert_range_played(browser, &played[0]);
     }
     daemon.stop();
 }

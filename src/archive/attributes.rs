@@ -1,7 +1,10 @@
 //! What `ls` cannot say of a clip, as names and values.
 
+use std::ops::Range;
+
+use super::range::OpenedRange;
 use crate::segment::{ClipFact, Pauses};
-use crate::units::{ClipId, NANOS_PER_SECOND};
+use crate::units::{ClipId, NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
 
 /// What a clip that still grows does not have yet.
@@ -10,6 +13,9 @@ pub(super) const DIGEST_ATTRIBUTE: &str = "user.reelfs.digest";
 /// Longest value of the pauses, in bytes: together with the others it has to fit what ext4 keeps
 /// of one file's attributes, which is a block of 4 KiB, or `cp -a` and `rsync -X` fail there.
 const PAUSES_BYTES_MAX: usize = 2048;
+/// Longest list of gaps, or of what is omitted, of a range, in bytes, but for its last line: both
+/// have to fit, as above.
+const LINES_BYTES_MAX: usize = 1600;
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The extended attributes of a clip of the ring `ring_uuid`: times in UTC to the nanosecond, the
@@ -42,6 +48,49 @@ pub fn attributes(
         attributes.push(("user.reelfs.records", fact.records().to_string()));
     }
     attributes
+}
+
+/// The extended attributes of a range: when it begins and ends, in which times of it nothing was
+/// recorded, and what was that is not in it.
+#[must_use]
+pub fn range_attributes(camera: &str, range: &OpenedRange) -> Vec<(&'static str, String)> {
+    let mut attributes = vec![
+        ("user.reelfs.start", utc_timestamp(range.start)),
+        ("user.reelfs.end", utc_timestamp(range.end)),
+        ("user.reelfs.duration", seconds(range.length_nanos.max(0))),
+        ("user.reelfs.camera", camera.to_owned()),
+    ];
+    let line = |times: &Range<WallTime>, why: &str| {
+        let length = milliseconds(times.end.nanos_since(times.start).max(0));
+        (format!("{} {length}{why}", utc_timestamp(times.start)), times.clone())
+    };
+    if !range.gaps.is_empty() {
+        let lines = range.gaps.iter().map(|gap| line(gap, ""));
+        attributes.push(("user.reelfs.gaps", lines_text(lines)));
+    }
+    if !range.omitted.is_empty() {
+        let lines = range.omitted.iter().map(|(times, why)| line(times, &format!(" {why}")));
+        attributes.push(("user.reelfs.omitted", lines_text(lines)));
+    }
+    attributes
+}
+
+/// As many lines as there is room for; the others are summed up in a last one.
+fn lines_text(lines: impl Iterator<Item = (String, Range<WallTime>)>) -> String {
+    let (mut text, mut more, mut more_nanos) = (String::new(), 0_u64, 0_i64);
+    for (line, times) in lines {
+        if more == 0 && text.len() + line.len() < LINES_BYTES_MAX {
+            text.push_str(if text.is_empty() { "" } else { "\n" });
+            text.push_str(&line);
+            continue;
+        }
+        more += 1;
+        more_nanos = more_nanos.saturating_add(times.end.nanos_since(times.start).max(0));
+    }
+    if more > 0 {
+        text.push_str(&format!("\n+{more} {}", milliseconds(more_nanos)));
+    }
+    text
 }
 
 /// A line for each pause, when it began and its length in seconds; what does not fit is summed up

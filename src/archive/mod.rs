@@ -9,13 +9,15 @@ mod attributes;
 mod fact;
 mod file;
 mod open;
+mod range;
 mod register;
 mod updater;
 
-pub use attributes::attributes;
+pub use attributes::{attributes, range_attributes};
 pub use fact::fact_in_force;
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
+pub use range::{OpenedRange, RangeFile};
 pub use register::{Registration, register, retire};
 pub use updater::{CatalogueUpdater, Listener};
 
@@ -30,6 +32,9 @@ pub enum ArchiveError {
     /// No such clip, or no longer.
     #[error("clip {0} is gone")]
     Gone(ClipId),
+    /// Nothing that could be in a file; says why.
+    #[error("{0}")]
+    NoFootage(&'static str),
     /// The ring can't give its bytes.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -49,4 +54,17 @@ pub enum ArchiveError {
         /// Why.
         reason: Malformed,
     },
+}
+
+impl ArchiveError {
+    /// The clip that can't be had, where the error is of one.
+    #[must_use]
+    pub fn clip(&self) -> Option<ClipId> {
+        match self {
+            ArchiveError::Gone(clip)
+            | ArchiveError::Movie { clip, .. }
+            | ArchiveError::Malformed { clip, .. } => Some(*clip),
+            ArchiveError::NoFootage(_) | ArchiveError::Read(_) => None,
+        }
+    }
 }

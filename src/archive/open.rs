@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use super::ArchiveError;
 use super::attributes::{DIGEST_ATTRIBUTE, attributes};
 use super::file::ClipFile;
+use super::range::KnownSets;
 use super::updater::fact_of;
 use crate::catalogue::Catalogue;
 use crate::index::Index;
@@ -21,11 +22,12 @@ const OPEN_CLIPS_BYTES_MAX: usize = 64 << 20;
 
 /// The readers' side: clips as files.
 pub struct Archive {
-    ring: Arc<Ring>,
+    pub(super) ring: Arc<Ring>,
     catalogue: Arc<RwLock<Catalogue>>,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
     /// Opened last first.
     open: Mutex<VecDeque<(ClipId, Arc<ClipFile>)>>,
+    pub(super) known_sets: KnownSets,
 }
 
 /// What flushes cover of a growing clip at one moment.
@@ -44,7 +46,7 @@ impl Archive {
     /// An archive on a ring that is open.
     #[must_use]
     pub fn new(ring: Arc<Ring>, catalogue: Arc<RwLock<Catalogue>>, index: Arc<Index>) -> Archive {
-        Archive { ring, catalogue, index, open: Mutex::default() }
+        Archive { ring, catalogue, index, open: Mutex::default(), known_sets: KnownSets::default() }
     }
 
     /// The catalogue, to look things up in. To be held for moments only.
@@ -92,6 +94,14 @@ impl Archive {
         let file = Arc::new(file);
         self.remember(clip, &file);
         Ok(file)
+    }
+
+    /// The contents of a closed clip.
+    ///
+    /// # Errors
+    /// It is gone, or can't be read.
+    pub(super) fn contents(&self, clip: ClipId) -> Result<ClipContents, ArchiveError> {
+        contents(&self.index, &self.ring, clip)
     }
 
     /// Has the index keep what the ring says of a clip that has just closed: then it opens without
@@ -182,6 +192,20 @@ impl Archive {
     /// The clip is not listed any more: it is not opened from memory either.
     pub fn forget(&self, clip: ClipId) {
         self.reopen(clip);
+        self.known_sets.forget(clip);
         self.index.forget(clip);
+    }
+}
+
+/// The contents of a closed clip, from the index where that knows it.
+pub(super) fn contents(
+    index: &Index,
+    ring: &Ring,
+    clip: ClipId,
+) -> Result<ClipContents, ArchiveError> {
+    let indexed = index.contents(clip).and_then(|bytes| ClipContents::decode(&bytes).ok());
+    match indexed {
+        Some(contents) => Ok(contents),
+        None => Ok(ring.contents(clip)?),
     }
 }

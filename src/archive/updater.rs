@@ -125,7 +125,9 @@ impl Interpreter for CatalogueUpdater {
             return None;
         }
         let name_form = self.settle_name(clip, stream, growth.start);
-        Some(fact_of(growth, ending, name_form).encode())
+        let fact = Arc::new(fact_of(growth, ending, name_form));
+        self.catalogue().ended(clip, stream, fact.clone());
+        Some(fact.encode())
     }
 
     fn redate(&mut self, clip: ClipId, shift_nanos: i64) -> Option<Vec<u8>> {

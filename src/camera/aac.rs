@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::bits::BitReader;
 use super::coding::{Coded, Coding, Depacketizer, Heard};
 use super::odd::Odd;
 use super::rtp::Packet;
@@ -11,6 +10,7 @@ use super::sdp::Format;
 use super::sound::{Complete, Packets, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
+use crate::bits::BitReader;
 use crate::clock::Reading;
 use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
 
@@ -339,8 +339,8 @@ impl Depacketizer for AccessUnits {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::bits::BitWriter;
     use super::*;
+    use crate::bits::BitWriter;
     use crate::units::{BootTime, WallTime};
 
     const HBR: &str = "mode=AAC-hbr; sizelength=13; indexlength=3; indexdeltalength=3";

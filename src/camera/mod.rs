@@ -20,8 +20,8 @@
 //! | `coding` | which codings are recorded |
 //! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs of pictures, which nothing else here does |
 //! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
-//! | `aac`, `opus`, `pcm` (as `flac`), `records` | the same of sound, and of metadata |
-//! | `sound`, `bits` | what those have in common |
+//! | `aac`, `opus`, `pcm` (as FLAC), `records` | the same of sound, and of metadata |
+//! | `sound` | what those have in common |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
@@ -34,12 +34,10 @@
 mod aac;
 mod auth;
 mod beside;
-mod bits;
 mod coding;
 mod connect;
 mod dialogue;
 mod error;
-mod flac;
 mod h264;
 mod h265;
 mod header;

@@ -3,7 +3,6 @@
 //! packet is a frame of samples; they are coded where it is known which of them a clip has. Pure.
 
 use super::coding::{Coded, Coding, Depacketizer, Heard};
-use super::flac::{SAMPLE_RATE_MAX, Shape};
 use super::odd::Odd;
 use super::rtp::Packet;
 use super::sdp::Format;
@@ -11,6 +10,7 @@ use super::sound::{Complete, Pcm, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
 use crate::clock::Reading;
+use crate::flac::{SAMPLE_RATE_MAX, Shape};
 use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
 
 /// RFC 3551, 4.5.14.

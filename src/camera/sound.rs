@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::coding::{Coded, Heard, ReorderDepth};
-use super::flac::Shape;
 use super::parameters::Parameters;
 use crate::clock::Reading;
+use crate::flac::Shape;
 use crate::segment::ParameterSet;
 
 /// How the frames of a track of sound become samples of an mp4: a clip's sound begins where its

@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub use ring_library::{Complaints, RingLibrary};
 
 pub use crate::archive::Bytes;
+use crate::named::Named;
 use crate::ring::{Refusal, Usage};
 use crate::units::{ClipKey, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
@@ -29,6 +30,9 @@ pub enum LibraryError {
     /// It was evicted, purged or removed.
     #[error("gone")]
     Gone,
+    /// There is nothing of which it could be made; says why.
+    #[error("{0}")]
+    Nothing(String),
     /// The bytes on the device are not the ones that were written; says where.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -60,6 +64,19 @@ pub trait Footage: Send + Sync + 'static {
     /// # Errors
     /// Where its tables can't be read.
     fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError>;
+
+    /// What a camera recorded in some ranges of time, as one file that never changes. May wait for
+    /// the device.
+    ///
+    /// # Errors
+    /// [`LibraryError::Nothing`] where nothing was, or what can't be read.
+    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError>;
+
+    /// What time it is for who names a range. Does not wait.
+    fn now(&self) -> WallTime;
+
+    /// Names of the cameras that have footage, or had. Does not wait.
+    fn cameras(&self) -> Vec<String>;
 
     /// Names of the cameras with a growing clip. Does not wait.
     fn growing_cameras(&self) -> Vec<String>;
@@ -137,6 +154,12 @@ pub trait OpenFile: Send + Sync {
         None
     }
 
+    /// Whether it has bytes of a clip, beside others: those are not to be read any more when the
+    /// clip is given up.
+    fn holds(&self, _clip: ClipKey) -> bool {
+        false
+    }
+
     /// The `length` bytes from `offset` on, both within the file: all of them, or none. May wait
     /// for the device.
     ///
@@ -145,7 +168,7 @@ pub trait OpenFile: Send + Sync {
     fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError>;
 }
 
-/// A growing clip at one moment.
+/// What a name stands for at one moment: a growing clip, or a range.
 pub struct Snapshot {
     /// Its content.
     pub file: Arc<dyn OpenFile>,
@@ -155,4 +178,8 @@ pub struct Snapshot {
     pub end: WallTime,
     /// Its extended attributes.
     pub attributes: Vec<Attribute>,
+    /// What it has in common with a file of the same bytes; `None` where no other has them.
+    pub identity: Option<[u8; 32]>,
+    /// Memory that it takes, in bytes, about.
+    pub memory: usize,
 }

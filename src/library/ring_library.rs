@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
-use crate::archive::{Archive, ArchiveError, ClipFile, attributes};
+use crate::archive::{
+    Archive, ArchiveError, ClipFile, OpenedRange, RangeFile, attributes, range_attributes,
+};
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
+use crate::named::Named;
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
-use crate::units::{ClipId, ClipKey, WallTime};
+use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 use crate::view::utc_timestamp;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
@@ -84,6 +87,31 @@ impl OpenFile for Opened {
     }
 }
 
+/// A range that somebody has open.
+struct OpenedFile {
+    ring: RingNumber,
+    file: RangeFile,
+    complaints: Arc<Complaints>,
+}
+
+impl OpenFile for OpenedFile {
+    fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn holds(&self, clip: ClipKey) -> bool {
+        clip.ring() == self.ring && self.file.holds(clip.clip())
+    }
+
+    fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, LibraryError> {
+        self.file.read(offset, length).map_err(|error| {
+            let told = library_error(&error);
+            self.complaints.log(error.clip().unwrap_or_default(), &told);
+            told
+        })
+    }
+}
+
 impl RingLibrary {
     /// Nothing can be made durable on a device that is gone, and nobody knows for how long.
     fn check_present(&self) -> Result<(), LibraryError> {
@@ -129,6 +157,8 @@ impl Footage for RingLibrary {
     fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError> {
         let growing = self.archive.open_growing(camera).map_err(|error| library_error(&error))?;
         Ok(growing.map(|growing| Snapshot {
+            identity: None,
+            memory: growing.file.memory(),
             file: Arc::new(Opened {
                 clip: growing.file.clip(),
                 file: growing.file,
@@ -138,6 +168,26 @@ impl Footage for RingLibrary {
             end: growing.end,
             attributes: growing.attributes,
         }))
+    }
+
+    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError> {
+        let opened = self.archive.open_range(camera, named, self.now());
+        let opened = opened.map_err(|error| library_error(&error))?;
+        let attributes = range_attributes(camera, &opened);
+        let OpenedRange { file, start, end, identity, .. } = opened;
+        let (memory, complaints) = (file.memory(), self.complaints.clone());
+        let file = Arc::new(OpenedFile { ring: self.archive.number(), file, complaints });
+        Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
+    }
+
+    fn now(&self) -> WallTime {
+        self.clock.read().wall
+    }
+
+    fn cameras(&self) -> Vec<String> {
+        let catalogue = self.archive.catalogue();
+        let own = catalogue.streams().filter(|(stream, _)| stream.ring == self.archive.number());
+        own.map(|(_, fact)| fact.name().to_owned()).collect()
     }
 
     fn growing_cameras(&self) -> Vec<String> {
@@ -200,6 +250,7 @@ impl Changes for RingLibrary {
 fn library_error(error: &ArchiveError) -> LibraryError {
     match error {
         ArchiveError::Gone(_) | ArchiveError::Read(ReadError::Gone(_)) => LibraryError::Gone,
+        ArchiveError::NoFootage(why) => LibraryError::Nothing((*why).to_owned()),
         ArchiveError::Read(ReadError::Device { .. }) => LibraryError::Device(error.to_string()),
         ArchiveError::Read(ReadError::Damaged(_) | ReadError::Elsewhere(_))
         | ArchiveError::Movie { .. }

@@ -11,6 +11,7 @@ use crate::view::RemoveError;
 pub(super) fn of_open(error: &LibraryError) -> Errno {
     match error {
         LibraryError::Gone => Errno::ESTALE,
+        LibraryError::Nothing(_) => Errno::ENOENT,
         LibraryError::Damaged(_)
         | LibraryError::Device(_)
         | LibraryError::Refused(_)
@@ -23,7 +24,9 @@ pub(super) fn of_open(error: &LibraryError) -> Errno {
 pub(super) fn of_change(error: &LibraryError) -> Errno {
     match error {
         // What was restored meanwhile is no longer where somebody looked it up.
-        LibraryError::Gone | LibraryError::Refused(Refusal::NotRemoved) => Errno::ENOENT,
+        LibraryError::Gone
+        | LibraryError::Nothing(_)
+        | LibraryError::Refused(Refusal::NotRemoved) => Errno::ENOENT,
         LibraryError::Refused(_) => Errno::EPERM,
         LibraryError::Unwritable => Errno::EROFS,
         LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,

@@ -7,6 +7,7 @@ use fuser::{FileAttr, FileHandle};
 
 use super::lock;
 use crate::library::OpenFile;
+use crate::units::ClipKey;
 
 /// How many may be open at once: as many as one process may have on Linux (`fs.nr_open`).
 const OPEN_MAX: usize = 1 << 20;
@@ -59,6 +60,16 @@ impl Handles {
     pub(super) fn of_inode(&self, inode: u64) -> Option<Arc<Handle>> {
         let state = lock(&self.0);
         state.open.values().find(|handle| handle.attributes.ino.0 == inode).map(Arc::clone)
+    }
+
+    /// The inodes of open files that have bytes of a clip beside others.
+    pub(super) fn holding(&self, clip: ClipKey) -> Vec<u64> {
+        let state = lock(&self.0);
+        let holds = |handle: &&Arc<Handle>| match &handle.content {
+            Content::File(file) => file.holds(clip),
+            Content::Made(_) => false,
+        };
+        state.open.values().filter(holds).map(|handle| handle.attributes.ino.0).collect()
     }
 
     /// Closes a file.

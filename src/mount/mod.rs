@@ -5,7 +5,7 @@
 //! [`Library`](crate::library::Library).
 //!
 //! A request goes from `filesystem` to `served`, which asks the kind of directory that its inode is
-//! of, or in: `root`, `clips`, `trash` or `now`. Each of these is a type that implements
+//! of, or in: `root`, `clips`, `trash`, `now` or `ranges`. Each of these is a type that implements
 //! `directory::Directory`; what it finds, at once or on the disk, `served` gives to the kernel.
 //!
 //! What is decided here is how the kernel is talked to:
@@ -29,6 +29,7 @@ mod handles;
 mod notifier;
 mod now;
 mod place;
+mod ranges;
 mod root;
 mod served;
 mod session;

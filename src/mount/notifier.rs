@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fuser::INodeNo;
 
+use super::handles::Handles;
 use super::lock;
 use crate::library::Watcher;
 use crate::units::ClipKey;
@@ -23,6 +24,7 @@ const NAMES_MAX: usize = 65_536;
 #[derive(Clone, Default)]
 pub struct Notifier {
     shared: Arc<Shared>,
+    handles: Arc<Handles>,
 }
 
 #[derive(Default)]
@@ -67,9 +69,11 @@ impl Watcher for Notifier {
 
     /// A clip is no longer listed.
     fn clip_gone(&self, place: &Place) {
+        let holding = self.handles.holding(place.clip);
         self.tell(|waiting| {
             waiting.forget_name(place.parent, place.inode(), &place.name);
             waiting.contents.insert(place.inode());
+            waiting.contents.extend(holding);
         });
     }
 
@@ -84,7 +88,9 @@ impl Watcher for Notifier {
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
     fn clip_purged(&self, clip: ClipKey) {
+        let holding = self.handles.holding(clip);
         self.tell(|waiting| {
+            waiting.contents.extend(holding);
             let files = [false, true].map(|redated| Inode::of_clip(clip, redated).word());
             waiting.contents.extend(files);
         });
@@ -97,6 +103,11 @@ impl Watcher for Notifier {
 }
 
 impl Notifier {
+    /// The files that are open: what they have of a clip that goes is forgotten, too.
+    pub(super) fn handles(&self) -> Arc<Handles> {
+        Arc::clone(&self.handles)
+    }
+
     /// A name stands for another inode than the kernel believes.
     pub(super) fn name_changed(&self, parent: u64, inode: u64, name: &str) {
         self.tell(|waiting| waiting.forget_name(parent, inode, name));

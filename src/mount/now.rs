@@ -116,7 +116,7 @@ impl Directory for Now {
 
 /// The inode never changes; which inode the name stands for does.
 fn described(owner: Ownership, numbered: &Numbered) -> Described {
-    let Numbered { inode, snapshot } = numbered;
+    let Numbered { inode, snapshot, .. } = numbered;
     let size = snapshot.file.size();
     let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);
     Described { entry_ttl: NO_TTL, ..immutable(attributes) }

@@ -1,4 +1,4 @@
-//! The root: what the layout puts there, and the status file.
+//! The root: what the layout puts there, the status file, and the way to ranges.
 
 use std::sync::Arc;
 
@@ -8,11 +8,13 @@ use super::attributes::{Described, FILE_TTL, NO_TTL};
 use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found};
 use super::handles::{Content, Handle};
-use crate::view::{Inode, ROOT, STATUS_NAME};
+use super::ranges::Ranges;
+use crate::view::{Inode, RANGE_NAME, ROOT, STATUS_NAME};
 
 /// See the [module](self).
 pub(super) struct Root {
     pub(super) clips: Arc<Clips>,
+    pub(super) ranges: Arc<Ranges>,
 }
 
 impl Root {
@@ -34,6 +36,7 @@ impl Directory for Root {
     fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
         match name {
             STATUS_NAME => self.describe(Inode::Status).map(Found::Here),
+            RANGE_NAME => self.ranges.describe(Inode::Ranges).map(Found::Here),
             _ => self.clips.look_up(parent, name),
         }
     }
@@ -67,11 +70,15 @@ impl Directory for Root {
     fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         match name {
             STATUS_NAME => Err(Errno::EPERM),
+            RANGE_NAME => Err(Errno::EISDIR),
             _ => self.clips.unlink(parent, name),
         }
     }
 
     fn rmdir(&self, parent: Inode, name: &str) -> Result<(), Errno> {
-        self.clips.rmdir(parent, name)
+        match name {
+            RANGE_NAME => Err(Errno::EPERM),
+            _ => self.clips.rmdir(parent, name),
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::errno;
 use super::handles::{Content, Handle, Handles};
 use super::notifier::Notifier;
 use super::now::Now;
+use super::ranges::Ranges;
 use super::root::Root;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
@@ -24,13 +25,15 @@ use crate::view::Inode;
 pub(super) struct Served {
     shown: Arc<Shown>,
     library: Arc<dyn Library>,
-    handles: Handles,
+    handles: Arc<Handles>,
     disk: DiskQueue,
     snapshots: Arc<Snapshots>,
+    made: Arc<Snapshots>,
     root: Root,
     clips: Arc<Clips>,
     trash: Trash,
     now: Now,
+    ranges: Arc<Ranges>,
 }
 
 /// Cookies of `.` and `..`; those of a tree's entries are above.
@@ -46,7 +49,9 @@ impl Served {
         disk: DiskQueue,
         notifier: Notifier,
     ) -> Served {
-        let snapshots = Arc::<Snapshots>::default();
+        let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
+        let made = Arc::new(Snapshots::new(Inode::Range));
+        let handles = notifier.handles();
         let (shared, source) = (Arc::clone(&shown), Arc::clone(&library));
         let clips = Arc::new(Clips { shown: shared, library: source, owner });
         let now = Now {
@@ -55,13 +60,22 @@ impl Served {
             owner,
             snapshots: Arc::clone(&snapshots),
         };
+        let ranges = Arc::new(Ranges {
+            shown: Arc::clone(&shown),
+            library: Arc::clone(&library),
+            owner,
+            made: Arc::clone(&made),
+            refused: Arc::default(),
+        });
         Served {
             shown,
             library,
-            handles: Handles::default(),
+            handles,
             disk,
             snapshots,
-            root: Root { clips: Arc::clone(&clips) },
+            made,
+            root: Root { clips: Arc::clone(&clips), ranges: Arc::clone(&ranges) },
+            ranges,
             trash: Trash { clips: Arc::clone(&clips), notifier },
             clips,
             now,
@@ -76,11 +90,19 @@ impl Served {
             Inode::Root | Inode::Status => &self.root,
             Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
             Inode::Trash => &self.trash,
+            Inode::Ranges | Inode::Range(_) | Inode::RangeLog(_) => &*self.ranges,
             Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
+            Inode::Directory(_) if self.is_of_ranges(named) => &*self.ranges,
             // A clip is read alike in the trash and outside of it.
             Inode::Directory(_) | Inode::Clip(_) | Inode::Redated(_) => &*self.clips,
         };
         Ok((named, directory))
+    }
+
+    /// Whether a directory is one of ranges: it is not in the tree.
+    fn is_of_ranges(&self, directory: Inode) -> bool {
+        self.shown.tree().node(directory.word()).is_none()
+            && self.ranges.camera_of(directory).is_some()
     }
 
     /// What an inode is, open files without a name included.
@@ -160,12 +182,17 @@ impl Served {
     pub(super) fn forget(&self, inode: u64, lookups: u64) {
         if let Some(inode) = Inode::decode(inode) {
             self.snapshots.forget(inode, lookups);
+            self.made.forget(inode, lookups);
         }
     }
 
     fn give_handle(&self, handle: Handle, reply: ReplyOpen) {
         use fuser::FopenFlags as Flags;
+        let is_range = matches!(Inode::decode(handle.attributes.ino.0), Some(Inode::Range(_)));
         let flags = match handle.content {
+            // What the kernel keeps of it is forgotten when a clip in it goes, as long as it is
+            // open: another open begins anew.
+            Content::File(_) if is_range => Flags::FOPEN_NOFLUSH,
             Content::File(_) => Flags::FOPEN_KEEP_CACHE | Flags::FOPEN_NOFLUSH,
             // It has no size before it is made, and is never to be read from a cache.
             Content::Made(_) => Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NOFLUSH,
@@ -204,7 +231,9 @@ impl Served {
 
     /// Makes an open file durable, and answers then.
     pub(super) fn sync_file(&self, inode: u64, reply: ReplyEmpty) {
-        match Inode::decode(inode).and_then(|inode| self.snapshots.get(inode)) {
+        let made = Inode::decode(inode)
+            .and_then(|inode| self.snapshots.get(inode).or_else(|| self.made.get(inode)));
+        match made {
             Some(_) => self.sync(reply),
             // A closed clip is durable before it is listed.
             None => reply.ok(),
@@ -213,11 +242,13 @@ impl Served {
 
     /// Makes everything durable, and answers then.
     pub(super) fn sync(&self, reply: ReplyEmpty) {
-        let (library, snapshots) = (Arc::clone(&self.library), Arc::clone(&self.snapshots));
+        let library = Arc::clone(&self.library);
+        let (snapshots, made) = (Arc::clone(&self.snapshots), Arc::clone(&self.made));
         self.disk.run(reply, move |pending| match library.sync() {
             Ok(()) => {
                 // What has just become durable is in the next snapshot.
                 snapshots.outdate();
+                made.outdate();
                 pending.answer(ReplyEmpty::ok);
             }
             Err(error) => {

@@ -1,8 +1,9 @@
-//! The snapshots of `now/` that the kernel knows, each with an inode of its own.
+//! What was made by being looked up, and the kernel knows: snapshots of `now`, and ranges. Each has
+//! an inode of its own.
 //!
 //! The bytes of a growing clip's file shift as it grows, and a page cache that belonged to one
 //! inode would mix two of them. So a snapshot keeps its inode and its content until the kernel
-//! forgets it.
+//! forgets it. A range that has the same bytes as before has the same inode.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -20,111 +21,151 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How many are kept; a snapshot's tables take up to a few hundred kilobytes. The oldest go
 /// first, and who has one of them open keeps it.
 const KEPT_MAX: usize = 256;
+/// And how much memory they take together, in bytes.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// A snapshot and its inode.
 #[derive(Clone)]
 pub(super) struct Numbered {
     /// Its inode.
     pub(super) inode: Inode,
+    /// What it was looked up by.
+    pub(super) key: Arc<str>,
     /// Its content.
     pub(super) snapshot: Arc<Snapshot>,
 }
 
 /// See the [module](self).
-#[derive(Default)]
-pub(super) struct Snapshots(Mutex<State>);
+pub(super) struct Snapshots {
+    /// Counts inodes of its kind.
+    inode: fn(u64) -> Inode,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     made: u64,
     /// By the count that their inodes name.
     kept: BTreeMap<u64, Kept>,
-    newest: HashMap<String, (u64, Stopwatch)>,
+    /// By what they are looked up by, and since when; none where the next lookup makes another.
+    newest: HashMap<Arc<str>, (u64, Option<Stopwatch>)>,
 }
 
 struct Kept {
+    key: Arc<str>,
     snapshot: Arc<Snapshot>,
     lookups: u64,
 }
 
 impl State {
-    fn look_up(&mut self, count: u64) -> Option<Numbered> {
-        let kept = self.kept.get_mut(&count)?;
-        kept.lookups += 1;
-        Some(kept.numbered(count))
+    fn drop_count(&mut self, count: u64) {
+        let Some(dropped) = self.kept.remove(&count) else { return };
+        if self.newest.get(&dropped.key).is_some_and(|(newest, _)| *newest == count) {
+            self.newest.remove(&dropped.key);
+        }
     }
-}
 
-impl Kept {
-    fn numbered(&self, count: u64) -> Numbered {
-        Numbered { inode: Inode::Snapshot(count), snapshot: Arc::clone(&self.snapshot) }
+    fn memory(&self) -> usize {
+        self.kept.values().map(|kept| kept.snapshot.memory).sum()
     }
-}
 
-/// `None` where it is no snapshot's.
-fn count_of(inode: Inode) -> Option<u64> {
-    match inode {
-        Inode::Snapshot(count) => Some(count),
-        _ => None,
+    /// The count of the newest one that is looked up by `key` and has the same bytes.
+    fn same(&self, key: &str, snapshot: &Snapshot) -> Option<u64> {
+        let (count, _) = self.newest.get(key)?;
+        let kept = self.kept.get(count)?;
+        (snapshot.identity.is_some() && kept.snapshot.identity == snapshot.identity)
+            .then_some(*count)
     }
 }
 
 impl Snapshots {
-    /// The camera's newest snapshot, if it is fresh; counts as a lookup.
-    pub(super) fn fresh(&self, camera: &str) -> Option<Numbered> {
-        let mut state = lock(&self.0);
-        let (count, made) = *state.newest.get(camera)?;
-        if made.elapsed() >= FRESH {
-            return None;
-        }
-        state.look_up(count)
+    /// None yet; `inode` is that of the how-manieth.
+    pub(super) fn new(inode: fn(u64) -> Inode) -> Snapshots {
+        Snapshots { inode, state: Mutex::default() }
     }
 
-    /// Keeps a new snapshot of a camera; counts as a lookup.
-    pub(super) fn keep(&self, camera: &str, snapshot: Snapshot) -> Numbered {
-        let mut state = lock(&self.0);
+    /// The newest one that is looked up by `key`, if it is fresh; counts as a lookup.
+    pub(super) fn fresh(&self, key: &str) -> Option<Numbered> {
+        let mut state = lock(&self.state);
+        let (count, made) = *state.newest.get(key)?;
+        if made?.elapsed() >= FRESH {
+            return None;
+        }
+        self.count_lookup(&mut state, count)
+    }
+
+    /// Keeps a new one that was looked up by `key`; counts as a lookup.
+    pub(super) fn keep(&self, key: &str, snapshot: Snapshot) -> Numbered {
+        let mut state = lock(&self.state);
+        if let Some(count) = state.same(key, &snapshot)
+            && let Some(numbered) = self.count_lookup(&mut state, count)
+        {
+            state.newest.insert(numbered.key.clone(), (count, Some(Stopwatch::start())));
+            return numbered;
+        }
         state.made += 1;
-        let count = state.made;
-        let kept = Kept { snapshot: Arc::new(snapshot), lookups: 1 };
-        let numbered = kept.numbered(count);
+        let (count, key) = (state.made, Arc::<str>::from(key));
+        let kept = Kept { key: key.clone(), snapshot: Arc::new(snapshot), lookups: 1 };
+        let numbered = self.numbered(count, &kept);
         state.kept.insert(count, kept);
-        state.newest.insert(camera.to_owned(), (count, Stopwatch::start()));
-        while state.kept.len() > KEPT_MAX {
-            state.kept.pop_first();
+        state.newest.insert(key, (count, Some(Stopwatch::start())));
+        while state.kept.len() > KEPT_MAX || state.kept.len() > 1 && state.memory() > KEPT_BYTES_MAX
+        {
+            let Some(oldest) = state.kept.keys().next().copied() else { break };
+            state.drop_count(oldest);
         }
         numbered
     }
 
     /// The snapshot with an inode; `None` where it has been dropped, or is something else.
     pub(super) fn get(&self, inode: Inode) -> Option<Numbered> {
-        let count = count_of(inode)?;
-        lock(&self.0).kept.get(&count).map(|kept| kept.numbered(count))
+        let count = self.count_of(inode)?;
+        lock(&self.state).kept.get(&count).map(|kept| self.numbered(count, kept))
     }
 
     /// Counts a lookup of an inode that the kernel knows.
     pub(super) fn look_up(&self, inode: Inode) -> Option<Numbered> {
-        lock(&self.0).look_up(count_of(inode)?)
+        self.count_lookup(&mut lock(&self.state), self.count_of(inode)?)
     }
 
     /// The kernel has forgotten an inode `lookups` times.
     pub(super) fn forget(&self, inode: Inode, lookups: u64) {
-        let Some(count) = count_of(inode) else {
+        let Some(count) = self.count_of(inode) else {
             return;
         };
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let Some(kept) = state.kept.get_mut(&count) else {
             return;
         };
         kept.lookups = kept.lookups.saturating_sub(lookups);
         if kept.lookups == 0 {
-            state.kept.remove(&count);
-            state.newest.retain(|_, (newest, _)| *newest != count);
+            state.drop_count(count);
         }
     }
 
-    /// The next lookup of every camera makes a new one.
+    /// The next lookup of everything makes a new one.
     pub(super) fn outdate(&self) {
-        lock(&self.0).newest.clear();
+        lock(&self.state).newest.values_mut().for_each(|(_, since)| *since = None);
+    }
+
+    fn count_lookup(&self, state: &mut State, count: u64) -> Option<Numbered> {
+        let kept = state.kept.get_mut(&count)?;
+        kept.lookups += 1;
+        Some(self.numbered(count, kept))
+    }
+
+    fn numbered(&self, count: u64, kept: &Kept) -> Numbered {
+        let (key, snapshot) = (kept.key.clone(), Arc::clone(&kept.snapshot));
+        Numbered { inode: (self.inode)(count), key, snapshot }
+    }
+
+    /// `None` where it is none of these.
+    fn count_of(&self, inode: Inode) -> Option<u64> {
+        let count = match inode {
+            Inode::Snapshot(count) | Inode::Range(count) => count,
+            _ => return None,
+        };
+        ((self.inode)(count) == inode).then_some(count)
     }
 }
 
@@ -146,13 +187,19 @@ mod tests {
     }
 
     fn snapshot() -> Snapshot {
-        let file = Arc::new(Empty);
-        Snapshot { file, start: WallTime(0), end: WallTime(0), attributes: Vec::new() }
+        Snapshot {
+            file: Arc::new(Empty),
+            start: WallTime(0),
+            end: WallTime(0),
+            attributes: Vec::new(),
+            identity: None,
+            memory: 0,
+        }
     }
 
     #[test]
     fn lookups_close_together_get_one_inode_and_a_sync_ends_that() {
-        let snapshots = Snapshots::default();
+        let snapshots = Snapshots::new(Inode::Snapshot);
         let first = snapshots.keep("a", snapshot());
         assert_eq!(snapshots.fresh("a").map(|again| again.inode), Some(first.inode));
         assert!(snapshots.fresh("b").is_none());
@@ -164,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_stays_until_every_lookup_is_forgotten() {
-        let snapshots = Snapshots::default();
+        let snapshots = Snapshots::new(Inode::Snapshot);
         let first = snapshots.keep("a", snapshot());
         snapshots.fresh("a").expect("fresh");
         snapshots.forget(first.inode, 1);
@@ -176,10 +223,28 @@ mod tests {
 
     #[test]
     fn there_are_never_too_many() {
-        let snapshots = Snapshots::default();
+        let snapshots = Snapshots::new(Inode::Snapshot);
         let all: Vec<Inode> =
             (0..=KEPT_MAX).map(|_| snapshots.keep("a", snapshot()).inode).collect();
         assert!(snapshots.get(all[0]).is_none());
         assert!(snapshots.get(all[1]).is_some());
+        let large = || Snapshot { memory: KEPT_BYTES_MAX / 2, ..snapshot() };
+        let all = ["a", "b", "c"].map(|key| snapshots.keep(key, large()).inode);
+        let kept = all.map(|inode| snapshots.get(inode).is_some());
+        assert_eq!(kept, [false, true, true]);
+        assert_eq!(lock(&snapshots.state).newest.len(), 2, "nothing is left of the others");
+    }
+
+    #[test]
+    fn what_has_the_same_bytes_keeps_its_inode() {
+        let ranges = Snapshots::new(Inode::Range);
+        let of = |byte: u8| Snapshot { identity: Some([byte; 32]), ..snapshot() };
+        let first = ranges.keep("a", of(1)).inode;
+        ranges.outdate();
+        assert!(ranges.fresh("a").is_none());
+        assert_eq!(ranges.keep("a", of(1)).inode, first);
+        assert_ne!(ranges.keep("a", of(2)).inode, first, "other bytes");
+        assert_ne!(ranges.keep("b", of(2)).inode, ranges.keep("a", of(2)).inode, "another name");
+        assert!(ranges.get(Inode::Snapshot(1)).is_none(), "another kind");
     }
 }

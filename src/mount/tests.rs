@@ -12,16 +12,21 @@ use super::disk_queue::DiskQueue;
 use super::handles::{Content, Handle};
 use super::notifier::Notifier;
 use super::now::Now;
+use super::ranges::Ranges;
 use super::root::Root;
 use super::served::Served;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
 use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
+use crate::named::Named;
 use crate::ring::Usage;
 use crate::segment::NameForm;
 use crate::shown::Shown;
-use crate::units::{ByteCount, ClipKey, WallTime};
-use crate::view::{Inode, Layout, ListedClip, NOW_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree};
+use crate::units::{ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
+use crate::view::{
+    Inode, Layout, ListedClip, NOW_NAME, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+    Tree,
+};
 use crate::zone::Zone;
 
 const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
@@ -68,7 +73,32 @@ impl Footage for Scripted {
             start: WallTime(0),
             end: WallTime(1),
             attributes: vec![("user.reelfs.camera", "a".to_owned())],
+            identity: None,
+            memory: 0,
         }))
+    }
+    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError> {
+        let range = &named.ranges[0];
+        if range.start < WallTime(0) {
+            return Err(LibraryError::Nothing("nothing was recorded then".to_owned()));
+        }
+        let bytes = *self.growing_bytes.lock().expect("no panic");
+        let mut identity = [0; 32];
+        identity[..8].copy_from_slice(&bytes.to_le_bytes());
+        Ok(Snapshot {
+            file: Arc::new(Zeros(bytes, None)),
+            start: range.start,
+            end: range.end,
+            attributes: vec![("user.reelfs.camera", camera.to_owned())],
+            identity: Some(identity),
+            memory: 0,
+        })
+    }
+    fn now(&self) -> WallTime {
+        WallTime(86_400 * NANOS_PER_SECOND)
+    }
+    fn cameras(&self) -> Vec<String> {
+        self.growing_cameras()
     }
     fn growing_cameras(&self) -> Vec<String> {
         vec!["a".to_owned(), "b:c".to_owned()]
@@ -113,6 +143,7 @@ struct Scene {
     clips: Arc<Clips>,
     trash: Trash,
     root: Root,
+    ranges: Arc<Ranges>,
     now: Now,
     served: Served,
     /// The directories of the clip: of its day, and of its camera.
@@ -132,14 +163,22 @@ fn scene() -> Scene {
     let library = Arc::new(Scripted::default());
     *library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES);
     let clips = Arc::new(Clips { shown: shown.clone(), library: library.clone(), owner: OWNER });
-    let snapshots = Arc::<Snapshots>::default();
+    let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
+    let ranges = Arc::new(Ranges {
+        shown: shown.clone(),
+        library: library.clone(),
+        owner: OWNER,
+        made: Arc::new(Snapshots::new(Inode::Range)),
+        refused: Arc::default(),
+    });
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
     let notifier = Notifier::default();
     let served = Served::new(shown.clone(), library.clone(), OWNER, disk, notifier.clone());
     Scene {
         trash: Trash { clips: clips.clone(), notifier },
-        root: Root { clips: clips.clone() },
+        root: Root { clips: clips.clone(), ranges: ranges.clone() },
+        ranges,
         day: decoded(day),
         camera: decoded(camera),
         library,
@@ -391,4 +430,67 @@ fn each_inode_is_answered_for_by_its_kind_of_directory() {
     assert_eq!(served.unlink(to.0, to.1), Ok(()));
     assert_eq!(served.unlink(from.0, from.1), Ok(()));
     assert_eq!(scene.asked(), ["restore", "remove", "purge"]);
+}
+
+#[test]
+fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same() {
+    let scene = scene();
+    let ranges = &*scene.ranges;
+    let directory = inode_of(here(scene.root.look_up(Inode::Root, RANGE_NAME)));
+    assert_eq!(directory, Ok(Inode::Ranges.word()));
+    let listed: Vec<String> =
+        names(&scene.root, Inode::Root, 0).into_iter().map(|(_, name, _)| name).collect();
+    assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
+    let mut cameras = names(ranges, Inode::Ranges, 0);
+    cameras.sort_by(|a, b| a.1.cmp(&b.1));
+    let called: Vec<&str> = cameras.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(called, ["a", "b_c"]);
+    let camera = decoded(cameras[1].2);
+    assert_eq!(inode_of(here(ranges.look_up(Inode::Ranges, "b_c"))), Ok(camera.word()));
+    assert_eq!(ranges.parent(camera), Ok(Inode::Ranges.word()));
+    assert_eq!(here(ranges.look_up(Inode::Ranges, "b:c")).err(), Some(Errno::ENOENT));
+
+    let name = "1970-01-01T10-00-00--10-01-00.mp4";
+    let range = |bytes| {
+        scene.grow(bytes);
+        let found = from_disk(ranges.look_up(camera, name)).expect("a range");
+        ranges.made.outdate();
+        decoded(found.attributes.ino.0)
+    };
+    let first = range(500);
+    assert_eq!(range(500), first);
+    let second = range(600);
+    assert_ne!(second, first);
+    assert_eq!(ranges.parent(second), Ok(camera.word()));
+    assert_eq!(ranges.extended(second), [("user.reelfs.camera", "b:c".to_owned())]);
+    let sizes = [first, second].map(|inode| here(ranges.open(inode)).map(|file| size_of(&file)));
+    assert_eq!(sizes, [Ok(500), Ok(600)], "who knows the first one still gets it");
+    assert_eq!(scene.served.unlink(camera.word(), name).err(), Some(Errno::EPERM));
+    assert_eq!(scene.root.rmdir(Inode::Root, RANGE_NAME).err(), Some(Errno::EPERM));
+}
+
+#[test]
+fn a_range_that_can_not_be_made_is_told_of_in_the_log_of_its_camera() {
+    let scene = scene();
+    let ranges = &*scene.ranges;
+    let camera = Inode::ranges_of("a");
+    let log = || {
+        let found = here(ranges.look_up(camera, RANGE_LOG_NAME)).expect("a log");
+        let handle = here(ranges.open(decoded(found.attributes.ino.0))).expect("a log");
+        let Content::Made(text) = handle.content else { panic!("it is made") };
+        assert_eq!(found.attributes.size, text.len() as u64);
+        String::from_utf8(text).expect("a text")
+    };
+    assert_eq!(log(), "");
+    assert_eq!(here(ranges.look_up(camera, "holiday.mp4")).err(), Some(Errno::ENOENT));
+    assert_eq!(from_disk(ranges.look_up(camera, "2d--now.mp4")).err(), Some(Errno::ENOENT));
+    let expected = "1970-01-02T00:00:00.000000000Z holiday.mp4: \"holiday.mp4\" is no time: one is \
+         like 2026-11-21T13-05-00, 2026-11-21, 10m or now\n\
+         1970-01-02T00:00:00.000000000Z 2d--now.mp4: nothing was recorded then\n";
+    assert_eq!(log(), expected);
+    assert_eq!(names(ranges, camera, 0).len(), 1, "and nothing else is listed");
+    for _ in 0..200 {
+        assert!(here(ranges.look_up(camera, "x")).is_err());
+    }
+    assert_eq!(log().lines().count(), 100, "the oldest go");
 }

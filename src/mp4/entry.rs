@@ -71,7 +71,7 @@ pub fn entry_facts(encoded: &[u8]) -> Result<EntryFacts, Malformed> {
 /// [`entry_facts`] refuses to exceed.
 #[must_use]
 pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
-    let mut to = BoxWriter::new();
+    let mut to = BoxWriter::default();
     let configuration = parameters.configuration.as_slice();
     let video = parameters.video.unwrap_or(NO_PICTURE);
     let audio = parameters.audio.unwrap_or(AudioParameters { sample_rate: 0, channels: 0 });
@@ -109,6 +109,47 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
         }),
     }
     to.finish()
+}
+
+/// How many bytes the lengths in front of NAL units have; `None` of what has no such units.
+pub(super) fn length_size(parameters: &ParameterSet) -> Option<u8> {
+    let at = match parameters.codec {
+        Codec::H264 => 4,
+        Codec::H265 => 21,
+        _ => return None,
+    };
+    parameters.configuration.get(at).map(|byte| (byte & 3) + 1)
+}
+
+/// The NAL units of a parameter set as they stand in front of a picture, each behind its length;
+/// `None` where the configuration is cut short (ISO/IEC 14496-15, 5.3.3.1 and 8.3.3.1).
+pub(super) fn sets_in_band(parameters: &ParameterSet) -> Option<Vec<u8>> {
+    let size = usize::from(length_size(parameters)?);
+    let mut in_band = Vec::new();
+    let mut add = |from: &mut &[u8]| {
+        let (length, rest) = from.split_first_chunk::<2>()?;
+        let (unit, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        in_band.extend_from_slice(&(unit.len() as u32).to_be_bytes()[4 - size..]);
+        in_band.extend_from_slice(unit);
+        *from = rest;
+        Some(())
+    };
+    let configuration = parameters.configuration.as_slice();
+    if parameters.codec == Codec::H264 {
+        let (count, mut rest) = configuration.get(5..)?.split_first()?;
+        (0..count & 0x1f).try_for_each(|_| add(&mut rest))?;
+        let (count, mut rest) = rest.split_first()?;
+        (0..*count).try_for_each(|_| add(&mut rest))?;
+        return Some(in_band);
+    }
+    let (arrays, mut rest) = configuration.get(22..)?.split_first()?;
+    for _ in 0..*arrays {
+        let (head, units) = rest.split_first_chunk::<3>()?;
+        rest = units;
+        let count = u16::from_be_bytes([head[1], head[2]]);
+        (0..count).try_for_each(|_| add(&mut rest))?;
+    }
+    Some(in_band)
 }
 
 /// The name of the codec: RFC 6381, 3.3 and 3.4 (`avc1.640028`, `mp4a.40.2`), ISO/IEC 14496-15,

@@ -34,15 +34,20 @@
 //! `ring/FORMAT.md`: whoever records lets sound begin with the first picture.
 //!
 //! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
-//! `tables` (samples), `file` (pieces).
+//! `tables` (samples), `file` (pieces); `compilation` for files of several clips.
 
 mod boxes;
+mod compilation;
 mod entry;
 mod file;
 mod layout;
 mod moov;
 mod tables;
 
+pub use compilation::{
+    ClipSets, Common, Compilation, Cut, FilePiece, Ingredient, LoadedPart, PartBytes, PartPiece,
+    first_shown,
+};
 pub use entry::{codec_name, entry_facts, sample_entry};
 pub use file::{Chunk, Movie, Piece};
 pub use layout::size;
@@ -92,6 +97,9 @@ pub enum Mp4Error {
         /// What is wrong with it.
         reason: Malformed,
     },
+    /// There is nothing to be seen.
+    #[error("no pictures")]
+    NoPictures,
     /// Fact, tables and parameter sets of the clip say different things.
     #[error("{place}: {what} is {found}, expected {expected}")]
     Disagrees {

@@ -2,13 +2,12 @@
 
 use super::boxes::{BoxWriter, HEADER_BYTES, LARGE_HEADER_BYTES};
 use super::layout::{
-    BRANDS, Layout, Presentation, described, handler, lead, lists_sync_samples, media_length,
-    rescaled, shown,
+    BRANDS, Layout, Presentation, described, handler, lead, media_length, rescaled,
 };
-use super::tables::TrackTables;
+use super::tables::{TABLES, Table, TrackTables};
 use super::{Mp4Error, entry};
-use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind, TrackTotals, VideoParameters};
-use crate::units::NANOS_PER_SECOND;
+use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind, TrackTotals};
+use crate::units::{NANOS_PER_SECOND, WallTime};
 
 /// From 1904-01-01, where mp4 counts from (8.2.2), to 1970-01-01, in seconds.
 const EPOCH_SECONDS: i64 = 2_082_844_800;
@@ -57,21 +56,14 @@ pub(super) fn header(
     parameters: &[ParameterSet],
 ) -> Result<Vec<u8>, Mp4Error> {
     // By the tables, not by the fact's word: a forged fact must not allocate.
-    let tables_length: usize = tables.iter().map(TrackTables::length).sum();
+    let tables_length: usize = tables.iter().map(|track| track.entries.length()).sum();
     let mut to = BoxWriter::with_capacity(tables_length + FIXED_BYTES_USUAL);
-    to.plain(b"ftyp", |to| {
-        to.raw(BRANDS[0]);
-        to.u32(0);
-        BRANDS[1..].iter().for_each(|brand| to.raw(&brand[..]));
+    let traks: Vec<_> = tables.iter().map(|track| Trak::of(fact, track, parameters)).collect();
+    let leading = lead(fact).map(track_id);
+    let clock = MovieClock::new(fact.start, &traks, leading);
+    write(&mut to, &clock, &traks, layout.data_length, |to, trak, table| {
+        to.raw(tables[trak].entries.table(table));
     });
-    let clock = MovieClock::new(fact);
-    to.plain(b"moov", |to| {
-        movie_header(to, fact, &clock);
-        for track in tables {
-            to.plain(b"trak", |to| trak(to, fact, &clock, track, parameters));
-        }
-    });
-    media_data_header(&mut to, layout.data_length);
     let header = to.finish();
     if header.len() as u64 == layout.header_length {
         return Ok(header);
@@ -84,8 +76,80 @@ pub(super) fn header(
     })
 }
 
+/// Writes `ftyp`, `moov` and the header of the `mdat`; `put` writes the entries of the tables of
+/// the how-manieth track.
+pub(super) fn write(
+    to: &mut BoxWriter,
+    clock: &MovieClock,
+    traks: &[Trak<'_>],
+    data_length: u64,
+    put: impl Fn(&mut BoxWriter, usize, Table),
+) {
+    to.plain(b"ftyp", |to| {
+        to.raw(BRANDS[0]);
+        to.u32(0);
+        BRANDS[1..].iter().for_each(|brand| to.raw(&brand[..]));
+    });
+    to.plain(b"moov", |to| {
+        movie_header(to, clock, traks);
+        for (number, track) in traks.iter().enumerate() {
+            let put = |to: &mut BoxWriter, table| put(to, number, table);
+            to.plain(b"trak", |to| trak(to, clock, track, put));
+        }
+    });
+    media_data_header(to, data_length);
+}
+
+/// What the boxes of a track tell, but for the entries of its tables.
+pub(super) struct Trak<'a> {
+    /// Its number in the file, from 1 on.
+    pub id: u32,
+    /// What its samples are.
+    pub kind: TrackKind,
+    /// Ticks a second.
+    pub timescale: u32,
+    /// When it is presented.
+    pub shown: Presentation,
+    /// Length of its own time line, in ticks.
+    pub media_length: u64,
+    /// The number of the track that it describes.
+    pub describes: Option<u32>,
+    /// What its sample entries are made of.
+    pub sets: Vec<&'a ParameterSet>,
+    /// Duration of the first sample, in ticks.
+    pub first_duration: u32,
+    /// How many entries each table has; `None` where there is no such table.
+    pub counts: [Option<u64>; TABLES],
+}
+
+impl<'a> Trak<'a> {
+    fn of(fact: &ClipFact, track: &TrackTables<'_>, parameters: &'a [ParameterSet]) -> Trak<'a> {
+        let promised = track.promised;
+        let sets = track.sets.iter().filter_map(|index| parameters.get(usize::from(*index)));
+        Trak {
+            id: track_id(promised),
+            kind: promised.kind,
+            timescale: promised.timescale,
+            shown: Presentation::new(fact, promised),
+            media_length: media_length(promised),
+            describes: described(fact, promised).map(track_id),
+            sets: sets.collect(),
+            first_duration: track.first_duration,
+            counts: Table::ALL.map(|table| track.count(table)),
+        }
+    }
+
+    fn count(&self, table: Table) -> Option<u64> {
+        self.counts[table as usize]
+    }
+
+    fn samples(&self) -> u32 {
+        self.count(Table::Sizes).unwrap_or(0) as u32
+    }
+}
+
 /// The time line on which the tracks are laid out.
-struct MovieClock {
+pub(super) struct MovieClock {
     /// Ticks a second: the least in which every track's times are whole. Where that does not fit
     /// 32 bits, those of the lead.
     timescale: u32,
@@ -96,35 +160,38 @@ struct MovieClock {
 }
 
 impl MovieClock {
-    fn new(fact: &ClipFact) -> MovieClock {
-        let common = shown(fact)
-            .try_fold(1, |common, track| least_common_multiple(common, track.timescale.max(1)));
-        let principal = lead(fact).or(shown(fact).next());
-        let fallback = principal.map_or(1, |track| track.timescale.max(1));
-        let since_1904 = fact.start.0.div_euclid(NANOS_PER_SECOND).saturating_add(EPOCH_SECONDS);
+    /// Of tracks that begin at `start`; the one with the number `leading` leads them, or the first.
+    pub(super) fn new(start: WallTime, traks: &[Trak<'_>], leading: Option<u32>) -> MovieClock {
+        let common = traks
+            .iter()
+            .try_fold(1, |common, trak| least_common_multiple(common, trak.timescale.max(1)));
+        let principal = traks.iter().find(|trak| Some(trak.id) == leading).or(traks.first());
+        let fallback = principal.map_or(1, |trak| trak.timescale.max(1));
+        let since_1904 = start.0.div_euclid(NANOS_PER_SECOND).saturating_add(EPOCH_SECONDS);
         let mut clock = MovieClock {
             timescale: common.unwrap_or(fallback),
             creation_time: since_1904.max(0).unsigned_abs(),
             duration: 0,
         };
-        let durations = shown(fact).map(|track| clock.track_duration(fact, track));
+        let durations = traks.iter().map(|trak| clock.track_duration(trak));
         clock.duration = durations.max().unwrap_or(0);
         clock
     }
 
     /// `ticks` of a track in ticks of the movie, rounded to the nearest.
-    fn scaled(&self, ticks: u64, track: &TrackTotals) -> u64 {
-        rescaled(ticks, track.timescale, self.timescale)
+    fn scaled(&self, ticks: u64, trak: &Trak<'_>) -> u64 {
+        rescaled(ticks, trak.timescale, self.timescale)
     }
 
     /// Delay and presentation of a track.
-    fn track_duration(&self, fact: &ClipFact, track: &TrackTotals) -> u64 {
-        let shown = Presentation::new(fact, track);
-        self.scaled(shown.delay, track).saturating_add(self.scaled(shown.length, track))
+    fn track_duration(&self, trak: &Trak<'_>) -> u64 {
+        let Presentation { delay, length, .. } = trak.shown;
+        self.scaled(delay, trak).saturating_add(self.scaled(length, trak))
     }
 }
 
-fn least_common_multiple(a: u32, b: u32) -> Option<u32> {
+/// `None` where it does not fit.
+pub(super) fn least_common_multiple(a: u32, b: u32) -> Option<u32> {
     let (mut divisor, mut rest) = (a, b);
     while rest != 0 {
         (divisor, rest) = (rest, divisor % rest);
@@ -137,7 +204,7 @@ fn track_id(track: &TrackTotals) -> u32 {
 }
 
 /// 8.2.2.
-fn movie_header(to: &mut BoxWriter, fact: &ClipFact, clock: &MovieClock) {
+fn movie_header(to: &mut BoxWriter, clock: &MovieClock, traks: &[Trak<'_>]) {
     to.full(b"mvhd", 1, 0, |to| {
         to.u64(clock.creation_time);
         to.u64(clock.creation_time);
@@ -148,29 +215,26 @@ fn movie_header(to: &mut BoxWriter, fact: &ClipFact, clock: &MovieClock) {
         to.zeros(2 + 8);
         MATRIX.iter().for_each(|field| to.u32(*field));
         to.zeros(24);
-        to.u32(shown(fact).map(track_id).max().unwrap_or(0) + 1);
+        to.u32(traks.iter().map(|trak| trak.id).max().unwrap_or(0) + 1);
     });
 }
 
 /// 8.3.1.
 fn trak(
     to: &mut BoxWriter,
-    fact: &ClipFact,
     clock: &MovieClock,
-    tables: &TrackTables<'_>,
-    parameters: &[ParameterSet],
+    trak: &Trak<'_>,
+    put: impl Fn(&mut BoxWriter, Table),
 ) {
-    let track = tables.promised;
-    let sets = || tables.entries.iter().filter_map(|index| parameters.get(usize::from(*index)));
-    track_header(to, fact, clock, track, sets().next().and_then(|set| set.video));
-    if let Some(lead) = described(fact, track) {
-        to.plain(b"tref", |to| to.plain(b"cdsc", |to| to.u32(track_id(lead))));
+    track_header(to, clock, trak);
+    if let Some(lead) = trak.describes {
+        to.plain(b"tref", |to| to.plain(b"cdsc", |to| to.u32(lead)));
     }
-    edits(to, fact, clock, track);
+    edits(to, clock, trak);
     to.plain(b"mdia", |to| {
-        media_header(to, clock, track);
+        media_header(to, clock, trak);
         to.plain(b"minf", |to| {
-            match track.kind {
+            match trak.kind {
                 TrackKind::Video => to.full(b"vmhd", 0, 1, |to| to.zeros(8)),
                 TrackKind::Audio => to.full(b"smhd", 0, 0, |to| to.zeros(4)),
                 TrackKind::Timed | TrackKind::Unknown(_) => to.full(b"nmhd", 0, 0, |_| ()),
@@ -183,12 +247,12 @@ fn trak(
             });
             to.plain(b"stbl", |to| {
                 to.full(b"stsd", 0, 0, |to| {
-                    to.u32(tables.entries.len() as u32);
-                    sets().for_each(|set| to.raw(&entry::sample_entry(set)));
+                    to.u32(trak.sets.len() as u32);
+                    trak.sets.iter().for_each(|set| to.raw(&entry::sample_entry(set)));
                 });
-                sample_tables(to, tables);
-                if track.kind == TrackKind::Audio {
-                    roll_groups(to, tables, sets().next().map(|set| set.codec));
+                Table::ALL.iter().for_each(|table| sample_table(to, trak, *table, &put));
+                if trak.kind == TrackKind::Audio {
+                    roll_groups(to, trak);
                 }
             });
         });
@@ -196,23 +260,18 @@ fn trak(
 }
 
 /// 8.3.2; the picture as it is to be seen, with square pixels.
-fn track_header(
-    to: &mut BoxWriter,
-    fact: &ClipFact,
-    clock: &MovieClock,
-    track: &TrackTotals,
-    video: Option<VideoParameters>,
-) {
+fn track_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
     to.full(b"tkhd", 1, TRACK_FLAGS, |to| {
         to.u64(clock.creation_time);
         to.u64(clock.creation_time);
-        to.u32(track_id(track));
+        to.u32(trak.id);
         to.zeros(4);
-        to.u64(clock.track_duration(fact, track));
+        to.u64(clock.track_duration(trak));
         to.zeros(8 + 2 + 2);
-        to.u16(if track.kind == TrackKind::Audio { 1 << 8 } else { 0 });
+        to.u16(if trak.kind == TrackKind::Audio { 1 << 8 } else { 0 });
         to.zeros(2);
         MATRIX.iter().for_each(|field| to.u32(*field));
+        let video = trak.sets.first().and_then(|set| set.video);
         let (width, height) = video.map_or((0, 0), |video| {
             let (horizontal, vertical) = entry::pixel_aspect(&video);
             let width = u64::from(video.width) << 16;
@@ -224,10 +283,10 @@ fn track_header(
 }
 
 /// 8.6.6; an empty edit, where the track is delayed, and the one that presents it.
-fn edits(to: &mut BoxWriter, fact: &ClipFact, clock: &MovieClock, track: &TrackTotals) {
-    let shown = Presentation::new(fact, track);
+fn edits(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
+    let shown = trak.shown;
     let edit = |to: &mut BoxWriter, duration: u64, media_time: i64| {
-        to.u64(clock.scaled(duration, track));
+        to.u64(clock.scaled(duration, trak));
         to.i64(media_time);
         to.u32(ONE);
     };
@@ -243,16 +302,16 @@ fn edits(to: &mut BoxWriter, fact: &ClipFact, clock: &MovieClock, track: &TrackT
 }
 
 /// 8.4.2 and 8.4.3.
-fn media_header(to: &mut BoxWriter, clock: &MovieClock, track: &TrackTotals) {
+fn media_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
     to.full(b"mdhd", 1, 0, |to| {
         to.u64(clock.creation_time);
         to.u64(clock.creation_time);
-        to.u32(track.timescale);
-        to.u64(media_length(track));
+        to.u32(trak.timescale);
+        to.u64(trak.media_length);
         to.u16(LANGUAGE);
         to.zeros(2);
     });
-    let (kind, name) = handler(track.kind);
+    let (kind, name) = handler(trak.kind);
     to.full(b"hdlr", 0, 0, |to| {
         to.zeros(4);
         to.raw(kind);
@@ -261,42 +320,44 @@ fn media_header(to: &mut BoxWriter, clock: &MovieClock, track: &TrackTotals) {
     });
 }
 
-/// 8.6.1, 8.6.2, 8.7.3 to 8.7.5.
-fn sample_tables(to: &mut BoxWriter, tables: &TrackTables<'_>) {
-    let track = tables.promised;
-    let table = |to: &mut BoxWriter, kind: &[u8; 4], version: u8, entry: usize, bytes: &[u8]| {
-        to.full(kind, version, 0, |to| {
-            to.u32((bytes.len() / entry) as u32);
-            to.raw(bytes);
-        });
+/// One of the tables, where the track has it.
+fn sample_table(
+    to: &mut BoxWriter,
+    trak: &Trak<'_>,
+    table: Table,
+    put: impl Fn(&mut BoxWriter, Table),
+) {
+    let Some(count) = trak.count(table) else { return };
+    // Version 1 of `ctts` has signed offsets. Which version would do is not known from the fact.
+    let (kind, version) = match table {
+        Table::Durations => (b"stts", 0),
+        Table::Offsets => (b"ctts", 1),
+        Table::SyncSamples => (b"stss", 0),
+        Table::Chunks => (b"stsc", 0),
+        Table::Sizes => (b"stsz", 0),
+        Table::Places => (b"co64", 0),
     };
-    table(to, b"stts", 0, 8, &tables.stts);
-    if track.reordered {
-        // Version 1 has signed offsets. Which version would do is not known from the fact.
-        table(to, b"ctts", 1, 8, &tables.ctts);
-    }
-    if lists_sync_samples(track) {
-        table(to, b"stss", 0, 4, &tables.stss);
-    }
-    table(to, b"stsc", 0, 12, &tables.stsc);
-    to.full(b"stsz", 0, 0, |to| {
-        to.u32(0);
-        to.u32((tables.stsz.len() / 4) as u32);
-        to.raw(&tables.stsz);
+    to.full(kind, version, 0, |to| {
+        if table == Table::Sizes {
+            // Not all alike.
+            to.u32(0);
+        }
+        to.u32(count as u32);
+        put(to, table);
     });
-    table(to, b"co64", 0, 8, &tables.co64);
 }
 
 /// 8.9 and 10.1: how many packets a decoder of audio needs before it is right. Each frame of FLAC
 /// decodes alone: its samples are in none of the groups, of which the boxes are there all the same,
 /// since which boxes there are depends on the clip's fact, and that does not tell the codec.
-fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec>) {
+fn roll_groups(to: &mut BoxWriter, trak: &Trak<'_>) {
     /// 80 ms of the shortest packets that Opus has, 2.5 ms.
     const PACKETS_MAX: u64 = 32;
+    let codec = trak.sets.first().map(|set| set.codec);
     let distance = match codec {
         Some(Codec::Opus) => {
-            let packet = u64::from(tables.first_duration.max(1)) * 1000;
-            let roll = u64::from(tables.promised.timescale) * OPUS_ROLL_MILLIS;
+            let packet = u64::from(trak.first_duration.max(1)) * 1000;
+            let roll = u64::from(trak.timescale) * OPUS_ROLL_MILLIS;
             roll.div_ceil(packet).clamp(1, PACKETS_MAX) as i16
         }
         _ => 1,
@@ -311,7 +372,7 @@ fn roll_groups(to: &mut BoxWriter, tables: &TrackTables<'_>, codec: Option<Codec
     to.full(b"sbgp", 0, 0, |to| {
         to.raw(b"roll");
         to.u32(1);
-        to.u32((tables.stsz.len() / 4) as u32);
+        to.u32(trak.samples());
         to.u32(group);
     });
 }

@@ -2,26 +2,169 @@
 
 use super::Mp4Error;
 use super::layout::lists_sync_samples;
-use crate::segment::{TrackTable, TrackTotals};
+use crate::segment::{Sample, TrackTable, TrackTotals};
 
-/// Entries of a track's tables as they stand in the boxes, and what they were made from.
+/// A table of a track's samples, in the order of the file. Clauses are those of ISO/IEC 14496-12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// How long samples last: `stts` (8.6.1.2).
+    Durations,
+    /// How much later than it is decoded each is presented: `ctts` (8.6.1.3).
+    Offsets,
+    /// At which of them decoding can begin: `stss` (8.6.2).
+    SyncSamples,
+    /// How many are in each chunk: `stsc` (8.7.4).
+    Chunks,
+    /// How long they are: `stsz` (8.7.3).
+    Sizes,
+    /// Where chunks begin: `co64` (8.7.5).
+    Places,
+}
+
+/// How many kinds of [`Table`] there are.
+pub(super) const TABLES: usize = 6;
+
+impl Table {
+    pub(super) const ALL: [Table; TABLES] = [
+        Table::Durations,
+        Table::Offsets,
+        Table::SyncSamples,
+        Table::Chunks,
+        Table::Sizes,
+        Table::Places,
+    ];
+
+    /// Length of an entry, in bytes.
+    pub(super) fn entry_bytes(self) -> u64 {
+        match self {
+            Table::SyncSamples | Table::Sizes => 4,
+            Table::Durations | Table::Offsets | Table::Places => 8,
+            Table::Chunks => 12,
+        }
+    }
+
+    /// How many entries samples make that add up to `totals`.
+    pub(super) fn entries(self, totals: &TrackTotals) -> u64 {
+        match self {
+            Table::Durations => totals.duration_runs.into(),
+            Table::Offsets => totals.offset_runs.into(),
+            Table::SyncSamples => totals.sync_samples,
+            Table::Sizes => totals.samples,
+            Table::Chunks | Table::Places => totals.chunks.into(),
+        }
+    }
+}
+
+/// Entries as they stand in the boxes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entries {
+    tables: [Vec<u8>; TABLES],
+    /// Samples so far, those in front of these tables included.
+    samples: u64,
+    /// Chunks, likewise.
+    chunks: u64,
+    /// Decode time of the next sample as the durations add up to.
+    decode_time: i64,
+    is_begun: bool,
+    has_offsets: bool,
+    has_sync_samples: bool,
+}
+
+impl Entries {
+    /// Of samples that are decoded from `start` on, in the tables that `is_there` says yes to.
+    pub(super) fn new(start: i64, is_there: impl Fn(Table) -> bool) -> Entries {
+        Entries {
+            decode_time: start,
+            has_offsets: is_there(Table::Offsets),
+            has_sync_samples: is_there(Table::SyncSamples),
+            ..Entries::default()
+        }
+    }
+
+    /// Behind so many other samples, and their chunks.
+    pub(super) fn behind(self, samples: u64, chunks: u64) -> Entries {
+        Entries { samples, chunks, ..self }
+    }
+
+    /// The entries of one table.
+    pub(super) fn table(&self, table: Table) -> &[u8] {
+        &self.tables[table as usize]
+    }
+
+    /// Adds a chunk of samples, the first of them decoded at `start`; they lie at `offset` in the
+    /// file and belong to the sample entry of that number.
+    pub(super) fn add(&mut self, start: i64, samples: &[Sample], offset: u64, description: u32) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.settle(start);
+        }
+        let samples_before = self.samples;
+        self.samples += samples.len() as u64;
+        self.chunks += 1;
+        let chunk = [self.chunks as u32, samples.len() as u32, description];
+        put(self.entries_of(Table::Chunks), &chunk);
+        self.entries_of(Table::Places).extend_from_slice(&offset.to_be_bytes());
+        let sizes = self.entries_of(Table::Sizes);
+        sizes.reserve(4 * samples.len());
+        samples.iter().for_each(|sample| put(sizes, &[sample.size]));
+        if self.has_offsets {
+            let offsets = samples.iter().map(|sample| sample.composition_offset as u32);
+            put_runs(self.entries_of(Table::Offsets), offsets);
+        }
+        if self.has_sync_samples {
+            let sync = self.entries_of(Table::SyncSamples);
+            for (number, sample) in (samples_before + 1..).zip(samples) {
+                if sample.flags.sync {
+                    put(sync, &[number as u32]);
+                }
+            }
+        }
+        // The last one lasts until the next chunk begins.
+        let but_last = samples.split_last().map_or(&[][..], |(_, rest)| rest);
+        put_runs(self.entries_of(Table::Durations), but_last.iter().map(|sample| sample.duration));
+        let length: i64 = but_last.iter().map(|sample| i64::from(sample.duration)).sum();
+        self.decode_time = self.decode_time.saturating_add(length);
+    }
+
+    /// Gives the last sample so far the duration that lets the next one, or the end, come at
+    /// `next`. What a chunk promised too much is taken off here, so that errors do not add up.
+    pub(super) fn settle(&mut self, next: i64) {
+        let wanted = next.saturating_sub(self.decode_time);
+        let duration = wanted.clamp(0, i64::from(u32::MAX)) as u32;
+        put(self.entries_of(Table::Durations), &[1, duration]);
+        self.decode_time = self.decode_time.saturating_add(i64::from(duration));
+    }
+
+    /// Length of all tables, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.tables.iter().map(Vec::len).sum()
+    }
+
+    fn entries_of(&mut self, table: Table) -> &mut Vec<u8> {
+        &mut self.tables[table as usize]
+    }
+}
+
+/// Whether the track has such a table.
+fn has(track: &TrackTotals, table: Table) -> bool {
+    match table {
+        Table::Offsets => track.reordered,
+        Table::SyncSamples => lists_sync_samples(track),
+        _ => true,
+    }
+}
+
+/// The tables of a track of a clip, and what they were made from.
 pub(super) struct TrackTables<'a> {
     /// What the fact promises.
     pub promised: &'a TrackTotals,
     /// What the chunks held so far; `None` before the first.
     counted: Option<TrackTotals>,
-    /// Decode time of the next sample as the entries of `stts` add up to, in ticks of the clip.
-    decode_time: i64,
     /// Parameter sets in the order of their first use: sample entry 1, 2, …
-    pub entries: Vec<u16>,
+    pub sets: Vec<u16>,
     /// Duration of the first sample, in ticks.
     pub first_duration: u32,
-    pub stts: Vec<u8>,
-    pub ctts: Vec<u8>,
-    pub stss: Vec<u8>,
-    pub stsc: Vec<u8>,
-    pub stsz: Vec<u8>,
-    pub co64: Vec<u8>,
+    /// What is in the boxes.
+    pub entries: Entries,
 }
 
 impl<'a> TrackTables<'a> {
@@ -29,16 +172,15 @@ impl<'a> TrackTables<'a> {
         TrackTables {
             promised,
             counted: None,
-            decode_time: promised.start.0,
-            entries: Vec::new(),
+            sets: Vec::new(),
             first_duration: 0,
-            stts: Vec::new(),
-            ctts: Vec::new(),
-            stss: Vec::new(),
-            stsc: Vec::new(),
-            stsz: Vec::new(),
-            co64: Vec::new(),
+            entries: Entries::new(promised.start.0, |table| has(promised, table)),
         }
+    }
+
+    /// How many entries the track has in a table; `None` where it has no such table.
+    pub(super) fn count(&self, table: Table) -> Option<u64> {
+        has(self.promised, table).then(|| table.entries(self.promised))
     }
 
     /// Adds the samples of one more chunk, which lie at `offset` in the file and are decoded by
@@ -55,61 +197,24 @@ impl<'a> TrackTables<'a> {
         let promised = self.promised;
         self.agree("kind", &table.kind, &promised.kind)?;
         self.agree("timescale", &table.timescale, &promised.timescale)?;
-        match self.counted {
-            Some(_) => self.settle(table.start.0),
-            None => self.first_duration = table.samples.first().map_or(0, |first| first.duration),
+        if self.counted.is_none() {
+            self.first_duration = table.samples.first().map_or(0, |first| first.duration);
         }
         let counted = self.counted.get_or_insert_with(|| TrackTotals::new(table));
-        let samples_before = counted.samples;
         counted.add(table);
-        let chunk_number = counted.chunks;
-
         let description = self.description(parameters);
-        put(&mut self.stsc, &[chunk_number, table.samples.len() as u32, description]);
-        self.co64.extend_from_slice(&offset.to_be_bytes());
-        for sample in &table.samples {
-            put(&mut self.stsz, &[sample.size]);
-        }
-        self.add_durations(table);
-        if promised.reordered {
-            let offsets = table.samples.iter().map(|sample| sample.composition_offset as u32);
-            put_runs(&mut self.ctts, offsets);
-        }
-        if lists_sync_samples(promised) {
-            for (number, sample) in (samples_before + 1..).zip(&table.samples) {
-                if sample.flags.sync {
-                    put(&mut self.stss, &[number as u32]);
-                }
-            }
-        }
+        self.entries.add(table.start.0, &table.samples, offset, description);
         Ok(())
     }
 
     /// The sample entry that stands for a parameter set, counted from 1.
     fn description(&mut self, parameters: u16) -> u32 {
-        let known = self.entries.iter().position(|entry| *entry == parameters);
+        let known = self.sets.iter().position(|entry| *entry == parameters);
         let index = known.unwrap_or_else(|| {
-            self.entries.push(parameters);
-            self.entries.len() - 1
+            self.sets.push(parameters);
+            self.sets.len() - 1
         });
         index as u32 + 1
-    }
-
-    /// Durations of all but the last sample, which [`TrackTables::settle`] adds.
-    fn add_durations(&mut self, table: &TrackTable) {
-        let but_last = table.samples.split_last().map_or(&[][..], |(_, rest)| rest);
-        put_runs(&mut self.stts, but_last.iter().map(|sample| sample.duration));
-        let length: i64 = but_last.iter().map(|sample| i64::from(sample.duration)).sum();
-        self.decode_time = self.decode_time.saturating_add(length);
-    }
-
-    /// Gives the last sample so far the duration that lets the next one, or the end, come at
-    /// `next`. What a chunk promised too much is taken off here, so that errors do not add up.
-    fn settle(&mut self, next: i64) {
-        let wanted = next.saturating_sub(self.decode_time);
-        let duration = wanted.clamp(0, i64::from(u32::MAX)) as u32;
-        put(&mut self.stts, &[1, duration]);
-        self.decode_time = self.decode_time.saturating_add(i64::from(duration));
     }
 
     /// Closes the tables behind the last chunk.
@@ -121,7 +226,7 @@ impl<'a> TrackTables<'a> {
         let Some(counted) = self.counted.clone() else {
             return Err(self.disagreement("number of chunks", "0", promised.chunks));
         };
-        self.settle(promised.end.0);
+        self.entries.settle(promised.end.0);
         self.agree("number of chunks", &counted.chunks, &promised.chunks)?;
         self.agree("number of samples", &counted.samples, &promised.samples)?;
         self.agree("number of bytes", &counted.bytes, &promised.bytes)?;
@@ -132,16 +237,8 @@ impl<'a> TrackTables<'a> {
         self.agree("reordering", &counted.reordered, &promised.reordered)?;
         self.agree("start", &counted.start, &promised.start)?;
         self.agree("first composition offset", &counted.first_offset, &promised.first_offset)?;
-        let entries = self.entries.len();
-        self.agree("number of sample entries", &entries, &promised.sample_entries.into())
-    }
-
-    /// Length of all tables, in bytes.
-    pub(super) fn length(&self) -> usize {
-        [&self.stts, &self.ctts, &self.stss, &self.stsc, &self.stsz, &self.co64]
-            .iter()
-            .map(|table| table.len())
-            .sum()
+        let sets = self.sets.len();
+        self.agree("number of sample entries", &sets, &promised.sample_entries.into())
     }
 
     fn agree<T: PartialEq + std::fmt::Debug>(

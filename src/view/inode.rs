@@ -5,9 +5,11 @@
 //! | 0, 0 | 1 | the root, as FUSE has it |
 //! | 0, 0 | session (22 bits), ring (8), counter (32), together above 1 | a clip |
 //! | 0, 1 | 0 | `.status.json` |
-//! | 0, 1 | a count, with bit 61 clear | a snapshot of what grows |
+//! | 0, 1 | a count, with bits 61 and 60 clear | a snapshot of what grows |
+//! | 0, 1 | bit 60, and a count, with bits 61 and 59 clear | a range that has been named |
+//! | 0, 1 | bits 60 and 59, and a path's hash | what is said of the ranges of a camera |
 //! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
-//! | 1, 0 | a path's hash | a directory; `now` and `.trash` are two known ones |
+//! | 1, 0 | a path's hash | a directory; `now`, `.trash` and `.range` are three known ones |
 //! | 1, 1 | as those of a clip | a clip that has got other times than those it was listed with |
 //!
 //! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
@@ -30,6 +32,12 @@ pub const NOW_NAME: &str = "now";
 /// The directory of removed clips, in the root: found by its name, not listed.
 pub const TRASH_NAME: &str = ".trash";
 
+/// The directory of ranges, in the root: found by its name, not listed.
+pub const RANGE_NAME: &str = ".range";
+
+/// What could not be made of the ranges that were asked for, in the directory of a camera's.
+pub const RANGE_LOG_NAME: &str = ".log";
+
 /// The status file, in the root: found by its name, not listed.
 pub const STATUS_NAME: &str = ".status.json";
 
@@ -42,15 +50,28 @@ const MADE_BIT: u64 = 1 << 62;
 /// Set in the inode of a name that no snapshot stands behind: no count of snapshots gets here.
 const UNMADE_BIT: u64 = 1 << 61;
 
+/// Set in the inode of what is in the directory of ranges, where the one above is not.
+const RANGE_BIT: u64 = 1 << 60;
+
+/// Set in that of what is said of ranges.
+const LOG_BIT: u64 = 1 << 59;
+
 /// What a path's hash may fill.
 pub(super) const HASH_MASK: u64 = MADE_BIT - 1;
 
-/// What a count of snapshots, or a name's hash, may fill.
+/// What a name's hash may fill.
 const MADE_MASK: u64 = UNMADE_BIT - 1;
+
+/// What a count of snapshots may fill.
+const SNAPSHOT_MASK: u64 = RANGE_BIT - 1;
+
+/// What a count of ranges may fill, or the hash of a path.
+const RANGE_MASK: u64 = LOG_BIT - 1;
 
 /// Made of the path as any other directory's; written out, so that it is known without hashing.
 const NOW: u64 = 0xAA8F_98E4_EE9B_0E47;
 const TRASH: u64 = 0x9ACC_138A_B22E_4D4D;
+const RANGES: u64 = 0x8278_DD3B_A189_7229;
 
 /// What an inode stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +82,8 @@ pub enum Inode {
     Now,
     /// The directory of removed clips; those below it are any directories.
     Trash,
+    /// The directory of ranges; one in it is any directory, and a camera's.
+    Ranges,
     /// Any other directory of the tree.
     Directory(PathHash),
     /// A closed clip.
@@ -72,6 +95,10 @@ pub enum Inode {
     Status,
     /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
     Snapshot(u64),
+    /// A range that has been named: the how-manieth of this mount, from 0 on.
+    Range(u64),
+    /// What is said of the ranges in the directory at a path.
+    RangeLog(PathHash),
     /// A name in the listing of growing clips: it takes a lookup to make a snapshot.
     Unmade(NameHash),
 }
@@ -94,9 +121,14 @@ impl Inode {
             (false, false) => ClipKey::from_number(word).map(Inode::Clip),
             (false, true) if word & UNMADE_BIT != 0 => Some(Inode::Unmade(NameHash(made))),
             (false, true) if made == 0 => Some(Inode::Status),
+            (false, true) if word & RANGE_BIT != 0 && word & LOG_BIT != 0 => {
+                Some(Inode::RangeLog(PathHash(word & RANGE_MASK)))
+            }
+            (false, true) if word & RANGE_BIT != 0 => Some(Inode::Range(word & RANGE_MASK)),
             (false, true) => Some(Inode::Snapshot(made)),
             (true, false) if word == NOW => Some(Inode::Now),
             (true, false) if word == TRASH => Some(Inode::Trash),
+            (true, false) if word == RANGES => Some(Inode::Ranges),
             (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
             (true, true) => ClipKey::from_number(word & HASH_MASK).map(Inode::Redated),
         }
@@ -109,11 +141,14 @@ impl Inode {
             Inode::Root => ROOT,
             Inode::Now => NOW,
             Inode::Trash => TRASH,
+            Inode::Ranges => RANGES,
             Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
             Inode::Clip(clip) => clip.number(),
             Inode::Redated(clip) => DIRECTORY_BIT | MADE_BIT | clip.number(),
             Inode::Status => MADE_BIT,
-            Inode::Snapshot(count) => MADE_BIT | count & MADE_MASK,
+            Inode::Snapshot(count) => MADE_BIT | count & SNAPSHOT_MASK,
+            Inode::Range(count) => MADE_BIT | RANGE_BIT | count & RANGE_MASK,
+            Inode::RangeLog(PathHash(hash)) => MADE_BIT | RANGE_BIT | LOG_BIT | hash,
             Inode::Unmade(NameHash(hash)) => MADE_BIT | UNMADE_BIT | hash,
         }
     }
@@ -130,6 +165,19 @@ impl Inode {
         Inode::Unmade(NameHash(hash(name) & MADE_MASK))
     }
 
+    /// The directory of the ranges of a camera.
+    #[must_use]
+    pub fn ranges_of(camera: &str) -> Inode {
+        Inode::directory(&format!("{RANGE_NAME}/{camera}"), 0, HASH_MASK)
+    }
+
+    /// What is said of the ranges of a camera.
+    #[must_use]
+    pub fn range_log_of(camera: &str) -> Inode {
+        let path = format!("{RANGE_NAME}/{camera}/{RANGE_LOG_NAME}");
+        Inode::RangeLog(PathHash(hash(&path) & RANGE_MASK))
+    }
+
     /// The directory at `path`. Two paths may come to the same, at odds of 2⁻⁶²: `attempt` makes
     /// the second of them another. `mask` is [`HASH_MASK`], less in a test of this.
     pub(super) fn directory(path: &str, attempt: u32, mask: u64) -> Inode {
@@ -141,14 +189,20 @@ impl Inode {
         Inode::Directory(PathHash(hash & mask & HASH_MASK))
     }
 
-    /// Where it stands in the listing of a directory of the tree.
-    pub(super) fn cookie(self) -> u64 {
+    /// Where it stands in the listing of a directory.
+    #[must_use]
+    pub fn cookie(self) -> u64 {
         match self {
-            Inode::Root | Inode::Now | Inode::Trash | Inode::Directory(_) => {
+            Inode::Root | Inode::Now | Inode::Trash | Inode::Ranges | Inode::Directory(_) => {
                 self.word() & HASH_MASK | MADE_BIT
             }
             Inode::Redated(clip) => clip.number(),
-            Inode::Clip(_) | Inode::Status | Inode::Snapshot(_) | Inode::Unmade(_) => self.word(),
+            Inode::Clip(_)
+            | Inode::Status
+            | Inode::Snapshot(_)
+            | Inode::Range(_)
+            | Inode::RangeLog(_)
+            | Inode::Unmade(_) => self.word(),
         }
     }
 }
@@ -209,7 +263,9 @@ mod tests {
 
     #[test]
     fn what_is_always_there_has_the_inode_of_its_path() {
-        for (name, inode) in [(NOW_NAME, Inode::Now), (TRASH_NAME, Inode::Trash)] {
+        let known =
+            [(NOW_NAME, Inode::Now), (TRASH_NAME, Inode::Trash), (RANGE_NAME, Inode::Ranges)];
+        for (name, inode) in known {
             assert_eq!(inode.word(), directory(name, 0), "{name}");
         }
     }
@@ -230,7 +286,10 @@ mod tests {
             (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),
-            (Inode::Snapshot(MADE_MASK), 0x5FFF_FFFF_FFFF_FFFF),
+            (Inode::Snapshot(SNAPSHOT_MASK), 0x4FFF_FFFF_FFFF_FFFF),
+            (Inode::Range(0), 0x5000_0000_0000_0000),
+            (Inode::Range(RANGE_MASK), 0x57FF_FFFF_FFFF_FFFF),
+            (Inode::range_log_of("a"), 0x5FCA_2516_C698_9EC1),
             (Inode::unmade("a.mp4"), 0x6584_FE4B_BD62_0248),
             (Inode::Trash, 0x9ACC_138A_B22E_4D4D),
             (Inode::Now, 0xAA8F_98E4_EE9B_0E47),

@@ -199,6 +199,12 @@ pub fn growing_name(camera: &str) -> String {
     portable(camera) + SUFFIX
 }
 
+/// The name of the directory in which a camera's ranges are.
+#[must_use]
+pub fn ranges_name(camera: &str) -> String {
+    portable(camera)
+}
+
 fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }

@@ -40,6 +40,12 @@ impl Tree {
         Self::with_hash_mask(layout, zone, HASH_MASK)
     }
 
+    /// The zone that names are in.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.layout.zone(&self.zone)
+    }
+
     fn with_hash_mask(layout: Layout, zone: Zone, hash_mask: u64) -> Tree {
         let mut tree = Tree {
             layout,

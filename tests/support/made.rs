@@ -124,9 +124,9 @@ impl Listener for Nobody {
     fn flush_due(&mut self) {}
 }
 
-fn chunk(tracks: &[Track], number: usize, writer_clip: ClipId) -> NewChunk {
+fn chunk(tracks: &[Track], number: usize, writer_clip: ClipId, wall: WallTime) -> NewChunk {
     let anchor = Anchor {
-        wall: START,
+        wall,
         boot: BootTime(0),
         boot_id: [0; 16],
         camera: None,
@@ -161,6 +161,11 @@ fn chunk(tracks: &[Track], number: usize, writer_clip: ClipId) -> NewChunk {
 
 /// Writes a clip of each camera into the site's ring, all from [`START`] on, a second a chunk.
 pub fn write_ring(site: &Site, cameras: &[(&str, &[Track])]) {
+    write_clips(site, cameras, &[0]);
+}
+
+/// The same clip of each camera several times: so many seconds behind [`START`].
+pub fn write_clips(site: &Site, cameras: &[(&str, &[Track])], seconds_behind: &[i64]) {
     let device = FileDevice::open(&site.ring_path(), Access::Exclusive).expect("the ring");
     let settings = Settings { flush_interval: Duration::from_secs(1), wipe: false };
     let updater = CatalogueUpdater::new(
@@ -177,14 +182,17 @@ pub fn write_ring(site: &Site, cameras: &[(&str, &[Track])]) {
         let uuid = [number as u8 + 7; 16];
         let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
         writer.set_stream(stream, fact.encode());
-        let clip = writer.new_clip();
-        let seconds = tracks[0].sets.len();
-        for second in 0..seconds {
-            let chunk = NewChunk { stream, ..chunk(tracks, second, clip) };
-            writer.append(chunk).expect("it is taken");
+        for behind in seconds_behind {
+            let clip = writer.new_clip();
+            let wall = START.plus_nanos(behind * 1_000_000_000);
+            let seconds = tracks[0].sets.len();
+            for second in 0..seconds {
+                let chunk = NewChunk { stream, ..chunk(tracks, second, clip, wall) };
+                writer.append(chunk).expect("it is taken");
+            }
+            let length = seconds as i64 * 1_000_000_000;
+            writer.end_clip(clip, EndReason::Stopped.code(), Some(length));
         }
-        let length = seconds as i64 * 1_000_000_000;
-        writer.end_clip(clip, EndReason::Stopped.code(), Some(length));
     }
     writer.close().expect("closed in order");
 }

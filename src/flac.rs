@@ -4,12 +4,12 @@
 //! better ones, for five times the work. Blocks may have any length, since sound is cut where its
 //! pictures are: each frame says with which sample of the stream it begins.
 
-use super::bits::BitWriter;
+use crate::bits::BitWriter;
 
 /// Bits of a sample.
 const SAMPLE_BITS: u32 = 16;
 /// Samples of a block at least (RFC 9639, 8.2).
-pub(super) const BLOCK_MIN: usize = 16;
+pub const BLOCK_MIN: usize = 16;
 /// The same at most, of what every decoder takes at these rates (RFC 9639, 7).
 const BLOCK_MAX: usize = 4096;
 /// A block is as long as this at most.
@@ -32,25 +32,27 @@ const RATES: [(u32, u64); 7] =
     [(8000, 4), (16_000, 5), (22_050, 6), (24_000, 7), (32_000, 8), (44_100, 9), (48_000, 10)];
 const RATE_IN_HZ: u64 = 13;
 /// The largest one that follows a header.
-pub(super) const SAMPLE_RATE_MAX: u32 = 65_535;
+pub const SAMPLE_RATE_MAX: u32 = 65_535;
 
 /// Samples of one rate and number of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) sample_rate: u32,
-    pub(super) channels: u16,
+pub struct Shape {
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Number of channels.
+    pub channels: u16,
 }
 
 impl Shape {
     /// Samples of a whole block, of each channel: a power of two.
-    pub(super) fn block_length(self) -> usize {
+    pub fn block_length(self) -> usize {
         let most = self.sample_rate as usize * BLOCK_MILLIS_MAX / 1000;
         1 << most.clamp(BLOCK_MIN, BLOCK_MAX).ilog2()
     }
 
     /// What a decoder has to know first: the metadata block STREAMINFO, as the last one (RFC 9639,
     /// 8.2). How long the stream gets, and what it sums up to, is not known.
-    pub(super) fn configuration(self) -> Vec<u8> {
+    pub fn configuration(self) -> Vec<u8> {
         let mut bits = BitWriter::default();
         bits.put(0x80, 8);
         bits.put(34, 24);
@@ -71,7 +73,7 @@ impl Shape {
     /// The frames of samples, of all channels by turns, from that number on; each with the number
     /// of samples that each channel has in it. Blocks are whole, but for the last two: a short one
     /// takes some of the one before, since only the last of a stream may be as short as that.
-    pub(super) fn frames(self, samples: &[i16], first: u64) -> Vec<(u32, Vec<u8>)> {
+    pub fn frames(self, samples: &[i16], first: u64) -> Vec<(u32, Vec<u8>)> {
         let channels = usize::from(self.channels);
         let (whole, mut rest) = (self.block_length(), samples);
         let (mut frames, mut number, mut scratch) = (Vec::new(), first, Scratch::default());

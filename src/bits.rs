@@ -2,7 +2,7 @@
 
 /// Appends them.
 #[derive(Default)]
-pub(super) struct BitWriter {
+pub struct BitWriter {
     bytes: Vec<u8>,
     /// Of less than four bytes, in its lowest bits.
     open: u64,
@@ -11,12 +11,12 @@ pub(super) struct BitWriter {
 
 impl BitWriter {
     /// Behind whole bytes.
-    pub(super) fn behind(bytes: Vec<u8>) -> BitWriter {
+    pub fn behind(bytes: Vec<u8>) -> BitWriter {
         BitWriter { bytes, ..BitWriter::default() }
     }
 
     /// The lowest bits of a number, up to 32 of them.
-    pub(super) fn put(&mut self, number: u64, bits: u32) {
+    pub fn put(&mut self, number: u64, bits: u32) {
         self.open = self.open << bits | number & ((1 << bits) - 1);
         self.open_bits += bits;
         if self.open_bits >= 32 {
@@ -27,12 +27,12 @@ impl BitWriter {
     }
 
     /// The same with a sign (two's complement).
-    pub(super) fn put_signed(&mut self, number: i32, bits: u32) {
+    pub fn put_signed(&mut self, number: i32, bits: u32) {
         self.put(u64::from(number.cast_unsigned()), bits);
     }
 
     /// So many zeros, and a one.
-    pub(super) fn put_unary(&mut self, mut zeros: u32) {
+    pub fn put_unary(&mut self, mut zeros: u32) {
         while zeros >= 31 {
             self.put(0, 31);
             zeros -= 31;
@@ -41,7 +41,7 @@ impl BitWriter {
     }
 
     /// What is above that many bits of a number as zeros and a one, and then those bits.
-    pub(super) fn put_rice(&mut self, number: u32, parameter: u32) {
+    pub fn put_rice(&mut self, number: u32, parameter: u32) {
         let (zeros, low) = (number >> parameter, number & ((1 << parameter) - 1));
         if zeros + 1 + parameter <= 32 {
             return self.put(u64::from(1 << parameter | low), zeros + 1 + parameter);
@@ -51,7 +51,7 @@ impl BitWriter {
     }
 
     /// All of them, with zeros up to a whole byte.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Vec<u8> {
         while self.open_bits > 0 {
             let missing = 8_u32.saturating_sub(self.open_bits);
             (self.open, self.open_bits) = (self.open << missing, self.open_bits + missing - 8);
@@ -62,18 +62,19 @@ impl BitWriter {
 }
 
 /// Reads them.
-pub(super) struct BitReader<'a> {
+pub struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> BitReader<'a> {
+    /// Reads from the first one on.
+    pub fn new(bytes: &'a [u8]) -> BitReader<'a> {
         BitReader { bytes, at: 0 }
     }
 
     /// A number of up to 32 bits; `None` where there are fewer.
-    pub(super) fn take(&mut self, bits: u32) -> Option<u32> {
+    pub fn take(&mut self, bits: u32) -> Option<u32> {
         let mut number = 0_u64;
         for _ in 0..bits {
             let byte = self.bytes.get(self.at / 8)?;
@@ -84,7 +85,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Bits that were read.
-    pub(super) fn position(&self) -> usize {
+    pub fn position(&self) -> usize {
         self.at
     }
 }

@@ -1,0 +1,339 @@
+//! Ranges of a stream's time as files: which clips, and which pieces of them; then their bytes.
+
+mod file;
+mod plan;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::file::Contents;
+use self::plan::{Piece, Step, assemble};
+use super::updater::fact_of;
+use super::{Archive, ArchiveError};
+use crate::mp4::{Chunk, ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error};
+use crate::named::{Form, Named};
+use crate::ring::{ClipContents, Ending};
+use crate::segment::{ClipFact, NameForm, ParameterSet};
+use crate::units::{ClipId, StreamKey, WallTime};
+
+pub use file::RangeFile;
+
+/// Clips whose parameter sets are remembered: a day of clips of ten seconds.
+const SETS_REMEMBERED: usize = 1 << 13;
+
+/// Parameter sets of clips; those of one camera are hardly ever different.
+#[derive(Default)]
+pub(super) struct KnownSets(Mutex<HashMap<ClipId, ClipSets>>);
+
+impl KnownSets {
+    fn get(&self, clip: ClipId) -> Option<ClipSets> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&clip).cloned()
+    }
+
+    /// Keeps those of a clip, in one copy with those of other clips that are the same.
+    fn keep(&self, clip: ClipId, sets: ClipSets, like: Option<&ClipSets>) -> ClipSets {
+        let same = |own: &Arc<ParameterSet>, other: Option<&Arc<ParameterSet>>| match other {
+            Some(other) if other == own => other.clone(),
+            _ => own.clone(),
+        };
+        let sound_like = like.and_then(|like| like.sound.as_ref());
+        let shared = ClipSets {
+            video: same(&sets.video, like.map(|like| &like.video)),
+            sound: sets.sound.as_ref().map(|sound| same(sound, sound_like)),
+        };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= SETS_REMEMBERED {
+            known.clear();
+        }
+        known.insert(clip, shared.clone());
+        shared
+    }
+
+    pub(super) fn forget(&self, clip: ClipId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&clip);
+    }
+}
+
+/// A clip that has a part in a range.
+struct Source {
+    clip: ClipId,
+    fact: Arc<ClipFact>,
+    /// Those that it has now, of one that still grows.
+    contents: Option<Arc<ClipContents>>,
+}
+
+/// A range that is a file.
+pub struct OpenedRange {
+    /// Its content.
+    pub file: RangeFile,
+    /// When it begins: with its first picture.
+    pub start: WallTime,
+    /// When the last of what it has ends.
+    pub end: WallTime,
+    /// How long it is, in nanoseconds.
+    pub length_nanos: i64,
+    /// When nothing was recorded, or nothing that is in the file.
+    pub gaps: Vec<Range<WallTime>>,
+    /// Footage that could not be in it, and why.
+    pub omitted: Vec<(Range<WallTime>, &'static str)>,
+    /// Two files that have this in common have the same bytes.
+    pub identity: [u8; 32],
+}
+
+impl Archive {
+    /// Opens what was recorded of a camera in some ranges, one after another; `now` is the time up
+    /// to which nothing more can come.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NoFootage`] where there is none, or what can't be read.
+    pub fn open_range(
+        &self,
+        camera: &str,
+        named: &Named,
+        now: WallTime,
+    ) -> Result<OpenedRange, ArchiveError> {
+        let stream = {
+            let catalogue = self.catalogue();
+            catalogue.stream_of(self.number(), camera).map(|(stream, _)| stream)
+        };
+        let stream = stream.ok_or(ArchiveError::NoFootage("no such camera"))?;
+        let mut sources = Vec::new();
+        let mut ranges = Vec::new();
+        for range in &named.ranges {
+            let first = sources.len();
+            sources.extend(self.sources(stream, range)?);
+            let grown = sources[first..].iter().rfind(|source| source.contents.is_some());
+            let known = grown.map_or(now, |growing| growing.fact.end);
+            ranges.push((range.start..range.end.min(known), first..sources.len()));
+        }
+        if sources.is_empty() {
+            return Err(ArchiveError::NoFootage("nothing was recorded then"));
+        }
+        let sets = self.sets_of(&sources)?;
+        let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
+        let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
+        let mut building = Building::default();
+        for (range, own) in ranges {
+            self.add_range(&mut building, &common, (&sources, &sets), own, &range, named.form)?;
+        }
+        building.finish(self, common, &sources, &sets)
+    }
+
+    /// The clips that have footage in a range, in the order of their beginnings: those that are
+    /// listed, those that will be with the next flush, and the one that grows, as it is now.
+    fn sources(
+        &self,
+        stream: StreamKey,
+        range: &Range<WallTime>,
+    ) -> Result<Vec<Source>, ArchiveError> {
+        let (mut sources, growing) = {
+            let catalogue = self.catalogue();
+            let listed = catalogue.clips_overlapping(stream, range.clone());
+            let listed = listed.filter(|clip| clip.listed());
+            let of =
+                |clip, fact: &Arc<ClipFact>| Source { clip, fact: fact.clone(), contents: None };
+            let mut sources: Vec<Source> = listed.map(|clip| of(clip.id(), &clip.fact)).collect();
+            let is_in = |fact: &ClipFact| fact.start < range.end && range.start < fact.end;
+            let ended = catalogue.ended_of(stream).filter(|(_, fact)| is_in(fact));
+            sources.extend(ended.map(|(clip, fact)| of(clip.clip(), fact)));
+            let growing = catalogue.growing_of(stream);
+            let growing = growing.filter(|(_, growth)| growth.start < range.end);
+            (sources, growing.map(|(clip, _)| clip.clip()))
+        };
+        if let Some(clip) = growing {
+            sources.extend(self.growing_source(clip)?);
+        }
+        sources.retain(|source| range.start < source.fact.end);
+        sources.sort_by_key(|source| (source.fact.start, source.clip));
+        sources.dedup_by_key(|source| source.clip);
+        Ok(sources)
+    }
+
+    fn growing_source(&self, clip: ClipId) -> Result<Option<Source>, ArchiveError> {
+        let contents = match self.ring().contents(clip) {
+            Ok(contents) => contents,
+            // It ended in this moment.
+            Err(crate::ring::ReadError::Gone(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let growth = super::updater::growth_of(&contents);
+        let growth = growth.map_err(|reason| ArchiveError::Malformed { clip, reason })?;
+        Ok(growth.map(|growth| {
+            let fact = Arc::new(fact_of(growth, Ending::Closed, NameForm::Seconds));
+            Source { clip, fact, contents: Some(Arc::new(contents)) }
+        }))
+    }
+
+    fn sets_of(&self, sources: &[Source]) -> Result<Vec<ClipSets>, ArchiveError> {
+        let mut all: Vec<ClipSets> = Vec::with_capacity(sources.len());
+        for source in sources {
+            let sets = match self.known_sets.get(source.clip) {
+                Some(known) => known,
+                None => {
+                    let contents = self.contents_of(source)?;
+                    let sets = ClipSets::new(&source.fact, &contents.parameters, chunks(&contents));
+                    let sets = sets.map_err(|reason| no_movie(source, reason))?;
+                    self.known_sets.keep(source.clip, sets, all.last())
+                }
+            };
+            all.push(sets);
+        }
+        Ok(all)
+    }
+
+    fn contents_of(&self, source: &Source) -> Result<Arc<ClipContents>, ArchiveError> {
+        match &source.contents {
+            Some(contents) => Ok(contents.clone()),
+            None => self.contents(source.clip).map(Arc::new),
+        }
+    }
+
+    fn add_range(
+        &self,
+        building: &mut Building,
+        common: &Common,
+        (sources, sets): (&[Source], &[ClipSets]),
+        own: Range<usize>,
+        range: &Range<WallTime>,
+        form: Form,
+    ) -> Result<(), ArchiveError> {
+        let taken = own.filter(|number| {
+            let (source, sets) = (&sources[*number], &sets[*number]);
+            let times = source.fact.start..source.fact.end;
+            if !common.takes(&source.fact, sets) {
+                building.omitted.push((times, "pictures are coded in another way"));
+                return false;
+            }
+            if source.fact.tracks.iter().any(|track| track.kind == crate::segment::TrackKind::Audio)
+                && !common.takes_sound(&source.fact, sets)
+            {
+                building.omitted.push((times, "sound is coded in another way"));
+            }
+            true
+        });
+        let taken: Vec<usize> = taken.collect();
+        let facts: Vec<&ClipFact> = taken.iter().map(|number| &*sources[*number].fact).collect();
+        let mut pieces = Vec::new();
+        for planned in plan::plan(&facts, range) {
+            let number = taken[planned.clip];
+            let source = &sources[number];
+            let Some(times) = planned.times else {
+                let shown = crate::mp4::first_shown(&source.fact)..source.fact.end;
+                pieces.push(Piece { clip: number, cut: None, shown, is_begun: false });
+                continue;
+            };
+            let contents = self.contents_of(source)?;
+            let cut = Cut::new(common, &source.fact, chunks(&contents), &times);
+            let Some(cut) = cut.map_err(|reason| no_movie(source, reason))? else { continue };
+            let shown = cut.start(&source.fact)..cut.end(&source.fact);
+            if shown.end < times.end && times.end < source.fact.end {
+                building
+                    .omitted
+                    .push((times.end..source.fact.end, "later footage is of that time"));
+            }
+            let is_begun = source.fact.start < range.start;
+            pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
+        }
+        let shows_gaps = form == Form::Movie && common.shows_gaps();
+        let steps = assemble(pieces, range, form, shows_gaps);
+        building.add(steps);
+        Ok(())
+    }
+}
+
+/// A file as it is put together.
+#[derive(Default)]
+struct Building {
+    steps: Vec<Step>,
+    gaps: Vec<Range<WallTime>>,
+    omitted: Vec<(Range<WallTime>, &'static str)>,
+    start: Option<WallTime>,
+    end: WallTime,
+}
+
+impl Building {
+    fn add(&mut self, assembled: plan::Assembled) {
+        self.start = self.start.or(assembled.shown.as_ref().map(|shown| shown.start));
+        self.end = assembled.shown.map_or(self.end, |shown| self.end.max(shown.end));
+        self.steps.extend(assembled.steps);
+        self.gaps.extend(assembled.gaps);
+    }
+
+    fn finish(
+        self,
+        archive: &Archive,
+        common: Common,
+        sources: &[Source],
+        sets: &[ClipSets],
+    ) -> Result<OpenedRange, ArchiveError> {
+        let start = self.start.ok_or(ArchiveError::NoFootage("no picture was recorded then"))?;
+        let ingredients = self.steps.iter().map(|step| match step {
+            Step::Clip(piece) => Ingredient::Clip {
+                clip: piece.clip,
+                fact: &sources[piece.clip].fact,
+                sets: &sets[piece.clip],
+                cut: piece.cut.as_ref(),
+            },
+            Step::Blank(nanos) => Ingredient::Blank(*nanos),
+            Step::Held(nanos) => Ingredient::Held(*nanos),
+        });
+        let ingredients: Vec<Ingredient<'_>> = ingredients.collect();
+        let identity = identity(&self.steps, sources);
+        let compilation = Compilation::new(common, start, &ingredients);
+        let compilation = compilation.map_err(|reason| no_movie(&sources[0], reason))?;
+        let contents = sources.iter().map(|source| match &source.contents {
+            Some(contents) => Contents::Known(source.clip, contents.clone()),
+            None => Contents::Of(source.clip),
+        });
+        let length_nanos = compilation.length_nanos();
+        let file = RangeFile::new(archive, compilation, contents.collect());
+        let (end, gaps, omitted) = (self.end, self.gaps, self.omitted);
+        Ok(OpenedRange { file, start, end, length_nanos, gaps, omitted, identity })
+    }
+}
+
+/// What the bytes of the file depend on.
+fn identity(steps: &[Step], sources: &[Source]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for step in steps {
+        let words: Vec<i64> = match step {
+            Step::Clip(piece) => {
+                let source = &sources[piece.clip];
+                hasher.update(&source.clip.number().to_le_bytes());
+                let chunks = source.contents.as_ref().map_or(0, |contents| contents.chunks.len());
+                let fact = &source.fact;
+                vec![
+                    0,
+                    fact.start.0,
+                    fact.end.0,
+                    piece.shown.start.0,
+                    piece.shown.end.0,
+                    chunks as i64,
+                ]
+            }
+            Step::Blank(nanos) => vec![1, *nanos],
+            Step::Held(nanos) => vec![2, *nanos],
+        };
+        for word in words {
+            hasher.update(&word.to_le_bytes());
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The chunks of a clip as the assembly needs them.
+fn chunks(contents: &ClipContents) -> impl Iterator<Item = Chunk<'_>> + Clone {
+    contents.chunks.iter().map(|chunk| Chunk {
+        table: &chunk.table,
+        parameters: &chunk.parameters,
+        data_length: chunk.place.data_length,
+    })
+}
+
+fn no_movie(source: &Source, reason: Mp4Error) -> ArchiveError {
+    match reason {
+        Mp4Error::NoPictures => ArchiveError::NoFootage("no picture was recorded then"),
+        reason => ArchiveError::Movie { clip: source.clip, reason },
+    }
+}

@@ -1,0 +1,228 @@
+//! `.range`: files that are made by being named, in a directory for each camera.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use fuser::{Errno, Generation};
+
+use super::attributes::{Described, NO_TTL, Ownership};
+use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
+use super::errno;
+use super::handles::{Content, Handle};
+use super::lock;
+use super::snapshots::{Numbered, Snapshots};
+use crate::library::{Attribute, Library, LibraryError};
+use crate::named::Named;
+use crate::shown::Shown;
+use crate::view::{Inode, Node, NodeKind, RANGE_LOG_NAME, ROOT, ranges_name, utc_timestamp};
+
+/// What the log of a camera's ranges remembers.
+const LINES_MAX: usize = 100;
+
+/// See the [module](self).
+pub(super) struct Ranges {
+    pub(super) shown: Arc<Shown>,
+    pub(super) library: Arc<dyn Library>,
+    pub(super) owner: Ownership,
+    pub(super) made: Arc<Snapshots>,
+    pub(super) refused: Arc<Refused>,
+}
+
+/// Names that nothing could be made of, and why: newest last, by camera.
+#[derive(Default)]
+pub(super) struct Refused(Mutex<HashMap<String, VecDeque<String>>>);
+
+impl Refused {
+    fn add(&self, camera: &str, line: String) {
+        let mut all = lock(&self.0);
+        let lines = all.entry(camera.to_owned()).or_default();
+        if lines.len() >= LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    fn text(&self, camera: &str) -> String {
+        let all = lock(&self.0);
+        all.get(camera).into_iter().flatten().map(String::as_str).collect()
+    }
+}
+
+impl Ranges {
+    /// The camera whose directory, or whose log, an inode is.
+    pub(super) fn camera_of(&self, inode: Inode) -> Option<String> {
+        let cameras = self.library.cameras();
+        let is_it = |camera: &String| {
+            let name = ranges_name(camera);
+            Inode::ranges_of(&name) == inode || Inode::range_log_of(&name) == inode
+        };
+        cameras.into_iter().find(is_it)
+    }
+
+    /// A directory with the time of the root.
+    fn directory(&self, inode: Inode, subdirectories: u32) -> Described {
+        let root = self.shown.tree().node(ROOT);
+        let modified = root.map(|root| root.modified).unwrap_or_default();
+        let kind = NodeKind::Directory { subdirectories };
+        self.owner.node(&Node { inode: inode.word(), generation: 0, modified, kind })
+    }
+
+    fn log(&self, inode: Inode, content: &str) -> Described {
+        let now = self.library.now();
+        let attributes = self.owner.file(inode.word(), content.len() as u64, now, now);
+        let generation = Generation(0);
+        Described { attributes, generation, attribute_ttl: NO_TTL, entry_ttl: NO_TTL }
+    }
+
+    fn look_up_range(&self, camera: String, name: &str) -> Result<Found<Described>, Errno> {
+        let now = self.library.now();
+        let refused = Arc::clone(&self.refused);
+        let line = format!("{} {name}: ", utc_timestamp(now));
+        let zone = self.shown.tree().zone();
+        let named = Named::parse(name, &zone, now).map_err(|error| {
+            refused.add(&camera, format!("{line}{error}\n"));
+            Errno::ENOENT
+        })?;
+        let key = format!("{}/{name}", ranges_name(&camera));
+        if let Some(fresh) = self.made.fresh(&key) {
+            return Ok(Found::Here(described(self.owner, &fresh)));
+        }
+        let (library, owner, made) =
+            (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
+        Ok(Found::OnDisk(Box::new(move || match library.range(&camera, &named) {
+            Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
+            Err(error) => {
+                refused.add(&camera, format!("{line}{error}\n"));
+                log_failure("range", &key, &error);
+                Err(match error {
+                    LibraryError::Gone => Errno::ENOENT,
+                    error => errno::of_open(&error),
+                })
+            }
+        })))
+    }
+}
+
+impl Directory for Ranges {
+    fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        if parent == Inode::Ranges {
+            let cameras = self.library.cameras();
+            let found = cameras.iter().any(|camera| ranges_name(camera) == name);
+            let inode = found.then(|| Inode::ranges_of(name)).ok_or(Errno::ENOENT)?;
+            return Ok(Found::Here(self.directory(inode, 0)));
+        }
+        let camera = self.camera_of(parent).ok_or(Errno::ESTALE)?;
+        if name == RANGE_LOG_NAME {
+            let inode = Inode::range_log_of(&ranges_name(&camera));
+            return Ok(Found::Here(self.log(inode, &self.refused.text(&camera))));
+        }
+        self.look_up_range(camera, name)
+    }
+
+    /// The cameras; of their ranges there is no end.
+    fn list(&self, inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
+        let mut lines: Vec<(u64, String, Described)> = Vec::new();
+        if inode == Inode::Ranges {
+            let names = self.library.cameras().into_iter().map(|camera| ranges_name(&camera));
+            lines.extend(names.map(|name| {
+                let inode = Inode::ranges_of(&name);
+                (inode.cookie(), name, self.directory(inode, 0))
+            }));
+        } else if let Some(camera) = self.camera_of(inode) {
+            let inode = Inode::range_log_of(&ranges_name(&camera));
+            let described = self.log(inode, &self.refused.text(&camera));
+            lines.push((inode.cookie(), RANGE_LOG_NAME.to_owned(), described));
+        }
+        lines.sort_by_key(|(cookie, ..)| *cookie);
+        lines.dedup_by_key(|(cookie, ..)| *cookie);
+        for (cookie, name, described) in lines.iter().filter(|(cookie, ..)| *cookie > after) {
+            if add(&Line { cookie: *cookie, name, described: *described }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, inode: Inode) -> Result<Described, Errno> {
+        match inode {
+            Inode::Ranges => {
+                let count = u32::try_from(self.library.cameras().len()).unwrap_or(u32::MAX);
+                Ok(self.directory(inode, count))
+            }
+            Inode::Range(_) => {
+                let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
+                Ok(described(self.owner, &numbered))
+            }
+            _ => {
+                let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
+                Ok(match inode {
+                    Inode::RangeLog(_) => self.log(inode, &self.refused.text(&camera)),
+                    _ => self.directory(inode, 0),
+                })
+            }
+        }
+    }
+
+    fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
+        match self.made.look_up(inode) {
+            Some(numbered) => Ok(described(self.owner, &numbered)),
+            None => self.describe(inode),
+        }
+    }
+
+    fn parent(&self, inode: Inode) -> Result<u64, Errno> {
+        match inode {
+            Inode::Ranges => Ok(ROOT),
+            Inode::Range(_) => {
+                let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
+                let (directory, _) = numbered.key.rsplit_once('/').ok_or(Errno::ESTALE)?;
+                Ok(Inode::ranges_of(directory).word())
+            }
+            Inode::RangeLog(_) => {
+                let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
+                Ok(Inode::ranges_of(&ranges_name(&camera)).word())
+            }
+            _ => self.camera_of(inode).map(|_| Inode::Ranges.word()).ok_or(Errno::ESTALE),
+        }
+    }
+
+    fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
+        match inode {
+            Inode::Range(_) => {
+                let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
+                let attributes = described(self.owner, &numbered).attributes;
+                let content = Content::File(Arc::clone(&numbered.snapshot.file));
+                Ok(Found::Here(Handle { attributes, content }))
+            }
+            Inode::RangeLog(_) => {
+                let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
+                let text = self.refused.text(&camera);
+                let attributes = self.log(inode, &text).attributes;
+                let content = Content::Made(text.into_bytes());
+                Ok(Found::Here(Handle { attributes, content }))
+            }
+            _ => Err(Errno::EISDIR),
+        }
+    }
+
+    fn extended(&self, inode: Inode) -> Vec<Attribute> {
+        let numbered = self.made.get(inode);
+        numbered.map(|numbered| numbered.snapshot.attributes.clone()).unwrap_or_default()
+    }
+
+    fn unlink(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    fn rmdir(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+}
+
+/// The inode never changes; which inode the name stands for does.
+fn described(owner: Ownership, numbered: &Numbered) -> Described {
+    let Numbered { inode, snapshot, .. } = numbered;
+    let size = snapshot.file.size();
+    let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);
+    Described { entry_ttl: NO_TTL, ..immutable(attributes) }
+}

@@ -1,0 +1,269 @@
+//! A piece of a clip: which samples it takes, and when those are shown that nobody asked for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::clip::{Clip, scale};
+use super::fit::tracks_of;
+use super::part::decoded;
+use super::{Common, TRACKS, VIDEO};
+use crate::mp4::{Chunk, Mp4Error};
+use crate::segment::{ClipFact, Sample, TrackTable, TrackTotals};
+use crate::units::{Ticks, WallTime};
+
+/// A piece of a clip. Times without a unit are in ticks of the file.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// When the first picture that is wanted is shown, since the clip's tick 0.
+    pub(super) zero: i64,
+    /// The same, in nanoseconds.
+    pub(super) zero_nanos: i64,
+    /// When the last one's turn is over.
+    pub(super) end_nanos: i64,
+    /// Which samples of each track, counted in the whole clip.
+    samples: [Range<u64>; TRACKS],
+    /// The samples from the first on that are decoded in ticks of their own, since the zero.
+    lead: Lead,
+    /// When the samples are shown that nobody wants to see, since the zero.
+    hidden: BTreeMap<u64, i64>,
+    /// What it adds up to, in ticks since the zero.
+    pub(super) totals: [Option<TrackTotals>; TRACKS],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Lead {
+    /// When the first of them is decoded; each of the others a tick later.
+    start: i64,
+    /// The sample behind them, counted in the whole clip.
+    end: u64,
+}
+
+/// A picture of the clip.
+#[derive(Clone, Copy)]
+struct Picture {
+    decoded: i64,
+    shown: i64,
+    is_sync: bool,
+}
+
+/// The times of a clip's samples, in the order of decoding.
+struct Times {
+    pictures: Vec<Picture>,
+    /// When the last one's turn is over.
+    end: i64,
+    /// Ticks of the file in one of the clip's.
+    factor: i64,
+    timescale: u32,
+    /// When packets of sound begin, in nanoseconds.
+    packets: Vec<i64>,
+}
+
+impl Times {
+    fn of<'a>(
+        common: &Common,
+        (video, sound): (&TrackTotals, Option<&TrackTotals>),
+        chunks: impl IntoIterator<Item = Chunk<'a>>,
+    ) -> Result<Times, Mp4Error> {
+        let factor = i64::from(common.timescales[VIDEO] / video.timescale);
+        let lag = i64::from(video.first_offset) * factor;
+        let (timescale, end) = (video.timescale, video.end.0.saturating_mul(factor));
+        let mut times = Times { pictures: Vec::new(), end, factor, timescale, packets: Vec::new() };
+        for (number, chunk) in chunks.into_iter().enumerate() {
+            for mut table in decoded(number, &chunk)?.tracks {
+                if table.track == video.track {
+                    scale(&mut table, factor);
+                    times.pictures.extend(starts(&table).map(|(decoded, sample)| {
+                        let shown = decoded + i64::from(sample.composition_offset) - lag;
+                        Picture { decoded, shown, is_sync: sample.flags.sync }
+                    }));
+                } else if sound.is_some_and(|sound| sound.track == table.track) {
+                    let nanos = |start| Ticks(start).to_nanos(table.timescale);
+                    times.packets.extend(starts(&table).map(|(start, _)| nanos(start)));
+                }
+            }
+        }
+        Ok(times)
+    }
+
+    fn nanos(&self, shown: i64) -> i64 {
+        Ticks(shown / self.factor).to_nanos(self.timescale)
+    }
+
+    /// The packets of sound that begin in some time since the clip's tick 0, in nanoseconds.
+    fn packets(&self, time: &Range<i64>) -> Range<u64> {
+        let first = self.packets.iter().position(|start| time.contains(start));
+        let last = self.packets.iter().rposition(|start| time.contains(start));
+        first.zip(last).map_or(0..0, |(first, last)| first as u64..last as u64 + 1)
+    }
+}
+
+/// When each of the samples of a table is decoded.
+fn starts(table: &TrackTable) -> impl Iterator<Item = (i64, &Sample)> {
+    let mut at = table.start.0;
+    table.samples.iter().map(move |sample| {
+        let start = at;
+        at += i64::from(sample.duration);
+        (start, sample)
+    })
+}
+
+impl Cut {
+    /// What is shown of a clip from `from` on and before `to`; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`Mp4Error`]: what can't be read.
+    pub fn new<'a>(
+        common: &Common,
+        fact: &ClipFact,
+        chunks: impl IntoIterator<Item = Chunk<'a>> + Clone,
+        times: &Range<WallTime>,
+    ) -> Result<Option<Cut>, Mp4Error> {
+        let [Some(video), sound] = tracks_of(fact) else { return Ok(None) };
+        let times_of = Times::of(common, (video, sound), chunks.clone())?;
+        let pictures = &times_of.pictures;
+        let nanos = |shown: i64| times_of.nanos(shown);
+        let time = |picture: &Picture| fact.start.plus_nanos(nanos(picture.shown));
+        let wanted = |picture: &Picture| times.contains(&time(picture));
+        let (Some(first), Some(last)) =
+            (pictures.iter().position(wanted), pictures.iter().rposition(wanted))
+        else {
+            return Ok(None);
+        };
+        let begin = pictures[..=first].iter().rposition(|picture| picture.is_sync).unwrap_or(0);
+        let kept = &pictures[begin..=last];
+        let shown = || kept.iter().filter(|it| wanted(it)).map(|it| it.shown);
+        let (zero, last_shown) = (shown().min().unwrap_or(0), shown().max().unwrap_or(0));
+        // The turn of the last one is over when the next one is shown, wherever that is decoded.
+        let later = pictures.iter().map(|it| it.shown).filter(|shown| *shown > last_shown);
+        let end = later.min().unwrap_or(times_of.end).max(last_shown + 1);
+        let (zero_nanos, end_nanos) = (nanos(zero), nanos(end));
+        let packets = times_of.packets(&(zero_nanos..end_nanos));
+        let is_early = |picture: &Picture| time(picture) < times.start;
+        let (lead, hidden) = hide(common, kept, (zero, end), begin, is_early, wanted);
+        let samples = [begin as u64..last as u64 + 1, packets];
+        let totals = [None, None];
+        let mut cut = Cut { zero, zero_nanos, end_nanos, samples, lead, hidden, totals };
+        cut.totals = cut.sums(common, fact, chunks)?;
+        Ok(Some(cut))
+    }
+
+    /// When the first of its pictures is shown, which is wanted.
+    #[must_use]
+    pub fn start(&self, fact: &ClipFact) -> WallTime {
+        fact.start.plus_nanos(self.zero_nanos)
+    }
+
+    /// When the turn of the last one is over.
+    #[must_use]
+    pub fn end(&self, fact: &ClipFact) -> WallTime {
+        fact.start.plus_nanos(self.end_nanos)
+    }
+
+    /// What is kept of a chunk's samples of a track, whose times are in ticks of the file since the
+    /// zero, and which of its bytes; `first` samples of the clip are in front of them. `None` where
+    /// nothing is.
+    pub(super) fn apply(
+        &self,
+        track: usize,
+        table: TrackTable,
+        first: u64,
+    ) -> Option<(TrackTable, Range<u32>)> {
+        let count = table.samples.len() as u64;
+        let kept = &self.samples[track];
+        let from = kept.start.clamp(first, first + count) - first;
+        let to = kept.end.clamp(first, first + count) - first;
+        if from >= to {
+            return None;
+        }
+        let (mut at, mut offset) = (table.start.0, 0);
+        let mut own = TrackTable { samples: Vec::with_capacity((to - from) as usize), ..table };
+        let mut bytes = 0..0;
+        for (number, sample) in (0..).zip(table.samples) {
+            let (decoded, begin) = (at, offset);
+            at += i64::from(sample.duration);
+            offset += sample.size;
+            if !(from..to).contains(&number) {
+                continue;
+            }
+            if own.samples.is_empty() {
+                bytes.start = begin;
+                own.start = Ticks(decoded);
+            }
+            bytes.end = offset;
+            own.samples.push(sample);
+        }
+        if track == VIDEO {
+            self.lead(&mut own, first + from);
+        }
+        Some((own, bytes))
+    }
+
+    /// Gives samples the times of what is decoded in front, and shows what is hidden elsewhere.
+    fn lead(&self, table: &mut TrackTable, first: u64) {
+        let moved = |number: u64, natural: i64| match number < self.lead.end {
+            true => self.lead.start + (number - self.samples[VIDEO].start) as i64,
+            false => natural,
+        };
+        let mut natural = table.start.0;
+        table.start = Ticks(moved(first, natural));
+        for (number, sample) in (first..).zip(&mut table.samples) {
+            let decoded = moved(number, natural);
+            let shown = natural + i64::from(sample.composition_offset);
+            let shown = self.hidden.get(&number).copied().unwrap_or(shown);
+            sample.composition_offset = (shown - decoded) as i32;
+            natural += i64::from(sample.duration);
+            let next = moved(number + 1, natural);
+            sample.duration = (next - decoded).max(0) as u32;
+        }
+    }
+
+    fn sums<'a>(
+        &self,
+        common: &Common,
+        fact: &ClipFact,
+        chunks: impl IntoIterator<Item = Chunk<'a>>,
+    ) -> Result<[Option<TrackTotals>; TRACKS], Mp4Error> {
+        let clip = Clip::of_cut(common, fact, self);
+        let mut totals: [Option<TrackTotals>; TRACKS] = [None, None];
+        clip.chunks(common, chunks, &mut |track, table, _| {
+            totals[track].get_or_insert_with(|| TrackTotals::new(table)).add(table);
+        })?;
+        Ok(totals)
+    }
+}
+
+/// When the pictures of a piece are decoded that nobody wants to see, and when they are shown, in
+/// ticks since the first that is wanted, which is shown at `zero` of its clip; the last one's turn
+/// is over at `end`. The piece has its first picture at `begin` of its clip.
+fn hide(
+    common: &Common,
+    kept: &[Picture],
+    (zero, end): (i64, i64),
+    begin: usize,
+    is_early: impl Fn(&Picture) -> bool,
+    is_wanted: impl Fn(&Picture) -> bool,
+) -> (Lead, BTreeMap<u64, i64>) {
+    let number = |index: usize| (begin + index) as u64;
+    let mut early: Vec<_> = kept.iter().enumerate().filter(|(_, it)| is_early(it)).collect();
+    early.sort_by_key(|(_, picture)| picture.shown);
+    // All up to the last of them are decoded at once.
+    let count = early.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
+    let natural = kept.get(count).map_or(end - zero, |next| next.decoded - zero);
+    let mut start = natural - count as i64;
+    let mut hidden = BTreeMap::new();
+    let all = early.len() as i64;
+    for (rank, (index, _)) in (0..).zip(&early) {
+        let shown = common.lag - all + rank;
+        // No picture is shown before it is decoded.
+        start = start.min(shown - *index as i64);
+        hidden.insert(number(*index), shown);
+    }
+    let late = kept.iter().enumerate().filter(|(_, it)| !is_wanted(it) && !is_early(it));
+    let mut late: Vec<_> = late.collect();
+    late.sort_by_key(|(_, picture)| picture.shown);
+    let all = late.len() as i64;
+    for (rank, (index, _)) in (0..).zip(&late) {
+        hidden.insert(number(*index), common.lag + end - zero - all + rank);
+    }
+    (Lead { start, end: number(count) }, hidden)
+}

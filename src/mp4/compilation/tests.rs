@@ -1,0 +1,492 @@
+//! Files of random clips, read by a library that was not written here, against what was recorded.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+use crate::mp4::{OUTPUT_VERSION, Piece, entry_facts};
+use crate::segment::{
+    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, Growth, NameForm,
+    ParameterSet, Sample, SampleFlags, TrackKind, TrackNumber, TrackTable, VideoParameters,
+};
+use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
+
+const TIMESCALE: u32 = 90_000;
+const RATE: u32 = 8000;
+/// Ticks of a picture, and of a packet of sound.
+const PICTURE: u32 = 3600;
+const PACKET: u32 = 160;
+/// When the first clip begins.
+const BEGIN: WallTime = WallTime(1_795_267_845_000_000_000);
+
+/// A clip as the ring would hand it over.
+#[derive(Debug)]
+struct Recorded {
+    fact: ClipFact,
+    sets: Vec<Vec<u8>>,
+    chunks: Vec<(Vec<u8>, Vec<u8>)>,
+    /// When each picture is shown, in the order of decoding, and its bytes.
+    pictures: Vec<(WallTime, Vec<u8>)>,
+    /// The same of packets of sound.
+    packets: Vec<(WallTime, Vec<u8>)>,
+}
+
+fn video_set(more: u8) -> ParameterSet {
+    // One sequence and one picture set, as an AVCDecoderConfigurationRecord has them.
+    let configuration =
+        vec![1, 66, 0xc0, 31, 0xff, 0xe1, 0, 3, 0x67, 66, more, 1, 0, 2, 0x68, 0xce];
+    let video = VideoParameters { width: 64, height: 48, pixel_aspect: (1, 1) };
+    ParameterSet { codec: Codec::H264, configuration, video: Some(video), audio: None }
+}
+
+fn sound_set() -> ParameterSet {
+    let configuration = crate::flac::Shape { sample_rate: RATE, channels: 1 }.configuration();
+    let audio = AudioParameters { sample_rate: RATE, channels: 1 };
+    ParameterSet { codec: Codec::Flac, configuration, video: None, audio: Some(audio) }
+}
+
+/// How a clip is recorded.
+#[derive(Clone, Debug)]
+struct Recipe {
+    /// From the end of the one before, in nanoseconds.
+    gap: i64,
+    groups: Vec<usize>,
+    is_reordered: bool,
+    has_sound: bool,
+    is_imported: bool,
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let gap = prop_oneof![3 => Just(0), 1 => 0..90_000_000_i64, 2 => 0..200 * NANOS_PER_SECOND];
+    let groups = prop::collection::vec(1_usize..12, 1..6);
+    (gap, groups, any::<[bool; 3]>()).prop_map(|(gap, groups, [reordered, sound, imported])| {
+        Recipe { gap, groups, is_reordered: reordered, has_sound: sound, is_imported: imported }
+    })
+}
+
+/// Decode order and lag of a group, in pictures: by how much each is shown later than decoded.
+fn offsets(length: usize, is_reordered: bool) -> Vec<i32> {
+    if !is_reordered {
+        return vec![0; length];
+    }
+    // Two pictures that others refer to are two apart; the one between comes behind the second.
+    let shown = |at: usize| match at {
+        0 => 0,
+        _ if at + 1 == length && at % 2 == 1 => at,
+        _ if at % 2 == 1 => at + 1,
+        _ => at - 1,
+    };
+    (0..length).map(|at| shown(at) as i32 - at as i32 + 1).collect()
+}
+
+/// A clip of which some groups are recorded.
+#[derive(Default)]
+struct Growing {
+    number: u8,
+    start: WallTime,
+    pictures: Vec<(WallTime, Vec<u8>)>,
+    packets: Vec<(WallTime, Vec<u8>)>,
+}
+
+impl Growing {
+    fn group(&mut self, length: usize, is_reordered: bool, data: &mut Vec<u8>) -> TrackTable {
+        let lag = i64::from(is_reordered) * i64::from(PICTURE);
+        let begin = self.pictures.len() as u32;
+        let mut samples = Vec::new();
+        for (at, offset) in offsets(length, is_reordered).into_iter().enumerate() {
+            let count = begin + at as u32;
+            let size = 6 + (at * 7 + usize::from(self.number)) % 40;
+            let name = [&[0xAA, self.number], &count.to_be_bytes()[..]].concat();
+            let bytes: Vec<u8> = name.into_iter().cycle().take(size).collect();
+            let composition_offset = offset * PICTURE as i32;
+            let shown = i64::from(count * PICTURE) + i64::from(composition_offset) - lag;
+            let shown = self.start.plus_nanos(Ticks(shown).to_nanos(TIMESCALE));
+            let flags = SampleFlags { sync: at == 0, ..SampleFlags::default() };
+            let size = bytes.len() as u32;
+            samples.push(Sample { duration: PICTURE, size, composition_offset, flags });
+            data.extend(&bytes);
+            self.pictures.push((shown, bytes));
+        }
+        table(TrackKind::Video, i64::from(begin * PICTURE), samples)
+    }
+
+    /// As much sound as there are pictures.
+    fn sound(&mut self, data: &mut Vec<u8>) -> Option<TrackTable> {
+        let begin = self.packets.len() as u32;
+        let length = self.pictures.len() as u32 * PICTURE;
+        let end = (u64::from(length) * u64::from(RATE) / u64::from(TIMESCALE)) as u32 / PACKET;
+        let packets = (begin..end).map(|count| {
+            let bytes = [&[0xBB, self.number], &count.to_be_bytes()[..]].concat();
+            let at = Ticks(i64::from(count * PACKET)).to_nanos(RATE);
+            let flags = SampleFlags { sync: true, ..SampleFlags::default() };
+            let size = bytes.len() as u32;
+            data.extend(&bytes);
+            self.packets.push((self.start.plus_nanos(at), bytes));
+            Sample { duration: PACKET, size, composition_offset: 0, flags }
+        });
+        let samples: Vec<Sample> = packets.collect();
+        let start = i64::from(begin * PACKET);
+        (!samples.is_empty()).then(|| table(TrackKind::Audio, start, samples))
+    }
+}
+
+fn table(kind: TrackKind, start: i64, samples: Vec<Sample>) -> TrackTable {
+    let track = u8::from(kind == TrackKind::Audio);
+    let timescale = if kind == TrackKind::Audio { RATE } else { TIMESCALE };
+    TrackTable {
+        track: TrackNumber(track),
+        kind,
+        timescale,
+        parameters: track,
+        codec_delay: 0,
+        start: Ticks(start),
+        samples,
+    }
+}
+
+impl Recorded {
+    fn new(number: u8, start: WallTime, recipe: &Recipe) -> Recorded {
+        let sets = vec![video_set(number).encode(), sound_set().encode()];
+        let entries: Vec<_> = sets.iter().map(|set| entry_facts(set).expect("a set")).collect();
+        let quality = match recipe.is_imported {
+            true => ClockQuality::Given,
+            false => ClockQuality::Synchronised,
+        };
+        let anchor =
+            Anchor { wall: start, boot: BootTime(1), boot_id: [7; 16], camera: None, quality };
+        let mut clip = Growing { number, start, ..Growing::default() };
+        let (mut growth, mut chunks): (Option<Growth>, _) = (None, Vec::new());
+        for length in &recipe.groups {
+            let mut data = Vec::new();
+            let mut tracks = vec![clip.group(*length, recipe.is_reordered, &mut data)];
+            tracks.extend(recipe.has_sound.then(|| clip.sound(&mut data)).flatten());
+            let table = ChunkTable { anchor, tracks };
+            growth.get_or_insert_with(|| Growth::new(&table)).add(&table, &[0; 32], &entries);
+            chunks.push((table.encode(), data));
+        }
+        let Growing { pictures, packets, .. } = clip;
+        let growth = growth.expect("a chunk");
+        let fact = ClipFact {
+            start,
+            end: growth.end(),
+            output_version: OUTPUT_VERSION,
+            name_form: NameForm::Seconds,
+            end_reason: EndReason::Boundary,
+            quality,
+            digest: growth.digest,
+            codec: growth.codec,
+            picture: growth.picture,
+            tracks: growth.tracks,
+            pauses: growth.pauses,
+        };
+        Recorded { fact, sets, chunks, pictures, packets }
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> + Clone {
+        self.chunks.iter().map(|(table, data)| Chunk {
+            table,
+            parameters: &[0, 1],
+            data_length: data.len() as u32,
+        })
+    }
+
+    fn clip_sets(&self) -> ClipSets {
+        ClipSets::new(&self.fact, &self.sets, self.chunks()).expect("a whole clip")
+    }
+}
+
+fn recorded(recipes: &[Recipe]) -> Vec<Recorded> {
+    let mut at = BEGIN;
+    let mut clips = Vec::new();
+    for (number, recipe) in recipes.iter().enumerate() {
+        let gap = if number == 0 { 0 } else { recipe.gap };
+        let clip = Recorded::new(number as u8, at.plus_nanos(gap), recipe);
+        at = clip.fact.end;
+        clips.push(clip);
+    }
+    clips
+}
+
+/// A file, and when its first picture was shown.
+struct Made {
+    compilation: Compilation,
+    start: WallTime,
+}
+
+/// The file of a range, its gaps blank; `None` where nothing is in it.
+fn made(clips: &[Recorded], sets: &[ClipSets], range: &Range<WallTime>) -> Option<Made> {
+    let in_range = |clip: &Recorded| clip.fact.start < range.end && range.start < clip.fact.end;
+    let first = clips.iter().position(in_range)?;
+    let own = || {
+        clips.iter().zip(sets).enumerate().skip(first).take_while(|(_, (clip, _))| in_range(clip))
+    };
+    let common = Common::new(own().map(|(_, (clip, sets))| (&clip.fact, sets))).expect("pictures");
+    let mut cuts = Vec::new();
+    for (number, (clip, _)) in own() {
+        let times = clip.fact.start.max(range.start)..clip.fact.end.min(range.end);
+        let is_whole = times == (clip.fact.start..clip.fact.end);
+        let cut = || Cut::new(&common, &clip.fact, clip.chunks(), &times).expect("whole tables");
+        let cut = if is_whole { None } else { Some(Arc::new(cut()?)) };
+        cuts.push((number, cut));
+    }
+    let mut ingredients = Vec::new();
+    let mut until: Option<WallTime> = None;
+    let mut start = None;
+    for (number, cut) in &cuts {
+        let fact = &clips[*number].fact;
+        let begin = cut.as_ref().map_or(fact.start, |cut| cut.start(fact));
+        if let Some(until) = until {
+            let gap = begin.nanos_since(until);
+            let is_gap = gap > 100_000_000;
+            ingredients.push(if is_gap { Ingredient::Blank(gap) } else { Ingredient::Held(gap) });
+        }
+        start.get_or_insert(begin);
+        until = Some(cut.as_ref().map_or(fact.end, |cut| cut.end(fact)));
+        let (sets, cut) = (&sets[*number], cut.as_ref());
+        ingredients.push(Ingredient::Clip { clip: *number, fact, sets, cut });
+    }
+    let start = start?;
+    let compilation = Compilation::new(common, start, &ingredients).expect("it is small");
+    Some(Made { compilation, start })
+}
+
+fn read(clips: &[Recorded], file: &Compilation, range: Range<u64>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for piece in file.pieces(range) {
+        let (part, what) = match piece {
+            FilePiece::Made(made) => {
+                bytes.extend_from_slice(made);
+                continue;
+            }
+            FilePiece::Of { part, what } => (part, what),
+        };
+        let clip = file.clip_of(part).map(|clip| &clips[clip]);
+        let chunks = clip.into_iter().flat_map(Recorded::chunks);
+        let loaded = file.load(part, chunks).expect("what was planned");
+        for piece in loaded.pieces(&what) {
+            match piece {
+                PartPiece::Made(made) => bytes.extend_from_slice(made),
+                PartPiece::Media { chunk, range } => {
+                    let data = &clip.expect("it has samples").chunks[chunk].1;
+                    bytes.extend_from_slice(&data[range.start as usize..range.end as usize]);
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// A sample as a demuxer finds it: when it is shown, in nanoseconds since the beginning of the
+/// presentation, when decoded in ticks, whether it is a sync sample, and its bytes.
+#[derive(Debug)]
+struct Found {
+    shown: i64,
+    decoded: i64,
+    is_sync: bool,
+    bytes: Vec<u8>,
+}
+
+fn demuxed(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
+    let file = re_mp4::Mp4::read_bytes(bytes).expect("an mp4");
+    let mut all = [Vec::new(), Vec::new()];
+    for track in file.tracks().values() {
+        let list = file.moov.traks.iter().find(|trak| trak.tkhd.track_id == track.track_id);
+        let edits = list.and_then(|trak| trak.edts.as_ref()).and_then(|it| it.elst.as_ref());
+        let edits = &edits.expect("an edit list").entries;
+        let (delay, edit) = match edits.as_slice() {
+            [edit] => (0, edit),
+            [empty, edit] => (empty.segment_duration as i64, edit),
+            others => panic!("{} edits", others.len()),
+        };
+        let second = i64::from(file.moov.mvhd.timescale);
+        let delay = delay * NANOS_PER_SECOND / second;
+        let timescale = track.timescale as u32;
+        let kind = usize::from(track.track_id != 1);
+        // Moved, so that the first picture is presented at 0.
+        let base = track.samples.first().map_or(0, |first| first.decode_timestamp);
+        all[kind] = track
+            .samples
+            .iter()
+            .map(|sample| {
+                let ticks = Ticks(sample.composition_timestamp - base - edit.media_time as i64);
+                let range = sample.offset as usize..(sample.offset + sample.size) as usize;
+                Found {
+                    shown: ticks.to_nanos(timescale) + delay,
+                    decoded: sample.decode_timestamp - base,
+                    is_sync: sample.is_sync,
+                    bytes: bytes[range].to_vec(),
+                }
+            })
+            .collect();
+    }
+    all
+}
+
+/// The name of what was recorded: behind sets that were put in front of it.
+fn name(found: &[u8]) -> Option<Vec<u8>> {
+    let sets = 4 + 3 + 4 + 2;
+    let begins = |bytes: &[u8]| matches!(bytes.first(), Some(0xAA | 0xBB));
+    let own = if begins(found) { found } else { found.get(sets..)? };
+    begins(own).then(|| own[..6].to_vec())
+}
+
+const TICK: i64 = 12_000;
+
+fn check(clips: &[Recorded], file: &Made, range: &Range<WallTime>) -> Result<(), TestCaseError> {
+    let whole = read(clips, &file.compilation, 0..u64::MAX);
+    prop_assert_eq!(whole.len() as u64, file.compilation.size());
+    let [pictures, packets] = demuxed(&whole);
+    let since = |time: WallTime| time.nanos_since(file.start);
+    let of = |clip: &Recorded, is_sound: bool| match is_sound {
+        true => clip.packets.clone(),
+        false => clip.pictures.clone(),
+    };
+    for (is_sound, found) in [(false, &pictures), (true, &packets)] {
+        let is_in = |time: &WallTime| range.contains(time) && *time >= file.start;
+        let all = clips.iter().flat_map(|clip| of(clip, is_sound));
+        let mut wanted: Vec<(i64, Vec<u8>)> = all
+            .filter(|(time, _)| is_in(time))
+            .map(|(time, bytes)| (since(time), bytes[..6].to_vec()))
+            .collect();
+        wanted.sort();
+        let mut shown: Vec<(i64, Vec<u8>)> = found
+            .iter()
+            .filter_map(|it| Some((it.shown, name(&it.bytes)?)))
+            .filter(|(_, name)| wanted.iter().any(|(_, wanted)| wanted == name))
+            .collect();
+        shown.sort();
+        let names =
+            |list: &[(i64, Vec<u8>)]| list.iter().map(|it| it.1.clone()).collect::<Vec<_>>();
+        if is_sound {
+            // The last packet may begin behind the last picture's turn.
+            let missing = wanted.len().saturating_sub(shown.len());
+            prop_assert!(missing <= 1, "{} packets missing", missing);
+            wanted.truncate(shown.len());
+        }
+        prop_assert_eq!(names(&shown), names(&wanted));
+        for ((at, name), (expected, _)) in shown.iter().zip(&wanted) {
+            let error = (at - expected).abs();
+            let limit = if is_sound { 130_000 } else { TICK };
+            prop_assert!(error <= limit, "{:?} at {} instead of {}", name, at, expected);
+        }
+        let mut decoded = found.iter().map(|it| it.decoded);
+        prop_assert!(decoded.by_ref().is_sorted(), "decode times go on");
+    }
+    // What nobody asked for is hidden in front of the first picture, or shown for ticks at the end.
+    let end = pictures.iter().map(|it| it.shown).max().unwrap_or(0);
+    for it in &pictures {
+        let Some(own) = name(&it.bytes) else { continue };
+        let clip = &clips[usize::from(own[1])];
+        let time = clip.pictures.iter().find(|(_, bytes)| bytes[..6] == own).expect("recorded").0;
+        if !range.contains(&time) {
+            let is_hidden = it.shown < 0 || it.shown > end - 20 * TICK;
+            prop_assert!(is_hidden, "{:?} of another time at {}", own, it.shown);
+        }
+    }
+    // Of each clip, a stretch that begins with a key frame, in the order of decoding.
+    let mut last: Option<Vec<u8>> = None;
+    for it in &pictures {
+        let own = name(&it.bytes);
+        let goes_on = last.as_ref().zip(own.as_ref()).is_some_and(|(last, own)| last[1] == own[1]);
+        prop_assert!(goes_on || it.is_sync || own.is_none(), "{:?} can't be decoded", own);
+        if let (true, Some(last), Some(own)) = (goes_on, &last, &own) {
+            prop_assert_eq!(u32::from(last[5]) + 1, u32::from(own[5]), "in order");
+        }
+        last = own;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn what_is_named_is_shown_when_it_was_and_nothing_else(
+        recipes in prop::collection::vec(recipe(), 1..5),
+        bounds: [Index; 2],
+        is_all: [bool; 2],
+    ) {
+        let clips = recorded(&recipes);
+        let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+        let end = clips[clips.len() - 1].fact.end;
+        let length = end.nanos_since(BEGIN) as usize;
+        let [a, b] = bounds.map(|index| BEGIN.plus_nanos(index.index(length) as i64));
+        let from = if is_all[0] { BEGIN } else { a.min(b) };
+        let to = if is_all[1] { end } else { a.max(b) };
+        let range = from..to;
+        if let Some(file) = made(&clips, &sets, &range) {
+            check(&clips, &file, &range)?;
+        }
+    }
+
+    #[test]
+    fn reads_of_any_stretch_are_the_same_bytes(
+        recipes in prop::collection::vec(recipe(), 1..4),
+        cuts in prop::collection::vec(any::<Index>(), 0..8),
+    ) {
+        let clips = recorded(&recipes);
+        let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+        let range = BEGIN..clips[clips.len() - 1].fact.end;
+        let file = made(&clips, &sets, &range).expect("all of it").compilation;
+        let whole = read(&clips, &file, 0..u64::MAX);
+        let mut bounds: Vec<u64> =
+            cuts.iter().map(|cut| cut.index(whole.len() + 1) as u64).collect();
+        bounds.extend([0, file.size()]);
+        bounds.sort_unstable();
+        let pieces = bounds.windows(2).map(|pair| read(&clips, &file, pair[0]..pair[1]));
+        prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+    }
+}
+
+#[test]
+fn a_whole_clip_has_the_data_of_its_own_file() {
+    let recipe = Recipe {
+        gap: 0,
+        groups: vec![10, 5],
+        is_reordered: true,
+        has_sound: true,
+        is_imported: false,
+    };
+    let clips = recorded(std::slice::from_ref(&recipe));
+    let sets = [clips[0].clip_sets()];
+    let file = made(&clips, &sets, &(BEGIN..clips[0].fact.end)).expect("all of it").compilation;
+    let movie = crate::mp4::Movie::new(&clips[0].fact, &clips[0].sets, clips[0].chunks());
+    let movie = movie.expect("a whole clip");
+    assert_eq!(file.size(), movie.size(), "as many boxes and bytes");
+    let own = read(&clips, &file, 0..u64::MAX);
+    let mut expected = Vec::new();
+    for piece in movie.pieces(0..u64::MAX) {
+        match piece {
+            Piece::Made(bytes) => expected.extend_from_slice(bytes),
+            Piece::Media { chunk, range } => {
+                let range = range.start as usize..range.end as usize;
+                expected.extend_from_slice(&clips[0].chunks[chunk].1[range]);
+            }
+        }
+    }
+    assert!(own == expected, "a file of one clip is that clip's file");
+}
+
+#[test]
+fn what_does_not_fit_is_not_taken() {
+    let recipe = |sound| Recipe {
+        gap: 0,
+        groups: vec![5],
+        is_reordered: false,
+        has_sound: sound,
+        is_imported: false,
+    };
+    let clips = recorded(&[recipe(true), recipe(true)]);
+    let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+    let of = |clip: usize| (&clips[clip].fact, &sets[clip]);
+    let common = Common::new([of(0), of(1)].into_iter()).expect("pictures");
+    assert!(common.takes(&clips[1].fact, &sets[1]) && common.takes_sound(&clips[1].fact, &sets[1]));
+    let other = |codec| {
+        let video = ParameterSet { codec, ..(*sets[1].video).clone() };
+        ClipSets { video: Arc::new(video), sound: sets[1].sound.clone() }
+    };
+    assert!(!common.takes(&clips[1].fact, &other(Codec::H265)));
+    let mute = ClipSets { sound: None, ..sets[1].clone() };
+    assert!(!common.takes_sound(&clips[1].fact, &mute));
+    assert!(matches!(Common::new(std::iter::empty()), Err(Mp4Error::NoPictures)));
+}

@@ -1,0 +1,304 @@
+//! Any stretch of time is a file with the right name: of what was imported and what is recorded
+//! just now, before and after a restart, and when something of it is deleted.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cameras::Cameras;
+use clips::{attribute, attribute_time, footage, packet_digests};
+use daemon::{Daemon, Site, run_tool, text, wait_until};
+
+const YARD: &str = "yard";
+/// Pictures a second of what is imported.
+const RATE: usize = 10;
+
+/// Clips of 4, 3 and 5 seconds: the second follows the first at once, the third 20 s later. Each
+/// has its own settings, and the last another size.
+fn site() -> Site {
+    let mut site = Site::new("64M");
+    site.view = "clip = \"10m\"\nzone = \"Europe/Berlin\"\n".to_owned();
+    site.add_camera(YARD, "rtsp://127.0.0.1:1/", "retain = \"4000d\"\n");
+    let plain = ["-bf", "0", "-g", "50"];
+    let reordered = ["-bf", "2", "-g", "50", "-profile:v", "main"];
+    let small = ["-bf", "0", "-g", "10", "-s", "160x120", "-profile:v", "baseline"];
+    let clips: [(&str, u32, &[&str]); 3] = [
+        ("2026-03-28 12:00:00", 4, &plain),
+        ("2026-03-28 12:00:04", 3, &reordered),
+        ("2026-03-28 12:00:27", 5, &small),
+    ];
+    for (number, (start, seconds, more)) in clips.into_iter().enumerate() {
+        let file = footage(&site.path(""), &format!("{number}.mp4"), seconds, more);
+        site.import_with(YARD, start, &file, &["--force"]);
+    }
+    site
+}
+
+fn named(site: &Site, name: &str) -> PathBuf {
+    site.mount().join(format!(".range/{YARD}/{name}"))
+}
+
+fn clip(site: &Site, name: &str) -> PathBuf {
+    site.mount().join(format!("2026-03-28/{YARD}/{name}.mp4"))
+}
+
+fn digest(path: &Path) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).expect("a file")).expect("its bytes");
+    hasher.finalize().to_string()
+}
+
+/// Presentation times of the pictures, in s, as ffmpeg's demuxer tells them; what it is told not to
+/// show is left out.
+fn times(path: &Path) -> Vec<f64> {
+    let words = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,flags"];
+    let lines = run_tool("ffprobe", &[&words[..], &["-of", "csv=p=0", text(path)]].concat());
+    let mut times: Vec<f64> = lines
+        .lines()
+        .filter_map(|line| line.split_once(','))
+        .filter(|(_, flags)| !flags.contains('D'))
+        .map(|(time, _)| time.parse().expect("a time"))
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn log(site: &Site) -> String {
+    fs::read_to_string(named(site, ".log")).expect("a log")
+}
+
+#[test]
+fn a_range_has_the_packets_of_its_clips_at_the_times_of_the_wall() {
+    let site = site();
+    let daemon = site.run();
+    // What is cut begins with the key frame before it.
+    let all = named(&site, "2026-03-28T12-00-01--12-00-29.mp4");
+    let [first, second, third] = ["12-00-00", "12-00-04", "12-00-27"].map(|at| clip(&site, at));
+    let digests = packet_digests(&all);
+    assert_eq!(digests[..4 * RATE], packet_digests(&first));
+    // Of the second clip all pictures are there; behind its own sets, those of its key frames.
+    let own = packet_digests(&second);
+    let same = own.iter().zip(&digests[4 * RATE..]).filter(|(own, found)| own == found).count();
+    assert_eq!(same, 3 * RATE - 1, "all but the key frame");
+    let third = packet_digests(&third);
+    let behind = &digests[digests.len() - 2 * RATE..];
+    let same = third.iter().zip(behind).filter(|(own, found)| own == found).count();
+    assert_eq!(same, 2 * RATE - 2, "all but two key frames");
+    clips::assert_plays(&all);
+
+    let told = times(&all);
+    let gap = 20;
+    assert_eq!(told.len(), 6 * RATE + gap + 2 * RATE);
+    for (number, time) in told.iter().enumerate() {
+        let expected = match number {
+            _ if number < 6 * RATE => number as f64 / RATE as f64,
+            _ if number < 6 * RATE + gap => 6.0 + (number - 6 * RATE) as f64,
+            _ => 26.0 + (number - 6 * RATE - gap) as f64 / RATE as f64,
+        };
+        assert!((time - expected).abs() < 0.002, "picture {number} at {time}, not {expected}");
+    }
+    assert_eq!(attribute(&all, "gaps"), "2026-03-28T11:00:07.000000000Z 20.000");
+    assert_eq!(attribute(&all, "start"), "2026-03-28T11:00:01.000000000Z");
+    assert_eq!(attribute(&all, "end"), "2026-03-28T11:00:29.000000000Z");
+    assert_eq!(attribute(&all, "duration"), "28.000000000");
+    assert_eq!(attribute(&all, "camera"), YARD);
+
+    // All demuxers agree on the joined one, which has no gap.
+    let joined = named(&site, "2026-03-28T12-00-01--12-00-29.joined.mp4");
+    assert_eq!(times(&joined).len(), 8 * RATE);
+    assert_eq!(attribute(&joined, "duration"), "8.000000000");
+    let tracks = clips::mkvmerge_tracks(&joined);
+    assert_eq!(tracks.len(), 1);
+    let shown = tracks[0].times.iter().filter(|time| **time >= 0.0).count();
+    // Those in front of what is wanted are there for a tick each.
+    assert!((8 * RATE..=9 * RATE).contains(&shown), "{shown}");
+    let held = named(&site, "2026-03-28T12-00-01--12-00-29.held.mp4");
+    assert_eq!(times(&held).len(), 8 * RATE);
+    assert!((times(&held)[6 * RATE] - 26.0).abs() < 0.002, "the last picture lasts");
+    // Several ranges, in any order.
+    let several = named(&site, "2026-03-28T12-00-28--12-00-29,2026-03-28T12-00-00--12-00-02.mp4");
+    let told = times(&several);
+    assert_eq!(told.len(), 3 * RATE);
+    assert!(told.iter().enumerate().all(|(n, time)| (time - n as f64 / RATE as f64).abs() < 0.002));
+    daemon.stop();
+}
+
+/// A range reads the same whatever the pieces.
+fn assert_reads_in_pieces(path: &Path) {
+    let whole = fs::read(path).expect("its bytes");
+    let file = File::open(path).expect("a file");
+    assert_eq!(file.metadata().expect("its size").len(), whole.len() as u64);
+    for (at, length) in (0..whole.len()).step_by(7919).zip((1..9000).step_by(271).cycle()) {
+        let mut piece = vec![0; length.min(whole.len() - at)];
+        file.read_exact_at(&mut piece, at as u64).expect("a piece");
+        assert!(piece == whole[at..at + piece.len()], "{length} bytes at {at}");
+    }
+}
+
+#[test]
+fn a_range_keeps_its_bytes_over_restarts_and_a_lost_index_and_a_removal_makes_another() {
+    let site = site();
+    let names = [
+        "2026-03-28T12-00-01.5--12-00-28.3.mp4",
+        "2026-03-28T12-00-01.5--12-00-28.3.joined.mp4",
+        "2026-03-28T12-00-05.1--12-00-05.9.mp4",
+        "2026-03-28T12-00-00--12-00-04.held.mp4",
+    ];
+    let digests = || names.map(|name| digest(&named(&site, name)));
+    let daemon = site.run();
+    let before = digests();
+    names.iter().for_each(|name| assert_reads_in_pieces(&named(&site, name)));
+    daemon.stop();
+    let daemon = site.run();
+    assert_eq!(digests(), before, "after a restart");
+    daemon.kill();
+    fs::remove_dir_all(site.index_path()).expect("the index");
+    let daemon = site.run();
+    assert_eq!(digests(), before, "without the index");
+
+    // A clip that is removed is a gap of another file; whoever has the old one open has it still.
+    let range = named(&site, names[0]);
+    let mut open = File::open(&range).expect("a range");
+    let inode = open.metadata().expect("its inode").ino();
+    assert_eq!(fs::metadata(&range).expect("again").ino(), inode, "the same while it is the same");
+    fs::remove_file(clip(&site, "12-00-04")).expect("removed");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_ne!(fs::metadata(&range).expect("another").ino(), inode);
+    let gaps = "2026-03-28T11:00:04.000000000Z 23.000";
+    assert_eq!(attribute(&range, "gaps"), gaps);
+    let mut bytes = Vec::new();
+    open.read_to_end(&mut bytes).expect("its own bytes");
+    assert_eq!(blake3::hash(&bytes).to_string(), before[0]);
+    // Given up for good, its bytes are an error to who has it open, in the page cache, too.
+    fs::remove_file(site.mount().join(".trash/2026-03-28/yard/12-00-04.mp4")).expect("purged");
+    wait_until("its bytes can't be read", 20, || {
+        open.rewind().expect("its beginning");
+        open.read_to_end(&mut bytes).is_err()
+    });
+    daemon.stop();
+}
+
+#[test]
+fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
+    let site = site();
+    let daemon = site.run();
+    let root = site.mount();
+    for found in ["find", "rsync"] {
+        let listed = match found {
+            "find" => run_tool("find", &[text(&root)]),
+            _ => run_tool("rsync", &["-r", "--list-only", text(&root)]),
+        };
+        assert!(!listed.contains("range"), "{found}: {listed}");
+    }
+    let absent = [
+        ("2026-03-28T12-00-10--12-00-20.mp4", "nothing was recorded then"),
+        ("2026-03-28T12-00-00.001--12-00-00.002.mp4", "no picture was recorded then"),
+        ("2026-03-29T12-00-00--2026-03-28T12-00-00.mp4", "ends before it begins"),
+        ("2026-03-28T12-00-00--12-00-04.avi", "no form of file"),
+        ("clip.mp4", "is no time"),
+        ("2026-02-30.mp4", "in no calendar"),
+        ("..mp4", "is no time"),
+    ];
+    for (name, why) in absent {
+        let error = File::open(named(&site, name)).expect_err(name);
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{name}");
+        let log = log(&site);
+        let line = log.lines().last().expect("a line");
+        assert!(line.contains(name) && line.contains(why), "{name}: {line}");
+    }
+    for (camera, error) in [("garden", libc::ENOENT), ("", libc::EISDIR)] {
+        let path = root.join(format!(".range/{camera}"));
+        let found = fs::read(&path).expect_err("nothing to read").raw_os_error();
+        assert_eq!(found, Some(error), "{camera:?}");
+    }
+    assert!(File::open(named(&site, &"9".repeat(300))).is_err(), "too long");
+    let range = named(&site, "2026-03-28T12-00-00--12-00-04.mp4");
+    for error in [
+        fs::remove_file(&range).expect_err("not to be removed"),
+        fs::remove_dir(root.join(".range")).expect_err("always there"),
+        fs::rename(&range, named(&site, "other.mp4")).expect_err("not to be moved"),
+    ] {
+        let code = error.raw_os_error();
+        assert!(matches!(code, Some(libc::EPERM | libc::EROFS)), "{error}");
+    }
+    let names = run_tool("ls", &["-A", text(&root.join(".range")), text(&named(&site, ""))]);
+    assert!(names.contains(YARD) && names.contains(".log"), "{names}");
+    daemon.stop();
+}
+
+fn resident_kibibytes(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn made_names_without_end_leave_memory_level() {
+    let site = site();
+    let daemon = site.run();
+    let ask = |from: u32, to: u32| {
+        for number in from..to {
+            let name = format!("2026-03-28T12-00-00.{number:06}--12-00-28.mp4");
+            let size = fs::metadata(named(&site, &name)).expect("a range").len();
+            assert!(size > 10_000, "{size}");
+            let nothing = format!("{number}s--now,{number}.mp4");
+            assert!(fs::metadata(named(&site, &nothing)).is_err());
+        }
+    };
+    ask(0, 2000);
+    let before = resident_kibibytes(&daemon);
+    ask(2000, 12_000);
+    let more = resident_kibibytes(&daemon).saturating_sub(before);
+    assert!(more < 16 << 10, "{more} KiB more");
+    daemon.stop();
+}
+
+#[test]
+fn what_is_being_recorded_is_in_a_range_up_to_now() {
+    let cameras = Cameras::start(&["--gop", "25", "--bframes", "--sound", "aac"]);
+    let mut site = Site::new("64M");
+    site.add_camera(YARD, &cameras.url(1), "");
+    let daemon = site.run();
+    wait_until("two clips", 40, || clips::clips_of(&site.mount(), YARD).len() >= 2);
+    std::thread::sleep(Duration::from_secs(3));
+    // Across the boundary of two clips, and into the one that grows.
+    let copy = site.path("copy.mp4");
+    fs::copy(named(&site, "1h--now.joined.mp4"), &copy).expect("a range");
+    let frames = clips::frames(std::slice::from_ref(&copy));
+    let numbers: Vec<u64> = frames.iter().map(|frame| frame.number).collect();
+    assert!(numbers.len() > 250, "{} frames", numbers.len());
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+    clips::assert_plays(&copy);
+    let streams = "stream=codec_type,duration";
+    let words = ["-v", "error", "-show_entries", streams, "-of", "csv=p=0", text(&copy)];
+    let told = run_tool("ffprobe", &words);
+    let length = |kind: &str| -> f64 {
+        let line = told.lines().find_map(|line| line.strip_prefix(kind)).expect("such a track");
+        line.trim_matches(',').parse().expect("a length")
+    };
+    let off = (length("video") - length("audio")).abs();
+    assert!(off < 0.1, "{off} s between the ends of pictures and sound");
+
+    let range = named(&site, "4s--now.mp4");
+    let file = File::open(&range).expect("a range");
+    let (start, end) = (attribute_time(&range, "start"), attribute_time(&range, "end"));
+    let length = (end - start) as f64 / 1e9;
+    assert!((0.9..4.0).contains(&length), "{length} s up to the last flush");
+    drop(file);
+    for frame in clips::frames(&[range]) {
+        if frame.time >= 0 {
+            let error = start + frame.time - frame.sent;
+            assert!(error.abs() < 200_000_000, "{} ms", error / 1_000_000);
+        }
+    }
+    daemon.stop();
+}
