@@ -153,7 +153,25 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// Where it does not end, or has more than 64 bits.
+    #[inline]
     pub fn u64(&mut self, what: &'static str) -> Result<u64, Malformed> {
+        // A clip has a hundred thousand of them, and most are short.
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_u64(what),
+        }
+    }
+
+    fn long_u64(&mut self, what: &'static str) -> Result<u64, Malformed> {
+        if let Some([low, high]) = self.bytes.get(self.at..self.at + 2)
+            && *high < 0x80
+        {
+            self.at += 2;
+            return Ok(u64::from(low & 0x7f) | u64::from(*high) << 7);
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(what)?;
@@ -191,6 +209,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// As [`Decoder::u64`].
+    #[inline]
     pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
         let value = self.u64(what)?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))

@@ -45,8 +45,8 @@ mod moov;
 mod tables;
 
 pub use compilation::{
-    ClipSets, Common, Compilation, Cut, FilePiece, Ingredient, LoadedPart, PartBytes, PartPiece,
-    first_shown,
+    ClipSets, Common, Compilation, Cut, FilePiece, Ingredient, PartData, PartPiece, PartTables,
+    TableBytes, first_shown,
 };
 pub use entry::{codec_name, entry_facts, sample_entry};
 pub use file::{Chunk, Movie, Piece};

@@ -1,5 +1,8 @@
 //! The sample tables of one track, collected chunk by chunk.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::Mp4Error;
 use super::layout::lists_sync_samples;
 use crate::segment::{Sample, TrackTable, TrackTotals};
@@ -150,6 +153,67 @@ fn has(track: &TrackTotals, table: Table) -> bool {
         Table::Offsets => track.reordered,
         Table::SyncSamples => lists_sync_samples(track),
         _ => true,
+    }
+}
+
+/// Entries that are kept for a while: those of sizes take half as much.
+#[derive(Debug)]
+pub(super) struct PackedEntries {
+    /// Those of all other tables.
+    entries: Entries,
+    /// Seven bits of each size a byte, the lowest first; a further one follows a set highest bit.
+    sizes: Vec<u8>,
+}
+
+impl PackedEntries {
+    /// Of tables that are complete.
+    pub(super) fn new(mut entries: Entries) -> PackedEntries {
+        let plain = std::mem::take(entries.entries_of(Table::Sizes));
+        let mut sizes = Vec::with_capacity(plain.len() / 2);
+        for size in plain.chunks_exact(4) {
+            let mut left = size.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
+            while left >= 0x80 {
+                sizes.push(left as u8 | 0x80);
+                left >>= 7;
+            }
+            sizes.push(left as u8);
+        }
+        sizes.shrink_to_fit();
+        entries.tables.iter_mut().for_each(Vec::shrink_to_fit);
+        PackedEntries { entries, sizes }
+    }
+
+    /// Some bytes of a table; fewer where it does not have them.
+    pub(super) fn bytes(&self, table: Table, range: Range<usize>) -> Cow<'_, [u8]> {
+        if table != Table::Sizes {
+            return Cow::Borrowed(self.entries.table(table).get(range).unwrap_or_default());
+        }
+        let (first, behind) = (range.start / 4, range.end.div_ceil(4));
+        let mut bytes = Vec::with_capacity(4 * (behind - first));
+        let (mut size, mut shift, mut number) = (0_u32, 0, 0);
+        for byte in &self.sizes {
+            size |= u32::from(byte & 0x7f) << shift;
+            shift += 7;
+            if *byte >= 0x80 {
+                continue;
+            }
+            if number >= first {
+                put(&mut bytes, &[size]);
+            }
+            (size, shift, number) = (0, 0, number + 1);
+            if number >= behind {
+                break;
+            }
+        }
+        let skipped = range.start - 4 * first;
+        bytes.drain(..skipped.min(bytes.len()));
+        bytes.truncate(range.len());
+        Cow::Owned(bytes)
+    }
+
+    /// Memory that they take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.entries.length() + self.sizes.len()
     }
 }
 

@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::chunks;
+use crate::archive::open::contents;
 use crate::archive::{Archive, ArchiveError, Bytes};
 use crate::index::Index;
-use crate::mp4::{Compilation, FilePiece, LoadedPart, PartPiece};
+use crate::mp4::{Compilation, FilePiece, PartData, PartPiece, PartTables};
 use crate::ring::{ChunkPlace, ClipContents, Ring};
 use crate::units::ClipId;
 
-/// Memory that parts take which are kept at hand, in bytes.
-const LOADED_BYTES_MAX: usize = 6 << 20;
+/// Memory that tables take which are kept at hand, in bytes: those of a day of one camera.
+const TABLES_BYTES_MAX: usize = 6 << 20;
+/// The same of the places of samples.
+const PLACES_BYTES_MAX: usize = 1 << 20;
 
 /// Where the contents of a clip are.
 pub(super) enum Contents {
@@ -35,20 +38,49 @@ pub struct RangeFile {
     index: Arc<Index>,
     compilation: Compilation,
     clips: Vec<Contents>,
-    /// Used last first.
-    loaded: Mutex<VecDeque<(usize, Arc<Loaded>)>>,
+    tables: Recent<PartTables>,
+    places: Recent<Places>,
 }
 
-/// A part, with the places of its clip's chunks.
-struct Loaded {
-    part: LoadedPart,
+/// Where the samples of a part are.
+struct Places {
+    data: PartData,
     clip: Option<ClipId>,
-    places: Vec<ChunkPlace>,
+    chunks: Vec<ChunkPlace>,
 }
 
-impl Loaded {
-    fn memory(&self) -> usize {
-        self.part.memory() + self.places.len() * size_of::<ChunkPlace>()
+/// What was used lately of parts, by their numbers, with the memory that it takes; last first.
+struct Recent<T>(Mutex<VecDeque<(usize, usize, Arc<T>)>>);
+
+impl<T> Recent<T> {
+    fn new() -> Recent<T> {
+        Recent(Mutex::new(VecDeque::new()))
+    }
+
+    fn get(&self, part: usize) -> Option<Arc<T>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, ..)| *known == part)?;
+        let found = kept.remove(at)?;
+        let value = found.2.clone();
+        kept.push_front(found);
+        Some(value)
+    }
+
+    /// Keeps one more, and what there is room for of the others.
+    fn keep(&self, part: usize, memory: usize, memory_max: usize, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, ..)| *known != part);
+        kept.push_front((part, memory, value.clone()));
+        let mut sum = 0;
+        let fits = kept.iter().take_while(|(_, memory, _)| {
+            sum += memory;
+            sum <= memory_max
+        });
+        // What is read now is kept, however large it is.
+        let count = fits.count().max(1);
+        kept.truncate(count);
+        value
     }
 }
 
@@ -59,7 +91,8 @@ impl RangeFile {
         clips: Vec<Contents>,
     ) -> RangeFile {
         let (ring, index) = (archive.ring.clone(), archive.index.clone());
-        RangeFile { ring, index, compilation, clips, loaded: Mutex::default() }
+        let (tables, places) = (Recent::new(), Recent::new());
+        RangeFile { ring, index, compilation, clips, tables, places }
     }
 
     /// Its size, in bytes.
@@ -90,10 +123,20 @@ impl RangeFile {
         for piece in self.compilation.pieces(offset..end.max(offset)) {
             match piece {
                 FilePiece::Made(bytes) => joined.extend_from_slice(bytes),
-                FilePiece::Of { part, what } => {
-                    let loaded = self.part(part)?;
-                    for piece in loaded.part.pieces(&what) {
-                        self.add(&mut joined, &loaded, piece)?;
+                FilePiece::Table(part, wanted) => {
+                    let tables = match self.tables.get(part) {
+                        Some(tables) => tables,
+                        None => self.load(part)?.0,
+                    };
+                    joined.extend_from_slice(&tables.bytes(&wanted));
+                }
+                FilePiece::Data(part, wanted) => {
+                    let places = match self.places.get(part) {
+                        Some(places) => places,
+                        None => self.load(part)?.1,
+                    };
+                    for piece in places.data.pieces(&wanted) {
+                        self.add(&mut joined, &places, piece)?;
                     }
                 }
             }
@@ -104,13 +147,13 @@ impl RangeFile {
     fn add(
         &self,
         joined: &mut Vec<u8>,
-        loaded: &Loaded,
+        places: &Places,
         piece: PartPiece<'_>,
     ) -> Result<(), ArchiveError> {
-        match (piece, loaded.clip) {
+        match (piece, places.clip) {
             (PartPiece::Made(bytes), _) => joined.extend_from_slice(bytes),
             (PartPiece::Media { chunk, range }, Some(clip)) => {
-                let place = loaded.places.get(chunk).ok_or(ArchiveError::Gone(clip))?;
+                let place = places.chunks.get(chunk).ok_or(ArchiveError::Gone(clip))?;
                 joined.extend_from_slice(&self.ring.read(clip, place, range)?);
             }
             (PartPiece::Media { .. }, None) => {}
@@ -118,49 +161,23 @@ impl RangeFile {
         Ok(())
     }
 
-    /// A part, from memory or made.
-    fn part(&self, number: usize) -> Result<Arc<Loaded>, ArchiveError> {
-        if let Some(known) = self.recall(number) {
-            return Ok(known);
-        }
+    /// Makes the tables of a part, and finds its samples.
+    fn load(&self, number: usize) -> Result<(Arc<PartTables>, Arc<Places>), ArchiveError> {
         let clip = self.compilation.clip_of(number).and_then(|clip| self.clips.get(clip));
         let contents = match clip {
             None => Arc::default(),
             Some(Contents::Known(_, contents)) => contents.clone(),
-            Some(Contents::Of(clip)) => {
-                Arc::new(super::super::open::contents(&self.index, &self.ring, *clip)?)
-            }
+            Some(Contents::Of(clip)) => Arc::new(contents(&self.index, &self.ring, *clip)?),
         };
         let clip = clip.map(Contents::clip);
-        let part = self
-            .compilation
-            .load(number, chunks(&contents))
+        let loaded = self.compilation.load(number, chunks(&contents));
+        let (tables, data) = loaded
             .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })?;
-        let places = contents.chunks.iter().map(|chunk| chunk.place).collect();
-        let loaded = Arc::new(Loaded { part, clip, places });
-        self.remember(number, &loaded);
-        Ok(loaded)
-    }
-
-    fn recall(&self, number: usize) -> Option<Arc<Loaded>> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = loaded.iter().position(|(known, _)| *known == number)?;
-        let found = loaded.remove(at)?;
-        let part = found.1.clone();
-        loaded.push_front(found);
-        Some(part)
-    }
-
-    fn remember(&self, number: usize, part: &Arc<Loaded>) {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.push_front((number, part.clone()));
-        let mut memory = 0;
-        let kept = loaded.iter().take_while(|(_, part)| {
-            memory += part.memory();
-            memory <= LOADED_BYTES_MAX
-        });
-        // What is read now is kept, however large it is.
-        let kept = kept.count().max(1);
-        loaded.truncate(kept);
+        let chunks: Vec<ChunkPlace> = contents.chunks.iter().map(|chunk| chunk.place).collect();
+        let memory = data.memory() + chunks.len() * size_of::<ChunkPlace>();
+        let places = Places { data, clip, chunks };
+        let places = self.places.keep(number, memory, PLACES_BYTES_MAX, places);
+        let tables = self.tables.keep(number, tables.memory(), TABLES_BYTES_MAX, tables);
+        Ok((tables, places))
     }
 }

@@ -3,7 +3,7 @@
 //! It is laid out as the file of a clip is: `ftyp`, `moov`, and one `mdat` with the data of the
 //! parts, one after another. There may be a thousand parts, of two hundred million samples: what is
 //! kept of each are its sums, so that size and places are known. Its tables and the places of its
-//! samples are made when a read touches them ([`LoadedPart`]), and whoever reads keeps as many of
+//! samples are made when a read touches them ([`Compilation::load`]), and whoever reads keeps as many of
 //! these as there is room for.
 //!
 //! **What all parts have in common** is said in [`Common`]: one sample entry for all pictures, that
@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 pub use cut::Cut;
 pub use fit::{ClipSets, Common, first_shown};
-pub use part::{LoadedPart, PartPiece};
+pub use part::{PartData, PartPiece, PartTables};
 
 use self::blank::Pattern;
 use self::laying::{Laying, Shown, arrange, place, usual_packet};
@@ -93,22 +93,22 @@ pub struct Compilation {
 pub enum FilePiece<'a> {
     /// These bytes.
     Made(&'a [u8]),
-    /// Some bytes of a part, which has to be [loaded](Compilation::load).
-    Of {
-        /// Which part, counted from 0.
-        part: usize,
-        /// What of it.
-        what: PartBytes,
-    },
+    /// Some bytes of a table of a part, counted from 0, which has to be
+    /// [loaded](Compilation::load).
+    Table(usize, TableBytes),
+    /// Some bytes of its samples, counted from its first.
+    Data(usize, Range<u64>),
 }
 
-/// What bytes of a part are wanted.
+/// Some bytes of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartBytes {
-    /// Those of a table of one of its tracks.
-    Table(usize, Table, Range<u64>),
-    /// Its samples.
-    Data(Range<u64>),
+pub struct TableBytes {
+    /// Of which track, counted from 0.
+    pub(super) track: usize,
+    /// Which table.
+    pub(super) table: Table,
+    /// Which bytes, counted from the part's first.
+    pub(super) range: Range<u64>,
 }
 
 impl Compilation {
@@ -180,7 +180,7 @@ impl Compilation {
         }
     }
 
-    /// Makes the tables of a part, from the chunks of its clip where it has one.
+    /// Makes the tables of a part, and says where its samples are, from the chunks of its clip where it has one.
     ///
     /// # Errors
     /// [`Mp4Error`]: what can't be read, or is not what the sums say.
@@ -188,11 +188,11 @@ impl Compilation {
         &self,
         part: usize,
         chunks: impl IntoIterator<Item = Chunk<'a>>,
-    ) -> Result<LoadedPart, Mp4Error> {
+    ) -> Result<(PartTables, PartData), Mp4Error> {
         let planned = &self.parts[part];
         let tracks = self.present();
         let is_there = |track: usize, table| tracks[track][table as usize];
-        LoadedPart::new(planned, self.header_length, is_there, |add| {
+        part::load(planned, self.header_length, is_there, |add| {
             match &planned.source {
                 Source::Clip(clip) => clip.chunks(&self.common, chunks, add)?,
                 Source::Blank(blank) => blank.chunks(&self.common, &self.pattern, add),
@@ -227,8 +227,8 @@ impl Compilation {
                 break;
             }
             if own.start < own.end {
-                let what = PartBytes::Data(own.start - part.offset..own.end - part.offset);
-                pieces.push(FilePiece::Of { part: number, what });
+                let own = own.start - part.offset..own.end - part.offset;
+                pieces.push(FilePiece::Data(number, own));
             }
         }
         pieces
@@ -275,8 +275,7 @@ impl Compilation {
             let own = wanted.start.max(all.start)..wanted.end.min(all.end);
             if own.start < own.end {
                 let range = own.start - all.start..own.end - all.start;
-                let what = PartBytes::Table(track, table, range);
-                pieces.push(FilePiece::Of { part: number, what });
+                pieces.push(FilePiece::Table(number, TableBytes { track, table, range }));
             }
         }
     }

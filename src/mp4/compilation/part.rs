@@ -1,12 +1,13 @@
 //! One part of the file: its sums, and what is made when it is read.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::blank::Blank;
 use super::clip::Clip;
-use super::{PartBytes, TRACKS};
-use crate::mp4::tables::{Entries, TABLES, Table};
+use super::{TRACKS, TableBytes};
+use crate::mp4::tables::{Entries, PackedEntries, TABLES, Table};
 use crate::mp4::{Chunk, Mp4Error};
 use crate::segment::{ChunkTable, TrackTable, TrackTotals};
 
@@ -127,77 +128,83 @@ pub enum PartPiece<'a> {
     },
 }
 
-/// A part whose tables are made.
-pub struct LoadedPart {
-    tables: [Option<Entries>; TRACKS],
-    /// Where each piece of its data ends, in bytes from the part's first.
-    data: Vec<(u64, Data)>,
-}
+/// The tables of a part.
+pub struct PartTables([Option<PackedEntries>; TRACKS]);
 
-impl LoadedPart {
-    /// Collects what `chunks` hands over.
-    ///
-    /// # Errors
-    /// [`Mp4Error`]: what it answers, or that it is not what the sums say.
-    pub(super) fn new(
-        part: &Part,
-        header_length: u64,
-        is_there: impl Fn(usize, Table) -> bool,
-        chunks: impl FnOnce(&mut AddSamples<'_>) -> Result<(), Mp4Error>,
-    ) -> Result<LoadedPart, Mp4Error> {
-        let mut tables: [Option<Entries>; TRACKS] = std::array::from_fn(|track| {
-            let stretch = part.stretches[track].as_ref()?;
-            let before = |table: Table| stretch.before[table as usize];
-            let entries = Entries::new(stretch.first, |table| is_there(track, table));
-            Some(entries.behind(before(Table::Sizes), before(Table::Chunks)))
-        });
-        let mut data: Vec<(u64, Data)> = Vec::new();
-        let mut end = 0;
-        chunks(&mut |track, table, pieces| {
-            let Some(entries) = &mut tables[track] else { return };
-            let offset = header_length + part.offset + end;
-            entries.add(part.ats[track] + table.start.0, &table.samples, offset, 1);
-            for piece in pieces {
-                end += piece.length();
-                add_data(&mut data, end, piece);
-            }
-        })?;
-        for (track, (entries, stretch)) in tables.iter_mut().zip(&part.stretches).enumerate() {
-            let (Some(entries), Some(stretch)) = (entries, stretch) else { continue };
-            entries.settle(stretch.end);
-            check(track, entries, stretch, &is_there)?;
-        }
-        match end == part.length {
-            true => Ok(LoadedPart { tables, data }),
-            false => Err(disagreement("length of its samples", end, part.length)),
-        }
+impl PartTables {
+    /// Memory that they take, in bytes, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.iter().flatten().map(PackedEntries::memory).sum()
     }
 
+    /// Some bytes of one of them; fewer where it does not have them.
+    #[must_use]
+    pub fn bytes(&self, wanted: &TableBytes) -> Cow<'_, [u8]> {
+        let range = wanted.range.start as usize..wanted.range.end as usize;
+        match self.0.get(wanted.track) {
+            Some(Some(entries)) => entries.bytes(wanted.table, range),
+            _ => Cow::default(),
+        }
+    }
+}
+
+/// The samples of a part: where each piece of them ends, in bytes from the part's first, and what
+/// it is.
+pub struct PartData(Vec<(u64, Data)>);
+
+/// Collects what `chunks` hands over.
+///
+/// # Errors
+/// [`Mp4Error`]: what it answers, or that it is not what the sums say.
+pub(super) fn load(
+    part: &Part,
+    header_length: u64,
+    is_there: impl Fn(usize, Table) -> bool,
+    chunks: impl FnOnce(&mut AddSamples<'_>) -> Result<(), Mp4Error>,
+) -> Result<(PartTables, PartData), Mp4Error> {
+    let mut tables: [Option<Entries>; TRACKS] = std::array::from_fn(|track| {
+        let stretch = part.stretches[track].as_ref()?;
+        let before = |table: Table| stretch.before[table as usize];
+        let entries = Entries::new(stretch.first, |table| is_there(track, table));
+        Some(entries.behind(before(Table::Sizes), before(Table::Chunks)))
+    });
+    let mut data: Vec<(u64, Data)> = Vec::new();
+    let mut end = 0;
+    chunks(&mut |track, table, pieces| {
+        let Some(entries) = &mut tables[track] else { return };
+        let offset = header_length + part.offset + end;
+        entries.add(part.ats[track] + table.start.0, &table.samples, offset, 1);
+        for piece in pieces {
+            end += piece.length();
+            add_data(&mut data, end, piece);
+        }
+    })?;
+    for (track, (entries, stretch)) in tables.iter_mut().zip(&part.stretches).enumerate() {
+        let (Some(entries), Some(stretch)) = (entries, stretch) else { continue };
+        entries.settle(stretch.end);
+        check(track, entries, stretch, &is_there)?;
+    }
+    if end != part.length {
+        return Err(disagreement("length of its samples", end, part.length));
+    }
+    let packed = tables.map(|entries| entries.map(PackedEntries::new));
+    Ok((PartTables(packed), PartData(data)))
+}
+
+impl PartData {
     /// Memory that it takes, in bytes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let tables: usize = self.tables.iter().flatten().map(Entries::length).sum();
-        tables + self.data.len() * size_of::<(u64, Data)>()
+        self.0.len() * size_of::<(u64, Data)>()
     }
 
     /// What some bytes of it consist of, in order and without a gap.
     #[must_use]
-    pub fn pieces(&self, wanted: &PartBytes) -> Vec<PartPiece<'_>> {
-        match wanted {
-            PartBytes::Table(track, table, range) => {
-                let range = range.start as usize..range.end as usize;
-                let entries = self.tables[*track].as_ref();
-                let bytes = entries.and_then(|entries| entries.table(*table).get(range));
-                bytes.map(PartPiece::Made).into_iter().collect()
-            }
-            PartBytes::Data(range) => self.data_pieces(range),
-        }
-    }
-
-    fn data_pieces(&self, wanted: &Range<u64>) -> Vec<PartPiece<'_>> {
-        let first = self.data.partition_point(|(end, _)| *end <= wanted.start);
+    pub fn pieces(&self, wanted: &Range<u64>) -> Vec<PartPiece<'_>> {
+        let first = self.0.partition_point(|(end, _)| *end <= wanted.start);
         let mut pieces = Vec::new();
-        for (end, data) in &self.data[first..] {
+        for (end, data) in &self.0[first..] {
             let begin = end - data.length();
             if wanted.end <= begin {
                 break;

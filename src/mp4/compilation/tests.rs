@@ -253,17 +253,25 @@ fn made(clips: &[Recorded], sets: &[ClipSets], range: &Range<WallTime>) -> Optio
 fn read(clips: &[Recorded], file: &Compilation, range: Range<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in file.pieces(range) {
-        let (part, what) = match piece {
+        let part = match &piece {
             FilePiece::Made(made) => {
                 bytes.extend_from_slice(made);
                 continue;
             }
-            FilePiece::Of { part, what } => (part, what),
+            FilePiece::Table(part, _) | FilePiece::Data(part, _) => *part,
         };
         let clip = file.clip_of(part).map(|clip| &clips[clip]);
         let chunks = clip.into_iter().flat_map(Recorded::chunks);
-        let loaded = file.load(part, chunks).expect("what was planned");
-        for piece in loaded.pieces(&what) {
+        let (tables, data) = file.load(part, chunks).expect("what was planned");
+        let wanted = match &piece {
+            FilePiece::Table(_, wanted) => {
+                bytes.extend_from_slice(&tables.bytes(wanted));
+                continue;
+            }
+            FilePiece::Data(_, wanted) => wanted,
+            FilePiece::Made(_) => continue,
+        };
+        for piece in data.pieces(wanted) {
             match piece {
                 PartPiece::Made(made) => bytes.extend_from_slice(made),
                 PartPiece::Media { chunk, range } => {
