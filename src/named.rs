@@ -68,11 +68,17 @@ pub enum Form {
     Held,
     /// The same, from which gaps are left out.
     Joined,
+    /// The same, which is not there at all where there is a gap.
+    Strict,
 }
 
 impl Form {
-    const ALL: [(&'static str, Form); 3] =
-        [("mp4", Form::Movie), ("held.mp4", Form::Held), ("joined.mp4", Form::Joined)];
+    const ALL: [(&'static str, Form); 4] = [
+        ("mp4", Form::Movie),
+        ("held.mp4", Form::Held),
+        ("joined.mp4", Form::Joined),
+        ("strict.mp4", Form::Strict),
+    ];
 
     fn named(name: &str) -> Option<Form> {
         Form::ALL.into_iter().find(|(own, _)| *own == name).map(|(_, form)| form)

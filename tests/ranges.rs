@@ -124,6 +124,8 @@ fn a_range_has_the_packets_of_its_clips_at_the_times_of_the_wall() {
     let held = named(&site, "2026-03-28T12-00-01--12-00-29.held.mp4");
     assert_eq!(times(&held).len(), 8 * RATE);
     assert!((times(&held)[6 * RATE] - 26.0).abs() < 0.002, "the last picture lasts");
+    let strict = named(&site, "2026-03-28T12-00-01--12-00-06.5.strict.mp4");
+    assert_eq!(times(&strict).len(), 11 * RATE / 2);
     // Several ranges, in any order.
     let several = named(&site, "2026-03-28T12-00-28--12-00-29,2026-03-28T12-00-00--12-00-02.mp4");
     let told = times(&several);
@@ -203,6 +205,10 @@ fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
         ("2026-03-28T12-00-10--12-00-20.mp4", "nothing was recorded then"),
         ("2026-03-28T12-00-00.001--12-00-00.002.mp4", "no picture was recorded then"),
         ("2026-03-29T12-00-00--2026-03-28T12-00-00.mp4", "ends before it begins"),
+        (
+            "2026-03-28T12-00-00--12-00-29.strict.mp4",
+            "nothing was recorded from 2026-03-28T11:00:07.000000000Z to 2026-03-28T11:00:27",
+        ),
         ("2026-03-28T12-00-00--12-00-04.avi", "no form of file"),
         ("clip.mp4", "is no time"),
         ("2026-02-30.mp4", "in no calendar"),

@@ -34,7 +34,7 @@ pub enum ArchiveError {
     Gone(ClipId),
     /// Nothing that could be in a file; says why.
     #[error("{0}")]
-    NoFootage(&'static str),
+    NoFootage(String),
     /// The ring can't give its bytes.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -225,6 +225,18 @@ pub const VIEW_ALLOW_OTHER: Key = Key {
            /etc/fuse.conf has to say user_allow_other.",
 };
 
+/// `view.list_special`
+pub const VIEW_LIST_SPECIAL: Key = Key {
+    section: &VIEW,
+    name: "list_special",
+    kind: Kind::Boolean,
+    absent: Absent::Default("false"),
+    example: "true",
+    text: "List .range, .trash and .status.json in the root. They are found by their names in any \
+           case; listed, they are also met by whatever walks the tree: rsync and find see what was \
+           removed, too.",
+};
+
 /// `purge.every`
 pub const PURGE_EVERY: Key = Key {
     section: &PURGE,
@@ -363,7 +375,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 21] = [
+pub const KEYS: [&Key; 22] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -373,6 +385,7 @@ pub const KEYS: [&Key; 21] = [
     &VIEW_LAYOUT,
     &VIEW_CLIP,
     &VIEW_ALLOW_OTHER,
+    &VIEW_LIST_SPECIAL,
     &PURGE_EVERY,
     &PURGE_GRACE,
     &PURGE_WIPE,

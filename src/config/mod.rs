@@ -92,6 +92,8 @@ pub struct ViewConfig {
     pub clip: Duration,
     /// Whether users other than the daemon's may enter the mount.
     pub allow_other: bool,
+    /// Whether the root lists what is otherwise found by its name alone.
+    pub list_special: bool,
 }
 
 /// `[purge]`.
@@ -230,6 +232,7 @@ fn read_view(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<ViewCo
         layout: section.string(&keys::VIEW_LAYOUT)?.value,
         clip: divisor_of_an_hour(clip)?,
         allow_other: section.boolean(&keys::VIEW_ALLOW_OTHER)?.value,
+        list_special: section.boolean(&keys::VIEW_LIST_SPECIAL)?.value,
     })
 }
 

@@ -320,6 +320,7 @@ fn start(
         options: mount::Options {
             allow_other: config.view.allow_other,
             source_name: source_name(store),
+            list_special: config.view.list_special,
         },
         shown: store.shown.clone(),
         library,

@@ -160,6 +160,11 @@ pub trait OpenFile: Send + Sync {
         false
     }
 
+    /// Whether bytes that can't be had are told as a hole, not as an error.
+    fn tells_holes(&self) -> bool {
+        false
+    }
+
     /// The `length` bytes from `offset` on, both within the file: all of them, or none. May wait
     /// for the device.
     ///

@@ -10,7 +10,7 @@ use crate::archive::{
 };
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
-use crate::named::Named;
+use crate::named::{Form, Named};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 use crate::view::utc_timestamp;
@@ -91,12 +91,17 @@ impl OpenFile for Opened {
 struct OpenedFile {
     ring: RingNumber,
     file: RangeFile,
+    tells_holes: bool,
     complaints: Arc<Complaints>,
 }
 
 impl OpenFile for OpenedFile {
     fn size(&self) -> u64 {
         self.file.size()
+    }
+
+    fn tells_holes(&self) -> bool {
+        self.tells_holes
     }
 
     fn holds(&self, clip: ClipKey) -> bool {
@@ -176,7 +181,8 @@ impl Footage for RingLibrary {
         let attributes = range_attributes(camera, &opened);
         let OpenedRange { file, start, end, identity, .. } = opened;
         let (memory, complaints) = (file.memory(), self.complaints.clone());
-        let file = Arc::new(OpenedFile { ring: self.archive.number(), file, complaints });
+        let (ring, tells_holes) = (self.archive.number(), named.form == Form::Strict);
+        let file = Arc::new(OpenedFile { ring, file, tells_holes, complaints });
         Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
     }
 
@@ -250,7 +256,7 @@ impl Changes for RingLibrary {
 fn library_error(error: &ArchiveError) -> LibraryError {
     match error {
         ArchiveError::Gone(_) | ArchiveError::Read(ReadError::Gone(_)) => LibraryError::Gone,
-        ArchiveError::NoFootage(why) => LibraryError::Nothing((*why).to_owned()),
+        ArchiveError::NoFootage(why) => LibraryError::Nothing(why.clone()),
         ArchiveError::Read(ReadError::Device { .. }) => LibraryError::Device(error.to_string()),
         ArchiveError::Read(ReadError::Damaged(_) | ReadError::Elsewhere(_))
         | ArchiveError::Movie { .. }

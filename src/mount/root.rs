@@ -6,16 +6,21 @@ use fuser::{Errno, Generation};
 
 use super::attributes::{Described, FILE_TTL, NO_TTL};
 use super::clips::Clips;
-use super::directory::{AddLine, Directory, Found};
+use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
 use super::ranges::Ranges;
-use crate::view::{Inode, RANGE_NAME, ROOT, STATUS_NAME};
+use crate::view::{Inode, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
 
 /// See the [module](self).
 pub(super) struct Root {
     pub(super) clips: Arc<Clips>,
     pub(super) ranges: Arc<Ranges>,
+    /// Whether it lists what is otherwise found by its name alone.
+    pub(super) list_special: bool,
 }
+
+/// Cookies of what has no place among those of the tree: behind all of them.
+const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 2;
 
 impl Root {
     /// The status file with this content. It is made anew whenever it is asked for.
@@ -42,7 +47,25 @@ impl Directory for Root {
     }
 
     fn list(&self, inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
-        self.clips.list(inode, after, add)
+        let mut is_full = false;
+        self.clips.list(inode, after, &mut |line| {
+            is_full = add(line);
+            is_full
+        })?;
+        if is_full || !self.list_special {
+            return Ok(());
+        }
+        let special = [
+            (RANGE_NAME, self.ranges.describe(Inode::Ranges)?),
+            (TRASH_NAME, self.clips.describe(Inode::Trash)?),
+            (STATUS_NAME, self.describe(Inode::Status)?),
+        ];
+        for (cookie, (name, described)) in (SPECIAL_COOKIE..).zip(special) {
+            if cookie > after && add(&Line { cookie, name, described }) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn describe(&self, inode: Inode) -> Result<Described, Errno> {

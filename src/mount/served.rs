@@ -41,13 +41,15 @@ const SELF_COOKIE: u64 = 1;
 const PARENT_COOKIE: u64 = 2;
 
 impl Served {
-    /// Serves what is shown, with the bytes from `library`. Everything belongs to `owner`.
+    /// Serves what is shown, with the bytes from `library`. Everything belongs to `owner`. With
+    /// `list_special`, the root lists all that is in it.
     pub(super) fn new(
         shown: Arc<Shown>,
         library: Arc<dyn Library>,
         owner: Ownership,
         disk: DiskQueue,
         notifier: Notifier,
+        list_special: bool,
     ) -> Served {
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
         let made = Arc::new(Snapshots::new(Inode::Range));
@@ -74,7 +76,7 @@ impl Served {
             disk,
             snapshots,
             made,
-            root: Root { clips: Arc::clone(&clips), ranges: Arc::clone(&ranges) },
+            root: Root { clips: Arc::clone(&clips), ranges: Arc::clone(&ranges), list_special },
             ranges,
             trash: Trash { clips: Arc::clone(&clips), notifier },
             clips,
@@ -309,7 +311,10 @@ fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyDa
         }
         Err(error) => {
             log_failure("read", &format!("inode {inode} at {offset}"), &error);
-            pending.fail(errno::of_read(&error));
+            pending.fail(match file.tells_holes() {
+                true => Errno::ENODATA,
+                false => errno::of_read(&error),
+            });
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Options {
     pub allow_other: bool,
     /// What `df` and `mount` show as the source: the ring's label.
     pub source_name: String,
+    /// Whether the root lists what is otherwise found by its name alone.
+    pub list_special: bool,
 }
 
 /// A tree that is mounted. Unmounted when dropped.
@@ -84,7 +86,8 @@ pub fn mount(
         Ownership { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let notifier = Notifier::default();
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
-    let served = Served::new(shown.clone(), library, owner, disk, notifier.clone());
+    let served =
+        Served::new(shown.clone(), library, owner, disk, notifier.clone(), options.list_special);
     let (ended_sender, ended) = channel();
     let requests = Requests { served: Arc::new(served), ended: ended_sender };
     let direct = nix::unistd::geteuid().is_root();

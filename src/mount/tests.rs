@@ -174,10 +174,10 @@ fn scene() -> Scene {
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
     let notifier = Notifier::default();
-    let served = Served::new(shown.clone(), library.clone(), OWNER, disk, notifier.clone());
+    let served = Served::new(shown.clone(), library.clone(), OWNER, disk, notifier.clone(), false);
     Scene {
         trash: Trash { clips: clips.clone(), notifier },
-        root: Root { clips: clips.clone(), ranges: ranges.clone() },
+        root: Root { clips: clips.clone(), ranges: ranges.clone(), list_special: false },
         ranges,
         day: decoded(day),
         camera: decoded(camera),
@@ -435,12 +435,20 @@ fn each_inode_is_answered_for_by_its_kind_of_directory() {
 #[test]
 fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same() {
     let scene = scene();
-    let ranges = &*scene.ranges;
     let directory = inode_of(here(scene.root.look_up(Inode::Root, RANGE_NAME)));
     assert_eq!(directory, Ok(Inode::Ranges.word()));
     let listed: Vec<String> =
         names(&scene.root, Inode::Root, 0).into_iter().map(|(_, name, _)| name).collect();
     assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
+    let (clips, ranges) = (scene.clips.clone(), scene.ranges.clone());
+    let all = Root { clips, ranges, list_special: true };
+    let ranges = &*scene.ranges;
+    let lines = names(&all, Inode::Root, 0);
+    let listed: Vec<&str> = lines.iter().rev().take(3).map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(listed, [STATUS_NAME, TRASH_NAME, RANGE_NAME]);
+    for (number, (cookie, ..)) in lines.iter().enumerate() {
+        assert_eq!(names(&all, Inode::Root, *cookie), lines[number + 1..], "from {cookie} on");
+    }
     let mut cameras = names(ranges, Inode::Ranges, 0);
     cameras.sort_by(|a, b| a.1.cmp(&b.1));
     let called: Vec<&str> = cameras.iter().map(|(_, name, _)| name.as_str()).collect();
@@ -466,7 +474,7 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     let sizes = [first, second].map(|inode| here(ranges.open(inode)).map(|file| size_of(&file)));
     assert_eq!(sizes, [Ok(500), Ok(600)], "who knows the first one still gets it");
     assert_eq!(scene.served.unlink(camera.word(), name).err(), Some(Errno::EPERM));
-    assert_eq!(scene.root.rmdir(Inode::Root, RANGE_NAME).err(), Some(Errno::EPERM));
+    assert_eq!(all.rmdir(Inode::Root, RANGE_NAME).err(), Some(Errno::EPERM));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::named::{Form, Named};
 use crate::ring::{ClipContents, Ending};
 use crate::segment::{ClipFact, NameForm, ParameterSet};
 use crate::units::{ClipId, StreamKey, WallTime};
+use crate::view::utc_timestamp;
 
 pub use file::RangeFile;
 
@@ -97,7 +98,7 @@ impl Archive {
             let catalogue = self.catalogue();
             catalogue.stream_of(self.number(), camera).map(|(stream, _)| stream)
         };
-        let stream = stream.ok_or(ArchiveError::NoFootage("no such camera"))?;
+        let stream = stream.ok_or_else(|| no_footage("no such camera"))?;
         let mut sources = Vec::new();
         let mut ranges = Vec::new();
         for range in &named.ranges {
@@ -108,7 +109,7 @@ impl Archive {
             ranges.push((range.start..range.end.min(known), first..sources.len()));
         }
         if sources.is_empty() {
-            return Err(ArchiveError::NoFootage("nothing was recorded then"));
+            return Err(no_footage("nothing was recorded then"));
         }
         let sets = self.sets_of(&sources)?;
         let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
@@ -116,6 +117,9 @@ impl Archive {
         let mut building = Building::default();
         for (range, own) in ranges {
             self.add_range(&mut building, &common, (&sources, &sets), own, &range, named.form)?;
+        }
+        if named.form == Form::Strict {
+            building.refuse_holes()?;
         }
         building.finish(self, common, &sources, &sets)
     }
@@ -260,6 +264,19 @@ impl Building {
         self.gaps.extend(assembled.gaps);
     }
 
+    /// What is known to be missing, as the reason why there is no file.
+    fn refuse_holes(&self) -> Result<(), ArchiveError> {
+        let gaps = self.gaps.iter().map(|gap| (gap, "nothing was recorded"));
+        let omitted = self.omitted.iter().map(|(times, why)| (times, *why));
+        match gaps.chain(omitted).next() {
+            None => Ok(()),
+            Some((times, why)) => {
+                let (from, to) = (utc_timestamp(times.start), utc_timestamp(times.end));
+                Err(ArchiveError::NoFootage(format!("{why} from {from} to {to}")))
+            }
+        }
+    }
+
     fn finish(
         self,
         archive: &Archive,
@@ -267,7 +284,7 @@ impl Building {
         sources: &[Source],
         sets: &[ClipSets],
     ) -> Result<OpenedRange, ArchiveError> {
-        let start = self.start.ok_or(ArchiveError::NoFootage("no picture was recorded then"))?;
+        let start = self.start.ok_or_else(|| no_footage("no picture was recorded then"))?;
         let ingredients = self.steps.iter().map(|step| match step {
             Step::Clip(piece) => Ingredient::Clip {
                 clip: piece.clip,
@@ -331,9 +348,13 @@ fn chunks(contents: &ClipContents) -> impl Iterator<Item = Chunk<'_>> + Clone {
     })
 }
 
+fn no_footage(why: &str) -> ArchiveError {
+    ArchiveError::NoFootage(why.to_owned())
+}
+
 fn no_movie(source: &Source, reason: Mp4Error) -> ArchiveError {
     match reason {
-        Mp4Error::NoPictures => ArchiveError::NoFootage("no picture was recorded then"),
+        Mp4Error::NoPictures => no_footage("no picture was recorded then"),
         reason => ArchiveError::Movie { clip: source.clip, reason },
     }
 }

@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use reelfs::named::Named;
 use reelfs::segment::NameForm;
 use reelfs::units::{BootTime, ClipKey, WallTime, length_of};
 use reelfs::view::{
@@ -104,6 +105,9 @@ pub fn run(data: &[u8]) {
                     black_box(tree.lookup(parent, &name));
                     drop(tree.rmdir(parent, &name));
                 }
+                if let Ok(named) = Named::parse(&name, &zone, WallTime(input.u64() as i64)) {
+                    assert!(named.ranges.iter().all(|range| range.start < range.end), "{name:?}");
+                }
             }
             3 => {
                 drop(tree.remove(key(1 << 40 | u64::from(input.byte()))));
@@ -131,5 +135,8 @@ pub fn seeds() -> Vec<Seed> {
     let odd = clip(begin(2, pattern), "a/b:c..", i64::MIN, 7);
     let odd = clip(odd, "now", i64::MAX, 0);
     let boundary = begin(3, "frigate").bytes(&[4]).bytes(&start.to_le_bytes()).bytes(&[10]);
-    vec![("two", removed.0), ("odd", odd.0), ("boundary", boundary.0)]
+    let range = "2026-11-21T13-05-00.5+0100--13-07-30,1h30m--now,2026-11-21.held.mp4";
+    let range = begin(1, "default").bytes(&[2]).part(range.as_bytes()).bytes(&[0; 8]);
+    let range = range.bytes(&start.to_le_bytes());
+    vec![("two", removed.0), ("odd", odd.0), ("boundary", boundary.0), ("range", range.0)]
 }
