@@ -4,7 +4,7 @@
 //! better ones, for five times the work. Blocks may have any length, since sound is cut where its
 //! pictures are: each frame says with which sample of the stream it begins.
 
-use crate::bits::BitWriter;
+use crate::bits::{BitReader, BitWriter};
 
 /// Bits of a sample.
 const SAMPLE_BITS: u32 = 16;
@@ -129,6 +129,40 @@ impl Shape {
         header.push(crc8(&header));
         header
     }
+}
+
+/// A frame of `length` zeros of each channel, for a stream that begins with this configuration (a
+/// metadata block STREAMINFO, RFC 9639, 8.2); `None` where that is none. Its numbers begin anew.
+#[must_use]
+pub fn silence(configuration: &[u8], length: u16) -> Option<Vec<u8>> {
+    let mut from = BitReader::new(configuration.get(4..)?);
+    let [block_min, block_max] = [from.take(16)?, from.take(16)?];
+    from.take(24)?;
+    from.take(24)?;
+    from.take(20)?;
+    let [channels, sample_bits] = [from.take(3)? + 1, from.take(5)? + 1];
+    let mut bits = BitWriter::default();
+    // Blocks are of one length, or of any, as in the stream.
+    bits.put(if block_min == block_max { 0xfff8 } else { 0xfff9 }, 16);
+    // The length of the block follows in 16 bits; the rate is that of the stream.
+    bits.put(7, 4);
+    bits.put(0, 4);
+    // So are the bits of a sample.
+    bits.put(u64::from(channels) - 1, 4);
+    bits.put(0, 4);
+    coded_number(&mut bits, 0);
+    bits.put(u64::from(length.checked_sub(1)?), 16);
+    let mut header = bits.finish();
+    header.push(crc8(&header));
+    let mut bits = BitWriter::behind(header);
+    for _ in 0..channels {
+        bits.put(0, 8);
+        bits.put(0, sample_bits);
+    }
+    let mut frame = bits.finish();
+    let sum = crc16(&frame);
+    frame.extend(sum.to_be_bytes());
+    Some(frame)
 }
 
 /// Where one channel is worked on.

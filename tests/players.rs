@@ -234,6 +234,8 @@ fn assert_range_played(browser: &str, played: &Played) {
         let expected = match time {
             // Some show the first picture that they decode, whatever else they are told.
             time if *time < 0.01 => continue,
+            // A page may be told of a picture a moment before it can look at it.
+            time if [gap.start, gap.end].iter().any(|edge| (time - edge).abs() < 0.06) => continue,
             time if *time < gap.start - 0.001 => FIRST as f64 + time * RATE as f64,
             time if *time < gap.end - 0.001 => {
                 // What has no number has the highest one, or none.
@@ -260,8 +262,7 @@ fn assert_range(site: &Site, name: &str) {
     let (first, last) = (FIRST, 62);
     let pictures = |gap: &[usize]| [&(first..PICTURES).collect::<Vec<_>>(), gap].concat();
     let behind: Vec<usize> = (0..=last).collect();
-    // No grey of H.265 is made: its last picture lasts.
-    let gap = if name == "hevc" { vec![] } else { vec![GREY; AGAIN - SECONDS] };
+    let gap = vec![GREY; AGAIN - SECONDS];
     for (form, gap) in [("mp4", &gap[..]), ("held.mp4", &[]), ("joined.mp4", &[])] {
         let file = named(form);
         assert_eq!(decoded(&file), [pictures(gap), behind.clone()].concat(), "{name}, {form}");
@@ -336,7 +337,8 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
         for (name, played) in names.iter().zip(&played) {
             assert_played(&format!("{browser}, {name}"), played, 3);
         }
-        let range = named_range(&site, names[0], "mp4");
+        // Of the last codec that it knows.
+        let range = named_range(&site, if known == 3 { names[2] } else { names[0] }, "mp4");
         let played = browser::play(browser, &folder, &[range]);
         assert_range_played(browser, &played[0]);
     }

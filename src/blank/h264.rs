@@ -3,6 +3,7 @@
 //! Macroblocks are predicted from nothing at all and have no residual, which is grey; they are
 //! coded with variable-length codes (CAVLC). The pictures behind skip all macroblocks.
 
+use super::nal::{add_unit, end_payload, unsigned};
 use crate::bits::BitWriter;
 use crate::segment::VideoParameters;
 
@@ -43,12 +44,13 @@ pub(super) fn pictures(
     let blocks = [video.width, video.height].map(|side| u32::from(side).div_ceil(MACROBLOCK));
     let mut first = Vec::new();
     let sets = sequence_set([profile, constraints, level], video, blocks);
-    add_unit(&mut first, prefix, SEQUENCE, sets)?;
-    add_unit(&mut first, prefix, PICTURE, picture_set())?;
-    add_unit(&mut first, prefix, KEY_SLICE, key_slice(blocks))?;
+    add_unit(&mut first, prefix, &[SEQUENCE], end_payload(sets))?;
+    add_unit(&mut first, prefix, &[PICTURE], end_payload(picture_set()))?;
+    add_unit(&mut first, prefix, &[KEY_SLICE], end_payload(key_slice(blocks)))?;
     let others = (1..count).map(|number| {
         let mut sample = Vec::new();
-        add_unit(&mut sample, prefix, SKIPPED_SLICE, skipped_slice(number as u32, blocks))?;
+        let slice = end_payload(skipped_slice(number as u32, blocks));
+        add_unit(&mut sample, prefix, &[SKIPPED_SLICE], slice)?;
         Some(sample)
     });
     std::iter::once(Some(first)).chain(others).take(count).collect()
@@ -148,36 +150,4 @@ fn skipped_slice(number: u32, [columns, rows]: [u32; 2]) -> BitWriter {
 fn end_of_slice_header(bits: &mut BitWriter) {
     unsigned(bits, 0); // the quantizer of the set
     unsigned(bits, 1); // not deblocked
-}
-
-/// Exp-Golomb (9.1); a zero looks the same with a sign.
-fn unsigned(bits: &mut BitWriter, value: u32) {
-    let coded = u64::from(value) + 1;
-    let length = coded.ilog2();
-    bits.put(0, length);
-    bits.put(coded, length + 1);
-}
-
-/// Adds a NAL unit (7.3.1) with its length in front; `None` where that does not fit.
-fn add_unit(sample: &mut Vec<u8>, prefix: usize, kind: u8, mut bits: BitWriter) -> Option<()> {
-    bits.put(1, 1); // the end of the payload
-    let mut unit = vec![kind];
-    let mut zeros = 0;
-    for byte in bits.finish() {
-        // What would look like the beginning of another unit is broken up (7.4.1).
-        if zeros == 2 && byte <= 3 {
-            unit.push(3);
-            zeros = 0;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        unit.push(byte);
-    }
-    let length = (unit.len() as u64).to_be_bytes();
-    let (zeros, length) = length.split_at_checked(8 - prefix)?;
-    if zeros.iter().any(|byte| *byte != 0) {
-        return None;
-    }
-    sample.extend_from_slice(length);
-    sample.append(&mut unit);
-    Some(())
 }

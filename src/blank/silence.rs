@@ -1,14 +1,14 @@
 //! Silence: one packet of each coding, which may follow itself.
 
 use crate::bits::BitWriter;
-use crate::flac::Shape;
-use crate::segment::{AudioParameters, Codec, ParameterSet};
+use crate::flac;
+use crate::segment::{Codec, ParameterSet};
 
 /// 20 ms in the 48000 ticks that Opus has a second, whatever is coded (RFC 6716, 2).
 const OPUS_TICKS: u32 = 960;
 
-/// A packet of silence for a track whose sample entry is `set`, and how long it lasts, in samples
-/// of a channel; `usual` is what the track's packets last. `None` where none can be made.
+/// A packet of silence for a track whose sample entry is `set`, and how long it lasts, in ticks of
+/// the track; `usual` is what its packets last. `None` where none can be made.
 #[must_use]
 pub fn silence(set: &ParameterSet, usual: u32) -> Option<(Vec<u8>, u32)> {
     let audio = set.audio?;
@@ -18,7 +18,10 @@ pub fn silence(set: &ParameterSet, usual: u32) -> Option<(Vec<u8>, u32)> {
     match set.codec {
         Codec::Aac => Some((aac(audio.channels), usual)),
         Codec::Opus => Some((opus(audio.channels), OPUS_TICKS)),
-        Codec::Flac => flac(audio, usual),
+        Codec::Flac => {
+            let length = u16::try_from(usual).unwrap_or(u16::MAX);
+            Some((flac::silence(&set.configuration, length)?, length.into()))
+        }
         _ => None,
     }
 }
@@ -47,12 +50,4 @@ fn aac(channels: u16) -> Vec<u8> {
 fn opus(channels: u16) -> Vec<u8> {
     let is_stereo = channels == 2;
     vec![31 << 3 | u8::from(is_stereo) << 2, 0xff, 0xfe]
-}
-
-fn flac(audio: AudioParameters, usual: u32) -> Option<(Vec<u8>, u32)> {
-    let shape = Shape { sample_rate: audio.sample_rate, channels: audio.channels };
-    let length = shape.block_length().min(usual as usize);
-    let samples = vec![0; length * usize::from(audio.channels)];
-    let (length, frame) = shape.frames(&samples, 0).into_iter().next()?;
-    Some((frame, length))
 }

@@ -41,7 +41,9 @@ fn decoded(input: &[u8], arguments: &str) -> Vec<u8> {
 fn assert_grey(values: &[u8], (width, height): (u16, u16), count: usize) {
     let picture = usize::from(width) * usize::from(height) * 3 / 2;
     assert_eq!(values.len(), picture * count);
-    assert!(values.iter().all(|value| *value == 128), "not grey");
+    let other = values.iter().position(|value| *value != 128);
+    let told = other.map(|at| (at, values[at]));
+    assert_eq!(told, None, "not grey: {width}×{height}");
 }
 
 /// Lengths in front of NAL units become start codes.
@@ -75,6 +77,24 @@ fn h264_is_grey_in_every_profile_and_size() {
 }
 
 #[test]
+fn h265_is_grey_in_every_depth_and_size() {
+    // Main, and Main 10 with its two bits more.
+    for (profile, compatibility, more_bits) in [(1, 0x60, 0), (2, 0x20, 2)] {
+        let mut configuration = vec![1, profile, compatibility, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 153];
+        configuration.extend([0xf0, 0, 0xfc, 0xfd, 0xf8 | more_bits, 0xf8 | more_bits, 0, 0, 0x0f]);
+        for size in SIZES {
+            let made = pictures(&video(Codec::H265, &configuration, size), 60);
+            let made = made.expect("H.265 is made");
+            let largest = made[1..].iter().map(Vec::len).max();
+            assert!(largest < Some(64), "skipped pictures are small: {largest:?}");
+            let stream = with_start_codes(&made);
+            let pixels = decoded(&stream, "-f hevc -i - -f rawvideo -pix_fmt yuv420p -");
+            assert_grey(&pixels, size, 60);
+        }
+    }
+}
+
+#[test]
 fn jpeg_is_grey_in_every_size() {
     for size in SIZES {
         let set = video(Codec::Jpeg, &[], size);
@@ -86,7 +106,9 @@ fn jpeg_is_grey_in_every_size() {
 
 #[test]
 fn what_can_not_be_made_is_not() {
-    assert_eq!(pictures(&video(Codec::H265, &[1; 30], (640, 360)), 2), None);
+    assert_eq!(pictures(&video(Codec::H265, &[0xfe; 30], (640, 360)), 2), None, "4:2:2");
+    assert_eq!(pictures(&video(Codec::H265, &[1; 20], (640, 360)), 2), None, "cut short");
+    assert_eq!(pictures(&video(Codec::TimedText, &[], (640, 360)), 2), None);
     assert_eq!(pictures(&video(Codec::H264, &[1, 66], (640, 360)), 2), None, "no configuration");
     assert_eq!(pictures(&video(Codec::H264, &[1, 66, 0, 40, 0xff], (0, 0)), 2), None);
     let short = video(Codec::H264, &[1, 66, 0, 40, 0xfc], (1920, 1080));
@@ -123,12 +145,20 @@ fn silence_is_silent_and_as_long_as_it_says() {
         assert_eq!((pcm(&samples), ticks), (0, 1024));
         assert_eq!(samples.len(), 20 * 1024 * 2 * usize::from(channels));
 
-        let shape = Shape { sample_rate: 16_000, channels };
-        let (packet, ticks) = silence(&sound(Codec::Flac, 16_000, channels), 320).expect("FLAC");
-        let stream = [b"fLaC".to_vec(), shape.configuration(), packet].concat();
-        let samples = decoded(&stream, "-f flac -i - -f s16le -");
-        assert_eq!((pcm(&samples), ticks), (0, 320));
-        assert_eq!(samples.len(), 320 * 2 * usize::from(channels));
+        for sample_bits in [16, 24] {
+            let shape = Shape { sample_rate: 16_000, channels };
+            let mut set = sound(Codec::Flac, 16_000, channels);
+            set.configuration = shape.configuration();
+            // Five bits that begin in one byte and end in the next one.
+            let told = sample_bits - 1;
+            set.configuration[16] = set.configuration[16] & 0xfe | told >> 4;
+            set.configuration[17] = set.configuration[17] & 0x0f | told << 4;
+            let (packet, ticks) = silence(&set, 320).expect("FLAC");
+            let stream = [b"fLaC".to_vec(), set.configuration, packet].concat();
+            let samples = decoded(&stream, "-f flac -i - -f s16le -");
+            assert_eq!((pcm(&samples), ticks), (0, 320));
+            assert_eq!(samples.len(), 320 * 2 * usize::from(channels));
+        }
 
         let (packet, ticks) = silence(&sound(Codec::Opus, 48_000, channels), 960).expect("Opus");
         assert_eq!((packet.len(), ticks), (3, 960));
