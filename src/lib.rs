@@ -25,6 +25,7 @@
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
+//! | [`captions`] | the time on the wall as subtitles; pure |
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
@@ -163,6 +164,7 @@ pub mod archive;
 pub mod bits;
 pub mod blank;
 pub mod camera;
+pub mod captions;
 pub mod catalogue;
 pub mod check;
 pub mod cli;

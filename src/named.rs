@@ -61,31 +61,62 @@ pub enum NameError {
 
 /// How a file of ranges is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// An mp4 in which gaps are shown as gaps.
-    Movie,
-    /// The same, in which the last picture stays through a gap.
+pub struct Form {
+    /// What becomes of time in which nothing was recorded.
+    pub gaps: Gaps,
+    /// What kind of file it is.
+    pub container: Container,
+}
+
+/// What becomes of time in which nothing was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gaps {
+    /// It is shown as that.
+    Shown,
+    /// The last picture stays.
     Held,
-    /// The same, from which gaps are left out.
-    Joined,
-    /// The same, which is not there at all where there is a gap.
-    Strict,
+    /// It is left out.
+    LeftOut,
+    /// There is no file.
+    Refused,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// ISO/IEC 14496-12.
+    Mp4,
+    /// The time on the wall, as subtitles (WebVTT) for the mp4 of the same name.
+    Captions,
+    /// What the mp4 of the same name has in it.
+    Json,
 }
 
 impl Form {
-    const ALL: [(&'static str, Form); 4] = [
-        ("mp4", Form::Movie),
-        ("held.mp4", Form::Held),
-        ("joined.mp4", Form::Joined),
-        ("strict.mp4", Form::Strict),
+    const GAPS: [(&'static str, Gaps); 4] = [
+        ("", Gaps::Shown),
+        ("held.", Gaps::Held),
+        ("joined.", Gaps::LeftOut),
+        ("strict.", Gaps::Refused),
     ];
+    const CONTAINERS: [(&'static str, Container); 3] =
+        [("mp4", Container::Mp4), ("vtt", Container::Captions), ("json", Container::Json)];
+
+    /// All of them, with their names.
+    fn all() -> impl Iterator<Item = (String, Form)> {
+        Form::GAPS.into_iter().flat_map(|(first, gaps)| {
+            let named =
+                move |(last, container)| (format!("{first}{last}"), Form { gaps, container });
+            Form::CONTAINERS.into_iter().map(named)
+        })
+    }
 
     fn named(name: &str) -> Option<Form> {
-        Form::ALL.into_iter().find(|(own, _)| *own == name).map(|(_, form)| form)
+        Form::all().find(|(own, _)| own == name).map(|(_, form)| form)
     }
 
     fn names() -> String {
-        Form::ALL.map(|(name, _)| format!(".{name}")).join(", ")
+        Form::all().map(|(name, _)| format!(".{name}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -385,10 +416,12 @@ mod tests {
 
     #[test]
     fn the_form_is_the_end_of_the_name() {
-        for (end, form) in Form::ALL {
+        for (end, form) in Form::all() {
             let named = parsed(&format!("1h--now.{end}")).map(|named| named.form);
             assert_eq!(named, Ok(form), "{end}");
         }
+        let held = Form { gaps: Gaps::Held, container: Container::Captions };
+        assert_eq!(parsed("1h--now.held.vtt").map(|named| named.form), Ok(held));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 28] = [
+const ROOMS: [&[&str]; 29] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
@@ -23,6 +23,7 @@ const ROOMS: [&[&str]; 28] = [
     &["status"],
     &["check"],
     &["archive"],
+    &["captions"],
     &["retention"],
     &["dating"],
     &["view"],
@@ -84,7 +85,7 @@ const CRATES: [(&str, &[&str]); 24] = [
     ("memchr", &["camera"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
-    ("serde_json", &["check", "command", "daemon"]),
+    ("serde_json", &["archive", "check", "command", "daemon"]),
     ("signal_hook", &["daemon"]),
     ("sled", &["index"]),
     ("tokio", &["camera", "daemon", "recorder"]),

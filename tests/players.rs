@@ -262,7 +262,7 @@ fn assert_range(site: &Site, name: &str) {
     let (first, last) = (FIRST, 62);
     let pictures = |gap: &[usize]| [&(first..PICTURES).collect::<Vec<_>>(), gap].concat();
     let behind: Vec<usize> = (0..=last).collect();
-    let gap = vec![GREY; AGAIN - SECONDS];
+    let gap = [GREY; AGAIN - SECONDS];
     for (form, gap) in [("mp4", &gap[..]), ("held.mp4", &[]), ("joined.mp4", &[])] {
         let file = named(form);
         assert_eq!(decoded(&file), [pictures(gap), behind.clone()].concat(), "{name}, {form}");

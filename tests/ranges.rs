@@ -241,6 +241,50 @@ fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
     daemon.stop();
 }
 
+#[test]
+fn the_time_on_the_wall_is_subtitles_and_what_is_in_a_range_is_told() {
+    let site = site();
+    let daemon = site.run();
+    let name = |form: &str| named(&site, &format!("2026-03-28T12-00-01.5--12-00-29.{form}"));
+    // Another program's reader: times of the cues in ms, and what they say.
+    let words = ["-v", "error", "-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"];
+    let cues = run_tool("ffprobe", &[&words[..], &[text(&name("vtt"))]].concat());
+    let cues: Vec<&str> = cues.lines().collect();
+    assert_eq!(cues[..2], ["0.000000,0.500000", "0.500000,1.000000"]);
+    assert_eq!((cues.len(), cues[27]), (28, "26.500000,1.000000"));
+    let srt = site.path("told.srt");
+    let copy = ["-v", "error", "-i", text(&name("vtt")), text(&srt)].map(str::to_owned);
+    run_tool("ffmpeg", &copy.each_ref().map(String::as_str));
+    let told = fs::read_to_string(srt).expect("subtitles");
+    let said: Vec<&str> = told.lines().filter(|line| line.starts_with("2026")).collect();
+    assert_eq!((said[0], said[27]), ("2026-03-28 12:00:01+01:00", "2026-03-28 12:00:28+01:00"));
+    // Where gaps are left out the time jumps.
+    let joined = fs::read_to_string(name("joined.vtt")).expect("subtitles");
+    let behind = "00:00:05.500 --> 00:00:06.500\n2026-03-28 12:00:27+01:00\n";
+    assert!(joined.contains(behind), "{joined}");
+    assert_reads_in_pieces(&name("vtt"));
+
+    let told = fs::read_to_string(name("json")).expect("an account");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["camera"], YARD);
+    assert_eq!(told["start"], "2026-03-28T11:00:01.500000000Z");
+    assert_eq!(told["seconds"], 27.5);
+    assert_eq!(told["tracks"][0]["codec"], told["clips"][0]["codec"]);
+    let clips = told["clips"].as_array().expect("clips");
+    let whole: Vec<_> = clips.iter().map(|clip| (&clip["start"], &clip["frames"])).collect();
+    assert_eq!(whole[1], (&"2026-03-28T11:00:04.000000000Z".into(), &30.into()));
+    assert_eq!(clips[2]["to"], "2026-03-28T11:00:29.000000000Z");
+    assert_eq!((&clips[2]["width"], &clips[2]["growing"]), (&160.into(), &false.into()));
+    let gap = &told["gaps"][0];
+    assert_eq!(
+        (&gap["start"], &gap["seconds"]),
+        (&"2026-03-28T11:00:07.000000000Z".into(), &20.0.into())
+    );
+    assert_eq!(gap["reason"], "stopped");
+    assert_eq!(told["omitted"], serde_json::json!([]));
+    daemon.stop();
+}
+
 fn resident_kibibytes(daemon: &Daemon) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");

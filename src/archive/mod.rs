@@ -17,7 +17,7 @@ pub use attributes::{attributes, range_attributes};
 pub use fact::fact_in_force;
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
-pub use range::{OpenedRange, RangeFile};
+pub use range::{OpenedRange, RangeContent, RangeFile};
 pub use register::{Registration, register, retire};
 pub use updater::{CatalogueUpdater, Listener};
 

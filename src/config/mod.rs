@@ -9,6 +9,7 @@ mod camera;
 mod document;
 pub mod duration;
 pub mod keys;
+mod kind;
 mod manual;
 mod nearest;
 mod zone;

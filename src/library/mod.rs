@@ -20,6 +20,7 @@ use crate::named::Named;
 use crate::ring::{Refusal, Usage};
 use crate::units::{ClipKey, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
+use crate::zone::Zone;
 
 /// An extended attribute: its whole name (`user.reelfs.start`), and its value.
 pub type Attribute = (&'static str, String);
@@ -65,12 +66,12 @@ pub trait Footage: Send + Sync + 'static {
     /// Where its tables can't be read.
     fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError>;
 
-    /// What a camera recorded in some ranges of time, as one file that never changes. May wait for
-    /// the device.
+    /// What a camera recorded in some ranges of time, as one file that never changes. Local times
+    /// in it are those of `zone`. May wait for the device.
     ///
     /// # Errors
     /// [`LibraryError::Nothing`] where nothing was, or what can't be read.
-    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError>;
+    fn range(&self, camera: &str, named: &Named, zone: &Zone) -> Result<Snapshot, LibraryError>;
 
     /// What time it is for who names a range. Does not wait.
     fn now(&self) -> WallTime;

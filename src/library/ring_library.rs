@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
 use crate::archive::{
-    Archive, ArchiveError, ClipFile, OpenedRange, RangeFile, attributes, range_attributes,
+    Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, attributes, range_attributes,
 };
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
-use crate::named::{Form, Named};
+use crate::named::{Gaps, Named};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 use crate::view::utc_timestamp;
+use crate::zone::Zone;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
 const HAND_OVER: Duration = Duration::from_millis(50);
@@ -90,7 +91,7 @@ impl OpenFile for Opened {
 /// A range that somebody has open.
 struct OpenedFile {
     ring: RingNumber,
-    file: RangeFile,
+    file: RangeContent,
     tells_holes: bool,
     complaints: Arc<Complaints>,
 }
@@ -175,13 +176,13 @@ impl Footage for RingLibrary {
         }))
     }
 
-    fn range(&self, camera: &str, named: &Named) -> Result<Snapshot, LibraryError> {
-        let opened = self.archive.open_range(camera, named, self.now());
+    fn range(&self, camera: &str, named: &Named, zone: &Zone) -> Result<Snapshot, LibraryError> {
+        let opened = self.archive.open_range(camera, named, self.now(), zone);
         let opened = opened.map_err(|error| library_error(&error))?;
         let attributes = range_attributes(camera, &opened);
-        let OpenedRange { file, start, end, identity, .. } = opened;
+        let OpenedRange { content: file, start, end, identity, .. } = opened;
         let (memory, complaints) = (file.memory(), self.complaints.clone());
-        let (ring, tells_holes) = (self.archive.number(), named.form == Form::Strict);
+        let (ring, tells_holes) = (self.archive.number(), named.form.gaps == Gaps::Refused);
         let file = Arc::new(OpenedFile { ring, file, tells_holes, complaints });
         Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
     }

@@ -89,7 +89,7 @@ impl Ranges {
         }
         let (library, owner, made) =
             (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
-        Ok(Found::OnDisk(Box::new(move || match library.range(&camera, &named) {
+        Ok(Found::OnDisk(Box::new(move || match library.range(&camera, &named, &zone) {
             Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
             Err(error) => {
                 refused.add(&camera, format!("{line}{error}\n"));

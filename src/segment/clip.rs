@@ -2,6 +2,8 @@
 
 #![warn(clippy::indexing_slicing)]
 
+use std::fmt;
+
 use super::name::NameForm;
 use super::pause::Pauses;
 use super::table::{ClockQuality, TrackKind, TrackNumber, TrackTable};
@@ -65,6 +67,23 @@ impl EndReason {
     #[must_use]
     pub fn from_code(code: u8) -> EndReason {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(EndReason::Unknown(code))
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EndReason::Boundary => "boundary",
+            EndReason::Disconnected => "disconnected",
+            EndReason::Loss => "loss",
+            EndReason::TimeJump => "time jump",
+            EndReason::ParametersChanged => "parameters changed",
+            EndReason::Stopped => "stopped",
+            EndReason::Recovered => "recovered",
+            EndReason::Evicted => "evicted",
+            EndReason::DeviceError => "device error",
+            EndReason::Unknown(code) => return write!(f, "unknown ({code})"),
+        })
     }
 }
 

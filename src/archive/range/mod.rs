@@ -1,60 +1,30 @@
 //! Ranges of a stream's time as files: which clips, and which pieces of them; then their bytes.
 
+mod account;
+mod content;
 mod file;
+mod known_sets;
 mod plan;
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use self::file::Contents;
 use self::plan::{Piece, Step, assemble};
 use super::updater::fact_of;
 use super::{Archive, ArchiveError};
+use crate::captions::{Captions, Section};
 use crate::mp4::{Chunk, ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error};
-use crate::named::{Form, Named};
+use crate::named::{Container, Gaps, Named};
 use crate::ring::{ClipContents, Ending};
-use crate::segment::{ClipFact, NameForm, ParameterSet};
+use crate::segment::{ClipFact, NameForm};
 use crate::units::{ClipId, StreamKey, WallTime};
 use crate::view::utc_timestamp;
+use crate::zone::Zone;
 
+pub use content::RangeContent;
 pub use file::RangeFile;
-
-/// Clips whose parameter sets are remembered: a day of clips of ten seconds.
-const SETS_REMEMBERED: usize = 1 << 13;
-
-/// Parameter sets of clips; those of one camera are hardly ever different.
-#[derive(Default)]
-pub(super) struct KnownSets(Mutex<HashMap<ClipId, ClipSets>>);
-
-impl KnownSets {
-    fn get(&self, clip: ClipId) -> Option<ClipSets> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&clip).cloned()
-    }
-
-    /// Keeps those of a clip, in one copy with those of other clips that are the same.
-    fn keep(&self, clip: ClipId, sets: ClipSets, like: Option<&ClipSets>) -> ClipSets {
-        let same = |own: &Arc<ParameterSet>, other: Option<&Arc<ParameterSet>>| match other {
-            Some(other) if other == own => other.clone(),
-            _ => own.clone(),
-        };
-        let sound_like = like.and_then(|like| like.sound.as_ref());
-        let shared = ClipSets {
-            video: same(&sets.video, like.map(|like| &like.video)),
-            sound: sets.sound.as_ref().map(|sound| same(sound, sound_like)),
-        };
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= SETS_REMEMBERED {
-            known.clear();
-        }
-        known.insert(clip, shared.clone());
-        shared
-    }
-
-    pub(super) fn forget(&self, clip: ClipId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&clip);
-    }
-}
+pub(super) use known_sets::KnownSets;
 
 /// A clip that has a part in a range.
 struct Source {
@@ -67,7 +37,7 @@ struct Source {
 /// A range that is a file.
 pub struct OpenedRange {
     /// Its content.
-    pub file: RangeFile,
+    pub content: RangeContent,
     /// When it begins: with its first picture.
     pub start: WallTime,
     /// When the last of what it has ends.
@@ -84,7 +54,7 @@ pub struct OpenedRange {
 
 impl Archive {
     /// Opens what was recorded of a camera in some ranges, one after another; `now` is the time up
-    /// to which nothing more can come.
+    /// to which nothing more can come. Local times in it are those of `zone`.
     ///
     /// # Errors
     /// [`ArchiveError::NoFootage`] where there is none, or what can't be read.
@@ -93,6 +63,7 @@ impl Archive {
         camera: &str,
         named: &Named,
         now: WallTime,
+        zone: &Zone,
     ) -> Result<OpenedRange, ArchiveError> {
         let stream = {
             let catalogue = self.catalogue();
@@ -116,12 +87,37 @@ impl Archive {
         let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
         let mut building = Building::default();
         for (range, own) in ranges {
-            self.add_range(&mut building, &common, (&sources, &sets), own, &range, named.form)?;
+            self.add_range(
+                &mut building,
+                &common,
+                (&sources, &sets),
+                own,
+                &range,
+                named.form.gaps,
+            )?;
         }
-        if named.form == Form::Strict {
+        if named.form.gaps == Gaps::Refused {
             building.refuse_holes()?;
         }
-        building.finish(self, common, &sources, &sets)
+        let start = building.start.ok_or_else(|| no_footage("no picture was recorded then"))?;
+        let content = match named.form.container {
+            Container::Mp4 => building.movie(self, start, common, &sources, &sets)?,
+            Container::Captions => {
+                RangeContent::Captions(Captions::new(building.sections(start), zone.clone()))
+            }
+            Container::Json => {
+                let uuid = &self.ring().superblock().ring_uuid;
+                let text = account::account(camera, uuid, &building, &sources, &sets);
+                RangeContent::Text(text)
+            }
+        };
+        let identity = match &content {
+            RangeContent::Text(text) => *blake3::hash(text).as_bytes(),
+            _ => identity(&building.steps, &sources),
+        };
+        let length_nanos = building.length_nanos();
+        let Building { end, gaps, omitted, .. } = building;
+        Ok(OpenedRange { content, start, end, length_nanos, gaps, omitted, identity })
     }
 
     /// The clips that have footage in a range, in the order of their beginnings: those that are
@@ -200,7 +196,7 @@ impl Archive {
         (sources, sets): (&[Source], &[ClipSets]),
         own: Range<usize>,
         range: &Range<WallTime>,
-        form: Form,
+        gaps: Gaps,
     ) -> Result<(), ArchiveError> {
         let taken = own.filter(|number| {
             let (source, sets) = (&sources[*number], &sets[*number]);
@@ -239,8 +235,8 @@ impl Archive {
             let is_begun = source.fact.start < range.start;
             pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
         }
-        let shows_gaps = form == Form::Movie && common.shows_gaps();
-        let steps = assemble(pieces, range, form, shows_gaps);
+        let shows_gaps = gaps == Gaps::Shown && common.shows_gaps();
+        let steps = assemble(pieces, range, gaps, shows_gaps);
         building.add(steps);
         Ok(())
     }
@@ -277,14 +273,39 @@ impl Building {
         }
     }
 
-    fn finish(
-        self,
+    /// How long the file is, in nanoseconds.
+    fn length_nanos(&self) -> i64 {
+        self.steps.iter().map(Step::length_nanos).sum()
+    }
+
+    /// Which times of the file are which on the wall; it begins at `start`.
+    fn sections(&self, start: WallTime) -> Vec<Section> {
+        let mut sections: Vec<Section> = Vec::new();
+        let (mut at, mut wall) = (0, start);
+        for step in &self.steps {
+            let begin = match step {
+                Step::Clip(piece) => piece.shown.start,
+                Step::Blank(_) | Step::Held(_) => wall,
+            };
+            let end = at + step.length_nanos();
+            match sections.last_mut() {
+                Some(last) if begin == wall => last.shown.end = end,
+                _ => sections.push(Section { shown: at..end, wall: begin }),
+            }
+            wall = begin.plus_nanos(end - at);
+            at = end;
+        }
+        sections
+    }
+
+    fn movie(
+        &self,
         archive: &Archive,
+        start: WallTime,
         common: Common,
         sources: &[Source],
         sets: &[ClipSets],
-    ) -> Result<OpenedRange, ArchiveError> {
-        let start = self.start.ok_or_else(|| no_footage("no picture was recorded then"))?;
+    ) -> Result<RangeContent, ArchiveError> {
         let ingredients = self.steps.iter().map(|step| match step {
             Step::Clip(piece) => Ingredient::Clip {
                 clip: piece.clip,
@@ -296,17 +317,14 @@ impl Building {
             Step::Held(nanos) => Ingredient::Held(*nanos),
         });
         let ingredients: Vec<Ingredient<'_>> = ingredients.collect();
-        let identity = identity(&self.steps, sources);
         let compilation = Compilation::new(common, start, &ingredients);
         let compilation = compilation.map_err(|reason| no_movie(&sources[0], reason))?;
         let contents = sources.iter().map(|source| match &source.contents {
             Some(contents) => Contents::Known(source.clip, contents.clone()),
             None => Contents::Of(source.clip),
         });
-        let length_nanos = compilation.length_nanos();
         let file = RangeFile::new(archive, compilation, contents.collect());
-        let (end, gaps, omitted) = (self.end, self.gaps, self.omitted);
-        Ok(OpenedRange { file, start, end, length_nanos, gaps, omitted, identity })
+        Ok(RangeContent::Movie(Box::new(file)))
     }
 }
 

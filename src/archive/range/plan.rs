@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mp4::Cut;
-use crate::named::Form;
+use crate::named::Gaps;
 use crate::segment::{ClipFact, TrackKind, TrackTotals};
 use crate::units::{Ticks, WallTime};
 
@@ -72,6 +72,16 @@ pub(super) enum Step {
     Held(i64),
 }
 
+impl Step {
+    /// How long it lasts in the file, in nanoseconds.
+    pub(super) fn length_nanos(&self) -> i64 {
+        match self {
+            Step::Clip(piece) => piece.shown.end.nanos_since(piece.shown.start),
+            Step::Blank(nanos) | Step::Held(nanos) => *nanos,
+        }
+    }
+}
+
 /// A range as it stands in the file.
 pub(super) struct Assembled {
     pub steps: Vec<Step>,
@@ -85,7 +95,7 @@ pub(super) struct Assembled {
 pub(super) fn assemble(
     pieces: Vec<Piece>,
     range: &Range<WallTime>,
-    form: Form,
+    gaps: Gaps,
     shows_gaps: bool,
 ) -> Assembled {
     let mut all = Assembled { steps: Vec::new(), gaps: Vec::new(), shown: None };
@@ -97,7 +107,7 @@ pub(super) fn assemble(
         if all.shown.is_none() && piece.is_begun {
             until = piece.shown.start;
         }
-        all.add_gap(until..piece.shown.start, form, shows_gaps);
+        all.add_gap(until..piece.shown.start, gaps, shows_gaps);
         let begin = all.shown.take().map_or(piece.shown.start, |shown| shown.start);
         until = piece.shown.end;
         all.shown = Some(begin..until);
@@ -105,13 +115,13 @@ pub(super) fn assemble(
     }
     let end = range.end;
     if end.nanos_since(until) > GAP_NANOS_MIN {
-        all.add_gap(until..end, form, shows_gaps);
+        all.add_gap(until..end, gaps, shows_gaps);
     }
     all
 }
 
 impl Assembled {
-    fn add_gap(&mut self, gap: Range<WallTime>, form: Form, shows_gaps: bool) {
+    fn add_gap(&mut self, gap: Range<WallTime>, gaps: Gaps, shows_gaps: bool) {
         let nanos = gap.end.nanos_since(gap.start);
         let is_gap = nanos > GAP_NANOS_MIN;
         if is_gap {
@@ -119,7 +129,7 @@ impl Assembled {
         }
         let begin = self.shown.as_ref().map(|shown| shown.start);
         let step = match begin {
-            _ if nanos == 0 || is_gap && form == Form::Joined => return,
+            _ if nanos == 0 || is_gap && gaps == Gaps::LeftOut => return,
             _ if is_gap && shows_gaps => Step::Blank(nanos),
             // There is no picture yet that could last.
             None => return,
@@ -185,7 +195,7 @@ mod tests {
     /// each with its seconds; then the gaps, and what is shown.
     fn assembled(
         pieces: &[Times],
-        form: Form,
+        gaps: Gaps,
         shows_gaps: bool,
     ) -> (Vec<(char, f64)>, Vec<Times>, Option<Times>) {
         let piece = |(from, to): &(f64, f64)| Piece {
@@ -195,7 +205,7 @@ mod tests {
             is_begun: false,
         };
         let pieces = pieces.iter().map(piece).collect();
-        let all = assemble(pieces, &(at(0.0)..at(60.0)), form, shows_gaps);
+        let all = assemble(pieces, &(at(0.0)..at(60.0)), gaps, shows_gaps);
         let of = |times: &Range<WallTime>| (seconds(times.start), seconds(times.end));
         let step = |step: &Step| match step {
             Step::Clip(piece) => ('c', seconds(piece.shown.end) - seconds(piece.shown.start)),
@@ -210,24 +220,24 @@ mod tests {
     fn gaps_are_shown_held_or_left_out_and_told_of_in_any_case() {
         let pieces = [(5.0, 20.0), (20.0, 30.0), (40.0, 50.0)];
         let gaps = vec![(0.0, 5.0), (30.0, 40.0), (50.0, 60.0)];
-        let (steps, told, shown) = assembled(&pieces, Form::Movie, true);
+        let (steps, told, shown) = assembled(&pieces, Gaps::Shown, true);
         let all = [('b', 5.0), ('c', 15.0), ('c', 10.0), ('b', 10.0), ('c', 10.0), ('b', 10.0)];
         assert_eq!((steps, &told, shown), (all.to_vec(), &gaps, Some((0.0, 60.0))));
         // Nothing is shown before the first picture where no grey can be.
-        let (steps, told, shown) = assembled(&pieces, Form::Held, false);
+        let (steps, told, shown) = assembled(&pieces, Gaps::Held, false);
         let held = [('c', 15.0), ('c', 10.0), ('h', 10.0), ('c', 10.0), ('h', 10.0)];
         assert_eq!((steps, &told, shown), (held.to_vec(), &gaps, Some((5.0, 60.0))));
-        let (steps, told, shown) = assembled(&pieces, Form::Joined, false);
+        let (steps, told, shown) = assembled(&pieces, Gaps::LeftOut, false);
         let joined = [('c', 15.0), ('c', 10.0), ('c', 10.0)];
         assert_eq!((steps, &told, shown), (joined.to_vec(), &gaps, Some((5.0, 50.0))));
     }
 
     #[test]
     fn what_is_short_is_no_gap_and_the_picture_lasts() {
-        let (steps, gaps, _) = assembled(&[(0.0, 20.0), (20.05, 60.0)], Form::Movie, true);
+        let (steps, gaps, _) = assembled(&[(0.0, 20.0), (20.05, 60.0)], Gaps::Shown, true);
         assert_eq!(gaps, []);
         assert_eq!(steps.iter().map(|step| step.0).collect::<String>(), "chc");
-        let nothing = assemble(Vec::new(), &(at(0.0)..at(60.0)), Form::Movie, true);
+        let nothing = assemble(Vec::new(), &(at(0.0)..at(60.0)), Gaps::Shown, true);
         assert!(nothing.steps.is_empty() && nothing.shown.is_none(), "nothing is in the file");
     }
 }

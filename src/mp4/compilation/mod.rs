@@ -3,8 +3,8 @@
 //! It is laid out as the file of a clip is: `ftyp`, `moov`, and one `mdat` with the data of the
 //! parts, one after another. There may be a thousand parts, of two hundred million samples: what is
 //! kept of each are its sums, so that size and places are known. Its tables and the places of its
-//! samples are made when a read touches them ([`Compilation::load`]), and whoever reads keeps as many of
-//! these as there is room for.
+//! samples are made when a read touches them ([`Compilation::load`]), and whoever reads keeps as
+//! many of these as there is room for.
 //!
 //! **What all parts have in common** is said in [`Common`]: one sample entry for all pictures, that
 //! of the first part (their parameter sets are in band, or put in front of key frames here), one
@@ -180,7 +180,8 @@ impl Compilation {
         }
     }
 
-    /// Makes the tables of a part, and says where its samples are, from the chunks of its clip where it has one.
+    /// Makes the tables of a part, and says where its samples are, from the chunks of its clip
+    /// where it has one.
     ///
     /// # Errors
     /// [`Mp4Error`]: what can't be read, or is not what the sums say.
