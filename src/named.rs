@@ -291,8 +291,10 @@ impl<'a> Parser<'a> {
     fn next(&self, behind: WallTime, clock: NaiveTime) -> Result<WallTime, NameError> {
         let date = self.zone.local(behind).date_naive();
         let today = self.local(date.and_time(clock))?;
-        if today > behind {
-            return Ok(today);
+        let again = self.zone.times_of(&date.and_time(clock)).latest();
+        let again = again.and_then(|time| time.timestamp_nanos_opt()).map(WallTime);
+        if let Some(next) = [Some(today), again].into_iter().flatten().find(|it| *it > behind) {
+            return Ok(next);
         }
         let tomorrow = date.checked_add_days(Days::new(1));
         let tomorrow = tomorrow.ok_or_else(|| NameError::Far(date.to_string()))?;
@@ -436,6 +438,10 @@ mod tests {
         let twice = clocks("2026-10-25T02-30-00--2026-10-25T02-30-00+0100.mp4");
         assert_eq!(twice, ["10-25 00:30", "10-25 01:30"]);
         assert_eq!(clocks("2026-03-29T02-30-00--03-45-00.mp4"), ["03-29 01:30", "03-29 01:45"]);
+        let second = clocks("2026-10-25T02-30-00+0100--02-45-00.mp4");
+        assert_eq!(second, ["10-25 01:30", "10-25 01:45"], "within the second pass");
+        let into = clocks("2026-10-25T02-30-00--02-25-00.mp4");
+        assert_eq!(into, ["10-25 00:30", "10-25 01:25"], "55 minutes later");
         assert_eq!(clocks("2026-10-25.mp4"), ["10-24 22:00", "10-25 23:00"], "a day of 25 hours");
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const NAMES_MAX: usize = 65_536;
 pub struct Notifier {
     shared: Arc<Shared>,
     handles: Arc<Handles>,
+    /// How often a clip has left, or come back.
+    moves: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -69,6 +72,7 @@ impl Watcher for Notifier {
 
     /// A clip is no longer listed.
     fn clip_gone(&self, place: &Place) {
+        self.moves.fetch_add(1, Ordering::Release);
         let holding = self.handles.holding(place.clip);
         self.tell(|waiting| {
             waiting.forget_name(place.parent, place.inode(), &place.name);
@@ -79,6 +83,7 @@ impl Watcher for Notifier {
 
     /// A clip has another place: in the trash, or out of it.
     fn clip_moved(&self, moved: &Moved) {
+        self.moves.fetch_add(1, Ordering::Release);
         self.tell(|waiting| {
             waiting.forget_name(moved.from.parent, moved.from.inode(), &moved.from.name);
             waiting.attributes.insert(moved.to.parent);
@@ -88,6 +93,7 @@ impl Watcher for Notifier {
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
     fn clip_purged(&self, clip: ClipKey) {
+        self.moves.fetch_add(1, Ordering::Release);
         let holding = self.handles.holding(clip);
         self.tell(|waiting| {
             waiting.contents.extend(holding);
@@ -106,6 +112,11 @@ impl Notifier {
     /// The files that are open: what they have of a clip that goes is forgotten, too.
     pub(super) fn handles(&self) -> Arc<Handles> {
         Arc::clone(&self.handles)
+    }
+
+    /// How often a clip has left the listing, or has come back.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
     }
 
     /// A name stands for another inode than the kernel believes.

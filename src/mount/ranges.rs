@@ -1,6 +1,7 @@
 //! `.range`: files that are made by being named, in a directory for each camera.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fuser::{Errno, Generation};
@@ -10,10 +11,12 @@ use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
 use super::lock;
+use super::notifier::Notifier;
 use super::snapshots::{Numbered, Snapshots};
 use crate::library::{Attribute, Library, LibraryError};
 use crate::named::Named;
 use crate::shown::Shown;
+use crate::units::WallTime;
 use crate::view::{Inode, Node, NodeKind, RANGE_LOG_NAME, ROOT, ranges_name, utc_timestamp};
 
 /// What the log of a camera's ranges remembers.
@@ -26,25 +29,31 @@ pub(super) struct Ranges {
     pub(super) owner: Ownership,
     pub(super) made: Arc<Snapshots>,
     pub(super) refused: Arc<Refused>,
+    pub(super) notifier: Notifier,
+    /// What the notifier counted when a range was made last.
+    pub(super) moves: AtomicU64,
 }
 
 /// Names that nothing could be made of, and why: newest last, by camera.
 #[derive(Default)]
-pub(super) struct Refused(Mutex<HashMap<String, VecDeque<String>>>);
+pub(super) struct Refused(Mutex<HashMap<String, VecDeque<(WallTime, String)>>>);
 
 impl Refused {
-    fn add(&self, camera: &str, line: String) {
+    fn add(&self, camera: &str, time: WallTime, line: String) {
         let mut all = lock(&self.0);
         let lines = all.entry(camera.to_owned()).or_default();
         if lines.len() >= LINES_MAX {
             lines.pop_front();
         }
-        lines.push_back(line);
+        lines.push_back((time, line));
     }
 
-    fn text(&self, camera: &str) -> String {
+    /// What is said of a camera, and when it was said last.
+    fn text(&self, camera: &str) -> (WallTime, String) {
         let all = lock(&self.0);
-        all.get(camera).into_iter().flatten().map(String::as_str).collect()
+        let lines = || all.get(camera).into_iter().flatten();
+        let last = lines().next_back().map(|(time, _)| *time).unwrap_or_default();
+        (last, lines().map(|(_, line)| line.as_str()).collect())
     }
 }
 
@@ -67,20 +76,27 @@ impl Ranges {
         self.owner.node(&Node { inode: inode.word(), generation: 0, modified, kind })
     }
 
-    fn log(&self, inode: Inode, content: &str) -> Described {
-        let now = self.library.now();
-        let attributes = self.owner.file(inode.word(), content.len() as u64, now, now);
+    fn log(&self, inode: Inode, (time, content): &(WallTime, String)) -> Described {
+        let attributes = self.owner.file(inode.word(), content.len() as u64, *time, *time);
         let generation = Generation(0);
         Described { attributes, generation, attribute_ttl: NO_TTL, entry_ttl: NO_TTL }
     }
 
     fn look_up_range(&self, camera: String, name: &str) -> Result<Found<Described>, Errno> {
+        if name.starts_with('.') {
+            // What shells and file managers look for everywhere.
+            return Err(Errno::ENOENT);
+        }
+        let moves = self.notifier.moves();
+        if self.moves.swap(moves, Ordering::AcqRel) != moves {
+            self.made.outdate();
+        }
         let now = self.library.now();
         let refused = Arc::clone(&self.refused);
         let line = format!("{} {name}: ", utc_timestamp(now));
         let zone = self.shown.tree().zone();
         let named = Named::parse(name, &zone, now).map_err(|error| {
-            refused.add(&camera, format!("{line}{error}\n"));
+            refused.add(&camera, now, format!("{line}{error}\n"));
             Errno::ENOENT
         })?;
         let key = format!("{}/{name}", ranges_name(&camera));
@@ -92,7 +108,7 @@ impl Ranges {
         Ok(Found::OnDisk(Box::new(move || match library.range(&camera, &named, &zone) {
             Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
             Err(error) => {
-                refused.add(&camera, format!("{line}{error}\n"));
+                refused.add(&camera, now, format!("{line}{error}\n"));
                 log_failure("range", &key, &error);
                 Err(match error {
                     LibraryError::Gone => Errno::ENOENT,
@@ -198,7 +214,7 @@ impl Directory for Ranges {
                 let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
                 let text = self.refused.text(&camera);
                 let attributes = self.log(inode, &text).attributes;
-                let content = Content::Made(text.into_bytes());
+                let content = Content::Made(text.1.into_bytes());
                 Ok(Found::Here(Handle { attributes, content }))
             }
             _ => Err(Errno::EISDIR),

@@ -1,6 +1,7 @@
 //! Everything that is served: which directory answers for an inode, and how its answer is given.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use fuser::{Errno, FileAttr, FileHandle, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
@@ -68,6 +69,8 @@ impl Served {
             owner,
             made: Arc::clone(&made),
             refused: Arc::default(),
+            notifier: notifier.clone(),
+            moves: AtomicU64::default(),
         });
         Served {
             shown,

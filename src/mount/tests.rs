@@ -170,6 +170,8 @@ fn scene() -> Scene {
         owner: OWNER,
         made: Arc::new(Snapshots::new(Inode::Range)),
         refused: Arc::default(),
+        notifier: Notifier::default(),
+        moves: Default::default(),
     });
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
@@ -499,6 +501,8 @@ fn a_range_that_can_not_be_made_is_told_of_in_the_log_of_its_camera() {
     assert_eq!(names(ranges, camera, 0).len(), 1, "and nothing else is listed");
     for _ in 0..200 {
         assert!(here(ranges.look_up(camera, "x")).is_err());
+        assert!(here(ranges.look_up(camera, ".hidden")).is_err());
     }
+    assert!(!log().contains(".hidden"), "what shells look for everywhere is not told of");
     assert_eq!(log().lines().count(), 100, "the oldest go");
 }

@@ -86,20 +86,17 @@ impl Archive {
         let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
         let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
         let mut building = Building::default();
-        for (range, own) in ranges {
-            self.add_range(
-                &mut building,
-                &common,
-                (&sources, &sets),
-                own,
-                &range,
-                named.form.gaps,
-            )?;
+        let (count, gaps) = (ranges.len(), named.form.gaps);
+        for (number, (range, own)) in ranges.into_iter().enumerate() {
+            let range = (&range, number + 1 == count);
+            self.add_range(&mut building, &common, (&sources, &sets), own, range, gaps)?;
         }
         if named.form.gaps == Gaps::Refused {
             building.refuse_holes()?;
         }
-        let start = building.start.ok_or_else(|| no_footage("no picture was recorded then"))?;
+        let has_pictures = building.steps.iter().any(|step| matches!(step, Step::Clip(_)));
+        let start = building.start.filter(|_| has_pictures);
+        let start = start.ok_or_else(|| no_footage("no picture was recorded then"))?;
         let content = match named.form.container {
             Container::Mp4 => building.movie(self, start, common, &sources, &sets)?,
             Container::Captions => {
@@ -195,7 +192,7 @@ impl Archive {
         common: &Common,
         (sources, sets): (&[Source], &[ClipSets]),
         own: Range<usize>,
-        range: &Range<WallTime>,
+        (range, is_last): (&Range<WallTime>, bool),
         gaps: Gaps,
     ) -> Result<(), ArchiveError> {
         let taken = own.filter(|number| {
@@ -215,7 +212,10 @@ impl Archive {
         let taken: Vec<usize> = taken.collect();
         let facts: Vec<&ClipFact> = taken.iter().map(|number| &*sources[*number].fact).collect();
         let mut pieces = Vec::new();
-        for planned in plan::plan(&facts, range) {
+        let plan = plan::plan(&facts, range);
+        let covered = plan.covered.into_iter();
+        building.omitted.extend(covered.map(|times| (times, "other footage is of that time")));
+        for planned in plan.pieces {
             let number = taken[planned.clip];
             let source = &sources[number];
             let Some(times) = planned.times else {
@@ -224,15 +224,11 @@ impl Archive {
                 continue;
             };
             let contents = self.contents_of(source)?;
-            let cut = Cut::new(common, &source.fact, chunks(&contents), &times);
+            let ends_file = is_last && times.end == range.end;
+            let cut = Cut::new(common, &source.fact, chunks(&contents), &times, ends_file);
             let Some(cut) = cut.map_err(|reason| no_movie(source, reason))? else { continue };
             let shown = cut.start(&source.fact)..cut.end(&source.fact);
-            if shown.end < times.end && times.end < source.fact.end {
-                building
-                    .omitted
-                    .push((times.end..source.fact.end, "later footage is of that time"));
-            }
-            let is_begun = source.fact.start < range.start;
+            let is_begun = source.fact.start < times.start;
             pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
         }
         let shows_gaps = gaps == Gaps::Shown && common.shows_gaps();
@@ -372,6 +368,7 @@ fn no_footage(why: &str) -> ArchiveError {
 
 fn no_movie(source: &Source, reason: Mp4Error) -> ArchiveError {
     match reason {
+        Mp4Error::TooLarge { .. } => ArchiveError::NoFootage(reason.to_string()),
         Mp4Error::NoPictures => no_footage("no picture was recorded then"),
         reason => ArchiveError::Movie { clip: source.clip, reason },
     }

@@ -23,22 +23,63 @@ pub(super) struct Planned {
     pub times: Option<Range<WallTime>>,
 }
 
-/// Which pieces a range has, of clips in the order of their beginnings. Where two show the same
-/// time, the later one does.
-pub(super) fn plan(clips: &[&ClipFact], range: &Range<WallTime>) -> Vec<Planned> {
-    let mut planned = Vec::new();
-    for (clip, fact) in clips.iter().enumerate() {
-        let next = clips.get(clip + 1).map_or(range.end, |next| next.start);
-        let overlaps = fact.end.nanos_since(next) > OVERLAP_NANOS_MIN;
-        let until = if overlaps { next.min(range.end) } else { range.end };
-        let times = fact.start.max(range.start)..fact.end.min(until);
-        if times.start >= times.end {
-            continue;
+/// What a range consists of.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// In the order of time.
+    pub pieces: Vec<Planned>,
+    /// Times of clips in it that others show.
+    pub covered: Vec<Range<WallTime>>,
+}
+
+/// Which pieces a range has, of clips in the order of their beginnings. Where several show the same
+/// time, the one that begins last does, and where it ends, the others go on.
+pub(super) fn plan(clips: &[&ClipFact], range: &Range<WallTime>) -> Plan {
+    let ends: Vec<WallTime> = (0..clips.len()).map(|clip| end_of(clips, clip)).collect();
+    let mut edges: Vec<WallTime> =
+        clips.iter().map(|fact| fact.start).chain(ends.clone()).collect();
+    edges.extend([range.start, range.end]);
+    edges.retain(|edge| (range.start..=range.end).contains(edge));
+    edges.sort_unstable();
+    edges.dedup();
+    let mut plan = Plan::default();
+    let (mut next, mut active) = (0, Vec::<usize>::new());
+    let mut pieces: Vec<(usize, Range<WallTime>)> = Vec::new();
+    for pair in edges.windows(2) {
+        let times = pair[0]..pair[1];
+        while clips.get(next).is_some_and(|fact| fact.start <= times.start) {
+            active.push(next);
+            next += 1;
         }
-        let is_whole = times == (fact.start..fact.end) && !has_more_sound(fact);
-        planned.push(Planned { clip, times: (!is_whole).then_some(times) });
+        active.retain(|clip| ends[*clip] > times.start);
+        let Some((shown, covered)) = active.split_last() else { continue };
+        for _ in covered {
+            match plan.covered.last_mut() {
+                Some(last) if last.end == times.start => last.end = times.end,
+                _ => plan.covered.push(times.clone()),
+            }
+        }
+        match pieces.last_mut() {
+            Some((last, own)) if last == shown && own.end == times.start => own.end = times.end,
+            _ => pieces.push((*shown, times)),
+        }
     }
-    planned
+    plan.pieces = pieces
+        .into_iter()
+        .map(|(clip, times)| {
+            let fact = clips[clip];
+            let is_whole = times == (fact.start..ends[clip]) && !has_more_sound(fact);
+            Planned { clip, times: (!is_whole).then_some(times) }
+        })
+        .collect();
+    plan
+}
+
+/// When a clip ends: with the next one, where ticks can't say it as exactly.
+fn end_of(clips: &[&ClipFact], clip: usize) -> WallTime {
+    let end = clips[clip].end;
+    let next = clips.get(clip + 1).map_or(end, |next| next.start.max(clips[clip].start));
+    if (1..=OVERLAP_NANOS_MIN).contains(&end.nanos_since(next)) { next } else { end }
 }
 
 /// Whether sound begins long before the pictures, or goes on long behind them.
@@ -59,7 +100,7 @@ pub(super) struct Piece {
     pub cut: Option<Arc<Cut>>,
     /// From when its first picture is shown, until when its last one is.
     pub shown: Range<WallTime>,
-    /// The clip begins before the range does: the picture before is shown when that begins.
+    /// The clip begins before the piece does: what is in front of its first picture is no gap.
     pub is_begun: bool,
 }
 
@@ -99,15 +140,13 @@ pub(super) fn assemble(
     shows_gaps: bool,
 ) -> Assembled {
     let mut all = Assembled { steps: Vec::new(), gaps: Vec::new(), shown: None };
-    if pieces.is_empty() {
-        return all;
-    }
     let mut until = range.start;
     for piece in pieces {
-        if all.shown.is_none() && piece.is_begun {
-            until = piece.shown.start;
+        match (piece.is_begun, &all.shown) {
+            (true, None) => {}
+            (true, Some(_)) => all.hold(until..piece.shown.start),
+            (false, _) => all.add_gap(until..piece.shown.start, gaps, shows_gaps),
         }
-        all.add_gap(until..piece.shown.start, gaps, shows_gaps);
         let begin = all.shown.take().map_or(piece.shown.start, |shown| shown.start);
         until = piece.shown.end;
         all.shown = Some(begin..until);
@@ -121,6 +160,11 @@ pub(super) fn assemble(
 }
 
 impl Assembled {
+    fn hold(&mut self, times: Range<WallTime>) {
+        let nanos = times.end.nanos_since(times.start);
+        self.steps.extend((nanos != 0).then_some(Step::Held(nanos)));
+    }
+
     fn add_gap(&mut self, gap: Range<WallTime>, gaps: Gaps, shows_gaps: bool) {
         let nanos = gap.end.nanos_since(gap.start);
         let is_gap = nanos > GAP_NANOS_MIN;
@@ -162,7 +206,7 @@ mod tests {
     fn planned(clips: &[(f64, f64)], range: (f64, f64)) -> Vec<(usize, Option<(f64, f64)>)> {
         let facts: Vec<ClipFact> = clips.iter().map(|(from, to)| clip(*from, *to)).collect();
         let facts: Vec<&ClipFact> = facts.iter().collect();
-        let pieces = plan(&facts, &(at(range.0)..at(range.1)));
+        let pieces = plan(&facts, &(at(range.0)..at(range.1))).pieces;
         let times = |times: Range<WallTime>| (seconds(times.start), seconds(times.end));
         pieces.into_iter().map(|piece| (piece.clip, piece.times.map(times))).collect()
     }
@@ -184,9 +228,16 @@ mod tests {
         // What ticks can't say is no overlap.
         let rounded = [(0.0, 10.000_000_4), (10.0, 20.0)];
         assert_eq!(planned(&rounded, (0.0, 20.0)), [(0, None), (1, None)]);
-        // One that lies within the other ends it for good.
+        // Behind one that lies within the other that goes on.
         let within = [(0.0, 10.0), (3.0, 5.0)];
-        assert_eq!(planned(&within, (0.0, 10.0)), [(0, Some((0.0, 3.0))), (1, None)]);
+        let pieces = [(0, Some((0.0, 3.0))), (1, None), (0, Some((5.0, 10.0)))];
+        assert_eq!(planned(&within, (0.0, 10.0)), pieces);
+        assert_eq!(planned(&within, (4.0, 6.0)), [(1, Some((4.0, 5.0))), (0, Some((5.0, 6.0)))]);
+        let at_once = [(0.0, 10.0), (0.0, 4.0)];
+        assert_eq!(planned(&at_once, (0.0, 10.0)), [(1, None), (0, Some((4.0, 10.0)))]);
+        let facts = within.map(|(from, to)| clip(from, to));
+        let covered = plan(&facts.each_ref(), &(at(0.0)..at(4.5))).covered;
+        assert_eq!(covered, [at(3.0)..at(4.5)]);
     }
 
     type Times = (f64, f64);
@@ -238,6 +289,7 @@ mod tests {
         assert_eq!(gaps, []);
         assert_eq!(steps.iter().map(|step| step.0).collect::<String>(), "chc");
         let nothing = assemble(Vec::new(), &(at(0.0)..at(60.0)), Gaps::Shown, true);
-        assert!(nothing.steps.is_empty() && nothing.shown.is_none(), "nothing is in the file");
+        assert_eq!(nothing.gaps, [at(0.0)..at(60.0)], "of several ranges one may be a gap");
+        assert!(matches!(nothing.steps[..], [Step::Blank(_)]));
     }
 }

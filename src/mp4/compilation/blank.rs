@@ -11,7 +11,9 @@ use crate::units::{NANOS_PER_SECOND, Ticks};
 const GROUP: u32 = 60;
 /// What one part holds at most: as much as a clip.
 pub(super) const PART_NANOS: i64 = 600 * NANOS_PER_SECOND;
-/// The same of packets, and how many of them are one chunk at most.
+/// Parts of a file at most: a year of clips of ten minutes, half a year of gaps.
+pub(super) const PARTS_MAX: usize = 1 << 16;
+/// As PART_NANOS of packets, and how many of them are one chunk at most.
 const PACKETS_MAX: i64 = 1 << 15;
 const CHUNK_PACKETS_MAX: u32 = 1 << 11;
 
@@ -19,6 +21,8 @@ const CHUNK_PACKETS_MAX: u32 = 1 << 11;
 pub(super) struct Pattern {
     pictures: Option<Repeated>,
     silence: Option<Repeated>,
+    /// Of each track, a part that is as long as one can be, at the beginning of the file.
+    longest: [Option<Part>; TRACKS],
 }
 
 /// Samples, as many as one chunk has at most, each of which lasts as long.
@@ -75,7 +79,19 @@ impl Pattern {
         let silence = silence.filter(|(_, duration)| *duration > 0).map(|(packet, duration)| {
             Repeated::new(&vec![packet; CHUNK_PACKETS_MAX as usize], duration)
         });
-        Pattern { pictures, silence }
+        let mut pattern = Pattern { pictures, silence, longest: [None, None] };
+        let grey = pattern.pictures.is_some().then(|| pattern.grey(common, 0, PART_NANOS));
+        let packets = Blank { track: SOUND, count: PACKETS_MAX as u32 };
+        let silence = pattern.silence.is_some().then(|| packets.part(common, &pattern, 0, 0));
+        pattern.longest = [grey, silence];
+        pattern
+    }
+
+    /// One of the longest parts from a tick of the file on, where it is as long.
+    fn longest(&self, blank: &Blank, at: i64, length_nanos: i64) -> Option<Part> {
+        let part = self.longest[blank.track].as_ref()?;
+        let is_it = matches!(&part.source, Source::Blank(own) if own == blank);
+        (is_it && part.length_nanos == length_nanos).then(|| part.clone().moved(at))
     }
 
     pub(super) fn has_pictures(&self) -> bool {
@@ -88,7 +104,7 @@ impl Pattern {
         let duration = i64::from(silence.duration);
         let (mut at, mut left) = (from, to.saturating_sub(from).max(0) / duration);
         let mut parts = Vec::new();
-        while left > 0 {
+        while left > 0 && parts.len() <= PARTS_MAX {
             let count = left.min(PACKETS_MAX);
             let blank = Blank { track: SOUND, count: count as u32 };
             parts.push(blank.part(common, self, at, 0));
@@ -107,7 +123,7 @@ impl Pattern {
 }
 
 /// So many pictures, or packets, of a pattern.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blank {
     track: usize,
     count: u32,
@@ -115,6 +131,9 @@ pub(super) struct Blank {
 
 impl Blank {
     fn part(self, common: &Common, pattern: &Pattern, at: i64, length_nanos: i64) -> Part {
+        if let Some(part) = pattern.longest(&self, at, length_nanos) {
+            return part;
+        }
         let (mut totals, mut length) = (None, 0);
         self.chunks(common, pattern, &mut |_, table, data| {
             totals.get_or_insert_with(|| TrackTotals::new(table)).add(table);

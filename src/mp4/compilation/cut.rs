@@ -22,20 +22,12 @@ pub struct Cut {
     pub(super) end_nanos: i64,
     /// Which samples of each track, counted in the whole clip.
     samples: [Range<u64>; TRACKS],
-    /// The samples from the first on that are decoded in ticks of their own, since the zero.
-    lead: Lead,
+    /// When samples are decoded that are not when they were, since the zero.
+    decoded: BTreeMap<u64, i64>,
     /// When the samples are shown that nobody wants to see, since the zero.
     hidden: BTreeMap<u64, i64>,
     /// What it adds up to, in ticks since the zero.
     pub(super) totals: [Option<TrackTotals>; TRACKS],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Lead {
-    /// When the first of them is decoded; each of the others a tick later.
-    start: i64,
-    /// The sample behind them, counted in the whole clip.
-    end: u64,
 }
 
 /// A picture of the clip.
@@ -108,7 +100,8 @@ fn starts(table: &TrackTable) -> impl Iterator<Item = (i64, &Sample)> {
 }
 
 impl Cut {
-    /// What is shown of a clip from `from` on and before `to`; `None` where nothing is.
+    /// What is shown of a clip in some time; `None` where nothing is. Where the piece `ends_file`,
+    /// pictures that others need and that are shown later stay behind its end.
     ///
     /// # Errors
     /// [`Mp4Error`]: what can't be read.
@@ -117,6 +110,7 @@ impl Cut {
         fact: &ClipFact,
         chunks: impl IntoIterator<Item = Chunk<'a>> + Clone,
         times: &Range<WallTime>,
+        ends_file: bool,
     ) -> Result<Option<Cut>, Mp4Error> {
         let [Some(video), sound] = tracks_of(fact) else { return Ok(None) };
         let times_of = Times::of(common, (video, sound), chunks.clone())?;
@@ -139,10 +133,16 @@ impl Cut {
         let (zero_nanos, end_nanos) = (nanos(zero), nanos(end));
         let packets = times_of.packets(&(zero_nanos..end_nanos));
         let is_early = |picture: &Picture| time(picture) < times.start;
-        let (lead, hidden) = hide(common, kept, (zero, end), begin, is_early, wanted);
+        let span = Span { begin, zero, last_shown, end };
+        let early: Vec<_> = kept.iter().enumerate().filter(|(_, it)| is_early(it)).collect();
+        let late = kept.iter().enumerate().filter(|(_, it)| !wanted(it) && !is_early(it));
+        let late: Vec<_> = if ends_file { Vec::new() } else { late.collect() };
+        let decoded = span.decode_times(common, kept, &early, !late.is_empty());
+        let mut hidden = span.hide_early(common, early);
+        hidden.extend(span.hide_late(common, late));
         let samples = [begin as u64..last as u64 + 1, packets];
         let totals = [None, None];
-        let mut cut = Cut { zero, zero_nanos, end_nanos, samples, lead, hidden, totals };
+        let mut cut = Cut { zero, zero_nanos, end_nanos, samples, decoded, hidden, totals };
         cut.totals = cut.sums(common, fact, chunks)?;
         Ok(Some(cut))
     }
@@ -200,10 +200,8 @@ impl Cut {
 
     /// Gives samples the times of what is decoded in front, and shows what is hidden elsewhere.
     fn lead(&self, table: &mut TrackTable, first: u64) {
-        let moved = |number: u64, natural: i64| match number < self.lead.end {
-            true => self.lead.start + (number - self.samples[VIDEO].start) as i64,
-            false => natural,
-        };
+        let moved =
+            |number: u64, natural: i64| self.decoded.get(&number).copied().unwrap_or(natural);
         let mut natural = table.start.0;
         table.start = Ticks(moved(first, natural));
         for (number, sample) in (first..).zip(&mut table.samples) {
@@ -232,38 +230,78 @@ impl Cut {
     }
 }
 
-/// When the pictures of a piece are decoded that nobody wants to see, and when they are shown, in
-/// ticks since the first that is wanted, which is shown at `zero` of its clip; the last one's turn
-/// is over at `end`. The piece has its first picture at `begin` of its clip.
-fn hide(
-    common: &Common,
-    kept: &[Picture],
-    (zero, end): (i64, i64),
+/// What a piece has of its clip.
+struct Span {
+    /// Its first sample, counted in the clip.
     begin: usize,
-    is_early: impl Fn(&Picture) -> bool,
-    is_wanted: impl Fn(&Picture) -> bool,
-) -> (Lead, BTreeMap<u64, i64>) {
-    let number = |index: usize| (begin + index) as u64;
-    let mut early: Vec<_> = kept.iter().enumerate().filter(|(_, it)| is_early(it)).collect();
-    early.sort_by_key(|(_, picture)| picture.shown);
-    // All up to the last of them are decoded at once.
-    let count = early.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
-    let natural = kept.get(count).map_or(end - zero, |next| next.decoded - zero);
-    let mut start = natural - count as i64;
-    let mut hidden = BTreeMap::new();
-    let all = early.len() as i64;
-    for (rank, (index, _)) in (0..).zip(&early) {
-        let shown = common.lag - all + rank;
+    /// When the first picture that is wanted is shown, and the last one, and when its turn is over.
+    zero: i64,
+    last_shown: i64,
+    end: i64,
+}
+
+impl Span {
+    fn number(&self, index: usize) -> u64 {
+        (self.begin + index) as u64
+    }
+
+    /// When pictures are decoded that are not when they were, since the zero. All up to the last of
+    /// those in front are decoded at once, right before the zero: a tick each. Where pictures stand
+    /// at the end `that are late`, decoding is over when the last one that is wanted is shown.
+    fn decode_times(
+        &self,
+        common: &Common,
+        kept: &[Picture],
+        early: &[(usize, &Picture)],
+        that_are_late: bool,
+    ) -> BTreeMap<u64, i64> {
+        let count = early.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
+        let natural = |index: usize| kept.get(index).map_or(0, |it| it.decoded - self.zero);
+        let mut start = natural(count) - count as i64;
         // No picture is shown before it is decoded.
-        start = start.min(shown - *index as i64);
-        hidden.insert(number(*index), shown);
+        for (shown, index) in self.shown_early(common, early) {
+            start = start.min(shown - index as i64);
+        }
+        // Nor is any decoded while the part before is shown.
+        let mut next = start.max(-(count as i64));
+        let mut times: Vec<i64> = Vec::with_capacity(kept.len());
+        for index in 0..kept.len() {
+            let decoded = if index < count { next } else { natural(index).max(next) };
+            times.push(decoded);
+            next = decoded + 1;
+        }
+        let mut limit = if that_are_late { self.last_shown - self.zero } else { i64::MAX };
+        for decoded in times.iter_mut().rev() {
+            *decoded = limit.min(*decoded);
+            limit = *decoded - 1;
+        }
+        let moved = times.into_iter().enumerate().filter(|(index, it)| *it != natural(*index));
+        moved.map(|(index, decoded)| (self.number(index), decoded)).collect()
     }
-    let late = kept.iter().enumerate().filter(|(_, it)| !is_wanted(it) && !is_early(it));
-    let mut late: Vec<_> = late.collect();
-    late.sort_by_key(|(_, picture)| picture.shown);
-    let all = late.len() as i64;
-    for (rank, (index, _)) in (0..).zip(&late) {
-        hidden.insert(number(*index), common.lag + end - zero - all + rank);
+
+    /// When pictures in front are shown, in their order, and which they are: a tick each, right
+    /// before the zero.
+    fn shown_early(&self, common: &Common, early: &[(usize, &Picture)]) -> Vec<(i64, usize)> {
+        let mut early: Vec<_> = early.to_vec();
+        early.sort_by_key(|(_, picture)| picture.shown);
+        let first = common.lag - early.len() as i64;
+        (first..).zip(early).map(|(shown, (index, _))| (shown, index)).collect()
     }
-    (Lead { start, end: number(count) }, hidden)
+
+    fn hide_early(&self, common: &Common, early: Vec<(usize, &Picture)>) -> BTreeMap<u64, i64> {
+        let shown = self.shown_early(common, &early).into_iter();
+        shown.map(|(shown, index)| (self.number(index), shown)).collect()
+    }
+
+    /// When pictures are shown that others need and nobody asked for: a tick each, in the turn of
+    /// the last one that is wanted, in front of what the next part hides.
+    fn hide_late(&self, common: &Common, late: Vec<(usize, &Picture)>) -> Vec<(u64, i64)> {
+        /// For as many pictures as the next part hides, or half of the last one's turn.
+        const RESERVED: i64 = 1024;
+        let mut late = late;
+        late.sort_by_key(|(_, picture)| picture.shown);
+        let reserved = RESERVED.min((self.end - self.last_shown) / 2);
+        let first = common.lag + self.end - self.zero - reserved - late.len() as i64;
+        (first..).zip(late).map(|(shown, (index, _))| (self.number(index), shown)).collect()
+    }
 }

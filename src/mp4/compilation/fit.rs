@@ -10,9 +10,9 @@ use crate::segment::{ClipFact, ClockQuality, Codec, ParameterSet, TrackKind, Tra
 use crate::units::{Ticks, WallTime};
 
 /// Ticks a second of the pictures at least: what is hidden takes some, and is to be short.
-const TIMESCALE_MIN: u32 = 10_000;
-/// And at most: many programs keep it in 31 bits.
-const TIMESCALE_MAX: u32 = i32::MAX as u32;
+const TIMESCALE_MIN: u32 = 90_000;
+/// And at most: a picture can last 2³² ticks, which is six minutes then.
+const TIMESCALE_MAX: u32 = 12_000_000;
 /// The first version whose samples have their parameter sets with them, where they are recorded.
 const SETS_IN_BAND: u16 = 2;
 
@@ -94,6 +94,9 @@ pub struct Common {
     pub(super) timescales: [u32; TRACKS],
     /// By how much presentation lags behind decoding, in ticks of the pictures.
     pub(super) lag: i64,
+    /// Whether any clip has other parameter sets than those of the sample entry: each has to bring
+    /// its own then, since those in band hold until others come.
+    has_other_sets: bool,
 }
 
 impl Common {
@@ -114,11 +117,13 @@ impl Common {
                 sound: None,
                 timescales: [video.timescale * TIMESCALE_MIN.div_ceil(video.timescale), 1],
                 lag: 0,
+                has_other_sets: false,
             });
             let both = least_common_multiple(common.timescales[VIDEO], video.timescale);
             let both = both.filter(|both| *both <= TIMESCALE_MAX);
             if let (true, Some(both)) = (same_kind(&common.video, &sets.video), both) {
                 common.timescales[VIDEO] = both;
+                common.has_other_sets |= common.video.configuration != sets.video.configuration;
                 lags.push((video.first_offset, video.timescale));
             }
             if let (None, Some(own), Some(sound)) = (&common.sound, &sets.sound, sound) {
@@ -156,12 +161,11 @@ impl Common {
         crate::blank::pictures(&self.video, 1).is_some()
     }
 
-    /// What goes in front of each key frame of a clip: its parameter sets, where they are not those
-    /// of the sample entry and not known to be there.
+    /// What goes in front of each key frame of a clip: its parameter sets, where those of the
+    /// sample entry are not in force throughout, and it is not known to have them there.
     pub(super) fn prefix(&self, fact: &ClipFact, sets: &ClipSets) -> Option<Arc<[u8]>> {
-        let is_theirs = sets.video.configuration == self.video.configuration;
         let is_recorded = fact.quality != ClockQuality::Given;
-        if is_theirs || is_recorded && fact.output_version >= SETS_IN_BAND {
+        if !self.has_other_sets || is_recorded && fact.output_version >= SETS_IN_BAND {
             return None;
         }
         entry::sets_in_band(&sets.video).filter(|sets| !sets.is_empty()).map(Arc::from)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::blank::{PART_NANOS, Pattern};
+use super::blank::{PART_NANOS, PARTS_MAX, Pattern};
 use super::clip::Clip;
 use super::fit::tracks_of;
 use super::part::Part;
@@ -71,7 +71,7 @@ impl<'a> Laying<'a> {
         // What comes next may have no sound: silence goes up to where it begins.
         let end = self.common.ticks(SOUND, self.nanos);
         self.fill_sound(end);
-        Ok(())
+        self.check_parts()
     }
 
     /// Silence up to a tick, as far as whole packets go.
@@ -82,9 +82,10 @@ impl<'a> Laying<'a> {
         }
     }
 
-    pub(super) fn add_blank(&mut self, nanos: i64) {
+    pub(super) fn add_blank(&mut self, nanos: i64) -> Result<(), Mp4Error> {
         if !self.pattern.has_pictures() {
-            return self.hold(nanos);
+            self.hold(nanos);
+            return Ok(());
         }
         let end = self.nanos.saturating_add(nanos);
         while self.nanos < end {
@@ -92,6 +93,19 @@ impl<'a> Laying<'a> {
             let length = (end - self.nanos).min(PART_NANOS);
             self.parts.push(self.pattern.grey(self.common, at, length));
             self.hold(length);
+            self.check_parts()?;
+        }
+        Ok(())
+    }
+
+    /// A range may be named that is as long as time.
+    fn check_parts(&self) -> Result<(), Mp4Error> {
+        match self.parts.len() {
+            found if found <= PARTS_MAX => Ok(()),
+            found => {
+                let (what, limit) = ("parts of a file", PARTS_MAX as u64);
+                Err(Mp4Error::TooLarge { what, found: found as u128, limit })
+            }
         }
     }
 
@@ -101,8 +115,9 @@ impl<'a> Laying<'a> {
         self.fill_sound(until);
     }
 
-    pub(super) fn finish(self) -> (Vec<Part>, i64) {
-        (self.parts, self.nanos)
+    pub(super) fn finish(self) -> Result<(Vec<Part>, i64), Mp4Error> {
+        self.check_parts()?;
+        Ok((self.parts, self.nanos))
     }
 }
 

@@ -129,11 +129,11 @@ impl Compilation {
                 Ingredient::Clip { clip, fact, sets, cut } => {
                     layout.add_clip(*clip, fact, sets, *cut)?;
                 }
-                Ingredient::Blank(nanos) => layout.add_blank(*nanos),
+                Ingredient::Blank(nanos) => layout.add_blank(*nanos)?,
                 Ingredient::Held(nanos) => layout.hold(*nanos),
             }
         }
-        let (mut parts, total_nanos) = layout.finish();
+        let (mut parts, total_nanos) = layout.finish()?;
         if parts.iter().all(|part| part.stretches[VIDEO].is_none()) {
             return Err(Mp4Error::NoPictures);
         }

@@ -36,6 +36,19 @@ pub(super) struct Part {
     pub length: u64,
 }
 
+impl Part {
+    /// The same that much later, in ticks of its tracks.
+    pub(super) fn moved(mut self, by: i64) -> Part {
+        self.ats.iter_mut().for_each(|at| *at += by);
+        for stretch in self.stretches.iter_mut().flatten() {
+            stretch.first += by;
+            stretch.last += by;
+            stretch.end += by;
+        }
+        self
+    }
+}
+
 /// What a part has of one track; times in ticks of the track since the beginning of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
