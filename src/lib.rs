@@ -50,7 +50,8 @@
 //! into a chunk. `ring` writes chunks of all streams and flushes once per interval. What a flush
 //! covers, `archive`'s updater adds up in the `catalogue`. When the clip ends its fact goes to the
 //! ledger; when that is durable the `view` lists it, and the `mount` shows it. A reader's `open`
-//! has `archive` lay the clip's chunks out with `mp4`; each read is a `pread` and a checksum.
+//! has `archive` lay the clip's chunks out with `mp4`; each read is a `pread` and a checksum. A
+//! range is laid out of the facts of its clips, and their tables are made as it is read.
 //!
 //! # Promises
 //!
@@ -137,6 +138,8 @@
 //! | *purging* | a clip that is being freed; nothing brings it back |
 //! | *redated* | a clip that was recorded on a wrong clock, and has its right times |
 //! | *snapshot* | a growing clip as it is at one moment, as a file |
+//! | *range* | what a camera recorded between two times, as a file that is made by being named |
+//! | *part* | of such a file: a clip, a piece of one, or what is made for a gap |
 //!
 //! # Locks
 //!

@@ -114,7 +114,13 @@ impl Footage for Memory {
         }))
     }
 
-    fn range(&self, camera: &str, named: &Named, _: &Zone) -> Result<Snapshot, LibraryError> {
+    fn range(
+        &self,
+        camera: &str,
+        named: &Named,
+        _: &Zone,
+        _: &dyn Fn(ClipKey) -> Option<bool>,
+    ) -> Result<Snapshot, LibraryError> {
         let of = self.snapshot(camera)?.ok_or(LibraryError::Gone)?;
         let (start, end) = (named.ranges[0].start, named.ranges[0].end);
         Ok(Snapshot { start, end, identity: Some([7; 32]), ..of })

@@ -67,11 +67,18 @@ pub trait Footage: Send + Sync + 'static {
     fn snapshot(&self, camera: &str) -> Result<Option<Snapshot>, LibraryError>;
 
     /// What a camera recorded in some ranges of time, as one file that never changes. Local times
-    /// in it are those of `zone`. May wait for the device.
+    /// in it are those of `zone`. What `is_listed` says of a clip counts ahead of what is durable.
+    /// May wait for the device.
     ///
     /// # Errors
     /// [`LibraryError::Nothing`] where nothing was, or what can't be read.
-    fn range(&self, camera: &str, named: &Named, zone: &Zone) -> Result<Snapshot, LibraryError>;
+    fn range(
+        &self,
+        camera: &str,
+        named: &Named,
+        zone: &Zone,
+        is_listed: &dyn Fn(ClipKey) -> Option<bool>,
+    ) -> Result<Snapshot, LibraryError>;
 
     /// What time it is for who names a range. Does not wait.
     fn now(&self) -> WallTime;

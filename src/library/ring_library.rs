@@ -176,8 +176,14 @@ impl Footage for RingLibrary {
         }))
     }
 
-    fn range(&self, camera: &str, named: &Named, zone: &Zone) -> Result<Snapshot, LibraryError> {
-        let opened = self.archive.open_range(camera, named, self.now(), zone);
+    fn range(
+        &self,
+        camera: &str,
+        named: &Named,
+        zone: &Zone,
+        is_listed: &dyn Fn(ClipKey) -> Option<bool>,
+    ) -> Result<Snapshot, LibraryError> {
+        let opened = self.archive.open_range(camera, named, (self.now(), zone), is_listed);
         let opened = opened.map_err(|error| library_error(&error))?;
         let attributes = range_attributes(camera, &opened);
         let OpenedRange { content: file, start, end, identity, .. } = opened;

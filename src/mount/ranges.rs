@@ -16,7 +16,7 @@ use super::snapshots::{Numbered, Snapshots};
 use crate::library::{Attribute, Library, LibraryError};
 use crate::named::Named;
 use crate::shown::Shown;
-use crate::units::WallTime;
+use crate::units::{ClipKey, WallTime};
 use crate::view::{Inode, Node, NodeKind, RANGE_LOG_NAME, ROOT, ranges_name, utc_timestamp};
 
 /// What the log of a camera's ranges remembers.
@@ -103,17 +103,20 @@ impl Ranges {
         if let Some(fresh) = self.made.fresh(&key) {
             return Ok(Found::Here(described(self.owner, &fresh)));
         }
+        let shown = Arc::clone(&self.shown);
         let (library, owner, made) =
             (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
-        Ok(Found::OnDisk(Box::new(move || match library.range(&camera, &named, &zone) {
-            Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
-            Err(error) => {
-                refused.add(&camera, now, format!("{line}{error}\n"));
-                log_failure("range", &key, &error);
-                Err(match error {
-                    LibraryError::Gone => Errno::ENOENT,
-                    error => errno::of_open(&error),
-                })
+        Ok(Found::OnDisk(Box::new(move || {
+            match library.range(&camera, &named, &zone, &|clip| is_listed(&shown, clip)) {
+                Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
+                Err(error) => {
+                    refused.add(&camera, now, format!("{line}{error}\n"));
+                    log_failure("range", &key, &error);
+                    Err(match error {
+                        LibraryError::Gone => Errno::ENOENT,
+                        error => errno::of_open(&error),
+                    })
+                }
             }
         })))
     }
@@ -233,6 +236,12 @@ impl Directory for Ranges {
     fn rmdir(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
         Err(Errno::EPERM)
     }
+}
+
+/// Whether a clip is shown among the files; `None` where it is not shown at all.
+fn is_listed(shown: &Shown, clip: ClipKey) -> Option<bool> {
+    let tree = shown.tree();
+    tree.place(clip).map(|place| !tree.is_trash(place.parent))
 }
 
 /// The inode never changes; which inode the name stands for does.

@@ -275,7 +275,10 @@ impl Served {
 
     /// Removes a file.
     pub(super) fn unlink(&self, parent: u64, name: &str) -> Result<(), Errno> {
-        self.named(parent).and_then(|(parent, kind)| kind.unlink(parent, name))
+        let done = self.named(parent).and_then(|(parent, kind)| kind.unlink(parent, name));
+        // Whoever hears that a clip is removed finds it in no range any more.
+        self.made.outdate();
+        done
     }
 
     /// Removes an empty directory.
@@ -291,7 +294,9 @@ impl Served {
     ) -> Result<(), Errno> {
         let (parent, kind) = self.named(parent)?;
         let (new_parent, _) = self.named(new_parent)?;
-        kind.rename((parent, name), (new_parent, new_name))
+        let done = kind.rename((parent, name), (new_parent, new_name));
+        self.made.outdate();
+        done
     }
 }
 

@@ -77,7 +77,13 @@ impl Footage for Scripted {
             memory: 0,
         }))
     }
-    fn range(&self, camera: &str, named: &Named, _: &Zone) -> Result<Snapshot, LibraryError> {
+    fn range(
+        &self,
+        camera: &str,
+        named: &Named,
+        _: &Zone,
+        _: &dyn Fn(ClipKey) -> Option<bool>,
+    ) -> Result<Snapshot, LibraryError> {
         let range = &named.ranges[0];
         if range.start < WallTime(0) {
             return Err(LibraryError::Nothing("nothing was recorded then".to_owned()));

@@ -7,8 +7,8 @@ use crate::mp4::ClipSets;
 use crate::segment::ParameterSet;
 use crate::units::ClipId;
 
-/// Clips whose parameter sets are remembered: a day of clips of ten seconds.
-const SETS_REMEMBERED: usize = 1 << 13;
+/// Clips whose parameter sets are remembered: three days of clips of ten seconds.
+const SETS_REMEMBERED: usize = 1 << 15;
 
 /// Parameter sets of clips; those of one camera are hardly ever different.
 #[derive(Default)]

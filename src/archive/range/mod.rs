@@ -18,7 +18,7 @@ use crate::mp4::{Chunk, ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error
 use crate::named::{Container, Gaps, Named};
 use crate::ring::{ClipContents, Ending};
 use crate::segment::{ClipFact, NameForm};
-use crate::units::{ClipId, StreamKey, WallTime};
+use crate::units::{ClipId, ClipKey, StreamKey, WallTime};
 use crate::view::utc_timestamp;
 use crate::zone::Zone;
 
@@ -54,7 +54,8 @@ pub struct OpenedRange {
 
 impl Archive {
     /// Opens what was recorded of a camera in some ranges, one after another; `now` is the time up
-    /// to which nothing more can come. Local times in it are those of `zone`.
+    /// to which nothing more can come. Local times in it are those of `zone`. Whether a clip is
+    /// listed `is_listed` says, or else the catalogue, which a removal reaches a moment later.
     ///
     /// # Errors
     /// [`ArchiveError::NoFootage`] where there is none, or what can't be read.
@@ -62,8 +63,8 @@ impl Archive {
         &self,
         camera: &str,
         named: &Named,
-        now: WallTime,
-        zone: &Zone,
+        (now, zone): (WallTime, &Zone),
+        is_listed: &dyn Fn(ClipKey) -> Option<bool>,
     ) -> Result<OpenedRange, ArchiveError> {
         let stream = {
             let catalogue = self.catalogue();
@@ -74,7 +75,7 @@ impl Archive {
         let mut ranges = Vec::new();
         for range in &named.ranges {
             let first = sources.len();
-            sources.extend(self.sources(stream, range)?);
+            sources.extend(self.sources(stream, range, is_listed)?);
             let grown = sources[first..].iter().rfind(|source| source.contents.is_some());
             let known = grown.map_or(now, |growing| growing.fact.end);
             ranges.push((range.start..range.end.min(known), first..sources.len()));
@@ -123,21 +124,26 @@ impl Archive {
         &self,
         stream: StreamKey,
         range: &Range<WallTime>,
+        is_listed: &dyn Fn(ClipKey) -> Option<bool>,
     ) -> Result<Vec<Source>, ArchiveError> {
-        let (mut sources, growing) = {
+        let of = |clip, fact: &Arc<ClipFact>| Source { clip, fact: fact.clone(), contents: None };
+        let (closed, mut sources, growing) = {
             let catalogue = self.catalogue();
-            let listed = catalogue.clips_overlapping(stream, range.clone());
-            let listed = listed.filter(|clip| clip.listed());
-            let of =
-                |clip, fact: &Arc<ClipFact>| Source { clip, fact: fact.clone(), contents: None };
-            let mut sources: Vec<Source> = listed.map(|clip| of(clip.id(), &clip.fact)).collect();
+            let closed = catalogue.clips_overlapping(stream, range.clone());
+            let closed = closed.filter(|clip| clip.readable());
+            let closed = closed.map(|clip| (clip.key, clip.listed(), clip.fact.clone()));
+            let closed: Vec<(ClipKey, bool, Arc<ClipFact>)> = closed.collect();
+            let mut sources = Vec::new();
             let is_in = |fact: &ClipFact| fact.start < range.end && range.start < fact.end;
             let ended = catalogue.ended_of(stream).filter(|(_, fact)| is_in(fact));
             sources.extend(ended.map(|(clip, fact)| of(clip.clip(), fact)));
             let growing = catalogue.growing_of(stream);
             let growing = growing.filter(|(_, growth)| growth.start < range.end);
-            (sources, growing.map(|(clip, _)| clip.clip()))
+            (closed, sources, growing.map(|(clip, _)| clip.clip()))
         };
+        // Under no lock: who knows it has one of its own.
+        let listed = closed.iter().filter(|(key, listed, _)| is_listed(*key).unwrap_or(*listed));
+        sources.extend(listed.map(|(key, _, fact)| of(key.clip(), fact)));
         if let Some(clip) = growing {
             sources.extend(self.growing_source(clip)?);
         }
