@@ -10,6 +10,7 @@ mod fact;
 mod file;
 mod open;
 mod range;
+mod recent;
 mod register;
 mod updater;
 

@@ -1,13 +1,13 @@
 //! Opening clips, closed and growing.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::ArchiveError;
 use super::attributes::{DIGEST_ATTRIBUTE, attributes};
 use super::file::ClipFile;
 use super::range::KnownSets;
-use super::updater::fact_of;
+use super::recent::Recent;
+use super::updater::{fact_of, growth_of};
 use crate::catalogue::Catalogue;
 use crate::index::Index;
 use crate::mp4::{Chunk, Movie};
@@ -25,8 +25,7 @@ pub struct Archive {
     pub(super) ring: Arc<Ring>,
     catalogue: Arc<RwLock<Catalogue>>,
     pub(super) index: Arc<Index>,
-    /// Opened last first.
-    open: Mutex<VecDeque<(ClipId, Arc<ClipFile>)>>,
+    open: Recent<ClipId, ClipFile>,
     pub(super) known_sets: KnownSets,
 }
 
@@ -46,7 +45,8 @@ impl Archive {
     /// An archive on a ring that is open.
     #[must_use]
     pub fn new(ring: Arc<Ring>, catalogue: Arc<RwLock<Catalogue>>, index: Arc<Index>) -> Archive {
-        Archive { ring, catalogue, index, open: Mutex::default(), known_sets: KnownSets::default() }
+        let open = Recent::new(OPEN_CLIPS_BYTES_MAX, 0..=OPEN_CLIPS_MAX);
+        Archive { ring, catalogue, index, open, known_sets: KnownSets::default() }
     }
 
     /// The catalogue, to look things up in. To be held for moments only.
@@ -77,31 +77,13 @@ impl Archive {
             let readable = known.filter(|found| found.readable());
             readable.map(|found| found.fact.clone()).ok_or(ArchiveError::Gone(clip))?
         };
-        if let Some(open) = self.recall(clip, fact.start) {
+        // One may have been kept behind the moment in which the clip was redated.
+        if let Some(open) = self.open.get(&clip).filter(|open| open.start() == fact.start) {
             return Ok(open);
         }
-        let indexed = self.index.contents(clip).and_then(|bytes| ClipContents::decode(&bytes).ok());
-        // An entry that does not fit the fact is not this clip's: the ring is the truth.
-        let file = match indexed.map(|contents| self.lay_out(clip, &fact, &contents)) {
-            Some(Ok(file)) => file,
-            _ => {
-                let contents = self.ring.contents(clip)?;
-                let file = self.lay_out(clip, &fact, &contents)?;
-                self.index.put(clip, contents.encode());
-                file
-            }
-        };
-        let file = Arc::new(file);
-        self.remember(clip, &file);
-        Ok(file)
-    }
-
-    /// The contents of a closed clip.
-    ///
-    /// # Errors
-    /// It is gone, or can't be read.
-    pub(super) fn contents(&self, clip: ClipId) -> Result<ClipContents, ArchiveError> {
-        contents(&self.index, &self.ring, clip)
+        let lay_out = |contents: &ClipContents| self.lay_out(clip, &fact, contents);
+        let file = of_contents(&self.index, &self.ring, clip, lay_out)?;
+        Ok(self.open.keep(clip, file.memory(), file))
     }
 
     /// Has the index keep what the ring says of a clip that has just closed: then it opens without
@@ -129,18 +111,29 @@ impl Archive {
             stream.and_then(|stream| catalogue.growing_of(stream)).map(|(clip, _)| clip.clip())
         };
         let Some(clip) = clip else { return Ok(None) };
-        // Chunks may become durable between looking the clip up and reading its contents: the
-        // sums are taken from the contents themselves.
-        let contents = self.ring.contents(clip)?;
-        let malformed = |reason| ArchiveError::Malformed { clip, reason };
-        let growth = super::updater::growth_of(&contents).map_err(malformed)?;
-        let Some(growth) = growth else { return Ok(None) };
-        let fact = fact_of(growth, Ending::Closed, NameForm::Seconds);
+        let Some((fact, contents)) = self.grown(clip)? else { return Ok(None) };
         let file = Arc::new(self.lay_out(clip, &fact, &contents)?);
         let uuid = &self.ring.superblock().ring_uuid;
         let mut attributes = attributes(camera, uuid, clip, &fact);
         attributes.retain(|(name, _)| *name != DIGEST_ATTRIBUTE);
         Ok(Some(GrowingFile { file, start: fact.start, end: fact.end, attributes }))
+    }
+
+    /// What flushes cover of a growing clip, as if it had ended there; `None` where that is nothing.
+    ///
+    /// # Errors
+    /// It is gone, or its tables can't be read.
+    pub(super) fn grown(
+        &self,
+        clip: ClipId,
+    ) -> Result<Option<(ClipFact, ClipContents)>, ArchiveError> {
+        // Chunks may become durable between looking the clip up and reading its contents: the
+        // sums are taken from the contents themselves.
+        let contents = self.ring.contents(clip)?;
+        let growth = growth_of(&contents);
+        let growth = growth.map_err(|reason| ArchiveError::Malformed { clip, reason })?;
+        let fact = growth.map(|growth| fact_of(growth, Ending::Closed, NameForm::Seconds));
+        Ok(fact.map(|fact| (fact, contents)))
     }
 
     fn lay_out(
@@ -149,44 +142,15 @@ impl Archive {
         fact: &ClipFact,
         contents: &ClipContents,
     ) -> Result<ClipFile, ArchiveError> {
-        let chunks = contents.chunks.iter().map(|chunk| Chunk {
-            table: &chunk.table,
-            parameters: &chunk.parameters,
-            data_length: chunk.place.data_length,
-        });
-        let movie = Movie::new(fact, &contents.parameters, chunks)
+        let movie = Movie::new(fact, &contents.parameters, chunks(contents))
             .map_err(|reason| ArchiveError::Movie { clip, reason })?;
         let places = contents.chunks.iter().map(|chunk| chunk.place).collect();
         Ok(ClipFile::new(self.ring.clone(), clip, fact.start, movie, places))
     }
 
-    fn recall(&self, clip: ClipId, start: WallTime) -> Option<Arc<ClipFile>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // One may have been remembered behind the moment in which the clip was redated.
-        let is_it = |known: &(ClipId, Arc<ClipFile>)| known.0 == clip && known.1.start() == start;
-        let at = open.iter().position(is_it)?;
-        let found = open.remove(at)?;
-        let file = found.1.clone();
-        open.push_front(found);
-        Some(file)
-    }
-
-    fn remember(&self, clip: ClipId, file: &Arc<ClipFile>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.push_front((clip, file.clone()));
-        let mut memory = 0;
-        let kept = open.iter().take_while(|(_, file)| {
-            memory += file.memory();
-            memory <= OPEN_CLIPS_BYTES_MAX
-        });
-        let kept = kept.count().min(OPEN_CLIPS_MAX);
-        open.truncate(kept);
-    }
-
     /// The clip has other times: the file that is made of it is another one.
     pub fn reopen(&self, clip: ClipId) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(known, _)| *known != clip);
+        self.open.forget(&clip);
     }
 
     /// The clip is not listed any more: it is not opened from memory either.
@@ -197,15 +161,33 @@ impl Archive {
     }
 }
 
-/// The contents of a closed clip, from the index where that knows it.
-pub(super) fn contents(
+/// What `make` makes of the contents of a closed clip: those of the index, or, where it has none that
+/// it can be made of, those of the ring, which the index keeps then. An entry that does not fit is
+/// not this clip's: the ring is the truth.
+///
+/// # Errors
+/// The clip is gone, can't be read, or what `make` answers.
+pub(super) fn of_contents<T>(
     index: &Index,
     ring: &Ring,
     clip: ClipId,
-) -> Result<ClipContents, ArchiveError> {
+    make: impl Fn(&ClipContents) -> Result<T, ArchiveError>,
+) -> Result<T, ArchiveError> {
     let indexed = index.contents(clip).and_then(|bytes| ClipContents::decode(&bytes).ok());
-    match indexed {
-        Some(contents) => Ok(contents),
-        None => Ok(ring.contents(clip)?),
+    if let Some(Ok(made)) = indexed.map(|contents| make(&contents)) {
+        return Ok(made);
     }
+    let contents = ring.contents(clip)?;
+    let made = make(&contents)?;
+    index.put(clip, contents.encode());
+    Ok(made)
+}
+
+/// The chunks of a clip as the assembly needs them.
+pub(super) fn chunks(contents: &ClipContents) -> impl Iterator<Item = Chunk<'_>> + Clone {
+    contents.chunks.iter().map(|chunk| Chunk {
+        table: &chunk.table,
+        parameters: &chunk.parameters,
+        data_length: chunk.place.data_length,
+    })
 }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::plan::Step;
 use super::{Building, Source};
 use crate::mp4::{ClipSets, codec_name};
-use crate::segment::TrackKind;
 use crate::units::{NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
 
@@ -27,7 +26,6 @@ pub(super) fn account(
         used.get_or_insert(&sets[piece.clip]);
         let source = &sources[piece.clip];
         let fact = &source.fact;
-        let has_sound = fact.tracks.iter().any(|track| track.kind == TrackKind::Audio);
         clips.push(json!({
             "id": format!("{ring} {}", source.clip),
             "start": utc_timestamp(fact.start),
@@ -39,7 +37,7 @@ pub(super) fn account(
             "height": fact.picture.1,
             "frames": fact.frames(),
             "damaged": fact.damaged(),
-            "sound": has_sound,
+            "sound": sets[piece.clip].sound.is_some(),
             "growing": source.contents.is_some(),
         }));
     }

@@ -1,10 +1,9 @@
 //! The bytes of a file that is made of several clips.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::chunks;
-use crate::archive::open::contents;
+use crate::archive::open::{chunks, of_contents};
+use crate::archive::recent::Recent;
 use crate::archive::{Archive, ArchiveError, Bytes};
 use crate::index::Index;
 use crate::mp4::{Compilation, FilePiece, PartData, PartPiece, PartTables};
@@ -38,8 +37,9 @@ pub struct RangeFile {
     index: Arc<Index>,
     compilation: Compilation,
     clips: Vec<Contents>,
-    tables: Recent<PartTables>,
-    places: Recent<Places>,
+    /// By the numbers of their parts.
+    tables: Recent<usize, PartTables>,
+    places: Recent<usize, Places>,
 }
 
 /// Where the samples of a part are.
@@ -49,38 +49,9 @@ struct Places {
     chunks: Vec<ChunkPlace>,
 }
 
-/// What was used lately of parts, by their numbers, with the memory that it takes; last first.
-struct Recent<T>(Mutex<VecDeque<(usize, usize, Arc<T>)>>);
-
-impl<T> Recent<T> {
-    fn new() -> Recent<T> {
-        Recent(Mutex::new(VecDeque::new()))
-    }
-
-    fn get(&self, part: usize) -> Option<Arc<T>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(known, ..)| *known == part)?;
-        let found = kept.remove(at)?;
-        let value = found.2.clone();
-        kept.push_front(found);
-        Some(value)
-    }
-
-    /// Keeps one more, and what there is room for of the others.
-    fn keep(&self, part: usize, memory: usize, memory_max: usize, value: T) -> Arc<T> {
-        let value = Arc::new(value);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(known, ..)| *known != part);
-        kept.push_front((part, memory, value.clone()));
-        let mut sum = 0;
-        let fits = kept.iter().take_while(|(_, memory, _)| {
-            sum += memory;
-            sum <= memory_max
-        });
-        // What is read now is kept, however large it is.
-        let count = fits.count().max(1);
-        kept.truncate(count);
-        value
+impl Places {
+    fn memory(&self) -> usize {
+        self.data.memory() + self.chunks.len() * size_of::<ChunkPlace>()
     }
 }
 
@@ -91,7 +62,9 @@ impl RangeFile {
         clips: Vec<Contents>,
     ) -> RangeFile {
         let (ring, index) = (archive.ring.clone(), archive.index.clone());
-        let (tables, places) = (Recent::new(), Recent::new());
+        // What is read now is kept, however large it is.
+        let tables = Recent::new(TABLES_BYTES_MAX, 1..=usize::MAX);
+        let places = Recent::new(PLACES_BYTES_MAX, 1..=usize::MAX);
         RangeFile { ring, index, compilation, clips, tables, places }
     }
 
@@ -124,14 +97,14 @@ impl RangeFile {
             match piece {
                 FilePiece::Made(bytes) => joined.extend_from_slice(bytes),
                 FilePiece::Table(part, wanted) => {
-                    let tables = match self.tables.get(part) {
+                    let tables = match self.tables.get(&part) {
                         Some(tables) => tables,
                         None => self.load(part)?.0,
                     };
                     joined.extend_from_slice(&tables.bytes(&wanted));
                 }
                 FilePiece::Data(part, wanted) => {
-                    let places = match self.places.get(part) {
+                    let places = match self.places.get(&part) {
                         Some(places) => places,
                         None => self.load(part)?.1,
                     };
@@ -163,21 +136,23 @@ impl RangeFile {
 
     /// Makes the tables of a part, and finds its samples.
     fn load(&self, number: usize) -> Result<(Arc<PartTables>, Arc<Places>), ArchiveError> {
-        let clip = self.compilation.clip_of(number).and_then(|clip| self.clips.get(clip));
-        let contents = match clip {
-            None => Arc::default(),
-            Some(Contents::Known(_, contents)) => contents.clone(),
-            Some(Contents::Of(clip)) => Arc::new(contents(&self.index, &self.ring, *clip)?),
+        let source = self.compilation.clip_of(number).and_then(|clip| self.clips.get(clip));
+        let clip = source.map(Contents::clip);
+        let make = |contents: &ClipContents| {
+            let (tables, data) = self
+                .compilation
+                .load(number, chunks(contents))
+                .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })?;
+            let chunks = contents.chunks.iter().map(|chunk| chunk.place).collect();
+            Ok((tables, Places { data, clip, chunks }))
         };
-        let clip = clip.map(Contents::clip);
-        let loaded = self.compilation.load(number, chunks(&contents));
-        let (tables, data) = loaded
-            .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })?;
-        let chunks: Vec<ChunkPlace> = contents.chunks.iter().map(|chunk| chunk.place).collect();
-        let memory = data.memory() + chunks.len() * size_of::<ChunkPlace>();
-        let places = Places { data, clip, chunks };
-        let places = self.places.keep(number, memory, PLACES_BYTES_MAX, places);
-        let tables = self.tables.keep(number, tables.memory(), TABLES_BYTES_MAX, tables);
+        let (tables, places) = match source {
+            None => make(&ClipContents::default())?,
+            Some(Contents::Known(_, contents)) => make(contents)?,
+            Some(Contents::Of(clip)) => of_contents(&self.index, &self.ring, *clip, make)?,
+        };
+        let places = self.places.keep(number, places.memory(), places);
+        let tables = self.tables.keep(number, tables.memory(), tables);
         Ok((tables, places))
     }
 }

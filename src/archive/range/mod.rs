@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use self::file::Contents;
 use self::plan::{Piece, Step, assemble};
-use super::updater::fact_of;
+use super::open::{chunks, of_contents};
 use super::{Archive, ArchiveError};
 use crate::captions::{Captions, Section};
-use crate::mp4::{Chunk, ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error};
+use crate::mp4::{ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error, first_shown};
 use crate::named::{Container, Gaps, Named};
-use crate::ring::{ClipContents, Ending};
-use crate::segment::{ClipFact, NameForm};
+use crate::ring::{ClipContents, ReadError};
+use crate::segment::ClipFact;
 use crate::units::{ClipId, ClipKey, StreamKey, WallTime};
 use crate::view::utc_timestamp;
 use crate::zone::Zone;
@@ -154,17 +154,15 @@ impl Archive {
     }
 
     fn growing_source(&self, clip: ClipId) -> Result<Option<Source>, ArchiveError> {
-        let contents = match self.ring().contents(clip) {
-            Ok(contents) => contents,
+        let grown = match self.grown(clip) {
             // It ended in this moment.
-            Err(crate::ring::ReadError::Gone(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(ArchiveError::Read(ReadError::Gone(_))) => None,
+            grown => grown?,
         };
-        let growth = super::updater::growth_of(&contents);
-        let growth = growth.map_err(|reason| ArchiveError::Malformed { clip, reason })?;
-        Ok(growth.map(|growth| {
-            let fact = Arc::new(fact_of(growth, Ending::Closed, NameForm::Seconds));
-            Source { clip, fact, contents: Some(Arc::new(contents)) }
+        Ok(grown.map(|(fact, contents)| Source {
+            clip,
+            fact: Arc::new(fact),
+            contents: Some(Arc::new(contents)),
         }))
     }
 
@@ -174,9 +172,9 @@ impl Archive {
             let sets = match self.known_sets.get(source.clip) {
                 Some(known) => known,
                 None => {
-                    let contents = self.contents_of(source)?;
-                    let sets = ClipSets::new(&source.fact, &contents.parameters, chunks(&contents));
-                    let sets = sets.map_err(|reason| no_movie(source, reason))?;
+                    let sets = self.of_source(source, |contents| {
+                        ClipSets::new(&source.fact, &contents.parameters, chunks(contents))
+                    })?;
                     self.known_sets.keep(source.clip, sets, all.last())
                 }
             };
@@ -185,10 +183,17 @@ impl Archive {
         Ok(all)
     }
 
-    fn contents_of(&self, source: &Source) -> Result<Arc<ClipContents>, ArchiveError> {
+    /// What `make` makes of the contents of a clip.
+    fn of_source<T>(
+        &self,
+        source: &Source,
+        make: impl Fn(&ClipContents) -> Result<T, Mp4Error>,
+    ) -> Result<T, ArchiveError> {
+        let make =
+            |contents: &ClipContents| make(contents).map_err(|reason| no_movie(source, reason));
         match &source.contents {
-            Some(contents) => Ok(contents.clone()),
-            None => self.contents(source.clip).map(Arc::new),
+            Some(contents) => make(contents),
+            None => of_contents(&self.index, &self.ring, source.clip, make),
         }
     }
 
@@ -208,9 +213,7 @@ impl Archive {
                 building.omitted.push((times, "pictures are coded in another way"));
                 return false;
             }
-            if source.fact.tracks.iter().any(|track| track.kind == crate::segment::TrackKind::Audio)
-                && !common.takes_sound(&source.fact, sets)
-            {
+            if sets.sound.is_some() && !common.takes_sound(&source.fact, sets) {
                 building.omitted.push((times, "sound is coded in another way"));
             }
             true
@@ -225,14 +228,15 @@ impl Archive {
             let number = taken[planned.clip];
             let source = &sources[number];
             let Some(times) = planned.times else {
-                let shown = crate::mp4::first_shown(&source.fact)..source.fact.end;
+                let shown = first_shown(&source.fact)..source.fact.end;
                 pieces.push(Piece { clip: number, cut: None, shown, is_begun: false });
                 continue;
             };
-            let contents = self.contents_of(source)?;
             let ends_file = is_last && times.end == range.end;
-            let cut = Cut::new(common, &source.fact, chunks(&contents), &times, ends_file);
-            let Some(cut) = cut.map_err(|reason| no_movie(source, reason))? else { continue };
+            let cut = self.of_source(source, |contents| {
+                Cut::new(common, &source.fact, chunks(contents), &times, ends_file)
+            })?;
+            let Some(cut) = cut else { continue };
             let shown = cut.start(&source.fact)..cut.end(&source.fact);
             let is_begun = source.fact.start < times.start;
             pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
@@ -357,15 +361,6 @@ fn identity(steps: &[Step], sources: &[Source]) -> [u8; 32] {
         }
     }
     *hasher.finalize().as_bytes()
-}
-
-/// The chunks of a clip as the assembly needs them.
-fn chunks(contents: &ClipContents) -> impl Iterator<Item = Chunk<'_>> + Clone {
-    contents.chunks.iter().map(|chunk| Chunk {
-        table: &chunk.table,
-        parameters: &chunk.parameters,
-        data_length: chunk.place.data_length,
-    })
 }
 
 fn no_footage(why: &str) -> ArchiveError {
