@@ -48,12 +48,9 @@ impl Section {
     /// From when to when a cue is shown, and what it says.
     fn cue(&self, number: i64) -> (Range<i64>, WallTime) {
         let first = self.first_nanos();
-        let begin = if first == 0 {
-            number * NANOS_PER_SECOND
-        } else {
-            (first + (number - 1) * NANOS_PER_SECOND).max(0)
-        };
-        let next = if first == 0 { number + 1 } else { number } * NANOS_PER_SECOND + first;
+        let begun = i64::from(first > 0);
+        let edge = |number: i64| (first + (number - begun) * NANOS_PER_SECOND).max(0);
+        let (begin, next) = (edge(number), edge(number + 1));
         let (from, to) = (self.shown.start + begin, self.shown.start + next);
         (from..to.min(self.shown.end), self.wall.plus_nanos(begin))
     }

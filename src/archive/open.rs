@@ -119,7 +119,8 @@ impl Archive {
         Ok(Some(GrowingFile { file, start: fact.start, end: fact.end, attributes }))
     }
 
-    /// What flushes cover of a growing clip, as if it had ended there; `None` where that is nothing.
+    /// What flushes cover of a growing clip, as if it had ended there; `None` where that is
+    /// nothing.
     ///
     /// # Errors
     /// It is gone, or its tables can't be read.
@@ -161,9 +162,9 @@ impl Archive {
     }
 }
 
-/// What `make` makes of the contents of a closed clip: those of the index, or, where it has none that
-/// it can be made of, those of the ring, which the index keeps then. An entry that does not fit is
-/// not this clip's: the ring is the truth.
+/// What `make` makes of the contents of a closed clip: those of the index, or, where it has none
+/// that it can be made of, those of the ring, which the index keeps then. An entry that does not
+/// fit is not this clip's: the ring is the truth.
 ///
 /// # Errors
 /// The clip is gone, can't be read, or what `make` answers.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use fuser::INodeNo;
 
 use super::handles::Handles;
 use super::lock;
+use super::snapshots::Snapshots;
 use crate::library::Watcher;
 use crate::units::ClipKey;
 use crate::view::{GoneDirectory, Inode, Moved, Place};
@@ -22,12 +22,19 @@ const NAMES_MAX: usize = 65_536;
 
 /// Hands over what has changed. Cheap to clone; never waits, so that it may be called under a
 /// lock, and from the ring's writer.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Notifier {
     shared: Arc<Shared>,
     handles: Arc<Handles>,
-    /// How often a clip has left, or come back.
-    moves: Arc<AtomicU64>,
+    /// Ranges that have been looked up: they are others when a clip has left, or come back.
+    made: Arc<Snapshots>,
+}
+
+impl Default for Notifier {
+    fn default() -> Notifier {
+        let made = Arc::new(Snapshots::new(Inode::Range));
+        Notifier { shared: Arc::default(), handles: Arc::default(), made }
+    }
 }
 
 #[derive(Default)]
@@ -72,7 +79,7 @@ impl Watcher for Notifier {
 
     /// A clip is no longer listed.
     fn clip_gone(&self, place: &Place) {
-        self.moves.fetch_add(1, Ordering::Release);
+        self.made.outdate();
         let holding = self.handles.holding(place.clip);
         self.tell(|waiting| {
             waiting.forget_name(place.parent, place.inode(), &place.name);
@@ -83,7 +90,7 @@ impl Watcher for Notifier {
 
     /// A clip has another place: in the trash, or out of it.
     fn clip_moved(&self, moved: &Moved) {
-        self.moves.fetch_add(1, Ordering::Release);
+        self.made.outdate();
         self.tell(|waiting| {
             waiting.forget_name(moved.from.parent, moved.from.inode(), &moved.from.name);
             waiting.attributes.insert(moved.to.parent);
@@ -93,7 +100,7 @@ impl Watcher for Notifier {
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
     fn clip_purged(&self, clip: ClipKey) {
-        self.moves.fetch_add(1, Ordering::Release);
+        self.made.outdate();
         let holding = self.handles.holding(clip);
         self.tell(|waiting| {
             waiting.contents.extend(holding);
@@ -114,9 +121,9 @@ impl Notifier {
         Arc::clone(&self.handles)
     }
 
-    /// How often a clip has left the listing, or has come back.
-    pub(super) fn moves(&self) -> u64 {
-        self.moves.load(Ordering::Acquire)
+    /// The ranges that have been looked up.
+    pub(super) fn made(&self) -> Arc<Snapshots> {
+        Arc::clone(&self.made)
     }
 
     /// A name stands for another inode than the kernel believes.

@@ -7,8 +7,8 @@ use fuser::Errno;
 use super::attributes::{Described, NO_TTL, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::errno;
-use super::handles::{Content, Handle};
-use super::snapshots::{Numbered, Snapshots};
+use super::handles::Handle;
+use super::snapshots::Snapshots;
 use crate::library::{Attribute, Library};
 use crate::shown::Shown;
 use crate::view::{Inode, growing_name};
@@ -27,14 +27,12 @@ impl Directory for Now {
         let camera = cameras.into_iter().find(|camera| growing_name(camera) == name);
         let camera = camera.ok_or(Errno::ENOENT)?;
         if let Some(fresh) = self.snapshots.fresh(&camera) {
-            return Ok(Found::Here(described(self.owner, &fresh)));
+            return Ok(Found::Here(fresh.described(self.owner)));
         }
         let (library, owner) = (Arc::clone(&self.library), self.owner);
         let snapshots = Arc::clone(&self.snapshots);
         Ok(Found::OnDisk(Box::new(move || match library.snapshot(&camera) {
-            Ok(Some(made)) => {
-                Ok(Box::new(move || described(owner, &snapshots.keep(&camera, made))))
-            }
+            Ok(Some(made)) => Ok(Box::new(move || snapshots.keep(&camera, made).described(owner))),
             Ok(None) => Err(Errno::ENOENT),
             Err(error) => {
                 log_failure("snapshot", &camera, &error);
@@ -70,14 +68,14 @@ impl Directory for Now {
             }
             _ => {
                 let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
-                Ok(described(self.owner, &numbered))
+                Ok(numbered.described(self.owner))
             }
         }
     }
 
     fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
         match self.snapshots.look_up(inode) {
-            Some(numbered) => Ok(described(self.owner, &numbered)),
+            Some(numbered) => Ok(numbered.described(self.owner)),
             None => self.describe(inode),
         }
     }
@@ -94,9 +92,7 @@ impl Directory for Now {
             return Err(Errno::EISDIR);
         }
         let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
-        let attributes = described(self.owner, &numbered).attributes;
-        let content = Content::File(Arc::clone(&numbered.snapshot.file));
-        Ok(Found::Here(Handle { attributes, content }))
+        Ok(Found::Here(numbered.handle(self.owner)))
     }
 
     fn extended(&self, inode: Inode) -> Vec<Attribute> {
@@ -112,12 +108,4 @@ impl Directory for Now {
     fn rmdir(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
         Err(Errno::ENOTDIR)
     }
-}
-
-/// The inode never changes; which inode the name stands for does.
-fn described(owner: Ownership, numbered: &Numbered) -> Described {
-    let Numbered { inode, snapshot, .. } = numbered;
-    let size = snapshot.file.size();
-    let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);
-    Described { entry_ttl: NO_TTL, ..immutable(attributes) }
 }

@@ -1,18 +1,16 @@
 //! `.range`: files that are made by being named, in a directory for each camera.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fuser::{Errno, Generation};
 
 use super::attributes::{Described, NO_TTL, Ownership};
-use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
+use super::directory::{AddLine, Directory, Found, Line, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
 use super::lock;
-use super::notifier::Notifier;
-use super::snapshots::{Numbered, Snapshots};
+use super::snapshots::Snapshots;
 use crate::library::{Attribute, Library, LibraryError};
 use crate::named::Named;
 use crate::shown::Shown;
@@ -29,9 +27,6 @@ pub(super) struct Ranges {
     pub(super) owner: Ownership,
     pub(super) made: Arc<Snapshots>,
     pub(super) refused: Arc<Refused>,
-    pub(super) notifier: Notifier,
-    /// What the notifier counted when a range was made last.
-    pub(super) moves: AtomicU64,
 }
 
 /// Names that nothing could be made of, and why: newest last, by camera.
@@ -87,10 +82,6 @@ impl Ranges {
             // What shells and file managers look for everywhere.
             return Err(Errno::ENOENT);
         }
-        let moves = self.notifier.moves();
-        if self.moves.swap(moves, Ordering::AcqRel) != moves {
-            self.made.outdate();
-        }
         let now = self.library.now();
         let refused = Arc::clone(&self.refused);
         let line = format!("{} {name}: ", utc_timestamp(now));
@@ -101,14 +92,14 @@ impl Ranges {
         })?;
         let key = format!("{}/{name}", ranges_name(&camera));
         if let Some(fresh) = self.made.fresh(&key) {
-            return Ok(Found::Here(described(self.owner, &fresh)));
+            return Ok(Found::Here(fresh.described(self.owner)));
         }
         let shown = Arc::clone(&self.shown);
         let (library, owner, made) =
             (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
         Ok(Found::OnDisk(Box::new(move || {
             match library.range(&camera, &named, &zone, &|clip| is_listed(&shown, clip)) {
-                Ok(range) => Ok(Box::new(move || described(owner, &made.keep(&key, range)))),
+                Ok(range) => Ok(Box::new(move || made.keep(&key, range).described(owner))),
                 Err(error) => {
                     refused.add(&camera, now, format!("{line}{error}\n"));
                     log_failure("range", &key, &error);
@@ -170,7 +161,7 @@ impl Directory for Ranges {
             }
             Inode::Range(_) => {
                 let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
-                Ok(described(self.owner, &numbered))
+                Ok(numbered.described(self.owner))
             }
             _ => {
                 let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
@@ -184,7 +175,7 @@ impl Directory for Ranges {
 
     fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
         match self.made.look_up(inode) {
-            Some(numbered) => Ok(described(self.owner, &numbered)),
+            Some(numbered) => Ok(numbered.described(self.owner)),
             None => self.describe(inode),
         }
     }
@@ -209,9 +200,7 @@ impl Directory for Ranges {
         match inode {
             Inode::Range(_) => {
                 let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
-                let attributes = described(self.owner, &numbered).attributes;
-                let content = Content::File(Arc::clone(&numbered.snapshot.file));
-                Ok(Found::Here(Handle { attributes, content }))
+                Ok(Found::Here(numbered.handle(self.owner)))
             }
             Inode::RangeLog(_) => {
                 let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
@@ -242,12 +231,4 @@ impl Directory for Ranges {
 fn is_listed(shown: &Shown, clip: ClipKey) -> Option<bool> {
     let tree = shown.tree();
     tree.place(clip).map(|place| !tree.is_trash(place.parent))
-}
-
-/// The inode never changes; which inode the name stands for does.
-fn described(owner: Ownership, numbered: &Numbered) -> Described {
-    let Numbered { inode, snapshot, .. } = numbered;
-    let size = snapshot.file.size();
-    let attributes = owner.file(inode.word(), size, snapshot.start, snapshot.end);
-    Described { entry_ttl: NO_TTL, ..immutable(attributes) }
 }

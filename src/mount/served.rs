@@ -1,7 +1,6 @@
 //! Everything that is served: which directory answers for an inode, and how its answer is given.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use fuser::{Errno, FileAttr, FileHandle, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
@@ -53,8 +52,7 @@ impl Served {
         list_special: bool,
     ) -> Served {
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
-        let made = Arc::new(Snapshots::new(Inode::Range));
-        let handles = notifier.handles();
+        let (made, handles) = (notifier.made(), notifier.handles());
         let (shared, source) = (Arc::clone(&shown), Arc::clone(&library));
         let clips = Arc::new(Clips { shown: shared, library: source, owner });
         let now = Now {
@@ -69,8 +67,6 @@ impl Served {
             owner,
             made: Arc::clone(&made),
             refused: Arc::default(),
-            notifier: notifier.clone(),
-            moves: AtomicU64::default(),
         });
         Served {
             shown,

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::attributes::{Described, NO_TTL, Ownership};
+use super::directory::immutable;
+use super::handles::{Content, Handle};
 use super::lock;
 use crate::clock::Stopwatch;
 use crate::library::Snapshot;
@@ -33,6 +36,21 @@ pub(super) struct Numbered {
     pub(super) key: Arc<str>,
     /// Its content.
     pub(super) snapshot: Arc<Snapshot>,
+}
+
+impl Numbered {
+    /// The inode never changes; which inode the name stands for does.
+    pub(super) fn described(&self, owner: Ownership) -> Described {
+        let Snapshot { start, end, .. } = *self.snapshot;
+        let attributes = owner.file(self.inode.word(), self.snapshot.file.size(), start, end);
+        Described { entry_ttl: NO_TTL, ..immutable(attributes) }
+    }
+
+    /// The file, opened.
+    pub(super) fn handle(&self, owner: Ownership) -> Handle {
+        let content = Content::File(Arc::clone(&self.snapshot.file));
+        Handle { attributes: self.described(owner).attributes, content }
+    }
 }
 
 /// See the [module](self).

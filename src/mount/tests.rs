@@ -176,8 +176,6 @@ fn scene() -> Scene {
         owner: OWNER,
         made: Arc::new(Snapshots::new(Inode::Range)),
         refused: Arc::default(),
-        notifier: Notifier::default(),
-        moves: Default::default(),
     });
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");

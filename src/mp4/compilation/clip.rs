@@ -69,7 +69,7 @@ impl Clip {
 
     /// The clip of which `cut` is a piece, as far as its sums go.
     pub(super) fn of_cut(common: &Common, fact: &ClipFact, cut: &Cut) -> Clip {
-        Clip { prefix: None, ..Clip::laid(common, 0, fact, Some(Arc::new(cut.clone()))) }
+        Clip::laid(common, 0, fact, Some(Arc::new(cut.clone())))
     }
 
     /// The part, shown at `nanos`.

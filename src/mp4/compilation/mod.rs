@@ -85,7 +85,8 @@ pub struct Compilation {
     holes: Vec<(Hole, usize, Table)>,
     header_length: u64,
     data_length: u64,
-    length_nanos: i64,
+    /// Which tables each track has.
+    present: [[bool; TABLES]; TRACKS],
 }
 
 /// A stretch of the file.
@@ -140,6 +141,7 @@ impl Compilation {
         let shown = arrange(&common, &mut parts, total_nanos)?;
         let data_length = place(&mut parts);
         let mut compilation = Compilation {
+            present: present(&parts),
             common,
             parts,
             pattern,
@@ -147,7 +149,6 @@ impl Compilation {
             holes: Vec::new(),
             header_length: 0,
             data_length,
-            length_nanos: total_nanos,
         };
         compilation.write_header(start, shown)?;
         Ok(compilation)
@@ -157,12 +158,6 @@ impl Compilation {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.header_length + self.data_length
-    }
-
-    /// How long it is shown, in nanoseconds.
-    #[must_use]
-    pub fn length_nanos(&self) -> i64 {
-        self.length_nanos
     }
 
     /// Memory that it takes, in bytes, about.
@@ -191,8 +186,7 @@ impl Compilation {
         chunks: impl IntoIterator<Item = Chunk<'a>>,
     ) -> Result<(PartTables, PartData), Mp4Error> {
         let planned = &self.parts[part];
-        let tracks = self.present();
-        let is_there = |track: usize, table| tracks[track][table as usize];
+        let is_there = |track: usize, table| self.present[track][table as usize];
         part::load(planned, self.header_length, is_there, |add| {
             match &planned.source {
                 Source::Clip(clip) => clip.chunks(&self.common, chunks, add)?,
@@ -281,23 +275,6 @@ impl Compilation {
         }
     }
 
-    /// Which tables each track has.
-    fn present(&self) -> [[bool; TABLES]; TRACKS] {
-        std::array::from_fn(|track| {
-            let stretches = self.parts.iter().filter_map(|part| part.stretches[track].as_ref());
-            let has_offsets = stretches.clone().any(|stretch| stretch.is_reordered);
-            let sync = |stretch: &Stretch| {
-                stretch.counts[Table::SyncSamples as usize] < stretch.counts[Table::Sizes as usize]
-            };
-            let has_sync_samples = stretches.clone().any(sync);
-            Table::ALL.map(|table| match table {
-                Table::Offsets => has_offsets,
-                Table::SyncSamples => has_sync_samples,
-                _ => true,
-            })
-        })
-    }
-
     /// Writes all that is not a table.
     fn write_header(
         &mut self,
@@ -305,13 +282,12 @@ impl Compilation {
         shown: [Option<Shown>; TRACKS],
     ) -> Result<(), Mp4Error> {
         let sets = [Some(&self.common.video), self.common.sound.as_ref()];
-        let present = self.present();
         let traks = (0..TRACKS).filter_map(|track| {
             let (shown, set) = (shown[track]?, sets[track]?);
             let counts = Table::ALL.map(|table| {
                 let counted =
                     |part: &Part| part.stretches[track].as_ref().map(Stretch::total(table));
-                let is_there = present[track][table as usize];
+                let is_there = self.present[track][table as usize];
                 is_there.then(|| self.parts.iter().rev().find_map(counted).unwrap_or(0))
             });
             let kind = set.codec.track_kind();
@@ -356,6 +332,20 @@ impl Compilation {
         self.header = header;
         Ok(())
     }
+}
+
+/// Which tables the tracks of a file of these parts have.
+fn present(parts: &[Part]) -> [[bool; TABLES]; TRACKS] {
+    std::array::from_fn(|track| {
+        let stretches = || parts.iter().filter_map(|part| part.stretches[track].as_ref());
+        Table::ALL.map(|table| match table {
+            Table::Offsets => stretches().any(|stretch| stretch.is_reordered),
+            Table::SyncSamples => stretches().any(|Stretch { counts, .. }| {
+                counts[Table::SyncSamples as usize] < counts[Table::Sizes as usize]
+            }),
+            _ => true,
+        })
+    })
 }
 
 #[cfg(test)]
