@@ -26,9 +26,11 @@
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
 //! | [`captions`] | the time on the wall as subtitles; pure |
+//! | [`playlist`] | HLS playlists of files of segments; pure |
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
+//! | [`compilation`] | parts of clips as one file, in each container; pure |
 //! | [`mp4`] | chunks to size, boxes and pieces; pure |
 //! | [`blank`] | pictures and sound that show that there is nothing; pure |
 //! | [`catalogue`] | streams, clips and their states in memory, from facts; pure |
@@ -173,6 +175,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod compilation;
 pub mod config;
 pub mod daemon;
 pub mod dating;
@@ -184,6 +187,7 @@ pub mod library;
 pub mod mount;
 pub mod mp4;
 pub mod named;
+pub mod playlist;
 pub mod purge;
 pub mod recorder;
 pub mod retention;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 29] = [
+const ROOMS: [&[&str]; 31] = [
     &["main"],
     &["command"],
     &["daemon", "import"],
@@ -24,9 +24,11 @@ const ROOMS: [&[&str]; 29] = [
     &["check"],
     &["archive"],
     &["captions"],
+    &["playlist"],
     &["retention"],
     &["dating"],
     &["view"],
+    &["compilation"],
     &["mp4"],
     &["blank"],
     &["catalogue"],
@@ -66,9 +68,9 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 24] = [
+const CRATES: [(&str, &[&str]); 25] = [
     ("base64", &["camera"]),
-    ("chrono", &["cli", "named", "view", "zone"]),
+    ("chrono", &["cli", "named", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -83,6 +85,7 @@ const CRATES: [(&str, &[&str]); 24] = [
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
     ("memchr", &["camera"]),
+    ("percent_encoding", &["playlist"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["archive", "check", "command", "daemon"]),

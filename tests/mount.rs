@@ -14,7 +14,7 @@ use reelfs::library::{
     Attribute, Bytes, Changes, Footage, Library, LibraryError, OpenFile, Snapshot,
 };
 use reelfs::mount::{Mounted, Options, mount};
-use reelfs::named::Named;
+use reelfs::named::{Form, Named};
 use reelfs::ring::Usage;
 use reelfs::segment::NameForm;
 use reelfs::shown::Shown;
@@ -124,6 +124,19 @@ impl Footage for Memory {
         let of = self.snapshot(camera)?.ok_or(LibraryError::Gone)?;
         let (start, end) = (named.ranges[0].start, named.ranges[0].end);
         Ok(Snapshot { start, end, identity: Some([7; 32]), ..of })
+    }
+
+    fn clip_as(&self, clip: ClipKey, _: Form, _: &Zone, _: &str) -> Result<Snapshot, LibraryError> {
+        let (file, time) = (self.open_clip(clip)?, WallTime(DAY));
+        let attributes = Vec::new();
+        Ok(Snapshot {
+            file,
+            start: time,
+            end: time,
+            attributes,
+            identity: Some([8; 32]),
+            memory: 0,
+        })
     }
 
     fn now(&self) -> WallTime {

@@ -7,70 +7,18 @@ mod cameras;
 mod clips;
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/yard.rs"]
+mod yard;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use cameras::Cameras;
-use clips::{attribute, attribute_time, footage, packet_digests};
+use clips::{attribute, attribute_time, packet_digests};
 use daemon::{Daemon, Site, run_tool, text, wait_until};
-
-const YARD: &str = "yard";
-/// Pictures a second of what is imported.
-const RATE: usize = 10;
-
-/// Clips of 4, 3 and 5 seconds: the second follows the first at once, the third 20 s later. Each
-/// has its own settings, and the last another size.
-fn site() -> Site {
-    let mut site = Site::new("64M");
-    site.view = "clip = \"10m\"\nzone = \"Europe/Berlin\"\n".to_owned();
-    site.add_camera(YARD, "rtsp://127.0.0.1:1/", "retain = \"4000d\"\n");
-    let plain = ["-bf", "0", "-g", "50"];
-    let reordered = ["-bf", "2", "-g", "50", "-profile:v", "main"];
-    let small = ["-bf", "0", "-g", "10", "-s", "160x120", "-profile:v", "baseline"];
-    let clips: [(&str, u32, &[&str]); 3] = [
-        ("2026-03-28 12:00:00", 4, &plain),
-        ("2026-03-28 12:00:04", 3, &reordered),
-        ("2026-03-28 12:00:27", 5, &small),
-    ];
-    for (number, (start, seconds, more)) in clips.into_iter().enumerate() {
-        let file = footage(&site.path(""), &format!("{number}.mp4"), seconds, more);
-        site.import_with(YARD, start, &file, &["--force"]);
-    }
-    site
-}
-
-fn named(site: &Site, name: &str) -> PathBuf {
-    site.mount().join(format!(".range/{YARD}/{name}"))
-}
-
-fn clip(site: &Site, name: &str) -> PathBuf {
-    site.mount().join(format!("2026-03-28/{YARD}/{name}.mp4"))
-}
-
-fn digest(path: &Path) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).expect("a file")).expect("its bytes");
-    hasher.finalize().to_string()
-}
-
-/// Presentation times of the pictures, in s, as ffmpeg's demuxer tells them; what it is told not to
-/// show is left out.
-fn times(path: &Path) -> Vec<f64> {
-    let words = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,flags"];
-    let lines = run_tool("ffprobe", &[&words[..], &["-of", "csv=p=0", text(path)]].concat());
-    let mut times: Vec<f64> = lines
-        .lines()
-        .filter_map(|line| line.split_once(','))
-        .filter(|(_, flags)| !flags.contains('D'))
-        .map(|(time, _)| time.parse().expect("a time"))
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times
-}
+use yard::{RATE, YARD, assert_reads_in_pieces, clip, digest, named, site, times};
 
 fn log(site: &Site) -> String {
     fs::read_to_string(named(site, ".log")).expect("a log")
@@ -141,18 +89,6 @@ fn a_range_has_the_packets_of_its_clips_at_the_times_of_the_wall() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
     daemon.stop();
-}
-
-/// A range reads the same whatever the pieces.
-fn assert_reads_in_pieces(path: &Path) {
-    let whole = fs::read(path).expect("its bytes");
-    let file = File::open(path).expect("a file");
-    assert_eq!(file.metadata().expect("its size").len(), whole.len() as u64);
-    for (at, length) in (0..whole.len()).step_by(7919).zip((1..9000).step_by(271).cycle()) {
-        let mut piece = vec![0; length.min(whole.len() - at)];
-        file.read_exact_at(&mut piece, at as u64).expect("a piece");
-        assert!(piece == whole[at..at + piece.len()], "{length} bytes at {at}");
-    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::range::KnownSets;
 use super::recent::Recent;
 use super::updater::{fact_of, growth_of};
 use crate::catalogue::Catalogue;
+use crate::compilation::SegmentedFile;
 use crate::index::Index;
 use crate::mp4::{Chunk, Movie};
 use crate::ring::{ClipContents, Ending, Ring};
@@ -19,6 +20,8 @@ use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 const OPEN_CLIPS_MAX: usize = 64;
 /// Memory that they may take together, in bytes.
 const OPEN_CLIPS_BYTES_MAX: usize = 64 << 20;
+/// The same of files of segments, of which every segment may be asked for by itself: some days.
+const SEGMENTED_BYTES_MAX: usize = 6 << 20;
 
 /// The readers' side: clips as files.
 pub struct Archive {
@@ -27,6 +30,8 @@ pub struct Archive {
     pub(super) index: Arc<Index>,
     open: Recent<ClipId, ClipFile>,
     pub(super) known_sets: KnownSets,
+    /// Files of segments, by what their bytes depend on.
+    pub(super) segmented: Recent<[u8; 32], SegmentedFile>,
 }
 
 /// What flushes cover of a growing clip at one moment.
@@ -46,7 +51,8 @@ impl Archive {
     #[must_use]
     pub fn new(ring: Arc<Ring>, catalogue: Arc<RwLock<Catalogue>>, index: Arc<Index>) -> Archive {
         let open = Recent::new(OPEN_CLIPS_BYTES_MAX, 0..=OPEN_CLIPS_MAX);
-        Archive { ring, catalogue, index, open, known_sets: KnownSets::default() }
+        let segmented = Recent::new(SEGMENTED_BYTES_MAX, 1..=usize::MAX);
+        Archive { ring, catalogue, index, open, known_sets: KnownSets::default(), segmented }
     }
 
     /// The catalogue, to look things up in. To be held for moments only.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use ring_library::{Complaints, RingLibrary};
 
 pub use crate::archive::Bytes;
-use crate::named::Named;
+use crate::named::{Form, Named};
 use crate::ring::{Refusal, Usage};
 use crate::units::{ClipKey, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
@@ -78,6 +78,19 @@ pub trait Footage: Send + Sync + 'static {
         named: &Named,
         zone: &Zone,
         is_listed: &dyn Fn(ClipKey) -> Option<bool>,
+    ) -> Result<Snapshot, LibraryError>;
+
+    /// A clip that is listed, as a file of another kind; what belongs to it is called as it is, up
+    /// to what says the kind: `stem`. May wait for the device.
+    ///
+    /// # Errors
+    /// As [`Footage::range`].
+    fn clip_as(
+        &self,
+        clip: ClipKey,
+        form: Form,
+        zone: &Zone,
+        stem: &str,
     ) -> Result<Snapshot, LibraryError>;
 
     /// What time it is for who names a range. Does not wait.

@@ -10,7 +10,7 @@ use crate::archive::{
 };
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
-use crate::named::{Gaps, Named};
+use crate::named::{Form, Gaps, Named};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
 use crate::view::utc_timestamp;
@@ -127,6 +127,22 @@ impl RingLibrary {
         }
     }
 
+    /// A file that was made, as it is shown.
+    fn opened(
+        &self,
+        camera: &str,
+        form: Form,
+        opened: Result<OpenedRange, ArchiveError>,
+    ) -> Result<Snapshot, LibraryError> {
+        let opened = opened.map_err(|error| library_error(&error))?;
+        let attributes = range_attributes(camera, &opened);
+        let OpenedRange { content: file, start, end, identity, .. } = opened;
+        let (memory, complaints) = (file.memory(), self.complaints.clone());
+        let (ring, tells_holes) = (self.archive.number(), form.gaps == Gaps::Refused);
+        let file = Arc::new(OpenedFile { ring, file, tells_holes, complaints });
+        Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
+    }
+
     /// What the ring calls a clip; one of another ring is none of this library's.
     fn own(&self, clip: ClipKey) -> Result<ClipId, LibraryError> {
         let is_own = clip.ring() == self.archive.number();
@@ -184,13 +200,23 @@ impl Footage for RingLibrary {
         is_listed: &dyn Fn(ClipKey) -> Option<bool>,
     ) -> Result<Snapshot, LibraryError> {
         let opened = self.archive.open_range(camera, named, (self.now(), zone), is_listed);
-        let opened = opened.map_err(|error| library_error(&error))?;
-        let attributes = range_attributes(camera, &opened);
-        let OpenedRange { content: file, start, end, identity, .. } = opened;
-        let (memory, complaints) = (file.memory(), self.complaints.clone());
-        let (ring, tells_holes) = (self.archive.number(), named.form.gaps == Gaps::Refused);
-        let file = Arc::new(OpenedFile { ring, file, tells_holes, complaints });
-        Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
+        self.opened(camera, named.form, opened)
+    }
+
+    fn clip_as(
+        &self,
+        clip: ClipKey,
+        form: Form,
+        zone: &Zone,
+        stem: &str,
+    ) -> Result<Snapshot, LibraryError> {
+        self.own(clip)?;
+        let camera = {
+            let catalogue = self.archive.catalogue();
+            let known = catalogue.clip(clip).ok_or(LibraryError::Gone)?;
+            catalogue.camera_of(known)
+        };
+        self.opened(&camera, form, self.archive.open_clip_as(clip, form, zone, stem))
     }
 
     fn now(&self) -> WallTime {

@@ -8,16 +8,20 @@ use super::attributes::{Described, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
+use super::snapshots::Snapshots;
 use crate::library::{Attribute, Library, LibraryError, OpenFile};
+use crate::named::Form;
 use crate::shown::Shown;
 use crate::units::{ClipKey, WallTime};
-use crate::view::{Inode, Node, NodeKind};
+use crate::view::{CLIP_SUFFIX, Inode, Node, NodeKind};
 
 /// See the [module](self).
 pub(super) struct Clips {
     pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
     pub(super) owner: Ownership,
+    /// Files of another kind that clips were asked for as.
+    pub(super) made: Arc<Snapshots>,
 }
 
 impl Clips {
@@ -33,12 +37,35 @@ impl Clips {
             NodeKind::Directory { .. } => Err(Errno::EISDIR),
         }
     }
+
+    /// A clip as a file of another kind, which is not listed.
+    fn look_up_as(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        let (stem, form) = Form::of_clip(name).ok_or(Errno::ENOENT)?;
+        let clip = self.clip_named(parent, &format!("{stem}{CLIP_SUFFIX}"))?;
+        let key = format!("{}/{name}", parent.word());
+        if let Some(fresh) = self.made.fresh(&key) {
+            return Ok(Found::Here(fresh.described(self.owner)));
+        }
+        let (zone, stem) = (self.shown.tree().zone(), stem.to_owned());
+        let (library, owner, made) =
+            (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
+        Ok(Found::OnDisk(Box::new(move || {
+            let made_of = library.clip_as(clip, form, &zone, &stem).map_err(|error| {
+                log_failure("make", &format!("{stem}.{} of clip {clip}", form.name()), &error);
+                errno::of_lookup(&error)
+            })?;
+            Ok(Box::new(move || made.keep(&key, parent, made_of).described(owner)))
+        })))
+    }
 }
 
 impl Directory for Clips {
     fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
         let node = self.shown.tree().lookup(parent.word(), name);
-        node.map(|node| Found::Here(self.owner.node(&node))).ok_or(Errno::ENOENT)
+        match node {
+            Some(node) => Ok(Found::Here(self.owner.node(&node))),
+            None => self.look_up_as(parent, name),
+        }
     }
 
     fn list(&self, inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {

@@ -20,6 +20,14 @@ pub(super) fn of_open(error: &LibraryError) -> Errno {
     }
 }
 
+/// What is looked up can't be made.
+pub(super) fn of_lookup(error: &LibraryError) -> Errno {
+    match error {
+        LibraryError::Gone => Errno::ENOENT,
+        error => of_open(error),
+    }
+}
+
 /// A clip can't be removed or restored.
 pub(super) fn of_change(error: &LibraryError) -> Errno {
     match error {

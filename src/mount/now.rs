@@ -32,7 +32,9 @@ impl Directory for Now {
         let (library, owner) = (Arc::clone(&self.library), self.owner);
         let snapshots = Arc::clone(&self.snapshots);
         Ok(Found::OnDisk(Box::new(move || match library.snapshot(&camera) {
-            Ok(Some(made)) => Ok(Box::new(move || snapshots.keep(&camera, made).described(owner))),
+            Ok(Some(made)) => {
+                Ok(Box::new(move || snapshots.keep(&camera, Inode::Now, made).described(owner)))
+            }
             Ok(None) => Err(Errno::ENOENT),
             Err(error) => {
                 log_failure("snapshot", &camera, &error);
@@ -83,7 +85,7 @@ impl Directory for Now {
     fn parent(&self, inode: Inode) -> Result<u64, Errno> {
         match inode {
             Inode::Now => self.shown.tree().parent(inode.word()).ok_or(Errno::ESTALE),
-            _ => self.snapshots.get(inode).map(|_| Inode::Now.word()).ok_or(Errno::ESTALE),
+            _ => self.snapshots.get(inode).map(|made| made.parent).ok_or(Errno::ESTALE),
         }
     }
 

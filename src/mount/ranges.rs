@@ -11,7 +11,7 @@ use super::errno;
 use super::handles::{Content, Handle};
 use super::lock;
 use super::snapshots::Snapshots;
-use crate::library::{Attribute, Library, LibraryError};
+use crate::library::{Attribute, Library};
 use crate::named::Named;
 use crate::shown::Shown;
 use crate::units::{ClipKey, WallTime};
@@ -77,7 +77,12 @@ impl Ranges {
         Described { attributes, generation, attribute_ttl: NO_TTL, entry_ttl: NO_TTL }
     }
 
-    fn look_up_range(&self, camera: String, name: &str) -> Result<Found<Described>, Errno> {
+    fn look_up_range(
+        &self,
+        parent: Inode,
+        camera: String,
+        name: &str,
+    ) -> Result<Found<Described>, Errno> {
         if name.starts_with('.') {
             // What shells and file managers look for everywhere.
             return Err(Errno::ENOENT);
@@ -99,14 +104,11 @@ impl Ranges {
             (Arc::clone(&self.library), self.owner, Arc::clone(&self.made));
         Ok(Found::OnDisk(Box::new(move || {
             match library.range(&camera, &named, &zone, &|clip| is_listed(&shown, clip)) {
-                Ok(range) => Ok(Box::new(move || made.keep(&key, range).described(owner))),
+                Ok(range) => Ok(Box::new(move || made.keep(&key, parent, range).described(owner))),
                 Err(error) => {
                     refused.add(&camera, now, format!("{line}{error}\n"));
                     log_failure("range", &key, &error);
-                    Err(match error {
-                        LibraryError::Gone => Errno::ENOENT,
-                        error => errno::of_open(&error),
-                    })
+                    Err(errno::of_lookup(&error))
                 }
             }
         })))
@@ -126,7 +128,7 @@ impl Directory for Ranges {
             let inode = Inode::range_log_of(&ranges_name(&camera));
             return Ok(Found::Here(self.log(inode, &self.refused.text(&camera))));
         }
-        self.look_up_range(camera, name)
+        self.look_up_range(parent, camera, name)
     }
 
     /// The cameras; of their ranges there is no end.
@@ -183,11 +185,7 @@ impl Directory for Ranges {
     fn parent(&self, inode: Inode) -> Result<u64, Errno> {
         match inode {
             Inode::Ranges => Ok(ROOT),
-            Inode::Range(_) => {
-                let numbered = self.made.get(inode).ok_or(Errno::ESTALE)?;
-                let (directory, _) = numbered.key.rsplit_once('/').ok_or(Errno::ESTALE)?;
-                Ok(Inode::ranges_of(directory).word())
-            }
+            Inode::Range(_) => self.made.get(inode).map(|made| made.parent).ok_or(Errno::ESTALE),
             Inode::RangeLog(_) => {
                 let camera = self.camera_of(inode).ok_or(Errno::ESTALE)?;
                 Ok(Inode::ranges_of(&ranges_name(&camera)).word())

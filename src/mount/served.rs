@@ -53,8 +53,12 @@ impl Served {
     ) -> Served {
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
         let (made, handles) = (notifier.made(), notifier.handles());
-        let (shared, source) = (Arc::clone(&shown), Arc::clone(&library));
-        let clips = Arc::new(Clips { shown: shared, library: source, owner });
+        let clips = Arc::new(Clips {
+            shown: Arc::clone(&shown),
+            library: Arc::clone(&library),
+            owner,
+            made: Arc::clone(&made),
+        });
         let now = Now {
             shown: Arc::clone(&shown),
             library: Arc::clone(&library),

@@ -32,8 +32,8 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Numbered {
     /// Its inode.
     pub(super) inode: Inode,
-    /// What it was looked up by.
-    pub(super) key: Arc<str>,
+    /// That of the directory that it is in.
+    pub(super) parent: u64,
     /// Its content.
     pub(super) snapshot: Arc<Snapshot>,
 }
@@ -71,6 +71,7 @@ struct State {
 
 struct Kept {
     key: Arc<str>,
+    parent: u64,
     snapshot: Arc<Snapshot>,
     lookups: u64,
 }
@@ -112,18 +113,23 @@ impl Snapshots {
         self.count_lookup(&mut state, count)
     }
 
-    /// Keeps a new one that was looked up by `key`; counts as a lookup.
-    pub(super) fn keep(&self, key: &str, snapshot: Snapshot) -> Numbered {
+    /// Keeps a new one that was looked up by `key` in a directory; counts as a lookup.
+    pub(super) fn keep(&self, key: &str, parent: Inode, snapshot: Snapshot) -> Numbered {
         let mut state = lock(&self.state);
         if let Some(count) = state.same(key, &snapshot)
             && let Some(numbered) = self.count_lookup(&mut state, count)
         {
-            state.newest.insert(numbered.key.clone(), (count, Some(Stopwatch::start())));
+            state.newest.insert(key.into(), (count, Some(Stopwatch::start())));
             return numbered;
         }
         state.made += 1;
         let (count, key) = (state.made, Arc::<str>::from(key));
-        let kept = Kept { key: key.clone(), snapshot: Arc::new(snapshot), lookups: 1 };
+        let kept = Kept {
+            key: key.clone(),
+            parent: parent.word(),
+            snapshot: Arc::new(snapshot),
+            lookups: 1,
+        };
         let numbered = self.numbered(count, &kept);
         state.kept.insert(count, kept);
         state.newest.insert(key, (count, Some(Stopwatch::start())));
@@ -173,8 +179,8 @@ impl Snapshots {
     }
 
     fn numbered(&self, count: u64, kept: &Kept) -> Numbered {
-        let (key, snapshot) = (kept.key.clone(), Arc::clone(&kept.snapshot));
-        Numbered { inode: (self.inode)(count), key, snapshot }
+        let snapshot = Arc::clone(&kept.snapshot);
+        Numbered { inode: (self.inode)(count), parent: kept.parent, snapshot }
     }
 
     /// `None` where it is none of these.
@@ -218,19 +224,19 @@ mod tests {
     #[test]
     fn lookups_close_together_get_one_inode_and_a_sync_ends_that() {
         let snapshots = Snapshots::new(Inode::Snapshot);
-        let first = snapshots.keep("a", snapshot());
+        let first = snapshots.keep("a", Inode::Now, snapshot());
         assert_eq!(snapshots.fresh("a").map(|again| again.inode), Some(first.inode));
         assert!(snapshots.fresh("b").is_none());
         snapshots.outdate();
         assert!(snapshots.fresh("a").is_none());
         assert!(snapshots.get(first.inode).is_some(), "it is still there for who knows it");
-        assert_ne!(snapshots.keep("a", snapshot()).inode, first.inode);
+        assert_ne!(snapshots.keep("a", Inode::Now, snapshot()).inode, first.inode);
     }
 
     #[test]
     fn a_snapshot_stays_until_every_lookup_is_forgotten() {
         let snapshots = Snapshots::new(Inode::Snapshot);
-        let first = snapshots.keep("a", snapshot());
+        let first = snapshots.keep("a", Inode::Now, snapshot());
         snapshots.fresh("a").expect("fresh");
         snapshots.forget(first.inode, 1);
         assert!(snapshots.get(first.inode).is_some());
@@ -243,11 +249,11 @@ mod tests {
     fn there_are_never_too_many() {
         let snapshots = Snapshots::new(Inode::Snapshot);
         let all: Vec<Inode> =
-            (0..=KEPT_MAX).map(|_| snapshots.keep("a", snapshot()).inode).collect();
+            (0..=KEPT_MAX).map(|_| snapshots.keep("a", Inode::Now, snapshot()).inode).collect();
         assert!(snapshots.get(all[0]).is_none());
         assert!(snapshots.get(all[1]).is_some());
         let large = || Snapshot { memory: KEPT_BYTES_MAX / 2, ..snapshot() };
-        let all = ["a", "b", "c"].map(|key| snapshots.keep(key, large()).inode);
+        let all = ["a", "b", "c"].map(|key| snapshots.keep(key, Inode::Now, large()).inode);
         let kept = all.map(|inode| snapshots.get(inode).is_some());
         assert_eq!(kept, [false, true, true]);
         assert_eq!(lock(&snapshots.state).newest.len(), 2, "nothing is left of the others");
@@ -257,12 +263,16 @@ mod tests {
     fn what_has_the_same_bytes_keeps_its_inode() {
         let ranges = Snapshots::new(Inode::Range);
         let of = |byte: u8| Snapshot { identity: Some([byte; 32]), ..snapshot() };
-        let first = ranges.keep("a", of(1)).inode;
+        let first = ranges.keep("a", Inode::Now, of(1)).inode;
         ranges.outdate();
         assert!(ranges.fresh("a").is_none());
-        assert_eq!(ranges.keep("a", of(1)).inode, first);
-        assert_ne!(ranges.keep("a", of(2)).inode, first, "other bytes");
-        assert_ne!(ranges.keep("b", of(2)).inode, ranges.keep("a", of(2)).inode, "another name");
+        assert_eq!(ranges.keep("a", Inode::Now, of(1)).inode, first);
+        assert_ne!(ranges.keep("a", Inode::Now, of(2)).inode, first, "other bytes");
+        assert_ne!(
+            ranges.keep("b", Inode::Now, of(2)).inode,
+            ranges.keep("a", Inode::Now, of(2)).inode,
+            "another name"
+        );
         assert!(ranges.get(Inode::Snapshot(1)).is_none(), "another kind");
     }
 }

@@ -18,7 +18,7 @@ use super::served::Served;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
 use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
-use crate::named::Named;
+use crate::named::{Form, Named};
 use crate::ring::Usage;
 use crate::segment::NameForm;
 use crate::shown::Shown;
@@ -100,6 +100,23 @@ impl Footage for Scripted {
             memory: 0,
         })
     }
+    fn clip_as(
+        &self,
+        clip: ClipKey,
+        form: Form,
+        _: &Zone,
+        stem: &str,
+    ) -> Result<Snapshot, LibraryError> {
+        let bytes = self.open_clip(clip)?.size();
+        Ok(Snapshot {
+            file: Arc::new(Zeros(bytes + 1, None)),
+            start: WallTime(0),
+            end: WallTime(1),
+            attributes: vec![("user.reelfs.camera", format!("{stem} as {}", form.name()))],
+            identity: Some([1; 32]),
+            memory: 0,
+        })
+    }
     fn now(&self) -> WallTime {
         WallTime(86_400 * NANOS_PER_SECOND)
     }
@@ -168,13 +185,19 @@ fn scene() -> Scene {
     let day = shown.tree().parent(camera).expect("a day");
     let library = Arc::new(Scripted::default());
     *library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES);
-    let clips = Arc::new(Clips { shown: shown.clone(), library: library.clone(), owner: OWNER });
+    let made = Arc::new(Snapshots::new(Inode::Range));
+    let clips = Arc::new(Clips {
+        shown: shown.clone(),
+        library: library.clone(),
+        owner: OWNER,
+        made: made.clone(),
+    });
     let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
     let ranges = Arc::new(Ranges {
         shown: shown.clone(),
         library: library.clone(),
         owner: OWNER,
-        made: Arc::new(Snapshots::new(Inode::Range)),
+        made,
         refused: Arc::default(),
     });
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
@@ -481,6 +504,28 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     assert_eq!(sizes, [Ok(500), Ok(600)], "who knows the first one still gets it");
     assert_eq!(scene.served.unlink(camera.word(), name).err(), Some(Errno::EPERM));
     assert_eq!(all.rmdir(Inode::Root, RANGE_NAME).err(), Some(Errno::EPERM));
+}
+
+#[test]
+fn a_clip_is_found_as_other_kinds_of_file_beside_itself() {
+    let scene = scene();
+    let (clips, directory) = (&*scene.clips, scene.camera);
+    let lines = names(clips, directory, 0);
+    let found = from_disk(clips.look_up(directory, "00-00-00.frag.mp4")).expect("fragments");
+    assert_eq!(found.attributes.size, CLIP_BYTES + 1);
+    let inode = decoded(found.attributes.ino.0);
+    let again = here(clips.look_up(directory, "00-00-00.frag.mp4")).expect("at once");
+    assert_eq!(again.attributes.ino, found.attributes.ino);
+    assert_eq!(scene.ranges.parent(inode), Ok(directory.word()));
+    assert_eq!(scene.ranges.extended(inode)[0].1, "00-00-00 as frag.mp4");
+    assert_eq!(names(clips, directory, 0), lines, "it is not listed");
+    for absent in ["00-00-01.frag.mp4", "00-00-00.avi", "00-00-00.held.mp4", "frag.mp4"] {
+        let found = clips.look_up(directory, absent);
+        assert!(matches!(found, Err(Errno::ENOENT)), "{absent}");
+    }
+    *scene.library.clip_bytes.lock().expect("no panic") = None;
+    let gone = from_disk(clips.look_up(directory, "00-00-00.m3u8")).err();
+    assert_eq!(gone, Some(Errno::ENOENT));
 }
 
 #[test]

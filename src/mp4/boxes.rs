@@ -1,15 +1,15 @@
 //! Writes boxes: big-endian fields, and lengths that are known when a box ends.
 
 /// Length of a box header with a 32-bit length, in bytes (ISO/IEC 14496-12, 4.2).
-pub(super) const HEADER_BYTES: u64 = 8;
+pub(crate) const HEADER_BYTES: u64 = 8;
 /// Length of a box header with version and flags, in bytes (ISO/IEC 14496-12, 4.2).
-pub(super) const FULL_HEADER_BYTES: u64 = HEADER_BYTES + 4;
+pub(crate) const FULL_HEADER_BYTES: u64 = HEADER_BYTES + 4;
 /// Length of a box header with a 64-bit length, in bytes (ISO/IEC 14496-12, 4.2).
-pub(super) const LARGE_HEADER_BYTES: u64 = HEADER_BYTES + 8;
+pub(crate) const LARGE_HEADER_BYTES: u64 = HEADER_BYTES + 8;
 
 /// A stretch that is made when it is read, amid bytes that have been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
+pub(crate) struct Hole {
     /// So many written bytes are in front of it.
     pub behind: usize,
     /// In bytes.
@@ -18,7 +18,7 @@ pub(super) struct Hole {
 
 /// Appends boxes to a buffer. Whoever writes has made sure that no box exceeds 2³²−1 bytes.
 #[derive(Default)]
-pub(super) struct BoxWriter {
+pub(crate) struct BoxWriter {
     bytes: Vec<u8>,
     holes: Vec<Hole>,
     hole_bytes: u64,
@@ -26,18 +26,18 @@ pub(super) struct BoxWriter {
 
 impl BoxWriter {
     /// A buffer that holds `capacity` bytes before it has to grow.
-    pub(super) fn with_capacity(capacity: usize) -> BoxWriter {
+    pub(crate) fn with_capacity(capacity: usize) -> BoxWriter {
         BoxWriter { bytes: Vec::with_capacity(capacity), ..BoxWriter::default() }
     }
 
     /// Leaves out `length` bytes, which count into the boxes around them.
-    pub(super) fn hole(&mut self, length: u64) {
+    pub(crate) fn hole(&mut self, length: u64) {
         self.holes.push(Hole { behind: self.bytes.len(), length });
         self.hole_bytes += length;
     }
 
     /// A box around what `body` writes.
-    pub(super) fn plain(&mut self, kind: &[u8; 4], body: impl FnOnce(&mut BoxWriter)) {
+    pub(crate) fn plain(&mut self, kind: &[u8; 4], body: impl FnOnce(&mut BoxWriter)) {
         let (start, holes) = (self.bytes.len(), self.hole_bytes);
         self.u32(0);
         self.raw(kind);
@@ -48,7 +48,7 @@ impl BoxWriter {
     }
 
     /// A box with version and flags around what `body` writes.
-    pub(super) fn full(
+    pub(crate) fn full(
         &mut self,
         kind: &[u8; 4],
         version: u8,
@@ -61,53 +61,53 @@ impl BoxWriter {
         });
     }
 
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(crate) fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }
 
-    pub(super) fn u16(&mut self, value: u16) {
+    pub(crate) fn u16(&mut self, value: u16) {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn i16(&mut self, value: i16) {
+    pub(crate) fn i16(&mut self, value: i16) {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
+    pub(crate) fn i64(&mut self, value: i64) {
         self.raw(&value.to_be_bytes());
     }
 
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    pub(super) fn zeros(&mut self, count: usize) {
+    pub(crate) fn zeros(&mut self, count: usize) {
         self.bytes.resize(self.bytes.len() + count, 0);
     }
 
     /// The text up to its first NUL, and the NUL that ends it.
-    pub(super) fn terminated(&mut self, text: &[u8]) {
+    pub(crate) fn terminated(&mut self, text: &[u8]) {
         let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
         self.raw(&text[..end]);
         self.u8(0);
     }
 
     /// What was written, with no hole in it.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         debug_assert!(self.holes.is_empty(), "what is left out is not in the bytes");
         self.bytes
     }
 
     /// What was written, and what was left out, in order.
-    pub(super) fn finish_with_holes(self) -> (Vec<u8>, Vec<Hole>) {
+    pub(crate) fn finish_with_holes(self) -> (Vec<u8>, Vec<Hole>) {
         (self.bytes, self.holes)
     }
 }

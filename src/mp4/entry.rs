@@ -28,7 +28,7 @@ const NO_PICTURE: VideoParameters = VideoParameters { width: 0, height: 0, pixel
 /// # Errors
 /// Names the first field that is not what it should be, a configuration longer than
 /// [`CONFIGURATION_BYTES_MAX`], or a codec that this program can't show.
-pub(super) fn decode(encoded: &[u8]) -> Result<ParameterSet, Malformed> {
+pub(crate) fn decode(encoded: &[u8]) -> Result<ParameterSet, Malformed> {
     match bounded(encoded)? {
         ParameterSet { codec: Codec::Unknown(code), .. } => {
             Err(Malformed { what: "codec", at: 1, reason: format!("{code} is not known") })
@@ -112,7 +112,7 @@ pub fn sample_entry(parameters: &ParameterSet) -> Vec<u8> {
 }
 
 /// How many bytes the lengths in front of NAL units have; `None` of what has no such units.
-pub(super) fn length_size(parameters: &ParameterSet) -> Option<u8> {
+pub(crate) fn length_size(parameters: &ParameterSet) -> Option<u8> {
     let at = match parameters.codec {
         Codec::H264 => 4,
         Codec::H265 => 21,
@@ -123,7 +123,7 @@ pub(super) fn length_size(parameters: &ParameterSet) -> Option<u8> {
 
 /// The NAL units of a parameter set as they stand in front of a picture, each behind its length;
 /// `None` where the configuration is cut short (ISO/IEC 14496-15, 5.3.3.1 and 8.3.3.1).
-pub(super) fn sets_in_band(parameters: &ParameterSet) -> Option<Vec<u8>> {
+pub(crate) fn sets_in_band(parameters: &ParameterSet) -> Option<Vec<u8>> {
     let size = usize::from(length_size(parameters)?);
     let mut in_band = Vec::new();
     let mut add = |from: &mut &[u8]| {

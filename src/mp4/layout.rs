@@ -43,7 +43,7 @@ pub(super) fn handler(kind: TrackKind) -> (&'static [u8; 4], &'static [u8]) {
 }
 
 /// The track that tick 0 belongs to and that the others accompany: the first video.
-pub(super) fn lead(fact: &ClipFact) -> Option<&TrackTotals> {
+pub(crate) fn lead(fact: &ClipFact) -> Option<&TrackTotals> {
     fact.tracks.iter().find(|track| track.kind == TrackKind::Video)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn lists_sync_samples(track: &TrackTotals) -> bool {
 
 /// When a track is presented; all in ticks of the track, none negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Presentation {
+pub(crate) struct Presentation {
     /// From the clip's tick 0 to the first of it that is presented.
     pub delay: u64,
     /// Where in the track's own time line the presentation begins.

@@ -34,20 +34,16 @@
 //! `ring/FORMAT.md`: whoever records lets sound begin with the first picture.
 //!
 //! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
-//! `tables` (samples), `file` (pieces); `compilation` for files of several clips.
+//! `tables` (samples), `file` (pieces); `mvex` for what stands in front of fragments.
 
-mod boxes;
-mod compilation;
-mod entry;
+pub(crate) mod boxes;
+pub(crate) mod entry;
 mod file;
-mod layout;
-mod moov;
-mod tables;
+pub(crate) mod layout;
+pub(crate) mod moov;
+pub(crate) mod mvex;
+pub(crate) mod tables;
 
-pub use compilation::{
-    ClipSets, Common, Compilation, Cut, FilePiece, Ingredient, PartData, PartPiece, PartTables,
-    TableBytes, first_shown,
-};
 pub use entry::{codec_name, entry_facts, sample_entry};
 pub use file::{Chunk, Movie, Piece};
 pub use layout::size;

@@ -78,18 +78,14 @@ pub(super) fn header(
 
 /// Writes `ftyp`, `moov` and the header of the `mdat`; `put` writes the entries of the tables of
 /// the how-manieth track.
-pub(super) fn write(
+pub(crate) fn write(
     to: &mut BoxWriter,
     clock: &MovieClock,
     traks: &[Trak<'_>],
     data_length: u64,
     put: impl Fn(&mut BoxWriter, usize, Table),
 ) {
-    to.plain(b"ftyp", |to| {
-        to.raw(BRANDS[0]);
-        to.u32(0);
-        BRANDS[1..].iter().for_each(|brand| to.raw(&brand[..]));
-    });
+    file_type(to);
     to.plain(b"moov", |to| {
         movie_header(to, clock, traks);
         for (number, track) in traks.iter().enumerate() {
@@ -100,16 +96,25 @@ pub(super) fn write(
     media_data_header(to, data_length);
 }
 
+/// ISO/IEC 14496-12, 4.3.
+pub(super) fn file_type(to: &mut BoxWriter) {
+    to.plain(b"ftyp", |to| {
+        to.raw(BRANDS[0]);
+        to.u32(0);
+        BRANDS[1..].iter().for_each(|brand| to.raw(&brand[..]));
+    });
+}
+
 /// What the boxes of a track tell, but for the entries of its tables.
-pub(super) struct Trak<'a> {
+pub(crate) struct Trak<'a> {
     /// Its number in the file, from 1 on.
     pub id: u32,
     /// What its samples are.
     pub kind: TrackKind,
     /// Ticks a second.
     pub timescale: u32,
-    /// When it is presented.
-    pub shown: Presentation,
+    /// When it is presented; `None` where its fragments say that.
+    pub shown: Option<Presentation>,
     /// Length of its own time line, in ticks.
     pub media_length: u64,
     /// The number of the track that it describes.
@@ -130,7 +135,7 @@ impl<'a> Trak<'a> {
             id: track_id(promised),
             kind: promised.kind,
             timescale: promised.timescale,
-            shown: Presentation::new(fact, promised),
+            shown: Some(Presentation::new(fact, promised)),
             media_length: media_length(promised),
             describes: described(fact, promised).map(track_id),
             sets: sets.collect(),
@@ -149,10 +154,10 @@ impl<'a> Trak<'a> {
 }
 
 /// The time line on which the tracks are laid out.
-pub(super) struct MovieClock {
+pub(crate) struct MovieClock {
     /// Ticks a second: the least in which every track's times are whole. Where that does not fit
     /// 32 bits, those of the lead.
-    timescale: u32,
+    pub(super) timescale: u32,
     /// Seconds since 1904.
     creation_time: u64,
     /// In ticks of this clock.
@@ -161,7 +166,7 @@ pub(super) struct MovieClock {
 
 impl MovieClock {
     /// Of tracks that begin at `start`; the one with the number `leading` leads them, or the first.
-    pub(super) fn new(start: WallTime, traks: &[Trak<'_>], leading: Option<u32>) -> MovieClock {
+    pub(crate) fn new(start: WallTime, traks: &[Trak<'_>], leading: Option<u32>) -> MovieClock {
         let common = traks
             .iter()
             .try_fold(1, |common, trak| least_common_multiple(common, trak.timescale.max(1)));
@@ -185,13 +190,13 @@ impl MovieClock {
 
     /// Delay and presentation of a track.
     fn track_duration(&self, trak: &Trak<'_>) -> u64 {
-        let Presentation { delay, length, .. } = trak.shown;
+        let Some(Presentation { delay, length, .. }) = trak.shown else { return 0 };
         self.scaled(delay, trak).saturating_add(self.scaled(length, trak))
     }
 }
 
 /// `None` where it does not fit.
-pub(super) fn least_common_multiple(a: u32, b: u32) -> Option<u32> {
+pub(crate) fn least_common_multiple(a: u32, b: u32) -> Option<u32> {
     let (mut divisor, mut rest) = (a, b);
     while rest != 0 {
         (divisor, rest) = (rest, divisor % rest);
@@ -204,7 +209,7 @@ fn track_id(track: &TrackTotals) -> u32 {
 }
 
 /// 8.2.2.
-fn movie_header(to: &mut BoxWriter, clock: &MovieClock, traks: &[Trak<'_>]) {
+pub(super) fn movie_header(to: &mut BoxWriter, clock: &MovieClock, traks: &[Trak<'_>]) {
     to.full(b"mvhd", 1, 0, |to| {
         to.u64(clock.creation_time);
         to.u64(clock.creation_time);
@@ -220,7 +225,7 @@ fn movie_header(to: &mut BoxWriter, clock: &MovieClock, traks: &[Trak<'_>]) {
 }
 
 /// 8.3.1.
-fn trak(
+pub(super) fn trak(
     to: &mut BoxWriter,
     clock: &MovieClock,
     trak: &Trak<'_>,
@@ -251,7 +256,7 @@ fn trak(
                     trak.sets.iter().for_each(|set| to.raw(&entry::sample_entry(set)));
                 });
                 Table::ALL.iter().for_each(|table| sample_table(to, trak, *table, &put));
-                if trak.kind == TrackKind::Audio {
+                if trak.kind == TrackKind::Audio && trak.shown.is_some() {
                     roll_groups(to, trak);
                 }
             });
@@ -284,7 +289,7 @@ fn track_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
 
 /// 8.6.6; an empty edit, where the track is delayed, and the one that presents it.
 fn edits(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
-    let shown = trak.shown;
+    let Some(shown) = trak.shown else { return };
     let edit = |to: &mut BoxWriter, duration: u64, media_time: i64| {
         to.u64(clock.scaled(duration, trak));
         to.i64(media_time);
@@ -307,7 +312,7 @@ fn media_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
         to.u64(clock.creation_time);
         to.u64(clock.creation_time);
         to.u32(trak.timescale);
-        to.u64(trak.media_length);
+        to.u64(if trak.shown.is_some() { trak.media_length } else { 0 });
         to.u16(LANGUAGE);
         to.zeros(2);
     });

@@ -25,10 +25,10 @@ pub enum Table {
 }
 
 /// How many kinds of [`Table`] there are.
-pub(super) const TABLES: usize = 6;
+pub(crate) const TABLES: usize = 6;
 
 impl Table {
-    pub(super) const ALL: [Table; TABLES] = [
+    pub(crate) const ALL: [Table; TABLES] = [
         Table::Durations,
         Table::Offsets,
         Table::SyncSamples,
@@ -38,7 +38,7 @@ impl Table {
     ];
 
     /// Length of an entry, in bytes.
-    pub(super) fn entry_bytes(self) -> u64 {
+    pub(crate) fn entry_bytes(self) -> u64 {
         match self {
             Table::SyncSamples | Table::Sizes => 4,
             Table::Durations | Table::Offsets | Table::Places => 8,
@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// How many entries samples make that add up to `totals`.
-    pub(super) fn entries(self, totals: &TrackTotals) -> u64 {
+    pub(crate) fn entries(self, totals: &TrackTotals) -> u64 {
         match self {
             Table::Durations => totals.duration_runs.into(),
             Table::Offsets => totals.offset_runs.into(),
@@ -60,7 +60,7 @@ impl Table {
 
 /// Entries as they stand in the boxes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Entries {
+pub(crate) struct Entries {
     tables: [Vec<u8>; TABLES],
     /// Samples so far, those in front of these tables included.
     samples: u64,
@@ -75,7 +75,7 @@ pub(super) struct Entries {
 
 impl Entries {
     /// Of samples that are decoded from `start` on, in the tables that `is_there` says yes to.
-    pub(super) fn new(start: i64, is_there: impl Fn(Table) -> bool) -> Entries {
+    pub(crate) fn new(start: i64, is_there: impl Fn(Table) -> bool) -> Entries {
         Entries {
             decode_time: start,
             has_offsets: is_there(Table::Offsets),
@@ -85,18 +85,18 @@ impl Entries {
     }
 
     /// Behind so many other samples, and their chunks.
-    pub(super) fn behind(self, samples: u64, chunks: u64) -> Entries {
+    pub(crate) fn behind(self, samples: u64, chunks: u64) -> Entries {
         Entries { samples, chunks, ..self }
     }
 
     /// The entries of one table.
-    pub(super) fn table(&self, table: Table) -> &[u8] {
+    pub(crate) fn table(&self, table: Table) -> &[u8] {
         &self.tables[table as usize]
     }
 
     /// Adds a chunk of samples, the first of them decoded at `start`; they lie at `offset` in the
     /// file and belong to the sample entry of that number.
-    pub(super) fn add(&mut self, start: i64, samples: &[Sample], offset: u64, description: u32) {
+    pub(crate) fn add(&mut self, start: i64, samples: &[Sample], offset: u64, description: u32) {
         if std::mem::replace(&mut self.is_begun, true) {
             self.settle(start);
         }
@@ -130,7 +130,7 @@ impl Entries {
 
     /// Gives the last sample so far the duration that lets the next one, or the end, come at
     /// `next`. What a chunk promised too much is taken off here, so that errors do not add up.
-    pub(super) fn settle(&mut self, next: i64) {
+    pub(crate) fn settle(&mut self, next: i64) {
         let wanted = next.saturating_sub(self.decode_time);
         let duration = wanted.clamp(0, i64::from(u32::MAX)) as u32;
         put(self.entries_of(Table::Durations), &[1, duration]);
@@ -138,7 +138,7 @@ impl Entries {
     }
 
     /// Length of all tables, in bytes.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.tables.iter().map(Vec::len).sum()
     }
 
@@ -158,7 +158,7 @@ fn has(track: &TrackTotals, table: Table) -> bool {
 
 /// Entries that are kept for a while: those of sizes take half as much.
 #[derive(Debug)]
-pub(super) struct PackedEntries {
+pub(crate) struct PackedEntries {
     /// Those of all other tables.
     entries: Entries,
     /// Seven bits of each size a byte, the lowest first; a further one follows a set highest bit.
@@ -167,7 +167,7 @@ pub(super) struct PackedEntries {
 
 impl PackedEntries {
     /// Of tables that are complete.
-    pub(super) fn new(mut entries: Entries) -> PackedEntries {
+    pub(crate) fn new(mut entries: Entries) -> PackedEntries {
         let plain = std::mem::take(entries.entries_of(Table::Sizes));
         let mut sizes = Vec::with_capacity(plain.len() / 2);
         for size in plain.chunks_exact(4) {
@@ -184,7 +184,7 @@ impl PackedEntries {
     }
 
     /// Some bytes of a table; fewer where it does not have them.
-    pub(super) fn bytes(&self, table: Table, range: Range<usize>) -> Cow<'_, [u8]> {
+    pub(crate) fn bytes(&self, table: Table, range: Range<usize>) -> Cow<'_, [u8]> {
         if table != Table::Sizes {
             return Cow::Borrowed(self.entries.table(table).get(range).unwrap_or_default());
         }
@@ -212,7 +212,7 @@ impl PackedEntries {
     }
 
     /// Memory that they take, in bytes.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.entries.length() + self.sizes.len()
     }
 }

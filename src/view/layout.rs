@@ -11,7 +11,7 @@ use crate::units::WallTime;
 use crate::zone::Zone;
 
 /// Every clip's name ends with it.
-const SUFFIX: &str = ".mp4";
+pub const CLIP_SUFFIX: &str = ".mp4";
 
 /// Top-level names that are not a layout's to give. Everything with a leading dot is, too.
 const RESERVED: [&str; 2] = [NOW_NAME, "live"];
@@ -115,8 +115,8 @@ impl Layout {
     }
 
     fn parse_pattern(text: &str, utc: bool) -> Result<Layout, String> {
-        let Some(stem) = text.strip_suffix(SUFFIX) else {
-            return Err(format!("has to end with {SUFFIX}"));
+        let Some(stem) = text.strip_suffix(CLIP_SUFFIX) else {
+            return Err(format!("has to end with {CLIP_SUFFIX}"));
         };
         let mut components = Vec::new();
         for component in stem.split('/') {
@@ -188,7 +188,7 @@ impl Layout {
         if let Some(seconds) = local.told_offset_seconds {
             push_offset(&mut file, seconds);
         }
-        file.push_str(SUFFIX);
+        file.push_str(CLIP_SUFFIX);
         ClipPath { directories, file }
     }
 }
@@ -196,7 +196,7 @@ impl Layout {
 /// The name of a camera's growing clip in `now/`.
 #[must_use]
 pub fn growing_name(camera: &str) -> String {
-    portable(camera) + SUFFIX
+    portable(camera) + CLIP_SUFFIX
 }
 
 /// The name of the directory in which a camera's ranges are.

@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use super::directory::{ClipTimes, Directory, Listed};
 use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
-use super::layout::Layout;
+use super::layout::{CLIP_SUFFIX, Layout};
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
 use crate::units::{BootTime, ClipKey, NANOS_PER_SECOND, WallTime};
 use crate::zone::Zone;
@@ -96,7 +96,7 @@ impl Tree {
     ) -> Place {
         let mut name = name;
         if self.cookie_of(parent, &name).is_some() {
-            let stem = name.strip_suffix(".mp4").unwrap_or(&name);
+            let stem = name.strip_suffix(CLIP_SUFFIX).unwrap_or(&name);
             name = format!("{stem}~{:x}.mp4", clip.number());
         }
         if let Some(directory) = self.directories.get_mut(&parent) {

@@ -4,21 +4,19 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use super::Source;
+use super::building::Building;
+use super::making::Making;
 use super::plan::Step;
-use super::{Building, Source};
-use crate::mp4::{ClipSets, codec_name};
+use crate::compilation::ClipSets;
+use crate::mp4::codec_name;
 use crate::units::{NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
 
-/// The account of a range of a camera, whose clips are those of the ring with this UUID.
-pub(super) fn account(
-    camera: &str,
-    ring_uuid: &[u8; 16],
-    building: &Building,
-    sources: &[Source],
-    sets: &[ClipSets],
-) -> Vec<u8> {
-    let ring = uuid::Uuid::from_bytes(*ring_uuid);
+/// The account of a range.
+pub(super) fn account(making: &Making<'_>, building: &Building) -> Vec<u8> {
+    let (sources, sets) = (making.sources, making.sets);
+    let ring = uuid::Uuid::from_bytes(making.archive.ring().superblock().ring_uuid);
     let mut clips = Vec::new();
     let mut used = None;
     for step in &building.steps {
@@ -47,7 +45,7 @@ pub(super) fn account(
         building.omitted.iter().map(|(times, why)| stretch(times, Some((*why).to_owned())));
     let omitted: Vec<Value> = omitted.collect();
     let told = json!({
-        "camera": camera,
+        "camera": making.asked.camera,
         "start": building.start.map(utc_timestamp),
         "end": utc_timestamp(building.end),
         "seconds": seconds(building.length_nanos()),

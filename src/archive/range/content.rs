@@ -8,7 +8,7 @@ use crate::units::ClipId;
 /// What is read of a range. It never changes.
 pub enum RangeContent {
     /// Pictures and sound.
-    Movie(Box<RangeFile>),
+    File(Box<RangeFile>),
     /// The time on the wall.
     Captions(Captions),
     /// A text.
@@ -20,7 +20,7 @@ impl RangeContent {
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
-            RangeContent::Movie(file) => file.size(),
+            RangeContent::File(file) => file.size(),
             RangeContent::Captions(captions) => captions.size(),
             RangeContent::Text(text) => text.len() as u64,
         }
@@ -29,14 +29,14 @@ impl RangeContent {
     /// Whether it has bytes of a clip.
     #[must_use]
     pub fn holds(&self, clip: ClipId) -> bool {
-        matches!(self, RangeContent::Movie(file) if file.holds(clip))
+        matches!(self, RangeContent::File(file) if file.footage().holds(clip))
     }
 
     /// Memory that it takes while it is not read, in bytes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         match self {
-            RangeContent::Movie(file) => file.memory(),
+            RangeContent::File(file) => file.memory(),
             RangeContent::Captions(captions) => captions.memory(),
             RangeContent::Text(text) => text.len(),
         }
@@ -49,7 +49,7 @@ impl RangeContent {
     pub fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, ArchiveError> {
         let end = offset.saturating_add(u64::from(length));
         match self {
-            RangeContent::Movie(file) => file.read(offset, length),
+            RangeContent::File(file) => file.read(offset, length),
             RangeContent::Captions(captions) => Ok(Box::new(captions.bytes(offset..end))),
             RangeContent::Text(text) => {
                 let length = text.len() as u64;

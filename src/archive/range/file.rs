@@ -1,89 +1,73 @@
-//! The bytes of a file that is made of several clips.
+//! The bytes of files that are made of several clips.
 
 use std::sync::Arc;
 
-use crate::archive::open::{chunks, of_contents};
+use super::footage::Footage;
 use crate::archive::recent::Recent;
-use crate::archive::{Archive, ArchiveError, Bytes};
-use crate::index::Index;
-use crate::mp4::{Compilation, FilePiece, PartData, PartPiece, PartTables};
-use crate::ring::{ChunkPlace, ClipContents, Ring};
-use crate::units::ClipId;
+use crate::archive::{ArchiveError, Bytes};
+use crate::compilation::{
+    FilePiece, MovieFile, PartData, PartTables, SegmentedFile, SegmentedPiece,
+};
 
 /// Memory that tables take which are kept at hand, in bytes: those of a day of one camera.
 const TABLES_BYTES_MAX: usize = 6 << 20;
 /// The same of the places of samples.
 const PLACES_BYTES_MAX: usize = 1 << 20;
 
-/// Where the contents of a clip are.
-pub(super) enum Contents {
-    /// In the index, or on the ring.
-    Of(ClipId),
-    /// These: the clip goes on growing.
-    Known(ClipId, Arc<ClipContents>),
+/// How a file is laid out.
+enum Layout {
+    /// Its tables are in front; made, and kept, part by part.
+    Movie(Box<MovieFile>, Recent<usize, PartTables>),
+    /// Made segment by segment.
+    Segmented(Arc<SegmentedFile>),
 }
 
-impl Contents {
-    fn clip(&self) -> ClipId {
-        match self {
-            Contents::Of(clip) | Contents::Known(clip, _) => *clip,
-        }
-    }
-}
-
-/// A range laid out as an mp4 file. Its content never changes.
+/// A range laid out as one file. Its content never changes.
 pub struct RangeFile {
-    ring: Arc<Ring>,
-    index: Arc<Index>,
-    compilation: Compilation,
-    clips: Vec<Contents>,
-    /// By the numbers of their parts.
-    tables: Recent<usize, PartTables>,
-    places: Recent<usize, Places>,
-}
-
-/// Where the samples of a part are.
-struct Places {
-    data: PartData,
-    clip: Option<ClipId>,
-    chunks: Vec<ChunkPlace>,
-}
-
-impl Places {
-    fn memory(&self) -> usize {
-        self.data.memory() + self.chunks.len() * size_of::<ChunkPlace>()
-    }
+    footage: Footage,
+    layout: Layout,
+    /// By the numbers of their parts, or segments.
+    places: Recent<usize, PartData>,
 }
 
 impl RangeFile {
-    pub(super) fn new(
-        archive: &Archive,
-        compilation: Compilation,
-        clips: Vec<Contents>,
-    ) -> RangeFile {
-        let (ring, index) = (archive.ring.clone(), archive.index.clone());
+    pub(super) fn movie(footage: Footage, file: MovieFile) -> RangeFile {
         // What is read now is kept, however large it is.
         let tables = Recent::new(TABLES_BYTES_MAX, 1..=usize::MAX);
+        RangeFile::new(footage, Layout::Movie(Box::new(file), tables))
+    }
+
+    pub(super) fn segmented(footage: Footage, file: Arc<SegmentedFile>) -> RangeFile {
+        RangeFile::new(footage, Layout::Segmented(file))
+    }
+
+    fn new(footage: Footage, layout: Layout) -> RangeFile {
         let places = Recent::new(PLACES_BYTES_MAX, 1..=usize::MAX);
-        RangeFile { ring, index, compilation, clips, tables, places }
+        RangeFile { footage, layout, places }
     }
 
     /// Its size, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.compilation.size()
+        match &self.layout {
+            Layout::Movie(file, _) => file.size(),
+            Layout::Segmented(file) => file.size(),
+        }
     }
 
-    /// Whether it has bytes of a clip.
-    #[must_use]
-    pub fn holds(&self, clip: ClipId) -> bool {
-        self.clips.iter().any(|contents| contents.clip() == clip)
+    /// What it is made of.
+    pub(super) fn footage(&self) -> &Footage {
+        &self.footage
     }
 
     /// Memory that it takes while it is not read, in bytes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.compilation.memory() + self.clips.len() * size_of::<Contents>()
+        let layout = match &self.layout {
+            Layout::Movie(file, _) => file.memory(),
+            Layout::Segmented(file) => file.memory(),
+        };
+        layout + self.footage.memory()
     }
 
     /// The bytes from `offset` on, `length` of them or as many as there are.
@@ -92,67 +76,74 @@ impl RangeFile {
     /// A clip is gone, bytes are damaged, or the device failed: all of the range or nothing.
     pub fn read(&self, offset: u64, length: u32) -> Result<Bytes<'_>, ArchiveError> {
         let end = offset.saturating_add(u64::from(length)).min(self.size());
-        let mut joined = Vec::with_capacity(end.saturating_sub(offset) as usize);
-        for piece in self.compilation.pieces(offset..end.max(offset)) {
-            match piece {
-                FilePiece::Made(bytes) => joined.extend_from_slice(bytes),
-                FilePiece::Table(part, wanted) => {
-                    let tables = match self.tables.get(&part) {
-                        Some(tables) => tables,
-                        None => self.load(part)?.0,
-                    };
-                    joined.extend_from_slice(&tables.bytes(&wanted));
+        let range = offset..end.max(offset);
+        let mut joined = Vec::with_capacity((range.end - range.start) as usize);
+        match &self.layout {
+            Layout::Movie(file, tables) => {
+                for piece in file.pieces(range) {
+                    self.add_of_movie(&mut joined, (file, tables), piece)?;
                 }
-                FilePiece::Data(part, wanted) => {
-                    let places = match self.places.get(&part) {
-                        Some(places) => places,
-                        None => self.load(part)?.1,
-                    };
-                    for piece in places.data.pieces(&wanted) {
-                        self.add(&mut joined, &places, piece)?;
-                    }
+            }
+            Layout::Segmented(file) => {
+                for piece in file.pieces(range) {
+                    self.add_of_segmented(&mut joined, file, piece)?;
                 }
             }
         }
         Ok(Box::new(joined))
     }
 
-    fn add(
+    fn add_of_movie(
         &self,
         joined: &mut Vec<u8>,
-        places: &Places,
-        piece: PartPiece<'_>,
+        (file, tables): (&MovieFile, &Recent<usize, PartTables>),
+        piece: FilePiece<'_>,
     ) -> Result<(), ArchiveError> {
-        match (piece, places.clip) {
-            (PartPiece::Made(bytes), _) => joined.extend_from_slice(bytes),
-            (PartPiece::Media { chunk, range }, Some(clip)) => {
-                let place = places.chunks.get(chunk).ok_or(ArchiveError::Gone(clip))?;
-                joined.extend_from_slice(&self.ring.read(clip, place, range)?);
+        let load = |part: usize| {
+            let load = |chunks: super::Chunks<'_>| file.load(part, chunks);
+            let (made, data) = self.footage.with(file.clip_of(part), load)?;
+            let made = tables.keep(part, made.memory(), made);
+            Ok::<_, ArchiveError>((made, self.places.keep(part, data.memory(), data)))
+        };
+        match piece {
+            FilePiece::Made(bytes) => joined.extend_from_slice(bytes),
+            FilePiece::Table(part, wanted) => {
+                let tables = match tables.get(&part) {
+                    Some(tables) => tables,
+                    None => load(part)?.0,
+                };
+                joined.extend_from_slice(&tables.bytes(&wanted));
             }
-            (PartPiece::Media { .. }, None) => {}
+            FilePiece::Data(part, wanted) => {
+                let places = match self.places.get(&part) {
+                    Some(places) => places,
+                    None => load(part)?.1,
+                };
+                self.footage.append(joined, &places, &wanted)?;
+            }
         }
         Ok(())
     }
 
-    /// Makes the tables of a part, and finds its samples.
-    fn load(&self, number: usize) -> Result<(Arc<PartTables>, Arc<Places>), ArchiveError> {
-        let source = self.compilation.clip_of(number).and_then(|clip| self.clips.get(clip));
-        let clip = source.map(Contents::clip);
-        let make = |contents: &ClipContents| {
-            let (tables, data) = self
-                .compilation
-                .load(number, chunks(contents))
-                .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })?;
-            let chunks = contents.chunks.iter().map(|chunk| chunk.place).collect();
-            Ok((tables, Places { data, clip, chunks }))
-        };
-        let (tables, places) = match source {
-            None => make(&ClipContents::default())?,
-            Some(Contents::Known(_, contents)) => make(contents)?,
-            Some(Contents::Of(clip)) => of_contents(&self.index, &self.ring, *clip, make)?,
-        };
-        let places = self.places.keep(number, places.memory(), places);
-        let tables = self.tables.keep(number, tables.memory(), tables);
-        Ok((tables, places))
+    fn add_of_segmented(
+        &self,
+        joined: &mut Vec<u8>,
+        file: &SegmentedFile,
+        piece: SegmentedPiece<'_>,
+    ) -> Result<(), ArchiveError> {
+        match piece {
+            SegmentedPiece::Made(bytes) => joined.extend_from_slice(bytes),
+            SegmentedPiece::Segment(number, wanted) => {
+                let places = match self.places.get(&number) {
+                    Some(places) => places,
+                    None => {
+                        let data = self.footage.segment(file, number)?;
+                        self.places.keep(number, data.memory(), data)
+                    }
+                };
+                self.footage.append(joined, &places, &wanted)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::mp4::ClipSets;
+use crate::compilation::ClipSets;
 use crate::segment::ParameterSet;
 use crate::units::ClipId;
 

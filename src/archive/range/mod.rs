@@ -1,30 +1,39 @@
 //! Ranges of a stream's time as files: which clips, and which pieces of them; then their bytes.
 
 mod account;
+mod building;
 mod content;
 mod file;
+mod footage;
 mod known_sets;
+mod making;
 mod plan;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use self::file::Contents;
-use self::plan::{Piece, Step, assemble};
+use self::building::Building;
+use self::making::{Asked, Making, Naming};
+use self::plan::{Piece, assemble};
 use super::open::{chunks, of_contents};
 use super::{Archive, ArchiveError};
-use crate::captions::{Captions, Section};
-use crate::mp4::{ClipSets, Common, Compilation, Cut, Ingredient, Mp4Error, first_shown};
-use crate::named::{Container, Gaps, Named};
+use crate::compilation::{ClipSets, Common, Cut, Wanted, first_shown, key_frames};
+use crate::mp4::{Chunk, Mp4Error};
+use crate::named::{Form, Gaps, Named};
 use crate::ring::{ClipContents, ReadError};
 use crate::segment::ClipFact;
-use crate::units::{ClipId, ClipKey, StreamKey, WallTime};
-use crate::view::utc_timestamp;
+use crate::units::{ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
 use crate::zone::Zone;
 
 pub use content::RangeContent;
 pub use file::RangeFile;
 pub(super) use known_sets::KnownSets;
+
+/// Sound that is not there yet when its pictures are is there this much later, in nanoseconds.
+const SOUND_LATE_NANOS: i64 = NANOS_PER_SECOND;
+
+/// The chunks of a clip, in order.
+type Chunks<'a> = Box<dyn Iterator<Item = Chunk<'a>> + 'a>;
 
 /// A clip that has a part in a range.
 struct Source {
@@ -77,45 +86,67 @@ impl Archive {
             let first = sources.len();
             sources.extend(self.sources(stream, range, is_listed)?);
             let grown = sources[first..].iter().rfind(|source| source.contents.is_some());
-            let known = grown.map_or(now, |growing| growing.fact.end);
+            let known = match grown {
+                None => now,
+                Some(grown) if named.form.container.is_segmented() => self.whole_groups(grown)?,
+                Some(grown) => grown.fact.end,
+            };
             ranges.push((range.start..range.end.min(known), first..sources.len()));
         }
+        let asked = Asked { camera, form: named.form, zone, name: Naming::Range };
+        self.open_sources(&asked, &sources, ranges)
+    }
+
+    /// Opens a clip that is listed as `name` as a file of another kind.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Gone`] where it is not there any more, or what can't be read.
+    pub fn open_clip_as(
+        &self,
+        clip: ClipKey,
+        form: Form,
+        zone: &Zone,
+        stem: &str,
+    ) -> Result<OpenedRange, ArchiveError> {
+        let (key, clip) = (clip, clip.clip());
+        let (camera, fact) = {
+            let catalogue = self.catalogue();
+            let known = catalogue.clip(key).filter(|known| known.readable());
+            let known = known.ok_or(ArchiveError::Gone(clip))?;
+            (catalogue.camera_of(known), known.fact.clone())
+        };
+        let range = fact.start..fact.end;
+        let sources = [Source { clip, fact, contents: None }];
+        let asked = Asked { camera: &camera, form, zone, name: Naming::Clip(stem) };
+        self.open_sources(&asked, &sources, vec![(range, 0..1)])
+    }
+
+    /// The file of ranges, each with its sources.
+    fn open_sources(
+        &self,
+        asked: &Asked<'_>,
+        sources: &[Source],
+        ranges: Vec<(Range<WallTime>, Range<usize>)>,
+    ) -> Result<OpenedRange, ArchiveError> {
         if sources.is_empty() {
             return Err(no_footage("nothing was recorded then"));
         }
-        let sets = self.sets_of(&sources)?;
+        let sets = self.sets_of(sources)?;
         let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
         let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
         let mut building = Building::default();
-        let (count, gaps) = (ranges.len(), named.form.gaps);
-        for (number, (range, own)) in ranges.into_iter().enumerate() {
-            let range = (&range, number + 1 == count);
-            self.add_range(&mut building, &common, (&sources, &sets), own, range, gaps)?;
+        let count = ranges.len();
+        for (number, (range, own)) in ranges.iter().enumerate() {
+            let range = (range, number + 1 == count);
+            let own = own.clone();
+            self.add_range(&mut building, &common, (sources, &sets), own, range, asked.form)?;
         }
-        if named.form.gaps == Gaps::Refused {
+        if asked.form.gaps == Gaps::Refused {
             building.refuse_holes()?;
         }
-        let has_pictures = building.steps.iter().any(|step| matches!(step, Step::Clip(_)));
-        let start = building.start.filter(|_| has_pictures);
-        let start = start.ok_or_else(|| no_footage("no picture was recorded then"))?;
-        let content = match named.form.container {
-            Container::Mp4 => building.movie(self, start, common, &sources, &sets)?,
-            Container::Captions => {
-                RangeContent::Captions(Captions::new(building.sections(start), zone.clone()))
-            }
-            Container::Json => {
-                let uuid = &self.ring().superblock().ring_uuid;
-                let text = account::account(camera, uuid, &building, &sources, &sets);
-                RangeContent::Text(text)
-            }
-        };
-        let identity = match &content {
-            RangeContent::Text(text) => *blake3::hash(text).as_bytes(),
-            _ => identity(&building.steps, &sources),
-        };
-        let length_nanos = building.length_nanos();
-        let Building { end, gaps, omitted, .. } = building;
-        Ok(OpenedRange { content, start, end, length_nanos, gaps, omitted, identity })
+        let ranges = ranges.into_iter().map(|(range, _)| range).collect();
+        let making = Making { archive: self, asked, ranges, common, sources, sets: &sets };
+        making.make(building)
     }
 
     /// The clips that have footage in a range, in the order of their beginnings: those that are
@@ -151,6 +182,14 @@ impl Archive {
         sources.sort_by_key(|source| (source.fact.start, source.clip));
         sources.dedup_by_key(|source| source.clip);
         Ok(sources)
+    }
+
+    /// Up to when what is durable of a clip that grows goes on as it is, when it has grown: up to
+    /// a key frame that is not its last moment, because sound may come a moment later.
+    fn whole_groups(&self, grown: &Source) -> Result<WallTime, ArchiveError> {
+        let keys = self.of_source(grown, |contents| key_frames(&grown.fact, chunks(contents)))?;
+        let last = grown.fact.end.plus_nanos(-SOUND_LATE_NANOS);
+        Ok(keys.into_iter().rfind(|key| *key <= last).unwrap_or(grown.fact.start))
     }
 
     fn growing_source(&self, clip: ClipId) -> Result<Option<Source>, ArchiveError> {
@@ -204,7 +243,7 @@ impl Archive {
         (sources, sets): (&[Source], &[ClipSets]),
         own: Range<usize>,
         (range, is_last): (&Range<WallTime>, bool),
-        gaps: Gaps,
+        form: Form,
     ) -> Result<(), ArchiveError> {
         let taken = own.filter(|number| {
             let (source, sets) = (&sources[*number], &sets[*number]);
@@ -232,135 +271,24 @@ impl Archive {
                 pieces.push(Piece { clip: number, cut: None, shown, is_begun: false });
                 continue;
             };
-            let ends_file = is_last && times.end == range.end;
+            let is_begun = source.fact.start < times.start;
+            let wanted = Wanted {
+                ends_file: is_last && times.end == range.end,
+                from_key_frame: form.container.is_segmented() && pieces.is_empty(),
+                times,
+            };
             let cut = self.of_source(source, |contents| {
-                Cut::new(common, &source.fact, chunks(contents), &times, ends_file)
+                Cut::new(common, &source.fact, chunks(contents), &wanted)
             })?;
             let Some(cut) = cut else { continue };
             let shown = cut.start(&source.fact)..cut.end(&source.fact);
-            let is_begun = source.fact.start < times.start;
             pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
         }
-        let shows_gaps = gaps == Gaps::Shown && common.shows_gaps();
-        let steps = assemble(pieces, range, gaps, shows_gaps);
+        let shows_gaps = form.gaps == Gaps::Shown && common.shows_gaps();
+        let steps = assemble(pieces, range, form.gaps, shows_gaps);
         building.add(steps);
         Ok(())
     }
-}
-
-/// A file as it is put together.
-#[derive(Default)]
-struct Building {
-    steps: Vec<Step>,
-    gaps: Vec<Range<WallTime>>,
-    omitted: Vec<(Range<WallTime>, &'static str)>,
-    start: Option<WallTime>,
-    end: WallTime,
-}
-
-impl Building {
-    fn add(&mut self, assembled: plan::Assembled) {
-        self.start = self.start.or(assembled.shown.as_ref().map(|shown| shown.start));
-        self.end = assembled.shown.map_or(self.end, |shown| self.end.max(shown.end));
-        self.steps.extend(assembled.steps);
-        self.gaps.extend(assembled.gaps);
-    }
-
-    /// What is known to be missing, as the reason why there is no file.
-    fn refuse_holes(&self) -> Result<(), ArchiveError> {
-        let gaps = self.gaps.iter().map(|gap| (gap, "nothing was recorded"));
-        let omitted = self.omitted.iter().map(|(times, why)| (times, *why));
-        match gaps.chain(omitted).next() {
-            None => Ok(()),
-            Some((times, why)) => {
-                let (from, to) = (utc_timestamp(times.start), utc_timestamp(times.end));
-                Err(ArchiveError::NoFootage(format!("{why} from {from} to {to}")))
-            }
-        }
-    }
-
-    /// How long the file is, in nanoseconds.
-    fn length_nanos(&self) -> i64 {
-        self.steps.iter().map(Step::length_nanos).sum()
-    }
-
-    /// Which times of the file are which on the wall; it begins at `start`.
-    fn sections(&self, start: WallTime) -> Vec<Section> {
-        let mut sections: Vec<Section> = Vec::new();
-        let (mut at, mut wall) = (0, start);
-        for step in &self.steps {
-            let begin = match step {
-                Step::Clip(piece) => piece.shown.start,
-                Step::Blank(_) | Step::Held(_) => wall,
-            };
-            let end = at + step.length_nanos();
-            match sections.last_mut() {
-                Some(last) if begin == wall => last.shown.end = end,
-                _ => sections.push(Section { shown: at..end, wall: begin }),
-            }
-            wall = begin.plus_nanos(end - at);
-            at = end;
-        }
-        sections
-    }
-
-    fn movie(
-        &self,
-        archive: &Archive,
-        start: WallTime,
-        common: Common,
-        sources: &[Source],
-        sets: &[ClipSets],
-    ) -> Result<RangeContent, ArchiveError> {
-        let ingredients = self.steps.iter().map(|step| match step {
-            Step::Clip(piece) => Ingredient::Clip {
-                clip: piece.clip,
-                fact: &sources[piece.clip].fact,
-                sets: &sets[piece.clip],
-                cut: piece.cut.as_ref(),
-            },
-            Step::Blank(nanos) => Ingredient::Blank(*nanos),
-            Step::Held(nanos) => Ingredient::Held(*nanos),
-        });
-        let ingredients: Vec<Ingredient<'_>> = ingredients.collect();
-        let compilation = Compilation::new(common, start, &ingredients);
-        let compilation = compilation.map_err(|reason| no_movie(&sources[0], reason))?;
-        let contents = sources.iter().map(|source| match &source.contents {
-            Some(contents) => Contents::Known(source.clip, contents.clone()),
-            None => Contents::Of(source.clip),
-        });
-        let file = RangeFile::new(archive, compilation, contents.collect());
-        Ok(RangeContent::Movie(Box::new(file)))
-    }
-}
-
-/// What the bytes of the file depend on.
-fn identity(steps: &[Step], sources: &[Source]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    for step in steps {
-        let words: Vec<i64> = match step {
-            Step::Clip(piece) => {
-                let source = &sources[piece.clip];
-                hasher.update(&source.clip.number().to_le_bytes());
-                let chunks = source.contents.as_ref().map_or(0, |contents| contents.chunks.len());
-                let fact = &source.fact;
-                vec![
-                    0,
-                    fact.start.0,
-                    fact.end.0,
-                    piece.shown.start.0,
-                    piece.shown.end.0,
-                    chunks as i64,
-                ]
-            }
-            Step::Blank(nanos) => vec![1, *nanos],
-            Step::Held(nanos) => vec![2, *nanos],
-        };
-        for word in words {
-            hasher.update(&word.to_le_bytes());
-        }
-    }
-    *hasher.finalize().as_bytes()
 }
 
 fn no_footage(why: &str) -> ArchiveError {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::mp4::Cut;
+use crate::compilation::Cut;
 use crate::named::Gaps;
 use crate::segment::{ClipFact, TrackKind, TrackTotals};
 use crate::units::{Ticks, WallTime};

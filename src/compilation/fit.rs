@@ -138,6 +138,30 @@ impl Common {
         Ok(common)
     }
 
+    /// What decodes the pictures, where they do not say anything else.
+    #[must_use]
+    pub fn video(&self) -> &ParameterSet {
+        &self.video
+    }
+
+    /// What decodes the sound, where there is any.
+    #[must_use]
+    pub fn sound(&self) -> Option<&ParameterSet> {
+        self.sound.as_deref()
+    }
+
+    /// All of it as bytes: files of the same parts that have the same are the same.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let sets = [Some(&self.video), self.sound.as_ref()];
+        let mut bytes: Vec<u8> = sets.into_iter().flatten().flat_map(|set| set.encode()).collect();
+        let [video, sound] = self.timescales.map(i64::from);
+        for number in [video, sound, self.lag, i64::from(self.has_other_sets)] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes
+    }
+
     /// Whether pictures of a clip can be in the file: they are coded alike, and their times are
     /// whole in ticks of the file.
     #[must_use]

@@ -1,15 +1,14 @@
 //! One part of the file: its sums, and what is made when it is read.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::TRACKS;
 use super::blank::Blank;
 use super::clip::Clip;
-use super::{TRACKS, TableBytes};
-use crate::mp4::tables::{Entries, PackedEntries, TABLES, Table};
+use crate::mp4::tables::{TABLES, Table};
 use crate::mp4::{Chunk, Mp4Error};
-use crate::segment::{ChunkTable, TrackTable, TrackTotals};
+use crate::segment::{ChunkTable, Sample, TrackTable, TrackTotals};
 
 /// What a part is made from.
 #[derive(Clone, Debug)]
@@ -90,11 +89,22 @@ impl Stretch {
     }
 }
 
+/// Some bytes of a clip's samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the clips that the file is made of.
+    pub clip: usize,
+    /// Which of its chunks, counted from 0.
+    pub chunk: usize,
+    /// Which bytes of the chunk's samples.
+    pub range: Range<u32>,
+}
+
 /// Where bytes of samples come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Data {
-    /// From a chunk of the clip: which one, and which of its bytes.
-    Ring(usize, Range<u32>),
+    /// From the ring.
+    Ring(Place),
     /// From memory.
     Made(Arc<[u8]>, Range<usize>),
 }
@@ -102,15 +112,45 @@ pub(super) enum Data {
 impl Data {
     pub(super) fn length(&self) -> u64 {
         match self {
-            Data::Ring(_, range) => u64::from(range.end - range.start),
+            Data::Ring(Place { range, .. }) => u64::from(range.end - range.start),
             Data::Made(_, range) => range.len() as u64,
         }
+    }
+
+    /// The first bytes of it, so many, and what is left, if any is.
+    pub(super) fn split_at(self, bytes: u64) -> (Data, Option<Data>) {
+        if bytes >= self.length() {
+            return (self, None);
+        }
+        let (mut first, mut rest) = (self.clone(), self);
+        match (&mut first, &mut rest) {
+            (Data::Ring(first), Data::Ring(rest)) => {
+                first.range.end = first.range.start + bytes as u32;
+                rest.range.start = first.range.end;
+            }
+            (Data::Made(_, first), Data::Made(_, rest)) => {
+                first.end = first.start + bytes as usize;
+                rest.start = first.end;
+            }
+            _ => {}
+        }
+        (first, Some(rest))
     }
 }
 
 /// Takes samples that lie together: of which track, with their times in ticks of the file since
 /// the part's zero, and where their bytes are.
 pub(super) type AddSamples<'a> = dyn FnMut(usize, &TrackTable, Vec<Data>) + 'a;
+
+/// When each of the samples of a table is decoded, in its ticks since the part's zero.
+pub(super) fn decode_times(table: &TrackTable) -> impl Iterator<Item = (i64, &Sample)> {
+    let mut at = table.start.0;
+    table.samples.iter().map(move |sample| {
+        let start = at;
+        at += i64::from(sample.duration);
+        (start, sample)
+    })
+}
 
 /// The table of a chunk, whose samples are as long as it says.
 pub(super) fn decoded(number: usize, chunk: &Chunk<'_>) -> Result<ChunkTable, Mp4Error> {
@@ -127,89 +167,47 @@ pub(super) fn decoded(number: usize, chunk: &Chunk<'_>) -> Result<ChunkTable, Mp
     }
 }
 
-/// What bytes of a part are.
+/// What bytes of samples are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartPiece<'a> {
     /// These.
     Made(&'a [u8]),
-    /// Bytes of a chunk of its clip.
-    Media {
-        /// Which chunk, counted from 0.
-        chunk: usize,
-        /// Which bytes of its samples.
-        range: Range<u32>,
-    },
+    /// Those of a clip.
+    Media(Place),
 }
 
-/// The tables of a part.
-pub struct PartTables([Option<PackedEntries>; TRACKS]);
-
-impl PartTables {
-    /// Memory that they take, in bytes, about.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.0.iter().flatten().map(PackedEntries::memory).sum()
-    }
-
-    /// Some bytes of one of them; fewer where it does not have them.
-    #[must_use]
-    pub fn bytes(&self, wanted: &TableBytes) -> Cow<'_, [u8]> {
-        let range = wanted.range.start as usize..wanted.range.end as usize;
-        match self.0.get(wanted.track) {
-            Some(Some(entries)) => entries.bytes(wanted.table, range),
-            _ => Cow::default(),
-        }
-    }
-}
-
-/// The samples of a part: where each piece of them ends, in bytes from the part's first, and what
-/// it is.
+/// The samples of a part: where each piece of them ends, in bytes from its first, and what it is.
+#[derive(Default)]
 pub struct PartData(Vec<(u64, Data)>);
-
-/// Collects what `chunks` hands over.
-///
-/// # Errors
-/// [`Mp4Error`]: what it answers, or that it is not what the sums say.
-pub(super) fn load(
-    part: &Part,
-    header_length: u64,
-    is_there: impl Fn(usize, Table) -> bool,
-    chunks: impl FnOnce(&mut AddSamples<'_>) -> Result<(), Mp4Error>,
-) -> Result<(PartTables, PartData), Mp4Error> {
-    let mut tables: [Option<Entries>; TRACKS] = std::array::from_fn(|track| {
-        let stretch = part.stretches[track].as_ref()?;
-        let before = |table: Table| stretch.before[table as usize];
-        let entries = Entries::new(stretch.first, |table| is_there(track, table));
-        Some(entries.behind(before(Table::Sizes), before(Table::Chunks)))
-    });
-    let mut data: Vec<(u64, Data)> = Vec::new();
-    let mut end = 0;
-    chunks(&mut |track, table, pieces| {
-        let Some(entries) = &mut tables[track] else { return };
-        let offset = header_length + part.offset + end;
-        entries.add(part.ats[track] + table.start.0, &table.samples, offset, 1);
-        for piece in pieces {
-            end += piece.length();
-            add_data(&mut data, end, piece);
-        }
-    })?;
-    for (track, (entries, stretch)) in tables.iter_mut().zip(&part.stretches).enumerate() {
-        let (Some(entries), Some(stretch)) = (entries, stretch) else { continue };
-        entries.settle(stretch.end);
-        check(track, entries, stretch, &is_there)?;
-    }
-    if end != part.length {
-        return Err(disagreement("length of its samples", end, part.length));
-    }
-    let packed = tables.map(|entries| entries.map(PackedEntries::new));
-    Ok((PartTables(packed), PartData(data)))
-}
 
 impl PartData {
     /// Memory that it takes, in bytes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.0.len() * size_of::<(u64, Data)>()
+    }
+
+    /// Length of what it has so far, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.0.last().map_or(0, |(end, _)| *end)
+    }
+
+    /// Adds a piece, to what lies right in front of it where it can be.
+    pub(super) fn add(&mut self, piece: Data) {
+        let end = self.length() + piece.length();
+        if piece.length() == 0 {
+            return;
+        }
+        match (self.0.last_mut(), &piece) {
+            (Some((last_end, Data::Ring(last))), Data::Ring(more))
+                if (last.clip, last.chunk, last.range.end)
+                    == (more.clip, more.chunk, more.range.start) =>
+            {
+                last.range.end = more.range.end;
+                *last_end = end;
+            }
+            _ => self.0.push((end, piece)),
+        }
     }
 
     /// What some bytes of it consist of, in order and without a gap.
@@ -225,10 +223,11 @@ impl PartData {
             let from = wanted.start.max(begin) - begin;
             let to = wanted.end.min(*end) - begin;
             pieces.push(match data {
-                Data::Ring(chunk, range) => PartPiece::Media {
+                Data::Ring(Place { clip, chunk, range }) => PartPiece::Media(Place {
+                    clip: *clip,
                     chunk: *chunk,
                     range: range.start + from as u32..range.start + to as u32,
-                },
+                }),
                 Data::Made(bytes, range) => {
                     PartPiece::Made(&bytes[range.start + from as usize..range.start + to as usize])
                 }
@@ -236,41 +235,4 @@ impl PartData {
         }
         pieces
     }
-}
-
-/// Adds data that ends at `end`, to what lies right in front of it where it can be.
-fn add_data(data: &mut Vec<(u64, Data)>, end: u64, piece: Data) {
-    if piece.length() == 0 {
-        return;
-    }
-    match (data.last_mut(), &piece) {
-        (Some((last_end, Data::Ring(last, range))), Data::Ring(chunk, more))
-            if last == chunk && range.end == more.start =>
-        {
-            range.end = more.end;
-            *last_end = end;
-        }
-        _ => data.push((end, piece)),
-    }
-}
-
-fn check(
-    track: usize,
-    entries: &Entries,
-    stretch: &Stretch,
-    is_there: impl Fn(usize, Table) -> bool,
-) -> Result<(), Mp4Error> {
-    for table in Table::ALL.into_iter().filter(|table| is_there(track, *table)) {
-        let found = entries.table(table).len() as u64;
-        let expected = stretch.counts[table as usize] * table.entry_bytes();
-        if found != expected {
-            return Err(disagreement("length of a table", found, expected));
-        }
-    }
-    Ok(())
-}
-
-fn disagreement(what: &'static str, found: u64, expected: u64) -> Mp4Error {
-    let (found, expected) = (found.to_string(), expected.to_string());
-    Mp4Error::Disagrees { place: "a part".to_owned(), what, found, expected }
 }

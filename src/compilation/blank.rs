@@ -7,8 +7,6 @@ use super::{Common, SOUND, TRACKS, VIDEO};
 use crate::segment::{Sample, SampleFlags, TrackKind, TrackNumber, TrackTable, TrackTotals};
 use crate::units::{NANOS_PER_SECOND, Ticks};
 
-/// Pictures from one key frame to the next, one a second.
-const GROUP: u32 = 60;
 /// What one part holds at most: as much as a clip.
 pub(super) const PART_NANOS: i64 = 600 * NANOS_PER_SECOND;
 /// Parts of a file at most: a year of clips of ten minutes, half a year of gaps.
@@ -20,6 +18,8 @@ const CHUNK_PACKETS_MAX: u32 = 1 << 11;
 /// What blank parts repeat.
 pub(super) struct Pattern {
     pictures: Option<Repeated>,
+    /// Pictures from one key frame to the next, one a second.
+    group: u32,
     silence: Option<Repeated>,
     /// Of each track, a part that is as long as one can be, at the beginning of the file.
     longest: [Option<Part>; TRACKS],
@@ -72,14 +72,14 @@ impl Repeated {
 
 impl Pattern {
     /// What can be made for a file in which packets of sound usually last `packet` ticks.
-    pub(super) fn new(common: &Common, packet: u32) -> Pattern {
-        let pictures = crate::blank::pictures(&common.video, GROUP as usize);
+    pub(super) fn new(common: &Common, packet: u32, group: u32) -> Pattern {
+        let pictures = crate::blank::pictures(&common.video, group as usize);
         let pictures = pictures.map(|made| Repeated::new(&made, common.timescales[VIDEO]));
         let silence = common.sound.as_ref().and_then(|set| crate::blank::silence(set, packet));
         let silence = silence.filter(|(_, duration)| *duration > 0).map(|(packet, duration)| {
             Repeated::new(&vec![packet; CHUNK_PACKETS_MAX as usize], duration)
         });
-        let mut pattern = Pattern { pictures, silence, longest: [None, None] };
+        let mut pattern = Pattern { pictures, group, silence, longest: [None, None] };
         let grey = pattern.pictures.is_some().then(|| pattern.grey(common, 0, PART_NANOS));
         let packets = Blank { track: SOUND, count: PACKETS_MAX as u32 };
         let silence = pattern.silence.is_some().then(|| packets.part(common, &pattern, 0, 0));
@@ -148,7 +148,7 @@ impl Blank {
     /// Hands over all samples of the part, chunk by chunk.
     pub(super) fn chunks(&self, common: &Common, pattern: &Pattern, add: &mut AddSamples<'_>) {
         let (repeated, most, lag) = match self.track {
-            VIDEO => (&pattern.pictures, GROUP, common.lag as i32),
+            VIDEO => (&pattern.pictures, pattern.group, common.lag as i32),
             _ => (&pattern.silence, CHUNK_PACKETS_MAX, 0),
         };
         let Some(repeated) = repeated else { return };

@@ -1,5 +1,9 @@
 //! Files of random clips, read by a library that was not written here, against what was recorded.
 
+mod segments;
+
+use std::ops::Range;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -209,27 +213,51 @@ fn recorded(recipes: &[Recipe]) -> Vec<Recorded> {
 
 /// A file, and of each range that is in it when its first picture was shown, and when in the file.
 struct Made {
-    compilation: Compilation,
+    compilation: MovieFile,
     ranges: Vec<(Range<WallTime>, WallTime, i64)>,
     /// Only one was asked for.
     is_one: bool,
     length_nanos: i64,
 }
 
+/// Parts, and the same of them.
+struct Laid {
+    compilation: Compilation,
+    ranges: Vec<(Range<WallTime>, WallTime, i64)>,
+    length_nanos: i64,
+}
+
 /// The file of some ranges, its gaps blank; `None` where nothing is in it.
 fn made(clips: &[Recorded], sets: &[ClipSets], ranges: &[Range<WallTime>]) -> Option<Made> {
+    let Laid { compilation, ranges: own, length_nanos } = laid(clips, sets, ranges, false)?;
+    let compilation = MovieFile::new(compilation).expect("it is small");
+    Some(Made { compilation, ranges: own, is_one: ranges.len() == 1, length_nanos })
+}
+
+/// The parts of some ranges, which begin with key frames where they are to be `segmented`.
+fn laid(
+    clips: &[Recorded],
+    sets: &[ClipSets],
+    ranges: &[Range<WallTime>],
+    segmented: bool,
+) -> Option<Laid> {
     let in_range = |clip: &Recorded, range: &Range<WallTime>| {
         clip.fact.start < range.end && range.start < clip.fact.end
     };
     let is_used = |clip: &Recorded| ranges.iter().any(|range| in_range(clip, range));
     let used = clips.iter().zip(sets).filter(|(clip, _)| is_used(clip));
     let common = Common::new(used.map(|(clip, sets)| (&clip.fact, sets))).ok()?;
-    let mut pieces = Vec::new();
+    let mut pieces: Vec<(usize, usize, Option<Arc<Cut>>)> = Vec::new();
     for (at, range) in ranges.iter().enumerate() {
         for (number, clip) in clips.iter().enumerate().filter(|(_, clip)| in_range(clip, range)) {
             let times = clip.fact.start.max(range.start)..clip.fact.end.min(range.end);
-            let ends_file = at + 1 == ranges.len() && times.end == range.end;
-            let cut = || Cut::new(&common, &clip.fact, clip.chunks(), &times, ends_file);
+            let is_first = pieces.iter().all(|(own, ..)| *own != at);
+            let wanted = Wanted {
+                times: times.clone(),
+                ends_file: at + 1 == ranges.len() && times.end == range.end,
+                from_key_frame: segmented && is_first,
+            };
+            let cut = || Cut::new(&common, &clip.fact, clip.chunks(), &wanted);
             if times == (clip.fact.start..clip.fact.end) {
                 pieces.push((at, number, None));
             } else if let Some(cut) = cut().expect("whole tables") {
@@ -260,11 +288,12 @@ fn made(clips: &[Recorded], sets: &[ClipSets], ranges: &[Range<WallTime>]) -> Op
         ingredients.push(Ingredient::Clip { clip: *number, fact, sets, cut });
     }
     let (_, start, _) = own.first()?;
-    let compilation = Compilation::new(common, *start, &ingredients).expect("it is small");
-    Some(Made { compilation, ranges: own, is_one: ranges.len() == 1, length_nanos: nanos })
+    let grey = if segmented { GreyGroup::Short } else { GreyGroup::Long };
+    let compilation = Compilation::new(common, *start, &ingredients, grey).expect("it is small");
+    Some(Laid { compilation, ranges: own, length_nanos: nanos })
 }
 
-fn read(clips: &[Recorded], file: &Compilation, range: Range<u64>) -> Vec<u8> {
+fn read(clips: &[Recorded], file: &MovieFile, range: Range<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in file.pieces(range) {
         let part = match &piece {
@@ -285,17 +314,21 @@ fn read(clips: &[Recorded], file: &Compilation, range: Range<u64>) -> Vec<u8> {
             FilePiece::Data(_, wanted) => wanted,
             FilePiece::Made(_) => continue,
         };
-        for piece in data.pieces(wanted) {
-            match piece {
-                PartPiece::Made(made) => bytes.extend_from_slice(made),
-                PartPiece::Media { chunk, range } => {
-                    let data = &clip.expect("it has samples").chunks[chunk].1;
-                    bytes.extend_from_slice(&data[range.start as usize..range.end as usize]);
-                }
+        append(&mut bytes, clips, &data, wanted);
+    }
+    bytes
+}
+
+fn append(bytes: &mut Vec<u8>, clips: &[Recorded], data: &PartData, wanted: &Range<u64>) {
+    for piece in data.pieces(wanted) {
+        match piece {
+            PartPiece::Made(made) => bytes.extend_from_slice(made),
+            PartPiece::Media(Place { clip, chunk, range }) => {
+                let data = &clips[clip].chunks[chunk].1;
+                bytes.extend_from_slice(&data[range.start as usize..range.end as usize]);
             }
         }
     }
-    bytes
 }
 
 /// A sample as a demuxer finds it: when it is shown, in nanoseconds since the beginning of the

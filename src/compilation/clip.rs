@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::fit::tracks_of;
-use super::part::{AddSamples, Data, Part, Source, Stretch, decoded};
+use super::part::{AddSamples, Data, Part, Place, Source, Stretch, decoded};
 use super::{ClipSets, Common, SOUND, TRACKS, VIDEO, first_shown};
 use crate::mp4::{Chunk, Mp4Error};
 use crate::segment::{ClipFact, TrackNumber, TrackTable, TrackTotals};
@@ -179,9 +179,10 @@ impl Clip {
             own = kept;
             bytes = bytes.start + own_bytes.start..bytes.start + own_bytes.end;
         }
+        let place = |range| Place { clip: self.number, chunk, range };
         let data = match self.prefix.as_ref().filter(|_| track == VIDEO) {
-            None => vec![Data::Ring(chunk, bytes)],
-            Some(prefix) => prefixed(&mut own, prefix, (chunk, bytes.start)),
+            None => vec![Data::Ring(place(bytes))],
+            Some(prefix) => prefixed(&mut own, prefix, bytes.start, place),
         };
         add(track, &own, data);
     }
@@ -199,13 +200,18 @@ pub(super) fn scale(table: &mut TrackTable, factor: i64) {
 }
 
 /// Puts `prefix` in front of each key frame.
-fn prefixed(table: &mut TrackTable, prefix: &Arc<[u8]>, (chunk, begin): (usize, u32)) -> Vec<Data> {
+fn prefixed(
+    table: &mut TrackTable,
+    prefix: &Arc<[u8]>,
+    begin: u32,
+    place: impl Fn(Range<u32>) -> Place,
+) -> Vec<Data> {
     let mut data = Vec::new();
     let (mut from, mut at) = (begin, begin);
     for sample in &mut table.samples {
         if sample.flags.sync {
             if from < at {
-                data.push(Data::Ring(chunk, from..at));
+                data.push(Data::Ring(place(from..at)));
             }
             from = at;
             data.push(Data::Made(prefix.clone(), 0..prefix.len()));
@@ -215,6 +221,6 @@ fn prefixed(table: &mut TrackTable, prefix: &Arc<[u8]>, (chunk, begin): (usize, 
             at += sample.size;
         }
     }
-    data.push(Data::Ring(chunk, from..at));
+    data.push(Data::Ring(place(from..at)));
     data
 }

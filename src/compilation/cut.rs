@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::clip::{Clip, scale};
 use super::fit::tracks_of;
-use super::part::decoded;
+use super::part::{decode_times, decoded};
 use super::{Common, TRACKS, VIDEO};
 use crate::mp4::{Chunk, Mp4Error};
-use crate::segment::{ClipFact, Sample, TrackTable, TrackTotals};
+use crate::segment::{ClipFact, TrackTable, TrackTotals};
 use crate::units::{Ticks, WallTime};
 
 /// A piece of a clip. Times without a unit are in ticks of the file.
@@ -28,6 +28,17 @@ pub struct Cut {
     hidden: BTreeMap<u64, i64>,
     /// What it adds up to, in ticks since the zero.
     pub(super) totals: [Option<TrackTotals>; TRACKS],
+}
+
+/// Which piece.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What is shown.
+    pub times: Range<WallTime>,
+    /// It ends the file: pictures that others need and that are shown later stay behind its end.
+    pub ends_file: bool,
+    /// What is needed in front, to decode it, is shown, too.
+    pub from_key_frame: bool,
 }
 
 /// A picture of the clip.
@@ -51,12 +62,12 @@ struct Times {
 }
 
 impl Times {
+    /// Where a tick of the clip's is `factor` ones of the file.
     fn of<'a>(
-        common: &Common,
+        factor: i64,
         (video, sound): (&TrackTotals, Option<&TrackTotals>),
         chunks: impl IntoIterator<Item = Chunk<'a>>,
     ) -> Result<Times, Mp4Error> {
-        let factor = i64::from(common.timescales[VIDEO] / video.timescale);
         let lag = i64::from(video.first_offset) * factor;
         let (timescale, end) = (video.timescale, video.end.0.saturating_mul(factor));
         let mut times = Times { pictures: Vec::new(), end, factor, timescale, packets: Vec::new() };
@@ -64,13 +75,13 @@ impl Times {
             for mut table in decoded(number, &chunk)?.tracks {
                 if table.track == video.track {
                     scale(&mut table, factor);
-                    times.pictures.extend(starts(&table).map(|(decoded, sample)| {
+                    times.pictures.extend(decode_times(&table).map(|(decoded, sample)| {
                         let shown = decoded + i64::from(sample.composition_offset) - lag;
                         Picture { decoded, shown, is_sync: sample.flags.sync }
                     }));
                 } else if sound.is_some_and(|sound| sound.track == table.track) {
                     let nanos = |start| Ticks(start).to_nanos(table.timescale);
-                    times.packets.extend(starts(&table).map(|(start, _)| nanos(start)));
+                    times.packets.extend(decode_times(&table).map(|(start, _)| nanos(start)));
                 }
             }
         }
@@ -89,19 +100,8 @@ impl Times {
     }
 }
 
-/// When each of the samples of a table is decoded.
-fn starts(table: &TrackTable) -> impl Iterator<Item = (i64, &Sample)> {
-    let mut at = table.start.0;
-    table.samples.iter().map(move |sample| {
-        let start = at;
-        at += i64::from(sample.duration);
-        (start, sample)
-    })
-}
-
 impl Cut {
-    /// What is shown of a clip in some time; `None` where nothing is. Where the piece `ends_file`,
-    /// pictures that others need and that are shown later stay behind its end.
+    /// What is shown of a clip in some time; `None` where nothing is.
     ///
     /// # Errors
     /// [`Mp4Error`]: what can't be read.
@@ -109,21 +109,24 @@ impl Cut {
         common: &Common,
         fact: &ClipFact,
         chunks: impl IntoIterator<Item = Chunk<'a>> + Clone,
-        times: &Range<WallTime>,
-        ends_file: bool,
+        wanted: &Wanted,
     ) -> Result<Option<Cut>, Mp4Error> {
         let [Some(video), sound] = tracks_of(fact) else { return Ok(None) };
-        let times_of = Times::of(common, (video, sound), chunks.clone())?;
+        let factor = i64::from(common.timescales[VIDEO] / video.timescale);
+        let times_of = Times::of(factor, (video, sound), chunks.clone())?;
         let pictures = &times_of.pictures;
         let nanos = |shown: i64| times_of.nanos(shown);
         let time = |picture: &Picture| fact.start.plus_nanos(nanos(picture.shown));
-        let wanted = |picture: &Picture| times.contains(&time(picture));
-        let (Some(first), Some(last)) =
-            (pictures.iter().position(wanted), pictures.iter().rposition(wanted))
-        else {
-            return Ok(None);
-        };
+        let is_in = |picture: &Picture| wanted.times.contains(&time(picture));
+        let Some(first) = pictures.iter().position(is_in) else { return Ok(None) };
         let begin = pictures[..=first].iter().rposition(|picture| picture.is_sync).unwrap_or(0);
+        let mut times = wanted.times.clone();
+        if wanted.from_key_frame {
+            times.start = times.start.min(time(&pictures[begin]));
+        }
+        let is_last = wanted.ends_file;
+        let wanted = |picture: &Picture| times.contains(&time(picture));
+        let last = pictures.iter().rposition(wanted).unwrap_or(first);
         let kept = &pictures[begin..=last];
         let shown = || kept.iter().filter(|it| wanted(it)).map(|it| it.shown);
         let (zero, last_shown) = (shown().min().unwrap_or(0), shown().max().unwrap_or(0));
@@ -136,7 +139,7 @@ impl Cut {
         let span = Span { begin, zero, last_shown, end };
         let early: Vec<_> = kept.iter().enumerate().filter(|(_, it)| is_early(it)).collect();
         let late = kept.iter().enumerate().filter(|(_, it)| !wanted(it) && !is_early(it));
-        let late: Vec<_> = if ends_file { Vec::new() } else { late.collect() };
+        let late: Vec<_> = if is_last { Vec::new() } else { late.collect() };
         let decoded = span.decode_times(common, kept, &early, !late.is_empty());
         let mut hidden = span.hide_early(common, early);
         hidden.extend(span.hide_late(common, late));
@@ -228,6 +231,20 @@ impl Cut {
         })?;
         Ok(totals)
     }
+}
+
+/// When the key frames of a clip are shown, in the order of decoding.
+///
+/// # Errors
+/// [`Mp4Error`]: what can't be read.
+pub fn key_frames<'a>(
+    fact: &ClipFact,
+    chunks: impl IntoIterator<Item = Chunk<'a>>,
+) -> Result<Vec<WallTime>, Mp4Error> {
+    let [Some(video), _] = tracks_of(fact) else { return Ok(Vec::new()) };
+    let times = Times::of(1, (video, None), chunks)?;
+    let keys = times.pictures.iter().filter(|picture| picture.is_sync);
+    Ok(keys.map(|picture| fact.start.plus_nanos(times.nanos(picture.shown))).collect())
 }
 
 /// What a piece has of its clip.

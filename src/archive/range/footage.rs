@@ -1,0 +1,145 @@
+//! The clips that a file is made of, as far as their samples are read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Chunks;
+use crate::archive::open::{chunks, of_contents};
+use crate::archive::recent::Recent;
+use crate::archive::{Archive, ArchiveError};
+use crate::compilation::{PartData, PartPiece, Place, SegmentedFile};
+use crate::index::Index;
+use crate::mp4::Mp4Error;
+use crate::ring::{ChunkPlace, ClipContents, Ring};
+use crate::units::ClipId;
+
+/// Memory that the places of chunks take which are kept at hand, in bytes.
+const CHUNKS_BYTES_MAX: usize = 1 << 20;
+
+/// Where the contents of a clip are.
+pub(super) enum Contents {
+    /// In the index, or on the ring.
+    Of(ClipId),
+    /// These: the clip goes on growing.
+    Known(ClipId, Arc<ClipContents>),
+}
+
+impl Contents {
+    fn clip(&self) -> ClipId {
+        match self {
+            Contents::Of(clip) | Contents::Known(clip, _) => *clip,
+        }
+    }
+}
+
+/// See the [module](self).
+pub(super) struct Footage {
+    ring: Arc<Ring>,
+    index: Arc<Index>,
+    clips: Vec<Contents>,
+    /// Where the chunks of clips are, by the clips' numbers.
+    chunks: Recent<usize, Vec<ChunkPlace>>,
+}
+
+impl Footage {
+    pub(super) fn new(archive: &Archive, clips: Vec<Contents>) -> Footage {
+        let (ring, index) = (archive.ring.clone(), archive.index.clone());
+        // What is read now is kept, however large it is.
+        Footage { ring, index, clips, chunks: Recent::new(CHUNKS_BYTES_MAX, 1..=usize::MAX) }
+    }
+
+    /// Whether a clip is one of them.
+    pub(super) fn holds(&self, clip: ClipId) -> bool {
+        self.clips.iter().any(|contents| contents.clip() == clip)
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.clips.len() * size_of::<Contents>()
+    }
+
+    /// What is made of the chunks of a clip, or of none.
+    ///
+    /// # Errors
+    /// The clip is gone, can't be read, or what `make` answers.
+    pub(super) fn with<T>(
+        &self,
+        clip: Option<usize>,
+        make: impl Fn(Chunks<'_>) -> Result<T, Mp4Error>,
+    ) -> Result<T, ArchiveError> {
+        let number = clip.unwrap_or_default();
+        let source = clip.and_then(|clip| self.clips.get(clip));
+        let clip = source.map(Contents::clip).unwrap_or_default();
+        let make = |contents: &ClipContents| {
+            let made = make(Box::new(chunks(contents)));
+            let made = made.map_err(|reason| ArchiveError::Movie { clip, reason })?;
+            let places = contents.chunks.iter().map(|chunk| chunk.place);
+            Ok((made, places.collect::<Vec<ChunkPlace>>()))
+        };
+        let (made, places) = match source {
+            None => return make(&ClipContents::default()).map(|(made, _)| made),
+            Some(Contents::Known(_, contents)) => make(contents)?,
+            Some(Contents::Of(clip)) => of_contents(&self.index, &self.ring, *clip, make)?,
+        };
+        self.keep(number, places);
+        Ok(made)
+    }
+
+    fn keep(&self, number: usize, places: Vec<ChunkPlace>) -> Arc<Vec<ChunkPlace>> {
+        self.chunks.keep(number, places.len() * size_of::<ChunkPlace>(), places)
+    }
+
+    /// A segment of a file.
+    ///
+    /// # Errors
+    /// As [`Footage::with`].
+    pub(super) fn segment(
+        &self,
+        file: &SegmentedFile,
+        number: usize,
+    ) -> Result<PartData, ArchiveError> {
+        let mut all = Vec::new();
+        let mut last = None;
+        for part in file.parts_of(number) {
+            last = file.clip_of(part).or(last);
+            let gather = |chunks: Chunks<'_>| file.gather(number, part, chunks);
+            all.push(self.with(file.clip_of(part), gather)?);
+        }
+        let clip = last.and_then(|clip| self.clips.get(clip)).map(Contents::clip);
+        file.finish(number, all)
+            .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })
+    }
+
+    /// Appends some bytes of samples.
+    ///
+    /// # Errors
+    /// A clip is gone, bytes are damaged, or the device failed.
+    pub(super) fn append(
+        &self,
+        joined: &mut Vec<u8>,
+        data: &PartData,
+        wanted: &Range<u64>,
+    ) -> Result<(), ArchiveError> {
+        for piece in data.pieces(wanted) {
+            match piece {
+                PartPiece::Made(bytes) => joined.extend_from_slice(bytes),
+                PartPiece::Media(place) => self.append_media(joined, place)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn append_media(&self, joined: &mut Vec<u8>, place: Place) -> Result<(), ArchiveError> {
+        let Place { clip: number, chunk, range } = place;
+        let clip = self.clips.get(number).map(Contents::clip).unwrap_or_default();
+        let places = match self.chunks.get(&number) {
+            Some(places) => places,
+            None => {
+                self.with(Some(number), |_| Ok(()))?;
+                self.chunks.get(&number).ok_or(ArchiveError::Gone(clip))?
+            }
+        };
+        let place = places.get(chunk).ok_or(ArchiveError::Gone(clip))?;
+        joined.extend_from_slice(&self.ring.read(clip, place, range)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! What is made of a range that is put together, in the form that was asked for.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::building::Building;
+use super::file::RangeFile;
+use super::footage::{Contents, Footage};
+use super::plan::Step;
+use super::{Chunks, OpenedRange, RangeContent, Source, account, no_footage, no_movie};
+use crate::archive::{Archive, ArchiveError};
+use crate::captions::{Captions, Section};
+use crate::compilation::{
+    ClipSets, Common, Compilation, GreyGroup, Ingredient, MovieFile, SegmentedFile, Segmenting,
+};
+use crate::mp4::{Mp4Error, codec_name};
+use crate::named::{Container, Form, Named};
+use crate::playlist::{MediaSegment, Variant, master_playlist, media_playlist};
+use crate::segment::{Codec, ParameterSet};
+use crate::units::{NANOS_PER_SECOND, WallTime};
+use crate::zone::Zone;
+
+/// How long a tick of pictures is at most: segments begin with one.
+const TICK_NANOS_MAX: i64 = NANOS_PER_SECOND / 90_000 + 1;
+
+/// What was asked for.
+pub(super) struct Asked<'a> {
+    pub camera: &'a str,
+    pub form: Form,
+    /// Local times are those of this zone.
+    pub zone: &'a Zone,
+    pub name: Naming<'a>,
+}
+
+/// What files are called that belong to one another.
+pub(super) enum Naming<'a> {
+    /// By their times.
+    Range,
+    /// As a clip is, up to what says that it is an mp4.
+    Clip(&'a str),
+}
+
+/// See the [module](self).
+pub(super) struct Making<'a> {
+    pub archive: &'a Archive,
+    pub asked: &'a Asked<'a>,
+    /// The times that are in the file, or could be.
+    pub ranges: Vec<Range<WallTime>>,
+    pub common: Common,
+    pub sources: &'a [Source],
+    pub sets: &'a [ClipSets],
+}
+
+impl Making<'_> {
+    /// The file.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NoFootage`] where nothing is in it, or what can't be read.
+    pub(super) fn make(self, building: Building) -> Result<OpenedRange, ArchiveError> {
+        let has_pictures = building.steps.iter().any(|step| matches!(step, Step::Clip(_)));
+        let start = building.start.filter(|_| has_pictures);
+        let start = start.ok_or_else(|| no_footage("no picture was recorded then"))?;
+        let mut identity = self.identity(&building.steps);
+        let content = match self.asked.form.container {
+            Container::Mp4 => {
+                let file = self.compilation(&building, start, GreyGroup::Long);
+                let file = file.and_then(MovieFile::new).map_err(|reason| self.failed(reason))?;
+                RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
+            }
+            Container::Fragments => {
+                let file = self.fragments(&building, start, identity)?;
+                RangeContent::File(Box::new(RangeFile::segmented(self.footage(), file)))
+            }
+            Container::Playlist => {
+                let file = self.fragments(&building, start, identity)?;
+                let segments = segments(&file, &building.sections(start));
+                let name = self.name(Container::Fragments);
+                let text = media_playlist(&name, &(0..file.header_bytes()), &segments);
+                RangeContent::Text(text.into_bytes())
+            }
+            Container::MasterPlaylist => {
+                let file = self.fragments(&building, start, identity)?;
+                let segments = segments(&file, &building.sections(start));
+                RangeContent::Text(self.master(&segments).into_bytes())
+            }
+            Container::Captions => {
+                let zone = self.asked.zone.clone();
+                RangeContent::Captions(Captions::new(building.sections(start), zone))
+            }
+            Container::Json => RangeContent::Text(account::account(&self, &building)),
+        };
+        if let RangeContent::Text(text) = &content {
+            identity = *blake3::hash(text).as_bytes();
+        }
+        let length_nanos = building.length_nanos();
+        let Building { end, gaps, omitted, .. } = building;
+        Ok(OpenedRange { content, start, end, length_nanos, gaps, omitted, identity })
+    }
+
+    fn failed(&self, reason: Mp4Error) -> ArchiveError {
+        no_movie(&self.sources[0], reason)
+    }
+
+    fn footage(&self) -> Footage {
+        let contents = self.sources.iter().map(|source| match &source.contents {
+            Some(contents) => Contents::Known(source.clip, contents.clone()),
+            None => Contents::Of(source.clip),
+        });
+        Footage::new(self.archive, contents.collect())
+    }
+
+    fn compilation(
+        &self,
+        building: &Building,
+        start: WallTime,
+        grey_group: GreyGroup,
+    ) -> Result<Compilation, Mp4Error> {
+        let ingredients = building.steps.iter().map(|step| match step {
+            Step::Clip(piece) => Ingredient::Clip {
+                clip: piece.clip,
+                fact: &self.sources[piece.clip].fact,
+                sets: &self.sets[piece.clip],
+                cut: piece.cut.as_ref(),
+            },
+            Step::Blank(nanos) => Ingredient::Blank(*nanos),
+            Step::Held(nanos) => Ingredient::Held(*nanos),
+        });
+        let ingredients: Vec<Ingredient<'_>> = ingredients.collect();
+        Compilation::new(self.common.clone(), start, &ingredients, grey_group)
+    }
+
+    /// The file of fragments: its segments are remembered for a while, because each of them is
+    /// asked for by itself.
+    fn fragments(
+        &self,
+        building: &Building,
+        start: WallTime,
+        identity: [u8; 32],
+    ) -> Result<Arc<SegmentedFile>, ArchiveError> {
+        if let Some(known) = self.archive.segmented.get(&identity) {
+            return Ok(known);
+        }
+        let compilation = self.compilation(building, start, GreyGroup::Short);
+        let segmenting = compilation.map_err(|reason| self.failed(reason))?.fragments();
+        let file = self.segmented(segmenting, &building.sections(start))?;
+        Ok(self.archive.segmented.keep(identity, file.memory(), file))
+    }
+
+    fn segmented(
+        &self,
+        segmenting: Segmenting,
+        sections: &[Section],
+    ) -> Result<SegmentedFile, ArchiveError> {
+        let footage = self.footage();
+        let jumps = sections.iter().skip(1).map(|section| section.shown.start);
+        let mut segmenter = segmenting.segmenter(jumps);
+        for part in 0..segmenting.parts() {
+            let list = |chunks: Chunks<'_>| segmenting.list(part, chunks);
+            segmenter.add(&footage.with(segmenting.clip_of(part), list)?);
+        }
+        let counted = segmenter.finish();
+        segmenting.finish(counted).map_err(|reason| self.failed(reason))
+    }
+
+    /// The name of the file of another kind that belongs to this one.
+    fn name(&self, container: Container) -> String {
+        let form = Form { container, ..self.asked.form };
+        match self.asked.name {
+            Naming::Range => Named { ranges: self.ranges.clone(), form }.to_string(),
+            Naming::Clip(stem) => format!("{stem}.{}", form.name()),
+        }
+    }
+
+    fn master(&self, segments: &[MediaSegment]) -> String {
+        let own = std::iter::once(self.common.video()).chain(self.common.sound());
+        let codecs: Option<Vec<String>> = own.map(registered_name).collect();
+        let video = self.common.video().video;
+        let picture = video.map_or((0, 0), |video| (video.width, video.height));
+        let name = self.name(Container::Playlist);
+        master_playlist(&[Variant::new(name, codecs.unwrap_or_default(), picture, segments)])
+    }
+
+    /// What the bytes of the file depend on.
+    fn identity(&self, steps: &[Step]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.common.encode());
+        for step in steps {
+            let words: Vec<i64> = match step {
+                Step::Clip(piece) => {
+                    let source = &self.sources[piece.clip];
+                    hasher.update(&source.clip.number().to_le_bytes());
+                    let contents = source.contents.as_ref();
+                    let chunks = contents.map_or(0, |contents| contents.chunks.len());
+                    let fact = &source.fact;
+                    let shown = &piece.shown;
+                    let times = [fact.start, fact.end, shown.start, shown.end].map(|time| time.0);
+                    [&[0], &times[..], &[chunks as i64]].concat()
+                }
+                Step::Blank(nanos) => vec![1, *nanos],
+                Step::Held(nanos) => vec![2, *nanos],
+            };
+            for word in words {
+                hasher.update(&word.to_le_bytes());
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// The segments of a file, with their times on the wall.
+fn segments(file: &SegmentedFile, sections: &[Section]) -> Vec<MediaSegment> {
+    let segments = file.segments().map(|segment| {
+        let at = segment.shown_nanos.start;
+        let begun = |section: &Section| section.shown.start <= at + TICK_NANOS_MAX;
+        let begun = sections.partition_point(begun);
+        let section = sections.get(begun.saturating_sub(1));
+        let wall = section.map(|section| section.wall.plus_nanos(at - section.shown.start));
+        MediaSegment {
+            bytes: segment.bytes,
+            length_nanos: segment.shown_nanos.end - at,
+            wall: wall.unwrap_or_default(),
+        }
+    });
+    segments.collect()
+}
+
+/// What HLS calls a codec (RFC 6381, and what browsers know); `None` where it does not know it.
+fn registered_name(set: &ParameterSet) -> Option<String> {
+    match set.codec {
+        Codec::H264 | Codec::H265 | Codec::Aac => Some(codec_name(set)),
+        Codec::Opus => Some("Opus".to_owned()),
+        Codec::Flac => Some("fLaC".to_owned()),
+        Codec::Jpeg | Codec::TimedText | Codec::Unknown(_) => None,
+    }
+}

@@ -1,0 +1,245 @@
+//! Parts of clips as one file: clips, pieces of clips, and what is made for the gaps between them.
+//! Pure.
+//!
+//! There may be a thousand parts, of two hundred million samples: what is kept of each are its
+//! sums, so that its place on the time line is known. [`Compilation`] lays them one behind another;
+//! each container makes a file of that, and knows nothing of the others:
+//!
+//! | container | shape | made when it is read |
+//! |---|---|---|
+//! | [`MovieFile`] | as a clip's: `ftyp`, `moov`, `mdat` | the tables of a part |
+//! | [`Compilation::fragments`] | `ftyp`, `moov`, then many `moof` and `mdat` | a segment |
+//!
+//! Files of segments have in common how segments are found and made: `segments` and `segmented`.
+//!
+//! **What all parts have in common** is said in [`Common`]: one sample entry for all pictures, that
+//! of the first part (their parameter sets are in band, or put in front of key frames here), one
+//! for all sound, and one time line for each. Ticks are the least in which the times of all parts
+//! are whole. What does not fit is not taken: see [`Common::takes`].
+//!
+//! **Decode times go on** from part to part, whatever the pictures' reordering: every composition
+//! offset is made larger by as much as the part's lags behind that of the part that lags most.
+//!
+//! **A cut** begins with the key frame in front of it. What nobody asked for is decoded in ticks of
+//! its own, one each, right in front of the first picture that is wanted, and presented there: at
+//! the beginning of the file the one edit hides it, and at a join it is shown for some ten
+//! microseconds each. What is needed to decode pictures that are shown earlier, and itself is shown
+//! behind the end, is presented in the last ticks. This is the shape that players agree on; see
+//! *Ranges* in the manual.
+//!
+//! A file of segments begins with that key frame instead: nobody who is fed with segments honours
+//! an edit.
+//!
+//! **A gap** is a part, too: grey pictures, one a second, of which one in a while is a key frame,
+//! and silence. Where none can be made, the last picture lasts.
+//!
+//! Read `fit` (what parts have in common), `clip`, `cut` and `blank` (parts), `laying` (their
+//! order), then the containers.
+
+mod blank;
+mod clip;
+mod cut;
+mod fit;
+mod fragments;
+mod laying;
+mod movie;
+mod part;
+mod segmented;
+mod segments;
+
+use std::sync::Arc;
+
+pub use cut::{Cut, Wanted, key_frames};
+pub use fit::{ClipSets, Common, first_shown};
+pub use movie::{FilePiece, MovieFile, PartTables, TableBytes};
+pub use part::{PartData, PartPiece, Place};
+pub use segmented::{Counted, Segment, SegmentedFile, SegmentedPiece, Segmenting};
+pub use segments::{Gathered, Listed, Segmenter};
+
+use self::blank::Pattern;
+use self::laying::{Laying, Shown, arrange, place, usual_packet};
+use self::part::{AddSamples, Part, Source};
+use crate::mp4::layout::Presentation;
+use crate::mp4::moov::Trak;
+use crate::mp4::tables::TABLES;
+use crate::mp4::{Chunk, Mp4Error};
+use crate::segment::{ClipFact, ParameterSet};
+use crate::units::{Ticks, WallTime};
+
+/// Tracks of the file: pictures, and sound.
+const TRACKS: usize = 2;
+const VIDEO: usize = 0;
+const SOUND: usize = 1;
+
+/// What a file is made of, in the order in which it is shown.
+#[derive(Clone, Copy, Debug)]
+pub enum Ingredient<'a> {
+    /// The how-manieth of the clips that the file is made of, or a piece of it. [`Common`] takes
+    /// its pictures.
+    Clip {
+        /// Which.
+        clip: usize,
+        /// What the ledger says of it.
+        fact: &'a ClipFact,
+        /// What decodes it.
+        sets: &'a ClipSets,
+        /// Which piece, where it is not whole.
+        cut: Option<&'a Arc<Cut>>,
+    },
+    /// Nothing, and it is shown as that, for so many nanoseconds.
+    Blank(i64),
+    /// Nothing, and the last picture lasts, for so many nanoseconds.
+    Held(i64),
+}
+
+/// Grey pictures, one a second, from one key frame to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GreyGroup {
+    /// As many as one segment has.
+    Short = 5,
+    /// As few bytes as is sensible.
+    Long = 60,
+}
+
+/// Parts, one behind another on one time line.
+pub struct Compilation {
+    common: Common,
+    parts: Vec<Part>,
+    pattern: Pattern,
+    /// When it begins, and how long it is, in nanoseconds.
+    start: WallTime,
+    total_nanos: i64,
+    /// When each track is presented.
+    shown: [Option<Shown>; TRACKS],
+    /// Length of all samples, in bytes.
+    data_length: u64,
+}
+
+/// A track of the file.
+struct Track<'a> {
+    number: usize,
+    /// Ticks a second.
+    timescale: u32,
+    /// When it is presented.
+    shown: Shown,
+    set: &'a ParameterSet,
+}
+
+impl<'a> Track<'a> {
+    /// What boxes tell of it, which is presented as `shown` says and has so many entries in its
+    /// tables.
+    fn trak(&self, shown: Option<Presentation>, counts: [Option<u64>; TABLES]) -> Trak<'a> {
+        Trak {
+            id: self.number as u32 + 1,
+            kind: self.set.codec.track_kind(),
+            timescale: self.timescale,
+            shown,
+            media_length: self.shown.media_length,
+            describes: None,
+            sets: vec![self.set],
+            first_duration: self.shown.first_duration,
+            counts,
+        }
+    }
+}
+
+impl Compilation {
+    /// Lays out `ingredients`, the first of which begins at `start`. Of grey pictures one in
+    /// `grey_group` is a key frame.
+    ///
+    /// # Errors
+    /// [`Mp4Error::TooLarge`] where an mp4 can't hold it.
+    pub fn new(
+        common: Common,
+        start: WallTime,
+        ingredients: &[Ingredient<'_>],
+        grey_group: GreyGroup,
+    ) -> Result<Compilation, Mp4Error> {
+        let packet = ingredients.iter().find_map(usual_packet).unwrap_or(0);
+        let pattern = Pattern::new(&common, packet, grey_group as u32);
+        let mut layout = Laying::new(&common, &pattern);
+        for ingredient in ingredients {
+            match ingredient {
+                Ingredient::Clip { clip, fact, sets, cut } => {
+                    layout.add_clip(*clip, fact, sets, *cut)?;
+                }
+                Ingredient::Blank(nanos) => layout.add_blank(*nanos)?,
+                Ingredient::Held(nanos) => layout.hold(*nanos),
+            }
+        }
+        let (mut parts, total_nanos) = layout.finish()?;
+        if parts.iter().all(|part| part.stretches[VIDEO].is_none()) {
+            return Err(Mp4Error::NoPictures);
+        }
+        let shown = arrange(&common, &mut parts, total_nanos)?;
+        let data_length = place(&mut parts);
+        Ok(Compilation { common, parts, pattern, start, total_nanos, shown, data_length })
+    }
+
+    /// The tracks that it has, each with its parameter set.
+    fn tracks(&self) -> impl Iterator<Item = Track<'_>> {
+        let sets = [Some(&*self.common.video), self.common.sound.as_deref()];
+        let tracks = (0..TRACKS).zip(self.shown).zip(sets);
+        tracks.filter_map(|((number, shown), set)| {
+            Some(Track {
+                number,
+                timescale: self.common.timescales[number],
+                shown: shown?,
+                set: set?,
+            })
+        })
+    }
+
+    /// Memory that it takes, in bytes, about.
+    fn memory(&self) -> usize {
+        self.parts.len() * size_of::<Part>()
+    }
+
+    /// When decoding of each track is over, in its ticks.
+    fn ends(&self) -> [i64; TRACKS] {
+        std::array::from_fn(|track| {
+            let stretches = self.parts.iter().rev().map(|part| part.stretches[track].as_ref());
+            stretches.flatten().next().map_or(0, |last| last.end)
+        })
+    }
+
+    /// By how much presentation of a track lags behind decoding, in its ticks.
+    fn lag_of(&self, track: usize) -> i64 {
+        if track == VIDEO { self.common.lag } else { 0 }
+    }
+
+    /// Ticks of a track in nanoseconds.
+    fn nanos(&self, track: usize, ticks: i64) -> i64 {
+        Ticks(ticks).to_nanos(self.common.timescales[track])
+    }
+
+    /// Which of the clips a part is made of; none for one that is made.
+    fn clip_of(&self, part: usize) -> Option<usize> {
+        match &self.parts.get(part)?.source {
+            Source::Clip(clip) => Some(clip.number),
+            Source::Blank(_) => None,
+        }
+    }
+
+    /// Hands over all samples of a part, from the chunks of its clip where it has one.
+    ///
+    /// # Errors
+    /// [`Mp4Error::Table`] where a table can't be read.
+    fn samples<'a>(
+        &self,
+        part: usize,
+        chunks: impl IntoIterator<Item = Chunk<'a>>,
+        add: &mut AddSamples<'_>,
+    ) -> Result<(), Mp4Error> {
+        match &self.parts[part].source {
+            Source::Clip(clip) => clip.chunks(&self.common, chunks, add),
+            Source::Blank(blank) => {
+                blank.chunks(&self.common, &self.pattern, add);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

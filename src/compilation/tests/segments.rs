@@ -1,0 +1,184 @@
+//! The same, as files of segments.
+
+use super::*;
+use crate::units::NANOS_PER_SECOND;
+
+/// A file of segments, and what its ranges are.
+struct Fragmented {
+    file: SegmentedFile,
+    ranges: Vec<(Range<WallTime>, WallTime, i64)>,
+    length_nanos: i64,
+}
+
+fn fragmented(
+    clips: &[Recorded],
+    sets: &[ClipSets],
+    ranges: &[Range<WallTime>],
+) -> Option<Fragmented> {
+    let Laid { compilation, ranges, length_nanos } = laid(clips, sets, ranges, true)?;
+    let segmenting = compilation.fragments();
+    let jumps = ranges.iter().skip(1).map(|(_, _, nanos)| *nanos);
+    let mut segmenter = segmenting.segmenter(jumps);
+    for part in 0..segmenting.parts() {
+        let chunks = chunks_of(clips, segmenting.clip_of(part));
+        segmenter.add(&segmenting.list(part, chunks).expect("whole tables"));
+    }
+    let counted = segmenter.finish();
+    let file = segmenting.finish(counted).expect("it is small");
+    Some(Fragmented { file, ranges, length_nanos })
+}
+
+fn chunks_of(clips: &[Recorded], clip: Option<usize>) -> impl Iterator<Item = Chunk<'_>> {
+    clip.map(|clip| &clips[clip]).into_iter().flat_map(Recorded::chunks)
+}
+
+fn read_segments(clips: &[Recorded], file: &SegmentedFile, range: Range<u64>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for piece in file.pieces(range.start..range.end.min(file.size())) {
+        let (number, wanted) = match piece {
+            SegmentedPiece::Made(made) => {
+                bytes.extend_from_slice(made);
+                continue;
+            }
+            SegmentedPiece::Segment(number, wanted) => (number, wanted),
+        };
+        let gather = |part: usize| {
+            let chunks = chunks_of(clips, file.clip_of(part));
+            file.gather(number, part, chunks).expect("whole tables")
+        };
+        let parts = file.parts_of(number).into_iter().map(gather).collect();
+        append(&mut bytes, clips, &file.finish(number, parts).expect("as counted"), &wanted);
+    }
+    bytes
+}
+
+/// Samples of a fragmented file, their times since its first picture is shown.
+fn found(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
+    let file = re_mp4::Mp4::read_bytes(bytes).expect("an mp4");
+    let mut all = [Vec::new(), Vec::new()];
+    for track in file.tracks().values() {
+        let timescale = track.timescale as u32;
+        let runs = file.moofs.iter().flat_map(|moof| &moof.trafs);
+        let runs = runs.filter(|traf| traf.tfhd.track_id == track.track_id);
+        let begins = runs.filter_map(|traf| traf.tfdt.as_ref());
+        let begins: Vec<i64> =
+            begins.map(|begin| begin.base_media_decode_time.cast_signed()).collect();
+        // The library lets each track begin at a time of its own.
+        let first = track.samples.first().map_or(0, |first| first.decode_timestamp);
+        let base = begins.first().map_or(0, |begin| begin - first);
+        let decoded = |begin: &i64| {
+            track.samples.iter().any(|sample| sample.decode_timestamp + base == *begin)
+        };
+        assert!(begins.iter().all(decoded), "durations and times of fragments agree");
+        let samples = track.samples.iter().map(|sample| Found {
+            shown: Ticks(sample.composition_timestamp + base).to_nanos(timescale),
+            decoded: sample.decode_timestamp + base,
+            is_sync: sample.is_sync,
+            bytes: bytes[sample.offset as usize..(sample.offset + sample.size) as usize].to_vec(),
+        });
+        all[usize::from(track.track_id != 1)] = samples.collect();
+    }
+    let zero = all[0].iter().map(|it: &Found| it.shown).min().unwrap_or(0);
+    all.iter_mut().flatten().for_each(|it| it.shown -= zero);
+    all
+}
+
+/// Every picture of the ranges, and every packet of sound, is there when it was.
+fn check_samples(clips: &[Recorded], file: &Fragmented) -> Result<(), TestCaseError> {
+    let whole = read_segments(clips, &file.file, 0..u64::MAX);
+    prop_assert_eq!(whole.len() as u64, file.file.size());
+    let [pictures, packets] = found(&whole);
+    for (is_sound, found) in [(false, &pictures), (true, &packets)] {
+        let mut missing = 0;
+        for (range, start, nanos) in &file.ranges {
+            let all = clips.iter().flat_map(|clip| match is_sound {
+                true => &clip.packets,
+                false => &clip.pictures,
+            });
+            for (time, bytes) in all.filter(|(time, _)| (*start..range.end).contains(time)) {
+                let expected = nanos + time.nanos_since(*start);
+                let mut own = found.iter().filter(|it| name(&it.bytes) == name(bytes));
+                let limit = if is_sound { 130_000 } else { TICK };
+                let is_there = own.any(|it| (it.shown - expected).abs() <= limit);
+                prop_assert!(is_there || is_sound, "{:?} is not at {}", name(bytes), expected);
+                missing += usize::from(!is_there);
+            }
+        }
+        prop_assert!(missing <= 1 || file.ranges.len() > 1, "{} packets missing", missing);
+    }
+    let decoded: Vec<i64> = pictures.iter().map(|it| it.decoded).collect();
+    prop_assert!(decoded.is_sorted_by(|a, b| a < b), "decode times go on: {:?}", decoded);
+    Ok(())
+}
+
+/// Each segment begins with a key frame, says when it is shown, and has the sound of its time.
+fn check_segments(clips: &[Recorded], file: &Fragmented) -> Result<(), TestCaseError> {
+    let segments: Vec<Segment> = file.file.segments().collect();
+    let head = read_segments(clips, &file.file, 0..file.file.header_bytes());
+    let whole = read_segments(clips, &file.file, 0..u64::MAX);
+    let zero = found(&whole)[0].iter().map(|it| it.decoded).min();
+    prop_assert_eq!(zero, Some(0), "nothing is decoded before the file begins");
+    let (mut at, mut until) = (file.file.header_bytes(), 0);
+    for (number, segment) in segments.iter().enumerate() {
+        prop_assert_eq!(segment.bytes.start, at);
+        prop_assert_eq!(segment.shown_nanos.start, until);
+        at = segment.bytes.end;
+        until = segment.shown_nanos.end;
+        let own = &whole[segment.bytes.start as usize..segment.bytes.end as usize];
+        let [pictures, packets] = found(&[&head[..], own].concat());
+        prop_assert!(pictures[0].is_sync, "segment {} can be decoded alone", number);
+        let length = segment.shown_nanos.end - segment.shown_nanos.start;
+        let last = pictures.iter().map(|it| it.shown).max().unwrap_or(0);
+        prop_assert!(last < length + TICK, "{} is shown behind {}", last, length);
+        for packet in packets.iter().map(|packet| packet.shown) {
+            let begun = number == 0 || packet >= -TICK * 10;
+            let ended = number + 1 == segments.len() || packet <= length + TICK * 10;
+            prop_assert!(begun && ended, "sound of {} in {} of {}", packet, number, length);
+        }
+        let is_jump = file.ranges.iter().any(|(_, _, nanos)| (nanos - until).abs() < TICK);
+        let is_last = number + 1 == segments.len();
+        prop_assert!(length <= 10 * NANOS_PER_SECOND, "{} is long", length);
+        prop_assert!(is_jump || is_last || length >= 4 * NANOS_PER_SECOND, "{} is short", length);
+    }
+    prop_assert_eq!((at, until), (file.file.size(), file.length_nanos));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn segments_have_all_that_is_named_and_each_is_whole(
+        recipes in prop::collection::vec(recipe(), 1..6),
+        bounds in prop::collection::vec(any::<(Index, Index)>(), 1..4),
+    ) {
+        let clips = recorded(&recipes);
+        let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+        let length = clips[clips.len() - 1].fact.end.nanos_since(BEGIN) as usize;
+        let at = |index: &Index| BEGIN.plus_nanos(index.index(length) as i64);
+        let ranges = bounds.iter().map(|(a, b)| at(a).min(at(b))..at(a).max(at(b)));
+        let ranges: Vec<Range<WallTime>> = ranges.collect();
+        if let Some(file) = fragmented(&clips, &sets, &ranges) {
+            check_samples(&clips, &file)?;
+            check_segments(&clips, &file)?;
+        }
+    }
+
+    #[test]
+    fn segments_are_read_in_any_pieces(
+        recipes in prop::collection::vec(recipe(), 1..4),
+        cuts in prop::collection::vec(any::<Index>(), 0..8),
+    ) {
+        let clips = recorded(&recipes);
+        let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+        let range = BEGIN..clips[clips.len() - 1].fact.end;
+        let file = fragmented(&clips, &sets, &[range]).expect("all of it").file;
+        let whole = read_segments(&clips, &file, 0..u64::MAX);
+        let mut bounds: Vec<u64> =
+            cuts.iter().map(|cut| cut.index(whole.len() + 1) as u64).collect();
+        bounds.extend([0, file.size()]);
+        bounds.sort_unstable();
+        let pieces = bounds.windows(2).map(|pair| read_segments(&clips, &file, pair[0]..pair[1]));
+        prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+    }
+}

@@ -1,0 +1,37 @@
+//! What stands in front of fragments: a `moov` without samples (ISO/IEC 14496-12, 8.8).
+
+use super::boxes::BoxWriter;
+use super::moov::{MovieClock, Trak, file_type, movie_header, trak};
+use crate::units::Ticks;
+
+/// Writes `ftyp` and `moov`; what follows lasts so many nanoseconds. `flags` says what the samples
+/// of a track mostly are (8.8.3.1).
+pub(crate) fn write(
+    to: &mut BoxWriter,
+    clock: &MovieClock,
+    traks: &[Trak<'_>],
+    length_nanos: i64,
+    flags: impl Fn(&Trak<'_>) -> u32,
+) {
+    file_type(to);
+    to.plain(b"moov", |to| {
+        movie_header(to, clock, traks);
+        for track in traks {
+            to.plain(b"trak", |to| trak(to, clock, track, |_, _| ()));
+        }
+        // 8.8.1 to 8.8.3.
+        to.plain(b"mvex", |to| {
+            let length = Ticks::from_nanos(length_nanos, clock.timescale);
+            to.full(b"mehd", 1, 0, |to| to.i64(length.0));
+            for track in traks {
+                to.full(b"trex", 0, 0, |to| {
+                    to.u32(track.id);
+                    to.u32(1);
+                    to.u32(0);
+                    to.u32(0);
+                    to.u32(flags(track));
+                });
+            }
+        });
+    });
+}
