@@ -134,6 +134,45 @@ fn a_range_keeps_its_bytes_over_restarts_and_a_lost_index_and_a_removal_makes_an
 }
 
 #[test]
+fn key_frames_alone_are_a_file_a_fast_one_and_a_still() {
+    let site = site();
+    let daemon = site.run();
+    let name = |form: &str| named(&site, &format!("2026-03-28T12-00-00--12-00-29.{form}"));
+    // One of the first clip, one of the second, grey, and one a second of the third.
+    let expected = [0.0, 4.0].into_iter().chain((7..29).map(f64::from));
+    let expected: Vec<f64> = expected.collect();
+    let close = |told: Vec<f64>, speed: f64| {
+        let off = told.iter().zip(&expected).map(|(told, time)| (told - time / speed).abs());
+        told.len() == expected.len() && off.fold(0.0, f64::max) < 0.002
+    };
+    for (form, speed) in [("keys.mp4", 1.0), ("timelapse-20x.mp4", 20.0)] {
+        let file = name(form);
+        assert!(close(times(&file), speed), "{form}: {:?}", times(&file));
+        assert_eq!(clips::mkvmerge_tracks(&file)[0].times.len(), expected.len());
+        assert_reads_in_pieces(&file);
+        let duration: f64 = attribute(&file, "duration").parse().expect("seconds");
+        assert!((duration - 29.0 / speed).abs() < 0.002, "{form}: {duration}");
+    }
+    assert_eq!(times(&name("joined.keys.mp4")).len(), 4);
+    let fast = clip(&site, "12-00-27").with_extension("timelapse-5x.mp4");
+    assert_eq!(times(&fast), [0.0, 0.2, 0.4, 0.6, 0.8]);
+
+    // The key frame at a time, or before it; in a gap, too, where it is not long ago.
+    for (at, key) in
+        [("12-00-29.5", "12:00:29"), ("12-00-28", "12:00:28"), ("12-00-20", "12:00:04")]
+    {
+        let still = named(&site, &format!("2026-03-28T{at}.key.mp4"));
+        let start = format!("2026-03-28T{}.000000000Z", key.replacen("12:", "11:", 1));
+        assert_eq!(attribute(&still, "start"), start, "{at}");
+        assert_eq!(times(&still), [0.0], "{at}");
+        clips::assert_plays(&still);
+    }
+    let own = packet_digests(&named(&site, "2026-03-28T12-00-29.5.key.mp4"));
+    assert_eq!(own[0], packet_digests(&clip(&site, "12-00-27"))[2 * RATE]);
+    daemon.stop();
+}
+
+#[test]
 fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
     let site = site();
     let daemon = site.run();
@@ -155,6 +194,9 @@ fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
         ),
         ("2026-03-28T12-00-00--12-00-04.avi", "no form of file"),
         ("clip.mp4", "is no time"),
+        ("2026-03-28T12-10-00.key.mp4", "nothing was recorded then"),
+        ("2026-03-28T12-00-00--12-00-29.key.mp4", "of one time"),
+        ("2026-03-28T12-00-00--12-00-29.timelapse-1x.mp4", "no form of file"),
         ("2026-02-30.mp4", "in no calendar"),
         ("9223372036s--now.mp4", "parts of a file"),
     ];

@@ -1,11 +1,12 @@
 //! A clip, or a piece of one, as a part.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::cut::Cut;
 use super::fit::tracks_of;
-use super::part::{AddSamples, Data, Part, Place, Source, Stretch, decoded};
+use super::part::{self, AddSamples, Data, Part, Place, Source, Stretch, decoded};
 use super::{ClipSets, Common, SOUND, TRACKS, VIDEO, first_shown};
 use crate::mp4::{Chunk, Mp4Error};
 use crate::segment::{ClipFact, TrackNumber, TrackTable, TrackTotals};
@@ -167,7 +168,7 @@ impl Clip {
         (chunk, bytes): (usize, Range<u32>),
         add: &mut AddSamples<'_>,
     ) {
-        let mut bytes = bytes;
+        let mut ranges = vec![bytes.clone()];
         if track == VIDEO {
             scale(&mut own, self.factor);
             let more = (common.lag - self.lag) as i32;
@@ -175,14 +176,16 @@ impl Clip {
         }
         own.start.0 -= self.zeros[track];
         if let Some(cut) = &self.cut {
-            let Some((kept, own_bytes)) = cut.apply(track, own, first) else { return };
+            let Some((kept, own_ranges)) = cut.apply(common, track, own, first) else { return };
             own = kept;
-            bytes = bytes.start + own_bytes.start..bytes.start + own_bytes.end;
+            let moved = |range: Range<u32>| bytes.start + range.start..bytes.start + range.end;
+            ranges = own_ranges.into_iter().map(moved).collect();
         }
-        let place = |range| Place { clip: self.number, chunk, range };
+        let place = |range| Data::Ring(Place { clip: self.number, chunk, range });
+        let data: Vec<Data> = ranges.into_iter().map(place).collect();
         let data = match self.prefix.as_ref().filter(|_| track == VIDEO) {
-            None => vec![Data::Ring(place(bytes))],
-            Some(prefix) => prefixed(&mut own, prefix, bytes.start, place),
+            None => data,
+            Some(prefix) => prefixed(&mut own, prefix, data),
         };
         add(track, &own, data);
     }
@@ -200,27 +203,16 @@ pub(super) fn scale(table: &mut TrackTable, factor: i64) {
 }
 
 /// Puts `prefix` in front of each key frame.
-fn prefixed(
-    table: &mut TrackTable,
-    prefix: &Arc<[u8]>,
-    begin: u32,
-    place: impl Fn(Range<u32>) -> Place,
-) -> Vec<Data> {
-    let mut data = Vec::new();
-    let (mut from, mut at) = (begin, begin);
+fn prefixed(table: &mut TrackTable, prefix: &Arc<[u8]>, data: Vec<Data>) -> Vec<Data> {
+    let mut all = Vec::new();
+    let mut left = VecDeque::from(data);
     for sample in &mut table.samples {
+        let own = part::taken(&mut left, sample.size.into());
         if sample.flags.sync {
-            if from < at {
-                data.push(Data::Ring(place(from..at)));
-            }
-            from = at;
-            data.push(Data::Made(prefix.clone(), 0..prefix.len()));
-            at += sample.size;
+            all.push(Data::Made(prefix.clone(), 0..prefix.len()));
             sample.size = sample.size.saturating_add(prefix.len() as u32);
-        } else {
-            at += sample.size;
         }
+        all.extend(own);
     }
-    data.push(Data::Ring(place(from..at)));
-    data
+    all
 }

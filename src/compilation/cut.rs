@@ -20,14 +20,25 @@ pub struct Cut {
     pub(super) zero_nanos: i64,
     /// When the last one's turn is over.
     pub(super) end_nanos: i64,
-    /// Which samples of each track, counted in the whole clip.
-    samples: [Range<u64>; TRACKS],
-    /// When samples are decoded that are not when they were, since the zero.
-    decoded: BTreeMap<u64, i64>,
-    /// When the samples are shown that nobody wants to see, since the zero.
-    hidden: BTreeMap<u64, i64>,
+    kept: Kept,
     /// What it adds up to, in ticks since the zero.
     pub(super) totals: [Option<TrackTotals>; TRACKS],
+}
+
+/// What is kept of the clip. Samples are counted in the whole clip, times since the zero.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    /// Some that follow one another.
+    Samples {
+        /// Which ones of each track.
+        samples: [Range<u64>; TRACKS],
+        /// When those are decoded that are not when they were.
+        decoded: BTreeMap<u64, i64>,
+        /// When those are shown that nobody wants to see.
+        hidden: BTreeMap<u64, i64>,
+    },
+    /// These key frames, and when each is shown.
+    KeyFrames(BTreeMap<u64, i64>),
 }
 
 /// Which piece.
@@ -43,15 +54,15 @@ pub struct Wanted {
 
 /// A picture of the clip.
 #[derive(Clone, Copy)]
-struct Picture {
-    decoded: i64,
-    shown: i64,
-    is_sync: bool,
+pub(super) struct Picture {
+    pub decoded: i64,
+    pub shown: i64,
+    pub is_sync: bool,
 }
 
 /// The times of a clip's samples, in the order of decoding.
-struct Times {
-    pictures: Vec<Picture>,
+pub(super) struct Times {
+    pub pictures: Vec<Picture>,
     /// When the last one's turn is over.
     end: i64,
     /// Ticks of the file in one of the clip's.
@@ -63,7 +74,7 @@ struct Times {
 
 impl Times {
     /// Where a tick of the clip's is `factor` ones of the file.
-    fn of<'a>(
+    pub(super) fn of<'a>(
         factor: i64,
         (video, sound): (&TrackTotals, Option<&TrackTotals>),
         chunks: impl IntoIterator<Item = Chunk<'a>>,
@@ -88,7 +99,7 @@ impl Times {
         Ok(times)
     }
 
-    fn nanos(&self, shown: i64) -> i64 {
+    pub(super) fn nanos(&self, shown: i64) -> i64 {
         Ticks(shown / self.factor).to_nanos(self.timescale)
     }
 
@@ -144,10 +155,27 @@ impl Cut {
         let mut hidden = span.hide_early(common, early);
         hidden.extend(span.hide_late(common, late));
         let samples = [begin as u64..last as u64 + 1, packets];
-        let totals = [None, None];
-        let mut cut = Cut { zero, zero_nanos, end_nanos, samples, decoded, hidden, totals };
-        cut.totals = cut.sums(common, fact, chunks)?;
-        Ok(Some(cut))
+        let kept = Kept::Samples { samples, decoded, hidden };
+        Cut::summed(common, fact, chunks, zero, (zero_nanos, end_nanos), kept).map(Some)
+    }
+
+    /// What that adds up to.
+    pub(super) fn summed<'a>(
+        common: &Common,
+        fact: &ClipFact,
+        chunks: impl IntoIterator<Item = Chunk<'a>>,
+        zero: i64,
+        (zero_nanos, end_nanos): (i64, i64),
+        kept: Kept,
+    ) -> Result<Cut, Mp4Error> {
+        let mut cut = Cut { zero, zero_nanos, end_nanos, kept, totals: [None, None] };
+        let clip = Clip::of_cut(common, fact, &cut);
+        let mut totals: [Option<TrackTotals>; TRACKS] = [None, None];
+        clip.chunks(common, chunks, &mut |track, table, _| {
+            totals[track].get_or_insert_with(|| TrackTotals::new(table)).add(table);
+        })?;
+        cut.totals = totals;
+        Ok(cut)
     }
 
     /// When the first of its pictures is shown, which is wanted.
@@ -167,84 +195,67 @@ impl Cut {
     /// nothing is.
     pub(super) fn apply(
         &self,
+        common: &Common,
         track: usize,
         table: TrackTable,
         first: u64,
-    ) -> Option<(TrackTable, Range<u32>)> {
-        let count = table.samples.len() as u64;
-        let kept = &self.samples[track];
-        let from = kept.start.clamp(first, first + count) - first;
-        let to = kept.end.clamp(first, first + count) - first;
-        if from >= to {
-            return None;
-        }
+    ) -> Option<(TrackTable, Vec<Range<u32>>)> {
+        let is_kept = |number: u64| match &self.kept {
+            Kept::Samples { samples, .. } => samples[track].contains(&number),
+            Kept::KeyFrames(keys) => track == VIDEO && keys.contains_key(&number),
+        };
         let (mut at, mut offset) = (table.start.0, 0);
-        let mut own = TrackTable { samples: Vec::with_capacity((to - from) as usize), ..table };
-        let mut bytes = 0..0;
-        for (number, sample) in (0..).zip(table.samples) {
+        let mut own = TrackTable { samples: Vec::with_capacity(table.samples.len()), ..table };
+        let mut bytes: Vec<Range<u32>> = Vec::new();
+        let mut numbers = Vec::new();
+        for (number, sample) in (first..).zip(table.samples) {
             let (decoded, begin) = (at, offset);
             at += i64::from(sample.duration);
             offset += sample.size;
-            if !(from..to).contains(&number) {
+            if !is_kept(number) {
                 continue;
             }
             if own.samples.is_empty() {
-                bytes.start = begin;
                 own.start = Ticks(decoded);
             }
-            bytes.end = offset;
+            match bytes.last_mut() {
+                Some(last) if last.end == begin => last.end = offset,
+                _ => bytes.push(begin..offset),
+            }
             own.samples.push(sample);
+            numbers.push(number);
         }
-        if track == VIDEO {
-            self.lead(&mut own, first + from);
+        let first = *numbers.first()?;
+        match &self.kept {
+            Kept::Samples { decoded, hidden, .. } if track == VIDEO => {
+                lead(&mut own, first, decoded, hidden);
+            }
+            Kept::Samples { .. } => {}
+            Kept::KeyFrames(keys) => self.space(common, &mut own, &numbers, keys),
         }
         Some((own, bytes))
     }
-
-    /// Gives samples the times of what is decoded in front, and shows what is hidden elsewhere.
-    fn lead(&self, table: &mut TrackTable, first: u64) {
-        let moved =
-            |number: u64, natural: i64| self.decoded.get(&number).copied().unwrap_or(natural);
-        let mut natural = table.start.0;
-        table.start = Ticks(moved(first, natural));
-        for (number, sample) in (first..).zip(&mut table.samples) {
-            let decoded = moved(number, natural);
-            let shown = natural + i64::from(sample.composition_offset);
-            let shown = self.hidden.get(&number).copied().unwrap_or(shown);
-            sample.composition_offset = (shown - decoded) as i32;
-            natural += i64::from(sample.duration);
-            let next = moved(number + 1, natural);
-            sample.duration = (next - decoded).max(0) as u32;
-        }
-    }
-
-    fn sums<'a>(
-        &self,
-        common: &Common,
-        fact: &ClipFact,
-        chunks: impl IntoIterator<Item = Chunk<'a>>,
-    ) -> Result<[Option<TrackTotals>; TRACKS], Mp4Error> {
-        let clip = Clip::of_cut(common, fact, self);
-        let mut totals: [Option<TrackTotals>; TRACKS] = [None, None];
-        clip.chunks(common, chunks, &mut |track, table, _| {
-            totals[track].get_or_insert_with(|| TrackTotals::new(table)).add(table);
-        })?;
-        Ok(totals)
-    }
 }
 
-/// When the key frames of a clip are shown, in the order of decoding.
-///
-/// # Errors
-/// [`Mp4Error`]: what can't be read.
-pub fn key_frames<'a>(
-    fact: &ClipFact,
-    chunks: impl IntoIterator<Item = Chunk<'a>>,
-) -> Result<Vec<WallTime>, Mp4Error> {
-    let [Some(video), _] = tracks_of(fact) else { return Ok(Vec::new()) };
-    let times = Times::of(1, (video, None), chunks)?;
-    let keys = times.pictures.iter().filter(|picture| picture.is_sync);
-    Ok(keys.map(|picture| fact.start.plus_nanos(times.nanos(picture.shown))).collect())
+/// Gives samples the times of what is decoded in front, and shows what is hidden elsewhere.
+fn lead(
+    table: &mut TrackTable,
+    first: u64,
+    decoded: &BTreeMap<u64, i64>,
+    hidden: &BTreeMap<u64, i64>,
+) {
+    let moved = |number: u64, natural: i64| decoded.get(&number).copied().unwrap_or(natural);
+    let mut natural = table.start.0;
+    table.start = Ticks(moved(first, natural));
+    for (number, sample) in (first..).zip(&mut table.samples) {
+        let decoded = moved(number, natural);
+        let shown = natural + i64::from(sample.composition_offset);
+        let shown = hidden.get(&number).copied().unwrap_or(shown);
+        sample.composition_offset = (shown - decoded) as i32;
+        natural += i64::from(sample.duration);
+        let next = moved(number + 1, natural);
+        sample.duration = (next - decoded).max(0) as u32;
+    }
 }
 
 /// What a piece has of its clip.

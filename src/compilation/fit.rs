@@ -138,6 +138,13 @@ impl Common {
         Ok(common)
     }
 
+    /// The same of a file of key frames alone: without sound, and without reordering.
+    #[must_use]
+    pub fn of_key_frames(self) -> Common {
+        let [video, _] = self.timescales;
+        Common { sound: None, timescales: [video, 1], lag: 0, ..self }
+    }
+
     /// What decodes the pictures, where they do not say anything else.
     #[must_use]
     pub fn video(&self) -> &ParameterSet {

@@ -41,6 +41,7 @@ mod clip;
 mod cut;
 mod fit;
 mod fragments;
+mod keys;
 mod laying;
 mod movie;
 mod part;
@@ -49,8 +50,9 @@ mod segments;
 
 use std::sync::Arc;
 
-pub use cut::{Cut, Wanted, key_frames};
+pub use cut::{Cut, Wanted};
 pub use fit::{ClipSets, Common, first_shown};
+pub use keys::key_frames;
 pub use movie::{FilePiece, MovieFile, PartTables, TableBytes};
 pub use part::{PartData, PartPiece, Place};
 pub use segmented::{Counted, Segment, SegmentedFile, SegmentedPiece, Segmenting};

@@ -68,11 +68,11 @@ impl PartTables {
 }
 
 impl MovieFile {
-    /// The file of parts.
+    /// The file of parts, played so many times as fast as they were recorded.
     ///
     /// # Errors
     /// [`Mp4Error::TooLarge`] where an mp4 can't hold it.
-    pub fn new(compilation: Compilation) -> Result<MovieFile, Mp4Error> {
+    pub fn new(compilation: Compilation, speed: u32) -> Result<MovieFile, Mp4Error> {
         let mut file = MovieFile {
             present: present(&compilation.parts),
             compilation,
@@ -80,7 +80,7 @@ impl MovieFile {
             holes: Vec::new(),
             header_length: 0,
         };
-        file.write_header()?;
+        file.write_header(speed)?;
         Ok(file)
     }
 
@@ -202,7 +202,7 @@ impl MovieFile {
     }
 
     /// Writes all that is not a table.
-    fn write_header(&mut self) -> Result<(), Mp4Error> {
+    fn write_header(&mut self, speed: u32) -> Result<(), Mp4Error> {
         let traks = self.compilation.tracks().map(|track| {
             let number = track.number;
             let counts = Table::ALL.map(|table| {
@@ -211,8 +211,11 @@ impl MovieFile {
                 let is_there = self.present[number][table as usize];
                 is_there.then(|| self.compilation.parts.iter().rev().find_map(counted).unwrap_or(0))
             });
-            (number, track.trak(Some(track.shown.presentation), counts))
+            let mut trak = track.trak(Some(track.shown.presentation), counts);
+            trak.timescale = faster(trak.timescale, speed)?;
+            Ok((number, trak))
         });
+        let traks = traks.collect::<Result<Vec<_>, Mp4Error>>()?.into_iter();
         let (numbers, traks): (Vec<usize>, Vec<Trak<'_>>) = traks.unzip();
         let clock = MovieClock::new(self.compilation.start, &traks, Some(1));
         let mut to = BoxWriter::default();
@@ -239,6 +242,15 @@ impl MovieFile {
         self.header = header;
         Ok(())
     }
+}
+
+/// Ticks a second, so many times as many.
+fn faster(timescale: u32, speed: u32) -> Result<u32, Mp4Error> {
+    timescale.checked_mul(speed).ok_or_else(|| Mp4Error::TooLarge {
+        what: "ticks a second",
+        found: u128::from(timescale) * u128::from(speed),
+        limit: u32::MAX.into(),
+    })
 }
 
 /// Which tables the tracks of a file of these parts have.

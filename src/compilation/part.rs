@@ -1,5 +1,6 @@
 //! One part of the file: its sums, and what is made when it is read.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -136,6 +137,22 @@ impl Data {
         }
         (first, Some(rest))
     }
+}
+
+/// Takes so many bytes off the front.
+pub(super) fn taken(data: &mut VecDeque<Data>, mut bytes: u64) -> Vec<Data> {
+    let mut own = Vec::new();
+    while bytes > 0
+        && let Some(first) = data.pop_front()
+    {
+        let (piece, rest) = first.split_at(bytes);
+        bytes -= piece.length();
+        own.push(piece);
+        if let Some(rest) = rest {
+            data.push_front(rest);
+        }
+    }
+    own
 }
 
 /// Takes samples that lie together: of which track, with their times in ticks of the file since

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 
-use super::part::{Data, Part, Stretch, decode_times};
+use super::part::{Data, Part, Stretch, decode_times, taken};
 use super::segmented::Counted;
 use super::{Compilation, SOUND, TRACKS, VIDEO};
 use crate::mp4::tables::Table;
@@ -343,20 +343,4 @@ impl Gathered {
 fn samples_of(stretch: &Stretch) -> Range<u64> {
     let before = stretch.before[Table::Sizes as usize];
     before..before + stretch.counts[Table::Sizes as usize]
-}
-
-/// Takes so many bytes off the front.
-fn taken(data: &mut VecDeque<Data>, mut bytes: u64) -> Vec<Data> {
-    let mut own = Vec::new();
-    while bytes > 0
-        && let Some(first) = data.pop_front()
-    {
-        let (piece, rest) = first.split_at(bytes);
-        bytes -= piece.length();
-        own.push(piece);
-        if let Some(rest) = rest {
-            data.push_front(rest);
-        }
-    }
-    own
 }

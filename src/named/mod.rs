@@ -1,9 +1,10 @@
 //! What a name asks for that is made by being named: stretches of time, and a form of file. Pure.
 //!
 //! ```text
-//! name   = range *( "," range ) "." form
+//! name   = range *( "," range ) "." form / instant ".key.mp4"
 //! range  = day / from "--" to
 //! from   = time / day / length         a length: so long before `to`
+//! instant = time / "now"
 //! to     = time / clock / day / "now"  a clock: the next time that shows it; a day: its end
 //! time   = day "T" clock [ offset ]
 //! day    = 2026-11-21
@@ -29,8 +30,11 @@ use chrono::{DateTime, Utc};
 pub use form::{Container, Form, Gaps};
 
 use self::parser::Parser;
-use crate::units::WallTime;
+use crate::units::{NANOS_PER_SECOND, WallTime};
 use crate::zone::Zone;
+
+/// How long before the time that is named a key frame may be.
+const STILL_NANOS: i64 = 60 * NANOS_PER_SECOND;
 
 /// Why a name asks for nothing that can be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +59,9 @@ pub enum NameError {
         /// What is.
         found: String,
     },
+    /// A range where one time is meant.
+    #[error("a key frame is of one time, {0} is a stretch of it")]
+    Instant(String),
     /// A range without length.
     #[error("{0:?} ends before it begins")]
     Backwards(String),
@@ -76,6 +83,14 @@ impl Named {
     /// [`NameError`] says what is wrong with it.
     pub fn parse(name: &str, zone: &Zone, now: WallTime) -> Result<Named, NameError> {
         let mut parser = Parser { rest: name, zone, now };
+        let mut at_once = parser.clone();
+        if let Some(time) = at_once.instant()
+            && let Some(form) = at_once.rest.strip_prefix('.').and_then(Form::named)
+            && form.container == Container::Still
+        {
+            let ranges = vec![time.plus_nanos(-STILL_NANOS)..time.plus_nanos(1)];
+            return Ok(Named { ranges, form });
+        }
         let mut ranges = Vec::new();
         loop {
             ranges.push(parser.range()?);
@@ -87,6 +102,10 @@ impl Named {
             return Err(parser.missing("\",\" or \".\""));
         }
         let form = Form::named(parser.rest).ok_or_else(|| NameError::Form(parser.rest.into()))?;
+        if form.container == Container::Still {
+            let said = name.strip_suffix(parser.rest).unwrap_or(name).trim_end_matches('.');
+            return Err(NameError::Instant(said.to_owned()));
+        }
         Ok(Named { ranges, form })
     }
 }
@@ -97,6 +116,9 @@ impl fmt::Display for Named {
         let time = |time: WallTime| {
             DateTime::<Utc>::from_timestamp_nanos(time.0).format("%Y-%m-%dT%H-%M-%S%.fZ")
         };
+        if let (Container::Still, [range]) = (self.form.container, self.ranges.as_slice()) {
+            return write!(f, "{}.{}", time(range.end.plus_nanos(-1)), self.form.name());
+        }
         for (number, range) in self.ranges.iter().enumerate() {
             let comma = if number > 0 { "," } else { "" };
             write!(f, "{comma}{}--{}", time(range.start), time(range.end))?;
@@ -108,7 +130,6 @@ impl fmt::Display for Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::NANOS_PER_SECOND;
 
     /// 2026-11-21 13:00:00 UTC.
     const NOON: i64 = 1_795_266_000;
@@ -149,12 +170,36 @@ mod tests {
 
     #[test]
     fn the_form_is_the_end_of_the_name() {
-        for (end, form) in Form::all() {
-            let named = parsed(&format!("1h--now.{end}")).map(|named| named.form);
-            assert_eq!(named, Ok(form), "{end}");
+        let ends =
+            ["mp4", "frag.mp4", "m3u8", "master.m3u8", "keys.mp4", "timelapse-60x.mp4", "vtt"];
+        for gaps in ["", "held.", "joined.", "strict."] {
+            for end in ends.map(|end| format!("{gaps}{end}")) {
+                let named = parsed(&format!("1h--now.{end}")).map(|named| named.form.name());
+                assert_eq!(named, Ok(end));
+            }
+        }
+        let timelapse = parsed("1h--now.timelapse-60x.mp4").map(|named| named.form.container);
+        assert_eq!(timelapse, Ok(Container::Timelapse(60)));
+        for end in
+            ["timelapse-060x.mp4", "timelapse-1x.mp4", "timelapse-x.mp4", "timelapse-10001x.mp4"]
+        {
+            assert_eq!(parsed(&format!("1h--now.{end}")), Err(NameError::Form(end.to_owned())));
         }
         let held = Form { gaps: Gaps::Held, container: Container::Captions };
         assert_eq!(parsed("1h--now.held.vtt").map(|named| named.form), Ok(held));
+    }
+
+    #[test]
+    fn a_key_frame_is_asked_for_by_one_time() {
+        for name in ["now.key.mp4", "2026-11-21T14-00-00.key.mp4", "2026-11-21T13-00-00Z.key.mp4"] {
+            assert_eq!(seconds(name), [(-60.0, 1e-9)], "{name}");
+        }
+        let fraction = parsed("2026-11-21T14-00-00.25.key.mp4").expect("a name");
+        assert_eq!(fraction.to_string(), "2026-11-21T13-00-00.250Z.key.mp4");
+        let error = |name: &str| parsed(name).expect_err("no name").to_string();
+        assert!(error("10m--now.key.mp4").contains("10m--now is a stretch"));
+        assert!(error("now.held.key.mp4").contains("\"--\" is missing"));
+        assert!(error("2026-11-21.key.mp4").contains("2026-11-21 is a stretch"));
     }
 
     #[test]
@@ -163,7 +208,9 @@ mod tests {
         assert_eq!(asked("13-10-00.frag.mp4"), Some(("13-10-00", Container::Fragments)));
         assert_eq!(asked("13-10-00.250.m3u8"), Some(("13-10-00.250", Container::Playlist)));
         assert_eq!(asked("a.master.m3u8"), Some(("a", Container::MasterPlaylist)));
-        for name in ["13-10-00.mp4", "13-10-00.held.mp4", "13-10-00", "frag.mp4", ".vtt", "a.txt"] {
+        for name in
+            ["13-10-00.mp4", "13-10-00.held.mp4", "13-10-00", "frag.mp4", ".vtt", "a.key.mp4"]
+        {
             assert_eq!(asked(name), None, "{name}");
         }
     }

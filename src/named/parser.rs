@@ -26,6 +26,7 @@ enum Point {
 }
 
 /// What is left of a name, and what its times are relative to.
+#[derive(Clone)]
 pub(super) struct Parser<'a> {
     pub rest: &'a str,
     pub zone: &'a Zone,
@@ -33,6 +34,15 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    /// One time, where that is what is next.
+    pub(super) fn instant(&mut self) -> Option<WallTime> {
+        match self.point().ok()? {
+            Point::At(time) => Some(time),
+            Point::Now => Some(self.now),
+            Point::Clock(_) | Point::Day(_) | Point::Before(_) => None,
+        }
+    }
+
     pub(super) fn range(&mut self) -> Result<Range<WallTime>, NameError> {
         let whole = self.rest;
         let from = self.point()?;

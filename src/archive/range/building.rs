@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plan::{Assembled, Step};
+use super::plan::{Assembled, Piece, Step};
 use crate::archive::ArchiveError;
 use crate::captions::Section;
 use crate::units::WallTime;
@@ -27,6 +27,12 @@ impl Building {
         self.end = assembled.shown.map_or(self.end, |shown| self.end.max(shown.end));
         self.steps.extend(assembled.steps);
         self.gaps.extend(assembled.gaps);
+    }
+
+    /// Adds a piece that is all there is.
+    pub(super) fn add_still(&mut self, piece: Piece) {
+        (self.start, self.end) = (Some(piece.shown.start), piece.shown.end);
+        self.steps.push(Step::Clip(piece));
     }
 
     /// What is known to be missing, as the reason why there is no file.

@@ -61,10 +61,12 @@ impl Making<'_> {
         let start = building.start.filter(|_| has_pictures);
         let start = start.ok_or_else(|| no_footage("no picture was recorded then"))?;
         let mut identity = self.identity(&building.steps);
+        let speed = self.asked.form.container.speed();
         let content = match self.asked.form.container {
-            Container::Mp4 => {
+            Container::Mp4 | Container::KeyFrames | Container::Timelapse(_) | Container::Still => {
                 let file = self.compilation(&building, start, GreyGroup::Long);
-                let file = file.and_then(MovieFile::new).map_err(|reason| self.failed(reason))?;
+                let file = file.and_then(|parts| MovieFile::new(parts, speed));
+                let file = file.map_err(|reason| self.failed(reason))?;
                 RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
             }
             Container::Fragments => {
@@ -92,7 +94,7 @@ impl Making<'_> {
         if let RangeContent::Text(text) = &content {
             identity = *blake3::hash(text).as_bytes();
         }
-        let length_nanos = building.length_nanos();
+        let length_nanos = building.length_nanos() / i64::from(speed);
         let Building { end, gaps, omitted, .. } = building;
         Ok(OpenedRange { content, start, end, length_nanos, gaps, omitted, identity })
     }

@@ -19,7 +19,7 @@ use super::open::{chunks, of_contents};
 use super::{Archive, ArchiveError};
 use crate::compilation::{ClipSets, Common, Cut, Wanted, first_shown, key_frames};
 use crate::mp4::{Chunk, Mp4Error};
-use crate::named::{Form, Gaps, Named};
+use crate::named::{Container, Form, Gaps, Named};
 use crate::ring::{ClipContents, ReadError};
 use crate::segment::ClipFact;
 use crate::units::{ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
@@ -31,6 +31,9 @@ pub(super) use known_sets::KnownSets;
 
 /// Sound that is not there yet when its pictures are is there this much later, in nanoseconds.
 const SOUND_LATE_NANOS: i64 = NANOS_PER_SECOND;
+
+/// How long a key frame is shown that is all there is, in nanoseconds.
+const STILL_NANOS: i64 = NANOS_PER_SECOND;
 
 /// The chunks of a clip, in order.
 type Chunks<'a> = Box<dyn Iterator<Item = Chunk<'a>> + 'a>;
@@ -94,6 +97,9 @@ impl Archive {
             ranges.push((range.start..range.end.min(known), first..sources.len()));
         }
         let asked = Asked { camera, form: named.form, zone, name: Naming::Range };
+        if named.form.container == Container::Still {
+            return self.open_still(&asked, sources, ranges);
+        }
         self.open_sources(&asked, &sources, ranges)
     }
 
@@ -121,6 +127,30 @@ impl Archive {
         self.open_sources(&asked, &sources, vec![(range, 0..1)])
     }
 
+    /// The file of the last key frame in some ranges.
+    fn open_still(
+        &self,
+        asked: &Asked<'_>,
+        mut sources: Vec<Source>,
+        ranges: Vec<(Range<WallTime>, Range<usize>)>,
+    ) -> Result<OpenedRange, ArchiveError> {
+        let range = ranges.first().map_or(WallTime(0)..WallTime(0), |(range, _)| range.clone());
+        while let Some(source) = sources.pop() {
+            let sources = std::slice::from_ref(&source);
+            let sets = self.sets_of(sources)?;
+            let common = Common::new(std::iter::once((&*source.fact, &sets[0])));
+            let common = common.map_err(|reason| no_movie(&source, reason))?.of_key_frames();
+            let cut = self.key_frames(&common, &source, &range, Some(STILL_NANOS))?;
+            let Some(cut) = cut else { continue };
+            let mut building = Building::default();
+            building.add_still(Piece::of(0, &source.fact, cut));
+            let ranges = vec![range];
+            return Making { archive: self, asked, ranges, common, sources, sets: &sets }
+                .make(building);
+        }
+        Err(no_footage("nothing was recorded then"))
+    }
+
     /// The file of ranges, each with its sources.
     fn open_sources(
         &self,
@@ -134,6 +164,10 @@ impl Archive {
         let sets = self.sets_of(sources)?;
         let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
         let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
+        let common = match asked.form.container.has_key_frames_alone() {
+            true => common.of_key_frames(),
+            false => common,
+        };
         let mut building = Building::default();
         let count = ranges.len();
         for (number, (range, own)) in ranges.iter().enumerate() {
@@ -252,42 +286,71 @@ impl Archive {
                 building.omitted.push((times, "pictures are coded in another way"));
                 return false;
             }
-            if sets.sound.is_some() && !common.takes_sound(&source.fact, sets) {
+            let is_heard = sets.sound.is_some() && common.sound().is_some();
+            if is_heard && !common.takes_sound(&source.fact, sets) {
                 building.omitted.push((times, "sound is coded in another way"));
             }
             true
         });
         let taken: Vec<usize> = taken.collect();
         let facts: Vec<&ClipFact> = taken.iter().map(|number| &*sources[*number].fact).collect();
-        let mut pieces = Vec::new();
         let plan = plan::plan(&facts, range);
         let covered = plan.covered.into_iter();
         building.omitted.extend(covered.map(|times| (times, "other footage is of that time")));
+        let mut pieces = Vec::new();
         for planned in plan.pieces {
             let number = taken[planned.clip];
-            let source = &sources[number];
-            let Some(times) = planned.times else {
-                let shown = first_shown(&source.fact)..source.fact.end;
-                pieces.push(Piece { clip: number, cut: None, shown, is_begun: false });
-                continue;
-            };
-            let is_begun = source.fact.start < times.start;
-            let wanted = Wanted {
-                ends_file: is_last && times.end == range.end,
-                from_key_frame: form.container.is_segmented() && pieces.is_empty(),
-                times,
-            };
-            let cut = self.of_source(source, |contents| {
-                Cut::new(common, &source.fact, chunks(contents), &wanted)
-            })?;
-            let Some(cut) = cut else { continue };
-            let shown = cut.start(&source.fact)..cut.end(&source.fact);
-            pieces.push(Piece { clip: number, cut: Some(Arc::new(cut)), shown, is_begun });
+            let is_end = (is_last, range.end);
+            let is_first = pieces.is_empty();
+            let asked = (form.container, is_first, is_end);
+            pieces.extend(self.piece(common, (number, &sources[number]), planned.times, asked)?);
         }
         let shows_gaps = form.gaps == Gaps::Shown && common.shows_gaps();
-        let steps = assemble(pieces, range, form.gaps, shows_gaps);
-        building.add(steps);
+        building.add(assemble(pieces, range, form.gaps, shows_gaps));
         Ok(())
+    }
+
+    /// A clip, or a piece of it where some times of it are wanted; `None` where nothing is shown
+    /// then.
+    fn piece(
+        &self,
+        common: &Common,
+        (number, source): (usize, &Source),
+        times: Option<Range<WallTime>>,
+        (container, is_first, (is_last, end)): (Container, bool, (bool, WallTime)),
+    ) -> Result<Option<Piece>, ArchiveError> {
+        let fact = &source.fact;
+        if container.has_key_frames_alone() {
+            let is_begun = times.as_ref().is_some_and(|times| fact.start < times.start);
+            let times = times.unwrap_or(fact.start..fact.end);
+            let cut = self.key_frames(common, source, &times, None)?;
+            return Ok(cut.map(|cut| Piece { is_begun, ..Piece::of(number, fact, cut) }));
+        }
+        let Some(times) = times else {
+            let shown = first_shown(fact)..fact.end;
+            return Ok(Some(Piece { clip: number, cut: None, shown, is_begun: false }));
+        };
+        let is_begun = fact.start < times.start;
+        let wanted = Wanted {
+            ends_file: is_last && times.end == end,
+            from_key_frame: container.is_segmented() && is_first,
+            times,
+        };
+        let cut =
+            self.of_source(source, |contents| Cut::new(common, fact, chunks(contents), &wanted))?;
+        Ok(cut.map(|cut| Piece { is_begun, ..Piece::of(number, fact, cut) }))
+    }
+
+    fn key_frames(
+        &self,
+        common: &Common,
+        source: &Source,
+        times: &Range<WallTime>,
+        still_nanos: Option<i64>,
+    ) -> Result<Option<Cut>, ArchiveError> {
+        self.of_source(source, |contents| {
+            Cut::key_frames(common, &source.fact, chunks(contents), times, still_nanos)
+        })
     }
 }
 

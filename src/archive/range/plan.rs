@@ -104,6 +104,14 @@ pub(super) struct Piece {
     pub is_begun: bool,
 }
 
+impl Piece {
+    /// A piece with which its clip begins.
+    pub(super) fn of(clip: usize, fact: &ClipFact, cut: Cut) -> Piece {
+        let shown = cut.start(fact)..cut.end(fact);
+        Piece { clip, cut: Some(Arc::new(cut)), shown, is_begun: false }
+    }
+}
+
 /// What stands in the file.
 pub(super) enum Step {
     Clip(Piece),

@@ -230,7 +230,7 @@ struct Laid {
 /// The file of some ranges, its gaps blank; `None` where nothing is in it.
 fn made(clips: &[Recorded], sets: &[ClipSets], ranges: &[Range<WallTime>]) -> Option<Made> {
     let Laid { compilation, ranges: own, length_nanos } = laid(clips, sets, ranges, false)?;
-    let compilation = MovieFile::new(compilation).expect("it is small");
+    let compilation = MovieFile::new(compilation, 1).expect("it is small");
     Some(Made { compilation, ranges: own, is_one: ranges.len() == 1, length_nanos })
 }
 
