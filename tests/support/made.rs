@@ -166,6 +166,17 @@ pub fn write_ring(site: &Site, cameras: &[(&str, &[Track])]) {
 
 /// The same clip of each camera several times: so many seconds behind [`START`].
 pub fn write_clips(site: &Site, cameras: &[(&str, &[Track])], seconds_behind: &[i64]) {
+    let clips = |tracks| seconds_behind.iter().map(|behind| (*behind, tracks)).collect();
+    let cameras: Vec<(&str, Film)> =
+        cameras.iter().map(|(name, tracks)| (*name, clips(*tracks))).collect();
+    write_films(site, &cameras);
+}
+
+/// Clips, and how many seconds behind [`START`] each begins.
+pub type Film<'a> = Vec<(i64, &'a [Track])>;
+
+/// A film of each camera.
+pub fn write_films(site: &Site, cameras: &[(&str, Film)]) {
     let device = FileDevice::open(&site.ring_path(), Access::Exclusive).expect("the ring");
     let settings = Settings { flush_interval: Duration::from_secs(1), wipe: false };
     let updater = CatalogueUpdater::new(
@@ -176,13 +187,13 @@ pub fn write_clips(site: &Site, cameras: &[(&str, &[Track])], seconds_behind: &[
     let clock = Arc::new(SystemClock::new());
     let (_ring, writer, _): (_, Writer, _) =
         Ring::open(Arc::new(device), clock, &settings, Box::new(updater)).expect("the ring");
-    for (number, (name, tracks)) in cameras.iter().enumerate() {
+    for (number, (name, film)) in cameras.iter().enumerate() {
         let stream = writer.new_stream();
         let names = vec![StreamName { name: (*name).to_owned(), since: START }];
         let uuid = [number as u8 + 7; 16];
         let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
         writer.set_stream(stream, fact.encode());
-        for behind in seconds_behind {
+        for (behind, tracks) in film {
             let clip = writer.new_clip();
             let wall = START.plus_nanos(behind * 1_000_000_000);
             let seconds = tracks[0].sets.len();
