@@ -16,7 +16,7 @@ use std::path::Path;
 
 use cameras::Cameras;
 use clips::{attribute, packet_digests};
-use daemon::{Site, text, try_tool, wait_until};
+use daemon::{Site, run_tool, text, try_tool, wait_until};
 use yard::{RATE, YARD, assert_reads_in_pieces, clip, digest, named, site, times};
 
 /// A segment as a playlist tells it.
@@ -156,6 +156,51 @@ fn clips_have_fragments_and_playlists_beside_them_by_name() {
     fs::remove_file(clip(&site, "12-00-04")).expect("removed");
     assert!(fs::metadata(beside("frag.mp4")).is_err(), "with its clip");
     daemon.stop();
+}
+
+#[test]
+fn matroska_has_the_same_pictures_and_other_readers_find_no_fault() {
+    let site = site();
+    let daemon = site.run();
+    let file = named(&site, "2026-03-28T12-00-01--12-00-29.mkv");
+    let fragments = named(&site, "2026-03-28T12-00-01--12-00-29.frag.mp4");
+    assert_eq!(attribute(&file, "start"), attribute(&fragments, "start"));
+    let lag = times(&fragments)[0];
+    let (own, others) = (times(&file), times(&fragments));
+    assert_eq!((own.len(), own[0]), (others.len(), 0.0));
+    let off = own.iter().zip(&others).map(|(own, other)| (own - other + lag).abs());
+    assert!(off.fold(0.0, f64::max) < 0.001, "{own:?}");
+    assert_eq!(packet_digests(&file), packet_digests(&fragments));
+    clips::assert_plays(&file);
+    assert_reads_in_pieces(&file);
+    let tracks = clips::mkvmerge_tracks(&file);
+    assert_eq!(tracks[0].times.len(), own.len());
+    // A reader that goes through every element.
+    let told = run_tool("mkvinfo", &["-v", "-v", text(&file)]);
+    assert_eq!(told.matches("Simple block: key").count(), keys(&file));
+    for wrong in ["unknown", "Unknown", "skipp", "invalid", "Error"] {
+        let lines = told.lines().filter(|line| line.contains(wrong));
+        assert_eq!(lines.collect::<Vec<_>>(), Vec::<&str>::new(), "{wrong}");
+    }
+    let told = run_tool("mediainfo", &["--Output=JSON", text(&file)]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let general = &told["media"]["track"][0];
+    assert_eq!((&general["Format"], &general["Duration"]), (&"Matroska".into(), &"29.000".into()));
+    assert_eq!(told["media"]["track"][1]["Format"], "AVC");
+    // It is read from its middle by where its index says that this is.
+    let words = ["-v", "error", "-read_intervals", "15%+#1", "-select_streams", "v"];
+    let words = [&words[..], &["-show_entries", "packet=pts_time", "-of", "csv=p=0"]].concat();
+    let found = run_tool("ffprobe", &[&words[..], &[text(&file)]].concat());
+    let found: f64 = found.trim().trim_end_matches(',').parse().expect("a time");
+    assert!((10.0..=15.0).contains(&found), "{found}");
+    daemon.stop();
+}
+
+/// How many key frames a demuxer finds.
+fn keys(path: &Path) -> usize {
+    let words = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=flags"];
+    let lines = run_tool("ffprobe", &[&words[..], &["-of", "csv=p=0", text(path)]].concat());
+    lines.lines().filter(|line| line.starts_with('K')).count()
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::catalogue::Catalogue;
 use crate::compilation::SegmentedFile;
 use crate::index::Index;
 use crate::mp4::{Chunk, Movie};
+use crate::named::Container;
 use crate::ring::{ClipContents, Ending, Ring};
 use crate::segment::{ClipFact, NameForm};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
@@ -30,8 +31,8 @@ pub struct Archive {
     pub(super) index: Arc<Index>,
     open: Recent<ClipId, ClipFile>,
     pub(super) known_sets: KnownSets,
-    /// Files of segments, by what their bytes depend on.
-    pub(super) segmented: Recent<[u8; 32], SegmentedFile>,
+    /// Files of segments, by what their bytes depend on and what kind they are.
+    pub(super) segmented: Recent<([u8; 32], Container), SegmentedFile>,
 }
 
 /// What flushes cover of a growing clip at one moment.

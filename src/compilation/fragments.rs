@@ -4,7 +4,7 @@
 //! the file begins with a key frame, and its time with whatever is decoded first.
 
 use super::part::PartData;
-use super::segmented::{Container, Segmenting};
+use super::segmented::{Container, Counted, Segmenting};
 use super::segments::{Boundary, Measure, Placed};
 use super::{Compilation, SOUND, TRACKS, VIDEO};
 use crate::mp4::Mp4Error;
@@ -81,7 +81,7 @@ impl Measure for Fragments {
         u64::from(sample.size) + entry_bytes(track)
     }
 
-    fn segment_bytes(&self, counts: [u64; TRACKS]) -> u64 {
+    fn segment_bytes(&self, counts: [u64; TRACKS], _length_nanos: i64) -> u64 {
         let counted = |(track, count): (usize, &u64)| count * entry_bytes(track);
         let entries: u64 = counts.iter().enumerate().map(counted).sum();
         moof_bytes(counts) - entries + HEADER_BYTES
@@ -89,11 +89,8 @@ impl Measure for Fragments {
 }
 
 impl Container for Fragments {
-    fn header(
-        &self,
-        compilation: &Compilation,
-        boundaries: &[Boundary],
-    ) -> Result<Vec<u8>, Mp4Error> {
+    fn header(&self, compilation: &Compilation, counted: &Counted) -> Result<Vec<u8>, Mp4Error> {
+        let boundaries = &counted.boundaries;
         let limit = u64::from(u32::MAX);
         let lengths = boundaries.windows(2).map(|pair| pair[1].offset - pair[0].offset);
         if let Some(found) = lengths.max().filter(|found| *found > limit) {
@@ -114,6 +111,7 @@ impl Container for Fragments {
     fn write(
         &self,
         compilation: &Compilation,
+        _segment: &[Boundary; 2],
         number: usize,
         samples: [Vec<Placed>; TRACKS],
         to: &mut PartData,

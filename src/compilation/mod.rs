@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`MovieFile`] | as a clip's: `ftyp`, `moov`, `mdat` | the tables of a part |
 //! | [`Compilation::fragments`] | `ftyp`, `moov`, then many `moof` and `mdat` | a segment |
+//! | [`Compilation::matroska`] | what is where, then many clusters | a segment |
 //!
 //! Files of segments have in common how segments are found and made: `segments` and `segmented`.
 //!
@@ -39,10 +40,12 @@
 mod blank;
 mod clip;
 mod cut;
+mod ebml;
 mod fit;
 mod fragments;
 mod keys;
 mod laying;
+mod matroska;
 mod movie;
 mod part;
 mod segmented;

@@ -15,16 +15,13 @@ pub(super) trait Container: Measure + Send + Sync {
     ///
     /// # Errors
     /// [`Mp4Error::TooLarge`] where it can't hold them.
-    fn header(
-        &self,
-        compilation: &Compilation,
-        boundaries: &[Boundary],
-    ) -> Result<Vec<u8>, Mp4Error>;
+    fn header(&self, compilation: &Compilation, counted: &Counted) -> Result<Vec<u8>, Mp4Error>;
 
-    /// A segment, counted from 0, with its samples.
+    /// The segment between two boundaries, counted from 0, with its samples.
     fn write(
         &self,
         compilation: &Compilation,
+        segment: &[Boundary; 2],
         number: usize,
         samples: [Vec<Placed>; TRACKS],
         to: &mut PartData,
@@ -59,16 +56,6 @@ pub enum SegmentedPiece<'a> {
 }
 
 impl SegmentedFile {
-    /// The file of what `boundaries` were found in.
-    pub(super) fn new(
-        compilation: Compilation,
-        container: Box<dyn Container>,
-        boundaries: Vec<Boundary>,
-    ) -> Result<SegmentedFile, Mp4Error> {
-        let header = container.header(&compilation, &boundaries)?;
-        Ok(SegmentedFile { compilation, container, header, boundaries })
-    }
-
     /// Length of the file, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -164,9 +151,11 @@ impl SegmentedFile {
     pub fn finish(&self, segment: usize, parts: Vec<Gathered>) -> Result<PartData, Mp4Error> {
         let samples = Gathered::finish(&self.compilation, &self.samples_of(segment), parts)?;
         let mut data = PartData::default();
-        self.container.write(&self.compilation, segment, samples, &mut data);
-        let planned = self.boundaries.get(segment..=segment + 1);
-        let planned = planned.map_or(0, |pair| pair[1].offset - pair[0].offset);
+        let mut planned = 0;
+        if let Some([begin, end]) = self.boundaries.get(segment..=segment + 1) {
+            self.container.write(&self.compilation, &[*begin, *end], segment, samples, &mut data);
+            planned = end.offset - begin.offset;
+        }
         if data.length() == planned {
             return Ok(data);
         }
@@ -226,12 +215,19 @@ impl Segmenting {
     /// # Errors
     /// [`Mp4Error::TooLarge`] where it can't hold that.
     pub fn finish(self, counted: Counted) -> Result<SegmentedFile, Mp4Error> {
-        SegmentedFile::new(self.compilation, self.container, counted.0)
+        let Segmenting { compilation, container } = self;
+        let header = container.header(&compilation, &counted)?;
+        Ok(SegmentedFile { compilation, container, header, boundaries: counted.boundaries })
     }
 }
 
 /// What was counted.
-pub struct Counted(pub(super) Vec<Boundary>);
+pub struct Counted {
+    /// Where each segment begins, and where the last one ends.
+    pub(super) boundaries: Vec<Boundary>,
+    /// Length of the largest sample, in bytes.
+    pub(super) sample_bytes_max: u32,
+}
 
 impl From<Vec<u8>> for Data {
     fn from(bytes: Vec<u8>) -> Data {

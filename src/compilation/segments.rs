@@ -25,8 +25,9 @@ pub(super) trait Measure {
     /// Bytes that a sample of a track takes.
     fn sample_bytes(&self, track: usize, sample: &Sample) -> u64;
 
-    /// Bytes that a segment takes beside its samples, which has so many of each track.
-    fn segment_bytes(&self, counts: [u64; TRACKS]) -> u64;
+    /// Bytes that a segment takes beside its samples, which has so many of each track and is shown
+    /// for so long.
+    fn segment_bytes(&self, counts: [u64; TRACKS], length_nanos: i64) -> u64;
 }
 
 /// Where a segment begins, and the one before ends.
@@ -86,6 +87,7 @@ pub struct Segmenter<'a> {
     /// When packets of sound begin of which it is not known yet in which segment they are, and
     /// their bytes.
     waiting: VecDeque<(i64, u64)>,
+    sample_bytes_max: u32,
     /// How many of the drafts know what sound is in front of them.
     settled: usize,
 }
@@ -107,6 +109,7 @@ impl<'a> Segmenter<'a> {
             samples: [0; TRACKS],
             bytes: [0; TRACKS],
             waiting: VecDeque::new(),
+            sample_bytes_max: 0,
             settled: 0,
         }
     }
@@ -115,6 +118,7 @@ impl<'a> Segmenter<'a> {
     pub fn add(&mut self, listed: &Listed) {
         for (track, decoded, sample) in &listed.0 {
             let bytes = self.measure.sample_bytes(*track, sample);
+            self.sample_bytes_max = self.sample_bytes_max.max(sample.size);
             if *track == SOUND {
                 self.waiting.push_back((self.compilation.nanos(SOUND, *decoded), bytes));
                 continue;
@@ -197,13 +201,15 @@ impl<'a> Segmenter<'a> {
                     std::array::from_fn(|track| now[track] - before[track])
                 };
                 let bytes: [u64; TRACKS] = more(draft.bytes, last.bytes);
-                offset += self.measure.segment_bytes(more(draft.samples, last.samples))
-                    + bytes.iter().sum::<u64>();
+                let counts = more(draft.samples, last.samples);
+                let length_nanos = draft.shown_nanos - last.shown_nanos;
+                offset += self.measure.segment_bytes(counts, length_nanos);
+                offset += bytes.iter().sum::<u64>();
             }
             let Draft { shown_nanos, samples, .. } = draft;
             boundaries.push(Boundary { offset, samples, shown_nanos });
         }
-        Counted(boundaries)
+        Counted { boundaries, sample_bytes_max: self.sample_bytes_max }
     }
 }
 

@@ -213,7 +213,7 @@ fn visual(
 }
 
 /// The shape of a pixel; square where the parameter set says nonsense.
-pub(super) fn pixel_aspect(video: &VideoParameters) -> (u16, u16) {
+pub(crate) fn pixel_aspect(video: &VideoParameters) -> (u16, u16) {
     match video.pixel_aspect {
         (0, _) | (_, 0) => (1, 1),
         aspect => aspect,

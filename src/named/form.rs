@@ -34,7 +34,9 @@ pub enum Container {
     Mp4,
     /// The same as fragments (8.8), which can be played one by one.
     Fragments,
-    /// Where these are: an HLS playlist (RFC 8216) of the file of the same name.
+    /// Matroska (RFC 9559).
+    Matroska,
+    /// Where the fragments are: an HLS playlist (RFC 8216) of the file of the same name.
     Playlist,
     /// The playlists of a camera's streams (RFC 8216, 4.3.4).
     MasterPlaylist,
@@ -51,9 +53,10 @@ pub enum Container {
 }
 
 impl Container {
-    const NAMED: [(&'static str, Container); 8] = [
+    const NAMED: [(&'static str, Container); 9] = [
         ("mp4", Container::Mp4),
         ("frag.mp4", Container::Fragments),
+        ("mkv", Container::Matroska),
         ("m3u8", Container::Playlist),
         ("master.m3u8", Container::MasterPlaylist),
         ("keys.mp4", Container::KeyFrames),
@@ -67,7 +70,13 @@ impl Container {
     /// frame.
     #[must_use]
     pub fn is_segmented(self) -> bool {
-        matches!(self, Container::Fragments | Container::Playlist | Container::MasterPlaylist)
+        matches!(
+            self,
+            Container::Fragments
+                | Container::Playlist
+                | Container::MasterPlaylist
+                | Container::Matroska
+        )
     }
 
     /// Whether it has key frames, and nothing else.

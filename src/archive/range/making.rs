@@ -69,19 +69,19 @@ impl Making<'_> {
                 let file = file.map_err(|reason| self.failed(reason))?;
                 RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
             }
-            Container::Fragments => {
-                let file = self.fragments(&building, start, identity)?;
+            container @ (Container::Fragments | Container::Matroska) => {
+                let file = self.segmented(&building, start, (identity, container))?;
                 RangeContent::File(Box::new(RangeFile::segmented(self.footage(), file)))
             }
             Container::Playlist => {
-                let file = self.fragments(&building, start, identity)?;
+                let file = self.segmented(&building, start, (identity, Container::Fragments))?;
                 let segments = segments(&file, &building.sections(start));
                 let name = self.name(Container::Fragments);
                 let text = media_playlist(&name, &(0..file.header_bytes()), &segments);
                 RangeContent::Text(text.into_bytes())
             }
             Container::MasterPlaylist => {
-                let file = self.fragments(&building, start, identity)?;
+                let file = self.segmented(&building, start, (identity, Container::Fragments))?;
                 let segments = segments(&file, &building.sections(start));
                 RangeContent::Text(self.master(&segments).into_bytes())
             }
@@ -131,24 +131,29 @@ impl Making<'_> {
         Compilation::new(self.common.clone(), start, &ingredients, grey_group)
     }
 
-    /// The file of fragments: its segments are remembered for a while, because each of them is
-    /// asked for by itself.
-    fn fragments(
+    /// A file of segments: it is remembered for a while, because players ask for each segment by
+    /// itself.
+    fn segmented(
         &self,
         building: &Building,
         start: WallTime,
-        identity: [u8; 32],
+        (identity, container): ([u8; 32], Container),
     ) -> Result<Arc<SegmentedFile>, ArchiveError> {
-        if let Some(known) = self.archive.segmented.get(&identity) {
+        let key = (identity, container);
+        if let Some(known) = self.archive.segmented.get(&key) {
             return Ok(known);
         }
         let compilation = self.compilation(building, start, GreyGroup::Short);
-        let segmenting = compilation.map_err(|reason| self.failed(reason))?.fragments();
-        let file = self.segmented(segmenting, &building.sections(start))?;
-        Ok(self.archive.segmented.keep(identity, file.memory(), file))
+        let compilation = compilation.map_err(|reason| self.failed(reason))?;
+        let segmenting = match container {
+            Container::Matroska => compilation.matroska(),
+            _ => compilation.fragments(),
+        };
+        let file = self.counted(segmenting, &building.sections(start))?;
+        Ok(self.archive.segmented.keep(key, file.memory(), file))
     }
 
-    fn segmented(
+    fn counted(
         &self,
         segmenting: Segmenting,
         sections: &[Section],

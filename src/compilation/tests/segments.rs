@@ -15,8 +15,16 @@ fn fragmented(
     sets: &[ClipSets],
     ranges: &[Range<WallTime>],
 ) -> Option<Fragmented> {
-    let Laid { compilation, ranges, length_nanos } = laid(clips, sets, ranges, true)?;
-    let segmenting = compilation.fragments();
+    segmented(clips, laid(clips, sets, ranges, true)?, Compilation::fragments)
+}
+
+fn segmented(
+    clips: &[Recorded],
+    laid: Laid,
+    container: impl Fn(Compilation) -> Segmenting,
+) -> Option<Fragmented> {
+    let Laid { compilation, ranges, length_nanos } = laid;
+    let segmenting = container(compilation);
     let jumps = ranges.iter().skip(1).map(|(_, _, nanos)| *nanos);
     let mut segmenter = segmenting.segmenter(jumps);
     for part in 0..segmenting.parts() {
@@ -83,8 +91,70 @@ fn found(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
     all
 }
 
+/// Elements of EBML: what each is, where its content begins, and that.
+fn elements(bytes: &[u8], at: usize) -> Vec<(u32, usize, &[u8])> {
+    let mut all = Vec::new();
+    let mut next = at;
+    while next < at + bytes.len() {
+        let rest = &bytes[next - at..];
+        let id_bytes = rest[0].leading_zeros() as usize + 1;
+        let id = rest[..id_bytes].iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+        let rest = &rest[id_bytes..];
+        let size_bytes = rest[0].leading_zeros() as usize + 1;
+        let size = rest[..size_bytes].iter().fold(0_u64, |size, byte| size << 8 | u64::from(*byte));
+        let size = (size & !(1 << (7 * size_bytes))) as usize;
+        let begin = next + id_bytes + size_bytes;
+        all.push((id, begin, &bytes[begin - at..begin - at + size]));
+        next = begin + size;
+    }
+    all
+}
+
+/// Samples of a Matroska file, their times since its beginning, in the order of its blocks; each
+/// place that its cues tell is that of a cluster.
+fn found_in_clusters(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+    let [(_, _, _), (_, behind, segment)] = elements(bytes, 0)[..] else { panic!("two elements") };
+    let mut all: [Vec<Found>; TRACKS] = Default::default();
+    let (mut places, mut clusters) = (Vec::new(), Vec::new());
+    for (id, begin, content) in elements(segment, behind) {
+        if id == 0x1C53_BB6B {
+            for (_, begin, point) in elements(content, begin) {
+                let (_, begin, track) = elements(point, begin)[1];
+                places.push(number(elements(track, begin)[1].2) as usize);
+            }
+        }
+        if id != 0x1F43_B675 {
+            continue;
+        }
+        clusters.push(begin - 4 - 8 - behind);
+        let parts = elements(content, begin);
+        let timestamp = number(parts[0].2);
+        assert!(parts.len() > 1, "a cluster has blocks");
+        for (id, _, block) in &parts[1..] {
+            assert_eq!(*id, 0xA3);
+            let relative = i64::from(i16::from_be_bytes([block[1], block[2]]));
+            assert!((-1000..=22_000).contains(&relative), "{relative}");
+            let own = &mut all[usize::from(block[0] & 0x7f) - 1];
+            own.push(Found {
+                shown: (timestamp + relative) * 1_000_000,
+                decoded: own.len() as i64,
+                is_sync: block[3] & 0x80 != 0,
+                bytes: block[4..].to_vec(),
+            });
+        }
+    }
+    assert!(places.iter().all(|place| clusters.contains(place)), "{places:?} {clusters:?}");
+    all
+}
+
 /// Every picture of the ranges, and every packet of sound, is there when it was.
-fn check_samples(clips: &[Recorded], file: &Fragmented) -> Result<(), TestCaseError> {
+fn check_samples(
+    clips: &[Recorded],
+    file: &Fragmented,
+    found: impl Fn(&[u8]) -> [Vec<Found>; TRACKS],
+    limits: [i64; TRACKS],
+) -> Result<(), TestCaseError> {
     let whole = read_segments(clips, &file.file, 0..u64::MAX);
     prop_assert_eq!(whole.len() as u64, file.file.size());
     let [pictures, packets] = found(&whole);
@@ -98,7 +168,7 @@ fn check_samples(clips: &[Recorded], file: &Fragmented) -> Result<(), TestCaseEr
             for (time, bytes) in all.filter(|(time, _)| (*start..range.end).contains(time)) {
                 let expected = nanos + time.nanos_since(*start);
                 let mut own = found.iter().filter(|it| name(&it.bytes) == name(bytes));
-                let limit = if is_sound { 130_000 } else { TICK };
+                let limit = limits[usize::from(is_sound)];
                 let is_there = own.any(|it| (it.shown - expected).abs() <= limit);
                 prop_assert!(is_there || is_sound, "{:?} is not at {}", name(bytes), expected);
                 missing += usize::from(!is_there);
@@ -159,8 +229,12 @@ proptest! {
         let ranges = bounds.iter().map(|(a, b)| at(a).min(at(b))..at(a).max(at(b)));
         let ranges: Vec<Range<WallTime>> = ranges.collect();
         if let Some(file) = fragmented(&clips, &sets, &ranges) {
-            check_samples(&clips, &file)?;
+            check_samples(&clips, &file, found, [TICK, 130_000])?;
             check_segments(&clips, &file)?;
+        }
+        if let Some(laid) = laid(&clips, &sets, &ranges, true) {
+            let file = segmented(&clips, laid, Compilation::matroska).expect("a file");
+            check_samples(&clips, &file, found_in_clusters, [520_000, 630_000])?;
         }
     }
 
@@ -180,5 +254,34 @@ proptest! {
         bounds.sort_unstable();
         let pieces = bounds.windows(2).map(|pair| read_segments(&clips, &file, pair[0]..pair[1]));
         prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+    }
+}
+
+/// A picture that lasts for minutes, and silence beside it.
+#[test]
+fn clusters_are_short_however_long_a_picture_lasts() {
+    for has_sound in [false, true] {
+        let recipe =
+            Recipe { gap: 0, groups: vec![5], is_reordered: false, has_sound, is_imported: false };
+        let clips = recorded(&[recipe.clone(), recipe]);
+        let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
+        let both = || clips.iter().map(|clip| &clip.fact).zip(&sets);
+        let common = Common::new(both()).expect("pictures");
+        let clip = |clip: usize| Ingredient::Clip {
+            clip,
+            fact: &clips[clip].fact,
+            sets: &sets[clip],
+            cut: None,
+        };
+        let parts = [clip(0), Ingredient::Held(100 * NANOS_PER_SECOND), clip(1)];
+        let compilation =
+            Compilation::new(common, BEGIN, &parts, GreyGroup::Short).expect("it is small");
+        let laid = Laid { compilation, ranges: Vec::new(), length_nanos: 0 };
+        let file = segmented(&clips, laid, Compilation::matroska).expect("a file").file;
+        let [pictures, packets] = found_in_clusters(&read_segments(&clips, &file, 0..u64::MAX));
+        assert_eq!(pictures.len(), 10);
+        assert_eq!(pictures[5].shown, 100_200_000_000);
+        assert!(packets.is_sorted_by_key(|packet| packet.shown));
+        assert_eq!(packets.len() > 500, has_sound, "silence");
     }
 }

@@ -1,0 +1,335 @@
+//! Matroska (RFC 9559): a cluster for each segment, or several where that is long.
+//!
+//! All integers take eight bytes, and the size of a block four, so that the length of the file is a
+//! sum. Times are in milliseconds, as everybody's are; a block is at most [`CLUSTER_NANOS`] and as
+//! much as pictures are reordered behind the beginning of its cluster, because sixteen bits say how
+//! far. The file begins with a key frame: there are no edits.
+
+use super::ebml::EbmlWriter;
+use super::part::PartData;
+use super::segmented::{Container, Counted, Segmenting};
+use super::segments::{Boundary, Measure, Placed};
+use super::{Compilation, SOUND, TRACKS, Track, VIDEO};
+use crate::mp4::{Mp4Error, entry};
+use crate::segment::{Codec, ParameterSet, Sample};
+use crate::units::{NANOS_PER_SECOND, WallTime};
+
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;
+/// How long a cluster is at most.
+const CLUSTER_NANOS: i64 = 20 * NANOS_PER_SECOND;
+/// `Cluster` with its size and `Timestamp`.
+const CLUSTER_BYTES: u64 = 4 + 8 + 1 + 1 + 8;
+/// `SimpleBlock` with its size, the number of its track, its time and its flags.
+const BLOCK_BYTES: u64 = 1 + 4 + 1 + 2 + 1;
+/// What a block of a size of four bytes can hold (RFC 8794, 4.1).
+const BLOCK_BYTES_MAX: u64 = (1 << 28) - 2;
+/// 2001-01-01 UTC, where dates count from (RFC 8794, 7.6), in nanoseconds since 1970.
+const EPOCH_NANOS: i64 = 978_307_200 * NANOS_PER_SECOND;
+/// What a decoder of Opus has to be fed before it is right, in nanoseconds (RFC 7845, 4.6).
+const OPUS_ROLL_NANOS: u64 = 80_000_000;
+/// Samples a second of Opus, whatever goes in (RFC 7845, 5.1).
+const OPUS_RATE: u64 = 48_000;
+
+/// Numbers of elements (RFC 9559, 5.1).
+mod id {
+    pub const EBML: u32 = 0x1A45_DFA3;
+    pub const DOC_TYPE: u32 = 0x4282;
+    pub const DOC_TYPE_VERSION: u32 = 0x4287;
+    pub const DOC_TYPE_READ_VERSION: u32 = 0x4285;
+    pub const SEGMENT: u32 = 0x1853_8067;
+    pub const SEEK_HEAD: u32 = 0x114D_9B74;
+    pub const SEEK: u32 = 0x4DBB;
+    pub const SEEK_ID: u32 = 0x53AB;
+    pub const SEEK_POSITION: u32 = 0x53AC;
+    pub const INFO: u32 = 0x1549_A966;
+    pub const TIMESTAMP_SCALE: u32 = 0x002A_D7B1;
+    pub const DURATION: u32 = 0x4489;
+    pub const DATE: u32 = 0x4461;
+    pub const MUXING_APP: u32 = 0x4D80;
+    pub const WRITING_APP: u32 = 0x5741;
+    pub const TRACKS: u32 = 0x1654_AE6B;
+    pub const TRACK_ENTRY: u32 = 0xAE;
+    pub const TRACK_NUMBER: u32 = 0xD7;
+    pub const TRACK_UID: u32 = 0x73C5;
+    pub const TRACK_TYPE: u32 = 0x83;
+    pub const FLAG_LACING: u32 = 0x9C;
+    pub const LANGUAGE: u32 = 0x0022_B59C;
+    pub const CODEC: u32 = 0x86;
+    pub const CODEC_PRIVATE: u32 = 0x63A2;
+    pub const CODEC_DELAY: u32 = 0x56AA;
+    pub const SEEK_PRE_ROLL: u32 = 0x56BB;
+    pub const VIDEO: u32 = 0xE0;
+    pub const PIXEL_WIDTH: u32 = 0xB0;
+    pub const PIXEL_HEIGHT: u32 = 0xBA;
+    pub const DISPLAY_WIDTH: u32 = 0x54B0;
+    pub const DISPLAY_HEIGHT: u32 = 0x54BA;
+    pub const AUDIO: u32 = 0xE1;
+    pub const SAMPLING_FREQUENCY: u32 = 0xB5;
+    pub const CHANNELS: u32 = 0x9F;
+    pub const CUES: u32 = 0x1C53_BB6B;
+    pub const CUE_POINT: u32 = 0xBB;
+    pub const CUE_TIME: u32 = 0xB3;
+    pub const CUE_TRACK_POSITIONS: u32 = 0xB7;
+    pub const CUE_TRACK: u32 = 0xF7;
+    pub const CUE_CLUSTER_POSITION: u32 = 0xF1;
+    pub const CLUSTER: u32 = 0x1F43_B675;
+    pub const TIMESTAMP: u32 = 0xE7;
+    pub const SIMPLE_BLOCK: u32 = 0xA3;
+}
+
+/// See the [module](self).
+struct Matroska {
+    /// By how much all is shown later than the file begins, so that no sound is before that; in
+    /// nanoseconds.
+    delay_nanos: i64,
+}
+
+impl Compilation {
+    /// The parts as Matroska.
+    #[must_use]
+    pub fn matroska(self) -> Segmenting {
+        let sound = self.parts.iter().find_map(|part| part.stretches[SOUND].as_ref());
+        let first = sound.map_or(0, |sound| self.nanos(SOUND, sound.first));
+        Segmenting::new(self, Box::new(Matroska { delay_nanos: first.min(0).saturating_neg() }))
+    }
+}
+
+/// How many clusters a segment of some length has.
+fn clusters(length_nanos: i64) -> i64 {
+    (length_nanos.saturating_add(CLUSTER_NANOS - 1) / CLUSTER_NANOS).max(1)
+}
+
+impl Measure for Matroska {
+    fn sample_bytes(&self, _track: usize, sample: &Sample) -> u64 {
+        BLOCK_BYTES + u64::from(sample.size)
+    }
+
+    fn segment_bytes(&self, _counts: [u64; TRACKS], length_nanos: i64) -> u64 {
+        clusters(length_nanos).unsigned_abs() * CLUSTER_BYTES
+    }
+}
+
+impl Container for Matroska {
+    fn header(&self, compilation: &Compilation, counted: &Counted) -> Result<Vec<u8>, Mp4Error> {
+        let boundaries = &counted.boundaries;
+        let (found, limit) = (u64::from(counted.sample_bytes_max), BLOCK_BYTES_MAX);
+        if found > limit {
+            return Err(Mp4Error::TooLarge {
+                what: "bytes of a sample",
+                found: found.into(),
+                limit,
+            });
+        }
+        let segments = boundaries.last().map_or(0, |end| end.offset);
+        let mut info = EbmlWriter::default();
+        self.info(&mut info, compilation);
+        let mut tracks = EbmlWriter::default();
+        tracks.master(id::TRACKS, |to| {
+            compilation.tracks().for_each(|track| track_entry(to, &track))
+        });
+        let head = seek_head([0; 3]).length();
+        let places = [head, head + info.length(), head + info.length() + tracks.length()];
+        // Places of clusters take as many bytes wherever those are.
+        let behind = places[2] + self.cues(boundaries, 0).length();
+        let cues = self.cues(boundaries, behind);
+        let mut to = EbmlWriter::default();
+        to.master(id::EBML, |to| {
+            to.bytes(id::DOC_TYPE, b"matroska");
+            to.integer(id::DOC_TYPE_VERSION, 4);
+            to.integer(id::DOC_TYPE_READ_VERSION, 2);
+        });
+        to.begin(id::SEGMENT, behind + segments);
+        for element in [seek_head(places), info, tracks, cues] {
+            to.raw(&element.finish());
+        }
+        Ok(to.finish())
+    }
+
+    fn write(
+        &self,
+        compilation: &Compilation,
+        segment: &[Boundary; 2],
+        _number: usize,
+        samples: [Vec<Placed>; TRACKS],
+        to: &mut PartData,
+    ) {
+        let begin = segment[0].shown_nanos;
+        let count = clusters(segment[1].shown_nanos - begin);
+        let mut all: Vec<Block> = Vec::new();
+        for (track, samples) in samples.into_iter().enumerate() {
+            all.extend(samples.into_iter().map(|sample| {
+                let decoded = compilation.nanos(track, sample.decoded);
+                let shown = sample.decoded + i64::from(sample.composition_offset);
+                let shown = compilation.nanos(track, shown - compilation.lag_of(track));
+                let cluster = ((decoded - begin) / CLUSTER_NANOS).clamp(0, count - 1);
+                Block { cluster, decoded, shown: shown + self.delay_nanos, track, sample }
+            }));
+        }
+        // Of one time the picture is first.
+        all.sort_by_key(|block| (block.cluster, block.decoded, block.track));
+        let mut blocks = all.into_iter().peekable();
+        for cluster in 0..count {
+            let mut own = Vec::new();
+            while let Some(block) = blocks.next_if(|block| block.cluster == cluster) {
+                own.push(block);
+            }
+            let timestamp = milliseconds(begin + cluster * CLUSTER_NANOS + self.delay_nanos);
+            write_cluster(timestamp.max(0), own, to);
+        }
+    }
+}
+
+/// A sample in its cluster; times in nanoseconds.
+struct Block {
+    cluster: i64,
+    decoded: i64,
+    shown: i64,
+    track: usize,
+    sample: Placed,
+}
+
+fn write_cluster(timestamp: i64, blocks: Vec<Block>, to: &mut PartData) {
+    let mut head = EbmlWriter::default();
+    if blocks.is_empty() {
+        // A cluster has blocks.
+        head.void(CLUSTER_BYTES);
+        return to.add(head.finish().into());
+    }
+    let bytes = |block: &Block| BLOCK_BYTES + u64::from(block.sample.size);
+    let blocks_bytes: u64 = blocks.iter().map(bytes).sum();
+    head.begin(id::CLUSTER, blocks_bytes + CLUSTER_BYTES - 4 - 8);
+    head.integer(id::TIMESTAMP, timestamp.unsigned_abs());
+    to.add(head.finish().into());
+    for block in blocks {
+        let mut head = Vec::with_capacity(BLOCK_BYTES as usize);
+        head.push(id::SIMPLE_BLOCK as u8);
+        let size = BLOCK_BYTES - 1 - 4 + u64::from(block.sample.size);
+        head.extend((size as u32 | 1 << 28).to_be_bytes());
+        head.push(0x80 | (block.track as u8 + 1));
+        let relative = milliseconds(block.shown) - timestamp;
+        let relative = relative.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        head.extend(relative.to_be_bytes());
+        head.push(if block.sample.is_sync { 0x80 } else { 0 });
+        to.add(head.into());
+        block.sample.data.into_iter().for_each(|data| to.add(data));
+    }
+}
+
+fn milliseconds(nanos: i64) -> i64 {
+    (nanos + NANOS_PER_MILLISECOND / 2).div_euclid(NANOS_PER_MILLISECOND)
+}
+
+/// Where elements are, from the first behind the segment's size on.
+fn seek_head([info, tracks, cues]: [u64; 3]) -> EbmlWriter {
+    let mut to = EbmlWriter::default();
+    to.master(id::SEEK_HEAD, |to| {
+        for (id, place) in [(id::INFO, info), (id::TRACKS, tracks), (id::CUES, cues)] {
+            to.master(id::SEEK, |to| {
+                to.bytes(id::SEEK_ID, &id.to_be_bytes());
+                to.integer(id::SEEK_POSITION, place);
+            });
+        }
+    });
+    to
+}
+
+impl Matroska {
+    fn info(&self, to: &mut EbmlWriter, compilation: &Compilation) {
+        let length = compilation.total_nanos.saturating_add(self.delay_nanos);
+        let WallTime(start) = compilation.start.plus_nanos(-self.delay_nanos);
+        to.master(id::INFO, |to| {
+            to.integer(id::TIMESTAMP_SCALE, NANOS_PER_MILLISECOND.unsigned_abs());
+            to.float(id::DURATION, length as f64 / NANOS_PER_MILLISECOND as f64);
+            to.integer(id::DATE, start.saturating_sub(EPOCH_NANOS).cast_unsigned());
+            to.bytes(id::MUXING_APP, b"reelfs");
+            to.bytes(id::WRITING_APP, b"reelfs");
+        });
+    }
+
+    /// When and where each segment begins, the first of them at `behind`.
+    fn cues(&self, boundaries: &[Boundary], behind: u64) -> EbmlWriter {
+        let mut to = EbmlWriter::default();
+        let begins = boundaries.split_last().map_or(&[][..], |(_, begins)| begins);
+        to.master(id::CUES, |to| {
+            for begin in begins {
+                let time = milliseconds(begin.shown_nanos + self.delay_nanos).max(0);
+                to.master(id::CUE_POINT, |to| {
+                    to.integer(id::CUE_TIME, time.unsigned_abs());
+                    to.master(id::CUE_TRACK_POSITIONS, |to| {
+                        to.integer(id::CUE_TRACK, VIDEO as u64 + 1);
+                        to.integer(id::CUE_CLUSTER_POSITION, behind + begin.offset);
+                    });
+                });
+            }
+        });
+        to
+    }
+}
+
+/// A track (RFC 9559, 5.1.4).
+fn track_entry(to: &mut EbmlWriter, track: &Track<'_>) {
+    let number = track.number as u64 + 1;
+    to.master(id::TRACK_ENTRY, |to| {
+        to.integer(id::TRACK_NUMBER, number);
+        to.integer(id::TRACK_UID, number);
+        to.integer(id::TRACK_TYPE, number);
+        to.integer(id::FLAG_LACING, 0);
+        to.bytes(id::LANGUAGE, b"und");
+        let (codec, private) = codec(track.set);
+        to.bytes(id::CODEC, codec.as_bytes());
+        if !private.is_empty() {
+            to.bytes(id::CODEC_PRIVATE, &private);
+        }
+        if track.set.codec == Codec::Opus {
+            let skipped = track.set.configuration.get(2..4).unwrap_or_default();
+            let skipped = skipped.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            let second = NANOS_PER_SECOND.unsigned_abs();
+            to.integer(id::CODEC_DELAY, skipped * second / OPUS_RATE);
+            to.integer(id::SEEK_PRE_ROLL, OPUS_ROLL_NANOS);
+        }
+        if let Some(video) = &track.set.video {
+            let (horizontal, vertical) = entry::pixel_aspect(video);
+            let (width, height) = (u64::from(video.width), u64::from(video.height));
+            to.master(id::VIDEO, |to| {
+                to.integer(id::PIXEL_WIDTH, width);
+                to.integer(id::PIXEL_HEIGHT, height);
+                to.integer(id::DISPLAY_WIDTH, width * u64::from(horizontal) / u64::from(vertical));
+                to.integer(id::DISPLAY_HEIGHT, height);
+            });
+        }
+        if let Some(audio) = &track.set.audio {
+            to.master(id::AUDIO, |to| {
+                to.float(id::SAMPLING_FREQUENCY, f64::from(audio.sample_rate));
+                to.integer(id::CHANNELS, audio.channels.into());
+            });
+        }
+    });
+}
+
+/// The name of a codec, and what its decoder has to know first (RFC 9559 and the registry of
+/// codecs, draft-ietf-cellar-codec).
+fn codec(set: &ParameterSet) -> (&'static str, Vec<u8>) {
+    let own = || set.configuration.clone();
+    match set.codec {
+        Codec::H264 => ("V_MPEG4/ISO/AVC", own()),
+        Codec::H265 => ("V_MPEGH/ISO/HEVC", own()),
+        Codec::Jpeg => ("V_MJPEG", Vec::new()),
+        Codec::Aac => ("A_AAC", own()),
+        Codec::Flac => ("A_FLAC", [b"fLaC", set.configuration.as_slice()].concat()),
+        Codec::Opus => ("A_OPUS", opus_head(&set.configuration)),
+        Codec::TimedText | Codec::Unknown(_) => ("S_TEXT/UTF8", Vec::new()),
+    }
+}
+
+/// The identification header (RFC 7845, 5.1) of what mp4 says in another order of bytes.
+fn opus_head(specific: &[u8]) -> Vec<u8> {
+    let mut head = b"OpusHead\x01".to_vec();
+    let swapped =
+        |range: std::ops::Range<usize>| specific.get(range).unwrap_or_default().iter().rev();
+    head.extend(swapped(1..2));
+    head.extend(swapped(2..4));
+    head.extend(swapped(4..8));
+    head.extend(swapped(8..10));
+    head.extend(specific.get(10..).unwrap_or_default());
+    head
+}
