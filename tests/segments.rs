@@ -196,6 +196,33 @@ fn matroska_has_the_same_pictures_and_other_readers_find_no_fault() {
     daemon.stop();
 }
 
+#[test]
+fn a_transport_stream_has_the_same_pictures_and_an_analyser_finds_no_fault() {
+    let site = site();
+    let daemon = site.run();
+    let file = named(&site, "2026-03-28T12-00-01--12-00-29.ts");
+    let fragments = named(&site, "2026-03-28T12-00-01--12-00-29.frag.mp4");
+    let (own, others) = (times(&file), times(&fragments));
+    assert_eq!(own.len(), others.len());
+    let later = own[0] - others[0];
+    let off = own.iter().zip(&others).map(|(own, other)| (own - other - later).abs());
+    assert!(off.fold(0.0, f64::max) < 0.001, "{own:?}");
+    clips::assert_plays(&file);
+    assert_reads_in_pieces(&file);
+    assert_eq!(fs::metadata(&file).expect("packets").len() % 188, 0);
+    // Every packet, clock and table, by a program that knows nothing else.
+    let told = run_tool("tsreport", &["-b", text(&file)]);
+    assert!(told.contains("Bad (>.1s) gaps: 0"), "{told}");
+    assert!(!told.contains("###") && told.contains("duplicate packets: 0"), "{told}");
+    let told = run_tool("tsinfo", &[text(&file)]);
+    assert!(told.contains("Stream type 1b") && !told.contains("!!!"), "{told}");
+    let told = run_tool("mediainfo", &["--Output=JSON", text(&file)]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["media"]["track"][0]["Format"], "MPEG-TS");
+    assert_eq!(told["media"]["track"][1]["Format"], "AVC");
+    daemon.stop();
+}
+
 /// How many key frames a demuxer finds.
 fn keys(path: &Path) -> usize {
     let words = ["-v", "error", "-select_streams", "v", "-show_entries", "packet=flags"];
@@ -222,7 +249,8 @@ fn what_grows_is_played_up_to_its_last_whole_group() {
     fs::write(&kept, text_of.replace(&name, text(&file))).expect("a playlist");
     std::thread::sleep(std::time::Duration::from_secs(6));
     let size = fs::metadata(&file).expect("fragments").len();
-    assert_eq!(size, told.last().expect("segments").bytes.end);
+    let account = || fs::read_to_string(file.with_file_name(name.replace("frag.mp4", "json")));
+    assert_eq!(size, told.last().expect("segments").bytes.end, "{:?}", account());
     let output =
         try_tool("ffmpeg", &["-v", "error", "-xerror", "-i", text(&kept), "-f", "null", "-"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -141,8 +141,14 @@ impl Common {
     /// The same of a file of key frames alone: without sound, and without reordering.
     #[must_use]
     pub fn of_key_frames(self) -> Common {
+        Common { lag: 0, ..self.without_sound() }
+    }
+
+    /// The same of a file without sound.
+    #[must_use]
+    pub(super) fn without_sound(self) -> Common {
         let [video, _] = self.timescales;
-        Common { sound: None, timescales: [video, 1], lag: 0, ..self }
+        Common { sound: None, timescales: [video, 1], ..self }
     }
 
     /// What decodes the pictures, where they do not say anything else.

@@ -3,6 +3,8 @@
 //! There is no edit list: players that are fed with segments drop what is in front of its edit. So
 //! the file begins with a key frame, and its time with whatever is decoded first.
 
+use std::ops::Range;
+
 use super::part::PartData;
 use super::segmented::{Container, Counted, Segmenting};
 use super::segments::{Boundary, Measure, Placed};
@@ -81,7 +83,7 @@ impl Measure for Fragments {
         u64::from(sample.size) + entry_bytes(track)
     }
 
-    fn segment_bytes(&self, counts: [u64; TRACKS], _length_nanos: i64) -> u64 {
+    fn segment_bytes(&self, counts: [u64; TRACKS], _shown_nanos: Range<i64>) -> u64 {
         let counted = |(track, count): (usize, &u64)| count * entry_bytes(track);
         let entries: u64 = counts.iter().enumerate().map(counted).sum();
         moof_bytes(counts) - entries + HEADER_BYTES

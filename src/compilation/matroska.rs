@@ -5,6 +5,8 @@
 //! much as pictures are reordered behind the beginning of its cluster, because sixteen bits say how
 //! far. The file begins with a key frame: there are no edits.
 
+use std::ops::Range;
+
 use super::ebml::EbmlWriter;
 use super::part::PartData;
 use super::segmented::{Container, Counted, Segmenting};
@@ -104,8 +106,8 @@ impl Measure for Matroska {
         BLOCK_BYTES + u64::from(sample.size)
     }
 
-    fn segment_bytes(&self, _counts: [u64; TRACKS], length_nanos: i64) -> u64 {
-        clusters(length_nanos).unsigned_abs() * CLUSTER_BYTES
+    fn segment_bytes(&self, _counts: [u64; TRACKS], shown_nanos: Range<i64>) -> u64 {
+        clusters(shown_nanos.end - shown_nanos.start).unsigned_abs() * CLUSTER_BYTES
     }
 }
 
@@ -125,7 +127,7 @@ impl Container for Matroska {
         self.info(&mut info, compilation);
         let mut tracks = EbmlWriter::default();
         tracks.master(id::TRACKS, |to| {
-            compilation.tracks().for_each(|track| track_entry(to, &track))
+            compilation.tracks().for_each(|track| track_entry(to, &track));
         });
         let head = seek_head([0; 3]).length();
         let places = [head, head + info.length(), head + info.length() + tracks.length()];
@@ -324,8 +326,7 @@ fn codec(set: &ParameterSet) -> (&'static str, Vec<u8>) {
 /// The identification header (RFC 7845, 5.1) of what mp4 says in another order of bytes.
 fn opus_head(specific: &[u8]) -> Vec<u8> {
     let mut head = b"OpusHead\x01".to_vec();
-    let swapped =
-        |range: std::ops::Range<usize>| specific.get(range).unwrap_or_default().iter().rev();
+    let swapped = |range: Range<usize>| specific.get(range).unwrap_or_default().iter().rev();
     head.extend(swapped(1..2));
     head.extend(swapped(2..4));
     head.extend(swapped(4..8));

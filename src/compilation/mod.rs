@@ -10,6 +10,7 @@
 //! | [`MovieFile`] | as a clip's: `ftyp`, `moov`, `mdat` | the tables of a part |
 //! | [`Compilation::fragments`] | `ftyp`, `moov`, then many `moof` and `mdat` | a segment |
 //! | [`Compilation::matroska`] | what is where, then many clusters | a segment |
+//! | [`Compilation::transport`] | packets of 188 bytes | a segment; packets as they are read |
 //!
 //! Files of segments have in common how segments are found and made: `segments` and `segmented`.
 //!
@@ -47,9 +48,11 @@ mod keys;
 mod laying;
 mod matroska;
 mod movie;
+mod packets;
 mod part;
 mod segmented;
 mod segments;
+mod transport;
 
 use std::sync::Arc;
 
@@ -57,6 +60,7 @@ pub use cut::{Cut, Wanted};
 pub use fit::{ClipSets, Common, first_shown};
 pub use keys::key_frames;
 pub use movie::{FilePiece, MovieFile, PartTables, TableBytes};
+pub use packets::Packed;
 pub use part::{PartData, PartPiece, Place};
 pub use segmented::{Counted, Segment, SegmentedFile, SegmentedPiece, Segmenting};
 pub use segments::{Gathered, Listed, Segmenter};

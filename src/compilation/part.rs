@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::TRACKS;
 use super::blank::Blank;
 use super::clip::Clip;
+use super::packets::Packed;
 use crate::mp4::tables::{TABLES, Table};
 use crate::mp4::{Chunk, Mp4Error};
 use crate::segment::{ChunkTable, Sample, TrackTable, TrackTotals};
@@ -108,6 +109,8 @@ pub(super) enum Data {
     Ring(Place),
     /// From memory.
     Made(Arc<[u8]>, Range<usize>),
+    /// As packets.
+    Packed(Arc<Packed>),
 }
 
 impl Data {
@@ -115,6 +118,27 @@ impl Data {
         match self {
             Data::Ring(Place { range, .. }) => u64::from(range.end - range.start),
             Data::Made(_, range) => range.len() as u64,
+            Data::Packed(packed) => packed.length(),
+        }
+    }
+
+    /// All of it, for who reads.
+    pub(super) fn piece(&self) -> PartPiece<'_> {
+        self.part(0, self.length())
+    }
+
+    /// Some bytes of it.
+    fn part(&self, from: u64, to: u64) -> PartPiece<'_> {
+        match self {
+            Data::Ring(Place { clip, chunk, range }) => PartPiece::Media(Place {
+                clip: *clip,
+                chunk: *chunk,
+                range: range.start + from as u32..range.start + to as u32,
+            }),
+            Data::Made(bytes, range) => {
+                PartPiece::Made(&bytes[range.start + from as usize..range.start + to as usize])
+            }
+            Data::Packed(packed) => PartPiece::Packed(packed, from as usize..to as usize),
         }
     }
 
@@ -191,6 +215,8 @@ pub enum PartPiece<'a> {
     Made(&'a [u8]),
     /// Those of a clip.
     Media(Place),
+    /// Some bytes of these packets, which have to be made.
+    Packed(&'a Packed, Range<usize>),
 }
 
 /// The samples of a part: where each piece of them ends, in bytes from its first, and what it is.
@@ -239,16 +265,7 @@ impl PartData {
             }
             let from = wanted.start.max(begin) - begin;
             let to = wanted.end.min(*end) - begin;
-            pieces.push(match data {
-                Data::Ring(Place { clip, chunk, range }) => PartPiece::Media(Place {
-                    clip: *clip,
-                    chunk: *chunk,
-                    range: range.start + from as u32..range.start + to as u32,
-                }),
-                Data::Made(bytes, range) => {
-                    PartPiece::Made(&bytes[range.start + from as usize..range.start + to as usize])
-                }
-            });
+            pieces.push(data.part(from, to));
         }
         pieces
     }

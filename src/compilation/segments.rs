@@ -26,8 +26,8 @@ pub(super) trait Measure {
     fn sample_bytes(&self, track: usize, sample: &Sample) -> u64;
 
     /// Bytes that a segment takes beside its samples, which has so many of each track and is shown
-    /// for so long.
-    fn segment_bytes(&self, counts: [u64; TRACKS], length_nanos: i64) -> u64;
+    /// then.
+    fn segment_bytes(&self, counts: [u64; TRACKS], shown_nanos: Range<i64>) -> u64;
 }
 
 /// Where a segment begins, and the one before ends.
@@ -37,6 +37,8 @@ pub(super) struct Boundary {
     pub offset: u64,
     /// How many samples of each track are in front of it.
     pub samples: [u64; TRACKS],
+    /// Bytes that these take.
+    pub bytes: [u64; TRACKS],
     /// When its first picture is shown, in nanoseconds since the beginning of the file.
     pub shown_nanos: i64,
 }
@@ -202,12 +204,12 @@ impl<'a> Segmenter<'a> {
                 };
                 let bytes: [u64; TRACKS] = more(draft.bytes, last.bytes);
                 let counts = more(draft.samples, last.samples);
-                let length_nanos = draft.shown_nanos - last.shown_nanos;
-                offset += self.measure.segment_bytes(counts, length_nanos);
+                let shown_nanos = last.shown_nanos..draft.shown_nanos;
+                offset += self.measure.segment_bytes(counts, shown_nanos);
                 offset += bytes.iter().sum::<u64>();
             }
-            let Draft { shown_nanos, samples, .. } = draft;
-            boundaries.push(Boundary { offset, samples, shown_nanos });
+            let Draft { shown_nanos, samples, bytes } = draft;
+            boundaries.push(Boundary { offset, samples, bytes, shown_nanos });
         }
         Counted { boundaries, sample_bytes_max: self.sample_bytes_max }
     }

@@ -36,6 +36,8 @@ pub enum Container {
     Fragments,
     /// Matroska (RFC 9559).
     Matroska,
+    /// MPEG-TS (ISO/IEC 13818-1).
+    Transport,
     /// Where the fragments are: an HLS playlist (RFC 8216) of the file of the same name.
     Playlist,
     /// The playlists of a camera's streams (RFC 8216, 4.3.4).
@@ -53,10 +55,11 @@ pub enum Container {
 }
 
 impl Container {
-    const NAMED: [(&'static str, Container); 9] = [
+    const NAMED: [(&'static str, Container); 10] = [
         ("mp4", Container::Mp4),
         ("frag.mp4", Container::Fragments),
         ("mkv", Container::Matroska),
+        ("ts", Container::Transport),
         ("m3u8", Container::Playlist),
         ("master.m3u8", Container::MasterPlaylist),
         ("keys.mp4", Container::KeyFrames),
@@ -76,6 +79,7 @@ impl Container {
                 | Container::Playlist
                 | Container::MasterPlaylist
                 | Container::Matroska
+                | Container::Transport
         )
     }
 

@@ -121,9 +121,25 @@ impl Footage {
     ) -> Result<(), ArchiveError> {
         for piece in data.pieces(wanted) {
             match piece {
-                PartPiece::Made(bytes) => joined.extend_from_slice(bytes),
-                PartPiece::Media(place) => self.append_media(joined, place)?,
+                PartPiece::Packed(packed, range) => {
+                    let mut sample = Vec::new();
+                    for piece in packed.sample() {
+                        self.append_piece(&mut sample, piece)?;
+                    }
+                    joined.extend_from_slice(&packed.pack(&sample)[range]);
+                }
+                piece => self.append_piece(joined, piece)?,
             }
+        }
+        Ok(())
+    }
+
+    fn append_piece(&self, joined: &mut Vec<u8>, piece: PartPiece<'_>) -> Result<(), ArchiveError> {
+        match piece {
+            PartPiece::Made(bytes) => joined.extend_from_slice(bytes),
+            PartPiece::Media(place) => self.append_media(joined, place)?,
+            // A sample does not consist of packets.
+            PartPiece::Packed(..) => {}
         }
         Ok(())
     }

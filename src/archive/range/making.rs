@@ -69,7 +69,7 @@ impl Making<'_> {
                 let file = file.map_err(|reason| self.failed(reason))?;
                 RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
             }
-            container @ (Container::Fragments | Container::Matroska) => {
+            container @ (Container::Fragments | Container::Matroska | Container::Transport) => {
                 let file = self.segmented(&building, start, (identity, container))?;
                 RangeContent::File(Box::new(RangeFile::segmented(self.footage(), file)))
             }
@@ -147,6 +147,7 @@ impl Making<'_> {
         let compilation = compilation.map_err(|reason| self.failed(reason))?;
         let segmenting = match container {
             Container::Matroska => compilation.matroska(),
+            Container::Transport => compilation.transport(),
             _ => compilation.fragments(),
         };
         let file = self.counted(segmenting, &building.sections(start))?;

@@ -29,6 +29,9 @@ pub use content::RangeContent;
 pub use file::RangeFile;
 pub(super) use known_sets::KnownSets;
 
+/// What was recorded is durable this much later, in nanoseconds: flushes are 60 seconds apart at
+/// most.
+const DURABLE_NANOS: i64 = 90 * NANOS_PER_SECOND;
 /// Sound that is not there yet when its pictures are is there this much later, in nanoseconds.
 const SOUND_LATE_NANOS: i64 = NANOS_PER_SECOND;
 
@@ -88,11 +91,12 @@ impl Archive {
         for range in &named.ranges {
             let first = sources.len();
             sources.extend(self.sources(stream, range, is_listed)?);
-            let grown = sources[first..].iter().rfind(|source| source.contents.is_some());
-            let known = match grown {
-                None => now,
-                Some(grown) if named.form.container.is_segmented() => self.whole_groups(grown)?,
-                Some(grown) => grown.fact.end,
+            let known = match named.form.container.is_segmented() {
+                true => self.settled(&sources[first..], now)?,
+                false => {
+                    let grown = sources[first..].iter().rfind(|it| it.contents.is_some());
+                    grown.map_or(now, |grown| grown.fact.end)
+                }
             };
             ranges.push((range.start..range.end.min(known), first..sources.len()));
         }
@@ -164,9 +168,13 @@ impl Archive {
         let sets = self.sets_of(sources)?;
         let both = || sources.iter().map(|source| &*source.fact).zip(&sets);
         let common = Common::new(both()).map_err(|reason| no_movie(&sources[0], reason))?;
-        let common = match asked.form.container.has_key_frames_alone() {
-            true => common.of_key_frames(),
-            false => common,
+        let common = match asked.form.container {
+            Container::Transport if !common.fits_transport() => {
+                return Err(no_footage("MPEG-TS has no place for these pictures"));
+            }
+            Container::Transport => common.of_transport(),
+            container if container.has_key_frames_alone() => common.of_key_frames(),
+            _ => common,
         };
         let mut building = Building::default();
         let count = ranges.len();
@@ -218,9 +226,14 @@ impl Archive {
         Ok(sources)
     }
 
-    /// Up to when what is durable of a clip that grows goes on as it is, when it has grown: up to
-    /// a key frame that is not its last moment, because sound may come a moment later.
-    fn whole_groups(&self, grown: &Source) -> Result<WallTime, ArchiveError> {
+    /// Up to when what is known of these clips stays as it is. Of one that grows, up to a key frame
+    /// that is not its last moment, because sound may come a moment later. Where none grows, the
+    /// next may have begun, and nothing of it be durable yet.
+    fn settled(&self, sources: &[Source], now: WallTime) -> Result<WallTime, ArchiveError> {
+        let Some(grown) = sources.iter().rfind(|source| source.contents.is_some()) else {
+            let last = sources.iter().map(|source| source.fact.end).max().unwrap_or_default();
+            return Ok(last.max(now.plus_nanos(-DURABLE_NANOS)).min(now));
+        };
         let keys = self.of_source(grown, |contents| key_frames(&grown.fact, chunks(contents)))?;
         let last = grown.fact.end.plus_nanos(-SOUND_LATE_NANOS);
         Ok(keys.into_iter().rfind(|key| *key <= last).unwrap_or(grown.fact.start))
@@ -286,9 +299,13 @@ impl Archive {
                 building.omitted.push((times, "pictures are coded in another way"));
                 return false;
             }
-            let is_heard = sets.sound.is_some() && common.sound().is_some();
+            let why = match common.sound() {
+                Some(_) => "sound is coded in another way",
+                None => "MPEG-TS has no place for this sound",
+            };
+            let is_heard = sets.sound.is_some() && !form.container.has_key_frames_alone();
             if is_heard && !common.takes_sound(&source.fact, sets) {
-                building.omitted.push((times, "sound is coded in another way"));
+                building.omitted.push((times, why));
             }
             true
         });

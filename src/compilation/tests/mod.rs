@@ -323,12 +323,22 @@ fn append(bytes: &mut Vec<u8>, clips: &[Recorded], data: &PartData, wanted: &Ran
     for piece in data.pieces(wanted) {
         match piece {
             PartPiece::Made(made) => bytes.extend_from_slice(made),
-            PartPiece::Media(Place { clip, chunk, range }) => {
-                let data = &clips[clip].chunks[chunk].1;
-                bytes.extend_from_slice(&data[range.start as usize..range.end as usize]);
+            PartPiece::Media(place) => bytes.extend_from_slice(media(clips, &place)),
+            PartPiece::Packed(packed, range) => {
+                let pieces = packed.sample().map(|piece| match piece {
+                    PartPiece::Made(made) => made,
+                    PartPiece::Media(place) => media(clips, &place),
+                    PartPiece::Packed(..) => panic!("packets of packets"),
+                });
+                let sample: Vec<u8> = pieces.flatten().copied().collect();
+                bytes.extend_from_slice(&packed.pack(&sample)[range]);
             }
         }
     }
+}
+
+fn media<'a>(clips: &'a [Recorded], Place { clip, chunk, range }: &Place) -> &'a [u8] {
+    &clips[*clip].chunks[*chunk].1[range.start as usize..range.end as usize]
 }
 
 /// A sample as a demuxer finds it: when it is shown, in nanoseconds since the beginning of the
