@@ -17,8 +17,8 @@ use std::process::Command;
 use browser::Played;
 use clips::attribute;
 use daemon::{Site, text, try_tool};
-use made::{Coded, Track, box_body, encode, packets, write_clips};
-use reelfs::segment::{AudioParameters, Codec, ParameterSet, VideoParameters};
+use made::{Coded, Track, beeps, box_body, encode, packets, write_clips};
+use reelfs::segment::{Codec, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s; in the middle the camera's settings change.
 const SECONDS: usize = 4;
@@ -103,31 +103,6 @@ fn video(site: &Site, codec: Codec, encoders: [&[&str]; 2]) -> Track {
     }
     assert_eq!(track.samples.len(), PICTURES);
     track
-}
-
-/// A beep of 100 ms at each whole second but the first.
-fn sound(site: &Site, codec: Codec) -> Track {
-    let (rate, packet, delay, encoder): (_, _, _, &[&str]) = match codec {
-        Codec::Aac => (48_000, 1024, 1024, &["-c:a", "aac"]),
-        Codec::Opus => (48_000, 960, 312, &["-c:a", "libopus", "-ac", "1"]),
-        // What a camera's G.711 becomes.
-        _ => (8000, 1024, 0, &["-c:a", "flac", "-frame_size", "1024", "-strict", "-2"]),
-    };
-    let wave = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1)*gte(t\\,0.9)";
-    let input = format!("aevalsrc={wave}:s={rate}:d={SECONDS}");
-    let words = [&["-f", "lavfi", "-i", &input, "-ac", "1"], encoder].concat();
-    let file = encode(site, "sound.mp4", &words);
-    let configuration = match codec {
-        // AAC-LC, 48 kHz, mono (ISO/IEC 14496-3, 1.6.2.1).
-        Codec::Aac => vec![0x11, 0x88],
-        Codec::Opus => box_body(&file, b"dOps"),
-        _ => box_body(&file, b"dfLa")[4..].to_vec(),
-    };
-    let audio = Some(AudioParameters { sample_rate: rate, channels: 1 });
-    let set = ParameterSet { codec, configuration, video: None, audio };
-    let packets = packets(&file).into_iter();
-    let samples = packets.map(|(_, coded)| Coded { duration: packet, sync: true, ..coded });
-    Track { sets: vec![set; SECONDS], timescale: rate, delay, samples: samples.collect() }
 }
 
 /// Numbers of the pictures that ffmpeg decodes, without a word of complaint.
@@ -325,8 +300,8 @@ fn every_player_shows_every_picture_and_is_heard_beside_it() {
     let main = hevc("log-level=none:keyint=25:open-gop=0:bframes=0:ref=3:sao=1");
     let changed = hevc("log-level=none:keyint=25:open-gop=0:bframes=0:ref=1:sao=0:ctu=32");
     let jpeg: &[&str] = &["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"];
-    let (aac, flac) = (|| sound(&site, Codec::Aac), || sound(&site, Codec::Flac));
-    let opus = sound(&site, Codec::Opus);
+    let (aac, flac) = (|| beeps(&site, Codec::Aac, SECONDS), || beeps(&site, Codec::Flac, SECONDS));
+    let opus = beeps(&site, Codec::Opus, SECONDS);
     write_clips(
         &site,
         &[

@@ -1,7 +1,12 @@
 //! Fragmented mp4: each segment is a `moof` and its `mdat` (ISO/IEC 14496-12, 8.8).
 //!
 //! There is no edit list: players that are fed with segments drop what is in front of its edit. So
-//! the file begins with a key frame, and its time with whatever is decoded first.
+//! the file begins with a key frame.
+//!
+//! A segment is decoded from when its first picture is shown, since shaka-player takes the one for
+//! the other, and hls.js at times. What is shown before it is decoded then has a negative
+//! composition offset. With all of it later, by the lag, playlists would be wrong by that; with the
+//! first pictures decoded at once, a tick each, Chromium shows others than those of a time.
 
 use std::ops::Range;
 
@@ -59,7 +64,7 @@ impl Compilation {
     pub fn fragments(self) -> Segmenting {
         let begins = (0..TRACKS).filter_map(|track| {
             let first = self.parts.iter().find_map(|part| part.stretches[track].as_ref())?;
-            Some(self.nanos(track, first.first - self.lag_of(track)))
+            Some(self.nanos(track, first.first))
         });
         let delay_nanos = begins.fold(0_i64, i64::min).saturating_neg();
         Segmenting::new(self, Box::new(Fragments { delay_nanos }))
@@ -126,13 +131,12 @@ impl Container for Fragments {
             for (track, samples) in samples.iter().enumerate() {
                 let Some(first) = samples.first() else { continue };
                 let delay = compilation.common.ticks(track, self.delay_nanos);
-                let delay = delay - compilation.lag_of(track);
                 moof.plain(b"traf", |traf| {
                     let id = track as u32 + 1;
                     traf.full(b"tfhd", 0, DEFAULT_BASE_IS_MOOF, |to| to.u32(id));
                     let decoded = first.decoded.saturating_add(delay).max(0);
                     traf.full(b"tfdt", 1, 0, |to| to.i64(decoded));
-                    run(traf, track, offset, samples);
+                    run(traf, track, offset, samples, compilation.lag_of(track));
                 });
                 offset += samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
             }
@@ -144,8 +148,9 @@ impl Container for Fragments {
     }
 }
 
-/// The samples of a track (8.8.8), whose bytes begin at `offset`.
-fn run(to: &mut BoxWriter, track: usize, offset: u64, samples: &[Placed]) {
+/// The samples of a track (8.8.8), whose bytes begin at `offset`, and which are shown as much
+/// earlier as all of them lag behind decoding: composition offsets have signs.
+fn run(to: &mut BoxWriter, track: usize, offset: u64, samples: &[Placed], lag: i64) {
     let flags = if track == SOUND { TRUN_SOUND } else { TRUN_PICTURES };
     to.full(b"trun", 1, flags, |to| {
         to.u32(samples.len() as u32);
@@ -155,7 +160,7 @@ fn run(to: &mut BoxWriter, track: usize, offset: u64, samples: &[Placed]) {
             to.u32(sample.size);
             if track == VIDEO {
                 to.u32(if sample.is_sync { SYNC } else { NOT_SYNC });
-                to.u32(sample.composition_offset as u32);
+                to.u32((i64::from(sample.composition_offset) - lag) as u32);
             }
         }
     });

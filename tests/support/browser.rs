@@ -1,4 +1,5 @@
 //! Clips shown to a real browser: a page plays them, and says what it showed and what was heard.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -28,6 +29,14 @@ pub struct Played {
 /// A program that ends with the test.
 pub struct Running(Child);
 
+impl Running {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Running {
+        let child = command.spawn();
+        Running(child.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program())))
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -42,7 +51,7 @@ pub fn sound_card(folder: &Path) -> Running {
     let mut card = Command::new("pulseaudio");
     card.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", &door]);
     card.args(["-L", "module-null-sink rate=48000"]);
-    let running = Running(quiet(&mut card, folder).spawn().expect("pulseaudio"));
+    let running = Running::start(quiet(&mut card, folder));
     wait_until("there is a sound card", 20, || socket.exists());
     running
 }
@@ -56,6 +65,12 @@ pub fn play(browser: &str, folder: &Path, clips: &[PathBuf]) -> Vec<Played> {
     std::thread::spawn(move || serve(&listener, &served, &sender));
     let names: Vec<String> = (0..clips.len()).map(|number| number.to_string()).collect();
     let page = format!("http://{address}/?{}", names.join(","));
+    let _running = open(browser, folder, &page);
+    played(browser, &told)
+}
+
+/// Shows a page to a browser.
+pub fn open(browser: &str, folder: &Path, page: &str) -> Running {
     let profile = folder.join(browser);
     std::fs::create_dir_all(&profile).expect("a folder");
     let mut command = Command::new(browser);
@@ -72,8 +87,7 @@ pub fn play(browser: &str, folder: &Path, clips: &[PathBuf]) -> Vec<Played> {
     }
     let door = format!("unix:{}", text(&folder.join("sound")));
     command.env("PULSE_SERVER", door).arg(page);
-    let _running = Running(quiet(&mut command, &profile).spawn().expect(browser));
-    played(browser, &told)
+    Running::start(quiet(&mut command, &profile))
 }
 
 fn quiet<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {

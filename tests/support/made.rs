@@ -13,8 +13,8 @@ use reelfs::clock::SystemClock;
 use reelfs::device::{Access, FileDevice};
 use reelfs::ring::{NewChunk, Ring, Settings, Writer};
 use reelfs::segment::{
-    Anchor, ChunkTable, ClockQuality, EndReason, ParameterSet, Sample, SampleFlags, StreamFact,
-    StreamName, TrackNumber, TrackTable,
+    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, ParameterSet, Sample,
+    SampleFlags, StreamFact, StreamName, TrackNumber, TrackTable,
 };
 use reelfs::units::{BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
 use serde_json::Value;
@@ -114,6 +114,32 @@ pub fn encode(site: &Site, name: &str, words: &[&str]) -> PathBuf {
     let file = site.path(name);
     run_tool("ffmpeg", &[&["-v", "error", "-y"], words, &[text(&file)]].concat());
     file
+}
+
+/// A beep of 100 ms at each whole second but the first, for some seconds.
+pub fn beeps(site: &Site, codec: Codec, seconds: usize) -> Track {
+    // What a camera's G.711 becomes, in whole packets.
+    let flac = &["-c:a", "flac", "-sample_fmt", "s16", "-frame_size", "1000", "-strict", "-2"];
+    let (rate, packet, delay, encoder): (_, _, _, &[&str]) = match codec {
+        Codec::Aac => (48_000, 1024, 1024, &["-c:a", "aac"]),
+        Codec::Opus => (48_000, 960, 312, &["-c:a", "libopus"]),
+        _ => (8000, 1000, 0, flac),
+    };
+    let wave = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1)*gte(t\\,0.9)";
+    let input = format!("aevalsrc={wave}:s={rate}:d={seconds}");
+    let words = [&["-f", "lavfi", "-i", &input, "-ac", "1"], encoder].concat();
+    let file = encode(site, "sound.mp4", &words);
+    let configuration = match codec {
+        // AAC-LC, 48 kHz, mono (ISO/IEC 14496-3, 1.6.2.1).
+        Codec::Aac => vec![0x11, 0x88],
+        Codec::Opus => box_body(&file, b"dOps"),
+        _ => box_body(&file, b"dfLa")[4..].to_vec(),
+    };
+    let audio = Some(AudioParameters { sample_rate: rate, channels: 1 });
+    let set = ParameterSet { codec, configuration, video: None, audio };
+    let packets = packets(&file).into_iter();
+    let samples = packets.map(|(_, coded)| Coded { duration: packet, sync: true, ..coded });
+    Track { sets: vec![set; seconds], timescale: rate, delay, samples: samples.collect() }
 }
 
 /// Nobody looks while the ring is written.

@@ -119,33 +119,46 @@ impl Footage {
         data: &PartData,
         wanted: &Range<u64>,
     ) -> Result<(), ArchiveError> {
-        for piece in data.pieces(wanted) {
+        let pieces = data.pieces(wanted);
+        let media = self.read(pieces.iter().flat_map(places_of).collect())?;
+        for piece in &pieces {
             match piece {
                 PartPiece::Packed(packed, range) => {
                     let mut sample = Vec::new();
-                    for piece in packed.sample() {
-                        self.append_piece(&mut sample, piece)?;
-                    }
-                    joined.extend_from_slice(&packed.pack(&sample)[range]);
+                    packed.sample().for_each(|piece| media.append(&mut sample, &piece));
+                    joined.extend_from_slice(&packed.pack(&sample)[range.clone()]);
                 }
-                piece => self.append_piece(joined, piece)?,
+                piece => media.append(joined, piece),
             }
         }
         Ok(())
     }
 
-    fn append_piece(&self, joined: &mut Vec<u8>, piece: PartPiece<'_>) -> Result<(), ArchiveError> {
-        match piece {
-            PartPiece::Made(bytes) => joined.extend_from_slice(bytes),
-            PartPiece::Media(place) => self.append_media(joined, place)?,
-            // A sample does not consist of packets.
-            PartPiece::Packed(..) => {}
+    /// Reads these places, those that lie together at once: samples that are apart in the file are
+    /// often beside one another on the ring, where some thousand bytes have one checksum.
+    fn read(&self, mut places: Vec<Place>) -> Result<Media, ArchiveError> {
+        places.sort_by_key(|place| (place.clip, place.chunk, place.range.start));
+        let mut together: Vec<Place> = Vec::new();
+        for place in places {
+            match together.last_mut() {
+                Some(last)
+                    if (last.clip, last.chunk) == (place.clip, place.chunk)
+                        && place.range.start <= last.range.end =>
+                {
+                    last.range.end = last.range.end.max(place.range.end);
+                }
+                _ => together.push(place),
+            }
         }
-        Ok(())
+        let read = |place: Place| {
+            let bytes = self.read_place(&place)?;
+            Ok((place, bytes))
+        };
+        together.into_iter().map(read).collect::<Result<_, ArchiveError>>().map(Media)
     }
 
-    fn append_media(&self, joined: &mut Vec<u8>, place: Place) -> Result<(), ArchiveError> {
-        let Place { clip: number, chunk, range } = place;
+    fn read_place(&self, place: &Place) -> Result<Vec<u8>, ArchiveError> {
+        let Place { clip: number, chunk, range } = place.clone();
         let clip = self.clips.get(number).map(Contents::clip).unwrap_or_default();
         let places = match self.chunks.get(&number) {
             Some(places) => places,
@@ -155,7 +168,46 @@ impl Footage {
             }
         };
         let place = places.get(chunk).ok_or(ArchiveError::Gone(clip))?;
-        joined.extend_from_slice(&self.ring.read(clip, place, range)?);
-        Ok(())
+        Ok(self.ring.read(clip, place, range)?.to_vec())
+    }
+}
+
+/// Where the bytes of a piece are on the ring.
+fn places_of(piece: &PartPiece<'_>) -> Vec<Place> {
+    match piece {
+        PartPiece::Made(_) => Vec::new(),
+        PartPiece::Media(place) => vec![place.clone()],
+        PartPiece::Packed(packed, _) => {
+            let places = packed.sample().filter_map(|piece| match piece {
+                PartPiece::Media(place) => Some(place),
+                PartPiece::Made(_) | PartPiece::Packed(..) => None,
+            });
+            places.collect()
+        }
+    }
+}
+
+/// Bytes that were read, by their places, in order.
+struct Media(Vec<(Place, Vec<u8>)>);
+
+impl Media {
+    /// Appends a piece that is not made of packets: a sample is none.
+    fn append(&self, joined: &mut Vec<u8>, piece: &PartPiece<'_>) {
+        match piece {
+            PartPiece::Made(bytes) => joined.extend_from_slice(bytes),
+            PartPiece::Media(place) => joined.extend_from_slice(self.bytes(place)),
+            PartPiece::Packed(..) => {}
+        }
+    }
+
+    fn bytes(&self, place: &Place) -> &[u8] {
+        let key = |place: &Place| (place.clip, place.chunk, place.range.start);
+        let behind = self.0.partition_point(|(known, _)| key(known) <= key(place));
+        let Some((known, bytes)) = behind.checked_sub(1).and_then(|at| self.0.get(at)) else {
+            return &[];
+        };
+        let from = (place.range.start - known.range.start) as usize;
+        let length = (place.range.end - place.range.start) as usize;
+        bytes.get(from..from + length).unwrap_or_default()
     }
 }

@@ -78,8 +78,14 @@ fn found(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
             track.samples.iter().any(|sample| sample.decode_timestamp + base == *begin)
         };
         assert!(begins.iter().all(decoded), "durations and times of fragments agree");
+        // It reads composition offsets without their sign.
+        let offset = |sample: &re_mp4::Sample| {
+            (sample.composition_timestamp - sample.decode_timestamp) as u32 as i32
+        };
+        let shown =
+            |sample: &re_mp4::Sample| sample.decode_timestamp + base + i64::from(offset(sample));
         let samples = track.samples.iter().map(|sample| Found {
-            shown: Ticks(sample.composition_timestamp + base).to_nanos(timescale),
+            shown: Ticks(shown(sample)).to_nanos(timescale),
             decoded: sample.decode_timestamp + base,
             is_sync: sample.is_sync,
             bytes: bytes[sample.offset as usize..(sample.offset + sample.size) as usize].to_vec(),
