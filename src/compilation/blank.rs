@@ -98,11 +98,15 @@ impl Pattern {
         self.pictures.is_some()
     }
 
-    /// Silence between two ticks of the file, as far as whole packets go.
-    pub(super) fn silence(&self, common: &Common, from: i64, to: i64) -> Vec<Part> {
-        let Some(silence) = &self.silence else { return Vec::new() };
-        let duration = i64::from(silence.duration);
-        let (mut at, mut left) = (from, to.saturating_sub(from).max(0) / duration);
+    /// How long a packet of silence is, in ticks; `None` where none can be made.
+    pub(super) fn silence_ticks(&self) -> Option<i64> {
+        self.silence.as_ref().map(|silence| silence.duration.into())
+    }
+
+    /// So many packets of silence from a tick of the file on.
+    pub(super) fn silence(&self, common: &Common, from: i64, packets: i64) -> Vec<Part> {
+        let duration = self.silence_ticks().unwrap_or(0);
+        let (mut at, mut left) = (from, packets);
         let mut parts = Vec::new();
         while left > 0 && parts.len() <= PARTS_MAX {
             let count = left.min(PACKETS_MAX);

@@ -44,13 +44,15 @@ pub(super) struct Laying<'a> {
     parts: Vec<Part>,
     /// Where the next part is shown, in nanoseconds from the beginning of the file.
     nanos: i64,
-    /// Where sound goes on, in its ticks.
-    sound: i64,
+    /// Where sound goes on, in its ticks; `None` where there was none yet.
+    sound: Option<i64>,
+    /// Where it would be for who plays packet behind packet, whatever their times.
+    played: i64,
 }
 
 impl<'a> Laying<'a> {
     pub(super) fn new(common: &'a Common, pattern: &'a Pattern) -> Laying<'a> {
-        Laying { common, pattern, parts: Vec::new(), nanos: 0, sound: 0 }
+        Laying { common, pattern, parts: Vec::new(), nanos: 0, sound: None, played: 0 }
     }
 
     pub(super) fn add_clip(
@@ -64,7 +66,9 @@ impl<'a> Laying<'a> {
         let part = clip.part(self.common, self.nanos, fact)?;
         if let Some(stretch) = &part.stretches[SOUND] {
             self.fill_sound(stretch.first);
-            self.sound = self.sound.max(stretch.end);
+            let begin = self.sound.map_or(stretch.first, |_| self.played);
+            self.played = begin + stretch.end - stretch.first;
+            self.sound = self.sound.max(Some(stretch.end));
         }
         self.nanos = self.nanos.saturating_add(part.length_nanos);
         self.parts.push(part);
@@ -74,12 +78,20 @@ impl<'a> Laying<'a> {
         self.check_parts()
     }
 
-    /// Silence up to a tick, as far as whole packets go.
+    /// Silence up to a tick: as many packets as bring what is played next to it, where there is
+    /// room for one; the last one may be cut short by what follows.
     fn fill_sound(&mut self, until: i64) {
-        for part in self.pattern.silence(self.common, self.sound, until) {
-            self.sound = part.stretches[SOUND].as_ref().map_or(self.sound, |silence| silence.end);
-            self.parts.push(part);
+        let Some(packet) = self.pattern.silence_ticks() else { return };
+        let begin = self.sound.unwrap_or(0);
+        let room = until.saturating_sub(begin);
+        if room < packet {
+            return;
         }
+        let wanted = (until.saturating_sub(self.played) + packet / 2).div_euclid(packet);
+        let count = wanted.clamp(0, room.saturating_add(packet - 1) / packet);
+        self.parts.extend(self.pattern.silence(self.common, begin, count));
+        self.sound = Some(begin + count * packet);
+        self.played += count * packet;
     }
 
     pub(super) fn add_blank(&mut self, nanos: i64) -> Result<(), Mp4Error> {

@@ -439,6 +439,9 @@ fn check(clips: &[Recorded], file: &Made) -> Result<(), TestCaseError> {
         let grey = found.iter().filter(|it| name(&it.bytes).is_none()).count();
         prop_assert!(!file.is_one || seen == wanted.len() + grey, "{} are seen", seen);
     }
+    if file.is_one {
+        check_silence(&packets)?;
+    }
     // Of each clip, a stretch that begins with a key frame, in the order of decoding.
     let mut last: Option<Vec<u8>> = None;
     for it in &pictures {
@@ -448,6 +451,23 @@ fn check(clips: &[Recorded], file: &Made) -> Result<(), TestCaseError> {
         });
         prop_assert!(goes_on || it.is_sync || own.is_none(), "{:?} can't be decoded", own);
         last = own;
+    }
+    Ok(())
+}
+
+/// Who plays packet behind packet, whatever their times, is off by less than a packet behind each
+/// gap, however many there were.
+fn check_silence(packets: &[Found]) -> Result<(), TestCaseError> {
+    let nanos = i64::from(PACKET) * NANOS_PER_SECOND / i64::from(RATE);
+    let Some(first) = packets.first() else { return Ok(()) };
+    let mut silent = 0;
+    for (number, packet) in (0..).zip(packets) {
+        let is_silent = name(&packet.bytes).is_none();
+        if !is_silent && silent >= 10 {
+            let off = first.shown + number * nanos - packet.shown;
+            prop_assert!(off.abs() < nanos + 260_000, "{} ns off behind a gap", off);
+        }
+        silent = if is_silent { silent + 1 } else { 0 };
     }
     Ok(())
 }
