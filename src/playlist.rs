@@ -28,10 +28,10 @@ pub struct MediaSegment {
     pub wall: WallTime,
 }
 
-/// The playlist of the file `name`, of which the bytes `map` are needed for every segment
+/// The playlist of the file `name`, of which the first `map_bytes` are needed for every segment
 /// (RFC 8216, 4.3.3).
 #[must_use]
-pub fn media_playlist(name: &str, map: &Range<u64>, segments: &[MediaSegment]) -> String {
+pub fn media_playlist(name: &str, map_bytes: u64, segments: &[MediaSegment]) -> String {
     let uri = utf8_percent_encode(name, ESCAPED).to_string();
     let longest = segments.iter().map(|segment| segment.length_nanos).max().unwrap_or(0);
     // Rounded to the nearest, none may be longer (RFC 8216, 4.3.3.1).
@@ -39,9 +39,7 @@ pub fn media_playlist(name: &str, map: &Range<u64>, segments: &[MediaSegment]) -
     let mut text = format!(
         "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n\
          #EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n\
-         #EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{}@{}\"\n",
-        map.end - map.start,
-        map.start,
+         #EXT-X-MAP:URI=\"{uri}\",BYTERANGE=\"{map_bytes}@0\"\n",
     );
     for MediaSegment { bytes, length_nanos, wall } in segments {
         let seconds = *length_nanos as f64 / NANOS_PER_SECOND as f64;
@@ -139,7 +137,7 @@ mod tests {
             #EXT-X-BYTERANGE:1000@800\n10%20h%C3%A4ll.mp4\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-21T13:05:04.480Z\n#EXTINF:0.500000,\n\
             #EXT-X-BYTERANGE:100@1800\n10%20h%C3%A4ll.mp4\n#EXT-X-ENDLIST\n";
-        assert_eq!(media_playlist("10 häll.mp4", &(0..700), &segments()), expected);
+        assert_eq!(media_playlist("10 häll.mp4", 700, &segments()), expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::process::Command;
 use browser::Played;
 use clips::attribute;
 use daemon::{Site, text, try_tool};
-use made::{Coded, Track, beeps, box_body, encode, packets, write_clips};
+use made::{Coded, Track, beeps, box_body, encode, numbered, packets, write_clips};
 use reelfs::segment::{Codec, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s; in the middle the camera's settings change.
@@ -27,19 +27,6 @@ const RATE: usize = 25;
 const PICTURES: usize = SECONDS * RATE;
 /// When each clip is there once more, in s behind its beginning.
 const AGAIN: usize = 7;
-
-/// Pictures that carry their numbers from `first` on, as eight squares.
-fn pictures(first: usize, seconds: usize) -> String {
-    let mut filter = format!("color=gray:size=320x176:rate={RATE}:duration={seconds}");
-    for bit in 0..8 {
-        let is_set = format!("mod(floor((n+{first})/{})\\,2)", 1 << (7 - bit));
-        for (color, when) in [("black", "1"), ("white", is_set.as_str())] {
-            let place = format!("x={}:y=0:w=32:h=32", bit * 32);
-            filter += &format!(",drawbox={place}:color={color}:t=fill:enable='{when}'");
-        }
-    }
-    filter
-}
 
 /// The parameter sets of a decoder configuration, each with its length in front of it, as samples
 /// have them.
@@ -76,7 +63,7 @@ fn sets_of(codec: Codec, configuration: &[u8]) -> Vec<u8> {
 fn video(site: &Site, codec: Codec, encoders: [&[&str]; 2]) -> Track {
     let mut track = Track { sets: Vec::new(), timescale: 90_000, delay: 0, samples: Vec::new() };
     for (half, encoder) in encoders.iter().enumerate() {
-        let input = pictures(half * PICTURES / 2, SECONDS / 2);
+        let input = numbered(half * PICTURES / 2, (SECONDS / 2, RATE), (320, 176), 8);
         let scale = ["-video_track_timescale", "90000"];
         let words = [&["-f", "lavfi", "-i", &input], *encoder, &scale[..]].concat();
         let file = encode(site, &format!("half{half}.mov"), &words);

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use daemon::{Site, text};
-use made::{Coded, Film, Track, box_body, encode, packets, write_films};
-use reelfs::segment::{AudioParameters, Codec, ParameterSet, VideoParameters};
+use made::{Coded, Film, Track, box_body, encode, numbered, packets, write_films};
+use reelfs::segment::{Codec, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s.
 const SECONDS: usize = 4;
@@ -50,23 +50,9 @@ fn expected() -> Vec<(f64, Picture)> {
     pictures
 }
 
-/// Pictures of a size that carry their numbers from `first` on, as ten squares.
-fn pictures(first: usize, (width, height): (usize, usize)) -> String {
-    let side = width / 10;
-    let mut filter = format!("color=gray:size={width}x{height}:rate={RATE}:duration={SECONDS}");
-    for bit in 0..10 {
-        let is_set = format!("mod(floor((n+{first})/{})\\,2)", 1 << (9 - bit));
-        for (color, when) in [("black", "1"), ("white", is_set.as_str())] {
-            let place = format!("x={}:y=0:w={side}:h={side}", bit * side);
-            filter += &format!(",drawbox={place}:color={color}:t=fill:enable='{when}'");
-        }
-    }
-    filter
-}
-
 fn video(site: &Site, first: usize, size: (usize, usize), settings: &[&str]) -> Track {
     const TICKS: u32 = 90_000;
-    let input = pictures(first, size);
+    let input = numbered(first, (SECONDS, RATE), size, 10);
     let coding = ["-f", "lavfi", "-i", &input, "-c:v", "libx264", "-pix_fmt", "yuv420p"];
     let groups = ["-g", "50", "-sc_threshold", "0", "-level", "3", "-video_track_timescale"];
     let words = [&coding[..], settings, &groups, &["90000"]].concat();
@@ -88,24 +74,6 @@ fn video(site: &Site, first: usize, size: (usize, usize), settings: &[&str]) -> 
     Track { sets: vec![set; SECONDS], timescale: TICKS, delay: 0, samples }
 }
 
-/// A beep of 100 ms at each whole second but the first.
-fn sound(site: &Site) -> Track {
-    const HERTZ: u32 = 48_000;
-    const PACKET: u32 = 1024;
-    let wave = "0.6*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.1)*gte(t\\,0.9)";
-    let input = format!("aevalsrc={wave}:s={HERTZ}:d={SECONDS}");
-    let words = ["-f", "lavfi", "-i", &input, "-ac", "1", "-c:a", "aac"];
-    let file = encode(site, "sound.mp4", &words);
-    // AAC-LC, 48 kHz, mono (ISO/IEC 14496-3, 1.6.2.1).
-    let configuration = vec![0x11, 0x88];
-    let audio = Some(AudioParameters { sample_rate: HERTZ, channels: 1 });
-    let set = ParameterSet { codec: Codec::Aac, configuration, video: None, audio };
-    let packets = packets(&file).into_iter();
-    let samples = packets.map(|(_, coded)| Coded { duration: PACKET, sync: true, ..coded });
-    let samples = samples.collect();
-    Track { sets: vec![set; SECONDS], timescale: HERTZ, delay: PACKET, samples }
-}
-
 const PLAIN: &str = "plain";
 const REORDERED: &str = "reordered";
 
@@ -120,7 +88,10 @@ fn site() -> Site {
     let high = ["-bf", "2", "-b_strategy", "0", "-profile:v", "high", "-refs", "2"];
     let clips = |settings: [&[&str]; 2]| -> Vec<[Track; 2]> {
         let clip = |(at, (size, which)): (usize, (_, usize))| {
-            [video(&site, at * PICTURES, size, settings[which]), sound(&site)]
+            [
+                video(&site, at * PICTURES, size, settings[which]),
+                made::beeps(&site, Codec::Aac, SECONDS),
+            ]
         };
         [(large, 0), (large, 1), (small, 0), (large, 0)].into_iter().enumerate().map(clip).collect()
     };

@@ -53,12 +53,12 @@ pub fn attributes(
 /// The extended attributes of a range: when it begins and ends, in which times of it nothing was
 /// recorded, and what was that is not in it.
 #[must_use]
-pub fn range_attributes(camera: &str, range: &OpenedRange) -> Vec<(&'static str, String)> {
+pub fn range_attributes(range: &OpenedRange) -> Vec<(&'static str, String)> {
     let mut attributes = vec![
         ("user.reelfs.start", utc_timestamp(range.start)),
         ("user.reelfs.end", utc_timestamp(range.end)),
         ("user.reelfs.duration", seconds(range.length_nanos.max(0))),
-        ("user.reelfs.camera", camera.to_owned()),
+        ("user.reelfs.camera", range.camera.clone()),
     ];
     let line = |times: &Range<WallTime>, why: &str| {
         let length = milliseconds(times.end.nanos_since(times.start).max(0));

@@ -204,34 +204,29 @@ impl Cut {
             Kept::Samples { samples, .. } => samples[track].contains(&number),
             Kept::KeyFrames(keys) => track == VIDEO && keys.contains_key(&number),
         };
-        let (mut at, mut offset) = (table.start.0, 0);
-        let mut own = TrackTable { samples: Vec::with_capacity(table.samples.len()), ..table };
-        let mut bytes: Vec<Range<u32>> = Vec::new();
-        let mut numbers = Vec::new();
-        for (number, sample) in (first..).zip(table.samples) {
-            let (decoded, begin) = (at, offset);
-            at += i64::from(sample.duration);
+        let (mut begin, mut offset) = (None, 0);
+        let (mut samples, mut bytes) = (Vec::new(), Vec::<Range<u32>>::new());
+        for (number, (decoded, sample)) in (first..).zip(decode_times(&table)) {
+            let from = offset;
             offset += sample.size;
             if !is_kept(number) {
                 continue;
             }
-            if own.samples.is_empty() {
-                own.start = Ticks(decoded);
-            }
+            begin.get_or_insert((number, decoded));
             match bytes.last_mut() {
-                Some(last) if last.end == begin => last.end = offset,
-                _ => bytes.push(begin..offset),
+                Some(last) if last.end == from => last.end = offset,
+                _ => bytes.push(from..offset),
             }
-            own.samples.push(sample);
-            numbers.push(number);
+            samples.push(*sample);
         }
-        let first = *numbers.first()?;
+        let (first, decoded) = begin?;
+        let mut own = TrackTable { start: Ticks(decoded), samples, ..table };
         match &self.kept {
             Kept::Samples { decoded, hidden, .. } if track == VIDEO => {
                 lead(&mut own, first, decoded, hidden);
             }
             Kept::Samples { .. } => {}
-            Kept::KeyFrames(keys) => self.space(common, &mut own, &numbers, keys),
+            Kept::KeyFrames(keys) => self.space(common, &mut own, keys.range(first..)),
         }
         Some((own, bytes))
     }

@@ -62,11 +62,7 @@ impl Compilation {
     /// The parts as fragmented mp4.
     #[must_use]
     pub fn fragments(self) -> Segmenting {
-        let begins = (0..TRACKS).filter_map(|track| {
-            let first = self.parts.iter().find_map(|part| part.stretches[track].as_ref())?;
-            Some(self.nanos(track, first.first))
-        });
-        let delay_nanos = begins.fold(0_i64, i64::min).saturating_neg();
+        let delay_nanos = self.early_nanos(VIDEO).max(self.early_nanos(SOUND));
         Segmenting::new(self, Box::new(Fragments { delay_nanos }))
     }
 }
@@ -76,11 +72,17 @@ fn entry_bytes(track: usize) -> u64 {
     if track == VIDEO { 4 * 4 } else { 2 * 4 }
 }
 
-/// Length of a `moof` that has so many samples of each track, in bytes.
+/// Length of a `moof` that has so many samples of each track, but for what it says of each of them,
+/// in bytes.
+fn frame_bytes(counts: [u64; TRACKS]) -> u64 {
+    let tracks = counts.iter().filter(|count| **count > 0).count() as u64;
+    HEADER_BYTES + MFHD + tracks * TRAF
+}
+
+/// The same with that.
 fn moof_bytes(counts: [u64; TRACKS]) -> u64 {
-    let tracks = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    let trafs = tracks.map(|(track, count)| TRAF + count * entry_bytes(track));
-    HEADER_BYTES + MFHD + trafs.sum::<u64>()
+    let entries = counts.iter().enumerate().map(|(track, count)| count * entry_bytes(track));
+    frame_bytes(counts) + entries.sum::<u64>()
 }
 
 impl Measure for Fragments {
@@ -89,9 +91,7 @@ impl Measure for Fragments {
     }
 
     fn segment_bytes(&self, counts: [u64; TRACKS], _shown_nanos: Range<i64>) -> u64 {
-        let counted = |(track, count): (usize, &u64)| count * entry_bytes(track);
-        let entries: u64 = counts.iter().enumerate().map(counted).sum();
-        moof_bytes(counts) - entries + HEADER_BYTES
+        frame_bytes(counts) + HEADER_BYTES
     }
 }
 

@@ -1,6 +1,6 @@
 //! The key frames of a clip, as a piece of it.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map;
 use std::ops::Range;
 
 use super::cut::{Kept, Times};
@@ -60,20 +60,21 @@ impl Cut {
         Cut::summed(common, fact, chunks, zero, (zero_nanos, end_nanos), kept).map(Some)
     }
 
-    /// Lets each key frame last until the next one.
+    /// Lets each key frame of a table last until the next one; `keys` are those from its first on,
+    /// and when they are shown.
     pub(super) fn space(
         &self,
         common: &Common,
         table: &mut TrackTable,
-        numbers: &[u64],
-        keys: &BTreeMap<u64, i64>,
+        keys: btree_map::Range<'_, u64, i64>,
     ) {
-        let shown = |number: &u64| keys.get(number).copied().unwrap_or(0);
         let end = common.ticks(VIDEO, self.end_nanos - self.zero_nanos);
-        table.start = Ticks(numbers.first().map_or(0, shown));
-        for (number, sample) in numbers.iter().zip(&mut table.samples) {
-            let next = keys.range(number + 1..).next().map_or(end, |(_, shown)| *shown);
-            sample.duration = (next - shown(number)).clamp(1, u32::MAX.into()) as u32;
+        let mut shown = keys.map(|(_, shown)| *shown).chain([end]).peekable();
+        table.start = Ticks(shown.peek().copied().unwrap_or(0));
+        for sample in &mut table.samples {
+            let (begin, next) = (shown.next(), shown.peek());
+            let length = next.zip(begin).map_or(0, |(next, begin)| next - begin);
+            sample.duration = length.clamp(1, u32::MAX.into()) as u32;
             sample.composition_offset = common.lag as i32;
         }
     }

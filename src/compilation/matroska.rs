@@ -90,9 +90,8 @@ impl Compilation {
     /// The parts as Matroska.
     #[must_use]
     pub fn matroska(self) -> Segmenting {
-        let sound = self.parts.iter().find_map(|part| part.stretches[SOUND].as_ref());
-        let first = sound.map_or(0, |sound| self.nanos(SOUND, sound.first));
-        Segmenting::new(self, Box::new(Matroska { delay_nanos: first.min(0).saturating_neg() }))
+        let delay_nanos = self.early_nanos(SOUND);
+        Segmenting::new(self, Box::new(Matroska { delay_nanos }))
     }
 }
 
@@ -161,8 +160,8 @@ impl Container for Matroska {
         for (track, samples) in samples.into_iter().enumerate() {
             all.extend(samples.into_iter().map(|sample| {
                 let decoded = compilation.nanos(track, sample.decoded);
-                let shown = sample.decoded + i64::from(sample.composition_offset);
-                let shown = compilation.nanos(track, shown - compilation.lag_of(track));
+                let offset = sample.composition_offset;
+                let shown = compilation.shown_nanos(track, sample.decoded, offset);
                 let cluster = ((decoded - begin) / CLUSTER_NANOS).clamp(0, count - 1);
                 Block { cluster, decoded, shown: shown + self.delay_nanos, track, sample }
             }));

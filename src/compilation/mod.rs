@@ -67,7 +67,7 @@ pub use segments::{Gathered, Listed, Segmenter};
 
 use self::blank::Pattern;
 use self::laying::{Laying, Shown, arrange, place, usual_packet};
-use self::part::{AddSamples, Part, Source};
+use self::part::{AddSamples, Part, Source, Stretch};
 use crate::mp4::layout::Presentation;
 use crate::mp4::moov::Trak;
 use crate::mp4::tables::TABLES;
@@ -204,12 +204,22 @@ impl Compilation {
         self.parts.len() * size_of::<Part>()
     }
 
-    /// When decoding of each track is over, in its ticks.
-    fn ends(&self) -> [i64; TRACKS] {
-        std::array::from_fn(|track| {
-            let stretches = self.parts.iter().rev().map(|part| part.stretches[track].as_ref());
-            stretches.flatten().next().map_or(0, |last| last.end)
-        })
+    /// What the parts have of a track, in order.
+    fn stretches(&self, track: usize) -> impl DoubleEndedIterator<Item = &Stretch> {
+        self.parts.iter().filter_map(move |part| part.stretches[track].as_ref())
+    }
+
+    /// By how much the file has to begin earlier, so that nothing of a track is decoded before
+    /// that; in nanoseconds.
+    fn early_nanos(&self, track: usize) -> i64 {
+        let first = self.stretches(track).next().map_or(0, |first| first.first);
+        self.nanos(track, first).min(0).saturating_neg()
+    }
+
+    /// When a sample of a track is shown, in nanoseconds since the beginning of the file.
+    fn shown_nanos(&self, track: usize, decoded: i64, composition_offset: i32) -> i64 {
+        let shown = decoded + i64::from(composition_offset) - self.lag_of(track);
+        self.nanos(track, shown)
     }
 
     /// By how much presentation of a track lags behind decoding, in its ticks.

@@ -240,9 +240,8 @@ mod tests {
                     assert_eq!(field > 1 && packet[5] & 0x40 != 0, is_entry && number == 0);
                     payload.extend_from_slice(&packet[4 + field..]);
                 }
-                let stamp = [0x21 | 0x1 << 1 & 0xE | 8, 0x8D, 0x15, 0xCF, 0x13];
                 assert_eq!(payload[..9], [0, 0, 1, 0xE0, 0, 0, 0x84, 0x80, 5]);
-                assert_eq!(payload[9..14].len(), stamp.len());
+                assert_eq!(payload[9..14], [0x29, 0x8D, 0x15, 0xCF, 0x13], "the time stamp");
                 assert_eq!(payload[14..24], [0, 0, 0, 1, 9, 0xF0, 0, 0, 0, 1]);
                 assert_eq!(payload[24..], sample[4..]);
             }

@@ -60,7 +60,7 @@ impl SegmentedFile {
     #[must_use]
     pub fn size(&self) -> u64 {
         let segments = self.boundaries.last().map_or(0, |end| end.offset);
-        self.header.len() as u64 + segments
+        self.header_bytes() + segments
     }
 
     /// Length of what is in front of all segments, in bytes.
@@ -78,7 +78,7 @@ impl SegmentedFile {
 
     /// Its segments, in order.
     pub fn segments(&self) -> impl Iterator<Item = Segment> + Clone {
-        let header = self.header.len() as u64;
+        let header = self.header_bytes();
         self.boundaries.windows(2).map(move |pair| Segment {
             bytes: header + pair[0].offset..header + pair[1].offset,
             shown_nanos: pair[0].shown_nanos..pair[1].shown_nanos,
@@ -89,7 +89,7 @@ impl SegmentedFile {
     /// the end of the file is left out.
     #[must_use]
     pub fn pieces(&self, range: Range<u64>) -> Vec<SegmentedPiece<'_>> {
-        let header = self.header.len() as u64;
+        let header = self.header_bytes();
         let mut pieces = Vec::new();
         let made = range.start.min(header) as usize..range.end.min(header) as usize;
         if made.start < made.end {

@@ -126,9 +126,8 @@ impl<'a> Segmenter<'a> {
                 continue;
             }
             if sample.flags.sync || self.drafts.is_empty() {
-                let lag = self.compilation.common.lag;
-                let shown = decoded + i64::from(sample.composition_offset) - lag;
-                self.add_key_frame(self.compilation.nanos(VIDEO, shown));
+                let offset = sample.composition_offset;
+                self.add_key_frame(self.compilation.shown_nanos(VIDEO, *decoded, offset));
             }
             self.samples[VIDEO] += 1;
             self.bytes[VIDEO] += bytes;
@@ -317,11 +316,11 @@ impl Gathered {
         parts: Vec<Gathered>,
     ) -> Result<[Vec<Placed>; TRACKS], Mp4Error> {
         let mut all: [Vec<Placed>; TRACKS] = Default::default();
-        let mut next = compilation.ends();
-        for (track, samples) in all.iter_mut().enumerate() {
-            next[track] = parts.iter().find_map(|part| part.next[track]).unwrap_or(next[track]);
-            samples.reserve_exact(parts.iter().map(|part| part.samples[track].len()).sum());
-        }
+        let next: [i64; TRACKS] = std::array::from_fn(|track| {
+            let next = parts.iter().find_map(|part| part.next[track]);
+            let end = || compilation.stretches(track).next_back().map(|last| last.end);
+            next.or_else(end).unwrap_or(0)
+        });
         for part in parts {
             for (all, own) in all.iter_mut().zip(part.samples) {
                 all.extend(own);

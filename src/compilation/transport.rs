@@ -120,12 +120,10 @@ impl Measure for Transport {
     }
 
     fn segment_bytes(&self, _counts: [u64; TRACKS], shown_nanos: Range<i64>) -> u64 {
-        let count = |every: i64| {
-            let points = |until: i64| (until.max(0) + every - 1) / every;
-            points(shown_nanos.end) - points(shown_nanos.start)
-        };
-        let packets = count(PCR_NANOS) + 2 * count(PCR_NANOS * TABLES_EVERY);
-        packets.max(0).unsigned_abs() * PACKET_BYTES as u64
+        let clocks = points(&shown_nanos);
+        let tables = clocks.clone().filter(|point| has_tables(*point));
+        let packets = clocks.count() + 2 * tables.count();
+        (packets * PACKET_BYTES) as u64
     }
 }
 
@@ -144,18 +142,14 @@ impl Container for Transport {
     ) {
         let [begin, end] = segment;
         let mut all: Vec<(i64, usize, Item)> = Vec::new();
-        let mut point = (begin.shown_nanos.max(0) + PCR_NANOS - 1) / PCR_NANOS;
-        while point * PCR_NANOS < end.shown_nanos {
-            if point % TABLES_EVERY == 0 {
+        for point in points(&(begin.shown_nanos..end.shown_nanos)) {
+            if has_tables(point) {
                 all.push((point * PCR_NANOS, 0, Item::Tables((point / TABLES_EVERY) as u8)));
             }
             all.push((point * PCR_NANOS, 1, Item::Clock));
-            point += 1;
         }
         for (track, samples) in samples.into_iter().enumerate() {
-            let decoded = |sample: &Placed| {
-                compilation.nanos(track, sample.decoded - compilation.lag_of(track))
-            };
+            let decoded = |sample: &Placed| compilation.shown_nanos(track, sample.decoded, 0);
             let items = samples.into_iter().map(|sample| (decoded(&sample), 2 + track, sample));
             all.extend(items.map(|(at, order, sample)| (at, order, Item::Sample(track, sample))));
         }
@@ -170,8 +164,8 @@ impl Container for Transport {
                     to.add(clock_reference(nanos, last).into());
                 }
                 Item::Sample(track, sample) => {
-                    let shown = sample.decoded + i64::from(sample.composition_offset);
-                    let shown = compilation.nanos(track, shown - compilation.lag_of(track));
+                    let offset = sample.composition_offset;
+                    let shown = compilation.shown_nanos(track, sample.decoded, offset);
                     let packed = self.packed(track, sample, (shown, nanos), counters[track] as u8);
                     counters[track] += packed.packets();
                     to.add(Data::Packed(packed.into()));
@@ -179,6 +173,17 @@ impl Container for Transport {
             }
         }
     }
+}
+
+/// The how-manieth clock references come in some time of the file.
+fn points(shown_nanos: &Range<i64>) -> Range<i64> {
+    let until = |nanos: i64| (nanos.max(0) + PCR_NANOS - 1) / PCR_NANOS;
+    until(shown_nanos.start)..until(shown_nanos.end)
+}
+
+/// Whether tables come with a clock reference.
+fn has_tables(point: i64) -> bool {
+    point % TABLES_EVERY == 0
 }
 
 /// What comes at a time of the file.

@@ -130,12 +130,11 @@ impl RingLibrary {
     /// A file that was made, as it is shown.
     fn opened(
         &self,
-        camera: &str,
         form: Form,
         opened: Result<OpenedRange, ArchiveError>,
     ) -> Result<Snapshot, LibraryError> {
         let opened = opened.map_err(|error| library_error(&error))?;
-        let attributes = range_attributes(camera, &opened);
+        let attributes = range_attributes(&opened);
         let OpenedRange { content: file, start, end, identity, .. } = opened;
         let (memory, complaints) = (file.memory(), self.complaints.clone());
         let (ring, tells_holes) = (self.archive.number(), form.gaps == Gaps::Refused);
@@ -200,7 +199,7 @@ impl Footage for RingLibrary {
         is_listed: &dyn Fn(ClipKey) -> Option<bool>,
     ) -> Result<Snapshot, LibraryError> {
         let opened = self.archive.open_range(camera, named, (self.now(), zone), is_listed);
-        self.opened(camera, named.form, opened)
+        self.opened(named.form, opened)
     }
 
     fn clip_as(
@@ -211,12 +210,7 @@ impl Footage for RingLibrary {
         stem: &str,
     ) -> Result<Snapshot, LibraryError> {
         self.own(clip)?;
-        let camera = {
-            let catalogue = self.archive.catalogue();
-            let known = catalogue.clip(clip).ok_or(LibraryError::Gone)?;
-            catalogue.camera_of(known)
-        };
-        self.opened(&camera, form, self.archive.open_clip_as(clip, form, zone, stem))
+        self.opened(form, self.archive.open_clip_as(clip, form, zone, stem))
     }
 
     fn now(&self) -> WallTime {

@@ -116,6 +116,26 @@ pub fn encode(site: &Site, name: &str, words: &[&str]) -> PathBuf {
     file
 }
 
+/// What makes ffmpeg draw pictures of a size, so many seconds of so many a second, which carry
+/// their numbers from `first` on: as that many squares, each a tenth as wide.
+pub fn numbered(
+    first: usize,
+    (seconds, rate): (usize, usize),
+    (width, height): (usize, usize),
+    bits: usize,
+) -> String {
+    let side = width / 10;
+    let mut filter = format!("color=gray:size={width}x{height}:rate={rate}:duration={seconds}");
+    for bit in 0..bits {
+        let is_set = format!("mod(floor((n+{first})/{})\\,2)", 1 << (bits - 1 - bit));
+        for (color, when) in [("black", "1"), ("white", is_set.as_str())] {
+            let place = format!("x={}:y=0:w={side}:h={side}", bit * side);
+            filter += &format!(",drawbox={place}:color={color}:t=fill:enable='{when}'");
+        }
+    }
+    filter
+}
+
 /// A beep of 100 ms at each whole second but the first, for some seconds.
 pub fn beeps(site: &Site, codec: Codec, seconds: usize) -> Track {
     // What a camera's G.711 becomes, in whole packets.

@@ -77,3 +77,20 @@ pub fn assert_reads_in_pieces(path: &Path) {
         assert!(piece == whole[at..at + piece.len()], "{length} bytes at {at}");
     }
 }
+
+/// Pictures of so many seconds of the first clips, 20 s of grey, and two seconds of the third clip,
+/// each at its time.
+pub fn assert_times(told: &[f64], before_seconds: usize) {
+    const GAP: usize = 20;
+    let behind = before_seconds * RATE + GAP;
+    assert_eq!(told.len(), behind + 2 * RATE);
+    for (number, time) in told.iter().enumerate() {
+        let before = before_seconds * RATE;
+        let expected = match number {
+            _ if number < before => number as f64 / RATE as f64,
+            _ if number < behind => (before_seconds + number - before) as f64,
+            _ => (before_seconds + GAP) as f64 + (number - behind) as f64 / RATE as f64,
+        };
+        assert!((time - expected).abs() < 0.002, "picture {number} at {time}, not {expected}");
+    }
+}

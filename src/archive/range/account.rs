@@ -25,7 +25,7 @@ pub(super) fn account(making: &Making<'_>, building: &Building) -> Vec<u8> {
         let source = &sources[piece.clip];
         let fact = &source.fact;
         clips.push(json!({
-            "id": format!("{ring} {}", source.clip),
+            "id": format!("{ring} {}", source.clip()),
             "start": utc_timestamp(fact.start),
             "end": utc_timestamp(fact.end),
             "from": utc_timestamp(piece.shown.start),
@@ -36,7 +36,7 @@ pub(super) fn account(making: &Making<'_>, building: &Building) -> Vec<u8> {
             "frames": fact.frames(),
             "damaged": fact.damaged(),
             "sound": sets[piece.clip].sound.is_some(),
-            "growing": source.contents.is_some(),
+            "growing": source.grows(),
         }));
     }
     let gaps: Vec<Value> =

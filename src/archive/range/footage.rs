@@ -10,24 +10,34 @@ use crate::archive::{Archive, ArchiveError};
 use crate::compilation::{PartData, PartPiece, Place, SegmentedFile};
 use crate::index::Index;
 use crate::mp4::Mp4Error;
-use crate::ring::{ChunkPlace, ClipContents, Ring};
+use crate::ring::{ChunkPlace, ClipContents, Ring, Verified};
 use crate::units::ClipId;
 
 /// Memory that the places of chunks take which are kept at hand, in bytes.
 const CHUNKS_BYTES_MAX: usize = 1 << 20;
 
-/// Where the contents of a clip are.
-pub(super) enum Contents {
-    /// In the index, or on the ring.
-    Of(ClipId),
-    /// These: the clip goes on growing.
-    Known(ClipId, Arc<ClipContents>),
+/// A clip, and where its contents are.
+#[derive(Clone)]
+pub(super) struct Contents {
+    pub clip: ClipId,
+    /// Those that it has now, of one that still grows; the index or the ring has all others.
+    pub grown: Option<Arc<ClipContents>>,
 }
 
 impl Contents {
-    fn clip(&self) -> ClipId {
-        match self {
-            Contents::Of(clip) | Contents::Known(clip, _) => *clip,
+    /// What `make` makes of them.
+    ///
+    /// # Errors
+    /// The clip is gone, can't be read, or what `make` answers.
+    pub(super) fn make<T>(
+        &self,
+        index: &Index,
+        ring: &Ring,
+        make: impl Fn(&ClipContents) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        match &self.grown {
+            Some(contents) => make(contents),
+            None => of_contents(index, ring, self.clip, make),
         }
     }
 }
@@ -50,7 +60,7 @@ impl Footage {
 
     /// Whether a clip is one of them.
     pub(super) fn holds(&self, clip: ClipId) -> bool {
-        self.clips.iter().any(|contents| contents.clip() == clip)
+        self.clips.iter().any(|contents| contents.clip == clip)
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -66,26 +76,18 @@ impl Footage {
         clip: Option<usize>,
         make: impl Fn(Chunks<'_>) -> Result<T, Mp4Error>,
     ) -> Result<T, ArchiveError> {
-        let number = clip.unwrap_or_default();
-        let source = clip.and_then(|clip| self.clips.get(clip));
-        let clip = source.map(Contents::clip).unwrap_or_default();
-        let make = |contents: &ClipContents| {
-            let made = make(Box::new(chunks(contents)));
-            let made = made.map_err(|reason| ArchiveError::Movie { clip, reason })?;
-            let places = contents.chunks.iter().map(|chunk| chunk.place);
-            Ok((made, places.collect::<Vec<ChunkPlace>>()))
+        let movie = |clip| move |reason| ArchiveError::Movie { clip, reason };
+        let Some((number, source)) = clip.and_then(|clip| Some((clip, self.clips.get(clip)?)))
+        else {
+            return make(Box::new(std::iter::empty())).map_err(movie(ClipId::default()));
         };
-        let (made, places) = match source {
-            None => return make(&ClipContents::default()).map(|(made, _)| made),
-            Some(Contents::Known(_, contents)) => make(contents)?,
-            Some(Contents::Of(clip)) => of_contents(&self.index, &self.ring, *clip, make)?,
-        };
-        self.keep(number, places);
+        let (made, places) = source.make(&self.index, &self.ring, |contents| {
+            let made = make(Box::new(chunks(contents))).map_err(movie(source.clip))?;
+            let places: Vec<ChunkPlace> = contents.chunks.iter().map(|chunk| chunk.place).collect();
+            Ok((made, places))
+        })?;
+        self.chunks.keep(number, places.len() * size_of::<ChunkPlace>(), places);
         Ok(made)
-    }
-
-    fn keep(&self, number: usize, places: Vec<ChunkPlace>) -> Arc<Vec<ChunkPlace>> {
-        self.chunks.keep(number, places.len() * size_of::<ChunkPlace>(), places)
     }
 
     /// A segment of a file.
@@ -104,7 +106,7 @@ impl Footage {
             let gather = |chunks: Chunks<'_>| file.gather(number, part, chunks);
             all.push(self.with(file.clip_of(part), gather)?);
         }
-        let clip = last.and_then(|clip| self.clips.get(clip)).map(Contents::clip);
+        let clip = last.and_then(|clip| self.clips.get(clip)).map(|contents| contents.clip);
         file.finish(number, all)
             .map_err(|reason| ArchiveError::Movie { clip: clip.unwrap_or_default(), reason })
     }
@@ -157,9 +159,9 @@ impl Footage {
         together.into_iter().map(read).collect::<Result<_, ArchiveError>>().map(Media)
     }
 
-    fn read_place(&self, place: &Place) -> Result<Vec<u8>, ArchiveError> {
+    fn read_place(&self, place: &Place) -> Result<Verified, ArchiveError> {
         let Place { clip: number, chunk, range } = place.clone();
-        let clip = self.clips.get(number).map(Contents::clip).unwrap_or_default();
+        let clip = self.clips.get(number).map(|contents| contents.clip).unwrap_or_default();
         let places = match self.chunks.get(&number) {
             Some(places) => places,
             None => {
@@ -168,7 +170,7 @@ impl Footage {
             }
         };
         let place = places.get(chunk).ok_or(ArchiveError::Gone(clip))?;
-        Ok(self.ring.read(clip, place, range)?.to_vec())
+        Ok(self.ring.read(clip, place, range)?)
     }
 }
 
@@ -188,7 +190,7 @@ fn places_of(piece: &PartPiece<'_>) -> Vec<Place> {
 }
 
 /// Bytes that were read, by their places, in order.
-struct Media(Vec<(Place, Vec<u8>)>);
+struct Media(Vec<(Place, Verified)>);
 
 impl Media {
     /// Appends a piece that is not made of packets: a sample is none.

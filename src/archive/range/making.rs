@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::building::Building;
 use super::file::RangeFile;
-use super::footage::{Contents, Footage};
+use super::footage::Footage;
 use super::plan::Step;
 use super::{Chunks, OpenedRange, RangeContent, Source, account, no_footage, no_movie};
 use crate::archive::{Archive, ArchiveError};
@@ -70,20 +70,20 @@ impl Making<'_> {
                 RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
             }
             container @ (Container::Fragments | Container::Matroska | Container::Transport) => {
-                let file = self.segmented(&building, start, (identity, container))?;
+                let sections = building.sections(start);
+                let file = self.segmented(&building, start, &sections, (identity, container))?;
                 RangeContent::File(Box::new(RangeFile::segmented(self.footage(), file)))
             }
-            Container::Playlist => {
-                let file = self.segmented(&building, start, (identity, Container::Fragments))?;
-                let segments = segments(&file, &building.sections(start));
-                let name = self.name(Container::Fragments);
-                let text = media_playlist(&name, &(0..file.header_bytes()), &segments);
+            container @ (Container::Playlist | Container::MasterPlaylist) => {
+                let sections = building.sections(start);
+                let kind = (identity, Container::Fragments);
+                let file = self.segmented(&building, start, &sections, kind)?;
+                let segments = segments(&file, &sections);
+                let text = match container {
+                    Container::MasterPlaylist => self.master(&segments),
+                    _ => self.playlist(&file, &segments),
+                };
                 RangeContent::Text(text.into_bytes())
-            }
-            Container::MasterPlaylist => {
-                let file = self.segmented(&building, start, (identity, Container::Fragments))?;
-                let segments = segments(&file, &building.sections(start));
-                RangeContent::Text(self.master(&segments).into_bytes())
             }
             Container::Captions => {
                 let zone = self.asked.zone.clone();
@@ -96,7 +96,8 @@ impl Making<'_> {
         }
         let length_nanos = building.length_nanos() / i64::from(speed);
         let Building { end, gaps, omitted, .. } = building;
-        Ok(OpenedRange { content, start, end, length_nanos, gaps, omitted, identity })
+        let camera = self.asked.camera.to_owned();
+        Ok(OpenedRange { camera, content, start, end, length_nanos, gaps, omitted, identity })
     }
 
     fn failed(&self, reason: Mp4Error) -> ArchiveError {
@@ -104,10 +105,7 @@ impl Making<'_> {
     }
 
     fn footage(&self) -> Footage {
-        let contents = self.sources.iter().map(|source| match &source.contents {
-            Some(contents) => Contents::Known(source.clip, contents.clone()),
-            None => Contents::Of(source.clip),
-        });
+        let contents = self.sources.iter().map(|source| source.contents.clone());
         Footage::new(self.archive, contents.collect())
     }
 
@@ -137,6 +135,7 @@ impl Making<'_> {
         &self,
         building: &Building,
         start: WallTime,
+        sections: &[Section],
         (identity, container): ([u8; 32], Container),
     ) -> Result<Arc<SegmentedFile>, ArchiveError> {
         let key = (identity, container);
@@ -150,7 +149,7 @@ impl Making<'_> {
             Container::Transport => compilation.transport(),
             _ => compilation.fragments(),
         };
-        let file = self.counted(segmenting, &building.sections(start))?;
+        let file = self.counted(segmenting, sections)?;
         Ok(self.archive.segmented.keep(key, file.memory(), file))
     }
 
@@ -179,6 +178,10 @@ impl Making<'_> {
         }
     }
 
+    fn playlist(&self, file: &SegmentedFile, segments: &[MediaSegment]) -> String {
+        media_playlist(&self.name(Container::Fragments), file.header_bytes(), segments)
+    }
+
     fn master(&self, segments: &[MediaSegment]) -> String {
         let own = std::iter::once(self.common.video()).chain(self.common.sound());
         let codecs: Option<Vec<String>> = own.map(registered_name).collect();
@@ -196,8 +199,8 @@ impl Making<'_> {
             let words: Vec<i64> = match step {
                 Step::Clip(piece) => {
                     let source = &self.sources[piece.clip];
-                    hasher.update(&source.clip.number().to_le_bytes());
-                    let contents = source.contents.as_ref();
+                    hasher.update(&source.clip().number().to_le_bytes());
+                    let contents = source.contents.grown.as_ref();
                     let chunks = contents.map_or(0, |contents| contents.chunks.len());
                     let fact = &source.fact;
                     let shown = &piece.shown;

@@ -13,9 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use self::building::Building;
+use self::footage::Contents;
 use self::making::{Asked, Making, Naming};
 use self::plan::{Piece, assemble};
-use super::open::{chunks, of_contents};
+use super::open::chunks;
 use super::{Archive, ArchiveError};
 use crate::compilation::{ClipSets, Common, Cut, Wanted, first_shown, key_frames};
 use crate::mp4::{Chunk, Mp4Error};
@@ -43,14 +44,28 @@ type Chunks<'a> = Box<dyn Iterator<Item = Chunk<'a>> + 'a>;
 
 /// A clip that has a part in a range.
 struct Source {
-    clip: ClipId,
     fact: Arc<ClipFact>,
-    /// Those that it has now, of one that still grows.
-    contents: Option<Arc<ClipContents>>,
+    contents: Contents,
+}
+
+impl Source {
+    fn of(clip: ClipId, fact: Arc<ClipFact>) -> Source {
+        Source { fact, contents: Contents { clip, grown: None } }
+    }
+
+    fn clip(&self) -> ClipId {
+        self.contents.clip
+    }
+
+    fn grows(&self) -> bool {
+        self.contents.grown.is_some()
+    }
 }
 
 /// A range that is a file.
 pub struct OpenedRange {
+    /// Of which camera it is.
+    pub camera: String,
     /// Its content.
     pub content: RangeContent,
     /// When it begins: with its first picture.
@@ -94,20 +109,23 @@ impl Archive {
             let known = match named.form.container.is_segmented() {
                 true => self.settled(&sources[first..], now)?,
                 false => {
-                    let grown = sources[first..].iter().rfind(|it| it.contents.is_some());
+                    let grown = sources[first..].iter().rfind(|source| source.grows());
                     grown.map_or(now, |grown| grown.fact.end)
                 }
             };
             ranges.push((range.start..range.end.min(known), first..sources.len()));
         }
         let asked = Asked { camera, form: named.form, zone, name: Naming::Range };
-        if named.form.container == Container::Still {
-            return self.open_still(&asked, sources, ranges);
+        match ranges.as_slice() {
+            [(range, _)] if named.form.container == Container::Still => {
+                self.open_still(&asked, sources, range)
+            }
+            _ => self.open_sources(&asked, &sources, ranges),
         }
-        self.open_sources(&asked, &sources, ranges)
     }
 
-    /// Opens a clip that is listed as `name` as a file of another kind.
+    /// Opens a clip as a file of another kind; `stem` is what it is called, up to what says that it
+    /// is an mp4.
     ///
     /// # Errors
     /// [`ArchiveError::Gone`] where it is not there any more, or what can't be read.
@@ -126,29 +144,28 @@ impl Archive {
             (catalogue.camera_of(known), known.fact.clone())
         };
         let range = fact.start..fact.end;
-        let sources = [Source { clip, fact, contents: None }];
+        let sources = [Source::of(clip, fact)];
         let asked = Asked { camera: &camera, form, zone, name: Naming::Clip(stem) };
         self.open_sources(&asked, &sources, vec![(range, 0..1)])
     }
 
-    /// The file of the last key frame in some ranges.
+    /// The file of the last key frame in a range.
     fn open_still(
         &self,
         asked: &Asked<'_>,
         mut sources: Vec<Source>,
-        ranges: Vec<(Range<WallTime>, Range<usize>)>,
+        range: &Range<WallTime>,
     ) -> Result<OpenedRange, ArchiveError> {
-        let range = ranges.first().map_or(WallTime(0)..WallTime(0), |(range, _)| range.clone());
         while let Some(source) = sources.pop() {
             let sources = std::slice::from_ref(&source);
             let sets = self.sets_of(sources)?;
             let common = Common::new(std::iter::once((&*source.fact, &sets[0])));
             let common = common.map_err(|reason| no_movie(&source, reason))?.of_key_frames();
-            let cut = self.key_frames(&common, &source, &range, Some(STILL_NANOS))?;
+            let cut = self.key_frames(&common, &source, range, Some(STILL_NANOS))?;
             let Some(cut) = cut else { continue };
             let mut building = Building::default();
             building.add_still(Piece::of(0, &source.fact, cut));
-            let ranges = vec![range];
+            let ranges = vec![range.clone()];
             return Making { archive: self, asked, ranges, common, sources, sets: &sets }
                 .make(building);
         }
@@ -199,7 +216,7 @@ impl Archive {
         range: &Range<WallTime>,
         is_listed: &dyn Fn(ClipKey) -> Option<bool>,
     ) -> Result<Vec<Source>, ArchiveError> {
-        let of = |clip, fact: &Arc<ClipFact>| Source { clip, fact: fact.clone(), contents: None };
+        let of = |clip, fact: &Arc<ClipFact>| Source::of(clip, fact.clone());
         let (closed, mut sources, growing) = {
             let catalogue = self.catalogue();
             let closed = catalogue.clips_overlapping(stream, range.clone());
@@ -221,8 +238,8 @@ impl Archive {
             sources.extend(self.growing_source(clip)?);
         }
         sources.retain(|source| range.start < source.fact.end);
-        sources.sort_by_key(|source| (source.fact.start, source.clip));
-        sources.dedup_by_key(|source| source.clip);
+        sources.sort_by_key(|source| (source.fact.start, source.clip()));
+        sources.dedup_by_key(|source| source.clip());
         Ok(sources)
     }
 
@@ -230,7 +247,7 @@ impl Archive {
     /// that is not its last moment, because sound may come a moment later. Where none grows, the
     /// next may have begun, and nothing of it be durable yet.
     fn settled(&self, sources: &[Source], now: WallTime) -> Result<WallTime, ArchiveError> {
-        let Some(grown) = sources.iter().rfind(|source| source.contents.is_some()) else {
+        let Some(grown) = sources.iter().rfind(|source| source.grows()) else {
             let last = sources.iter().map(|source| source.fact.end).max().unwrap_or_default();
             return Ok(last.max(now.plus_nanos(-DURABLE_NANOS)).min(now));
         };
@@ -245,23 +262,22 @@ impl Archive {
             Err(ArchiveError::Read(ReadError::Gone(_))) => None,
             grown => grown?,
         };
-        Ok(grown.map(|(fact, contents)| Source {
-            clip,
-            fact: Arc::new(fact),
-            contents: Some(Arc::new(contents)),
+        Ok(grown.map(|(fact, contents)| {
+            let contents = Contents { clip, grown: Some(Arc::new(contents)) };
+            Source { fact: Arc::new(fact), contents }
         }))
     }
 
     fn sets_of(&self, sources: &[Source]) -> Result<Vec<ClipSets>, ArchiveError> {
         let mut all: Vec<ClipSets> = Vec::with_capacity(sources.len());
         for source in sources {
-            let sets = match self.known_sets.get(source.clip) {
+            let sets = match self.known_sets.get(source.clip()) {
                 Some(known) => known,
                 None => {
                     let sets = self.of_source(source, |contents| {
                         ClipSets::new(&source.fact, &contents.parameters, chunks(contents))
                     })?;
-                    self.known_sets.keep(source.clip, sets, all.last())
+                    self.known_sets.keep(source.clip(), sets, all.last())
                 }
             };
             all.push(sets);
@@ -275,12 +291,9 @@ impl Archive {
         source: &Source,
         make: impl Fn(&ClipContents) -> Result<T, Mp4Error>,
     ) -> Result<T, ArchiveError> {
-        let make =
-            |contents: &ClipContents| make(contents).map_err(|reason| no_movie(source, reason));
-        match &source.contents {
-            Some(contents) => make(contents),
-            None => of_contents(&self.index, &self.ring, source.clip, make),
-        }
+        source.contents.make(&self.index, &self.ring, |contents| {
+            make(contents).map_err(|reason| no_movie(source, reason))
+        })
     }
 
     fn add_range(
@@ -379,6 +392,6 @@ fn no_movie(source: &Source, reason: Mp4Error) -> ArchiveError {
     match reason {
         Mp4Error::TooLarge { .. } => ArchiveError::NoFootage(reason.to_string()),
         Mp4Error::NoPictures => no_footage("no picture was recorded then"),
-        reason => ArchiveError::Movie { clip: source.clip, reason },
+        reason => ArchiveError::Movie { clip: source.clip(), reason },
     }
 }

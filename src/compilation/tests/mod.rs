@@ -455,6 +455,21 @@ fn check(clips: &[Recorded], file: &Made) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Reads of all pieces between some cuts are what a read of all is.
+fn check_reads(
+    size: u64,
+    cuts: &[Index],
+    read: impl Fn(Range<u64>) -> Vec<u8>,
+) -> Result<(), TestCaseError> {
+    let whole = read(0..u64::MAX);
+    let mut bounds: Vec<u64> = cuts.iter().map(|cut| cut.index(whole.len() + 1) as u64).collect();
+    bounds.extend([0, size]);
+    bounds.sort_unstable();
+    let pieces = bounds.windows(2).map(|pair| read(pair[0]..pair[1]));
+    prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+    Ok(())
+}
+
 /// Who plays packet behind packet, whatever their times, is off by less than a packet behind each
 /// gap, however many there were.
 fn check_silence(packets: &[Found]) -> Result<(), TestCaseError> {
@@ -518,13 +533,7 @@ proptest! {
         let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
         let range = BEGIN..clips[clips.len() - 1].fact.end;
         let file = made(&clips, &sets, &[range]).expect("all of it").compilation;
-        let whole = read(&clips, &file, 0..u64::MAX);
-        let mut bounds: Vec<u64> =
-            cuts.iter().map(|cut| cut.index(whole.len() + 1) as u64).collect();
-        bounds.extend([0, file.size()]);
-        bounds.sort_unstable();
-        let pieces = bounds.windows(2).map(|pair| read(&clips, &file, pair[0]..pair[1]));
-        prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+        check_reads(file.size(), &cuts, |range| read(&clips, &file, range))?;
     }
 }
 

@@ -253,13 +253,7 @@ proptest! {
         let sets: Vec<ClipSets> = clips.iter().map(Recorded::clip_sets).collect();
         let range = BEGIN..clips[clips.len() - 1].fact.end;
         let file = fragmented(&clips, &sets, &[range]).expect("all of it").file;
-        let whole = read_segments(&clips, &file, 0..u64::MAX);
-        let mut bounds: Vec<u64> =
-            cuts.iter().map(|cut| cut.index(whole.len() + 1) as u64).collect();
-        bounds.extend([0, file.size()]);
-        bounds.sort_unstable();
-        let pieces = bounds.windows(2).map(|pair| read_segments(&clips, &file, pair[0]..pair[1]));
-        prop_assert_eq!(pieces.flatten().collect::<Vec<u8>>(), whole);
+        check_reads(file.size(), &cuts, |range| read_segments(&clips, &file, range))?;
     }
 }
 
