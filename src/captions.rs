@@ -1,7 +1,7 @@
-//! The time on the wall as subtitles (WebVTT, W3C, 4), one for each second of it. Pure.
+//! The time on the wall as subtitles, one for each second of it. Pure.
 //!
 //! Every cue is as long as every other: a day of them is a length, and any stretch is made when it
-//! is read.
+//! is read. [`Captions`] are cues; as a file (WebVTT, W3C, 4) they are
 //!
 //! ```text
 //! WEBVTT
@@ -16,7 +16,6 @@
 use std::ops::Range;
 
 use crate::units::{NANOS_PER_SECOND, WallTime};
-use crate::view::local_timestamp;
 use crate::zone::Zone;
 
 const HEAD: &[u8] = b"WEBVTT\n\n";
@@ -45,6 +44,19 @@ impl Section {
         i64::from(first > 0) + whole
     }
 
+    /// How many cues one behind another are as long, the first and the last apart.
+    fn runs(&self) -> impl Iterator<Item = Run> {
+        let cues = self.cues();
+        let firsts = [0, 1.min(cues), (cues - 1).max(1).min(cues), cues];
+        let edges =
+            firsts.map(|cue| if cue < cues { self.cue(cue).0.start } else { self.shown.end });
+        let runs = (0..3).map(move |run| Run {
+            cues: (firsts[run + 1] - firsts[run]).unsigned_abs(),
+            shown: edges[run]..edges[run + 1],
+        });
+        runs.filter(|run| run.cues > 0)
+    }
+
     /// From when to when a cue is shown, and what it says.
     fn cue(&self, number: i64) -> (Range<i64>, WallTime) {
         let first = self.first_nanos();
@@ -55,6 +67,18 @@ impl Section {
         (from..to.min(self.shown.end), self.wall.plus_nanos(begin))
     }
 }
+
+/// Cues one behind another, each of which is shown as long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How many, at least one.
+    pub cues: u64,
+    /// From when to when in the file, in nanoseconds.
+    pub shown: Range<i64>,
+}
+
+/// Length of what a cue says, in bytes.
+pub const TOLD_BYTES: usize = "2026-11-21 13:05:00+01:00".len();
 
 /// See the [module](crate::captions).
 #[derive(Clone, Debug)]
@@ -111,7 +135,7 @@ impl Captions {
         let first = wanted.start / length;
         let mut cues = Vec::new();
         for number in first..wanted.end.div_ceil(length) {
-            cues.extend_from_slice(self.cue(number as i64).as_bytes());
+            cues.extend_from_slice(self.text(number as i64).as_bytes());
         }
         let skipped = (wanted.start - first * length) as usize;
         let count = (wanted.end - wanted.start) as usize;
@@ -119,15 +143,36 @@ impl Captions {
         bytes
     }
 
-    fn cue_bytes(&self) -> usize {
-        let time = self.hours_width + ":00:00.000".len();
-        2 * time + " --> \n".len() + "2026-11-21 13:05:00+01:00\n\n".len()
+    /// How many cues there are.
+    #[must_use]
+    pub fn cues(&self) -> u64 {
+        self.cues.unsigned_abs()
     }
 
-    fn cue(&self, number: i64) -> String {
+    /// All cues in order, those together that are as long.
+    pub fn runs(&self) -> impl Iterator<Item = Run> {
+        self.sections.iter().flat_map(Section::runs)
+    }
+
+    /// What a cue says, counted from 0: so many [bytes](TOLD_BYTES).
+    #[must_use]
+    pub fn told(&self, number: u64) -> String {
+        self.cue(number as i64).1
+    }
+
+    fn cue_bytes(&self) -> usize {
+        let time = self.hours_width + ":00:00.000".len();
+        2 * time + " --> \n".len() + TOLD_BYTES + "\n\n".len()
+    }
+
+    fn cue(&self, number: i64) -> (Range<i64>, String) {
         let section = self.firsts.partition_point(|first| *first <= number).saturating_sub(1);
         let (shown, wall) = self.sections[section].cue(number - self.firsts[section]);
-        let told = local_timestamp(&self.zone, wall).replacen('T', " ", 1);
+        (shown, self.zone.local(wall).format("%Y-%m-%d %H:%M:%S%:z").to_string())
+    }
+
+    fn text(&self, number: i64) -> String {
+        let (shown, told) = self.cue(number);
         format!("{} --> {}\n{told}\n\n", self.time(shown.start), self.time(shown.end))
     }
 
@@ -207,6 +252,18 @@ mod tests {
             let captions = Captions::new(sections, Zone::UTC);
             let whole = captions.bytes(0..u64::MAX);
             proptest::prop_assert_eq!(whole.len() as u64, captions.size());
+            let (mut number, mut shown) = (0, 0);
+            for run in captions.runs() {
+                let length = (run.shown.end - run.shown.start) / run.cues as i64;
+                for cue in number..number + run.cues as i64 {
+                    let (times, told) = captions.cue(cue);
+                    proptest::prop_assert_eq!(times, shown..shown + length);
+                    proptest::prop_assert_eq!(told.len(), TOLD_BYTES);
+                    shown += length;
+                }
+                number += run.cues as i64;
+            }
+            proptest::prop_assert_eq!((number, shown), (captions.cues, at));
             let [a, b] = [cut.0, cut.1].map(|at| usize::from(at) % (whole.len() + 1));
             let (from, to) = (a.min(b), a.max(b));
             proptest::prop_assert_eq!(&captions.bytes(from as u64..to as u64), &whole[from..to]);

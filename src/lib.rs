@@ -25,7 +25,6 @@
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
-//! | [`captions`] | the time on the wall as subtitles; pure |
 //! | [`playlist`] | HLS playlists of files of segments; pure |
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
@@ -40,6 +39,7 @@
 //! | [`device`], [`clock`] | the only doors to the disk and to time |
 //! | [`named`] | what a name asks for that is made by being named: times and a form; pure |
 //! | [`flac`] | blocks of samples as FLAC; pure |
+//! | [`captions`] | the time on the wall as subtitles; pure |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |

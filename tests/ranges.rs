@@ -13,6 +13,7 @@ mod yard;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cameras::Cameras;
@@ -219,6 +220,28 @@ fn names_that_ask_for_nothing_are_not_there_and_the_log_says_why() {
     daemon.stop();
 }
 
+/// The subtitles in a file are those, as three demuxers read them.
+fn assert_has_subtitles(site: &Site, file: &Path, expected: &str) {
+    let srt = site.path("in-it.srt");
+    run_tool("ffmpeg", &["-v", "error", "-i", text(file), "-map", "0:s", text(&srt)]);
+    // Its font is told, too.
+    let found = fs::read_to_string(srt).expect("subtitles");
+    let found = found.replace("</font>", "").replace(r#"<font face="Sans-Serif" size="12">"#, "");
+    assert_eq!(found, expected);
+    let said: Vec<&str> = expected.lines().filter(|line| line.starts_with("2026")).collect();
+    let source = format!("location={}", text(file));
+    let words = ["-q", "filesrc", &source, "!", "qtdemux", "name=d", "d.subtitle_0", "!"];
+    let told = run_tool("gst-launch-1.0", &[&words[..], &["fdsink"]].concat());
+    assert_eq!(told.matches("2026-03-28").count(), said.len(), "{told}");
+    said.iter().for_each(|line| assert!(told.contains(line), "{line} in {told}"));
+    let told = run_tool("mediainfo", &["--Output=JSON", text(file)]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let tracks = told["media"]["track"].as_array().expect("tracks");
+    let own = tracks.iter().find(|track| track["@type"] == "Text").expect("subtitles");
+    let seen = ["Format", "Duration"].map(|key| own[key].as_str().unwrap_or(""));
+    assert_eq!(seen, ["Timed Text", "27.500"]);
+}
+
 #[test]
 fn the_time_on_the_wall_is_subtitles_and_what_is_in_a_range_is_told() {
     let site = site();
@@ -241,6 +264,14 @@ fn the_time_on_the_wall_is_subtitles_and_what_is_in_a_range_is_told() {
     let behind = "00:00:05.500 --> 00:00:06.500\n2026-03-28 12:00:27+01:00\n";
     assert!(joined.contains(behind), "{joined}");
     assert_reads_in_pieces(&name("vtt"));
+    assert_has_subtitles(&site, &name("clock.mp4"), &told);
+    let pictures = packet_digests(&name("clock.mp4"));
+    assert_eq!(pictures, packet_digests(&name("mp4")), "and every other packet");
+    assert_reads_in_pieces(&name("clock.mp4"));
+    let of_clip = clip(&site, "12-00-04").with_extension("clock.mp4");
+    let own = fs::read_to_string(of_clip.with_extension("").with_extension("vtt"));
+    assert!(own.expect("subtitles").contains("12:00:06+01:00"));
+    assert_eq!(times(&of_clip).len(), 3 * RATE);
 
     let told = fs::read_to_string(name("json")).expect("an account");
     let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");

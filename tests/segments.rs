@@ -113,6 +113,13 @@ fn fragments_have_the_pictures_of_a_range_and_a_playlist_says_where() {
     assert!(entries.iter().any(|entry| entry.time == "2026-03-28T11:00:27.000Z"));
     // Other programs play a playlist to its end.
     assert_eq!(packet_digests(&playlist), found);
+    // How each clip is coded, in the order of their times: Baseline, Main, and Baseline again.
+    let master = playlist.with_extension("master.m3u8");
+    let master = fs::read_to_string(master).expect("a master playlist");
+    let (_, codecs) = master.split_once("CODECS=\"").expect("codecs");
+    let codecs = codecs.split('"').next().expect("an end").split(',');
+    let profiles: Vec<&str> = codecs.map(|codec| &codec[..7]).collect();
+    assert_eq!(profiles, ["avc1.42", "avc1.4D", "avc1.42"], "{master}");
     daemon.stop();
 }
 

@@ -16,9 +16,10 @@ use super::segments::{Boundary, Measure, Placed};
 use super::{Compilation, SOUND, TRACKS, VIDEO};
 use crate::mp4::Mp4Error;
 use crate::mp4::boxes::{BoxWriter, FULL_HEADER_BYTES, HEADER_BYTES};
-use crate::mp4::moov::{MovieClock, Trak};
+use crate::mp4::moov::MovieClock;
 use crate::mp4::mvex;
 use crate::mp4::tables::{TABLES, Table};
+use crate::mp4::trak::Trak;
 use crate::segment::Sample;
 
 /// `mfhd` (8.8.5).

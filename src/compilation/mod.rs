@@ -36,10 +36,11 @@
 //! and silence. Where none can be made, the last picture lasts.
 //!
 //! Read `fit` (what parts have in common), `clip`, `cut` and `blank` (parts), `laying` (their
-//! order), then the containers.
+//! order), then the containers; `clock` is a track of one of them.
 
 mod blank;
 mod clip;
+mod clock;
 mod cut;
 mod ebml;
 mod fit;
@@ -69,8 +70,8 @@ use self::blank::Pattern;
 use self::laying::{Laying, Shown, arrange, place, usual_packet};
 use self::part::{AddSamples, Part, Source, Stretch};
 use crate::mp4::layout::Presentation;
-use crate::mp4::moov::Trak;
 use crate::mp4::tables::TABLES;
+use crate::mp4::trak::{Media, Trak};
 use crate::mp4::{Chunk, Mp4Error};
 use crate::segment::{ClipFact, ParameterSet};
 use crate::units::{Ticks, WallTime};
@@ -140,14 +141,14 @@ impl<'a> Track<'a> {
     fn trak(&self, shown: Option<Presentation>, counts: [Option<u64>; TABLES]) -> Trak<'a> {
         Trak {
             id: self.number as u32 + 1,
-            kind: self.set.codec.track_kind(),
+            media: Media::Recorded(self.set.codec.track_kind(), vec![self.set]),
             timescale: self.timescale,
             shown,
             media_length: self.shown.media_length,
             describes: None,
-            sets: vec![self.set],
             first_duration: self.shown.first_duration,
             counts,
+            sample_bytes: None,
         }
     }
 }

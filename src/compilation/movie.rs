@@ -1,20 +1,24 @@
 //! The file with one `moov` in front of all samples (ISO/IEC 14496-12): it is laid out as the file
-//! of a clip is.
+//! of a clip is. A clock, where it has one, is its last track, and in front of all other samples.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use super::clock::Clock;
 use super::part::{AddSamples, Part, PartData, Stretch};
 use super::{Compilation, TRACKS};
+use crate::captions::Captions;
 use crate::mp4::boxes::{BoxWriter, Hole};
-use crate::mp4::moov::{self, MovieClock, Trak};
+use crate::mp4::moov::{self, MovieClock};
 use crate::mp4::tables::{Entries, PackedEntries, TABLES, Table};
+use crate::mp4::trak::Trak;
 use crate::mp4::{Chunk, Mp4Error};
 
 /// A file of several parts: its sums, and what is made of it at once.
 pub struct MovieFile {
     compilation: Compilation,
+    clock: Option<Clock>,
     /// What is made at once, and where tables are to be made amid it.
     header: Vec<u8>,
     holes: Vec<(Hole, usize, Table)>,
@@ -27,7 +31,7 @@ pub struct MovieFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilePiece<'a> {
     /// These bytes.
-    Made(&'a [u8]),
+    Made(Cow<'a, [u8]>),
     /// Some bytes of a table of a part, counted from 0, which has to be
     /// [loaded](MovieFile::load).
     Table(usize, TableBytes),
@@ -68,32 +72,50 @@ impl PartTables {
 }
 
 impl MovieFile {
-    /// The file of parts, played so many times as fast as they were recorded.
+    /// The file of parts, played so many times as fast as they were recorded; as fast, it may have
+    /// the time on the wall as subtitles.
     ///
     /// # Errors
     /// [`Mp4Error::TooLarge`] where an mp4 can't hold it.
-    pub fn new(compilation: Compilation, speed: u32) -> Result<MovieFile, Mp4Error> {
+    pub fn new(
+        compilation: Compilation,
+        speed: u32,
+        captions: Option<Captions>,
+    ) -> Result<MovieFile, Mp4Error> {
+        let clock = captions.and_then(|captions| Clock::new(captions, &compilation.common));
+        let has_clock = clock.is_some();
         let mut file = MovieFile {
             present: present(&compilation.parts),
             compilation,
+            clock,
             header: Vec::new(),
             holes: Vec::new(),
             header_length: 0,
         };
         file.write_header(speed)?;
+        if has_clock {
+            // Where its samples are is known now.
+            file.write_header(speed)?;
+        }
         Ok(file)
     }
 
     /// Length of the file, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.header_length + self.compilation.data_length
+        self.parts_begin() + self.compilation.data_length
+    }
+
+    /// Where the samples of the first part begin.
+    fn parts_begin(&self) -> u64 {
+        self.header_length + self.clock.as_ref().map_or(0, Clock::length)
     }
 
     /// Memory that it takes, in bytes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.header.len() + self.compilation.memory()
+        let clock = self.clock.as_ref().map_or(0, Clock::memory);
+        self.header.len() + self.compilation.memory() + clock
     }
 
     /// Which of the clips a part is made of; none for one that is made.
@@ -114,7 +136,7 @@ impl MovieFile {
     ) -> Result<(PartTables, PartData), Mp4Error> {
         let planned = &self.compilation.parts[part];
         let is_there = |track: usize, table| self.present[track][table as usize];
-        load_part(planned, self.header_length, is_there, |add| {
+        load_part(planned, self.parts_begin(), is_there, |add| {
             self.compilation.samples(part, chunks, add)
         })
     }
@@ -136,7 +158,14 @@ impl MovieFile {
             at += hole.length;
         }
         self.add_made(&mut pieces, &range, at, written..self.header.len());
-        let begin = self.header_length;
+        let begin = self.parts_begin();
+        if let Some(clock) = &self.clock {
+            let wanted = range.start.max(self.header_length)..range.end.min(begin);
+            if wanted.start < wanted.end {
+                let [from, to] = [wanted.start, wanted.end].map(|at| at - self.header_length);
+                pieces.push(FilePiece::Made(Cow::Owned(clock.bytes(&(from..to)))));
+            }
+        }
         let wanted = range.start.max(begin) - begin..range.end.max(begin) - begin;
         let first = self
             .compilation
@@ -168,7 +197,7 @@ impl MovieFile {
         if own.start < own.end {
             let from = bytes.start + (own.start - at) as usize;
             let length = (own.end - own.start) as usize;
-            pieces.push(FilePiece::Made(&self.header[from..from + length]));
+            pieces.push(FilePiece::Made(Cow::Borrowed(&self.header[from..from + length])));
         }
     }
 
@@ -216,14 +245,20 @@ impl MovieFile {
             Ok((number, trak))
         });
         let traks = traks.collect::<Result<Vec<_>, Mp4Error>>()?.into_iter();
-        let (numbers, traks): (Vec<usize>, Vec<Trak<'_>>) = traks.unzip();
+        let (numbers, mut traks): (Vec<usize>, Vec<Trak<'_>>) = traks.unzip();
+        traks.extend(self.clock.as_ref().map(|clock| clock.trak(TRACKS as u32 + 1)));
         let clock = MovieClock::new(self.compilation.start, &traks, Some(1));
+        let data_length = self.size() - self.header_length;
         let mut to = BoxWriter::default();
         let order = RefCell::new(Vec::new());
-        moov::write(&mut to, &clock, &traks, self.compilation.data_length, |to, trak, table| {
-            let count = traks[trak].counts[table as usize].unwrap_or(0);
-            to.hole(count * table.entry_bytes());
-            order.borrow_mut().push((numbers[trak], table));
+        moov::write(&mut to, &clock, &traks, data_length, |to, trak, table| {
+            if let Some(number) = numbers.get(trak) {
+                let count = traks[trak].counts[table as usize].unwrap_or(0);
+                to.hole(count * table.entry_bytes());
+                order.borrow_mut().push((*number, table));
+            } else if let Some(clock) = &self.clock {
+                to.raw(&clock.entries(table, self.header_length));
+            }
         });
         let (header, holes) = to.finish_with_holes();
         let left_out: u64 = holes.iter().map(|hole| hole.length).sum();
@@ -231,7 +266,7 @@ impl MovieFile {
         let limit = u64::from(u32::MAX);
         for (what, found, limit) in [
             ("moov box", self.header_length, limit),
-            ("samples of the file", self.compilation.data_length, i64::MAX.unsigned_abs() - limit),
+            ("samples of the file", data_length, i64::MAX.unsigned_abs() - limit),
         ] {
             if found > limit {
                 return Err(Mp4Error::TooLarge { what, found: found.into(), limit });
@@ -267,13 +302,13 @@ fn present(parts: &[Part]) -> [[bool; TABLES]; TRACKS] {
     })
 }
 
-/// Collects what `chunks` hands over.
+/// Collects what `chunks` hands over of a part; those of the first one begin at `begin`.
 ///
 /// # Errors
 /// [`Mp4Error`]: what it answers, or that it is not what the sums say.
 fn load_part(
     part: &Part,
-    header_length: u64,
+    begin: u64,
     is_there: impl Fn(usize, Table) -> bool,
     chunks: impl FnOnce(&mut AddSamples<'_>) -> Result<(), Mp4Error>,
 ) -> Result<(PartTables, PartData), Mp4Error> {
@@ -286,7 +321,7 @@ fn load_part(
     let mut data = PartData::default();
     chunks(&mut |track, table, pieces| {
         let Some(entries) = &mut tables[track] else { return };
-        let offset = header_length + part.offset + data.length();
+        let offset = begin + part.offset + data.length();
         entries.add(part.ats[track] + table.start.0, &table.samples, offset, 1);
         pieces.into_iter().for_each(|piece| data.add(piece));
     })?;

@@ -33,8 +33,9 @@
 //! or two where it is delayed. Players differ on all but the plainest of this, see *Sound* in
 //! `ring/FORMAT.md`: whoever records lets sound begin with the first picture.
 //!
-//! Read `layout` (what there is, how long), `moov` (how it looks), `entry` (sample entries),
-//! `tables` (samples), `file` (pieces); `mvex` for what stands in front of fragments.
+//! Read `layout` (what there is, how long), `trak` (what a track is) and `moov` (how it looks),
+//! `entry` (sample entries), `tables` (samples), `file` (pieces); `mvex` for what stands in front
+//! of fragments.
 
 pub(crate) mod boxes;
 pub(crate) mod entry;
@@ -43,6 +44,7 @@ pub(crate) mod layout;
 pub(crate) mod moov;
 pub(crate) mod mvex;
 pub(crate) mod tables;
+pub(crate) mod trak;
 
 pub use entry::{codec_name, entry_facts, sample_entry};
 pub use file::{Chunk, Movie, Piece};

@@ -1,12 +1,11 @@
 //! Writes all that stands in front of the samples. Clauses are those of ISO/IEC 14496-12.
 
 use super::boxes::{BoxWriter, HEADER_BYTES, LARGE_HEADER_BYTES};
-use super::layout::{
-    BRANDS, Layout, Presentation, described, handler, lead, media_length, rescaled,
-};
-use super::tables::{TABLES, Table, TrackTables};
+use super::layout::{BRANDS, Layout, Presentation, lead, rescaled};
+use super::tables::{Table, TrackTables};
+use super::trak::{Trak, track_id};
 use super::{Mp4Error, entry};
-use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind, TrackTotals};
+use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind};
 use crate::units::{NANOS_PER_SECOND, WallTime};
 
 /// From 1904-01-01, where mp4 counts from (8.2.2), to 1970-01-01, in seconds.
@@ -105,54 +104,6 @@ pub(super) fn file_type(to: &mut BoxWriter) {
     });
 }
 
-/// What the boxes of a track tell, but for the entries of its tables.
-pub(crate) struct Trak<'a> {
-    /// Its number in the file, from 1 on.
-    pub id: u32,
-    /// What its samples are.
-    pub kind: TrackKind,
-    /// Ticks a second.
-    pub timescale: u32,
-    /// When it is presented; `None` where its fragments say that.
-    pub shown: Option<Presentation>,
-    /// Length of its own time line, in ticks.
-    pub media_length: u64,
-    /// The number of the track that it describes.
-    pub describes: Option<u32>,
-    /// What its sample entries are made of.
-    pub sets: Vec<&'a ParameterSet>,
-    /// Duration of the first sample, in ticks.
-    pub first_duration: u32,
-    /// How many entries each table has; `None` where there is no such table.
-    pub counts: [Option<u64>; TABLES],
-}
-
-impl<'a> Trak<'a> {
-    fn of(fact: &ClipFact, track: &TrackTables<'_>, parameters: &'a [ParameterSet]) -> Trak<'a> {
-        let promised = track.promised;
-        let sets = track.sets.iter().filter_map(|index| parameters.get(usize::from(*index)));
-        Trak {
-            id: track_id(promised),
-            kind: promised.kind,
-            timescale: promised.timescale,
-            shown: Some(Presentation::new(fact, promised)),
-            media_length: media_length(promised),
-            describes: described(fact, promised).map(track_id),
-            sets: sets.collect(),
-            first_duration: track.first_duration,
-            counts: Table::ALL.map(|table| track.count(table)),
-        }
-    }
-
-    fn count(&self, table: Table) -> Option<u64> {
-        self.counts[table as usize]
-    }
-
-    fn samples(&self) -> u32 {
-        self.count(Table::Sizes).unwrap_or(0) as u32
-    }
-}
-
 /// The time line on which the tracks are laid out.
 pub(crate) struct MovieClock {
     /// Ticks a second: the least in which every track's times are whole. Where that does not fit
@@ -204,10 +155,6 @@ pub(crate) fn least_common_multiple(a: u32, b: u32) -> Option<u32> {
     (a / divisor).checked_mul(b)
 }
 
-fn track_id(track: &TrackTotals) -> u32 {
-    u32::from(track.track.0) + 1
-}
-
 /// 8.2.2.
 pub(super) fn movie_header(to: &mut BoxWriter, clock: &MovieClock, traks: &[Trak<'_>]) {
     to.full(b"mvhd", 1, 0, |to| {
@@ -239,10 +186,10 @@ pub(super) fn trak(
     to.plain(b"mdia", |to| {
         media_header(to, clock, trak);
         to.plain(b"minf", |to| {
-            match trak.kind {
-                TrackKind::Video => to.full(b"vmhd", 0, 1, |to| to.zeros(8)),
-                TrackKind::Audio => to.full(b"smhd", 0, 0, |to| to.zeros(4)),
-                TrackKind::Timed | TrackKind::Unknown(_) => to.full(b"nmhd", 0, 0, |_| ()),
+            match trak.media.kind() {
+                Some(TrackKind::Video) => to.full(b"vmhd", 0, 1, |to| to.zeros(8)),
+                Some(TrackKind::Audio) => to.full(b"smhd", 0, 0, |to| to.zeros(4)),
+                _ => to.full(b"nmhd", 0, 0, |_| ()),
             }
             to.plain(b"dinf", |to| {
                 to.full(b"dref", 0, 0, |to| {
@@ -252,11 +199,12 @@ pub(super) fn trak(
             });
             to.plain(b"stbl", |to| {
                 to.full(b"stsd", 0, 0, |to| {
-                    to.u32(trak.sets.len() as u32);
-                    trak.sets.iter().for_each(|set| to.raw(&entry::sample_entry(set)));
+                    let entries = trak.media.sample_entries();
+                    to.u32(entries.len() as u32);
+                    entries.iter().for_each(|entry| to.raw(entry));
                 });
                 Table::ALL.iter().for_each(|table| sample_table(to, trak, *table, &put));
-                if trak.kind == TrackKind::Audio && trak.shown.is_some() {
+                if trak.media.kind() == Some(TrackKind::Audio) && trak.shown.is_some() {
                     roll_groups(to, trak);
                 }
             });
@@ -273,10 +221,10 @@ fn track_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
         to.zeros(4);
         to.u64(clock.track_duration(trak));
         to.zeros(8 + 2 + 2);
-        to.u16(if trak.kind == TrackKind::Audio { 1 << 8 } else { 0 });
+        to.u16(if trak.media.kind() == Some(TrackKind::Audio) { 1 << 8 } else { 0 });
         to.zeros(2);
         MATRIX.iter().for_each(|field| to.u32(*field));
-        let video = trak.sets.first().and_then(|set| set.video);
+        let video = trak.media.picture();
         let (width, height) = video.map_or((0, 0), |video| {
             let (horizontal, vertical) = entry::pixel_aspect(&video);
             let width = u64::from(video.width) << 16;
@@ -316,7 +264,7 @@ fn media_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
         to.u16(LANGUAGE);
         to.zeros(2);
     });
-    let (kind, name) = handler(trak.kind);
+    let (kind, name) = trak.media.handler();
     to.full(b"hdlr", 0, 0, |to| {
         to.zeros(4);
         to.raw(kind);
@@ -343,12 +291,14 @@ fn sample_table(
         Table::Places => (b"co64", 0),
     };
     to.full(kind, version, 0, |to| {
+        let alike = trak.sample_bytes.filter(|_| table == Table::Sizes);
         if table == Table::Sizes {
-            // Not all alike.
-            to.u32(0);
+            to.u32(alike.unwrap_or(0));
         }
         to.u32(count as u32);
-        put(to, table);
+        if alike.is_none() {
+            put(to, table);
+        }
     });
 }
 
@@ -358,7 +308,7 @@ fn sample_table(
 fn roll_groups(to: &mut BoxWriter, trak: &Trak<'_>) {
     /// 80 ms of the shortest packets that Opus has, 2.5 ms.
     const PACKETS_MAX: u64 = 32;
-    let codec = trak.sets.first().map(|set| set.codec);
+    let codec = trak.media.sets().first().map(|set| set.codec);
     let distance = match codec {
         Some(Codec::Opus) => {
             let packet = u64::from(trak.first_duration.max(1)) * 1000;

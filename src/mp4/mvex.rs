@@ -1,7 +1,8 @@
 //! What stands in front of fragments: a `moov` without samples (ISO/IEC 14496-12, 8.8).
 
 use super::boxes::BoxWriter;
-use super::moov::{MovieClock, Trak, file_type, movie_header, trak};
+use super::moov::{MovieClock, file_type, movie_header, trak};
+use super::trak::Trak;
 use crate::units::Ticks;
 
 /// Writes `ftyp` and `moov`; what follows lasts so many nanoseconds. `flags` says what the samples

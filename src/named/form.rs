@@ -48,14 +48,16 @@ pub enum Container {
     Timelapse(u32),
     /// The key frame at a time, or the last one before it.
     Still,
-    /// The time on the wall, as subtitles (WebVTT) for the mp4 of the same name.
+    /// The mp4 of the same name with the time on the wall as subtitles in it.
+    Clock,
+    /// The same as a file of its own (WebVTT).
     Captions,
     /// What the mp4 of the same name has in it.
     Json,
 }
 
 impl Container {
-    const NAMED: [(&'static str, Container); 10] = [
+    const NAMED: [(&'static str, Container); 11] = [
         ("mp4", Container::Mp4),
         ("frag.mp4", Container::Fragments),
         ("mkv", Container::Matroska),
@@ -64,6 +66,7 @@ impl Container {
         ("master.m3u8", Container::MasterPlaylist),
         ("keys.mp4", Container::KeyFrames),
         ("key.mp4", Container::Still),
+        ("clock.mp4", Container::Clock),
         ("vtt", Container::Captions),
         ("json", Container::Json),
     ];

@@ -106,7 +106,7 @@ impl RangeFile {
             Ok::<_, ArchiveError>((made, self.places.keep(part, data.memory(), data)))
         };
         match piece {
-            FilePiece::Made(bytes) => joined.extend_from_slice(bytes),
+            FilePiece::Made(bytes) => joined.extend_from_slice(&bytes),
             FilePiece::Table(part, wanted) => {
                 let tables = match tables.get(&part) {
                     Some(tables) => tables,

@@ -1,5 +1,6 @@
 //! What is made of a range that is put together, in the form that was asked for.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,9 +64,15 @@ impl Making<'_> {
         let mut identity = self.identity(&building.steps);
         let speed = self.asked.form.container.speed();
         let content = match self.asked.form.container {
-            Container::Mp4 | Container::KeyFrames | Container::Timelapse(_) | Container::Still => {
+            container @ (Container::Mp4
+            | Container::Clock
+            | Container::KeyFrames
+            | Container::Timelapse(_)
+            | Container::Still) => {
+                let clock = container == Container::Clock;
+                let clock = clock.then(|| self.captions(&building, start));
                 let file = self.compilation(&building, start, GreyGroup::Long);
-                let file = file.and_then(|parts| MovieFile::new(parts, speed));
+                let file = file.and_then(|parts| MovieFile::new(parts, speed, clock));
                 let file = file.map_err(|reason| self.failed(reason))?;
                 RangeContent::File(Box::new(RangeFile::movie(self.footage(), file)))
             }
@@ -80,15 +87,12 @@ impl Making<'_> {
                 let file = self.segmented(&building, start, &sections, kind)?;
                 let segments = segments(&file, &sections);
                 let text = match container {
-                    Container::MasterPlaylist => self.master(&segments),
+                    Container::MasterPlaylist => self.master(&building, &segments),
                     _ => self.playlist(&file, &segments),
                 };
                 RangeContent::Text(text.into_bytes())
             }
-            Container::Captions => {
-                let zone = self.asked.zone.clone();
-                RangeContent::Captions(Captions::new(building.sections(start), zone))
-            }
+            Container::Captions => RangeContent::Captions(self.captions(&building, start)),
             Container::Json => RangeContent::Text(account::account(&self, &building)),
         };
         if let RangeContent::Text(text) = &content {
@@ -102,6 +106,10 @@ impl Making<'_> {
 
     fn failed(&self, reason: Mp4Error) -> ArchiveError {
         no_movie(&self.sources[0], reason)
+    }
+
+    fn captions(&self, building: &Building, start: WallTime) -> Captions {
+        Captions::new(building.sections(start), self.asked.zone.clone())
     }
 
     fn footage(&self) -> Footage {
@@ -182,13 +190,21 @@ impl Making<'_> {
         media_playlist(&self.name(Container::Fragments), file.header_bytes(), segments)
     }
 
-    fn master(&self, segments: &[MediaSegment]) -> String {
-        let own = std::iter::once(self.common.video()).chain(self.common.sound());
+    /// Its codecs are those of every clip in it (RFC 8216, 4.3.4.2).
+    fn master(&self, building: &Building, segments: &[MediaSegment]) -> String {
+        let pictures = building.steps.iter().filter_map(|step| match step {
+            Step::Clip(piece) => Some(&*self.sets[piece.clip].video),
+            Step::Blank(_) | Step::Held(_) => None,
+        });
+        let own = std::iter::once(self.common.video()).chain(pictures).chain(self.common.sound());
         let codecs: Option<Vec<String>> = own.map(registered_name).collect();
+        let mut codecs = codecs.unwrap_or_default();
+        let mut known = HashSet::new();
+        codecs.retain(|codec| known.insert(codec.clone()));
         let video = self.common.video().video;
         let picture = video.map_or((0, 0), |video| (video.width, video.height));
         let name = self.name(Container::Playlist);
-        master_playlist(&[Variant::new(name, codecs.unwrap_or_default(), picture, segments)])
+        master_playlist(&[Variant::new(name, codecs, picture, segments)])
     }
 
     /// What the bytes of the file depend on.

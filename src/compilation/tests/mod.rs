@@ -1,5 +1,6 @@
 //! Files of random clips, read by a library that was not written here, against what was recorded.
 
+mod clock;
 mod segments;
 
 use std::ops::Range;
@@ -230,7 +231,7 @@ struct Laid {
 /// The file of some ranges, its gaps blank; `None` where nothing is in it.
 fn made(clips: &[Recorded], sets: &[ClipSets], ranges: &[Range<WallTime>]) -> Option<Made> {
     let Laid { compilation, ranges: own, length_nanos } = laid(clips, sets, ranges, false)?;
-    let compilation = MovieFile::new(compilation, 1).expect("it is small");
+    let compilation = MovieFile::new(compilation, 1, None).expect("it is small");
     Some(Made { compilation, ranges: own, is_one: ranges.len() == 1, length_nanos })
 }
 
@@ -352,8 +353,14 @@ struct Found {
 }
 
 fn demuxed(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
+    let [pictures, sound, _] = all_tracks(bytes);
+    [pictures, sound]
+}
+
+/// Pictures, sound, and the clock.
+fn all_tracks(bytes: &[u8]) -> [Vec<Found>; TRACKS + 1] {
     let file = re_mp4::Mp4::read_bytes(bytes).expect("an mp4");
-    let mut all = [Vec::new(), Vec::new()];
+    let mut all: [Vec<Found>; TRACKS + 1] = Default::default();
     for track in file.tracks().values() {
         let list = file.moov.traks.iter().find(|trak| trak.tkhd.track_id == track.track_id);
         let edits = list.and_then(|trak| trak.edts.as_ref()).and_then(|it| it.elst.as_ref());
@@ -366,7 +373,7 @@ fn demuxed(bytes: &[u8]) -> [Vec<Found>; TRACKS] {
         let second = i64::from(file.moov.mvhd.timescale);
         let delay = delay * NANOS_PER_SECOND / second;
         let timescale = track.timescale as u32;
-        let kind = usize::from(track.track_id != 1);
+        let kind = track.track_id as usize - 1;
         // Moved, so that the first picture is presented at 0.
         let base = track.samples.first().map_or(0, |first| first.decode_timestamp);
         all[kind] = track

@@ -8,7 +8,7 @@ use reelfs::segment::NameForm;
 use reelfs::units::{BootTime, ClipKey, WallTime, length_of};
 use reelfs::view::{
     Inode, Layout, ListedClip, NodeKind, ROOT, Tree, clip_boundary_after, growing_name,
-    local_timestamp, utc_timestamp,
+    utc_timestamp,
 };
 use reelfs::zone::Zone;
 
@@ -74,7 +74,7 @@ fn insert(tree: &mut Tree, input: &mut Input<'_>, number: u64) {
     assert_eq!(tree.place(clip), Some(place));
     for time in [start, end] {
         black_box(utc_timestamp(time));
-        ZONES.iter().for_each(|name| drop(local_timestamp(&zone(name), time)));
+        ZONES.iter().for_each(|name| drop(black_box(zone(name).local(time).to_string())));
     }
 }
 
