@@ -67,7 +67,7 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 26] = [
+const CRATES: [(&str, &[&str]); 27] = [
     ("base64", &["camera"]),
     ("chrono", &["cli", "named", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
@@ -85,6 +85,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
     ("memchr", &["camera"]),
+    ("notify", &["daemon"]),
     ("percent_encoding", &["playlist"]),
     ("re_mp4", &["import"]),
     ("retina", &["camera"]),

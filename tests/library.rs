@@ -13,7 +13,7 @@ use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::{Device, DeviceHolder, ReturningDevice};
 use reelfs::index::Index;
-use reelfs::library::{Changes, Complaints, Footage, LibraryError, RingLibrary};
+use reelfs::library::{Changes, Complaints, Footage, Grace, LibraryError, RingLibrary};
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
 use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
@@ -76,7 +76,7 @@ fn open() -> Open {
         device,
         writer,
         clock,
-        grace: GRACE,
+        grace: Arc::new(Grace::new(GRACE)),
         status_json: Box::new(|| b"{}".to_vec()),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),

@@ -102,8 +102,9 @@ pub struct FormatArguments {
 /// `reelfs run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-SIGTERM and SIGINT stop it; SIGUSR1 says that the clock is right, see reelfs(7). It logs to \
-standard error; RUST_LOG says what: RUST_LOG=info, or by room RUST_LOG=info,reelfs::camera=debug.
+SIGTERM and SIGINT stop it; SIGHUP has it read its settings again, as it does when their file \
+changes; SIGUSR1 says that the clock is right, see reelfs(7). It logs to standard error; \
+RUST_LOG says what: RUST_LOG=info, or by room RUST_LOG=info,reelfs::camera=debug.
 
 Example: reelfs run --config /etc/reelfs/reelfs.toml")]
 pub struct RunArguments {

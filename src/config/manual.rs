@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::changes::needs_restart;
 use super::duration;
 use super::keys::{self, Absent, Key, Kind, SectionKind};
 use super::{CAMERAS_MAX, FILE_NAME, SYSTEM_FILE};
@@ -38,6 +39,12 @@ pub fn manual() -> String {
         "A duration is a text: a whole number and one of the units ms, s, m, h, d (24 hours) and \
          w (7 days). A relative path counts from the directory of the configuration file.",
     );
+    page += ".PP\n";
+    page += &escaped(
+        "While the daemon runs, it takes the file again when it changes, and on SIGHUP, without a \
+         break in what it records; keys that take effect at the next start say so. See \
+         \\fISETTINGS THAT CHANGE\\fR in \\fBreelfs\\fR(7).",
+    );
     for section in keys::SECTIONS {
         write_section(&mut page, section);
     }
@@ -60,7 +67,9 @@ fn write_section(page: &mut String, section: &SectionKind) {
         let _ = writeln!(page, ".TP\n\\fB{}\\fR = {}", key.name, escaped(key.example).trim_end());
         *page += &escaped(key.text);
         *page += ".br\n";
-        *page += &escaped(&format!("{}. {}.", kind_in_words(&key.kind), absent_in_words(key)));
+        let at_restart = if needs_restart(key) { " Takes effect at the next start." } else { "" };
+        let (kind, absent) = (kind_in_words(&key.kind), absent_in_words(key));
+        *page += &escaped(&format!("{kind}. {absent}.{at_restart}"));
     }
 }
 

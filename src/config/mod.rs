@@ -6,6 +6,7 @@
 //! which says file, line, key and reason.
 
 mod camera;
+mod changes;
 mod document;
 pub mod duration;
 pub mod keys;
@@ -144,6 +145,12 @@ impl Config {
         let cameras = camera::read_all(&document, &mut warnings)?;
         let lines = document.lines();
         Ok(Config { ring, view, purge, cameras, warnings, file: path.to_path_buf(), lines })
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The error that says `reason` of the value of `key` in this file, for a room that knows

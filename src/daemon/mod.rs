@@ -12,6 +12,7 @@ mod recording;
 mod reporter;
 mod running;
 mod scrub;
+mod settings;
 mod streams;
 mod superblocks;
 mod tables;
@@ -29,15 +30,17 @@ use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::config::{Config, ConfigError, Password, keys, password_in};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
-use crate::library::RingLibrary;
+use crate::library::{Grace, RingLibrary};
 use crate::mount::{self, MountError};
-use crate::ring::{self, Opening, Ring, RingError, Writer};
+use crate::ring::{self, Opening, Ring, RingError, Superblock, Writer};
 use crate::shown::Shown;
 use crate::view::{Layout, Tree};
 use holder::RingHolder;
 use listener::TreeKeeper;
+use recording::Recording;
 use reporter::{Parts, Reporter};
 use running::{Running, View};
+use settings::Settings;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
@@ -161,13 +164,13 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     }
     let layout = Layout::parse(&config.view.layout)
         .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
-    let cameras = cameras(config)?;
+    let sessions = sessions(config)?;
     limits::check()?;
     let signals = running::Signals::catch()?;
     mount::prepare(&config.view.mount)?;
     let store = Store::open(config, &layout)?;
     steps.done("the ring is open");
-    let mut running = match start(config, &layout, cameras, &store, &mut steps) {
+    let mut running = match start(config, &layout, sessions, &store, &mut steps) {
         Ok(running) => running,
         Err(error) => {
             if let Err(error) = store.close() {
@@ -179,15 +182,15 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let is_writable = store.opening.unwritable.is_none();
     let what = if is_writable { "recording" } else { "serving read-only" };
     log::info!("{what} after {:.3} s", steps.began.elapsed().as_secs_f64());
-    running.wait(&signals);
+    running.wait(&signals, Settings::new(config.clone()), &store);
     running.stop();
     let closed = store.close();
     log::info!("stopped");
     closed
 }
 
-/// The cameras with what a session needs of them.
-fn cameras(config: &Config) -> Result<Vec<Camera>, DaemonError> {
+/// What sessions of the cameras are begun with, in the order of the configuration.
+fn sessions(config: &Config) -> Result<Vec<Camera>, DaemonError> {
     let cameras = config.cameras.iter().map(|camera| {
         let name = camera.name.as_str().to_owned();
         let username = camera.credentials.as_ref().map(|login| login.username.clone());
@@ -228,12 +231,7 @@ impl Store {
         let holder = Arc::new(RingHolder::new(path.clone()));
         let device = Arc::new(ReturningDevice::open(path, holder.clone())?);
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
-        let blocks = superblock.geometry.block_count;
-        let streams = config.cameras.len();
-        if device.is_writable() && (blocks as usize) < BLOCKS_PER_STREAM_MIN * streams {
-            let device = path.clone();
-            return Err(DaemonError::TooFewBlocks { device, blocks, streams });
-        }
+        refuse_too_few_blocks(config, &superblock, &device)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
         let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone.clone())));
@@ -286,15 +284,28 @@ impl Store {
     }
 }
 
+/// Whether the ring has blocks for all cameras.
+fn refuse_too_few_blocks(
+    config: &Config,
+    superblock: &Superblock,
+    device: &ReturningDevice,
+) -> Result<(), DaemonError> {
+    let (blocks, streams) = (superblock.geometry.block_count, config.cameras.len());
+    if !device.is_writable() || blocks as usize >= BLOCKS_PER_STREAM_MIN * streams {
+        return Ok(());
+    }
+    Err(DaemonError::TooFewBlocks { device: config.ring.device.clone(), blocks, streams })
+}
+
 fn start(
     config: &Config,
     layout: &Layout,
-    cameras: Vec<Camera>,
+    sessions: Vec<Camera>,
     store: &Store,
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
     let registered = match store.device.is_writable() {
-        true => streams::register_all(config, store),
+        true => streams::register_all(config, sessions, store),
         false => Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -310,7 +321,7 @@ fn start(
         device: store.device.clone(),
         writer: store.writer.clone(),
         clock: store.clock.clone(),
-        grace: config.purge.grace,
+        grace: Arc::new(Grace::new(config.purge.grace)),
         status_json: Box::new(move || told.json()),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
@@ -327,16 +338,16 @@ fn start(
     };
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
-    let parts = if store.device.is_writable() {
-        let (cameras, handle) = (cameras.into_iter().zip(registered), runtime.handle());
-        recording::begin(config, layout, cameras.collect(), store, handle)?
-    } else {
-        Parts::default()
+    let is_writable = store.device.is_writable();
+    let recording = is_writable.then(|| Recording::new(config, layout, store, runtime.handle()));
+    let parts = match &recording {
+        Some(recording) => recording::begin(config, registered, store, recording)?,
+        None => Parts::default(),
     };
     steps.done(&format!("{} cameras", parts.recorders.len()));
     reporter.begin(parts);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
-    Ok(Running { reporter, view, mounted, runtime, writer })
+    Ok(Running { reporter, view, mounted, recording, runtime, writer })
 }
 
 fn source_name(store: &Store) -> String {

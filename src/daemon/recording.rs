@@ -1,82 +1,168 @@
 //! What works on a ring that can be written: recorders, purge, scrub.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::reporter::Parts;
 use super::superblocks::Caretaker;
 use super::{DaemonError, Store, scrub, tables};
 use crate::camera::{Camera, Hosts};
-use crate::clock::{ClockGuard, KnownTime};
-use crate::config::Config;
+use crate::clock::{Clock, ClockGuard, KnownTime};
+use crate::config::{CameraConfig, Config};
 use crate::purge::{self, Purger};
-use crate::recorder::{self, Boundary, RecorderSettings};
+use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
+use crate::ring::Writer;
 use crate::units::{StreamKey, StreamNumber};
 use crate::view::{Layout, clip_boundary_after};
+use crate::zone::Zone;
 
 /// A chunk's samples at most, in bytes; smaller where a block is.
 const CHUNK_BYTES_MAX: u64 = 8 << 20;
 /// Room that a block's and a chunk's headers are left, in bytes.
 const HEADER_ROOM_BYTES: u64 = 128 << 10;
 
-/// Starts all of it. `cameras` come with their names and streams, in the order of the
-/// configuration.
-pub(super) fn begin(
-    config: &Config,
-    layout: &Layout,
-    cameras: Vec<(Camera, (String, StreamNumber))>,
-    store: &Store,
-    runtime: &Handle,
-) -> Result<Parts, DaemonError> {
-    let purger = Some(start_purge(config, store, &cameras)?);
-    let caretaker = Caretaker::start(store)?;
-    let scrubber = scrub::start_scrub(config, store, &caretaker)?;
-    let geometry = store.archive.ring().superblock().geometry;
-    let chunk_bytes_max = CHUNK_BYTES_MAX.min(geometry.block_length.0 - HEADER_ROOM_BYTES);
-    let hosts = Arc::new(Hosts::default());
-    let recorders = cameras
-        .into_iter()
-        .map(|(camera, (name, stream))| {
-            let settings = RecorderSettings {
-                camera,
-                hosts: hosts.clone(),
-                stream,
-                flush_interval: config.ring.flush,
-                chunk_bytes_max: chunk_bytes_max as usize,
-                boundary: boundary(config, layout, &name),
-                keeps_damaged: config.keeps_damaged(&name),
-                clock: store.clock.clone(),
-            };
-            let (sink, ticks) = (store.writer.clone(), store.ticks.subscribe());
-            (name, recorder::spawn(runtime, settings, sink, ticks))
-        })
-        .collect();
-    tables::add_missing_tables(store);
-    Ok(Parts { recorders, purger, scrubber, caretaker: Some(caretaker) })
+/// A camera, its settings, and the stream of the ring that is its.
+pub(super) struct Placed {
+    pub settings: CameraConfig,
+    pub session: Camera,
+    pub stream: StreamNumber,
 }
 
-/// Where clips of a camera are cut.
-fn boundary(config: &Config, layout: &Layout, camera: &str) -> Boundary {
-    let (zone, length) = (layout.zone(&config.view.zone), config.clip_of(camera));
+/// What recorders have in common.
+pub(super) struct Recording {
+    hosts: Arc<Hosts>,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    ticks: watch::Sender<u64>,
+    runtime: Handle,
+    flush_interval: Duration,
+    chunk_bytes_max: usize,
+    zone: Zone,
+}
+
+/// A camera that is recorded.
+pub(super) struct Recorded {
+    pub settings: CameraConfig,
+    pub recorder: RecorderHandle,
+    /// The longest clip, in seconds; it may change.
+    clip_seconds: Arc<AtomicU64>,
+}
+
+impl Recorded {
+    pub(super) fn name(&self) -> &str {
+        self.settings.name.as_str()
+    }
+
+    /// Takes settings that change nothing about its session.
+    pub(super) fn take(&mut self, config: &Config, settings: &CameraConfig) {
+        self.settings = settings.clone();
+        self.clip_seconds.store(clip_seconds(config, self.name()), Ordering::Relaxed);
+    }
+
+    /// Asks each to stop, and then waits for all of them.
+    pub(super) fn stop_all(all: Vec<Recorded>) {
+        all.iter().for_each(|recorded| recorded.recorder.request_stop());
+        for recorded in all {
+            let name = recorded.settings.name;
+            if !recorded.recorder.stop() {
+                let name = name.as_str();
+                log::warn!("{name}: did not stop in time; its last seconds may be missing");
+            }
+        }
+    }
+}
+
+/// The longest clip of a camera, in seconds.
+fn clip_seconds(config: &Config, camera: &str) -> u64 {
+    let length = config.clip_of(camera);
     if length < config.view.clip {
         log::info!("{camera}: clips of {length:?} at most: its retain is short");
     }
-    Arc::new(move |wall| clip_boundary_after(&zone, length, wall))
+    length.as_secs()
 }
 
-fn start_purge(
+impl Recording {
+    pub(super) fn new(config: &Config, layout: &Layout, store: &Store, runtime: &Handle) -> Self {
+        let block_length = store.archive.ring().superblock().geometry.block_length;
+        Recording {
+            hosts: Arc::new(Hosts::default()),
+            writer: store.writer.clone(),
+            clock: store.clock.clone(),
+            ticks: store.ticks.clone(),
+            runtime: runtime.clone(),
+            flush_interval: config.ring.flush,
+            chunk_bytes_max: CHUNK_BYTES_MAX.min(block_length.0 - HEADER_ROOM_BYTES) as usize,
+            zone: layout.zone(&config.view.zone),
+        }
+    }
+
+    /// Begins to record a camera.
+    pub(super) fn start(&self, config: &Config, camera: Placed) -> Recorded {
+        let Placed { settings, session, stream } = camera;
+        let clip_seconds = Arc::new(AtomicU64::new(clip_seconds(config, settings.name.as_str())));
+        let of_recorder = RecorderSettings {
+            camera: session,
+            hosts: self.hosts.clone(),
+            stream,
+            flush_interval: self.flush_interval,
+            chunk_bytes_max: self.chunk_bytes_max,
+            boundary: boundary(self.zone.clone(), clip_seconds.clone()),
+            keeps_damaged: settings.keeps_damaged,
+            clock: self.clock.clone(),
+        };
+        let (sink, ticks) = (self.writer.clone(), self.ticks.subscribe());
+        let recorder = recorder::spawn(&self.runtime, of_recorder, sink, ticks);
+        Recorded { settings, recorder, clip_seconds }
+    }
+}
+
+/// Where clips of a camera are cut.
+fn boundary(zone: Zone, clip_seconds: Arc<AtomicU64>) -> Boundary {
+    Arc::new(move |wall| {
+        let length = Duration::from_secs(clip_seconds.load(Ordering::Relaxed));
+        clip_boundary_after(&zone, length, wall)
+    })
+}
+
+/// Starts all of it, with cameras in the order of the configuration.
+pub(super) fn begin(
+    config: &Config,
+    cameras: Vec<Placed>,
+    store: &Store,
+    recording: &Recording,
+) -> Result<Parts, DaemonError> {
+    let known = store.opening.known_clock.map(|clock| KnownTime {
+        wall: clock.wall,
+        boot: clock.boot,
+        boot_id: clock.boot_id,
+    });
+    let settings = purge_settings(config, store, &cameras);
+    let (catalogue, clock) = (store.catalogue.clone(), store.clock.clone());
+    let guard = ClockGuard::new(known);
+    let purger = Purger::start(settings, catalogue, store.writer.clone(), clock, guard)
+        .map_err(|source| DaemonError::System { what: "the purge", source })?;
+    let caretaker = Caretaker::start(store)?;
+    let scrubber = scrub::start_scrub(config, store, &caretaker)?;
+    let recorders = cameras.into_iter().map(|camera| recording.start(config, camera)).collect();
+    tables::add_missing_tables(store);
+    Ok(Parts { recorders, purger: Some(purger), scrubber, caretaker: Some(caretaker) })
+}
+
+/// What the purge goes by, with all cameras of the configuration.
+pub(super) fn purge_settings(
     config: &Config,
     store: &Store,
-    cameras: &[(Camera, (String, StreamNumber))],
-) -> Result<Purger, DaemonError> {
+    cameras: &[Placed],
+) -> purge::Settings {
     let ring = store.archive.number();
-    let cameras = config
-        .cameras
-        .iter()
-        .zip(cameras)
-        .map(|(camera, (_, (_, stream)))| (StreamKey { ring, stream: *stream }, camera.retain));
-    let settings = purge::Settings {
+    let cameras = cameras.iter().map(|Placed { settings, stream, .. }| {
+        (StreamKey { ring, stream: *stream }, settings.retain)
+    });
+    purge::Settings {
         every: config.purge_interval(),
         wipe: config.purge.wipe,
         policy: crate::retention::Policy {
@@ -84,13 +170,5 @@ fn start_purge(
             cameras: cameras.collect(),
             created: store.archive.ring().superblock().created,
         },
-    };
-    let known = store.opening.known_clock.map(|clock| KnownTime {
-        wall: clock.wall,
-        boot: clock.boot,
-        boot_id: clock.boot_id,
-    });
-    let (catalogue, clock) = (store.catalogue.clone(), store.clock.clone());
-    Purger::start(settings, catalogue, store.writer.clone(), clock, ClockGuard::new(known))
-        .map_err(|source| DaemonError::System { what: "the purge", source })
+    }
 }

@@ -1,11 +1,12 @@
 //! What the daemon says of itself, from wherever it is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Store;
+use super::recording::Recorded;
 use super::scrub::scrub_status;
 use super::superblocks::Caretaker;
 use crate::archive::Archive;
@@ -13,9 +14,11 @@ use crate::check::Scrubber;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
-use crate::purge::Purger;
-use crate::recorder::{DropReason, RecorderHandle, State, StreamStatus};
-use crate::status::{CameraStatus, Status, camera_totals, device_status, ring_status};
+use crate::purge::{self, Purger};
+use crate::recorder::{DropReason, State, StreamStatus};
+use crate::status::{
+    CameraStatus, SettingsStatus, Status, camera_totals, device_status, ring_status,
+};
 use crate::units::{BootTime, NANOS_PER_SECOND};
 use crate::view::utc_timestamp;
 
@@ -25,16 +28,22 @@ pub(super) struct Reporter {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     device: Arc<ReturningDevice>,
+    began: BootTime,
+    settings: Mutex<InForce>,
+    parts: Mutex<Parts>,
+}
+
+/// The settings that are in force.
+struct InForce {
     /// Names, and the `retain` that holds for each.
     cameras: Vec<(String, Option<Duration>)>,
-    began: BootTime,
-    parts: Mutex<Parts>,
+    told: SettingsStatus,
 }
 
 /// What runs, between start and stop.
 #[derive(Default)]
 pub(super) struct Parts {
-    pub recorders: Vec<(String, RecorderHandle)>,
+    pub recorders: Vec<Recorded>,
     pub purger: Option<Purger>,
     pub scrubber: Option<Scrubber>,
     /// Ends when it is dropped.
@@ -43,20 +52,42 @@ pub(super) struct Parts {
 
 impl Reporter {
     pub(super) fn new(config: &Config, store: &Store) -> Reporter {
-        let names = config.cameras.iter().map(|camera| camera.name.as_str().to_owned());
-        let cameras = names.map(|name| {
-            let retain = config.retain_of(&name);
-            (name, retain)
-        });
-        Reporter {
+        let in_force = InForce { cameras: Vec::new(), told: SettingsStatus::default() };
+        let reporter = Reporter {
             archive: store.archive.clone(),
             clock: store.clock.clone(),
             path: config.ring.device.clone(),
             device: store.device.clone(),
-            cameras: cameras.collect(),
             began: store.clock.read().boot,
+            settings: Mutex::new(in_force),
             parts: Mutex::default(),
-        }
+        };
+        reporter.in_force(config, Vec::new());
+        reporter
+    }
+
+    /// These settings are in force from now on, but for the keys that are named.
+    pub(super) fn in_force(&self, config: &Config, at_restart: Vec<String>) {
+        let cameras = config.cameras.iter().map(|camera| {
+            let name = camera.name.as_str();
+            (name.to_owned(), config.retain_of(name))
+        });
+        let told = SettingsStatus {
+            file: config.file().display().to_string(),
+            since: utc_timestamp(self.clock.read().wall),
+            refused: None,
+            at_restart,
+        };
+        *self.settings() = InForce { cameras: cameras.collect(), told };
+    }
+
+    /// Others were refused, and why.
+    pub(super) fn refused(&self, reason: String) {
+        self.settings().told.refused = Some(reason);
+    }
+
+    fn settings(&self) -> MutexGuard<'_, InForce> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
@@ -71,6 +102,31 @@ impl Reporter {
     /// Everything is to be stopped, by the caller.
     pub(super) fn end(&self) -> Parts {
         std::mem::take(&mut *self.parts())
+    }
+
+    /// The recorders that go, to be stopped by the caller; the others are told of what stays.
+    pub(super) fn take_recorders(
+        &self,
+        mut stays: impl FnMut(&mut Recorded) -> bool,
+    ) -> Vec<Recorded> {
+        self.parts().recorders.extract_if(.., |recorded| !stays(recorded)).collect()
+    }
+
+    /// Names of the cameras that are recorded.
+    pub(super) fn recorded(&self) -> HashSet<String> {
+        self.parts().recorders.iter().map(|recorded| recorded.name().to_owned()).collect()
+    }
+
+    /// More of them run.
+    pub(super) fn add_recorders(&self, recorders: Vec<Recorded>) {
+        self.parts().recorders.extend(recorders);
+    }
+
+    /// The purge goes by these from now on.
+    pub(super) fn set_purge(&self, settings: purge::Settings) {
+        if let Some(purger) = &self.parts().purger {
+            purger.set(settings);
+        }
     }
 
     /// Somebody says that the clock is right.
@@ -97,8 +153,12 @@ impl Reporter {
         let ring = self.archive.ring();
         let (usage, counters) = (ring.usage(), ring.counters());
         let unwritable = ring.unwritable();
+        let (cameras, settings) = {
+            let settings = self.settings();
+            (settings.cameras.clone(), settings.told.clone())
+        };
         let configured: Vec<(&str, Option<Duration>)> =
-            self.cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
+            cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
         let health = self.device.health();
         let (mut ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
@@ -111,9 +171,9 @@ impl Reporter {
         };
         ring.device_errors += health.read_errors;
         let parts = self.parts();
-        for (name, recorder) in &parts.recorders {
-            if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == *name) {
-                describe(camera, &recorder.status(), now.boot);
+        for recorded in &parts.recorders {
+            if let Some(camera) = cameras.iter_mut().find(|it| it.name == recorded.name()) {
+                describe(camera, &recorded.recorder.status(), now.boot);
             }
         }
         let purge = parts.purger.as_ref().map(Purger::counters).unwrap_or_default();
@@ -123,6 +183,7 @@ impl Reporter {
             running: true,
             at: utc_timestamp(now.wall),
             uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
+            settings: Some(settings),
             ring,
             device: device_status(&health, &counters, unwritable),
             expiry_suspended: suspension.map(|suspension| {

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use tokio::runtime::Runtime;
 
-use super::DaemonError;
+use super::recording::{Recorded, Recording};
 use super::reporter::{Parts, Reporter};
+use super::settings::Settings;
+use super::{DaemonError, Store};
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
@@ -35,17 +37,21 @@ const SCRUB_STOP: Duration = Duration::from_secs(2);
 pub(super) struct Signals {
     stop: Arc<std::sync::atomic::AtomicBool>,
     confirm: Arc<std::sync::atomic::AtomicBool>,
+    reload: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Signals {
-    /// SIGTERM and SIGINT end the daemon in order, SIGUSR1 says that the clock is right.
+    /// SIGTERM and SIGINT end the daemon in order, SIGUSR1 says that the clock is right. SIGHUP
+    /// asks for the settings to be read again; it comes when the terminal is closed, too.
     pub(super) fn catch() -> Result<Signals, DaemonError> {
-        let signals = Signals { stop: Arc::default(), confirm: Arc::default() };
+        let signals =
+            Signals { stop: Arc::default(), confirm: Arc::default(), reload: Arc::default() };
         let failed = |source| DaemonError::System { what: "signal handlers", source };
         for signal in [SIGTERM, SIGINT] {
             signal_hook::flag::register(signal, signals.stop.clone()).map_err(failed)?;
         }
         signal_hook::flag::register(SIGUSR1, signals.confirm.clone()).map_err(failed)?;
+        signal_hook::flag::register(SIGHUP, signals.reload.clone()).map_err(failed)?;
         // A limit that is set while it runs: the write says so, and nothing has to end for it.
         signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
         Ok(signals)
@@ -53,6 +59,10 @@ impl Signals {
 
     fn stop_asked(&self) -> bool {
         self.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn take_reload(&self) -> bool {
+        self.reload.swap(false, std::sync::atomic::Ordering::Relaxed)
     }
 
     fn take_confirm(&self) -> bool {
@@ -80,13 +90,15 @@ pub(super) struct Running {
     pub view: View,
     /// `None` while somebody has unmounted it.
     pub mounted: Option<Mounted>,
+    /// `None` where nothing can be recorded.
+    pub recording: Option<Recording>,
     pub runtime: Runtime,
     pub writer: Writer,
 }
 
 impl Running {
     /// Does small chores until a signal ends it.
-    pub(super) fn wait(&mut self, signals: &Signals) {
+    pub(super) fn wait(&mut self, signals: &Signals, mut settings: Settings, store: &Store) {
         let clock = SystemClock::new();
         let mut tidied = Stopwatch::start();
         let mut clock_kept = None::<Stopwatch>;
@@ -97,6 +109,7 @@ impl Running {
                 // Whoever confirms it is not to be asked again after a power cut.
                 clock_kept = None;
             }
+            settings.look(signals.take_reload(), self, store);
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();
                 self.keep_mounted();
@@ -140,14 +153,7 @@ impl Running {
     pub(super) fn stop(self) {
         let Parts { recorders, purger, scrubber, caretaker } = self.reporter.end();
         drop(caretaker);
-        for (_, recorder) in &recorders {
-            recorder.request_stop();
-        }
-        for (name, recorder) in recorders {
-            if !recorder.stop() {
-                log::warn!("{name}: did not stop in time; its last seconds may be missing");
-            }
-        }
+        Recorded::stop_all(recorders);
         self.keep_clock();
         if let Some(scrubber) = scrubber
             && within(SCRUB_STOP, "scrub-stop", move || scrubber.stop()).is_err()

@@ -1,13 +1,22 @@
 //! Cameras of the configuration and streams of the ring.
 
+use std::time::Duration;
+
+use super::recording::Placed;
 use super::{Store, locked};
 use crate::archive::{register, retire};
+use crate::camera::Camera;
+use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::units::StreamNumber;
 
+/// The ring's writer tells of a stream within microseconds, unless its disk does not answer.
+const TOLD_MAX: Duration = Duration::from_secs(5);
+
 /// Gives each camera its stream, tells the ring what changed, and notes which streams have left
-/// the configuration. Names and streams in the order of the configuration.
-pub(super) fn register_all(config: &Config, store: &Store) -> Vec<(String, StreamNumber)> {
+/// the configuration. `sessions` are what the cameras' sessions are begun with; all in the order of
+/// the configuration.
+pub(super) fn register_all(config: &Config, sessions: Vec<Camera>, store: &Store) -> Vec<Placed> {
     let now = store.clock.read().wall;
     let names: Vec<&str> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
     let ring = store.archive.number();
@@ -15,7 +24,8 @@ pub(super) fn register_all(config: &Config, store: &Store) -> Vec<(String, Strea
         log::info!("{}: not in the configuration any more; its footage stays", fact.name());
         store.writer.set_stream(stream, fact.encode());
     }
-    let registered = names.iter().map(|name| {
+    let registered = config.cameras.iter().zip(sessions).map(|(settings, session)| {
+        let name = settings.name.as_str();
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(name);
         let registration = register(&locked(&store.catalogue), ring, name, retain, now, uuid);
@@ -23,7 +33,26 @@ pub(super) fn register_all(config: &Config, store: &Store) -> Vec<(String, Strea
         if registration.changed {
             store.writer.set_stream(stream, registration.fact.encode());
         }
-        ((*name).to_owned(), stream)
+        Placed { settings: settings.clone(), session, stream }
     });
     registered.collect()
+}
+
+/// Waits until the catalogue knows each camera's stream: who registers them once more would give
+/// them others.
+pub(super) fn wait_known(cameras: &[Placed], store: &Store) {
+    let ring = store.archive.number();
+    let knows = |name: &str, own: StreamNumber| {
+        let catalogue = locked(&store.catalogue);
+        catalogue.stream_of(ring, name).is_some_and(|(stream, _)| stream.stream == own)
+    };
+    let waiting = Stopwatch::start();
+    let all = || cameras.iter().all(|it| knows(it.settings.name.as_str(), it.stream));
+    while !all() {
+        if waiting.elapsed() > TOLD_MAX {
+            log::warn!("the ring does not keep up: it has not taken all cameras yet");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

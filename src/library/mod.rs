@@ -13,7 +13,7 @@ mod ring_library;
 
 use std::sync::Arc;
 
-pub use ring_library::{Complaints, RingLibrary};
+pub use ring_library::{Complaints, Grace, RingLibrary};
 
 pub use crate::archive::Bytes;
 use crate::named::{Form, Named};

@@ -1,6 +1,7 @@
 //! The library of a ring: answered by archive, catalogue and writer.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,13 +35,41 @@ pub struct RingLibrary {
     /// The time that deadlines count from.
     pub clock: Arc<dyn Clock>,
     /// From a removal to the purge.
-    pub grace: Duration,
+    pub grace: Arc<Grace>,
     /// What the daemon says of itself, as JSON.
     pub status_json: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// Asks whoever records to hand over what it holds; does not wait.
     pub ask_to_hand_over: Box<dyn Fn() + Send + Sync>,
     /// What the log has spoken of lately.
     pub complaints: Arc<Complaints>,
+}
+
+/// From a removal to the purge. It may change at any time, for removals to come.
+#[derive(Debug)]
+pub struct Grace {
+    nanos: AtomicU64,
+}
+
+impl Grace {
+    /// So long; 584 years at most.
+    #[must_use]
+    pub fn new(grace: Duration) -> Grace {
+        let own = Grace { nanos: AtomicU64::new(0) };
+        own.set(grace);
+        own
+    }
+
+    /// What holds now.
+    #[must_use]
+    pub fn get(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+
+    /// What holds from now on.
+    pub fn set(&self, grace: Duration) {
+        let nanos = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.store(nanos, Ordering::Relaxed);
+    }
 }
 
 /// Clips that the log has spoken of lately: the kernel asks for a damaged page again and again.
@@ -256,7 +285,7 @@ impl Footage for RingLibrary {
 
 impl Changes for RingLibrary {
     fn remove(&self, clip: ClipKey) -> Result<(), LibraryError> {
-        let until = self.clock.read().wall.plus(self.grace);
+        let until = self.clock.read().wall.plus(self.grace.get());
         self.change_state(clip, StateRequest::Remove { until })
     }
 

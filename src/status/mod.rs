@@ -24,6 +24,9 @@ pub struct Status {
     pub at: String,
     /// For how long the daemon has been running, in seconds.
     pub uptime_seconds: Option<u64>,
+    /// The settings in force, where a daemon runs.
+    #[serde(default)]
+    pub settings: Option<SettingsStatus>,
     /// The ring.
     pub ring: RingStatus,
     /// The device below it, as the daemon finds it.
@@ -38,6 +41,19 @@ pub struct Status {
     pub scrub: Option<ScrubStatus>,
     /// Streams in the order of the configuration; those that have left it behind them.
     pub cameras: Vec<CameraStatus>,
+}
+
+/// The settings in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsStatus {
+    /// The configuration.
+    pub file: String,
+    /// When it was taken, as it was then.
+    pub since: String,
+    /// Why it was not taken since, as it is now.
+    pub refused: Option<String>,
+    /// Keys that have changed since the daemon started, and take effect when it is started again.
+    pub at_restart: Vec<String>,
 }
 
 /// The ring.

@@ -17,7 +17,10 @@ impl Status {
         let cameras = self.cameras.iter().filter_map(camera_trouble);
         let expiry = self.expiry_suspended.iter().map(|why| format!("nothing expires: {why}"));
         let clock = self.footage_ahead.clone();
-        device_trouble(&self.device).into_iter().chain(expiry).chain(clock).chain(cameras).collect()
+        let refused = self.settings.iter().filter_map(|settings| settings.refused.as_ref());
+        let settings = refused.map(|why| format!("the settings are the former ones: {why}"));
+        let device = device_trouble(&self.device).into_iter();
+        device.chain(settings).chain(expiry).chain(clock).chain(cameras).collect()
     }
 }
 

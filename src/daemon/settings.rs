@@ -1,0 +1,151 @@
+//! Settings that change while the daemon runs: on SIGHUP, and when their file does.
+//!
+//! They are looked at as at a start before anything is touched; where anything is wrong with them,
+//! all of them are refused, and the former ones stay in force. A camera whose session would be the
+//! same goes on without noticing.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::recording::{Recorded, purge_settings};
+use super::running::Running;
+use super::{DaemonError, Store, refuse_too_few_blocks, sessions, streams};
+use crate::clock::Stopwatch;
+use crate::config::{Config, FILE_BYTES_MAX};
+
+/// A file is read when nothing has happened to it for so long: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// See the [module](self).
+pub(super) struct Settings {
+    /// Those in force.
+    config: Config,
+    /// Of the file as it was when it was last read.
+    digest: Option<blake3::Hash>,
+    watch: Option<Watch>,
+}
+
+/// A file that is looked at.
+struct Watch {
+    touched: Arc<AtomicBool>,
+    /// Since it was touched last.
+    quiet: Option<Stopwatch>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Watch {
+    fn new(file: &Path) -> notify::Result<Watch> {
+        let file = std::path::absolute(file)?;
+        let touched = Arc::new(AtomicBool::new(false));
+        let (told, name) = (touched.clone(), file.file_name().map(PathBuf::from));
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // Where something was missed, the file is looked at, too.
+                let is_it = |path: &PathBuf| path.file_name().map(PathBuf::from) == name;
+                let concerns = event.is_ok_and(|event| {
+                    !event.kind.is_access()
+                        && (event.paths.is_empty() || event.paths.iter().any(is_it))
+                });
+                told.fetch_or(concerns, Ordering::Relaxed);
+            })?;
+        // Who replaces a file leaves another one in its directory.
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        watcher.watch(directory, RecursiveMode::NonRecursive)?;
+        Ok(Watch { touched, quiet: None, _watcher: watcher })
+    }
+
+    /// Whether it was touched, and has been left alone since.
+    fn has_settled(&mut self) -> bool {
+        if self.touched.swap(false, Ordering::Relaxed) {
+            self.quiet = Some(Stopwatch::start());
+        }
+        self.quiet.take_if(|quiet| quiet.elapsed() >= QUIET).is_some()
+    }
+}
+
+impl Settings {
+    /// Those that are in force at the start.
+    pub(super) fn new(config: Config) -> Settings {
+        let watch = Watch::new(config.file());
+        if let Err(error) = &watch {
+            let file = config.file().display();
+            log::warn!("{file}: changes are taken on SIGHUP alone: it can't be watched: {error}");
+        }
+        let digest = digest(config.file());
+        Settings { config, digest, watch: watch.ok() }
+    }
+
+    /// Takes what has changed, where the file has or somebody `asked`.
+    pub(super) fn look(&mut self, asked: bool, running: &Running, store: &Store) {
+        let has_settled = self.watch.as_mut().is_some_and(Watch::has_settled);
+        if !asked && !has_settled {
+            return;
+        }
+        let digest = digest(self.config.file());
+        if !asked && digest == self.digest {
+            return;
+        }
+        self.digest = digest;
+        if let Err(error) = self.take(running, store) {
+            log::error!("the settings are not taken, the former ones stay in force: {error}");
+            running.reporter.refused(error.to_string());
+        }
+    }
+
+    fn take(&mut self, running: &Running, store: &Store) -> Result<(), DaemonError> {
+        let read = Config::load(self.config.file())?;
+        let (config, at_restart) = self.config.changed_to(read);
+        refuse_too_few_blocks(&config, store.archive.ring().superblock(), &store.device)?;
+        let sessions = sessions(&config)?;
+        config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let file = config.file().display();
+        for key in &at_restart {
+            log::warn!("{file}: {key} has changed, which takes effect at the next start");
+        }
+        running.view.library.grace.set(config.purge.grace);
+        if let Some(recording) = &running.recording {
+            let reporter = &running.reporter;
+            let leaving = reporter.take_recorders(|recorded| {
+                let settings =
+                    config.cameras.iter().find(|it| recorded.settings.has_session_of(it));
+                settings.inspect(|settings| recorded.take(&config, settings)).is_some()
+            });
+            for recorded in &leaving {
+                let name = recorded.name();
+                if config.cameras.iter().any(|camera| camera.name.as_str() == name) {
+                    log::info!("{name}: its settings have changed: another session is begun");
+                }
+            }
+            Recorded::stop_all(leaving);
+            let cameras = streams::register_all(&config, sessions, store);
+            streams::wait_known(&cameras, store);
+            reporter.set_purge(purge_settings(&config, store, &cameras));
+            let recorded = reporter.recorded();
+            let new =
+                cameras.into_iter().filter(|it| !recorded.contains(it.settings.name.as_str()));
+            let started: Vec<Recorded> = new.map(|it| recording.start(&config, it)).collect();
+            for recorded in &started {
+                log::info!("{}: is recorded from now on", recorded.name());
+            }
+            reporter.add_recorders(started);
+        }
+        running.reporter.in_force(&config, at_restart);
+        log::info!("{file}: in force");
+        self.config = config;
+        Ok(())
+    }
+}
+
+/// Of what a file holds that may be a configuration; none where it can't be read.
+fn digest(file: &Path) -> Option<blake3::Hash> {
+    let mut bytes = Vec::new();
+    let file = File::open(file).ok()?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+    Some(blake3::hash(&bytes))
+}

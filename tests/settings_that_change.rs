@@ -1,0 +1,242 @@
+//! Settings change while the daemon runs, by SIGHUP and when their file does: what is not meant
+//! goes on, what is wrong changes nothing.
+
+#[path = "support/cameras.rs"]
+mod cameras;
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use cameras::Cameras;
+use daemon::{Daemon, Site, run_tool, text, wait_until};
+
+/// Nobody answers there, which is known at once.
+const NOBODY: &str = "rtsp://127.0.0.1:1/";
+
+/// When the settings in force were taken.
+fn since(daemon: &Daemon) -> String {
+    daemon.status()["settings"]["since"].as_str().expect("a time").to_owned()
+}
+
+/// Waits until other settings than those since `before` are in force.
+fn wait_taken(daemon: &Daemon, before: &str) {
+    wait_until("settings are taken", 30, || since(daemon) != before);
+}
+
+/// Has the daemon read the settings of the site again.
+fn reload(site: &Site, daemon: &Daemon) {
+    let before = since(daemon);
+    site.config();
+    daemon.signal("HUP");
+    wait_taken(daemon, &before);
+}
+
+fn wait_state(daemon: &Daemon, camera: &str, state: &str) {
+    wait_until(&format!("{camera} is {state}"), 30, || daemon.camera(camera)["state"] == state);
+}
+
+/// All clips of a camera, closed ones and the growing one.
+fn clips_of(site: &Site, camera: &str) -> Vec<PathBuf> {
+    let clips = clips::clips_of(&site.mount(), camera).into_iter();
+    clips.map(|clip| site.mount().join(clip)).collect()
+}
+
+#[test]
+fn cameras_come_change_and_go_and_no_other_loses_a_frame() {
+    let cameras = Cameras::start(&["--cameras", "4", "--gop", "25"]);
+    let mut site = Site::new("128M");
+    site.add_camera("stays", &cameras.url(1), "");
+    let stays = site.cameras.clone();
+    site.add_camera("changes", &cameras.url(2), "");
+    site.add_camera("goes", &cameras.url(3), "");
+    let daemon = site.run();
+    for camera in ["stays", "changes", "goes"] {
+        wait_state(&daemon, camera, "recording");
+    }
+    wait_until("a clip", 30, || !clips_of(&site, "goes").is_empty());
+
+    // By SIGHUP: one goes, one has another transport, one comes.
+    site.cameras.clone_from(&stays);
+    site.add_camera("changes", &cameras.url(2), "transport = \"tcp\"");
+    site.add_camera("comes", &cameras.url(4), "");
+    reload(&site, &daemon);
+    wait_state(&daemon, "goes", "removed");
+    wait_state(&daemon, "changes", "recording");
+    wait_state(&daemon, "comes", "recording");
+    assert!(clips_of(&site, "goes").len() > 1, "its footage stays, and is closed");
+
+    // By its file alone, replaced as editors do it: the one that left is back, and how long another
+    // one's footage stays is no reason to disturb it.
+    let before = since(&daemon);
+    site.cameras = stays.replace("name", "retain = \"2m\"\nname");
+    site.add_camera("changes", &cameras.url(2), "transport = \"tcp\"");
+    site.add_camera("goes", &cameras.url(3), "");
+    let config = site.path("reelfs.toml");
+    let now = fs::read_to_string(&config).expect("the settings");
+    let (head, _) = now.split_once("[[camera]]").expect("cameras");
+    fs::write(site.path("new"), format!("{head}{}", site.cameras)).expect("room");
+    fs::rename(site.path("new"), &config).expect("the same directory");
+    wait_taken(&daemon, &before);
+    wait_until("comes is gone", 30, || {
+        let status = daemon.status();
+        let cameras = status["cameras"].as_array().expect("a list");
+        cameras.iter().all(|camera| camera["name"] != "comes" || camera["state"] == "removed")
+    });
+    wait_state(&daemon, "goes", "recording");
+    assert_eq!(daemon.camera("stays")["retain_seconds"], 120);
+    std::thread::sleep(Duration::from_secs(3));
+
+    let log = daemon.log();
+    for words in ["goes: is recorded from now on", "comes: not in the configuration any more"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    assert!(!log.contains("stays: its settings have changed"), "{log}");
+    assert_eq!(log.matches("changes: its settings have changed").count(), 1, "{log}");
+    daemon.stop();
+    let daemon = site.run();
+    let numbers = |camera: &str| -> Vec<u64> {
+        clips::frames(&clips_of(&site, camera)).iter().map(|frame| frame.number).collect()
+    };
+    let own = numbers("stays");
+    assert!(own.len() > 100, "{} frames", own.len());
+    assert!(own.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{own:?}");
+    for camera in ["changes", "goes"] {
+        assert!(numbers(camera).len() > 50, "{camera}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "");
+    let daemon = site.run();
+    let (good, before) = (site.config(), since(&daemon));
+    let text = fs::read_to_string(&good).expect("the settings");
+    let camera = |line: &str| text.clone() + line + "\n";
+    let section = |lines: &str| text.clone() + "[[camera]]\n" + lines + "\n";
+    let many = |number| format!("[[camera]]\nname = \"c{number}\"\nurl = \"{NOBODY}\"\n");
+    let bad: [(String, &str); 20] = [
+        (String::new(), "view.mount: missing"),
+        (text.replace("[purge]", "[purge"), "reelfs.toml:"),
+        (text.replace("[purge]", "[purg]"), "no such section; did you mean `purge`?"),
+        (text.replace("flush", "flsh"), "ring.flsh: no such key; did you mean `flush`?"),
+        (text.replace("\"10s\"", "10"), "view.clip: is a number"),
+        (text.replace("\"10s\"", "\"7m\""), "view.clip: does not divide an hour"),
+        (text.replace("\"10s\"", "\"1s\""), "view.clip: 1s is not from 10s to"),
+        (text.replace("\"UTC\"", "\"Europe/Atlantis\""), "view.zone"),
+        (text.replace("\"yard\"", "\"ya/rd\""), "camera.name"),
+        (text.replace("\"yard\"", "\"\""), "camera.name"),
+        (text.replace("\"yard\"", "\"now\""), "is taken"),
+        (text.replace("rtsp:", "http:"), "camera.url"),
+        (text.replace("rtsp://127.0.0.1:1/", "rtsp://"), "camera.url"),
+        (camera("retain = \"5s\""), "camera.retain"),
+        (camera("audio = \"yes\""), "camera.audio"),
+        (camera("transport = \"carrier pigeon\""), "camera.transport"),
+        (camera("password_file = \"/pw\""), "there is no `username`"),
+        (section("name = \"door\""), "camera.url: missing"),
+        (section(&format!("name = \"yard\"\nurl = \"{NOBODY}\"")), "yard"),
+        ((0..20).map(many).fold(text.clone(), |all, one| all + &one), "too few for 21 cameras"),
+    ];
+    for (number, (wrong, words)) in bad.iter().enumerate() {
+        assert_ne!(*wrong, text, "{words}");
+        fs::write(&good, wrong).expect("room");
+        daemon.signal("HUP");
+        wait_until(words, 10, || {
+            let refused = &daemon.status()["settings"]["refused"];
+            refused.as_str().is_some_and(|reason| reason.contains(words))
+        });
+        assert_eq!(since(&daemon), before, "{number}");
+        assert_eq!(daemon.status()["cameras"].as_array().map(Vec::len), Some(1), "{number}");
+    }
+    let beside = site.path("good.toml");
+    fs::write(&beside, &text).expect("room");
+    let told = site.reelfs(&["status", "--config", daemon::text(&beside)]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("the settings are the former ones: "), "{told}");
+    fs::remove_file(&good).expect("it is there");
+    daemon.signal("HUP");
+    wait_until("no file", 10, || {
+        let refused = &daemon.status()["settings"]["refused"];
+        refused.as_str().is_some_and(|reason| reason.contains("can't be read"))
+    });
+
+    // Back again, with what can be taken now and what can't.
+    let changed = text.replace("flush = \"1s\"", "flush = \"3s\"").replace("10s", "20s");
+    fs::write(&good, changed.replace("[purge]", "[purge]\ngrace = \"2h\"")).expect("room");
+    wait_taken(&daemon, &before);
+    let settings = daemon.status()["settings"].clone();
+    assert_eq!(
+        (&settings["refused"], settings["at_restart"][0].as_str()),
+        (&serde_json::Value::Null, Some("ring.flush"))
+    );
+    assert!(daemon.log().contains("ring.flush has changed, which takes effect at the next start"));
+    daemon.stop();
+}
+
+/// Resident memory in KiB, threads, and open files.
+fn taken(daemon: &Daemon) -> [u64; 3] {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
+    let number = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    let files = fs::read_dir(format!("/proc/{}/fd", daemon.id())).expect("it runs").count();
+    [number("VmRSS:"), number("Threads:"), files as u64]
+}
+
+#[test]
+fn hundreds_of_cameras_that_come_and_go_leave_nothing_behind() {
+    const AT_ONCE: usize = 10;
+    let mut site = Site::new("64M");
+    site.add_camera("stays", NOBODY, "");
+    let stays = site.cameras.clone();
+    let daemon = site.run();
+    let mut come_and_go = |times: usize| {
+        for _ in 0..times {
+            (0..AT_ONCE).for_each(|number| site.add_camera(&format!("c{number}"), NOBODY, ""));
+            reload(&site, &daemon);
+            site.cameras.clone_from(&stays);
+            reload(&site, &daemon);
+        }
+    };
+    come_and_go(10);
+    let before = taken(&daemon);
+    come_and_go(50);
+    let after = taken(&daemon);
+    assert!(after[0] < before[0] + (8 << 10), "{before:?} and {after:?} KiB");
+    assert!(after[1] <= before[1] + 2, "{before:?} and {after:?} threads");
+    assert!(after[2] <= before[2] + 2, "{before:?} and {after:?} open files");
+    assert_eq!(daemon.camera("stays")["state"], "waiting");
+    daemon.stop();
+}
+
+#[test]
+fn a_terminal_that_is_closed_does_not_end_the_daemon() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "");
+    let (config, id) = (site.config(), site.path("id"));
+    let words = [env!("CARGO_BIN_EXE_reelfs"), "run", "--config", text(&config)].join(" ");
+    let command = format!("echo $$ >{}; exec {words}", text(&id));
+    let mut terminal = Command::new("script")
+        .args(["-qfec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script, of bsdutils");
+    let status = site.mount().join(".status.json");
+    wait_until("it serves", 20, || status.exists());
+    terminal.kill().expect("it runs");
+    terminal.wait().expect("a child");
+    std::thread::sleep(Duration::from_secs(2));
+    let told = fs::read_to_string(&status).expect("it serves still");
+    assert!(told.contains("\"yard\""), "{told}");
+    run_tool("kill", &[fs::read_to_string(&id).expect("its number").trim()]);
+    wait_until("it ends", 20, || !daemon::is_mounted(&site.mount()));
+}
