@@ -98,6 +98,37 @@ fn a_ring_that_cannot_be_used_is_refused_by_name_and_reason() {
 }
 
 #[test]
+fn a_ring_or_a_configuration_that_is_not_there_is_named_with_what_makes_it() {
+    let site = site();
+    fs::remove_file(site.ring_path()).expect("a ring");
+    let words = ["reelfs.toml:2: ring.device: ", "No such file", "; `reelfs format` makes a ring"];
+    assert_run_refused(&site, FAILED, &words);
+    let config = site.config();
+    assert_refused(&site.reelfs(&["status", "--config", text(&config)]), WRONG_USAGE, &words);
+    let file = clips::footage(&site.path(""), "made.mp4", 1, &[]);
+    let import = ["import", "--config", text(&config), "--camera", "yard", "--start", "-1h"];
+    assert_refused(&site.reelfs(&[&import[..], &[text(&file)]].concat()), FAILED, &words);
+
+    fs::remove_file(config).expect("a configuration");
+    let words = ["/etc/reelfs/reelfs.toml: can't be read", "nor is there a reelfs.toml here"];
+    assert_refused(&site.reelfs(&["run"]), WRONG_USAGE, &words);
+}
+
+#[test]
+fn people_see_a_status_that_fits_their_terminal() {
+    let mut site = Site::new("12M");
+    site.add_camera("front-door", NOWHERE, "enabled = false");
+    let daemon = site.run();
+    let output = site.reelfs(&["status", "--config", text(&site.config())]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let own = site.path("").display().to_string().len();
+    let long: Vec<&str> = said.lines().filter(|line| line.len() > 80 + own).collect();
+    assert_eq!(long, [] as [&str; 0], "but for a path");
+    assert!(said.contains("front-door  disabled"), "{said}");
+    daemon.stop();
+}
+
+#[test]
 fn one_damaged_superblock_does_not_matter() {
     let site = site();
     let ring = OpenOptions::new().write(true).open(site.ring_path()).expect("the ring");

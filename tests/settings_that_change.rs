@@ -240,3 +240,56 @@ fn a_terminal_that_is_closed_does_not_end_the_daemon() {
     run_tool("kill", &[fs::read_to_string(&id).expect("its number").trim()]);
     wait_until("it ends", 20, || !daemon::is_mounted(&site.mount()));
 }
+
+#[test]
+fn a_camera_that_is_disabled_is_left_alone_and_nobody_misses_it() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "enabled = false");
+    let daemon = site.run();
+    let status = |site: &Site| site.reelfs(&["status", "--config", text(&site.config())]);
+    let before = since(&daemon);
+    let told = status(&site);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+    assert!(String::from_utf8_lossy(&told.stdout).contains("disabled"));
+    // What was written is what is in force.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(since(&daemon), before, "a file that is written as it was is no news");
+    site.cameras = site.cameras.replace("false", "true");
+    reload(&site, &daemon);
+    wait_state(&daemon, "yard", "waiting");
+    assert_eq!(status(&site).status.code(), Some(1));
+    site.cameras = site.cameras.replace("true", "false");
+    reload(&site, &daemon);
+    wait_state(&daemon, "yard", "disabled");
+    let log = daemon.log();
+    assert!(log.contains("yard: disabled: it is not recorded from now on"), "{log}");
+    daemon.stop();
+}
+
+#[test]
+fn a_name_that_differs_from_that_of_other_footage_by_case_alone_is_refused() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "");
+    let file = clips::footage(&site.path(""), "made.mp4", 2, &[]);
+    site.import("yard", "2026-11-21 13:05:00", &file);
+    let daemon = site.run();
+    site.cameras = site.cameras.replace("yard", "Yard");
+    let config = site.config();
+    daemon.signal("HUP");
+    let words = "camera.name: \"Yard\" differs from \"yard\", of which the ring has footage";
+    wait_until(words, 10, || {
+        let refused = &daemon.status()["settings"]["refused"];
+        refused.as_str().is_some_and(|reason| reason.contains(words))
+    });
+    assert_eq!(daemon.camera("yard")["state"], "waiting", "the former one is in force");
+    daemon.stop();
+    let import = ["import", "--config", text(&config), "--camera", "Yard", "--start", "-10m"];
+    for command in
+        [&["run", "--config", text(&config)][..], &[&import[..], &[text(&file)]].concat()]
+    {
+        let output = site.reelfs(command);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(words) && told.contains("reelfs.toml:"), "{told}");
+    }
+}

@@ -19,7 +19,7 @@ pub use fact::fact_in_force;
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};
 pub use range::{OpenedRange, RangeContent, RangeFile};
-pub use register::{Registration, register, retire};
+pub use register::{Registration, mixed_up_with, register, retire};
 pub use updater::{CatalogueUpdater, Listener};
 
 use crate::mp4::Mp4Error;

@@ -46,6 +46,24 @@ pub fn register(
     }
 }
 
+/// Why a camera can't be called `name`: footage on `ring` has that name but for upper and lower
+/// case.
+#[must_use]
+pub fn mixed_up_with(catalogue: &Catalogue, ring: RingNumber, name: &str) -> Option<String> {
+    let similar = catalogue.streams().find(|(stream, fact)| {
+        let totals = catalogue.totals(*stream);
+        let has_footage = totals.clips + totals.hidden_clips > 0;
+        let other = fact.name();
+        stream.ring == ring && has_footage && other != name && other.eq_ignore_ascii_case(name)
+    });
+    let (_, fact) = similar?;
+    Some(format!(
+        "{name:?} differs from {:?}, of which the ring has footage, in upper and lower case only; \
+         a file share would mix them up",
+        fact.name()
+    ))
+}
+
 /// The streams of `ring` that have left the configuration since they were registered, with the
 /// facts that say so: all but those of the cameras `configured`. Their last `retain` stays in
 /// force.

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::contents::of_ring;
 use super::{CommandError, WhileRead};
-use crate::archive::{CatalogueUpdater, Listener, register};
+use crate::archive::{CatalogueUpdater, Listener, mixed_up_with, register};
 use crate::catalogue::{Catalogue, Change};
 use crate::cli::quantity::{duration_text, size_text};
 use crate::clock::Clock;
@@ -166,6 +166,9 @@ impl Opened {
                 let path = path.display();
                 CommandError::Failed(format!("{path} is in use: stop the daemon first"))
             }
+            absent if absent.is_absent() => {
+                CommandError::Failed(config.no_ring(absent).to_string())
+            }
             other => CommandError::Device(other),
         })?;
         let device: Arc<dyn Device> = Arc::new(device);
@@ -233,6 +236,11 @@ impl Opened {
         let now = clock.read().wall;
         let registration = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+            let camera = config.cameras.iter().find(|known| known.name.as_str() == request.camera);
+            let why = mixed_up_with(&catalogue, self.ring_number(), &request.camera);
+            if let Some((camera, why)) = camera.zip(why) {
+                return Err(CommandError::Usage(config.refuse_camera(camera, why).to_string()));
+            }
             register(&catalogue, self.ring_number(), &request.camera, retain, now, uuid)
         };
         let stream = registration.stream.unwrap_or_else(|| self.writer.new_stream());

@@ -114,7 +114,11 @@ fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Sta
 
 fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status, CommandError> {
     let path = &config.ring.device;
-    let device = FileDevice::open(path, Access::ReadOnly)?;
+    let device =
+        FileDevice::open(path, Access::ReadOnly).map_err(|error| match error.is_absent() {
+            true => CommandError::Failed(config.no_ring(error).to_string()),
+            false => CommandError::Device(error),
+        })?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
     let catalogue = catalogue_of(&inspection);
     let configured: Vec<(&str, Option<Duration>)> = config

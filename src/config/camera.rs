@@ -17,8 +17,8 @@ use crate::camera::Transport;
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
 
-/// Permission bit: everybody may read.
-const MODE_WORLD_READABLE: u32 = 0o004;
+/// Permission bits: its group may read, and everybody.
+const MODE_OTHERS_READ: u32 = 0o044;
 
 /// `[[camera]]`.
 #[derive(Clone, Debug)]
@@ -35,8 +35,12 @@ pub struct CameraConfig {
     pub audio: bool,
     /// Whether frames are kept that follow a lost one.
     pub keeps_damaged: bool,
+    /// Whether it is recorded.
+    pub enabled: bool,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
     pub retain: Option<Duration>,
+    /// Where its name stands.
+    pub(super) line: Option<usize>,
 }
 
 /// How to log in to a camera.
@@ -154,7 +158,7 @@ pub(super) fn read_all(
         if cameras.len() == CAMERAS_MAX {
             return Err(section.refuse(&format!("more than {CAMERAS_MAX} cameras")));
         }
-        let name = read_name(&section, &cameras)?;
+        let (name, line) = read_name(&section, &cameras)?;
         let camera = CameraConfig {
             name,
             url: read_url(&section)?,
@@ -162,14 +166,20 @@ pub(super) fn read_all(
             transport: read_transport(&section)?,
             audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
             keeps_damaged: read_damaged(&section)?,
+            enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
             retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
+            line,
         };
         cameras.push(camera);
     }
     Ok(cameras)
 }
 
-fn read_name(section: &Section<'_>, others: &[CameraConfig]) -> Result<CameraName, ConfigError> {
+/// A name, and its line.
+fn read_name(
+    section: &Section<'_>,
+    others: &[CameraConfig],
+) -> Result<(CameraName, Option<usize>), ConfigError> {
     let text = section.string(&keys::CAMERA_NAME)?;
     let name: CameraName =
         text.value.parse().map_err(|error: CameraNameError| text.refuse(error.to_string()))?;
@@ -182,7 +192,7 @@ fn read_name(section: &Section<'_>, others: &[CameraConfig]) -> Result<CameraNam
             "{:?} differs from {:?} in upper and lower case only; a file share would mix them up",
             name.0, other.name.0
         ))),
-        None => Ok(name),
+        None => Ok((name, text.line)),
     }
 }
 
@@ -255,8 +265,9 @@ fn read_password(
     let path = file.value.display();
     let (bytes, mode) = read_secret(&file.value)
         .map_err(|error| file.refuse(format!("{path}: can't be read: {error}")))?;
-    if mode & MODE_WORLD_READABLE != 0 {
-        warnings.push(format!("{path}: everybody may read this password; chmod 600 {path}"));
+    if mode & MODE_OTHERS_READ != 0 {
+        let who = "others than its owner may read this password";
+        warnings.push(format!("{path}: {who}; chmod 600 {path}"));
     }
     let password = password_of(bytes).map_err(|reason| format!("{path}: {reason}"));
     match &password {
@@ -410,7 +421,8 @@ mod tests {
     fn a_password_that_everybody_may_read_is_a_warning() {
         let (config, name) = with_password_file(b"s3cret\n", 0o644);
         let warnings = config.unwrap().warnings;
-        let advice = format!("{name}: everybody may read this password; chmod 600 {name}");
+        let who = "others than its owner may read this password";
+        let advice = format!("{name}: {who}; chmod 600 {name}");
         assert_eq!(warnings, [advice]);
     }
 

@@ -51,7 +51,8 @@ impl CameraConfig {
             let login = camera.credentials.as_ref();
             login.map(|login| (login.username.clone(), login.password_file.clone()))
         };
-        self.name == other.name
+        other.enabled
+            && self.name == other.name
             && self.url == other.url
             && login(self) == login(other)
             && self.transport == other.transport
@@ -111,9 +112,13 @@ mod tests {
         };
         let old = camera("");
         assert!(old.has_session_of(&camera("retain = \"3d\"")));
-        for more in
-            ["transport = \"udp\"", "audio = false", "damaged = \"drop\"", "username = \"u\""]
-        {
+        for more in [
+            "transport = \"udp\"",
+            "audio = false",
+            "enabled = false",
+            "damaged = \"drop\"",
+            "username = \"u\"",
+        ] {
             assert!(!old.has_session_of(&camera(more)), "{more}");
         }
     }

@@ -57,7 +57,7 @@ impl ConfigError {
 pub(super) struct Located<T> {
     pub(super) value: T,
     file: PathBuf,
-    line: Option<usize>,
+    pub(super) line: Option<usize>,
     label: String,
 }
 

@@ -210,6 +210,17 @@ pub const PURGE_RETAIN: Key = Key {
            be read is up to a clip and a pass older, and never more than half of retain.",
 };
 
+/// `purge.removed_retain`
+pub const PURGE_REMOVED_RETAIN: Key = Key {
+    section: &PURGE,
+    name: "removed_retain",
+    kind: RETAIN,
+    absent: Absent::Means("the last retain known of each goes on"),
+    example: "\"7d\"",
+    text: "Age at which clips of cameras expire that have left the configuration, instead of the \
+           retain that they had. While no camera is configured at all, nothing grows old.",
+};
+
 /// `camera.name`
 pub const CAMERA_NAME: Key = Key {
     section: &CAMERA,
@@ -252,7 +263,7 @@ pub const CAMERA_PASSWORD_FILE: Key = Key {
     example: "\"/etc/reelfs/front-door.password\"",
     text: "File with the password for username, on one line. It is read at the start, and again \
            when the camera has refused it: another one is tried at once. There is a warning where \
-           everybody may read it.",
+           others than its owner may read it.",
 };
 
 /// `camera.transport`
@@ -290,6 +301,17 @@ pub const CAMERA_DAMAGED: Key = Key {
            out, and the clip ends.",
 };
 
+/// `camera.enabled`
+pub const CAMERA_ENABLED: Key = Key {
+    section: &CAMERA,
+    name: "enabled",
+    kind: Kind::Boolean,
+    absent: Absent::Default("true"),
+    example: "false",
+    text: "Whether it is recorded. One that is not is left alone: no connection is made, its \
+           footage stays and expires as before, and nobody is told that it is missing.",
+};
+
 /// `camera.retain`
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
@@ -297,12 +319,13 @@ pub const CAMERA_RETAIN: Key = Key {
     kind: RETAIN,
     absent: Absent::Means("that of [purge]"),
     example: "\"14d\"",
-    text: "Age at which its clips expire; they are purged by the next pass, without grace. The \
-           last one known goes on for a camera that has left the configuration.",
+    text: "Age at which its clips expire; they are purged by the next pass, without grace. Where \
+           purge.removed_retain says nothing else, it goes on when the camera has left the \
+           configuration.",
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 22] = [
+pub const KEYS: [&Key; 24] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -317,6 +340,7 @@ pub const KEYS: [&Key; 22] = [
     &PURGE_GRACE,
     &PURGE_WIPE,
     &PURGE_RETAIN,
+    &PURGE_REMOVED_RETAIN,
     &CAMERA_NAME,
     &CAMERA_URL,
     &CAMERA_USERNAME,
@@ -324,6 +348,7 @@ pub const KEYS: [&Key; 22] = [
     &CAMERA_TRANSPORT,
     &CAMERA_AUDIO,
     &CAMERA_DAMAGED,
+    &CAMERA_ENABLED,
     &CAMERA_RETAIN,
 ];
 

@@ -16,8 +16,9 @@ mod nearest;
 mod zone;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,6 +111,8 @@ pub struct PurgeConfig {
     /// Age at which clips of cameras without `retain` of their own expire; `None`: they stay
     /// until the ring needs the space. At least a minute.
     pub retain: Option<Duration>,
+    /// The same of clips of cameras that have left the configuration; `None`: what they had.
+    pub removed_retain: Option<Duration>,
 }
 
 impl Config {
@@ -162,6 +165,18 @@ impl Config {
         ConfigError::of_key(&self.file, line, label, reason.to_string())
     }
 
+    /// The error of a ring that is not there, which is `reason`.
+    #[must_use]
+    pub fn no_ring(&self, reason: impl Display) -> ConfigError {
+        self.refuse(&keys::RING_DEVICE, format!("{reason}; `reelfs format` makes a ring"))
+    }
+
+    /// The error that says `reason` of the name of a camera in this file.
+    #[must_use]
+    pub fn refuse_camera(&self, camera: &CameraConfig, reason: String) -> ConfigError {
+        ConfigError::of_key(&self.file, camera.line, keys::CAMERA_NAME.label(), reason)
+    }
+
     /// The age at which clips of `camera` expire, by its own setting or else by `purge.retain`.
     /// A camera that is not in the configuration has none.
     #[must_use]
@@ -199,7 +214,11 @@ impl Config {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
+    let file = File::open(path).map_err(|error| {
+        let is_nowhere = path == Path::new(SYSTEM_FILE) && error.kind() == ErrorKind::NotFound;
+        let nor = format!("; nor is there a {FILE_NAME} here; --config names another");
+        format!("can't be read: {error}{}", if is_nowhere { &nor } else { "" })
+    })?;
     let mut text = String::new();
     let count = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
     match count.map_err(|error| format!("can't be read: {error}"))? as u64 {
@@ -252,11 +271,13 @@ fn divisor_of_an_hour(clip: Located<Duration>) -> Result<Duration, ConfigError> 
 }
 
 fn read_purge(section: &Section<'_>) -> Result<PurgeConfig, ConfigError> {
+    let retain = |key| Ok(section.optional_duration(key)?.map(|retain| retain.value));
     Ok(PurgeConfig {
         every: section.duration(&keys::PURGE_EVERY)?.value,
         grace: section.duration(&keys::PURGE_GRACE)?.value,
         wipe: section.boolean(&keys::PURGE_WIPE)?.value,
-        retain: section.optional_duration(&keys::PURGE_RETAIN)?.map(|retain| retain.value),
+        retain: retain(&keys::PURGE_RETAIN)?,
+        removed_retain: retain(&keys::PURGE_REMOVED_RETAIN)?,
     })
 }
 
@@ -374,7 +395,7 @@ url = "rtsp://192.0.2.11/stream1"
         assert!(
             error.ends_with(
                 "no such key; there are name, url, username, password_file, transport, audio, \
-                 damaged, retain"
+                 damaged, enabled, retain"
             ),
             "{error}"
         );

@@ -34,6 +34,7 @@ use crate::library::{Grace, RingLibrary};
 use crate::mount::{self, MountError};
 use crate::ring::{self, Opening, Ring, RingError, Superblock, Writer};
 use crate::shown::Shown;
+use crate::units::Counted;
 use crate::view::{Layout, Tree};
 use holder::RingHolder;
 use listener::TreeKeeper;
@@ -74,6 +75,9 @@ pub enum DaemonError {
         /// What it said, or that it did not.
         reason: String,
     },
+    /// There is no device; it may come later.
+    #[error("{0}")]
+    NoRing(ConfigError),
     /// The device can't be opened.
     #[error("{0}")]
     Device(#[from] OpenError),
@@ -229,7 +233,11 @@ impl Store {
         let path = &config.ring.device;
         let failed = |reason| DaemonError::Ring { device: path.clone(), reason };
         let holder = Arc::new(RingHolder::new(path.clone()));
-        let device = Arc::new(ReturningDevice::open(path, holder.clone())?);
+        let device = ReturningDevice::open(path, holder.clone());
+        let device = Arc::new(device.map_err(|error| match error.is_absent() {
+            true => DaemonError::NoRing(config.no_ring(error)),
+            false => DaemonError::Device(error),
+        })?);
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
         refuse_too_few_blocks(config, &superblock, &device)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -290,7 +298,8 @@ fn refuse_too_few_blocks(
     superblock: &Superblock,
     device: &ReturningDevice,
 ) -> Result<(), DaemonError> {
-    let (blocks, streams) = (superblock.geometry.block_count, config.cameras.len());
+    let blocks = superblock.geometry.block_count;
+    let streams = config.cameras.iter().filter(|camera| camera.enabled).count();
     if !device.is_writable() || blocks as usize >= BLOCKS_PER_STREAM_MIN * streams {
         return Ok(());
     }
@@ -304,6 +313,7 @@ fn start(
     store: &Store,
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
+    streams::refuse_mixed_up(config, store)?;
     let registered = match store.device.is_writable() {
         true => streams::register_all(config, sessions, store),
         false => Vec::new(),
@@ -344,7 +354,7 @@ fn start(
         Some(recording) => recording::begin(config, registered, store, recording)?,
         None => Parts::default(),
     };
-    steps.done(&format!("{} cameras", parts.recorders.len()));
+    steps.done(&Counted(parts.recorders.len() as u64, "camera").to_string());
     reporter.begin(parts);
     let (mounted, writer) = (Some(mounted), store.writer.clone());
     Ok(Running { reporter, view, mounted, recording, runtime, writer })

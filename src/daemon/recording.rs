@@ -80,7 +80,7 @@ impl Recorded {
 fn clip_seconds(config: &Config, camera: &str) -> u64 {
     let length = config.clip_of(camera);
     if length < config.view.clip {
-        log::info!("{camera}: clips of {length:?} at most: its retain is short");
+        log::warn!("{camera}: clips of {length:?} at most: its retain is short");
     }
     length.as_secs()
 }
@@ -147,7 +147,8 @@ pub(super) fn begin(
         .map_err(|source| DaemonError::System { what: "the purge", source })?;
     let caretaker = Caretaker::start(store)?;
     let scrubber = scrub::start_scrub(config, store, &caretaker)?;
-    let recorders = cameras.into_iter().map(|camera| recording.start(config, camera)).collect();
+    let recorded = cameras.into_iter().filter(|camera| camera.settings.enabled);
+    let recorders = recorded.map(|camera| recording.start(config, camera)).collect();
     tables::add_missing_tables(store);
     Ok(Parts { recorders, purger: Some(purger), scrubber, caretaker: Some(caretaker) })
 }
@@ -167,6 +168,7 @@ pub(super) fn purge_settings(
         wipe: config.purge.wipe,
         policy: crate::retention::Policy {
             retain_default: config.purge.retain,
+            retain_removed: config.purge.removed_retain,
             cameras: cameras.collect(),
             created: store.archive.ring().superblock().created,
         },

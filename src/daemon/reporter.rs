@@ -1,7 +1,7 @@
 //! What the daemon says of itself, from wherever it is known.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub(super) struct Reporter {
 
 /// The settings that are in force.
 struct InForce {
-    /// Names, and the `retain` that holds for each.
-    cameras: Vec<(String, Option<Duration>)>,
+    /// Names, the `retain` that holds for each, and whether it is recorded.
+    cameras: Vec<(String, Option<Duration>, bool)>,
     told: SettingsStatus,
 }
 
@@ -70,10 +70,10 @@ impl Reporter {
     pub(super) fn in_force(&self, config: &Config, at_restart: Vec<String>) {
         let cameras = config.cameras.iter().map(|camera| {
             let name = camera.name.as_str();
-            (name.to_owned(), config.retain_of(name))
+            (name.to_owned(), config.retain_of(name), camera.enabled)
         });
         let told = SettingsStatus {
-            file: config.file().display().to_string(),
+            file: absolute(config.file()).display().to_string(),
             since: utc_timestamp(self.clock.read().wall),
             refused: None,
             at_restart,
@@ -153,12 +153,12 @@ impl Reporter {
         let ring = self.archive.ring();
         let (usage, counters) = (ring.usage(), ring.counters());
         let unwritable = ring.unwritable();
-        let (cameras, settings) = {
+        let (in_force, settings) = {
             let settings = self.settings();
             (settings.cameras.clone(), settings.told.clone())
         };
         let configured: Vec<(&str, Option<Duration>)> =
-            cameras.iter().map(|(name, retain)| (name.as_str(), *retain)).collect();
+            in_force.iter().map(|(name, retain, _)| (name.as_str(), *retain)).collect();
         let health = self.device.health();
         let (mut ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
@@ -170,6 +170,11 @@ impl Reporter {
             )
         };
         ring.device_errors += health.read_errors;
+        for (camera, (_, _, enabled)) in cameras.iter_mut().zip(&in_force) {
+            if !enabled {
+                camera.state = "disabled".to_owned();
+            }
+        }
         let parts = self.parts();
         for recorded in &parts.recorders {
             if let Some(camera) = cameras.iter_mut().find(|it| it.name == recorded.name()) {
@@ -201,6 +206,11 @@ impl Reporter {
         status.wrong = status.troubles();
         status
     }
+}
+
+/// As it is known from anywhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::recording::{Recorded, purge_settings};
+use super::recording::{Placed, Recorded, Recording, purge_settings};
+use super::reporter::Reporter;
 use super::running::Running;
 use super::{DaemonError, Store, refuse_too_few_blocks, sessions, streams};
+use crate::camera::Camera;
 use crate::clock::Stopwatch;
 use crate::config::{Config, FILE_BYTES_MAX};
 
@@ -102,6 +104,7 @@ impl Settings {
         let read = Config::load(self.config.file())?;
         let (config, at_restart) = self.config.changed_to(read);
         refuse_too_few_blocks(&config, store.archive.ring().superblock(), &store.device)?;
+        streams::refuse_mixed_up(&config, store)?;
         let sessions = sessions(&config)?;
         config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let file = config.file().display();
@@ -110,36 +113,52 @@ impl Settings {
         }
         running.view.library.grace.set(config.purge.grace);
         if let Some(recording) = &running.recording {
-            let reporter = &running.reporter;
-            let leaving = reporter.take_recorders(|recorded| {
-                let settings =
-                    config.cameras.iter().find(|it| recorded.settings.has_session_of(it));
-                settings.inspect(|settings| recorded.take(&config, settings)).is_some()
-            });
-            for recorded in &leaving {
-                let name = recorded.name();
-                if config.cameras.iter().any(|camera| camera.name.as_str() == name) {
-                    log::info!("{name}: its settings have changed: another session is begun");
-                }
-            }
-            Recorded::stop_all(leaving);
-            let cameras = streams::register_all(&config, sessions, store);
-            streams::wait_known(&cameras, store);
-            reporter.set_purge(purge_settings(&config, store, &cameras));
-            let recorded = reporter.recorded();
-            let new =
-                cameras.into_iter().filter(|it| !recorded.contains(it.settings.name.as_str()));
-            let started: Vec<Recorded> = new.map(|it| recording.start(&config, it)).collect();
-            for recorded in &started {
-                log::info!("{}: is recorded from now on", recorded.name());
-            }
-            reporter.add_recorders(started);
+            change_cameras(&config, sessions, (&running.reporter, recording), store);
         }
         running.reporter.in_force(&config, at_restart);
         log::info!("{file}: in force");
         self.config = config;
         Ok(())
     }
+}
+
+/// Records the cameras of a configuration, and no others.
+fn change_cameras(
+    config: &Config,
+    sessions: Vec<Camera>,
+    (reporter, recording): (&Reporter, &Recording),
+    store: &Store,
+) {
+    let leaving = reporter.take_recorders(|recorded| {
+        let settings = config.cameras.iter().find(|it| recorded.settings.has_session_of(it));
+        settings.inspect(|settings| recorded.take(config, settings)).is_some()
+    });
+    for recorded in &leaving {
+        let name = recorded.name();
+        match config.cameras.iter().find(|camera| camera.name.as_str() == name) {
+            Some(camera) if camera.enabled => {
+                log::info!("{name}: its settings have changed: another session is begun");
+            }
+            Some(_) => log::info!("{name}: disabled: it is not recorded from now on"),
+            // Told where its stream is.
+            None => {}
+        }
+    }
+    Recorded::stop_all(leaving);
+    let cameras = streams::register_all(config, sessions, store);
+    streams::wait_known(&cameras, store);
+    reporter.set_purge(purge_settings(config, store, &cameras));
+    let recorded = reporter.recorded();
+    let is_new = |camera: &Placed| {
+        let settings = &camera.settings;
+        settings.enabled && !recorded.contains(settings.name.as_str())
+    };
+    let new = cameras.into_iter().filter(is_new);
+    let started: Vec<Recorded> = new.map(|camera| recording.start(config, camera)).collect();
+    for recorded in &started {
+        log::info!("{}: is recorded from now on", recorded.name());
+    }
+    reporter.add_recorders(started);
 }
 
 /// Of what a file holds that may be a configuration; none where it can't be read.

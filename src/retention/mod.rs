@@ -28,6 +28,8 @@ pub const DUE_MAX: usize = 1000;
 pub struct Policy {
     /// `[purge] retain`: for cameras of the configuration that say nothing.
     pub retain_default: Option<Duration>,
+    /// `[purge] removed_retain`: for streams that have left the configuration.
+    pub retain_removed: Option<Duration>,
     /// The streams of the configured cameras, with their own `retain`.
     pub cameras: BTreeMap<StreamKey, Option<Duration>>,
     /// When the ring was made, by the clock of then: nothing was recorded before.
@@ -35,9 +37,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long footage of `stream` stays: what its camera says, else the default, and for a stream
-    /// that has left the configuration the last `retain` known of it. `None` where it stays until
-    /// it is evicted.
+    /// How long footage of `stream` stays: what its camera says, else the default; for a stream
+    /// that has left the configuration what is said of those, else the last `retain` known of it.
+    /// `None` where it stays until it is evicted.
     #[must_use]
     pub fn retain(&self, catalogue: &Catalogue, stream: StreamKey) -> Option<Duration> {
         if self.cameras.is_empty() {
@@ -45,7 +47,10 @@ impl Policy {
         }
         let retain = match self.cameras.get(&stream) {
             Some(own) => own.or(self.retain_default),
-            None => catalogue.stream(stream).and_then(|fact| fact.retain_nanos).map(length_of),
+            None => {
+                let known = || catalogue.stream(stream)?.retain_nanos.map(length_of);
+                self.retain_removed.or_else(known)
+            }
         };
         // A length that is none can only be damage: it would delete everything.
         retain.filter(|retain| !retain.is_zero())
@@ -269,9 +274,22 @@ mod tests {
             cameras.iter().map(|(number, retain)| (on_ring(*number), retain.map(length_of)));
         Policy {
             retain_default: retain_default.map(length_of),
+            retain_removed: None,
             cameras: cameras.collect(),
             created: WallTime(0),
         }
+    }
+
+    #[test]
+    fn what_is_said_of_cameras_that_are_gone_holds_for_them_alone() {
+        let catalogue = ten_days();
+        let cameras = policy(&[(0, None), (1, Some(9 * DAY))], None);
+        assert_eq!(purged(&catalogue, &cameras, NOW), [] as [u64; 0], "nothing was said");
+        let gone = Policy { retain_removed: Some(length_of(2 * DAY)), ..cameras };
+        let purged_of_2 = (20..27).collect::<Vec<u64>>();
+        assert_eq!(purged(&catalogue, &gone, NOW), purged_of_2);
+        let none = Policy { cameras: BTreeMap::new(), ..gone };
+        assert_eq!(purged(&catalogue, &none, NOW), [] as [u64; 0], "that is a mistake");
     }
 
     fn decided(catalogue: &Catalogue, policy: &Policy, now: i64) -> Vec<Due> {

@@ -156,8 +156,8 @@ pub struct ScrubFinding {
 pub struct CameraStatus {
     /// Its name.
     pub name: String,
-    /// `recording`, `connecting`, `waiting for a key frame`, `waiting`, `stopped`, or `removed`
-    /// where it has left the configuration.
+    /// `recording`, `connecting`, `waiting for a key frame`, `waiting`, `stopped`, `disabled` by
+    /// the configuration, or `removed` where it has left that.
     pub state: String,
     /// Why it waits, and for how long.
     pub reason: Option<String>,

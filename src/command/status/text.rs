@@ -46,6 +46,9 @@ pub(super) fn print(status: &Status, out: &mut dyn Write) -> Result<(), CommandE
     }
     if !status.cameras.is_empty() {
         write!(out, "\n{}", cameras_table(&status.cameras))?;
+        if status.uptime_seconds.is_some() {
+            write!(out, "\n{}", sessions_table(&status.cameras))?;
+        }
     }
     for camera in &status.cameras {
         if let Some(reason) = &camera.reason {
@@ -140,7 +143,7 @@ fn device_text(device: &DeviceStatus) -> Option<String> {
 fn scrub_text(scrub: &ScrubStatus) -> String {
     let last = match &scrub.last_complete {
         Some(at) => format!("the last was complete at {}", whole_second(at)),
-        None => "none complete since the start".to_owned(),
+        None => "none complete".to_owned(),
     };
     let mut text = format!(
         "{:.1} % of a pass, {last}; {} tried, damaged places: {}",
@@ -156,46 +159,58 @@ fn scrub_text(scrub: &ScrubStatus) -> String {
     text
 }
 
+/// What there is of each camera.
 fn cameras_table(cameras: &[CameraStatus]) -> Table {
     let mut table = Table::new(&[
         ("camera", Align::Left),
         ("state", Align::Left),
-        ("over", Align::Left),
-        ("sound", Align::Left),
         ("last frame", Align::Right),
-        ("frames", Align::Right),
-        ("received", Align::Right),
-        ("dropped", Align::Right),
-        ("lost", Align::Right),
-        ("damaged", Align::Right),
-        ("reconnects", Align::Right),
         ("clips", Align::Right),
         ("used", Align::Right),
-        ("oldest", Align::Left),
-        ("kept", Align::Right),
+        ("oldest", Align::Right),
         ("asked", Align::Right),
     ]);
     let age = |seconds: Option<u64>| seconds.map_or_else(|| UNKNOWN.to_owned(), seconds_text);
     for camera in cameras {
         let last = camera.last_frame_age_seconds.map(|age| format!("{age:.1}s ago"));
-        let oldest = camera.oldest.as_deref().map(whole_second);
         table.push([
             camera.name.clone(),
             camera.state.clone(),
+            last.unwrap_or_else(|| UNKNOWN.to_owned()),
+            camera.clips.to_string(),
+            size_text(ByteCount(camera.used_bytes)),
+            age(camera.retention_seconds),
+            age(camera.retain_seconds),
+        ]);
+    }
+    table
+}
+
+/// What came of each camera since the start, where a daemon runs.
+fn sessions_table(cameras: &[CameraStatus]) -> Table {
+    let mut table = Table::new(&[
+        ("since start", Align::Left),
+        ("over", Align::Left),
+        ("sound", Align::Left),
+        ("frames", Align::Right),
+        ("received", Align::Right),
+        ("dropped", Align::Right),
+        ("lost", Align::Right),
+        ("damaged", Align::Right),
+        ("sessions", Align::Right),
+    ]);
+    let is_tried = |camera: &&CameraStatus| !matches!(&*camera.state, "removed" | "disabled");
+    for camera in cameras.iter().filter(is_tried) {
+        table.push([
+            camera.name.clone(),
             told(&camera.transport),
             told(&camera.sound),
-            last.unwrap_or_else(|| UNKNOWN.to_owned()),
             camera.frames.to_string(),
             size_text(ByteCount(camera.bytes)),
             camera.dropped.values().sum::<u64>().to_string(),
             camera.lost_packets.to_string(),
             camera.damaged.to_string(),
-            camera.reconnects.to_string(),
-            camera.clips.to_string(),
-            size_text(ByteCount(camera.used_bytes)),
-            oldest.unwrap_or_else(|| UNKNOWN.to_owned()),
-            age(camera.retention_seconds),
-            age(camera.retain_seconds),
+            (camera.reconnects + u64::from(camera.last_frame_age_seconds.is_some())).to_string(),
         ]);
     }
     table
@@ -270,7 +285,7 @@ mod tests {
         print(&status, &mut out).expect("memory takes it");
         let text = String::from_utf8(out).expect("text");
         assert!(text.contains("yard    waiting"), "{text}");
-        assert!(text.contains("2026-11-21T12:10:00Z  1d 1h"), "{text}");
+        assert!(text.contains("  0 B   1d 1h      -"), "{text}");
         assert!(text.contains("yard: connection refused, next attempt in 4 s"), "{text}");
         assert!(text.contains("yard: frames not recorded: 3 (loss)\n"), "{text}");
     }
