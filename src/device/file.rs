@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::handle::{Descriptor, Handle, open_direct};
+use super::misfortune::Misfortune;
 use super::{AlignedBuffer, Device, copy_on_write, create, extents, range_lock, refusal};
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 
@@ -75,6 +76,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether there is nothing at its path.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, OpenError::System { source, .. } if source.kind() == ErrorKind::NotFound)
+    }
 }
 
 /// A block device or a file. Reads and writes go around the page cache (`O_DIRECT`) wherever the
@@ -238,6 +247,11 @@ impl FileDevice {
     /// What it was opened for.
     pub(super) fn access(&self) -> Access {
         self.access
+    }
+
+    /// What has become of its file since it was opened.
+    pub(super) fn misfortune(&self) -> Option<Misfortune> {
+        Misfortune::of(self.handle.file(), &self.path, self.length)
     }
 
     fn is_protected(&self) -> io::Result<bool> {

@@ -10,6 +10,8 @@ mod create;
 mod extents;
 mod file;
 mod handle;
+mod holder;
+mod misfortune;
 mod range_lock;
 mod refusal;
 mod returning;
@@ -18,8 +20,9 @@ use std::io;
 
 pub use aligned::AlignedBuffer;
 pub use file::{Access, FileDevice, OpenError};
+pub use holder::{DeviceHolder, Health};
 pub use refusal::is_of_one_place;
-pub use returning::{DeviceHolder, Health, ReturningDevice};
+pub use returning::ReturningDevice;
 
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
 

@@ -4,6 +4,9 @@
 //! page can be read, it is gone. Its descriptor is let go of, everything fails at once, and what
 //! is at its path is looked at once a second, until the holder recognises it. Nothing is ever
 //! created, and nothing is written to what the holder has not recognised.
+//!
+//! A file is looked at with each flush, since writing into one that was deleted fails nowhere. It
+//! stays open while it is gone: that is all that is left of it.
 
 use std::collections::BTreeMap;
 use std::fs::FileType;
@@ -12,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::holder::{DeviceHolder, Health};
+use super::misfortune::Misfortune;
 use super::{Access, AlignedBuffer, Device, FileDevice, OpenError, read};
 use crate::clock::Stopwatch;
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
@@ -22,47 +27,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A request that takes longer is a stall: a disk that has to spin up takes less, and a request
 /// of the mount is given up after twice as long.
 const STALL_MIN: Duration = Duration::from_secs(5);
-
-/// Whoever has opened a device that may vanish: knows it again, and is told what happens to it.
-/// Called from threads of the device's own and from those that use it.
-pub trait DeviceHolder: Send + Sync {
-    /// Whether this is the device that vanished, and as it was left; only to be read.
-    ///
-    /// # Errors
-    /// Why not, in words for a log.
-    fn recognise(&self, device: &dyn Device) -> Result<(), String>;
-
-    /// It is not the holder's any more: see [`ReturningDevice::disown`].
-    fn disowned(&self, reason: &str);
-
-    /// It is gone. Told once, with what was met first.
-    fn vanished(&self, error: &io::Error);
-
-    /// Something is at its path, and it is not to be used. Told when the reason changes.
-    fn stays_away(&self, reason: &str);
-
-    /// It is back, and used again.
-    fn returned(&self, away: Duration);
-
-    /// It has not answered a request for a while, and still may.
-    fn stalls(&self, waited: Duration);
-
-    /// It answers again.
-    fn answers(&self, waited: Duration);
-}
-
-/// How a device is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// For how long it has been gone.
-    pub gone: Option<Duration>,
-    /// Why what is at its path is not used, where something is.
-    pub refused: Option<String>,
-    /// For how long it has not answered its oldest request, where that is a stall.
-    pub stalled: Option<Duration>,
-    /// Reads that it has refused, whoever asked.
-    pub read_errors: u64,
-}
 
 /// A [`FileDevice`] that may vanish, and is used again when its holder knows it.
 pub struct ReturningDevice {
@@ -104,6 +68,8 @@ struct Gone {
     since: Stopwatch,
     returns: u64,
     refused: Option<String>,
+    /// What is left of a file that is not at its path.
+    kept: Option<Arc<FileDevice>>,
 }
 
 /// Why what is at the path is not the device.
@@ -155,7 +121,7 @@ impl ReturningDevice {
         let mut state = self.shared.state();
         let Some(present) = state.present.take() else { return };
         let (since, refused) = (Stopwatch::start(), Some(reason.to_owned()));
-        state.gone = Some(Gone { since, returns: present.returns, refused });
+        state.gone = Some(Gone { since, returns: present.returns, refused, kept: None });
         drop(state);
         self.shared.holder.disowned(reason);
         self.shared.changed.notify_all();
@@ -215,7 +181,8 @@ impl Device for ReturningDevice {
             let reason = format!("{path}: gone since the last flush, with what was written");
             return Err(io::Error::new(ErrorKind::NotConnected, reason));
         }
-        self.shared.attempt(FileDevice::flush).map(|_| ())
+        self.shared.attempt(FileDevice::flush)?;
+        self.shared.check_place()
     }
 
     fn length(&self) -> ByteCount {
@@ -266,9 +233,26 @@ impl Shared {
     /// An error may be that of one place, or the device's end.
     fn suspect(&self, present: &Present, error: &io::Error) {
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.uses(present) || self.is_there(&present.device) {
-            return;
+        if self.uses(present) && !self.is_there(&present.device) {
+            self.lose(present, None, error);
         }
+    }
+
+    /// Where its file is not what was opened, it is gone, too.
+    fn check_place(&self) -> io::Result<()> {
+        let Some(present) = self.state().present.clone() else { return Ok(()) };
+        let Some(misfortune) = present.device.misfortune() else { return Ok(()) };
+        let kept = match misfortune {
+            // It is in the way of what is put in its place.
+            Misfortune::Shortened { .. } => None,
+            Misfortune::Elsewhere { .. } => Some(present.device.clone()),
+        };
+        let error = io::Error::new(ErrorKind::NotConnected, misfortune.to_string());
+        self.lose(&present, kept, &error);
+        Err(error)
+    }
+
+    fn lose(&self, present: &Present, kept: Option<Arc<FileDevice>>, error: &io::Error) {
         {
             let mut state = self.state();
             // It may have been disowned, and be back, while it was asked.
@@ -277,7 +261,7 @@ impl Shared {
             }
             state.present = None;
             let (since, returns) = (Stopwatch::start(), present.returns);
-            state.gone = Some(Gone { since, returns, refused: None });
+            state.gone = Some(Gone { since, returns, refused: None, kept });
         }
         self.changed.notify_all();
         self.holder.vanished(error);
@@ -348,10 +332,16 @@ impl Shared {
         }
     }
 
-    /// Looked at first, and only then opened as it was.
-    fn recognised(&self) -> Result<FileDevice, Away> {
+    /// Looked at first, and only then opened as it was; what is still open, and back at its path,
+    /// is looked at alone.
+    fn recognised(&self) -> Result<Arc<FileDevice>, Away> {
+        let kept = self.state().gone.as_ref().and_then(|gone| gone.kept.clone());
+        if let Some(kept) = kept.filter(|kept| kept.misfortune().is_none()) {
+            self.holder.recognise(&*kept).map_err(Away::Refused)?;
+            return Ok(kept);
+        }
         drop(self.judged(Access::ReadOnly)?);
-        self.judged(self.access)
+        self.judged(self.access).map(Arc::new)
     }
 
     fn judged(&self, access: Access) -> Result<FileDevice, Away> {
@@ -370,12 +360,12 @@ impl Shared {
         Ok(device)
     }
 
-    fn take_back(&self, device: FileDevice) {
+    fn take_back(&self, device: Arc<FileDevice>) {
         let away = {
             let mut state = self.state();
             let Some(gone) = state.gone.take() else { return };
             let returns = gone.returns + 1;
-            state.present = Some(Present { device: Arc::new(device), returns });
+            state.present = Some(Present { device, returns });
             gone.since.elapsed()
         };
         self.holder.returned(away);
