@@ -15,6 +15,7 @@
 //! | [`command`] | one command each: from plain values to printed lines and an error |
 //! | [`daemon`] | wires the rooms, owns threads, signals and the order of shutdown |
 //! | [`mod@import`] | existing mp4 files in |
+//! | [`probe`] | one camera, listened to for a while: what it is, which settings suit it |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
 //! | [`mount`] | FUSE requests in, tree and pieces out; the only room that knows fuser and errno |
 //! | [`shown`] | what is shown: the one owner of the tree, who tells whoever watches it |
@@ -44,7 +45,7 @@
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |
 //!
-//! tokio stays in `camera`, `recorder` and `daemon`; everything else is synchronous.
+//! tokio stays in `camera`, `recorder`, `probe` and `daemon`; everything else is synchronous.
 //!
 //! # Where a frame goes
 //!
@@ -188,6 +189,7 @@ pub mod mount;
 pub mod mp4;
 pub mod named;
 pub mod playlist;
+pub mod probe;
 pub mod purge;
 pub mod recorder;
 pub mod retention;

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
-    CheckArguments, Cli, Command, FormatArguments, ImportArguments, InspectArguments, RunArguments,
-    StatusArguments, Subject, pages, parse,
+    CheckArguments, Cli, Command, FormatArguments, ImportArguments, InspectArguments,
+    ProbeArguments, RunArguments, StatusArguments, Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
     self, CHECK_FAILED, CheckRequest, CommandError, FormatRequest, ImportRequest, InspectRequest,
-    NO_ANSWER, PlanRequest, Selection, StatusRequest,
+    NO_ANSWER, PlanRequest, ProbeRequest, Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, system_zone};
 use reelfs::daemon::{self, DaemonError};
@@ -90,11 +90,12 @@ fn main() -> ExitCode {
 fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
     let done = match cli.command {
         Command::Format(arguments) => format(arguments, out),
-        Command::Run(arguments) => run(&arguments),
+        Command::Run(arguments) => run(&arguments, out),
         Command::Status(arguments) => return status(&arguments, out),
         Command::Inspect(arguments) => inspect(&arguments, out),
         Command::Check(arguments) => return check(arguments, out),
         Command::Import(arguments) => import(arguments, out),
+        Command::Probe(arguments) => probe(arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
             Ok(())
@@ -127,8 +128,13 @@ fn format(arguments: FormatArguments, out: &mut Stdout) -> Result<(), Failure> {
     Ok(command::format(&request, &SystemClock::new(), out)?)
 }
 
-fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    Ok(daemon::run(&Config::load(&arguments.config.path())?)?)
+fn run(arguments: &RunArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config.path())?;
+    if arguments.check {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        return Ok(command::ready(&config, &clock, out)?);
+    }
+    Ok(daemon::run(&config)?)
 }
 
 fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<u8, Failure> {
@@ -195,4 +201,26 @@ fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
         files: arguments.files,
     };
     Ok(command::import(&config, &request, &clock, out)?)
+}
+
+fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let ProbeArguments { config, camera, length, username, password_file, transport, .. } =
+        arguments;
+    let by_address = camera.contains("://");
+    let config = match by_address {
+        true => None,
+        false => Some(Config::load(&config.path())?),
+    };
+    let request = ProbeRequest {
+        camera,
+        config,
+        username,
+        password_file,
+        transport,
+        length,
+        save: arguments.save,
+        json: arguments.json,
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Ok(command::probe(&request, &clock, out)?)
 }

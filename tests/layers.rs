@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&[&str]; 30] = [
     &["main"],
     &["command"],
-    &["daemon", "import"],
+    &["daemon", "import", "probe"],
     &["cli"],
     &["config"],
     &["mount"],
@@ -92,7 +92,7 @@ const CRATES: [(&str, &[&str]); 27] = [
     ("serde_json", &["archive", "check", "command", "daemon"]),
     ("signal_hook", &["daemon"]),
     ("sled", &["index"]),
-    ("tokio", &["camera", "daemon", "recorder"]),
+    ("tokio", &["camera", "daemon", "probe", "recorder"]),
     ("toml", &["config"]),
     ("url", &["camera", "config"]),
 ];

@@ -267,6 +267,40 @@ fn a_camera_that_is_disabled_is_left_alone_and_nobody_misses_it() {
 }
 
 #[test]
+fn a_link_that_leads_to_another_file_is_a_change() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "");
+    let (config, folder) = (site.config(), site.path("versions"));
+    fs::create_dir(&folder).expect("a directory");
+    let text = fs::read_to_string(&config).expect("the settings");
+    for (version, own) in [("1", text.clone()), ("2", text.replace("yard", "gate"))] {
+        fs::create_dir(folder.join(version)).expect("a directory");
+        fs::write(folder.join(version).join("reelfs.toml"), own).expect("room");
+    }
+    // As a container's settings are replaced: the file is a link through a directory that is one.
+    let link = |target: &str| {
+        let new = site.path("new");
+        std::os::unix::fs::symlink(format!("versions/{target}"), &new).expect("a link");
+        fs::rename(new, site.path("current")).expect("the same directory");
+    };
+    link("1");
+    fs::remove_file(&config).expect("it is there");
+    std::os::unix::fs::symlink("current/reelfs.toml", &config).expect("a link");
+    let log = fs::File::create(site.path("log")).expect("a log");
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_reelfs"))
+        .args(["run", "--config", daemon::text(&config)])
+        .stderr(log)
+        .spawn()
+        .expect("reelfs");
+    let told = || fs::read_to_string(site.path("log")).expect("a log");
+    wait_until("it records", 20, || told().contains("recording after"));
+    link("2");
+    wait_until("another camera", 10, || told().contains("gate: is recorded from now on"));
+    run_tool("kill", &[&daemon.id().to_string()]);
+    assert!(daemon.wait().expect("a child").success());
+}
+
+#[test]
 fn a_name_that_differs_from_that_of_other_footage_by_case_alone_is_refused() {
     let mut site = Site::new("64M");
     site.add_camera("yard", NOBODY, "");

@@ -52,6 +52,15 @@ impl Login {
         Ok(true)
     }
 
+    /// How the camera asks who it is; empty where it does not.
+    pub(super) fn scheme(&self) -> &'static str {
+        match self.client {
+            None => "",
+            Some(PasswordClient::Basic(_)) => "Basic",
+            Some(_) => "Digest",
+        }
+    }
+
     /// What was told was taken.
     pub(super) fn taken(&mut self) {
         self.refused = 0;

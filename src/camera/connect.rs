@@ -38,6 +38,8 @@ pub struct SessionFacts {
     pub transport: &'static str,
     /// What the camera says that it is; empty where it says nothing.
     pub server: String,
+    /// How it asks for a login, "Basic" or "Digest"; empty where it does not.
+    pub login: &'static str,
 }
 
 impl fmt::Display for SessionFacts {
@@ -141,6 +143,7 @@ impl Frames {
             has_sender_reports: self.live.has_sender_reports(),
             transport: self.live.transport(),
             server: self.live.server().to_owned(),
+            login: self.live.dialogue.scheme(),
         }
     }
 

@@ -82,6 +82,11 @@ pub(super) enum Whereabouts {
 }
 
 impl Dialogue {
+    /// How the camera asks for a login; empty where it does not.
+    pub(super) fn scheme(&self) -> &'static str {
+        self.login.scheme()
+    }
+
     /// Connects, and asks what the camera can do.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub(super) enum Event {
 pub(super) struct Live {
     pub(super) camera: Camera,
     hosts: Arc<Hosts>,
-    dialogue: Dialogue,
+    pub(super) dialogue: Dialogue,
     tool: String,
     inflow: Inflow,
     way: Way,

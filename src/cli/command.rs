@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::moment::Moment;
+use super::probe::ProbeArguments;
 use super::quantity;
 use crate::config::{CameraName, Config};
 use crate::units::{BlockNumber, ByteCount};
@@ -48,6 +49,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Put existing H.264 mp4 files into the ring as a camera's footage
     Import(ImportArguments),
+    /// Listen to a camera for a while: what its stream is, and which settings suit it
+    Probe(ProbeArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages that are made from definitions
@@ -111,6 +114,9 @@ pub struct RunArguments {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgument,
+    /// Look at configuration, ring and mount point, reach every camera, and record nothing
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `--config`.

@@ -7,6 +7,7 @@ pub mod command;
 pub mod moment;
 pub mod pages;
 pub mod plan;
+pub mod probe;
 pub mod quantity;
 pub mod table;
 
@@ -15,3 +16,4 @@ pub use command::{
     InspectArguments, RunArguments, StatusArguments, Subject, parse,
 };
 pub use moment::Moment;
+pub use probe::ProbeArguments;

@@ -9,6 +9,8 @@ mod error;
 mod format;
 mod import;
 mod inspect;
+mod probe;
+mod ready;
 mod status;
 
 pub use check::{CHECK_FAILED, CheckRequest, check};
@@ -16,6 +18,8 @@ pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};
 pub use import::{ImportRequest, import};
 pub use inspect::{InspectRequest, Selection, Subject, inspect};
+pub use probe::{ProbeRequest, probe};
+pub use ready::ready;
 pub use status::{NO_ANSWER, StatusRequest, status};
 
 use std::io::{self, ErrorKind, Write};

@@ -6,13 +6,14 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::document::{ConfigError, Document, Located, Section};
 use super::{CAMERAS_MAX, keys};
-use crate::camera::Transport;
+use crate::camera::{Camera, CameraError, Transport};
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -41,6 +42,27 @@ pub struct CameraConfig {
     pub retain: Option<Duration>,
     /// Where its name stands.
     pub(super) line: Option<usize>,
+}
+
+impl CameraConfig {
+    /// What a session with it is begun with.
+    ///
+    /// # Errors
+    /// Its address can't be used.
+    pub fn session(&self) -> Result<Camera, CameraError> {
+        let username = self.credentials.as_ref().map(|login| login.username.clone());
+        let camera = Camera::new(self.name.as_str(), self.url.as_str(), username, None)?;
+        let mut camera = camera.with_transport(self.transport).with_audio(self.audio);
+        if let Some(login) = &self.credentials {
+            let revealed = |password: Password| password.reveal().to_owned();
+            camera.take_password(login.password.clone().map(revealed));
+            if let Some(file) = login.password_file.clone() {
+                let source = move || password_in(&file).map(revealed);
+                camera = camera.with_password_source(Arc::new(source));
+            }
+        }
+        Ok(camera)
+    }
 }
 
 /// How to log in to a camera.

@@ -208,7 +208,8 @@ impl Config {
     #[must_use]
     pub fn purge_interval(&self) -> Duration {
         let names = self.cameras.iter().map(|camera| camera.name.as_str());
-        let shortest = names.filter_map(|name| self.retain_of(name)).min();
+        let all = names.filter_map(|name| self.retain_of(name)).chain(self.purge.removed_retain);
+        let shortest = all.min();
         shortest.map_or(self.purge.every, |retain| self.purge.every.min(retain / RETAIN_PARTS))
     }
 }

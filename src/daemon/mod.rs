@@ -27,7 +27,7 @@ use crate::archive::{Archive, CatalogueUpdater};
 use crate::camera::{Camera, CameraError};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
-use crate::config::{Config, ConfigError, Password, keys, password_in};
+use crate::config::{Config, ConfigError, keys};
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::{Grace, RingLibrary};
@@ -195,23 +195,13 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
 
 /// What sessions of the cameras are begun with, in the order of the configuration.
 fn sessions(config: &Config) -> Result<Vec<Camera>, DaemonError> {
-    let cameras = config.cameras.iter().map(|camera| {
-        let name = camera.name.as_str().to_owned();
-        let username = camera.credentials.as_ref().map(|login| login.username.clone());
-        let made = Camera::new(&name, camera.url.as_str(), username, None);
-        let made = made.map_err(|reason| DaemonError::Camera { name, reason })?;
-        let mut made = made.with_transport(camera.transport).with_audio(camera.audio);
-        if let Some(login) = &camera.credentials {
-            let revealed = |password: Password| password.reveal().to_owned();
-            made.take_password(login.password.clone().map(revealed));
-            if let Some(file) = login.password_file.clone() {
-                let source = move || password_in(&file).map(revealed);
-                made = made.with_password_source(Arc::new(source));
-            }
-        }
-        Ok(made)
+    let sessions = config.cameras.iter().map(|camera| {
+        camera.session().map_err(|reason| {
+            let name = camera.name.as_str().to_owned();
+            DaemonError::Camera { name, reason }
+        })
     });
-    cameras.collect()
+    sessions.collect()
 }
 
 /// Everything below the mount: ring, catalogue, tree, archive.
@@ -239,7 +229,9 @@ impl Store {
             false => DaemonError::Device(error),
         })?);
         let (superblock, _) = ring::read_superblock(&*device).map_err(failed)?;
-        refuse_too_few_blocks(config, &superblock, &device)?;
+        if device.is_writable() {
+            refuse_too_few_blocks(config, &superblock)?;
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
         let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone.clone())));
@@ -292,15 +284,14 @@ impl Store {
     }
 }
 
-/// Whether the ring has blocks for all cameras.
-fn refuse_too_few_blocks(
-    config: &Config,
-    superblock: &Superblock,
-    device: &ReturningDevice,
-) -> Result<(), DaemonError> {
+/// Whether a ring has blocks for all cameras.
+///
+/// # Errors
+/// [`DaemonError::TooFewBlocks`].
+pub fn refuse_too_few_blocks(config: &Config, superblock: &Superblock) -> Result<(), DaemonError> {
     let blocks = superblock.geometry.block_count;
     let streams = config.cameras.iter().filter(|camera| camera.enabled).count();
-    if !device.is_writable() || blocks as usize >= BLOCKS_PER_STREAM_MIN * streams {
+    if blocks as usize >= BLOCKS_PER_STREAM_MIN * streams {
         return Ok(());
     }
     Err(DaemonError::TooFewBlocks { device: config.ring.device.clone(), blocks, streams })

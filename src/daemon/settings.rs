@@ -4,6 +4,7 @@
 //! all of them are refused, and the former ones stay in force. A camera whose session would be the
 //! same goes on without noticing.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::recording::{Placed, Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
@@ -20,6 +22,7 @@ use super::{DaemonError, Store, refuse_too_few_blocks, sessions, streams};
 use crate::camera::Camera;
 use crate::clock::Stopwatch;
 use crate::config::{Config, FILE_BYTES_MAX};
+use crate::device::Device;
 
 /// A file is read when nothing has happened to it for so long: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(500);
@@ -45,17 +48,11 @@ impl Watch {
     fn new(file: &Path) -> notify::Result<Watch> {
         let file = std::path::absolute(file)?;
         let touched = Arc::new(AtomicBool::new(false));
-        let (told, name) = (touched.clone(), file.file_name().map(PathBuf::from));
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                // Where something was missed, the file is looked at, too.
-                let is_it = |path: &PathBuf| path.file_name().map(PathBuf::from) == name;
-                let concerns = event.is_ok_and(|event| {
-                    !event.kind.is_access()
-                        && (event.paths.is_empty() || event.paths.iter().any(is_it))
-                });
-                told.fetch_or(concerns, Ordering::Relaxed);
-            })?;
+        let (told, name) = (touched.clone(), file.file_name().map(OsStr::to_owned));
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let concerns = event.is_ok_and(|event| concerns(&event, name.as_deref()));
+            told.fetch_or(concerns, Ordering::Relaxed);
+        })?;
         // Who replaces a file leaves another one in its directory.
         let directory = file.parent().unwrap_or(Path::new("/"));
         watcher.watch(directory, RecursiveMode::NonRecursive)?;
@@ -68,6 +65,19 @@ impl Watch {
             self.quiet = Some(Stopwatch::start());
         }
         self.quiet.take_if(|quiet| quiet.elapsed() >= QUIET).is_some()
+    }
+}
+
+/// Whether something may have happened to the file of that name: to itself, or to what its name
+/// leads to, another link for one. The ring may lie beside it, and is written all the time.
+fn concerns(event: &Event, name: Option<&OsStr>) -> bool {
+    let is_it = |path: &PathBuf| path.file_name() == name;
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            event.paths.iter().any(is_it)
+        }
+        _ => true,
     }
 }
 
@@ -103,7 +113,9 @@ impl Settings {
     fn take(&mut self, running: &Running, store: &Store) -> Result<(), DaemonError> {
         let read = Config::load(self.config.file())?;
         let (config, at_restart) = self.config.changed_to(read);
-        refuse_too_few_blocks(&config, store.archive.ring().superblock(), &store.device)?;
+        if store.device.is_writable() {
+            refuse_too_few_blocks(&config, store.archive.ring().superblock())?;
+        }
         streams::refuse_mixed_up(&config, store)?;
         let sessions = sessions(&config)?;
         config.warnings.iter().for_each(|warning| log::warn!("{warning}"));

@@ -39,7 +39,7 @@ mod trash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use notifier::Notifier;
-pub use place::{MountError, prepare};
+pub use place::{MountError, examine, prepare};
 pub use session::{Mounted, Options, mount};
 
 // A request that panics is answered with EIO, and the ones behind it are served all the same:

@@ -94,16 +94,39 @@ pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
         detach(&absolute)
             .map_err(|error| MountError::system(path, "take a dead mount away", error))?;
     }
-    let found = fs::metadata(&absolute).map_err(|error| not_there(path, error))?;
+    check_empty(path, &absolute)?;
+    Ok(absolute)
+}
+
+/// Whether a tree can be mounted at `path`, or is; changes nothing.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn examine(path: &Path) -> Result<(), MountError> {
+    let absolute = absolute(path)?;
+    let top = mounted_at(&absolute);
+    match top.map_err(|error| MountError::system(path, "read mountinfo", error))? {
+        None => check_empty(path, &absolute),
+        Some(top) if top.kind == FILE_SYSTEM_TYPE => Ok(()),
+        Some(MountLine { kind, source: source_name, .. }) => {
+            Err(MountError::Taken { path: path.to_owned(), kind, source_name })
+        }
+    }
+}
+
+fn check_empty(path: &Path, absolute: &Path) -> Result<(), MountError> {
+    let found = fs::metadata(absolute).map_err(|error| not_there(path, error))?;
     if !found.is_dir() {
         return Err(MountError::NotADirectory(path.to_owned()));
     }
     let mut entries =
-        fs::read_dir(&absolute).map_err(|error| MountError::system(path, "list", error))?;
-    if let Some(Ok(entry)) = entries.next() {
-        return Err(MountError::NotEmpty { path: path.to_owned(), found: entry.file_name() });
+        fs::read_dir(absolute).map_err(|error| MountError::system(path, "list", error))?;
+    match entries.next() {
+        Some(Ok(entry)) => {
+            Err(MountError::NotEmpty { path: path.to_owned(), found: entry.file_name() })
+        }
+        _ => Ok(()),
     }
-    Ok(absolute)
 }
 
 /// The absolute name. Of a dead mount point only the directory above it can be asked.

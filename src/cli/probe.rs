@@ -1,0 +1,54 @@
+//! Words of `reelfs probe`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::command::ConfigArgument;
+use crate::camera::Transport;
+use crate::config::duration;
+
+/// `reelfs probe`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Nothing is recorded, and a daemon may run: the camera has one guest more for so long. Exit status: \
+0 it can be recorded, 1 it can not, and why, 2 wrong usage or configuration.
+
+Example: reelfs probe rtsp://192.0.2.10/stream1 --username viewer --password-file viewer.password")]
+pub struct ProbeArguments {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The address of a camera, or the name of one of the configuration
+    #[arg(value_name = "URL|CAMERA")]
+    pub camera: String,
+    /// How long to listen, from the first frame on: 1s to 10m
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = listening)]
+    pub length: Duration,
+    /// Name to log in to an address with
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// File with the password, on one line
+    #[arg(long, value_name = "FILE", requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// How packets of an address come: auto, tcp or udp
+    #[arg(long, value_name = "WAY", value_parser = transport)]
+    pub transport: Option<Transport>,
+    /// Write what was heard to a new mp4 file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Print JSON: one object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn listening(text: &str) -> Result<Duration, String> {
+    let length = duration::parse(text).map_err(|error| error.to_string())?;
+    let range = Duration::from_secs(1)..=Duration::from_secs(600);
+    range.contains(&length).then_some(length).ok_or_else(|| "not from 1s to 10m".to_owned())
+}
+
+fn transport(name: &str) -> Result<Transport, String> {
+    Transport::named(name).ok_or_else(|| "there are auto, tcp and udp".to_owned())
+}
