@@ -213,22 +213,12 @@ pub(super) fn fact_of(growth: Growth, ending: Ending, name_form: NameForm) -> Cl
             track.end = Ticks::from_nanos(length, track.timescale).max(track.start);
         }
     }
-    // To the nanosecond where the next clip begins, which ticks may not be able to say.
-    let told = length_nanos.map(|length| growth.start.plus_nanos(length.max(0)));
-    let end = told.unwrap_or_else(|| growth.end());
-    ClipFact {
-        start: growth.start,
-        end,
-        output_version: mp4::OUTPUT_VERSION,
-        name_form,
-        end_reason,
-        quality: growth.quality,
-        digest: growth.digest,
-        codec: growth.codec,
-        picture: growth.picture,
-        tracks: growth.tracks,
-        pauses: growth.pauses,
+    let mut fact = growth.closed(mp4::OUTPUT_VERSION, name_form, end_reason);
+    if let Some(length) = length_nanos {
+        // To the nanosecond where the next clip begins, which ticks may not be able to say.
+        fact.end = fact.start.plus_nanos(length.max(0));
     }
+    fact
 }
 
 /// The sums over the chunks of a clip that is still open; `None` where it has none.

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::CommandError;
 use crate::catalogue::{Catalogue, clip_key};
+use crate::config::Config;
+use crate::device::{Access, FileDevice};
 use crate::ring::{Inspection, News, RingError};
 use crate::segment::Growth;
 use crate::units::{RingNumber, StreamKey};
@@ -39,6 +41,19 @@ fn tell(catalogue: &mut Catalogue, ring: RingNumber, news: &News) {
     if let Err(error) = catalogue.apply(ring, news) {
         log::warn!("a fact that can't be understood: {error}");
     }
+}
+
+/// The device of the configuration's ring, to be looked at.
+///
+/// # Errors
+/// It can't be opened, or there is none.
+pub(super) fn device_of(config: &Config) -> Result<FileDevice, CommandError> {
+    FileDevice::open(&config.ring.device, Access::ReadOnly).map_err(|error| {
+        match error.is_absent() {
+            true => CommandError::Failed(config.no_ring(error).to_string()),
+            false => CommandError::Device(error),
+        }
+    })
 }
 
 /// The error of a ring, with the path of its device.

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::contents::{catalogue_of, of_ring};
+use super::contents::{catalogue_of, device_of, of_ring};
 use super::{CommandError, WhileRead};
 use crate::archive::mixed_up_with;
 use crate::clock::Clock;
 use crate::config::{CameraConfig, Config, keys};
 use crate::daemon::refuse_too_few_blocks;
-use crate::device::{Access, FileDevice};
 use crate::mount;
 use crate::probe::{Wanted, listen};
 use crate::ring::Inspection;
@@ -70,11 +69,7 @@ fn line(out: &mut WhileRead<'_>, name: &str, told: &str) -> Result<(), CommandEr
 /// What ring there is, which has room for all cameras.
 fn look_at_ring(config: &Config) -> Result<String, CommandError> {
     let path = &config.ring.device;
-    let device =
-        FileDevice::open(path, Access::ReadOnly).map_err(|error| match error.is_absent() {
-            true => CommandError::Failed(config.no_ring(error).to_string()),
-            false => CommandError::Device(error),
-        })?;
+    let device = device_of(config)?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
     let superblock = &inspection.superblock;
     let wrong = |reason: &dyn Display| CommandError::Usage(reason.to_string());

@@ -7,11 +7,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::contents::{catalogue_of, of_ring};
+use super::contents::{catalogue_of, device_of, of_ring};
 use super::{CommandError, unless_closed};
 use crate::clock::{Clock, within};
 use crate::config::Config;
-use crate::device::{Access, FileDevice};
 use crate::ring::{Counters, Inspection};
 use crate::status::{DeviceStatus, Status, camera_totals, ring_status};
 use crate::units::WallTime;
@@ -114,11 +113,7 @@ fn from_ring(config: &Config, clock: &dyn Clock, is_running: bool) -> Result<Sta
 
 fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status, CommandError> {
     let path = &config.ring.device;
-    let device =
-        FileDevice::open(path, Access::ReadOnly).map_err(|error| match error.is_absent() {
-            true => CommandError::Failed(config.no_ring(error).to_string()),
-            false => CommandError::Device(error),
-        })?;
+    let device = device_of(config)?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
     let catalogue = catalogue_of(&inspection);
     let configured: Vec<(&str, Option<Duration>)> = config

@@ -242,19 +242,7 @@ mod tests {
             for (table, data) in &chunks {
                 growth.add(table, blake3::hash(data).as_bytes(), &entries);
             }
-            let fact = ClipFact {
-                start: growth.start,
-                end: growth.end(),
-                output_version,
-                name_form: NameForm::Seconds,
-                end_reason: EndReason::Boundary,
-                quality: growth.quality,
-                digest: growth.digest,
-                codec: growth.codec,
-                picture: growth.picture,
-                tracks: growth.tracks,
-                pauses: growth.pauses,
-            };
+            let fact = growth.closed(output_version, NameForm::Seconds, EndReason::Boundary);
             let encoded = chunks.into_iter().map(|(table, data)| (table.encode(), data));
             Clip { fact, parameters, chunks: encoded.collect() }
         }

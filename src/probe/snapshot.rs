@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Frame;
 use crate::mp4::{self, Movie, Mp4Error, Piece};
 use crate::recorder::{Chunk, Cutter, CutterSettings, HandOut};
-use crate::segment::{ClipFact, EndReason, Growth, Malformed, NameForm};
+use crate::segment::{EndReason, Growth, Malformed, NameForm};
 use crate::units::WallTime;
 
 /// The most bytes that a chunk's samples have.
@@ -48,7 +48,8 @@ pub fn snapshot(frames: Vec<Frame>) -> Result<Vec<u8>, SnapshotError> {
         });
         laid.push((chunk.table.encode(), indices.collect::<Vec<u16>>(), chunk.data.as_slice()));
     }
-    let fact = fact_of(growth.ok_or(SnapshotError::NoKeyFrame)?);
+    let growth = growth.ok_or(SnapshotError::NoKeyFrame)?;
+    let fact = growth.closed(mp4::OUTPUT_VERSION, NameForm::Seconds, EndReason::Stopped);
     let of_clip = laid.iter().map(|(table, parameters, data)| mp4::Chunk {
         table,
         parameters,
@@ -102,20 +103,4 @@ fn cut(frames: Vec<Frame>) -> Vec<Chunk> {
     }
     take(cutter.stop(EndReason::Stopped, &last));
     chunks
-}
-
-fn fact_of(growth: Growth) -> ClipFact {
-    ClipFact {
-        start: growth.start,
-        end: growth.end(),
-        output_version: mp4::OUTPUT_VERSION,
-        name_form: NameForm::Seconds,
-        end_reason: EndReason::Stopped,
-        quality: growth.quality,
-        digest: growth.digest,
-        codec: growth.codec,
-        picture: growth.picture,
-        tracks: growth.tracks,
-        pauses: growth.pauses,
-    }
 }

@@ -4,8 +4,10 @@
 //! crash reads the last block of a stream and not all of them.
 
 use super::clip::{
-    TrackTotals, VERSION_MAX, decode_flaws, decode_totals, encode_flaws, encode_totals, version_of,
+    ClipFact, EndReason, TrackTotals, VERSION_MAX, decode_flaws, decode_totals, encode_flaws,
+    encode_totals, version_of,
 };
+use super::name::NameForm;
 use super::pause::Pauses;
 use super::table::{ChunkTable, ClockQuality, TrackKind, TrackNumber, TrackTable};
 use crate::units::WallTime;
@@ -124,6 +126,24 @@ impl Growth {
             self.tracks.iter().filter(|track| !has_video || track.kind == TrackKind::Video);
         let ends = counted.map(|track| self.start.plus_nanos(track.end.to_nanos(track.timescale)));
         ends.max().unwrap_or(self.start)
+    }
+
+    /// What the clip came to: its chunks are closed under that version of the assembly.
+    #[must_use]
+    pub fn closed(self, output_version: u16, name_form: NameForm, reason: EndReason) -> ClipFact {
+        ClipFact {
+            start: self.start,
+            end: self.end(),
+            output_version,
+            name_form,
+            end_reason: reason,
+            quality: self.quality,
+            digest: self.digest,
+            codec: self.codec,
+            picture: self.picture,
+            tracks: self.tracks,
+            pauses: self.pauses,
+        }
     }
 
     /// The one encoding.

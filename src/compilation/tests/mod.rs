@@ -171,19 +171,7 @@ impl Recorded {
         }
         let Growing { pictures, packets, .. } = clip;
         let growth = growth.expect("a chunk");
-        let fact = ClipFact {
-            start,
-            end: growth.end(),
-            output_version: OUTPUT_VERSION,
-            name_form: NameForm::Seconds,
-            end_reason: EndReason::Boundary,
-            quality,
-            digest: growth.digest,
-            codec: growth.codec,
-            picture: growth.picture,
-            tracks: growth.tracks,
-            pauses: growth.pauses,
-        };
+        let fact = growth.closed(OUTPUT_VERSION, NameForm::Seconds, EndReason::Boundary);
         Recorded { fact, sets, chunks, pictures, packets }
     }
 
