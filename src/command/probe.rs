@@ -158,7 +158,9 @@ fn rows(heard: &Heard) -> Vec<(&'static str, String)> {
     };
     let video = &facts.video;
     let (width, height) = video.picture;
-    let stated = video.frame_rate.map_or(String::new(), |rate| format!(" (it says {rate:.4})"));
+    let stated = video
+        .frame_rate
+        .map_or(String::new(), |rate| format!(" (it says {})", (rate * 100.0).round() / 100.0));
     let rate = heard.pictures.rate();
     let bit_rate =
         heard.pictures.bit_rate().map(|rate| rate + heard.sound.bit_rate().unwrap_or(0.0));
@@ -183,7 +185,7 @@ fn rows(heard: &Heard) -> Vec<(&'static str, String)> {
             }),
         ),
         ("sound", facts.sound.as_ref().map_or("none".to_owned(), ToString::to_string)),
-        ("records", heard.records.to_string()),
+        ("records", if heard.records == 0 { "none".to_owned() } else { heard.records.to_string() }),
         (
             "times",
             format!(
