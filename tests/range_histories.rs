@@ -124,7 +124,19 @@ impl Listener for Nobody {
 struct Open {
     archive: Archive,
     catalogue: Arc<RwLock<Catalogue>>,
+    index: Arc<Index>,
     writer: Writer,
+}
+
+impl Open {
+    /// Ends in order: nobody writes to the index any more.
+    fn close(self) {
+        self.writer.close().expect("a healthy disk");
+        drop(self.archive);
+        if let Ok(index) = Arc::try_unwrap(self.index) {
+            index.close();
+        }
+    }
 }
 
 /// A history under way.
@@ -133,7 +145,7 @@ struct Round {
     disk: Arc<Disk>,
     index: tempfile::TempDir,
     clock: Set,
-    open: Open,
+    open: Option<Open>,
     clips: BTreeMap<ClipId, Clip>,
     recorded: u8,
     end: WallTime,
@@ -152,9 +164,9 @@ fn open(disk: &Arc<Disk>, index: &Path, clock: &Set) -> Open {
     let (ring, writer, opening) =
         Ring::open(device, Arc::new(clock.clone()), &settings, Box::new(updater)).expect("a ring");
     let uuid = ring.superblock().ring_uuid;
-    let index = Index::open(index, uuid, opening.session);
-    let archive = Archive::new(ring, catalogue.clone(), Arc::new(index));
-    Open { archive, catalogue, writer }
+    let index = Arc::new(Index::open(index, uuid, opening.session));
+    let archive = Archive::new(ring, catalogue.clone(), index.clone());
+    Open { archive, catalogue, index, writer }
 }
 
 /// One sequence and one picture set, as an AVCDecoderConfigurationRecord has them.
@@ -195,7 +207,7 @@ impl Round {
             disk,
             index,
             clock,
-            open,
+            open: Some(open),
             clips,
             recorded: 0,
             end: BEGIN,
@@ -203,6 +215,10 @@ impl Round {
             refusals: 0,
             gone: 0,
         }
+    }
+
+    fn open(&self) -> &Open {
+        self.open.as_ref().expect("it is open")
     }
 
     fn play(&mut self) {
@@ -247,7 +263,7 @@ impl Round {
             camera: None,
             quality: ClockQuality::Synchronised,
         };
-        let clip = self.open.writer.new_clip();
+        let clip = self.open().writer.new_clip();
         let mut pictures: Vec<(WallTime, Vec<u8>)> = Vec::new();
         for _ in 0..1 + self.dice.roll(4) {
             let begin = pictures.len();
@@ -281,9 +297,9 @@ impl Round {
                 table: Arc::from(ChunkTable { anchor, tracks: vec![track] }.encode()),
                 data: pictures[begin..].iter().flat_map(|(_, bytes)| bytes.clone()).collect(),
             };
-            self.open.writer.append(chunk).expect("there is room");
+            self.open().writer.append(chunk).expect("there is room");
         }
-        self.open.writer.end_clip(clip, 0, None);
+        self.open().writer.end_clip(clip, 0, None);
         let recorded = Clip { pictures, is_listed: true };
         self.end = recorded.end();
         self.clips.insert(clip, recorded);
@@ -294,8 +310,9 @@ impl Round {
 
     /// What is evicted only the ring knows.
     fn sync(&mut self) {
-        self.open.writer.sync().expect("a healthy disk");
-        let catalogue = self.open.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        self.open().writer.sync().expect("a healthy disk");
+        let catalogue = self.open().catalogue.clone();
+        let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);
         let before = self.clips.len();
         self.clips.retain(|clip, _| {
             ClipKey::new(RingNumber::default(), *clip)
@@ -307,8 +324,9 @@ impl Round {
     /// Another state of some clip, where it may have that; `set` says whether it is listed then.
     fn change(&mut self, set: impl Fn(&Writer, ClipId) -> Result<bool, StateRefused>) {
         let number = self.dice.roll(self.clips.len().max(1) as u64) as usize;
+        let writer = self.open().writer.clone();
         let Some((clip, known)) = self.clips.iter_mut().nth(number) else { return };
-        if let Ok(is_listed) = set(&self.open.writer, *clip) {
+        if let Ok(is_listed) = set(&writer, *clip) {
             known.is_listed = is_listed;
         }
         self.sync();
@@ -332,7 +350,7 @@ impl Round {
 
     fn opened(&self, named: &Named) -> Result<OpenedRange, ArchiveError> {
         let now = self.clock.0.lock().expect("alive").wall;
-        self.open.archive.open_range(CAMERA, named, (now, &Zone::UTC), &|_| None)
+        self.open().archive.open_range(CAMERA, named, (now, &Zone::UTC), &|_| None)
     }
 
     /// Opens a range and compares it with the model; answers its digest, where there is a file.
@@ -381,12 +399,12 @@ impl Round {
     }
 
     fn reopen(&mut self, without_index: bool) {
-        self.open.writer.close().expect("a healthy disk");
+        self.open.take().expect("it is open").close();
         let index = self.index.path().join("index");
         if without_index {
             std::fs::remove_dir_all(&index).expect("the index");
         }
-        self.open = open(&self.disk, &index, &self.clock);
+        self.open = Some(open(&self.disk, &index, &self.clock));
     }
 
     fn assert_same(&self, asked: &[(Named, [u8; 32])], when: &str) {
@@ -435,7 +453,7 @@ fn random_ranges_of_random_histories_show_what_a_naive_model_says() {
         println!("again with REELFS_SEED={seed}");
         let mut round = Round::new(seed);
         round.play();
-        round.open.writer.close().expect("a healthy disk");
+        round.open.take().expect("it is open").close();
         files += round.files;
         refusals += round.refusals;
         gone += round.gone;
