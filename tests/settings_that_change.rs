@@ -37,6 +37,14 @@ fn reload(site: &Site, daemon: &Daemon) {
     wait_taken(daemon, &before);
 }
 
+/// Waits until settings were refused for a reason with these words.
+fn wait_refused(daemon: &Daemon, words: &str) {
+    wait_until(words, 10, || {
+        let refused = &daemon.status()["settings"]["refused"];
+        refused.as_str().is_some_and(|reason| reason.contains(words))
+    });
+}
+
 fn wait_state(daemon: &Daemon, camera: &str, state: &str) {
     wait_until(&format!("{camera} is {state}"), 30, || daemon.camera(camera)["state"] == state);
 }
@@ -148,10 +156,7 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
         assert_ne!(*wrong, text, "{words}");
         fs::write(&good, wrong).expect("room");
         daemon.signal("HUP");
-        wait_until(words, 10, || {
-            let refused = &daemon.status()["settings"]["refused"];
-            refused.as_str().is_some_and(|reason| reason.contains(words))
-        });
+        wait_refused(&daemon, words);
         assert_eq!(since(&daemon), before, "{number}");
         assert_eq!(daemon.status()["cameras"].as_array().map(Vec::len), Some(1), "{number}");
     }
@@ -160,12 +165,14 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
     let told = site.reelfs(&["status", "--config", daemon::text(&beside)]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("the settings are the former ones: "), "{told}");
+    // What takes effect at the next start alone has to be right, too.
+    let layout = text.replace("[view]", "[view]\nlayout = \"%Q.mp4\"");
+    fs::write(&good, layout).expect("room");
+    daemon.signal("HUP");
+    wait_refused(&daemon, "view.layout");
     fs::remove_file(&good).expect("it is there");
     daemon.signal("HUP");
-    wait_until("no file", 10, || {
-        let refused = &daemon.status()["settings"]["refused"];
-        refused.as_str().is_some_and(|reason| reason.contains("can't be read"))
-    });
+    wait_refused(&daemon, "can't be read");
 
     // Back again, with what can be taken now and what can't.
     let changed = text.replace("flush = \"1s\"", "flush = \"3s\"").replace("10s", "20s");
@@ -311,10 +318,7 @@ fn a_name_that_differs_from_that_of_other_footage_by_case_alone_is_refused() {
     let config = site.config();
     daemon.signal("HUP");
     let words = "camera.name: \"Yard\" differs from \"yard\", of which the ring has footage";
-    wait_until(words, 10, || {
-        let refused = &daemon.status()["settings"]["refused"];
-        refused.as_str().is_some_and(|reason| reason.contains(words))
-    });
+    wait_refused(&daemon, words);
     assert_eq!(daemon.camera("yard")["state"], "waiting", "the former one is in force");
     daemon.stop();
     let import = ["import", "--config", text(&config), "--camera", "Yard", "--start", "-10m"];

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::contents::of_ring;
-use super::{CommandError, WhileRead};
-use crate::archive::{CatalogueUpdater, Listener, mixed_up_with, register};
+use super::progress::progress_bar;
+use super::{CommandError, WhileRead, camera_named};
+use crate::archive::{CatalogueUpdater, Listener, register};
 use crate::catalogue::{Catalogue, Change};
 use crate::cli::quantity::{duration_text, size_text};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{CameraConfig, Config};
+use crate::daemon::refuse_mixed_up;
 use crate::device::{Access, Device, FileDevice, OpenError};
 use crate::import::Footage;
 use crate::ring::{self, Ring, Settings, Writer};
@@ -63,7 +63,7 @@ pub fn import(
     clock: &Arc<dyn Clock>,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    check_camera(config, &request.camera)?;
+    camera_of(config, &request.camera)?;
     let files = place_all(request)?;
     let now = clock.read().wall;
     let retain = config.retain_of(&request.camera);
@@ -79,16 +79,10 @@ pub fn import(
     opened.refuse_losses(config)
 }
 
-fn check_camera(config: &Config, camera: &str) -> Result<(), CommandError> {
-    let names: Vec<&str> = config.cameras.iter().map(|known| known.name.as_str()).collect();
-    if names.contains(&camera) {
-        return Ok(());
-    }
-    let known = match names.is_empty() {
-        true => "it has none".to_owned(),
-        false => format!("it has {}", names.join(", ")),
-    };
-    Err(CommandError::Usage(format!("no camera {camera:?} in the configuration: {known}")))
+fn camera_of<'a>(config: &'a Config, camera: &str) -> Result<&'a CameraConfig, CommandError> {
+    camera_named(config, camera).map_err(|known| {
+        CommandError::Usage(format!("no camera {camera:?} in the configuration: {known}"))
+    })
 }
 
 /// Opens all files and gives each its place in time.
@@ -200,7 +194,8 @@ impl Opened {
             self.refuse_overlaps(stream, files)?;
         }
         let bytes = files.iter().map(|file| file.footage.byte_count()).sum();
-        let bar = progress_bar(bytes);
+        let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
+        let bar = progress_bar(bytes, template);
         let block_length = self.ring.superblock().geometry.block_length;
         let (clip, zone) = (config.clip_of(&request.camera), config.view.zone.clone());
         let boundary = Arc::new(move |start| clip_boundary_after(&zone, clip, start));
@@ -236,11 +231,9 @@ impl Opened {
         let now = clock.read().wall;
         let registration = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            let camera = config.cameras.iter().find(|known| known.name.as_str() == request.camera);
-            let why = mixed_up_with(&catalogue, self.ring_number(), &request.camera);
-            if let Some((camera, why)) = camera.zip(why) {
-                return Err(CommandError::Usage(config.refuse_camera(camera, why).to_string()));
-            }
+            let camera = camera_of(config, &request.camera)?;
+            let cameras = std::slice::from_ref(camera);
+            refuse_mixed_up(config, cameras, &catalogue, self.ring_number())?;
             register(&catalogue, self.ring_number(), &request.camera, retain, now, uuid)
         };
         let stream = registration.stream.unwrap_or_else(|| self.writer.new_stream());
@@ -282,10 +275,4 @@ impl Opened {
             ))),
         }
     }
-}
-
-fn progress_bar(bytes: u64) -> ProgressBar {
-    let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

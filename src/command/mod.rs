@@ -10,6 +10,7 @@ mod format;
 mod import;
 mod inspect;
 mod probe;
+mod progress;
 mod ready;
 mod status;
 
@@ -23,6 +24,20 @@ pub use ready::ready;
 pub use status::{NO_ANSWER, StatusRequest, status};
 
 use std::io::{self, ErrorKind, Write};
+
+use crate::config::{CameraConfig, Config};
+
+/// The camera of that name; where there is none, what the configuration has.
+fn camera_named<'a>(config: &'a Config, name: &str) -> Result<&'a CameraConfig, String> {
+    let known = config.cameras.iter().find(|known| known.name.as_str() == name);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = config.cameras.iter().map(|known| known.name.as_str()).collect();
+        match names.is_empty() {
+            true => "it has none".to_owned(),
+            false => format!("it has {}", names.join(", ")),
+        }
+    })
+}
 
 /// Writes until nobody reads any more: what a command does besides is done to its end, and its exit
 /// status is what it found.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{CommandError, unless_closed};
+use super::progress::progress_bar;
+use super::{CommandError, camera_named, unless_closed};
 use crate::camera::{Camera, Transport};
 use crate::cli::quantity::{bit_rate_text, size_text};
 use crate::clock::Clock;
@@ -55,7 +55,7 @@ pub fn probe(
     let camera = session(request)?;
     let saved = request.save.as_deref().map(create).transpose()?;
     let wanted = Wanted { length: request.length, keeps_frames: saved.is_some() };
-    let bar = progress_bar(request.length);
+    let bar = progress_bar(request.length.as_millis() as u64, "{spinner} {wide_bar} {msg}");
     let listened = listen(&camera, clock, wanted, &mut |heard, elapsed| {
         bar.set_position(elapsed.as_millis() as u64);
         bar.set_message(match heard.pictures.frames {
@@ -100,12 +100,9 @@ fn session(request: &ProbeRequest) -> Result<Camera, CommandError> {
                 .to_owned(),
         ));
     }
-    let known = config.cameras.iter().find(|known| known.name.as_str() == request.camera);
-    let known = known.ok_or_else(|| {
-        let names: Vec<&str> = config.cameras.iter().map(|known| known.name.as_str()).collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let known = camera_named(config, &request.camera).map_err(|known| {
         CommandError::Usage(format!(
-            "{:?} is no address (rtsp://…), and no camera of the configuration: it has {known}",
+            "{:?} is no address (rtsp://…), and no camera of the configuration: {known}",
             request.camera
         ))
     })?;
@@ -122,12 +119,6 @@ fn create(path: &Path) -> Result<(File, &Path), CommandError> {
         _ => CommandError::System { what: path.display().to_string(), source },
     })?;
     Ok((file, path))
-}
-
-fn progress_bar(length: Duration) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {wide_bar} {msg}");
-    let bar = ProgressBar::new(length.as_millis() as u64);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn print(

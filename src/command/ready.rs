@@ -1,23 +1,19 @@
 //! `reelfs run --check`: whether everything is there that recording needs. Changes nothing.
 
-use std::fmt::Display;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::contents::{catalogue_of, device_of, of_ring};
+use super::progress::progress_bar;
 use super::{CommandError, WhileRead};
-use crate::archive::mixed_up_with;
 use crate::clock::Clock;
-use crate::config::{CameraConfig, Config, keys};
-use crate::daemon::refuse_too_few_blocks;
+use crate::config::{CameraConfig, Config};
+use crate::daemon::{checked, refuse_mixed_up, refuse_too_few_blocks};
 use crate::mount;
 use crate::probe::{Wanted, listen};
 use crate::ring::Inspection;
 use crate::units::Counted;
-use crate::view::Layout;
 
 /// Cameras that are asked at the same time.
 const AT_ONCE: usize = 32;
@@ -38,8 +34,7 @@ pub fn ready(
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    Layout::parse(&config.view.layout)
-        .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
+    checked(config).map_err(|reason| CommandError::Usage(reason.to_string()))?;
     let count = Counted(config.cameras.len() as u64, "camera");
     line(&mut out, "settings", &format!("{}: {count}", config.file().display()))?;
     line(&mut out, "ring", &look_at_ring(config)?)?;
@@ -72,15 +67,10 @@ fn look_at_ring(config: &Config) -> Result<String, CommandError> {
     let device = device_of(config)?;
     let inspection = Inspection::open(&device).map_err(of_ring(path))?;
     let superblock = &inspection.superblock;
-    let wrong = |reason: &dyn Display| CommandError::Usage(reason.to_string());
-    refuse_too_few_blocks(config, superblock).map_err(|reason| wrong(&reason))?;
+    refuse_too_few_blocks(config, superblock)
+        .map_err(|reason| CommandError::Usage(reason.to_string()))?;
     let catalogue = catalogue_of(&inspection);
-    for camera in &config.cameras {
-        let why = mixed_up_with(&catalogue, superblock.ring_number, camera.name.as_str());
-        if let Some(why) = why {
-            return Err(config.refuse_camera(camera, why).into());
-        }
-    }
+    refuse_mixed_up(config, &config.cameras, &catalogue, superblock.ring_number)?;
     let label = match superblock.label.as_str() {
         "" => String::new(),
         label => format!(" ({label})"),
@@ -91,9 +81,7 @@ fn look_at_ring(config: &Config) -> Result<String, CommandError> {
 
 /// What each camera is, or why it can't be recorded.
 fn ask_all(cameras: &[&CameraConfig], clock: &Arc<dyn Clock>) -> Vec<Result<String, String>> {
-    let bar = ProgressBar::new(cameras.len() as u64);
-    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} cameras");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress_bar(cameras.len() as u64, "{wide_bar} {pos} of {len} cameras");
     let mut answers = Vec::with_capacity(cameras.len());
     for some in cameras.chunks(AT_ONCE) {
         std::thread::scope(|scope| {

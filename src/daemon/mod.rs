@@ -42,6 +42,7 @@ use recording::Recording;
 use reporter::{Parts, Reporter};
 use running::{Running, View};
 use settings::Settings;
+pub use streams::refuse_mixed_up;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
@@ -166,9 +167,7 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    let layout = Layout::parse(&config.view.layout)
-        .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
-    let sessions = sessions(config)?;
+    let (layout, sessions) = checked(config)?;
     limits::check()?;
     let signals = running::Signals::catch()?;
     mount::prepare(&config.view.mount)?;
@@ -193,15 +192,21 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     closed
 }
 
-/// What sessions of the cameras are begun with, in the order of the configuration.
-fn sessions(config: &Config) -> Result<Vec<Camera>, DaemonError> {
+/// What a configuration comes to, in which everything is right that can be told without a ring: the
+/// layout, and what sessions of the cameras are begun with, in their order.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn checked(config: &Config) -> Result<(Layout, Vec<Camera>), DaemonError> {
+    let layout = Layout::parse(&config.view.layout)
+        .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
     let sessions = config.cameras.iter().map(|camera| {
         camera.session().map_err(|reason| {
             let name = camera.name.as_str().to_owned();
             DaemonError::Camera { name, reason }
         })
     });
-    sessions.collect()
+    Ok((layout, sessions.collect::<Result<_, DaemonError>>()?))
 }
 
 /// Everything below the mount: ring, catalogue, tree, archive.
@@ -304,7 +309,7 @@ fn start(
     store: &Store,
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
-    streams::refuse_mixed_up(config, store)?;
+    refuse_mixed_up(config, &config.cameras, &locked(&store.catalogue), store.archive.number())?;
     let registered = match store.device.is_writable() {
         true => streams::register_all(config, sessions, store),
         false => Vec::new(),

@@ -18,7 +18,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::recording::{Placed, Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
 use super::running::Running;
-use super::{DaemonError, Store, refuse_too_few_blocks, sessions, streams};
+use super::{DaemonError, Store, checked, locked, refuse_mixed_up, refuse_too_few_blocks, streams};
 use crate::camera::Camera;
 use crate::clock::Stopwatch;
 use crate::config::{Config, FILE_BYTES_MAX};
@@ -112,12 +112,14 @@ impl Settings {
 
     fn take(&mut self, running: &Running, store: &Store) -> Result<(), DaemonError> {
         let read = Config::load(self.config.file())?;
+        // All of it, also what takes effect at the next start.
+        let (_, sessions) = checked(&read)?;
         let (config, at_restart) = self.config.changed_to(read);
         if store.device.is_writable() {
             refuse_too_few_blocks(&config, store.archive.ring().superblock())?;
         }
-        streams::refuse_mixed_up(&config, store)?;
-        let sessions = sessions(&config)?;
+        let ring = store.archive.number();
+        refuse_mixed_up(&config, &config.cameras, &locked(&store.catalogue), ring)?;
         config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let file = config.file().display();
         for key in &at_restart {

@@ -6,18 +6,27 @@ use super::recording::Placed;
 use super::{Store, locked};
 use crate::archive::{mixed_up_with, register, retire};
 use crate::camera::Camera;
+use crate::catalogue::Catalogue;
 use crate::clock::Stopwatch;
-use crate::config::{Config, ConfigError};
-use crate::units::StreamNumber;
+use crate::config::{CameraConfig, Config, ConfigError};
+use crate::units::{RingNumber, StreamNumber};
 
 /// The ring's writer tells of a stream within microseconds, unless its disk does not answer.
 const TOLD_MAX: Duration = Duration::from_secs(5);
 
-/// Refuses cameras whose names differ from those of other footage in upper and lower case alone.
-pub(super) fn refuse_mixed_up(config: &Config, store: &Store) -> Result<(), ConfigError> {
-    let (catalogue, ring) = (locked(&store.catalogue), store.archive.number());
-    config.cameras.iter().try_for_each(|camera| {
-        match mixed_up_with(&catalogue, ring, camera.name.as_str()) {
+/// Refuses cameras whose names differ from those of other footage on a ring in upper and lower case
+/// alone.
+///
+/// # Errors
+/// The first of them, by its line.
+pub fn refuse_mixed_up(
+    config: &Config,
+    cameras: &[CameraConfig],
+    catalogue: &Catalogue,
+    ring: RingNumber,
+) -> Result<(), ConfigError> {
+    cameras.iter().try_for_each(|camera| {
+        match mixed_up_with(catalogue, ring, camera.name.as_str()) {
             Some(why) => Err(config.refuse_camera(camera, why)),
             None => Ok(()),
         }

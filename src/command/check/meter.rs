@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::check::{Phase, Progress};
 use crate::cli::quantity::{duration_text, size_text};
 use crate::clock::{Stopwatch, Throttle, since_boot};
+use crate::command::progress::progress_bar;
 use crate::units::ByteCount;
 
 /// Between two lines where there is no terminal.
@@ -62,9 +63,7 @@ impl Meter {
                  {binary_bytes_per_sec}, {eta} left"
             }
         };
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = ProgressBar::new(progress.total).with_style(style);
+        self.bar = progress_bar(progress.total, template);
     }
 
     /// Prints something without the bar in its way.

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::cli::quantity::size_text;
 use crate::clock::{Stopwatch, Throttle, since_boot};
 use crate::command::CommandError;
+use crate::command::progress::progress_bar;
 use crate::device::FileDevice;
 use crate::units::ByteCount;
 
@@ -70,9 +71,7 @@ struct Shown {
 impl Shown {
     fn begin(length: ByteCount) -> Shown {
         let template = "allocating {wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(length.0).with_style(style);
+        let bar = progress_bar(length.0, template);
         let is_terminal = std::io::stderr().is_terminal();
         Shown { bar, length, lines: (!is_terminal).then(|| Throttle::every(LINE_INTERVAL)) }
     }
