@@ -567,6 +567,8 @@ fn the_sound_of_a_server_of_others_is_whole() {
         let (sent, stored) = (ffmpeg(format, &sent.concat()), heard.samples());
         assert!(stored.len() > 3 * 8000, "{name}: {} samples", stored.len());
         let at = position(&sent, &stored[..500]).expect("it was sent");
-        assert!(sent[at..].starts_with(&stored), "{name}: other samples");
+        let same = sent[at..].iter().zip(&stored).take_while(|(a, b)| a == b).count();
+        let (of, sent) = (stored.len(), sent.len());
+        assert_eq!(same, of, "{name}: other samples from there, of {sent} sent, found at {at}");
     }
 }

@@ -299,7 +299,10 @@ class Session:
 
     def sound_packets(self, _pad, info):
         if not self.is_closed:
-            self.sound += [packet.extract_dup(0, packet.get_size())[12:] for packet in packets_of(info)]
+            payloads = [packet.extract_dup(0, packet.get_size())[12:] for packet in packets_of(info)]
+            # Another thread begins to play, and takes what is there.
+            with self.camera.server.lock:
+                self.sound += payloads
         if self.clients:
             self.log_sound()
         return Gst.PadProbeReturn.OK
