@@ -41,6 +41,7 @@
 //! | [`named`] | what a name asks for that is made by being named: times and a form; pure |
 //! | [`flac`] | blocks of samples as FLAC; pure |
 //! | [`captions`] | the time on the wall as subtitles; pure |
+//! | [`demux`] | files of others taken apart: tracks, samples, times |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |
@@ -180,6 +181,7 @@ pub mod compilation;
 pub mod config;
 pub mod daemon;
 pub mod dating;
+pub mod demux;
 pub mod device;
 pub mod flac;
 pub mod import;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
     CheckArguments, Cli, Command, FormatArguments, ImportArguments, InspectArguments,
-    ProbeArguments, RunArguments, StatusArguments, Subject, pages, parse,
+    ProbeArguments, RunArguments, StartArgument, StatusArguments, Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
@@ -20,6 +20,7 @@ use reelfs::command::{
 };
 use reelfs::config::{Config, ConfigError, system_zone};
 use reelfs::daemon::{self, DaemonError};
+use reelfs::import::Beginning;
 use reelfs::units::WallTime;
 
 /// The command could not be carried out.
@@ -193,11 +194,17 @@ fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
     let config = Config::load(&arguments.config.path())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let now = clock.read().wall;
-    let start = arguments.start.map(|start| start.resolve(&config.view.zone, now)).transpose()?;
+    let beginning = match arguments.start {
+        None => Beginning::Created,
+        Some(StartArgument::File) => Beginning::OwnTimes,
+        Some(StartArgument::At(start)) => Beginning::At(start.resolve(&config.view.zone, now)?),
+    };
     let request = ImportRequest {
         camera: arguments.camera.as_str().to_owned(),
-        start,
+        beginning,
         force: arguments.force,
+        keep: arguments.keep,
+        plan: arguments.plan,
         files: arguments.files,
     };
     Ok(command::import(&config, &request, &clock, out)?)

@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 use cameras::Cameras;
 use daemon::{Daemon, Site};
 use reelfs::archive::{CatalogueUpdater, Listener};
+use reelfs::camera::Frame;
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::clock::SystemClock;
 use reelfs::device::{AlignedBuffer, Device, FileDevice};
-use reelfs::import::{Footage, MediaSample};
+use reelfs::import::{Footage, Frames};
 use reelfs::ring::{FormatOptions, Geometry, NewChunk, Opening, Ring, Settings, Writer, format};
 use reelfs::segment::{
     Anchor, ChunkTable, ClockQuality, Sample, SampleFlags, StreamFact, StreamName, TrackKind,
@@ -153,12 +154,12 @@ struct Author<'a> {
 }
 
 impl Author<'_> {
-    fn append(&mut self, stream: u32, clip: ClipId, start: i64, second: usize, of: &[MediaSample]) {
-        let sample = |sample: &MediaSample| Sample {
-            duration: sample.duration,
+    fn append(&mut self, stream: u32, clip: ClipId, start: i64, second: usize, of: &[Frame]) {
+        let sample = |sample: &Frame| Sample {
+            duration: self.timescale / of.len() as u32,
             size: sample.data.len() as u32,
-            composition_offset: (sample.pts.0 - sample.dts.0) as i32,
-            flags: SampleFlags { sync: sample.sync, ..SampleFlags::default() },
+            composition_offset: 0,
+            flags: SampleFlags { sync: sample.is_key, ..SampleFlags::default() },
         };
         let track = TrackTable {
             track: TrackNumber(0),
@@ -198,7 +199,7 @@ impl Author<'_> {
 
 /// Two clips of a stream at a time, a chunk of the one and a chunk of the other: each chunk is an
 /// extent of its own, as if it lay in another block.
-fn write_archive(author: &mut Author<'_>, streams: &[u32], frame: &[MediaSample]) {
+fn write_archive(author: &mut Author<'_>, streams: &[u32], frame: &[Frame]) {
     for round in 0..CLIPS / STREAMS / 2 {
         for stream in streams {
             let pair = [author.writer.new_clip(), author.writer.new_clip()];
@@ -227,11 +228,14 @@ fn vast_ring(footage: &Footage) -> Arc<Kept> {
         disk_label: None,
     };
     format(&*device, &options).expect("it is large enough");
-    let samples: Vec<_> = footage.samples().map(|sample| sample.expect("a sample")).collect();
-    let seconds: Vec<&[MediaSample]> = samples.chunk_by(|_, next| !next.sync).collect();
+    let begun = WallTime(BEGINNING);
+    let frames = Frames::new(footage, begun, begun).expect("they decode");
+    let samples: Vec<Frame> = frames.map(|frame| frame.expect("a frame")).collect();
+    let seconds: Vec<&[Frame]> = samples.chunk_by(|_, next| !next.is_key).collect();
     assert!(seconds.len() >= GROWN, "a key frame each second: {}", seconds.len());
-    let frame = MediaSample { data: vec![1; 64], ..samples[0].clone() };
-    let parameters: Arc<[u8]> = footage.parameters().encode().into();
+    let frame = Frame { data: vec![1; 64], ..samples[0].clone() };
+    let parameters = samples[0].parameters.as_ref().expect("with the first frame");
+    let parameters = Arc::clone(&parameters.encoded);
     let timescale = footage.timescale();
 
     let (_, writer, _) = open(&device);

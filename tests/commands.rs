@@ -247,7 +247,7 @@ fn every_imported_frame_is_in_clips_that_follow_one_another() {
     let bench = Bench::with_ring();
     bench.footage("a.mp4", 35, &["-metadata", "creation_time=2026-11-20T10:00:03Z"]);
     let said = bench.done("import --camera yard a.mp4");
-    assert!(said.contains("875 frames") && said.contains("4 clips"), "{said}");
+    assert!(said.contains("875 frames") && said.contains("1 file in 4 clips"), "{said}");
     let clips = bench.json("inspect ring.img clips");
     let clips = clips.as_array().expect("an array");
     assert_eq!(clips[0]["start"], "2026-11-20T10:00:03.000000000Z");
@@ -270,12 +270,15 @@ fn several_files_follow_one_another_from_the_given_start() {
     let bench = Bench::with_ring();
     bench.footage("a.mp4", 4, &["-metadata", "creation_time=2026-11-20T10:00:03Z"]);
     bench.footage("b.mp4", 6, &[]);
-    bench.done("import --camera yard --start 2026-11-20T09:00:00 b.mp4 a.mp4");
+    let said = bench.done("import --camera yard --start 2026-11-20T09:00:00 b.mp4 a.mp4");
+    assert!(
+        said.contains("a.mp4: yard from 2026-11-20T09:00:06.000000000Z (right behind"),
+        "{said}"
+    );
     let clips = bench.json("inspect ring.img clips");
     assert_eq!(clips[0]["start"], "2026-11-20T09:00:00.000000000Z");
-    assert_eq!(clips[0]["end"], "2026-11-20T09:00:06.000000000Z");
-    assert_eq!(clips[1]["start"], clips[0]["end"]);
-    assert_eq!(clips.as_array().expect("an array").len(), 2);
+    assert_eq!(clips[0]["end"], "2026-11-20T09:00:10.000000000Z");
+    assert_eq!(clips.as_array().map(Vec::len), Some(1), "they are one session");
 }
 
 #[test]
@@ -291,25 +294,33 @@ fn import_refuses_what_can_not_be_meant_before_anything_is_written() {
     let said = bench.refused(FAILED, "import --camera yard b.mp4 text.mp4");
     assert!(said.contains("text.mp4: not an mp4"), "{said}");
     bench.refused(FAILED, "import --camera yard absent.mp4");
-    let said = bench.refused(FAILED, "import --camera yard b.mp4 b.mp4");
-    assert!(said.contains("overlaps"), "{said}");
+    bench.footage("c.mp4", 4, &["-metadata", "creation_time=2026-11-20T10:00:02Z"]);
+    let said = bench.refused(FAILED, "import --camera yard b.mp4 c.mp4");
+    assert!(said.contains("overlaps b.mp4"), "{said}");
     assert_eq!(bench.json("inspect ring.img clips").as_array().map(Vec::len), Some(0));
-    bench.done("import --camera yard b.mp4");
-    let said = bench.refused(FAILED, "import --camera yard b.mp4");
+    let said = bench.done("import --camera yard b.mp4 b.mp4");
+    assert!(said.contains("b.mp4: given twice, and taken once"), "{said}");
+    let said = bench.refused(FAILED, "import --camera yard c.mp4");
     assert!(said.contains("overlaps the camera's clip"), "{said}");
-    bench.done("import --camera yard --force b.mp4");
+    let said = bench.done("import --camera yard b.mp4");
+    assert!(said.contains("b.mp4: imported before"), "{said}");
+    bench.done("import --camera yard --force c.mp4");
     let clips = bench.json("inspect ring.img clips");
     assert_eq!(clips.as_array().map(Vec::len), Some(2));
 }
 
 #[test]
-fn footage_older_than_retain_is_refused_without_force() {
+fn footage_older_than_retain_is_refused_or_kept() {
     let bench = Bench::with_ring();
     bench.configure("retain = \"14d\"");
     bench.footage("a.mp4", 2, &[]);
-    let said = bench.refused(FAILED, "import --camera yard --start 2020-01-01 a.mp4");
-    assert!(said.contains("retain is 14d") && said.contains("--force"), "{said}");
-    bench.done("import --camera yard --force --start 2020-01-01 a.mp4");
+    for words in ["import --camera yard", "import --camera yard --force"] {
+        let said = bench.refused(FAILED, &format!("{words} --start 2020-01-01 a.mp4"));
+        assert!(said.contains("retain is 14d") && said.contains("--keep 30d"), "{said}");
+    }
+    bench.done("import --camera yard --keep 30d --start 2020-01-01 a.mp4");
+    let clips = bench.json("inspect ring.img clips");
+    assert_eq!(clips[0]["state"], "kept", "{clips}");
     let streams = bench.json("inspect ring.img streams");
     assert_eq!(streams[0]["retain_seconds"], 14 * 86_400);
     assert_eq!(streams[0]["oldest"], "2020-01-01T00:00:00.000000000Z");

@@ -36,7 +36,7 @@ const ROOMS: [&[&str]; 30] = [
     &["ring"],
     &["device"],
     &["clock"],
-    &["captions", "flac", "named"],
+    &["captions", "demux", "flac", "named"],
     &["bits", "wire", "zone"],
     &["units"],
 ];
@@ -67,7 +67,7 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 27] = [
+const CRATES: [(&str, &[&str]); 26] = [
     ("base64", &["camera"]),
     ("chrono", &["cli", "named", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
@@ -80,14 +80,13 @@ const CRATES: [(&str, &[&str]); 27] = [
     ("flate2", &["camera"]),
     ("fuser", &["mount"]),
     ("futures", &["camera"]),
-    ("h264_reader", &["camera", "import"]),
+    ("h264_reader", &["camera"]),
     ("http_auth", &["camera"]),
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
-    ("memchr", &["camera"]),
+    ("memchr", &["camera", "demux"]),
     ("notify", &["daemon"]),
     ("percent_encoding", &["playlist"]),
-    ("re_mp4", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["archive", "check", "command", "daemon"]),
     ("signal_hook", &["daemon"]),

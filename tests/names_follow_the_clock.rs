@@ -296,7 +296,8 @@ fn two_clips_in_one_second_keep_their_names_when_the_other_is_deleted() {
         site.import("yard", &format!("2026-07-01T{start}Z"), &file);
     }
     // Footage that overlaps, as a clock that was set back makes it.
-    site.import_with("yard", "2026-07-01T12:00:01.5Z", &file, &["--force"]);
+    let other = clips::footage(&site.path(""), "other.mp4", 1, &["-frames:v", "4", "-qp", "40"]);
+    site.import_with("yard", "2026-07-01T12:00:01.5Z", &other, &["--force"]);
     let names = |words: &[&str]| -> Vec<String> {
         words.iter().map(|word| format!("2026-07-01/yard/{word}.mp4")).collect()
     };

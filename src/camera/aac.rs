@@ -129,6 +129,29 @@ impl Configuration {
         let silence = silence.map(|(_, unit)| *unit);
         Ok(Configuration { rate: decoded, channels, unit: (samples[is_short], core), silence })
     }
+
+    /// Its units, at so many ticks a second.
+    fn packets(&self, clock: u32) -> Packets {
+        let (samples, rate) = self.unit;
+        let ticks = u64::from(samples) * u64::from(clock) / u64::from(rate);
+        let silence = self.silence.map(Arc::from);
+        Packets { ticks: u32::try_from(ticks).unwrap_or(u32::MAX), silence }
+    }
+
+    /// What it is, as bytes.
+    fn set(&self, bytes: Vec<u8>) -> ParameterSet {
+        let audio = AudioParameters { sample_rate: self.rate, channels: self.channels };
+        ParameterSet { codec: Codec::Aac, configuration: bytes, video: None, audio: Some(audio) }
+    }
+}
+
+/// What decodes the units of a track out of a file, at as many ticks as samples a second.
+///
+/// # Errors
+/// Says what is wrong with the configuration.
+pub(super) fn stored(configuration: &[u8]) -> Result<(ParameterSet, Packets), String> {
+    let read = Configuration::read(configuration)?;
+    Ok((read.set(configuration.to_vec()), read.packets(read.rate)))
 }
 
 fn object_type(bits: &mut BitReader<'_>) -> Option<u32> {
@@ -233,21 +256,9 @@ impl AccessUnits {
             return Err("its description has no config".to_owned());
         }
         let configuration = Configuration::read(&bytes)?;
-        let (samples, rate) = configuration.unit;
         let clock = format.clock_rate.ok_or_else(|| "its description has no rate".to_owned())?;
-        let ticks = u64::from(samples) * u64::from(clock) / u64::from(rate);
-        let set = ParameterSet {
-            codec: Codec::Aac,
-            configuration: bytes,
-            video: None,
-            audio: Some(AudioParameters {
-                sample_rate: configuration.rate,
-                channels: configuration.channels,
-            }),
-        };
-        let duration = u32::try_from(ticks).unwrap_or(u32::MAX);
-        let silence = configuration.silence.map(Arc::from);
-        let packets = Packets { ticks: duration, silence };
+        let packets = configuration.packets(clock);
+        let (duration, set) = (packets.ticks, configuration.set(bytes));
         Ok(Box::new(AccessUnits {
             configuration,
             lengths: Lengths::read(format)?,

@@ -163,6 +163,7 @@ mod tests {
             is_key: true,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             duration: Some(100),
             captured: None,
             parameters: None,

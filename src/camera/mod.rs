@@ -19,11 +19,12 @@
 //! | `sender_clock` | the camera's clock |
 //! | `coding` | which codings are recorded |
 //! | `h264`, `h265`, `jpeg`, `jpeg_header` | codecs of pictures, which nothing else here does |
-//! | `nal`, `picture`, `open_picture`, `units`, `sets`, `sei` | pictures of NAL units |
+//! | `nal`, `picture`, `open_picture`, `leading`, `units`, `sets`, `sei` | pictures of NAL units |
 //! | `aac`, `opus`, `pcm` (as FLAC), `records` | the same of sound, and of metadata |
 //! | `sound` | what those have in common |
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
+//! | `stored`, `stored_sound` | the same of frames that come whole, out of a container |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
 //!
 //! The session is our own because each of a hundred forms of it has to be understood, bounded, and
@@ -46,6 +47,7 @@ mod inflow;
 mod jpeg;
 mod jpeg_header;
 mod keep_alive;
+mod leading;
 mod live;
 mod message;
 mod nal;
@@ -70,6 +72,8 @@ mod sender_clock;
 mod sets;
 mod sound;
 mod source;
+mod stored;
+mod stored_sound;
 mod timers;
 mod track;
 mod udp;
@@ -85,6 +89,8 @@ pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
 pub use replay::Replay;
 pub use sound::{Packets, Pcm, Sound};
+pub use stored::{StoredPicture, StoredPictures};
+pub use stored_sound::StoredSound;
 pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 

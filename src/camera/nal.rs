@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::coding::{Coded, Depacketizer, Heard, ReorderDepth};
+use super::leading::Leading;
 use super::odd::Odd;
 use super::open_picture::Access;
 use super::parameters::Parameters;
@@ -31,6 +32,16 @@ pub(super) struct NalCodec {
     pub(super) plain: fn(&Format) -> Option<Plain>,
     /// What decodes the picture that a unit belongs to; `None` where the sets do not say.
     pub(super) decoding: fn(&Sets, &[u8]) -> Option<Decoding>,
+}
+
+impl NalCodec {
+    /// What decodes the picture that a unit belongs to.
+    pub(super) fn decoding_of(&self, sets: &Sets, slice: &[u8]) -> Option<Decoding> {
+        // What strangers send is read by libraries here: a panic in them is no picture, and not
+        // the end of the recorder.
+        let read = || (self.decoding)(sets, slice);
+        catch_unwind(AssertUnwindSafe(read)).ok()?
+    }
 }
 
 /// Makes a payload of one that has more in it.
@@ -62,8 +73,7 @@ pub(super) struct Pictures {
     lost_packets: u32,
     /// The last picture: some servers send it twice.
     last: Option<Seen>,
-    /// What is shown before that time leads an open key picture.
-    open_key: Option<OpenKey>,
+    leading: Leading,
     /// Ticks between the last two.
     step: Option<i64>,
     heard: Heard,
@@ -76,18 +86,6 @@ struct Seen {
     length: usize,
     beginning: Vec<u8>,
 }
-
-/// A key picture behind which pictures may come that are shown before it.
-#[derive(Clone, Copy)]
-struct OpenKey {
-    time: i64,
-    /// So many more can.
-    room: usize,
-}
-
-/// Pictures that a decoder can put back in order (ITU-T H.264, A.3.1 `MaxDpbFrames`): a camera
-/// whose times go back for longer has another reason.
-const REORDERED_MAX: usize = 16;
 
 /// So much of a picture, in bytes: another slice of the same picture begins with another place.
 const BEGINNING_BYTES: usize = 256;
@@ -116,7 +114,7 @@ impl Pictures {
             facts: VideoFacts::default(),
             lost_packets: 0,
             last: None,
-            open_key: None,
+            leading: Leading::default(),
             step: None,
             heard: Heard::default(),
         }
@@ -128,23 +126,6 @@ impl Pictures {
         let usual = std::mem::replace(&mut self.step, step);
         let is_far = step.zip(usual).is_some_and(|(step, usual)| step > usual + usual / 2);
         picture.is_doubtful && is_far
-    }
-
-    /// Whether a picture is shown before the key picture that it follows, and needs some from
-    /// before that: by its type, or because it comes behind an open key picture.
-    fn leads(&mut self, picture: &Picture) -> bool {
-        let time = picture.time;
-        match (picture.access, &mut self.open_key) {
-            (Access::Leading, _) => return true,
-            (Access::Key | Access::Recovery, _) => self.open_key = None,
-            (Access::OpenKey, _) => self.open_key = Some(OpenKey { time, room: REORDERED_MAX }),
-            (Access::None, Some(key)) if time < key.time && key.room > 0 => {
-                key.room -= 1;
-                return true;
-            }
-            (Access::None, _) => self.open_key = None,
-        }
-        false
     }
 
     /// A picture as the recorder wants it; `None` where it came before, or nobody could decode it.
@@ -161,7 +142,7 @@ impl Pictures {
         self.last = Some(seen);
         let is_key = matches!(picture.access, Access::Key | Access::OpenKey);
         let is_entry = is_key || picture.access == Access::Recovery;
-        let is_leading = self.leads(&picture);
+        let is_leading = self.leading.take(picture.access, picture.time);
         let mut changed = Vec::new();
         for set in &picture.sets {
             if self.sets.take(self.codec.syntax, set) {
@@ -197,10 +178,7 @@ impl Pictures {
     /// What decodes a picture, where it is news; `None` where nothing does.
     fn new_parameters(&mut self, picture: &Picture) -> Option<Option<Arc<Parameters>>> {
         let slice = picture.data.get(picture.slice + 4..)?;
-        // What strangers send is read by libraries here: a panic in them is no picture, and not
-        // the end of the recorder.
-        let read = || (self.codec.decoding)(&self.sets, slice);
-        let decoding = catch_unwind(AssertUnwindSafe(read)).ok()??;
+        let decoding = self.codec.decoding_of(&self.sets, slice)?;
         self.has_new_sets = false;
         self.assembler.set_fields(decoding.has_fields);
         let size = decoding.set.video.map_or((0, 0), |video| (video.width, video.height));

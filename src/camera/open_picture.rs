@@ -108,7 +108,7 @@ impl Open {
     }
 
     /// Takes note of what a whole unit is to the picture.
-    fn note_whole(&mut self, kind: Kind) {
+    pub(super) fn note_whole(&mut self, kind: Kind) {
         match kind {
             Kind::Slice { role: Role::Key, .. } => self.key_slices += 1,
             Kind::Slice { role: Role::Intra, .. } => self.intra_slices += 1,
@@ -133,6 +133,11 @@ impl Open {
             None if is_all(self.leading_slices) => Access::Leading,
             None => Access::None,
         }
+    }
+
+    /// Whether a whole picture needs no other to be decoded.
+    pub(super) fn is_intra(&self) -> bool {
+        self.slices > 0 && self.key_slices + self.intra_slices == self.slices
     }
 
     /// Adds the units of a payload, or the piece that it is.

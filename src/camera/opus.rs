@@ -41,15 +41,27 @@ impl OpusPackets {
     fn new(format: &Format) -> OpusPackets {
         // What is decoded for two channels lacks nothing, whatever was coded.
         let channels = if format.parameter("sprop-stereo") == Some("0") { 1 } else { 2 };
-        let set = ParameterSet {
-            codec: Codec::Opus,
-            configuration: configuration(channels),
-            video: None,
-            audio: Some(AudioParameters { sample_rate: SAMPLE_RATE, channels }),
-        };
-        let packets = Packets { ticks: SILENCE_TICKS, silence: Some(Arc::from(SILENCE)) };
+        let (set, packets) = of(configuration(channels), channels);
         OpusPackets { channels, complete: Complete::new(&set, Some(Sound::Packets(packets))) }
     }
+}
+
+/// What decodes the packets of a track out of a file. `configuration` is the body of a `dOps` box.
+///
+/// # Errors
+/// If it can't be read.
+pub(super) fn stored(configuration: &[u8]) -> Result<(ParameterSet, Packets), String> {
+    // Version, channels, and what is skipped, sampled and gained, and how channels are mapped.
+    let channels = configuration.get(..11).and_then(|fields| fields.get(1).copied());
+    let channels = channels.filter(|channels| *channels > 0);
+    let channels = channels.ok_or_else(|| "a configuration that is cut off".to_owned())?;
+    Ok(of(configuration.to_vec(), u16::from(channels)))
+}
+
+fn of(configuration: Vec<u8>, channels: u16) -> (ParameterSet, Packets) {
+    let audio = Some(AudioParameters { sample_rate: SAMPLE_RATE, channels });
+    let set = ParameterSet { codec: Codec::Opus, configuration, video: None, audio };
+    (set, Packets { ticks: SILENCE_TICKS, silence: Some(Arc::from(SILENCE)) })
 }
 
 /// The body of a `dOps` box (Encapsulation of Opus in ISO BMFF, 4.3.2). Nothing is skipped at the
@@ -65,7 +77,7 @@ fn configuration(channels: u16) -> Vec<u8> {
 }
 
 /// Samples of a packet (RFC 6716, 3.1 and 3.2); `None` where it is none.
-fn duration(packet: &[u8]) -> Option<u32> {
+pub(super) fn duration(packet: &[u8]) -> Option<u32> {
     let first = *packet.first()?;
     let frame = match first >> 3 {
         mode @ 0..12 => [480, 960, 1920, 2880][usize::from(mode & 3)],

@@ -130,6 +130,7 @@ mod tests {
             is_key: true,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             duration: None,
             captured: None,
             parameters: None,

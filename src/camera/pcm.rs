@@ -10,6 +10,7 @@ use super::sound::{Complete, Pcm, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
 use crate::clock::Reading;
+use crate::demux::PcmForm;
 use crate::flac::{SAMPLE_RATE_MAX, Shape};
 use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
 
@@ -41,11 +42,7 @@ pub(super) const L16: Coding = Coding {
     kind: TrackKind::Audio,
     clock_rate: None,
     name: "L16",
-    depacketizer: |format| {
-        Samples::boxed(format, "L16", 2, |bytes| {
-            bytes.chunks_exact(2).flat_map(|two| [two[1], two[0]]).collect()
-        })
-    },
+    depacketizer: |format| Samples::boxed(format, "L16", 2, swapped),
 };
 
 /// Ticks a second of G.711 where a description does not say.
@@ -72,24 +69,53 @@ impl Samples {
     ) -> Result<Box<dyn Depacketizer>, String> {
         let sample_rate = format.clock_rate.unwrap_or(SAMPLE_RATE);
         let channels = format.channels.unwrap_or(1);
-        if sample_rate > SAMPLE_RATE_MAX {
-            let most = SAMPLE_RATE_MAX;
-            return Err(format!("{sample_rate} samples a second, {most} are recorded"));
-        }
-        if channels > CHANNELS_MAX {
-            return Err(format!("{channels} channels, {CHANNELS_MAX} are recorded"));
-        }
-        let shape = Shape { sample_rate, channels };
-        let set = ParameterSet {
-            codec: Codec::Flac,
-            configuration: shape.configuration(),
-            video: None,
-            audio: Some(AudioParameters { sample_rate, channels }),
-        };
+        let shape = shape(sample_rate, channels)?;
+        let set = set(shape);
         let complete =
             Complete::new(&set, Some(Sound::Pcm(Pcm::new(shape.sample_rate, shape.channels))));
         Ok(Box::new(Samples { name, shape, width, decode, complete }))
     }
+}
+
+/// The shape of samples, where they are recorded.
+///
+/// # Errors
+/// If there are more of them than that.
+pub(super) fn shape(sample_rate: u32, channels: u16) -> Result<Shape, String> {
+    if !(1..=SAMPLE_RATE_MAX).contains(&sample_rate) {
+        let most = SAMPLE_RATE_MAX;
+        return Err(format!("{sample_rate} samples a second, {most} are recorded"));
+    }
+    if !(1..=CHANNELS_MAX).contains(&channels) {
+        return Err(format!("{channels} channels, {CHANNELS_MAX} are recorded"));
+    }
+    Ok(Shape { sample_rate, channels })
+}
+
+/// What decodes samples when they are coded.
+pub(super) fn set(shape: Shape) -> ParameterSet {
+    let Shape { sample_rate, channels } = shape;
+    ParameterSet {
+        codec: Codec::Flac,
+        configuration: shape.configuration(),
+        video: None,
+        audio: Some(AudioParameters { sample_rate, channels }),
+    }
+}
+
+/// Samples of 16 bits, the low byte first, of others.
+pub(super) fn decoded(form: PcmForm, bytes: &[u8]) -> Vec<u8> {
+    match form {
+        PcmForm::LittleEndian => bytes.to_vec(),
+        PcmForm::BigEndian => swapped(bytes),
+        PcmForm::MuLaw => looked_up(&ULAW, bytes),
+        PcmForm::ALaw => looked_up(&ALAW, bytes),
+    }
+}
+
+/// Samples of 16 bits with their bytes in the other order.
+fn swapped(bytes: &[u8]) -> Vec<u8> {
+    bytes.chunks_exact(2).flat_map(|two| [two[1], two[0]]).collect()
 }
 
 impl Depacketizer for Samples {

@@ -195,6 +195,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received: Reading {
                 wall: WallTime(0),
                 boot: BootTime(0),

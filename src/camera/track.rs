@@ -44,6 +44,9 @@ pub struct Frame {
     /// H.265 it says so itself (ITU-T H.265, 3.131 RASL); of H.264 it comes behind a key frame that
     /// is no IDR picture, before any frame that is shown behind that.
     pub is_leading: bool,
+    /// Whether it is a key frame that is known to be followed by such: a clip does not begin with
+    /// it where it need not. Of a camera nothing is known of what follows.
+    pub is_open: bool,
     /// Ticks until the frame behind it, where the coding says so: of sound.
     pub duration: Option<u32>,
     /// When it was captured, by the clock of the camera, where its sender reports are sane
@@ -340,6 +343,7 @@ impl Track {
             is_key: coded.is_key,
             is_recovery: coded.is_recovery,
             is_leading: coded.is_leading,
+            is_open: false,
             duration: coded.duration,
             captured: self.clock.captured(coded.time, coded.received.boot),
             parameters: coded.parameters,

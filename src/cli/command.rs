@@ -7,10 +7,11 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::import::ImportArguments;
 use super::moment::Moment;
 use super::probe::ProbeArguments;
 use super::quantity;
-use crate::config::{CameraName, Config};
+use crate::config::Config;
 use crate::units::{BlockNumber, ByteCount};
 
 const AFTER_HELP: &str = "\
@@ -47,7 +48,7 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Compare everything that a ring says of itself, and put right what can be
     Check(CheckArguments),
-    /// Put existing H.264 mp4 files into the ring as a camera's footage
+    /// Put existing files into the ring as a camera's footage
     Import(ImportArguments),
     /// Listen to a camera for a while: what its stream is, and which settings suit it
     Probe(ProbeArguments),
@@ -311,31 +312,6 @@ pub struct CheckArguments {
     /// Print JSON: one object
     #[arg(long)]
     pub json: bool,
-}
-
-/// `reelfs import`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-The files are taken one after another. None may overlap what the camera has already, unless \
---force says so. No daemon may run on the ring.
-
-Example: reelfs import --camera yard --start \"2026-11-21 13:05\" yard.mp4")]
-pub struct ImportArguments {
-    /// Where the configuration is.
-    #[command(flatten)]
-    pub config: ConfigArgument,
-    /// The camera that it is the footage of
-    #[arg(long, value_name = "NAME")]
-    pub camera: CameraName,
-    /// When the first file begins; by default, each begins at its creation time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub start: Option<Moment>,
-    /// Take footage, too, that is older than the camera's retain, or overlaps other footage
-    #[arg(long)]
-    pub force: bool,
-    /// mp4 files with H.264 video
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
 }
 
 /// `reelfs completions`.

@@ -4,6 +4,7 @@
 //! `reelfs.1` are made from it ([`pages`]). What the commands do is not known here.
 
 pub mod command;
+pub mod import;
 pub mod moment;
 pub mod pages;
 pub mod plan;
@@ -12,8 +13,9 @@ pub mod quantity;
 pub mod table;
 
 pub use command::{
-    CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, ImportArguments,
-    InspectArguments, RunArguments, StatusArguments, Subject, parse,
+    CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, InspectArguments,
+    RunArguments, StatusArguments, Subject, parse,
 };
+pub use import::{ImportArguments, StartArgument};
 pub use moment::Moment;
 pub use probe::ProbeArguments;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::plan::PlanError;
 use crate::config::ConfigError;
 use crate::device::OpenError;
-use crate::import::DemuxError;
+use crate::import::ImportError;
 use crate::ring::{RingError, Unsuitable};
 
 /// Why a command did not do what it was asked to, in one line for people.
@@ -60,7 +60,7 @@ pub enum CommandError {
     },
     /// A file that can't be imported.
     #[error(transparent)]
-    Footage(#[from] DemuxError),
+    Footage(#[from] ImportError),
     /// The system refused something.
     #[error("{what}: {source}")]
     System {

@@ -1,8 +1,26 @@
-//! Puts existing footage into a ring: reads mp4 files that other recorders wrote.
+//! Existing footage in: files of other recorders become the frames that a camera would have sent.
+//!
+//! What a container says is taken apart in `demux`, and what a codec says is read by `camera`.
+//! From there on a file is a camera: the same code decides where clips begin and end, what a gap
+//! is, and what can't be kept.
+//!
+//! | part | knows |
+//! |---|---|
+//! | [`Footage`] | one file: its track of pictures, and of sound |
+//! | [`Frames`] | its frames, in the order of their times on the wall |
+//! | [`placed`] | where files lie in time, and in which order |
+//! | [`samples_of`] | whether a file is what is stored somewhere |
+//! | `order` | when the pictures of a track are shown, and which of them |
 
-mod demux;
-mod files;
-mod problem;
+#![warn(clippy::indexing_slicing)]
 
-pub use demux::{Footage, MediaSample};
-pub use problem::{DemuxError, Problem};
+mod compare;
+mod footage;
+mod frames;
+mod order;
+mod placing;
+
+pub use compare::samples_of;
+pub use footage::{Footage, ImportError, Survey};
+pub use frames::Frames;
+pub use placing::{Beginning, Known, Misplaced, Placed, has_own_times, placed};

@@ -46,6 +46,7 @@ pub(crate) mod mvex;
 pub(crate) mod tables;
 pub(crate) mod trak;
 
+pub(crate) use entry::sets_in_band;
 pub use entry::{codec_name, entry_facts, sample_entry};
 pub use file::{Chunk, Movie, Piece};
 pub use layout::size;

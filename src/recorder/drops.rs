@@ -80,10 +80,21 @@ impl Drops {
         self.0[reason.index()] += frames;
     }
 
+    /// Counts those of another.
+    pub fn add_all(&mut self, other: &Drops) {
+        other.reasons().for_each(|(reason, frames)| self.add(reason, frames));
+    }
+
     /// How many for one reason.
     #[must_use]
     pub fn of(&self, reason: DropReason) -> u64 {
         self.0[reason.index()]
+    }
+
+    /// How many for each reason that there was, in the order of [`DropReason::ALL`].
+    pub fn reasons(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let all = DropReason::ALL.into_iter().zip(self.0);
+        all.filter(|(_, frames)| *frames > 0)
     }
 
     /// How many that should have been recorded.

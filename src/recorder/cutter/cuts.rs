@@ -14,6 +14,10 @@ use crate::units::{NANOS_PER_SECOND, Ticks, WallTime, nanos_of};
 /// it is decided after steering.
 const BOUNDARY_MARGIN_NANOS: i64 = NANOS_PER_SECOND / 10;
 
+/// A clip of open groups ends before one of them, and loses what leads it, when it is this long, in
+/// nanoseconds.
+const OPEN_NANOS_MAX: i64 = 3600 * NANOS_PER_SECOND;
+
 /// What is beside pictures goes on without them where none came for so long, in nanoseconds.
 const ALONE_NANOS_MIN: i64 = NANOS_PER_SECOND;
 
@@ -43,9 +47,15 @@ impl Cutter {
             self.close(EndReason::ParametersChanged, next, &frame.received, out);
         } else if paused {
             self.close(EndReason::Loss, next, &frame.received, out);
-        } else if near && self.boundary_within(time, 0) {
+        } else if near && self.boundary_within(time, 0) && !self.waits_for_closed(frame, time) {
             self.close(EndReason::Boundary, Some(time), &frame.received, out);
         }
+    }
+
+    /// Whether the clip goes on although it should end: what is shown before this key frame would
+    /// be lost. It need not wait for long.
+    fn waits_for_closed(&self, frame: &Frame, time: i64) -> bool {
+        frame.is_open && self.clip_length_nanos(Some(time)) < OPEN_NANOS_MAX
     }
 
     pub(super) fn fits(&self, frame: &Frame) -> bool {

@@ -36,6 +36,11 @@ impl Interval {
         }
     }
 
+    /// Takes it that pictures are so far apart, in ticks, until they show it.
+    pub fn expect(&mut self, step: i64) {
+        (0..Self::STEPS_MIN).for_each(|_| self.note(step));
+    }
+
     /// A single step may be a gap and says nothing.
     const STEPS_MIN: usize = 3;
 
@@ -89,8 +94,8 @@ pub struct DecodeTimes {
     waiting: VecDeque<i64>,
     /// The last presentation times since the restart, to see how far one goes back.
     recent: VecDeque<i64>,
-    /// When the last pictures are presented: no two at once.
-    presented: VecDeque<i64>,
+    /// When the last pictures are decoded and presented: no two at once.
+    presented: VecDeque<(i64, i64)>,
     last: Option<i64>,
     /// Pictures lie before something else.
     squeeze: Option<Squeeze>,
@@ -131,6 +136,8 @@ impl DecodeTimes {
     pub fn restart(&mut self, last: Option<i64>) {
         self.waiting.clear();
         self.recent.clear();
+        // Those behind it may come again.
+        self.presented.retain(|(time, _)| last.is_some_and(|last| *time <= last));
         (self.last, self.squeeze) = (last, None);
     }
 
@@ -167,13 +174,14 @@ impl DecodeTimes {
         let time = self.last.map_or(time, |last| time.max(last.saturating_add(1)));
         self.last = Some(time);
         let mut presented = pts.max(time).min(time.saturating_add(i64::from(i32::MAX)));
-        while self.presented.contains(&presented) && presented < i64::MAX {
+        let is_taken = |at: i64| self.presented.iter().any(|(_, taken)| *taken == at);
+        while is_taken(presented) && presented < i64::MAX {
             presented = presented.saturating_add(1);
         }
         if self.presented.len() == DEPTH_MAX {
             self.presented.pop_front();
         }
-        self.presented.push_back(presented);
+        self.presented.push_back((time, presented));
         let offset = presented.saturating_sub(time).min(i64::from(i32::MAX));
         Decoded { time, offset: offset as i32 }
     }

@@ -146,6 +146,12 @@ impl Cutter {
         }
     }
 
+    /// Pictures will be so far apart, in nanoseconds: what is further apart is a pause from the first
+    /// one on.
+    pub fn expect(&mut self, step_nanos: i64) {
+        self.video.track.expect(step_nanos);
+    }
+
     /// Frames kept so far that follow a lost one.
     #[must_use]
     pub fn damaged(&self) -> u64 {
@@ -488,6 +494,7 @@ mod tests {
                 captured: None,
                 is_recovery: false,
                 is_leading: false,
+                is_open: false,
                 received,
             }
         }

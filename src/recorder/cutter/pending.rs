@@ -144,7 +144,7 @@ impl Pending {
     }
 
     /// The median distance of neighbours in the order of presentation, in ticks.
-    fn interval(&self) -> Option<i64> {
+    pub(super) fn interval(&self) -> Option<i64> {
         let mut times: Vec<i64> = self.frames.iter().map(|frame| frame.pts).collect();
         times.sort_unstable();
         let mut steps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();

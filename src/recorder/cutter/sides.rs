@@ -440,6 +440,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received: at(received_nanos),
         }
     }

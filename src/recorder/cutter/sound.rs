@@ -257,6 +257,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received,
         };
         let waiting =

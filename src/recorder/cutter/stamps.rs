@@ -384,6 +384,7 @@ mod tests {
                 captured: None,
                 is_recovery: false,
                 is_leading: false,
+                is_open: false,
                 received: now,
             });
             self.sent += 1;

@@ -237,6 +237,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received,
             data: Vec::new(),
         }

@@ -13,7 +13,7 @@ use super::wall_clock::is_pause;
 use crate::camera::{Frame, Parameters, ReorderDepth};
 use crate::clock::Reading;
 use crate::segment::SampleFlags;
-use crate::units::{BootTime, WallTime};
+use crate::units::{BootTime, Ticks, WallTime};
 
 /// No track has more frames in a chunk: its table has to fit beside its samples into a block, and
 /// takes up to 15 bytes a frame.
@@ -31,6 +31,8 @@ pub(super) struct Track {
     /// What new parameters say, until the first frame with them is placed.
     depth: Option<ReorderDepth>,
     interval: Interval,
+    /// How far frames are known to be apart before any came, in nanoseconds.
+    expected: Option<i64>,
     /// A pause of so many ticks is not told yet.
     pause: Option<i64>,
     pending: Pending,
@@ -81,6 +83,7 @@ impl Track {
             times: DecodeTimes::new(ReorderDepth::Unknown),
             depth: None,
             interval: Interval::default(),
+            expected: None,
             pause: None,
             pending: Pending::default(),
         }
@@ -100,6 +103,14 @@ impl Track {
     pub(super) fn begin_run(&mut self, frame: &Frame) {
         let new = || TimeLine::new(frame.received, frame.pts, frame.timescale);
         self.line.get_or_insert_with(new);
+        if let Some(nanos) = self.expected.take() {
+            self.interval.expect(Ticks::from_nanos(nanos, frame.timescale).0);
+        }
+    }
+
+    /// Frames will be so far apart, in nanoseconds.
+    pub(super) fn expect(&mut self, step_nanos: i64) {
+        self.expected = Some(step_nanos);
     }
 
     /// Takes what is known when a run has begun, or goes on: frames that have come already behind
@@ -278,7 +289,10 @@ impl Track {
             self.place();
         }
         let waiting = self.pending.waiting()?;
-        let usual = self.usual_interval(self.line.as_ref().map_or(0, TimeLine::timescale));
+        // Of the first frames nothing else is known.
+        let known = self.interval.median().or_else(|| self.pending.interval());
+        let timescale = self.line.as_ref().map_or(0, TimeLine::timescale);
+        let usual = known.unwrap_or_else(|| self.usual_interval(timescale));
         let cut = self.line.as_mut()?.cut(waiting, next, usual);
         // What a clip is in the way of is a tick apart, which is no interval.
         let is_restart = self.pending.is_restart() && waiting.first == waiting.wanted;
@@ -382,6 +396,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received: Reading {
                 wall: WallTime(START + nanos),
                 boot: BootTime(1 + nanos),

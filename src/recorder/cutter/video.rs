@@ -315,6 +315,7 @@ mod tests {
             captured: None,
             is_recovery: false,
             is_leading: false,
+            is_open: false,
             received: at(arrival_s * NANOS_PER_SECOND),
         }
     }

@@ -1,17 +1,17 @@
 //! mp4 files of other programs, as `reelfs import` reads them.
 
-use std::hint::black_box;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 
-use reelfs::import::Footage;
+use reelfs::import::{Footage, Frames};
 use reelfs::ring::ClipContents;
+use reelfs::units::WallTime;
 
 use super::Seed;
 use super::footage::contents;
 
-/// Samples that are read of a file.
-const SAMPLES_READ_MAX: usize = 64;
+/// Frames that are read of a file.
+const FRAMES_READ_MAX: usize = 64;
 
 pub fn run(data: &[u8]) {
     static FILE: Mutex<Option<tempfile::NamedTempFile>> = Mutex::new(None);
@@ -25,16 +25,26 @@ pub fn run(data: &[u8]) {
     written.expect("an input in a file");
     match Footage::open(file.path()) {
         Err(error) => assert!(!error.to_string().is_empty()),
-        Ok(footage) => {
-            assert!(footage.timescale() > 0 && footage.sample_count() > 0);
-            assert!(footage.duration().0 >= 0);
-            black_box((footage.created(), footage.byte_count()));
-            assert!(!footage.parameters().encode().is_empty());
-            for sample in footage.samples().take(SAMPLES_READ_MAX) {
-                let sample = sample.expect("a file that ends in time is refused when it is opened");
-                assert!(sample.data.len() <= data.len());
+        Ok(mut footage) => {
+            look(&footage, data);
+            let half = footage.sample_count() / 2;
+            if footage.begin_behind(half).is_some() {
+                look(&footage, data);
             }
         }
+    }
+}
+
+fn look(footage: &Footage, data: &[u8]) {
+    let survey = footage.survey();
+    assert!(footage.timescale() > 0 && footage.sample_count() > 0);
+    assert!(survey.length_nanos >= 0 && survey.largest_sample <= data.len() as u64);
+    assert!(survey.remarks.iter().all(|remark| !remark.to_string().is_empty()));
+    let start = WallTime(1_800_000_000_000_000_000);
+    let Ok(frames) = Frames::new(footage, start, start) else { return };
+    for frame in frames.take(FRAMES_READ_MAX) {
+        let frame = frame.expect("samples that do not lie in the file are left out");
+        assert!(frame.timescale > 0 && !frame.data.is_empty());
     }
 }
 

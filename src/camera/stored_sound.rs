@@ -1,0 +1,112 @@
+//! Sound that comes out of a container: what decodes it, and how its packets become frames. Pure.
+
+use std::sync::Arc;
+
+use super::coding::ReorderDepth;
+use super::parameters::Parameters;
+use super::sound::{Packets, Pcm, Sound};
+use super::{aac, opus, pcm};
+use crate::demux::{Coding, Entry, PcmForm};
+use crate::segment::{AudioParameters, Codec, ParameterSet};
+
+/// A track of sound of a container.
+#[derive(Clone)]
+pub struct StoredSound {
+    /// What decodes its frames.
+    pub parameters: Arc<Parameters>,
+    /// Samples a second, each of which is a tick.
+    pub sample_rate: u32,
+    channels: u16,
+    length: Length,
+}
+
+/// How many ticks a packet has.
+#[derive(Clone, Copy)]
+enum Length {
+    /// Each as many.
+    Same(u32),
+    /// A packet of Opus says so.
+    Opus,
+    /// As the container says.
+    Told,
+    /// Those of its bytes, which are samples.
+    Bytes(PcmForm),
+}
+
+impl StoredSound {
+    /// That which an entry decodes.
+    ///
+    /// # Errors
+    /// If it can't be read, or is of nothing that is recorded.
+    pub fn new(entry: &Entry) -> Result<StoredSound, String> {
+        let told = entry.configuration.as_slice();
+        let (set, sound, length) = match &entry.coding {
+            Coding::Aac => {
+                let (set, packets) = aac::stored(told)?;
+                let length = Length::Same(packets.ticks);
+                (set, Sound::Packets(packets), length)
+            }
+            Coding::Opus => {
+                let (set, packets) = opus::stored(told)?;
+                (set, Sound::Packets(packets), Length::Opus)
+            }
+            Coding::Flac => {
+                let packets = Packets { ticks: 0, silence: None };
+                (flac(told)?, Sound::Packets(packets), Length::Told)
+            }
+            Coding::Pcm(form) => {
+                let (rate, channels) =
+                    (entry.sample_rate.unwrap_or(0), entry.channels.unwrap_or(0));
+                let shape = pcm::shape(rate, channels)?;
+                (pcm::set(shape), Sound::Pcm(Pcm::new(rate, channels)), Length::Bytes(*form))
+            }
+            Coding::Other(name) => return Err(format!("{name} is not recorded")),
+            other => return Err(format!("{other:?} is no sound")),
+        };
+        let audio = set.audio.ok_or_else(|| "no sampling rate".to_owned())?;
+        let parameters = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0));
+        let parameters = Arc::new(Parameters { sound: Some(sound), ..parameters });
+        let AudioParameters { sample_rate, channels } = audio;
+        Ok(StoredSound { parameters, sample_rate, channels, length })
+    }
+
+    /// What becomes of a packet, and how many ticks that has; `told` is what the container says.
+    /// `None` where it is no packet.
+    #[must_use]
+    pub fn frame(&self, packet: Vec<u8>, told: u32) -> Option<(Vec<u8>, u32)> {
+        let (data, ticks) = match self.length {
+            Length::Same(ticks) => (packet, ticks),
+            Length::Told => (packet, told),
+            Length::Opus => {
+                let ticks = opus::duration(&packet)?;
+                (packet, ticks)
+            }
+            Length::Bytes(form) => {
+                let width = form.width() * usize::from(self.channels);
+                let count = packet.len() / width;
+                let data = pcm::decoded(form, packet.get(..count * width)?);
+                (data, u32::try_from(count).ok()?)
+            }
+        };
+        (ticks > 0 && !data.is_empty()).then_some((data, ticks))
+    }
+}
+
+/// What a STREAMINFO block says (RFC 9639, 8.2), which is the first one of a stream.
+fn flac(configuration: &[u8]) -> Result<ParameterSet, String> {
+    let cut_off = || "a configuration that is cut off".to_owned();
+    let block = configuration.get(4..38).ok_or_else(cut_off)?;
+    let packed: [u8; 4] =
+        block.get(10..14).and_then(|it| it.try_into().ok()).ok_or_else(cut_off)?;
+    let packed = u32::from_be_bytes(packed);
+    let (sample_rate, channels) = (packed >> 12, (packed >> 9 & 7) as u16 + 1);
+    if sample_rate == 0 {
+        return Err("a sampling rate of 0".to_owned());
+    }
+    Ok(ParameterSet {
+        codec: Codec::Flac,
+        configuration: configuration.to_vec(),
+        video: None,
+        audio: Some(AudioParameters { sample_rate, channels }),
+    })
+}

@@ -1,0 +1,247 @@
+//! What is refused before anything is written.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::ImportRequest;
+use super::opened::Opened;
+use super::stored::{InRing, compared};
+use crate::catalogue::Clip;
+use crate::cli::quantity::{duration_text, size_text};
+use crate::command::CommandError;
+use crate::config::Config;
+use crate::import::{Footage, Placed};
+use crate::ring::QUEUE_BYTES_MAX;
+use crate::units::{ByteCount, NANOS_PER_SECOND, StreamKey, WallTime};
+use crate::view::utc_timestamp;
+
+/// Room that a block's and a chunk's headers are left, in bytes.
+const HEADER_ROOM_BYTES: u64 = 128 << 10;
+/// Footage may reach so far into what is there, in nanoseconds: times are rounded.
+const OVERLAP_NANOS_MAX: i64 = NANOS_PER_SECOND / 2;
+/// A ring takes so many bytes for a thousand of samples, tables and headers included.
+const PER_MILLE: u64 = 1010;
+
+/// What is to be done.
+pub(super) struct Plan {
+    /// Files that are in the ring already.
+    pub(super) passed: Vec<Placed>,
+    /// The others.
+    pub(super) files: Vec<Wanted>,
+}
+
+/// A file that is taken.
+pub(super) struct Wanted {
+    pub(super) file: Placed,
+    /// Samples of it that the ring has.
+    pub(super) known: usize,
+}
+
+impl Plan {
+    /// What files take of the ring.
+    pub(super) fn bytes(&self) -> ByteCount {
+        let bytes: u64 = self.files.iter().map(|wanted| wanted.file.survey.byte_count).sum();
+        ByteCount(bytes / 1000 * PER_MILLE)
+    }
+}
+
+/// Refuses footage that is too old, of the future, or over one another.
+pub(super) fn refuse_by_time(
+    config: &Config,
+    request: &ImportRequest,
+    files: &[Placed],
+    now: WallTime,
+) -> Result<(), CommandError> {
+    if request.keep.is_none() {
+        refuse_expired(files, config.retain_of(&request.camera), now)?;
+    }
+    if request.force {
+        return Ok(());
+    }
+    if let Some(file) = files.iter().find(|file| file.is_future(now)) {
+        return Err(CommandError::Failed(format!(
+            "{}: its footage would end at {}, which is in the future ({}); --force takes it \
+             regardless",
+            file.survey.path.display(),
+            utc_timestamp(file.end),
+            file.known
+        )));
+    }
+    for pair in files.windows(2) {
+        if let [before, file] = pair
+            && before.end.nanos_since(file.start) > OVERLAP_NANOS_MAX
+        {
+            return Err(overlap(file, &before.survey.path.display().to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_expired(
+    files: &[Placed],
+    retain: Option<Duration>,
+    now: WallTime,
+) -> Result<(), CommandError> {
+    let Some(retain) = retain else { return Ok(()) };
+    let oldest_kept = now.minus(retain);
+    let Some(file) = files.iter().find(|file| file.end < oldest_kept) else { return Ok(()) };
+    Err(CommandError::Failed(format!(
+        "{}: its footage ends at {}, and the camera's retain is {}: it would expire at once; \
+         --keep 30d keeps it for 30 days",
+        file.survey.path.display(),
+        utc_timestamp(file.end),
+        duration_text(retain)
+    )))
+}
+
+fn overlap(file: &Placed, what: &str) -> CommandError {
+    let (path, start) = (file.survey.path.display(), utc_timestamp(file.start));
+    let end = utc_timestamp(file.end);
+    CommandError::Failed(format!(
+        "{path}: its footage from {start} to {end} ({}) overlaps {what}; --force takes it \
+         regardless",
+        file.known
+    ))
+}
+
+impl Opened {
+    /// The largest sample that a block has room for, in bytes.
+    pub(super) fn sample_bytes_max(&self) -> u64 {
+        let block_length = self.ring.superblock().geometry.block_length;
+        block_length.0.saturating_sub(HEADER_ROOM_BYTES)
+    }
+
+    /// What has to be taken, and what is there.
+    pub(super) fn plan(
+        &self,
+        config: &Config,
+        request: &ImportRequest,
+        files: Vec<Placed>,
+    ) -> Result<Plan, CommandError> {
+        let stream = self.known_stream(&request.camera);
+        let mut plan = Plan { passed: Vec::new(), files: Vec::new() };
+        for file in files {
+            self.refuse_too_large(&file)?;
+            let known = match stream {
+                Some(stream) => self.known_samples(config, stream, &file, request.force)?,
+                None => Some(0),
+            };
+            match known {
+                Some(known) => plan.files.push(Wanted { file, known }),
+                None => plan.passed.push(file),
+            }
+        }
+        Ok(plan)
+    }
+
+    fn refuse_too_large(&self, file: &Placed) -> Result<(), CommandError> {
+        let (length, most) = (file.survey.largest_sample, self.sample_bytes_max());
+        if length <= most {
+            return Ok(());
+        }
+        let path = file.survey.path.display();
+        Err(CommandError::Failed(format!(
+            "{path}: a frame of {length} bytes does not fit a block of the ring, {most} bytes do"
+        )))
+    }
+
+    /// How many samples of a file are in the ring, from its beginning on; `None` where all are.
+    ///
+    /// # Errors
+    /// Where other footage is in its place, unless that is wanted.
+    fn known_samples(
+        &self,
+        config: &Config,
+        stream: StreamKey,
+        file: &Placed,
+        force: bool,
+    ) -> Result<Option<usize>, CommandError> {
+        let in_ring = InRing::read(self, config, stream, file)?;
+        if in_ring.is_empty() {
+            return Ok(Some(0));
+        }
+        let footage = Footage::open(&file.survey.path)?;
+        match compared(&footage, &in_ring)? {
+            Some(known) if known == footage.sample_count() => Ok(None),
+            Some(known) => Ok(Some(known)),
+            None if force => Ok(Some(0)),
+            None => self.refuse_overlap(stream, file).map(|()| Some(0)),
+        }
+    }
+
+    fn refuse_overlap(&self, stream: StreamKey, file: &Placed) -> Result<(), CommandError> {
+        let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let inner =
+            file.start.plus_nanos(OVERLAP_NANOS_MAX)..file.end.plus_nanos(-OVERLAP_NANOS_MAX);
+        let mut clips = catalogue.clips_overlapping(stream, inner);
+        let Some(clip) = clips.find(|clip| clip.listed()) else { return Ok(()) };
+        let (start, end) = (utc_timestamp(clip.fact.start), utc_timestamp(clip.fact.end));
+        Err(overlap(file, &format!("the camera's clip from {start} to {end}")))
+    }
+
+    /// Clips that make room for so many bytes, each with when it ends, and how long its camera's
+    /// footage is asked for.
+    pub(super) fn pushed_out(&self, bytes: ByteCount) -> Vec<Clip> {
+        let usage = self.ring.usage();
+        // While it writes, the ring has room made for what comes next.
+        let ahead = (QUEUE_BYTES_MAX as u64).min(usage.size.0 / 4);
+        let mut missing = bytes.0.saturating_add(ahead).saturating_sub(usage.free.0);
+        if bytes.0 <= usage.free.0.saturating_sub(ahead) {
+            return Vec::new();
+        }
+        let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let mut clips: Vec<&Clip> =
+            catalogue.clips().filter(|clip| clip.state.is_evictable()).collect();
+        clips.sort_by_key(|clip| clip.key);
+        let mut pushed_out = Vec::new();
+        for clip in clips {
+            if missing == 0 {
+                break;
+            }
+            missing = missing.saturating_sub(clip.used.0);
+            pushed_out.push(clip.clone());
+        }
+        pushed_out
+    }
+
+    /// Refuses what has no room, or would take it from what is newer, or still asked for.
+    pub(super) fn refuse_by_room(
+        &self,
+        config: &Config,
+        request: &ImportRequest,
+        plan: &Plan,
+    ) -> Result<(), CommandError> {
+        let Some(first) = plan.files.first().filter(|_| !request.force) else { return Ok(()) };
+        let (bytes, usage) = (plan.bytes(), self.ring.usage());
+        let device = config.ring.device.display();
+        let needed = size_text(bytes);
+        if bytes.0 > usage.size.0 {
+            let size = size_text(usage.size);
+            return Err(CommandError::Failed(format!(
+                "{device}: {needed} do not fit a ring of {size}: their end would push out their \
+                 beginning; --force takes them regardless"
+            )));
+        }
+        let pushed_out = self.pushed_out(bytes);
+        let oldest = plan.files.iter().fold(first.file.start, |it, next| it.min(next.file.start));
+        let is_wanted = |clip: &&Clip| {
+            let camera = self.camera_of(clip);
+            let retain = config.retain_of(&camera);
+            clip.fact.end > oldest
+                || retain.is_some_and(|retain| clip.fact.end > self.now.wall.minus(retain))
+        };
+        let wanted = pushed_out.iter().filter(|clip| clip.listed()).filter(is_wanted);
+        let Some(newest) = wanted.max_by_key(|clip| clip.fact.end) else { return Ok(()) };
+        let free = size_text(usage.free);
+        Err(CommandError::Failed(format!(
+            "{device}: {needed} are needed, {free} are free: clips would make room that are newer, \
+             or that their cameras are to retain, up to {}; --force has them do so",
+            utc_timestamp(newest.fact.end)
+        )))
+    }
+
+    fn camera_of(&self, clip: &Clip) -> String {
+        let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        catalogue.camera_of(clip)
+    }
+}

@@ -1,0 +1,230 @@
+//! The frames of a file, as a camera would have sent them: pictures and sound in the order of their
+//! times on the wall, each received when it was captured.
+
+use std::cmp::Ordering;
+
+use super::footage::{Footage, ImportError};
+use crate::camera::{Frame, StoredPicture, StoredPictures};
+use crate::clock::Reading;
+use crate::demux::Problem;
+use crate::segment::TrackNumber;
+use crate::units::{BootTime, Ticks, WallTime};
+
+const PICTURES: TrackNumber = TrackNumber(0);
+const SOUND: TrackNumber = TrackNumber(1);
+/// Sound goes on where the packet before ended where it is off by less, in parts of a second:
+/// times of many containers are rounded.
+const OFF_PARTS: i64 = 50;
+/// The clock that nobody sets is the wall's: nobody has set that of a file.
+const BOOT_ID: [u8; 16] = [0; 16];
+
+/// Frames of a file, in order.
+pub struct Frames<'a> {
+    footage: &'a Footage,
+    /// Where times of frames count from.
+    origin: WallTime,
+    /// When the file's own zero is, in nanoseconds behind that.
+    zero_nanos: i64,
+    pictures: Pictures<'a>,
+    next_sound: usize,
+    /// Up to when pictures have been shown.
+    shown: i64,
+    /// Where the sound so far ends, in its ticks.
+    heard: Option<i64>,
+    is_sound_told: bool,
+    /// A picture, of which it is not known yet what follows it.
+    held: Option<Frame>,
+    sound: Option<Frame>,
+}
+
+impl<'a> Frames<'a> {
+    /// Those of a file whose first picture was captured at `start`. Times of frames count from
+    /// `origin`, at or before that.
+    ///
+    /// # Errors
+    /// If nothing can decode them.
+    pub fn new(
+        footage: &'a Footage,
+        start: WallTime,
+        origin: WallTime,
+    ) -> Result<Frames<'a>, ImportError> {
+        let first_nanos = Ticks(footage.order.first).to_nanos(footage.timescale());
+        Ok(Frames {
+            footage,
+            origin,
+            zero_nanos: start.nanos_since(origin).saturating_sub(first_nanos),
+            pictures: Pictures::new(footage)?,
+            next_sound: 0,
+            shown: i64::MIN,
+            heard: None,
+            is_sound_told: false,
+            held: None,
+            sound: None,
+        })
+    }
+
+    /// Pictures so far that nothing decodes.
+    #[must_use]
+    pub fn undecoded(&self) -> u64 {
+        self.pictures.undecoded()
+    }
+
+    /// A track's time on the line of all, in ticks.
+    fn ticks(&self, time: i64, timescale: u32) -> i64 {
+        time.saturating_add(Ticks::from_nanos(self.zero_nanos, timescale).0)
+    }
+
+    fn reading(&self, ticks: i64, timescale: u32) -> Reading {
+        let wall = self.origin.plus_nanos(Ticks(ticks).to_nanos(timescale));
+        Reading { wall, boot: BootTime(wall.0), boot_id: BOOT_ID, synchronised: true }
+    }
+
+    /// The next picture in the order of decoding.
+    fn picture(&mut self) -> Result<Option<Frame>, ImportError> {
+        let timescale = self.footage.timescale();
+        let Some((_, time, picture)) = self.pictures.next()? else { return Ok(None) };
+        let pts = self.ticks(time, timescale);
+        self.shown = self.shown.max(pts);
+        Ok(Some(Frame {
+            track: PICTURES,
+            pts,
+            timescale,
+            data: picture.data,
+            is_key: picture.is_key,
+            is_recovery: picture.is_recovery,
+            is_leading: picture.is_leading,
+            is_open: false,
+            duration: None,
+            captured: Some(self.reading(pts, timescale).wall),
+            parameters: picture.parameters,
+            lost_packets: 0,
+            received: self.reading(self.shown, timescale),
+        }))
+    }
+
+    /// Holds the next picture.
+    fn next_picture(&mut self) -> Result<(), ImportError> {
+        if self.held.is_none() {
+            self.held = self.picture()?;
+        }
+        Ok(())
+    }
+
+    /// The next frame of sound.
+    fn next_sound(&mut self) -> Result<(), ImportError> {
+        let Some((track, stored)) = self.footage.sound.as_ref().filter(|_| self.sound.is_none())
+        else {
+            return Ok(());
+        };
+        let rate = stored.sample_rate;
+        while let Some(sample) = track.samples.get(self.next_sound) {
+            self.next_sound += 1;
+            let nanos = Ticks(sample.pts).to_nanos(track.timescale);
+            let stated = Ticks::from_nanos(nanos.saturating_add(self.zero_nanos), rate).0;
+            let told_nanos = Ticks(sample.duration.into()).to_nanos(track.timescale);
+            let told = u32::try_from(Ticks::from_nanos(told_nanos, rate).0).unwrap_or(0);
+            let Some((data, ticks)) = stored.frame(self.footage.read(sample)?, told) else {
+                continue;
+            };
+            let pts = match self.heard {
+                Some(heard) if heard.abs_diff(stated) < (i64::from(rate) / OFF_PARTS) as u64 => {
+                    heard
+                }
+                _ => stated,
+            };
+            let end = pts.saturating_add(ticks.into());
+            self.heard = Some(end);
+            let news = !std::mem::replace(&mut self.is_sound_told, true);
+            self.sound = Some(Frame {
+                track: SOUND,
+                pts,
+                timescale: rate,
+                data,
+                is_key: true,
+                is_recovery: false,
+                is_leading: false,
+                is_open: false,
+                duration: Some(ticks),
+                captured: Some(self.reading(pts, rate).wall),
+                parameters: news.then(|| stored.parameters.clone()),
+                lost_packets: 0,
+                // A packet is there when the sound in it is over.
+                received: self.reading(end, rate),
+            });
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Takes the picture that is held, once it is known what follows it.
+    fn take_picture(&mut self) -> Result<Option<Frame>, ImportError> {
+        let held = self.held.take();
+        self.next_picture()?;
+        let is_led = self.held.as_ref().is_some_and(|next| next.is_leading);
+        Ok(held.map(|frame| Frame { is_open: frame.is_key && is_led, ..frame }))
+    }
+
+    fn advance(&mut self) -> Result<Option<Frame>, ImportError> {
+        self.next_picture()?;
+        self.next_sound()?;
+        let order = match (&self.held, &self.sound) {
+            (Some(picture), Some(sound)) => sound.received.wall.cmp(&picture.received.wall),
+            (None, _) => Ordering::Less,
+            (_, None) => Ordering::Greater,
+        };
+        match order {
+            Ordering::Less => Ok(self.sound.take()),
+            _ => self.take_picture(),
+        }
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<Frame, ImportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+/// The pictures of a file in the order of decoding.
+pub(super) struct Pictures<'a> {
+    footage: &'a Footage,
+    /// One for each entry of the track, and which of them the last picture had.
+    stored: Vec<StoredPictures>,
+    entry: Option<u16>,
+    next: usize,
+}
+
+impl<'a> Pictures<'a> {
+    pub(super) fn new(footage: &'a Footage) -> Result<Pictures<'a>, ImportError> {
+        let entries = footage.video.entries.iter();
+        let stored = entries.map(|entry| StoredPictures::new(entry, footage.order.depth));
+        let stored = stored.collect::<Result<Vec<_>, String>>();
+        let stored = stored.map_err(|why| footage.fails(Problem::Malformed(why)))?;
+        Ok(Pictures { footage, stored, entry: None, next: 0 })
+    }
+
+    fn undecoded(&self) -> u64 {
+        self.stored.iter().map(StoredPictures::undecoded).sum()
+    }
+
+    /// The next one: the number of its sample, and when it is shown, in ticks.
+    pub(super) fn next(&mut self) -> Result<Option<(usize, i64, StoredPicture)>, ImportError> {
+        loop {
+            let number = self.next;
+            let Some(sample) = self.footage.video.samples.get(number) else { return Ok(None) };
+            self.next += 1;
+            let time = self.footage.order.times.get(number).copied().flatten();
+            let stored = self.stored.get_mut(usize::from(sample.entry));
+            let Some((time, stored)) = time.zip(stored) else { continue };
+            let data = self.footage.read(sample)?;
+            if self.entry.replace(sample.entry) != Some(sample.entry) {
+                stored.tell_anew();
+            }
+            if let Some(picture) = stored.take(&data, time, sample.sync) {
+                return Ok(Some((number, time, picture)));
+            }
+        }
+    }
+}
