@@ -1,19 +1,17 @@
 //! The commands, as somebody types them: what they print, what they refuse, how they end.
 
+#[path = "support/copies.rs"]
+mod copies;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, RwLock};
 
-use reelfs::archive::{Archive, CatalogueUpdater, Listener};
-use reelfs::catalogue::{Catalogue, Change};
-use reelfs::clock::SystemClock;
 use reelfs::device::{Access, FileDevice};
-use reelfs::index::Index;
-use reelfs::ring::{Ring, Settings, read_superblock};
-use reelfs::units::{PAGE_BYTES, RingNumber};
+use reelfs::ring::read_superblock;
+use reelfs::units::PAGE_BYTES;
 
 const FAILED: i32 = 1;
 /// Of `status`: no daemon answers.
@@ -116,38 +114,6 @@ fn packets(path: &Path) -> Vec<String> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     text.lines().map(str::to_owned).collect()
-}
-
-struct Nobody;
-
-impl Listener for Nobody {
-    fn changed(&mut self, _: &Change) {}
-    fn flush_due(&mut self) {}
-}
-
-/// Copies all clips of a ring out of it, in their order.
-fn extract(bench: &Bench) -> Vec<PathBuf> {
-    let device = FileDevice::open(&bench.path("ring.img"), Access::Exclusive).expect("the ring");
-    let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-    let updater =
-        Box::new(CatalogueUpdater::new(catalogue.clone(), RingNumber(0), Box::new(Nobody)));
-    let settings = Settings { flush_interval: std::time::Duration::from_secs(2), wipe: false };
-    let clock = Arc::new(SystemClock::new());
-    let (ring, writer, opening) =
-        Ring::open(Arc::new(device), clock, &settings, updater).expect("the ring");
-    let index = Index::open(&bench.path("index"), ring.superblock().ring_uuid, opening.session);
-    let archive = Archive::new(ring, catalogue, Arc::new(index));
-    let ids: Vec<_> = archive.catalogue().clips().map(|clip| clip.id()).collect();
-    let copy = |(number, id): (usize, _)| {
-        let file = archive.open_clip(id).expect("a clip");
-        let bytes = file.read(0, u32::try_from(file.size()).expect("small")).expect("its bytes");
-        let path = bench.path(&format!("clip-{number:03}.mp4"));
-        fs::write(&path, &**bytes).expect("a copy");
-        path
-    };
-    let copies = ids.into_iter().enumerate().map(copy).collect();
-    writer.close().expect("a clean end");
-    copies
 }
 
 #[test]
@@ -256,7 +222,7 @@ fn every_imported_frame_is_in_clips_that_follow_one_another() {
         assert_eq!(pair[0]["end_reason"], "boundary");
     }
     assert_eq!(clips.last().expect("clips")["end"], "2026-11-20T10:00:38.000000000Z");
-    let copies = extract(&bench);
+    let copies = copies::of_ring(&bench.path("ring.img"), bench.folder.path());
     for (copy, clip) in copies.iter().zip(clips) {
         assert_eq!(clip["mp4_bytes"], fs::metadata(copy).expect("a copy").len());
         assert_eq!(clip["clock"], "given");

@@ -1,0 +1,624 @@
+//! Files that others wrote, imported: what comes back is what was in them, and what is missing is
+//! said.
+
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/copies.rs"]
+mod copies;
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use daemon::{Site, run_tool, text};
+use serde_json::Value;
+
+/// The file is taken, and not all of it.
+const LEFT_OUT: i32 = 1;
+const NOWHERE: &str = "rtsp://127.0.0.1:1/";
+const START: &str = "2026-03-01T12:00:00Z";
+/// Times of packets are rounded to ticks, in seconds.
+const ROUNDED_S: f64 = 0.002;
+
+/// A ring of one camera, and files beside it.
+struct Bench {
+    site: Site,
+}
+
+/// A packet of a file: when it is shown in seconds, whether decoding can begin with it, and a
+/// digest of its bytes.
+#[derive(Clone, Debug)]
+struct Packet {
+    at: f64,
+    is_key: bool,
+    digest: String,
+}
+
+impl Bench {
+    fn new(size: &str) -> Bench {
+        let mut site = Site::new(size);
+        site.add_camera("yard", NOWHERE, "");
+        Bench { site }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.site.path(name)
+    }
+
+    /// Has ffmpeg make a file out of words.
+    fn make(&self, name: &str, words: &str) -> PathBuf {
+        let path = self.path(name);
+        let words: Vec<&str> = words.split_whitespace().collect();
+        run_tool("ffmpeg", &[&["-v", "error", "-y"], &words[..], &[text(&path)]].concat());
+        path
+    }
+
+    /// Pictures at 25 a second with a key frame each two seconds, and a tone.
+    fn source(&self, name: &str, seconds: u32, more: &str) -> PathBuf {
+        self.make(
+            name,
+            &format!(
+                "-f lavfi -i testsrc2=size=320x240:rate=25:duration={seconds} -f lavfi -i \
+                 sine=duration={seconds} -c:v libx264 -preset veryfast -g 50 -pix_fmt yuv420p \
+                 -c:a aac {more}"
+            ),
+        )
+    }
+
+    fn import(&self, words: &[&str], files: &[&Path]) -> Output {
+        let config = self.site.config();
+        let head = ["import", "--config", text(&config), "--camera", "yard"];
+        let files: Vec<&str> = files.iter().map(|file| text(file)).collect();
+        self.site.reelfs(&[&head[..], words, &files].concat())
+    }
+
+    /// What an import prints that ends with `status`.
+    fn ended(&self, status: i32, words: &[&str], files: &[&Path]) -> String {
+        let output = self.import(words, files);
+        let (said, wrong) = (string(&output.stdout), string(&output.stderr));
+        assert_eq!(output.status.code(), Some(status), "{said}{wrong}");
+        assert!(!wrong.contains("panicked"), "{wrong}");
+        said
+    }
+
+    /// The clips of the ring, as `inspect` tells them.
+    fn clips(&self) -> Vec<Value> {
+        let ring = self.site.ring_path();
+        let output = self.site.reelfs(&["inspect", text(&ring), "clips", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn spans(&self) -> Vec<(f64, f64)> {
+        let since = |value: &Value| {
+            let told = value.as_str().expect("a time");
+            let words = ["-u", "-d", told, "+%s.%N"];
+            let at: f64 = run_tool("date", &words).trim().parse().expect("seconds");
+            at - 1_772_366_400.0
+        };
+        self.clips().iter().map(|clip| (since(&clip["start"]), since(&clip["end"]))).collect()
+    }
+
+    /// All packets of a kind of all clips, by the time on the wall since `START`.
+    fn packets(&self, kind: &str) -> Vec<Packet> {
+        let copies = copies::of_ring(&self.site.ring_path(), &self.path(""));
+        let starts = self.spans().into_iter().map(|(start, _)| start);
+        let of_clips = copies.iter().zip(starts).flat_map(|(copy, start)| {
+            let packets = packets(copy, kind);
+            packets.into_iter().map(move |packet| Packet { at: packet.at + start, ..packet })
+        });
+        of_clips.collect()
+    }
+
+    /// A ring without anything in it again.
+    fn emptied(&self) {
+        let ring = self.site.ring_path();
+        let size = fs::metadata(&ring).expect("the ring").len().to_string();
+        fs::remove_file(&ring).expect("the ring");
+        let words = ["format", "--size", &size, "--block-size", "1M", "--label", "test"];
+        assert!(self.site.reelfs(&[&words[..], &[text(&ring)]].concat()).status.success());
+    }
+}
+
+fn string(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The packets of a kind of a file that are shown, in the order of decoding.
+fn packets(file: &Path, kind: &str) -> Vec<Packet> {
+    let words = ["-v", "error", "-select_streams", kind, "-show_data_hash", "md5"];
+    let entries = ["-show_entries", "packet=pts_time,flags,data_hash", "-of", "csv=p=0"];
+    let lines = run_tool("ffprobe", &[&words[..], &entries, &[text(file)]].concat());
+    let packets = lines.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [at, flags, digest, ..] = fields[..] else { return None };
+        let packet = Packet {
+            at: at.parse().ok()?,
+            is_key: flags.starts_with('K'),
+            digest: digest.to_owned(),
+        };
+        (!flags.contains('D')).then_some(packet)
+    });
+    packets.collect()
+}
+
+/// The same packets, whose times differ by the same.
+fn assert_same(name: &str, found: &[Packet], wanted: &[Packet]) {
+    let digests = |packets: &[Packet]| -> Vec<String> {
+        packets.iter().map(|packet| packet.digest.clone()).collect()
+    };
+    assert_eq!(found.len(), wanted.len(), "{name}: packets");
+    assert!(digests(found) == digests(wanted), "{name}: other bytes");
+    let least = |packets: &[Packet]| packets.iter().map(|it| it.at).fold(f64::MAX, f64::min);
+    let (zero, origin) = (least(found), least(wanted));
+    for (found, wanted) in found.iter().zip(wanted) {
+        let (at, told) = (found.at - zero, wanted.at - origin);
+        assert!((at - told).abs() < ROUNDED_S, "{name}: {at} and {told}");
+        assert_eq!(found.is_key, wanted.is_key, "{name}: at {told}");
+    }
+}
+
+/// How a file is written: a name, and what ffmpeg is told.
+const WRITTEN: [(&str, &str); 31] = [
+    ("plain.mp4", ""),
+    ("reordered.mp4", "-bf 3 -b_strategy 0"),
+    ("pyramid.mp4", "-bf 4 -b_strategy 0 -x264-params b-pyramid=normal"),
+    ("front.mp4", "-movflags +faststart"),
+    ("fragments.mp4", "-bf 2 -movflags frag_keyframe+empty_moov"),
+    ("of_moof.mp4", "-bf 2 -movflags frag_keyframe+empty_moov+default_base_moof"),
+    ("no_offset.mp4", "-movflags frag_keyframe+empty_moov+omit_tfhd_offset"),
+    ("delayed.mp4", "-bf 2 -movflags frag_keyframe+delay_moov"),
+    ("negative.mp4", "-bf 2 -movflags frag_keyframe+empty_moov+negative_cts_offsets"),
+    ("separate.mp4", "-movflags frag_keyframe+empty_moov+separate_moof"),
+    ("by_time.mp4", "-movflags empty_moov -frag_duration 700000"),
+    ("each.mp4", "-an -movflags frag_every_frame+empty_moov"),
+    ("cmaf.mp4", "-bf 2 -movflags cmaf+frag_keyframe+empty_moov"),
+    ("dash.mp4", "-movflags dash+frag_keyframe+empty_moov+global_sidx"),
+    ("smooth.ismv", "-movflags frag_keyframe+empty_moov+isml"),
+    ("quicktime.mov", "-bf 2"),
+    ("apple.m4v", "-bf 2 -f ipod"),
+    ("coarse.mp4", "-bf 2 -video_track_timescale 25"),
+    ("millis.mp4", "-bf 2 -video_track_timescale 1000"),
+    ("fine.mp4", "-bf 2 -video_track_timescale 10000000"),
+    ("slices.mp4", "-x264-params slices=4"),
+    ("fields.mp4", "-flags +ildct+ilme -bf 2"),
+    ("refresh.mp4", "-x264-params intra-refresh=1"),
+    ("open.mp4", "-bf 2 -x264-params open-gop=1"),
+    ("h265.mp4", "-c:v libx265 -x265-params log-level=none -tag:v hvc1"),
+    ("in_band.mp4", "-c:v libx265 -x265-params log-level=none:keyint=50 -tag:v hev1"),
+    ("pictures.mov", "-c:v mjpeg -pix_fmt yuvj420p"),
+    ("opus.mp4", "-c:a libopus -ar 48000"),
+    ("flac.mp4", "-c:a flac -ar 48000 -strict -2"),
+    ("stereo.mp4", "-c:a aac -ac 2 -ar 96000 -strict -2"),
+    ("no_sound.mp4", "-an"),
+];
+
+/// The same of GStreamer: what stands between a parser of H.264 and the file.
+const MUXED: [(&str, &str); 4] = [
+    ("gst.mp4", "mp4mux"),
+    ("gst.mov", "qtmux"),
+    ("gst_front.mp4", "mp4mux faststart=true"),
+    ("gst_fragments.mp4", "mp4mux fragment-duration=1000 streamable=true"),
+];
+
+#[test]
+fn files_of_many_programs_come_in_bit_by_bit() {
+    let bench = Bench::new("64M");
+    let mut files: Vec<PathBuf> =
+        WRITTEN.iter().map(|(name, words)| bench.source(name, 4, words)).collect();
+    for (name, muxer) in MUXED {
+        let file = bench.path(name);
+        let line = format!(
+            "-q videotestsrc num-buffers=100 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+             x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer} ! filesink location={}",
+            text(&file)
+        );
+        run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
+        files.push(file);
+    }
+    for file in &files {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let said = bench.ended(0, &["--start", START], &[file]);
+        assert!(said.contains("1 file in 1 clip"), "{said}");
+        assert_same(&name, &bench.packets("v"), &packets(file, "v"));
+        assert_same_sound(&name, &bench.packets("a"), &packets(file, "a"));
+        // It is known again.
+        let said = bench.ended(0, &["--start", START], &[file]);
+        assert!(said.contains("imported before"), "{name}: {said}");
+        bench.emptied();
+    }
+}
+
+/// Sound begins with the pictures and ends with them: a packet before, and one or two across the
+/// end, belong to no picture.
+fn assert_same_sound(name: &str, found: &[Packet], wanted: &[Packet]) {
+    let digests: Vec<&String> = found.iter().map(|packet| &packet.digest).collect();
+    let all: Vec<&String> = wanted.iter().map(|packet| &packet.digest).collect();
+    let missing = all.len() - digests.len().min(all.len());
+    assert!(missing <= 4, "{name}: {} of {} packets", digests.len(), all.len());
+    let is_part = digests.is_empty() || all.windows(digests.len()).any(|part| part == digests);
+    assert!(is_part, "{name}: other sound");
+}
+
+/// The beginning of a file.
+fn cut(bench: &Bench, file: &Path, name: &str, bytes: usize) -> PathBuf {
+    let whole = fs::read(file).expect("a file");
+    let path = bench.path(name);
+    fs::write(&path, &whole[..bytes.min(whole.len())]).expect("a part of it");
+    path
+}
+
+/// Where a box of that type begins.
+fn box_at(bytes: &[u8], kind: &[u8; 4]) -> usize {
+    bytes.windows(4).position(|window| window == kind).expect("a box") - 4
+}
+
+#[test]
+fn of_a_file_that_was_cut_off_all_is_taken_that_is_whole_and_the_rest_is_told() {
+    let bench = Bench::new("64M");
+    let front = bench.source("front.mp4", 10, "-bf 2 -movflags +faststart");
+    let fragments = bench.source("fragments.mp4", 10, "-bf 2 -movflags frag_keyframe+empty_moov");
+    for (name, whole) in [("front", &front), ("fragments", &fragments)] {
+        let length = fs::metadata(whole).expect("a file").len() as usize;
+        let part = cut(&bench, whole, &format!("{name}-part.mp4"), length * 6 / 10);
+        let said = bench.ended(LEFT_OUT, &["--start", START], &[&part]);
+        let is_told = said.contains("of 250 samples are not in the file, which is cut off")
+            || said.contains("the file ends within the");
+        assert!(is_told, "{said}");
+        let (found, all) = (bench.packets("v"), packets(whole, "v"));
+        assert!(found.len() > 100 && found.len() < 200, "{name}: {}", found.len());
+        // Whole groups and what is there of the last one.
+        let kept: Vec<&str> = found.iter().map(|packet| packet.digest.as_str()).collect();
+        let first: Vec<&str> = all.iter().map(|packet| packet.digest.as_str()).collect();
+        assert_eq!(kept, first[..kept.len()], "{name}");
+        bench.emptied();
+    }
+    let behind = bench.source("behind.mp4", 4, "");
+    let index = box_at(&fs::read(&behind).expect("a file"), b"moov");
+    let unfinished = cut(&bench, &behind, "unfinished.mp4", index);
+    let output = bench.import(&["--start", START], &[&unfinished]);
+    assert!(string(&output.stderr).contains("no moov box: the recording was not finished"));
+
+    // A writer that is killed while it writes fragments.
+    let killed = bench.path("killed.mp4");
+    let line = format!(
+        "-v error -y -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -g 25 -movflags \
+         frag_keyframe+empty_moov -flush_packets 1 {}",
+        text(&killed)
+    );
+    let words = line.split_whitespace();
+    let mut writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn().expect("it");
+    std::thread::sleep(Duration::from_millis(3700));
+    writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+    bench.import(&["--start", START], &[&killed]);
+    assert!(bench.packets("v").len() >= 50, "two seconds of it are there");
+}
+
+#[test]
+fn what_a_recorder_decides_of_a_stream_is_decided_of_a_file() {
+    let bench = Bench::new("64M");
+    // Twenty seconds are missing, and two sizes follow one another.
+    let gap = bench.make(
+        "gap.mp4",
+        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=26 -vf select=lt(t\\,3)+gte(t\\,23) \
+         -fps_mode passthrough -c:v libx264 -g 25 -pix_fmt yuv420p",
+    );
+    let said = bench.ended(0, &["--start", START], &[&gap]);
+    assert!(said.contains("1 file in 2 clips"), "{said}");
+    let spans = bench.spans();
+    assert!((spans[0].1 - 3.0).abs() < 0.1 && (spans[1].0 - 23.0).abs() < 0.01, "{spans:?}");
+    bench.emptied();
+
+    let (small, large) =
+        (bench.source("a.mp4", 4, "-an"), bench.source("b.mp4", 4, "-an -s 640x480"));
+    let list = bench.path("list");
+    fs::write(&list, format!("file {small:?}\nfile {large:?}\n").replace('"', "'"))
+        .expect("a list");
+    let both = bench.make("both.mp4", &format!("-f concat -safe 0 -i {} -c copy", text(&list)));
+    bench.ended(0, &["--start", START], &[&both]);
+    let sizes: Vec<Value> =
+        bench.clips().into_iter().map(|clip| clip["end_reason"].clone()).collect();
+    assert_eq!(sizes, ["parameters changed", "stopped"], "{:?}", bench.clips());
+    assert_eq!(bench.packets("v").len(), 200);
+    bench.emptied();
+
+    // Open groups: a clip goes on to where none of their pictures is lost.
+    for (name, words) in [
+        ("open264.mp4", "-bf 2 -x264-params open-gop=1:keyint=25"),
+        (
+            "open265.mp4",
+            "-c:v libx265 -x265-params log-level=none:keyint=25:open-gop=1 -tag:v hvc1",
+        ),
+    ] {
+        let file = bench.source(name, 15, &format!("-an {words}"));
+        bench.ended(0, &["--start", START], &[&file]);
+        assert_same(name, &bench.packets("v"), &packets(&file, "v"));
+        bench.emptied();
+    }
+}
+
+#[test]
+fn times_are_those_of_the_first_picture_and_what_says_them_is_told() {
+    let bench = Bench::new("64M");
+    let whole = bench.source("whole.mp4", 20, "-bf 2");
+    let made = "-metadata creation_time=2026-03-01T12:00:00Z";
+    let parts = bench.path("part-%d.mp4");
+    let words = format!(
+        "-v error -y -i {} -c copy {made} -f segment -segment_time 2 {}",
+        text(&whole),
+        text(&parts)
+    );
+    run_tool("ffmpeg", &words.split_whitespace().collect::<Vec<_>>());
+    let parts: Vec<PathBuf> = (0..10).map(|part| bench.path(&format!("part-{part}.mp4"))).collect();
+    let mut shell: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+    shell.swap(1, 8);
+    // One behind another, by creation times that are all the same, and by the first of all.
+    for words in [&["--start", START][..], &[]] {
+        let said = bench.ended(0, words, &shell);
+        assert!(said.contains("the files are taken in the order of their"), "{said}");
+        assert!(said.contains("10 files in 2 clips"), "{said}");
+        let (found, wanted) = (bench.packets("v"), packets(&whole, "v"));
+        assert_same("parts", &found, &wanted);
+        let end = bench.spans().last().expect("clips").1;
+        // The first part has its first picture two pictures behind its own zero.
+        assert!((end - 20.0).abs() < 0.1, "{end}");
+        bench.emptied();
+    }
+    let said = bench.ended(0, &[], &[&parts[3]]);
+    assert!(said.contains("12:00:06.0") && said.contains("(its creation time; --start"), "{said}");
+    bench.emptied();
+
+    // Times since 1970.
+    let epoch = bench.make(
+        "epoch.mp4",
+        &format!(
+            "-i {} -c copy -output_ts_offset 1772366430 -avoid_negative_ts disabled",
+            text(&whole)
+        ),
+    );
+    let said = bench.ended(0, &["--start", START], &[&epoch]);
+    assert!(said.contains("its own times are seconds since 1970; --start file takes"), "{said}");
+    assert!(bench.spans()[0].0.abs() < 0.001, "{:?}", bench.spans());
+    bench.emptied();
+    bench.ended(0, &["--start", "file"], &[&epoch]);
+    assert!((bench.spans()[0].0 - 30.0).abs() < 0.001, "{:?}", bench.spans());
+    bench.emptied();
+
+    let output = bench.import(&["--start", "file"], &[&whole]);
+    assert!(string(&output.stderr).contains("are not seconds since 1970"), "{output:?}");
+    let late = bench.make(
+        "late.mp4",
+        &format!("-i {} -c copy -metadata creation_time=2039-01-01T00:00:00Z", text(&whole)),
+    );
+    let output = bench.import(&[], &[&late]);
+    assert!(string(&output.stderr).contains("is in the future (its creation time"), "{output:?}");
+    assert!(bench.clips().is_empty());
+}
+
+/// Puts a box into another one, behind what is in it, and makes all that hold it longer. Boxes that
+/// samples lie in have to be in front of it.
+fn with_box(mut bytes: Vec<u8>, path: &[&[u8; 4]], body: &[u8]) -> Vec<u8> {
+    let (mut from, mut to) = (0, bytes.len());
+    let mut sizes = Vec::new();
+    for kind in path {
+        while &bytes[from + 4..from + 8] != *kind {
+            from += u32::from_be_bytes(bytes[from..from + 4].try_into().expect("four")) as usize;
+            assert!(from + 8 <= to, "no {kind:?}");
+        }
+        sizes.push(from);
+        to = from + u32::from_be_bytes(bytes[from..from + 4].try_into().expect("four")) as usize;
+        from += 8;
+    }
+    for at in sizes {
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four"));
+        let size = size + body.len() as u32;
+        bytes[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    bytes.splice(to..to, body.iter().copied());
+    bytes
+}
+
+#[test]
+fn what_nobody_needs_does_not_keep_a_file_out() {
+    let bench = Bench::new("64M");
+    let plain = bench.source("plain.mp4", 4, "-bf 2 -an");
+    let bytes = fs::read(&plain).expect("a file");
+    let wanted = packets(&plain, "v");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = bench.path(name);
+        fs::write(&path, bytes).expect("a file");
+        path
+    };
+    let renamed = |from: &[u8; 4], to: &[u8; 4]| {
+        let mut bytes = bytes.clone();
+        let at = box_at(&bytes, from) + 4;
+        bytes[at..at + 4].copy_from_slice(to);
+        bytes
+    };
+    let ftyp = u32::from_be_bytes(bytes[..4].try_into().expect("four")) as usize;
+    let mut short_sizes = bytes.clone();
+    let at = box_at(&short_sizes, b"stsz");
+    // The same sizes in a table of 16 bits, in the room of one of 32.
+    let count =
+        u32::from_be_bytes(short_sizes[at + 16..at + 20].try_into().expect("four")) as usize;
+    let sizes: Vec<u32> = (0..count)
+        .map(|number| at + 20 + 4 * number)
+        .map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four")))
+        .collect();
+    assert!(sizes.iter().all(|size| *size < 65_536));
+    short_sizes[at + 4..at + 8].copy_from_slice(b"stz2");
+    short_sizes[at + 12..at + 16].copy_from_slice(&16_u32.to_be_bytes());
+    for (number, size) in sizes.iter().enumerate() {
+        let at = at + 20 + 2 * number;
+        short_sizes[at..at + 2].copy_from_slice(&(*size as u16).to_be_bytes());
+    }
+    let files = [
+        write("stray.mp4", &[&bytes[..], b"stray"].concat()),
+        write("zeros.mov", &with_box(bytes.clone(), &[b"moov", b"udta"], &[0; 4])),
+        write(
+            "no_type.mov",
+            &[&8_u32.to_be_bytes()[..], b"wide", &vec![0; 0], &renamed(b"ftyp", b"free")].concat()
+                [8..],
+        ),
+        write("avc3.mp4", &renamed(b"avc1", b"avc3")),
+        write("odd_box.mp4", &with_box(bytes.clone(), &[b"moov", b"trak"], b"\0\0\0\x0codd!odd!")),
+        write("stz2.mp4", &short_sizes),
+    ];
+    assert!(ftyp > 8);
+    for file in &files {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        bench.ended(0, &["--start", START], &[file]);
+        assert_same(&name, &bench.packets("v"), &wanted);
+        bench.emptied();
+    }
+
+    // A cover first, another video, and sound that is not recorded.
+    let cover = bench.make("cover.png", "-f lavfi -i testsrc2=size=320x240 -frames:v 1");
+    let covered = bench.make(
+        "covered.mp4",
+        &format!(
+            "-i {} -i {} -f lavfi -i sine=d=4 -map 0:v -map 1:v -map 1:v -map 2:a -c:v copy -c:a libmp3lame",
+            text(&cover),
+            text(&plain)
+        ),
+    );
+    let said = bench.ended(0, &["--start", START], &[&covered]);
+    for what in ["track 1 is left out", "track 3 is left out: another video (H264)", "MP3 is not"] {
+        assert!(said.contains(what), "{said}");
+    }
+    assert_same("covered.mp4", &bench.packets("v"), &wanted);
+}
+
+#[test]
+fn no_forged_number_ends_in_more_than_a_reason() {
+    let bench = Bench::new("64M");
+    for (name, words) in
+        [("table.mp4", "-bf 2"), ("run.mp4", "-bf 2 -movflags frag_keyframe+empty_moov")]
+    {
+        let file = bench.source(name, 2, words);
+        let bytes = fs::read(&file).expect("a file");
+        let index = box_at(&bytes, b"moov");
+        let end = (index + 2600).min(bytes.len());
+        // Here and there: the fuzzer tries all.
+        for at in (index..end).step_by(29) {
+            let mut forged = bytes.clone();
+            forged[at] ^= 0xff;
+            let path = bench.path("forged.mp4");
+            fs::write(&path, &forged).expect("a file");
+            let output = bench.import(&["--plan", "--start", START], &[&path]);
+            let said = string(&output.stderr);
+            assert!(matches!(output.status.code(), Some(0 | 1 | 2)), "byte {at}: {said}");
+            assert!(!said.contains("panicked"), "byte {at}: {said}");
+        }
+    }
+    // Durations of days: no clip is as long.
+    let file = bench.source("long.mp4", 4, "-an");
+    let mut bytes = fs::read(&file).expect("a file");
+    let at = box_at(&bytes, b"stts") + 20;
+    bytes[at..at + 4].copy_from_slice(&0x0300_0000_u32.to_be_bytes());
+    fs::write(&file, &bytes).expect("a file");
+    bench.ended(0, &["--start", "2020-03-01T12:00:00Z"], &[&file]);
+    for (start, end) in bench.spans() {
+        assert!(end - start < 7300.0, "{start} to {end}");
+    }
+}
+
+#[test]
+fn what_an_edit_leaves_out_is_left_out() {
+    let bench = Bench::new("64M");
+    let whole = bench.source("whole.mp4", 10, "-bf 2 -an");
+    let cut = bench.make("cut.mp4", &format!("-ss 3.2 -i {} -t 4 -c copy", text(&whole)));
+    let (shown, all) = (packets(&cut, "v"), packets(&whole, "v"));
+    bench.ended(0, &["--start", START], &[&cut]);
+    let found = bench.packets("v");
+    // What the first picture needs is there, each a tick long; then each where it was.
+    let first = found.iter().position(|packet| packet.digest == shown[0].digest).expect("it");
+    assert!(found[..first].iter().all(|packet| packet.at.abs() < 0.01), "{:?}", &found[..first]);
+    let key =
+        all.iter().rposition(|packet| packet.is_key && packet.at <= 3.2).expect("a key frame");
+    assert_eq!(found[0].digest, all[key].digest);
+    for packet in shown.iter().filter(|packet| packet.at >= 0.0) {
+        let at = found.iter().find(|it| it.digest == packet.digest).expect("it is there").at;
+        assert!((at - packet.at + shown_first(&shown)).abs() < 0.01, "{at} and {}", packet.at);
+    }
+    assert_eq!(bench.clips().len(), 1);
+}
+
+fn shown_first(packets: &[Packet]) -> f64 {
+    packets.iter().map(|packet| packet.at).filter(|at| *at >= 0.0).fold(f64::MAX, f64::min)
+}
+
+#[test]
+fn an_import_takes_no_room_from_what_is_newer_or_from_itself() {
+    let bench = Bench::new("24M");
+    let noise = "-vf noise=alls=60:allf=t -qp 28 -an";
+    let file = bench.source("noise.mp4", 12, noise);
+    let length = fs::metadata(&file).expect("a file").len();
+    assert!((6 << 20..16 << 20).contains(&length), "{length}");
+    bench.ended(0, &["--start", START], &[&file]);
+    let other = bench.source("other.mp4", 12, &format!("{noise} -bf 1"));
+    // Older footage would push out newer; newer pushes out what is older.
+    let output = bench.import(&["--start", "2026-02-01T12:00:00Z"], &[&other]);
+    assert!(string(&output.stderr).contains("clips would make room that are newer"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+    let plan = bench.ended(1, &["--plan", "--start", "2026-02-01T12:00:00Z"], &[&other]);
+    assert!(!plan.contains("Nothing was changed"));
+    assert_eq!(bench.clips().len(), 2);
+    let said = bench.ended(0, &["--plan", "--start", "2026-04-01T12:00:00Z"], &[&other]);
+    assert!(said.contains("would make room. Nothing was changed"), "{said}");
+    bench.ended(0, &["--start", "2026-04-01T12:00:00Z"], &[&other]);
+    assert!(bench.spans().iter().any(|(start, _)| *start > 86_400.0));
+    let all = [&file, &other, &bench.source("third.mp4", 12, &format!("{noise} -bf 3"))];
+    let all: Vec<&Path> = all.iter().map(|file| file.as_path()).collect();
+    let output = bench.import(&["--start", "2026-05-01T12:00:00Z"], &all);
+    assert!(string(&output.stderr).contains("their end would push out their beginning"));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_where_it_ended() {
+    let mut bench = Bench::new("64M");
+    bench.site.view = "clip = \"10s\"\nzone = \"UTC\"\n".to_owned();
+    let words = "-vf noise=alls=30:allf=t -qp 30 -bf 2 -g 60";
+    let files: Vec<PathBuf> = (0..4)
+        .map(|number| {
+            bench.source(
+                &format!("f{number}.mp4"),
+                8,
+                &format!("{words} -metadata comment={number}"),
+            )
+        })
+        .collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let wanted: Vec<Packet> = files.iter().flat_map(|file| packets(file, "v")).collect();
+    let config = bench.site.config();
+    let head = ["import", "--config", text(&config), "--camera", "yard", "--start", START];
+    let words: Vec<&str> = head.into_iter().chain(files.iter().map(|file| text(file))).collect();
+    let mut was_killed = 0;
+    for millis in (40..400).step_by(24) {
+        let mut command = bench.site.command(&words);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it");
+        std::thread::sleep(Duration::from_millis(millis));
+        was_killed += u32::from(child.try_wait().expect("a child").is_none());
+        child.kill().and_then(|()| child.wait()).expect("it is killed");
+    }
+    assert!(was_killed > 2, "{was_killed}");
+    let said = bench.ended(0, &["--start", START], &files);
+    let found = bench.packets("v");
+    let digests = |packets: &[Packet]| -> Vec<String> {
+        packets.iter().map(|packet| packet.digest.clone()).collect()
+    };
+    // Pictures that others need may be there twice, where it was killed amid a group.
+    let mut once = digests(&found);
+    once.dedup();
+    assert!(found.len() >= wanted.len(), "{} of {}: {said}", found.len(), wanted.len());
+    for packet in &wanted {
+        assert!(once.contains(&packet.digest), "a picture is missing: {said}");
+    }
+    let end = bench.spans().last().expect("clips").1;
+    assert!((end - 32.0).abs() < 0.05, "{end}");
+    let said = bench.ended(0, &["--start", START], &files);
+    assert_eq!(said.matches("imported before").count(), 4, "{said}");
+}
