@@ -18,8 +18,8 @@ use reelfs::ring::{
     Interpreter, NewChunk, News, Ring, Settings, Superblock, Writer, format,
 };
 use reelfs::segment::{
-    Anchor, AudioParameters, ChunkTable, ClipFact, ClockQuality, Codec, EndReason, ParameterSet,
-    Sample, SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable,
+    Anchor, AudioParameters, ChunkTable, ClipFact, ClockQuality, Codec, EndReason, Look,
+    ParameterSet, Sample, SampleFlags, StreamFact, StreamName, TrackKind, TrackNumber, TrackTable,
     VideoParameters,
 };
 use reelfs::units::{BlockNumber, BootTime, ClipId, RingNumber, StreamNumber, Ticks, WallTime};
@@ -125,7 +125,12 @@ fn parameter_sets() -> Vec<Arc<[u8]>> {
         ParameterSet {
             codec: Codec::H265,
             configuration: [&profile[..], &rest].concat(),
-            video: Some(VideoParameters { width: 704, height: 576, pixel_aspect: (12, 11) }),
+            video: Some(VideoParameters {
+                width: 704,
+                height: 576,
+                pixel_aspect: (12, 11),
+                look: Look::PLAIN,
+            }),
             audio: None,
         }
     };

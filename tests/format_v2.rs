@@ -22,9 +22,9 @@ use reelfs::ring::{
     find_superblock, format, read_superblock, restore_superblocks,
 };
 use reelfs::segment::{
-    Anchor, AudioParameters, ChunkTable, ClipFact, ClockQuality, Codec, EndReason, Observation,
-    ObservationKind, ParameterSet, Pause, Sample, SampleFlags, StreamFact, StreamName, TrackKind,
-    TrackNumber, TrackTable, VideoParameters,
+    Anchor, AudioParameters, ChunkTable, ClipFact, ClockQuality, Codec, EndReason, Look,
+    Observation, ObservationKind, ParameterSet, Pause, Sample, SampleFlags, StreamFact, StreamName,
+    TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
 use reelfs::units::{
     BootTime, ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber, Ticks, WallTime,
@@ -90,7 +90,8 @@ fn blank() -> Arc<Disk> {
 
 /// MJPEG, FLAC and records.
 fn parameter_sets() -> Vec<Arc<[u8]>> {
-    let video = VideoParameters { width: 704, height: 576, pixel_aspect: (1, 1) };
+    let video =
+        VideoParameters { width: 704, height: 576, pixel_aspect: (1, 1), look: Look::PLAIN };
     let jpeg = ParameterSet {
         codec: Codec::Jpeg,
         configuration: Vec::new(),
@@ -185,7 +186,8 @@ fn append(open: &Open, clip: ClipId, stream: StreamNumber, number: i64) {
 
 /// A chunk that the first programs of version 1 could have written.
 fn append_plain(open: &Open, clip: ClipId, number: i64) {
-    let video = VideoParameters { width: 704, height: 576, pixel_aspect: (1, 1) };
+    let video =
+        VideoParameters { width: 704, height: 576, pixel_aspect: (1, 1), look: Look::PLAIN };
     let configuration = vec![1, 0x42, 0, 0x1e, 0xff, 0xe0, 0];
     let set = ParameterSet { codec: Codec::H264, configuration, video: Some(video), audio: None };
     let flags = SampleFlags { sync: true, ..SampleFlags::default() };

@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 use daemon::{Site, text};
 use made::{Track, beeps, box_body, packets, write_clips};
 use numbered::{COLUMNS, GREY, RATE, ROWS, encode, numbers, runs};
-use reelfs::segment::{Codec, ParameterSet, VideoParameters};
+use reelfs::segment::{Codec, Look, ParameterSet, VideoParameters};
 use web::{Shown, Web, job};
 
 /// Who has no rights at all.
@@ -135,7 +135,8 @@ fn short(site: &Site) -> Track {
     let file = site.path("short.mp4");
     encode(&file, 0..SECONDS, [320, 180], &["-bf", "0", "-g", "10"]);
     let configuration = box_body(&file, b"avcC");
-    let video = Some(VideoParameters { width: 320, height: 180, pixel_aspect: (1, 1) });
+    let video =
+        Some(VideoParameters { width: 320, height: 180, pixel_aspect: (1, 1), look: Look::PLAIN });
     let set = ParameterSet { codec: Codec::H264, configuration, video, audio: None };
     let samples = packets(&file).into_iter().map(|(_, coded)| coded).collect();
     Track { sets: vec![set; SECONDS], timescale: 90_000, delay: 0, samples }

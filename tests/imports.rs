@@ -8,10 +8,11 @@ mod copies;
 #[path = "support/daemon.rs"]
 mod daemon;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daemon::{Site, run_tool, text};
 use serde_json::Value;
@@ -479,7 +480,8 @@ fn what_nobody_needs_does_not_keep_a_file_out() {
     let covered = bench.make(
         "covered.mp4",
         &format!(
-            "-i {} -i {} -f lavfi -i sine=d=4 -map 0:v -map 1:v -map 1:v -map 2:a -c:v copy -c:a libmp3lame",
+            "-i {} -i {} -f lavfi -i sine=d=4 -map 0:v -map 1:v -map 1:v -map 2:a \
+             -c:v copy -c:a libmp3lame",
             text(&cover),
             text(&plain)
         ),
@@ -489,6 +491,57 @@ fn what_nobody_needs_does_not_keep_a_file_out() {
         assert!(said.contains(what), "{said}");
     }
     assert_same("covered.mp4", &bench.packets("v"), &wanted);
+}
+
+#[test]
+fn how_pictures_are_to_be_seen_is_kept_where_the_container_alone_says_it() {
+    let bench = Bench::new("64M");
+    let source = bench.source("source.mp4", 4, "-an");
+    let copied = |name: &str, words: &str| {
+        bench.make(name, &format!("-i {} -c copy {words}", text(&source)))
+    };
+    let turned = copied("turned.mp4", "-metadata:s:v rotate=90");
+    let wide = copied("wide.mp4", "-aspect 16:9");
+    let colours = "-color_primaries bt709 -color_trc smpte170m -colorspace bt470bg";
+    let words = format!("-c:v mjpeg -pix_fmt yuvj420p -movflags write_colr {colours}");
+    let coloured = bench.make("coloured.mov", &format!("-i {} {words}", text(&source)));
+    // 300 of 320 pixels, from the middle on.
+    let numbers = [300_u32, 1, 240, 1, 0, 1, 0, 1];
+    let body: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    let body = [&40_u32.to_be_bytes()[..], b"clap", &body].concat();
+    let mut bytes = fs::read(&source).expect("a file");
+    let at = box_at(&bytes, b"pasp");
+    for parent in [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"] {
+        // That is a brand of the file, too.
+        let from = box_at(&bytes, b"moov");
+        let at = from + box_at(&bytes[from..], parent);
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four")) + 40;
+        bytes[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    bytes.splice(at..at, body.iter().copied());
+    let cropped = bench.path("cropped.mp4");
+    fs::write(&cropped, &bytes).expect("a file");
+    for (file, shown) in [
+        (&turned, "stream_side_data=rotation"),
+        (&wide, "stream=sample_aspect_ratio,display_aspect_ratio"),
+        (&coloured, "stream=color_space,color_transfer,color_primaries"),
+    ] {
+        bench.ended(0, &["--start", START], &[file]);
+        let copies = copies::of_ring(&bench.site.ring_path(), &bench.path(""));
+        let told = |file: &Path| {
+            let words = ["-v", "error", "-select_streams", "v", "-show_entries", shown];
+            run_tool("ffprobe", &[&words[..], &["-of", "csv", text(file)]].concat())
+        };
+        assert_eq!(told(&copies[0]), told(file), "{}", file.display());
+        bench.emptied();
+    }
+    assert!(
+        run_tool("ffprobe", &["-v", "error", "-show_streams", text(&turned)]).contains("rotation=")
+    );
+    bench.ended(0, &["--start", START], &[&cropped]);
+    let copies = copies::of_ring(&bench.site.ring_path(), &bench.path(""));
+    let copy = fs::read(&copies[0]).expect("a copy");
+    assert!(copy.windows(40).any(|window| window == body), "what is to be seen of it");
 }
 
 #[test]
@@ -579,46 +632,56 @@ fn an_import_takes_no_room_from_what_is_newer_or_from_itself() {
 
 #[test]
 fn an_import_that_is_killed_goes_on_where_it_ended() {
-    let mut bench = Bench::new("64M");
-    bench.site.view = "clip = \"10s\"\nzone = \"UTC\"\n".to_owned();
-    let words = "-vf noise=alls=30:allf=t -qp 30 -bf 2 -g 60";
-    let files: Vec<PathBuf> = (0..4)
+    /// At so many moments.
+    const STEPS: u32 = 8;
+    let bench = Bench::new("96M");
+    let words = "-vf noise=alls=60:allf=t -qp 26 -bf 2 -g 60 -an";
+    let files: Vec<PathBuf> = (0..3)
         .map(|number| {
-            bench.source(
-                &format!("f{number}.mp4"),
-                8,
-                &format!("{words} -metadata comment={number}"),
-            )
+            bench.source(&format!("f{number}.mp4"), 8, &format!("{words} -b_qfactor 1.{number}"))
         })
         .collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let wanted: Vec<Packet> = files.iter().flat_map(|file| packets(file, "v")).collect();
+    let began = Instant::now();
+    bench.ended(0, &["--start", START], &files);
+    let whole = began.elapsed();
     let config = bench.site.config();
     let head = ["import", "--config", text(&config), "--camera", "yard", "--start", START];
     let words: Vec<&str> = head.into_iter().chain(files.iter().map(|file| text(file))).collect();
-    let mut was_killed = 0;
-    for millis in (40..400).step_by(24) {
+    let (mut were_killed, mut went_on) = (0, 0);
+    for step in 0..STEPS {
+        bench.emptied();
         let mut command = bench.site.command(&words);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it");
-        std::thread::sleep(Duration::from_millis(millis));
-        was_killed += u32::from(child.try_wait().expect("a child").is_none());
+        std::thread::sleep(whole * step / STEPS);
+        were_killed += u32::from(child.try_wait().expect("a child").is_none());
         child.kill().and_then(|()| child.wait()).expect("it is killed");
+        let said = bench.ended(0, &["--start", START], &files);
+        went_on += u32::from(said.contains("imported before") || said.contains("the rest"));
+        assert_all_once(&bench.packets("v"), &wanted, &said);
+        let end = bench.spans().last().expect("clips").1;
+        assert!((end - 24.0).abs() < 0.05, "{end}");
     }
-    assert!(was_killed > 2, "{was_killed}");
+    assert!(were_killed > STEPS / 2 && went_on > 1, "{were_killed} killed, {went_on} went on");
     let said = bench.ended(0, &["--start", START], &files);
-    let found = bench.packets("v");
-    let digests = |packets: &[Packet]| -> Vec<String> {
-        packets.iter().map(|packet| packet.digest.clone()).collect()
+    assert_eq!(said.matches("imported before").count(), files.len(), "{said}");
+}
+
+/// All packets are there at their times. Where an import ended amid a group, what the rest of it
+/// needs is there once more, a tick long.
+fn assert_all_once(found: &[Packet], wanted: &[Packet], said: &str) {
+    let digest = |packet: &Packet| packet.digest.clone();
+    let all: BTreeSet<String> = found.iter().map(digest).collect();
+    let missing = wanted.iter().filter(|packet| !all.contains(&packet.digest)).count();
+    assert_eq!(missing, 0, "of {}: {said}", wanted.len());
+    let step = 0.04;
+    let shown: BTreeSet<i64> = found.iter().map(|it| (it.at / step).round() as i64).collect();
+    let gone: Vec<i64> = (0..wanted.len() as i64).filter(|slot| !shown.contains(slot)).collect();
+    let near = |slot: &i64| -> Vec<(f64, bool)> {
+        let at = *slot as f64 * step;
+        let near = found.iter().filter(|it| (it.at - at).abs() < 0.3);
+        near.map(|it| (it.at, it.is_key)).collect()
     };
-    // Pictures that others need may be there twice, where it was killed amid a group.
-    let mut once = digests(&found);
-    once.dedup();
-    assert!(found.len() >= wanted.len(), "{} of {}: {said}", found.len(), wanted.len());
-    for packet in &wanted {
-        assert!(once.contains(&packet.digest), "a picture is missing: {said}");
-    }
-    let end = bench.spans().last().expect("clips").1;
-    assert!((end - 32.0).abs() < 0.05, "{end}");
-    let said = bench.ended(0, &["--start", START], &files);
-    assert_eq!(said.matches("imported before").count(), 4, "{said}");
+    assert_eq!(gone, [0; 0], "{said}{:?}", gone.first().map(near));
 }

@@ -27,7 +27,7 @@ use reelfs::ring::{
     ClipContents, FormatOptions, Inspection, NewChunk, Ring, Settings, StateRequest, Writer, format,
 };
 use reelfs::segment::{
-    Anchor, ChunkTable, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, StreamFact,
+    Anchor, ChunkTable, ClockQuality, Codec, Look, ParameterSet, Sample, SampleFlags, StreamFact,
     StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
 use reelfs::units::{BootTime, ClipId, RingNumber, SessionNumber, StreamNumber, Ticks, WallTime};
@@ -156,7 +156,12 @@ fn chunk(clip: ClipId, stream: u32, number: i64) -> NewChunk {
     let parameters = ParameterSet {
         codec: Codec::H264,
         configuration: vec![1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 2, 0x67, 0x64, 1, 0, 2, 0x68, 0xee],
-        video: Some(VideoParameters { width: 320, height: 240, pixel_aspect: (1, 1) }),
+        video: Some(VideoParameters {
+            width: 320,
+            height: 240,
+            pixel_aspect: (1, 1),
+            look: Look::PLAIN,
+        }),
         audio: None,
     };
     let picture = |at: u32| Sample {

@@ -15,7 +15,7 @@ use std::path::Path;
 use clips::{attribute, mkvmerge_tracks_but};
 use daemon::{Site, run_tool, text};
 use made::{Coded, Track, box_body, encode, packets, write_ring};
-use reelfs::segment::{AudioParameters, Codec, ParameterSet, VideoParameters};
+use reelfs::segment::{AudioParameters, Codec, Look, ParameterSet, VideoParameters};
 use serde_json::Value;
 
 /// Length of the footage, in s; a chunk for each, a parameter set of its own for each half.
@@ -36,7 +36,12 @@ fn video(site: &Site) -> Track {
         let set = ParameterSet {
             codec: Codec::H265,
             configuration: box_body(&file, b"hvcC"),
-            video: Some(VideoParameters { width: 320, height: 240, pixel_aspect: (1, 1) }),
+            video: Some(VideoParameters {
+                width: 320,
+                height: 240,
+                pixel_aspect: (1, 1),
+                look: Look::PLAIN,
+            }),
             audio: None,
         };
         track.sets.extend(std::iter::repeat_n(set, SECONDS / 2));

@@ -18,7 +18,7 @@ use browser::Played;
 use clips::attribute;
 use daemon::{Site, text, try_tool};
 use made::{Coded, Track, beeps, box_body, encode, numbered, packets, write_clips};
-use reelfs::segment::{Codec, ParameterSet, VideoParameters};
+use reelfs::segment::{Codec, Look, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s; in the middle the camera's settings change.
 const SECONDS: usize = 4;
@@ -76,7 +76,12 @@ fn video(site: &Site, codec: Codec, encoders: [&[&str]; 2]) -> Track {
                 (configuration, sets)
             }
         };
-        let video = Some(VideoParameters { width: 320, height: 176, pixel_aspect: (1, 1) });
+        let video = Some(VideoParameters {
+            width: 320,
+            height: 176,
+            pixel_aspect: (1, 1),
+            look: Look::PLAIN,
+        });
         let set = ParameterSet { codec, configuration, video, audio: None };
         track.sets.resize(SECONDS, set);
         for (_, coded) in packets(&file) {

@@ -21,7 +21,7 @@ use reelfs::ring::{
     FormatOptions, NewChunk, Ring, Settings, StateRefused, StateRequest, Writer, format,
 };
 use reelfs::segment::{
-    Anchor, ChunkTable, ClockQuality, Codec, ParameterSet, Sample, SampleFlags, StreamFact,
+    Anchor, ChunkTable, ClockQuality, Codec, Look, ParameterSet, Sample, SampleFlags, StreamFact,
     StreamName, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
 use reelfs::units::{BootTime, ClipId, ClipKey, RingNumber, StreamNumber, Ticks, WallTime};
@@ -173,7 +173,7 @@ fn open(disk: &Arc<Disk>, index: &Path, clock: &Set) -> Open {
 fn video_set(more: u8) -> Vec<u8> {
     let configuration =
         vec![1, 66, 0xc0, 31, 0xff, 0xe1, 0, 3, 0x67, 66, more, 1, 0, 2, 0x68, 0xce];
-    let video = VideoParameters { width: 64, height: 48, pixel_aspect: (1, 1) };
+    let video = VideoParameters { width: 64, height: 48, pixel_aspect: (1, 1), look: Look::PLAIN };
     ParameterSet { codec: Codec::H264, configuration, video: Some(video), audio: None }.encode()
 }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use daemon::{Site, text};
 use made::{Coded, Film, Track, box_body, encode, numbered, packets, write_films};
-use reelfs::segment::{Codec, ParameterSet, VideoParameters};
+use reelfs::segment::{Codec, Look, ParameterSet, VideoParameters};
 
 /// Length of each clip, in s.
 const SECONDS: usize = 4;
@@ -58,7 +58,7 @@ fn video(site: &Site, first: usize, size: (usize, usize), settings: &[&str]) -> 
     let words = [&coding[..], settings, &groups, &["90000"]].concat();
     let file = encode(site, "pictures.mov", &words);
     let (width, height) = (size.0 as u16, size.1 as u16);
-    let video = Some(VideoParameters { width, height, pixel_aspect: (1, 1) });
+    let video = Some(VideoParameters { width, height, pixel_aspect: (1, 1), look: Look::PLAIN });
     let configuration = box_body(&file, b"avcC");
     let set = ParameterSet { codec: Codec::H264, configuration, video, audio: None };
     let duration = TICKS / RATE as u32;

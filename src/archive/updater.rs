@@ -144,7 +144,7 @@ impl Interpreter for CatalogueUpdater {
     fn features(&mut self, table: &[u8], parameters: &[Arc<[u8]>]) -> u64 {
         let is_flawed = || ChunkTable::decode(table).is_ok_and(|table| table.is_flawed());
         let is_later = |set: &Arc<[u8]>| {
-            ParameterSet::decode(set).is_ok_and(|parameters| parameters.codec.is_later())
+            ParameterSet::decode(set).is_ok_and(|parameters| parameters.is_later())
         };
         let needed = parameters.iter().any(is_later) || is_flawed();
         if needed { LATER_FOOTAGE } else { 0 }

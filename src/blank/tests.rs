@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::flac::Shape;
-use crate::segment::{AudioParameters, VideoParameters};
+use crate::segment::{AudioParameters, Look, VideoParameters};
 
 fn video(codec: Codec, configuration: &[u8], (width, height): (u16, u16)) -> ParameterSet {
-    let video = VideoParameters { width, height, pixel_aspect: (1, 1) };
+    let video = VideoParameters { width, height, pixel_aspect: (1, 1), look: Look::PLAIN };
     ParameterSet { codec, configuration: configuration.to_vec(), video: Some(video), audio: None }
 }
 

@@ -11,7 +11,7 @@ use super::sdp::Format;
 use super::sei::{MESSAGES_BYTES, recovery_point};
 use super::sets::{CONFIGURATION_BYTES_MAX, Sets};
 use super::units::{Fragment, Kind, Role, Syntax, Wrapping};
-use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
+use crate::segment::{Codec, Look, ParameterSet, TrackKind, VideoParameters};
 
 /// Described as RFC 6184, 8.1 has it.
 pub(super) const CODING: Coding = Coding {
@@ -137,10 +137,12 @@ fn decoding(sets: &Sets, slice: &[u8]) -> Option<Decoding> {
                 width,
                 height,
                 pixel_aspect: aspect.filter(|(a, b)| *a > 0 && *b > 0).unwrap_or((1, 1)),
+                look: Look::default(),
             }),
             audio: None,
         },
         reorder_depth: parsed.as_ref().map_or(ReorderDepth::Unknown, depth_of),
+        has_colour: parsed.as_ref().is_some_and(has_colour),
         has_fields: parsed.is_some_and(|sps| sps.frame_mbs_flags != FrameMbsFlags::Frames),
         codec: told.rfc6381_codec().to_owned(),
         // The parameters give the duration of a picture, as a fraction of a second.
@@ -149,6 +151,13 @@ fn decoding(sets: &Sets, slice: &[u8]) -> Option<Decoding> {
             .filter(|(length, _)| *length > 0)
             .map(|(length, scale)| f64::from(scale) / f64::from(length)),
     })
+}
+
+/// Whether it says what colours mean (E.2.1 `colour_description_present_flag`).
+fn has_colour(sps: &SeqParameterSet) -> bool {
+    let usability = sps.vui_parameters.as_ref();
+    let signal = usability.and_then(|usability| usability.video_signal_type.as_ref());
+    signal.is_some_and(|signal| signal.colour_description.is_some())
 }
 
 fn parsed(sps: &[u8]) -> Option<SeqParameterSet> {

@@ -15,7 +15,7 @@ use super::sdp::Format;
 use super::sei::{MESSAGES_BYTES, recovery_point};
 use super::sets::{CONFIGURATION_BYTES_MAX, Sets};
 use super::units::{Fragment, Kind, Role, Syntax, Wrapping};
-use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
+use crate::segment::{Codec, Look, ParameterSet, TrackKind, VideoParameters};
 
 /// Described as RFC 7798, 7.1 has it.
 pub(super) const CODING: Coding = Coding {
@@ -291,10 +291,16 @@ fn decoding(sets: &Sets, slice: &[u8]) -> Option<Decoding> {
         set: ParameterSet {
             codec: Codec::H265,
             configuration: configuration(sets, &sps),
-            video: Some(VideoParameters { width, height, pixel_aspect: aspect.unwrap_or((1, 1)) }),
+            video: Some(VideoParameters {
+                width,
+                height,
+                pixel_aspect: aspect.unwrap_or((1, 1)),
+                look: Look::PLAIN,
+            }),
             audio: None,
         },
         reorder_depth: ReorderDepth::Known(sps.reordered as usize),
+        has_colour: false,
         has_fields: false,
         codec: whole.as_ref().map_or_else(|| "hvc1".to_owned(), nal::Sps::rfc6381_codec),
         frame_rate: timing

@@ -17,7 +17,7 @@ use super::sdp::Format;
 use super::source::Place;
 use super::track::VideoFacts;
 use crate::clock::Reading;
-use crate::segment::{Codec, ParameterSet, TrackKind, VideoParameters};
+use crate::segment::{Codec, Look, ParameterSet, TrackKind, VideoParameters};
 
 /// Described as RFC 3551, 5.2 has it.
 pub(super) const CODING: Coding = Coding {
@@ -271,7 +271,7 @@ impl Pictures {
         let set = ParameterSet {
             codec: Codec::Jpeg,
             configuration: Vec::new(),
-            video: Some(VideoParameters { width, height, pixel_aspect: (1, 1) }),
+            video: Some(VideoParameters { width, height, pixel_aspect: (1, 1), look: Look::PLAIN }),
             audio: None,
         };
         // ISO/IEC 14496-1, table 5.

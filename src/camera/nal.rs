@@ -51,6 +51,8 @@ pub(super) type Plain = fn(&[u8]) -> Vec<u8>;
 pub(super) struct Decoding {
     pub(super) set: ParameterSet,
     pub(super) reorder_depth: ReorderDepth,
+    /// They say what colours mean, as far as that is looked at.
+    pub(super) has_colour: bool,
     /// A picture may be two fields, each of which begins like a picture.
     pub(super) has_fields: bool,
     /// RFC 6381 name of the codec.

@@ -27,6 +27,8 @@ pub struct Format {
     pub codec: Codec,
     /// Width and height, in pixels; of video only.
     pub picture: Option<(u16, u16)>,
+    /// Quarter turns clockwise that make them upright.
+    pub quarter_turns: u8,
 }
 
 impl Parameters {
@@ -34,7 +36,8 @@ impl Parameters {
     #[must_use]
     pub fn new(set: &ParameterSet, encoded: Arc<[u8]>, reorder_depth: ReorderDepth) -> Parameters {
         let picture = set.video.map(|video| (video.width, video.height));
-        let format = Format { codec: set.codec, picture };
+        let quarter_turns = set.video.map_or(0, |video| video.look.quarter_turns);
+        let format = Format { codec: set.codec, picture, quarter_turns };
         Parameters { encoded, format, reorder_depth, sound: None }
     }
 }

@@ -17,7 +17,7 @@ use super::units::Kind;
 use super::{h264, h265};
 use crate::clock::Reading;
 use crate::demux::{Coding, Entry};
-use crate::segment::{Codec, ParameterSet, VideoParameters};
+use crate::segment::{Codec, Colour, Look, ParameterSet, VideoParameters};
 use crate::units::{BootTime, WallTime};
 
 /// What waits for the picture that it belongs to, in bytes: messages and sets.
@@ -45,6 +45,7 @@ pub struct StoredPictures {
     codec: Option<&'static NalCodec>,
     configured: ParameterSet,
     aspect: Option<(u16, u16)>,
+    look: Look,
     depth: usize,
     /// Bytes of the length of a unit.
     length_bytes: usize,
@@ -75,13 +76,15 @@ impl StoredPictures {
         };
         let (width, height) = entry.size.unwrap_or((0, 0));
         let aspect = entry.pixel_aspect;
-        let video = VideoParameters { width, height, pixel_aspect: aspect.unwrap_or((1, 1)) };
+        let look = look_of(entry);
+        let video = VideoParameters { width, height, pixel_aspect: aspect.unwrap_or((1, 1)), look };
         let configuration = entry.configuration.clone();
         let configured = ParameterSet { codec, configuration, video: Some(video), audio: None };
         let mut pictures = StoredPictures {
             codec: known,
             configured,
             aspect,
+            look,
             depth,
             length_bytes: 4,
             sets: Sets::default(),
@@ -209,8 +212,11 @@ impl StoredPictures {
         if self.is_as_configured {
             set.configuration.clone_from(&self.configured.configuration);
         }
-        if let (Some(video), Some(aspect)) = (&mut set.video, self.aspect) {
-            video.pixel_aspect = aspect;
+        if let Some(video) = &mut set.video {
+            // What the container says counts, but for colours.
+            video.pixel_aspect = self.aspect.unwrap_or(video.pixel_aspect);
+            video.look = self.look;
+            video.look.colour = self.look.colour.filter(|_| !decoding.has_colour);
         }
         let encoded = set.encode();
         if self.parameters.as_ref().is_some_and(|known| *known.encoded == *encoded) {
@@ -221,6 +227,16 @@ impl StoredPictures {
         self.parameters = Some(Arc::clone(&new));
         Some(Some(new))
     }
+}
+
+fn look_of(entry: &Entry) -> Look {
+    let colour = entry.colour.map(|[primaries, transfer, matrix, range]| Colour {
+        primaries,
+        transfer,
+        matrix,
+        is_full_range: range != 0,
+    });
+    Look { quarter_turns: entry.quarter_turns, colour, clean_aperture: entry.clean_aperture }
 }
 
 /// Of a picture that nobody received.

@@ -96,6 +96,13 @@ pub struct Entry {
     pub size: Option<(u16, u16)>,
     /// Pixel aspect ratio, horizontal and vertical, where the file says so.
     pub pixel_aspect: Option<(u16, u16)>,
+    /// What its colours mean, where the file says so: `ColourPrimaries`, `TransferCharacteristics`
+    /// and `MatrixCoefficients` (ISO/IEC 23091-2), and whether values have their full range.
+    pub colour: Option<[u16; 4]>,
+    /// What of pictures is to be seen (ISO/IEC 14496-12, 12.1.4.1), where the file says so.
+    pub clean_aperture: Option<[u32; 8]>,
+    /// Quarter turns clockwise that make pictures upright.
+    pub quarter_turns: u8,
     /// Samples of sound a second, where the file says so.
     pub sample_rate: Option<u32>,
     /// Channels of sound, where the file says so.
@@ -110,6 +117,9 @@ impl Entry {
             configuration: Vec::new(),
             size: None,
             pixel_aspect: None,
+            colour: None,
+            clean_aperture: None,
+            quarter_turns: 0,
             sample_rate: None,
             channels: None,
         }

@@ -3,37 +3,68 @@
 use super::footage::{Footage, ImportError};
 use super::frames::Pictures;
 
-/// How many samples of a file it takes to make all of some pictures, which are told by their
-/// lengths in bytes in the order of decoding; `None` where the file has others. Pictures that a
-/// recorder leaves out, before the first one that decoding can begin with, need not be there.
+/// A picture that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredSample {
+    /// Its length, in bytes.
+    pub length: u64,
+    /// Whether a clip begins with it.
+    pub begins_clip: bool,
+}
+
+/// A picture of a file.
+struct Wanted {
+    /// The number of its sample.
+    number: usize,
+    length: u64,
+    is_key: bool,
+}
+
+/// How many samples of a file it takes to make all of some stored pictures, in the order of
+/// decoding; `None` where the file has others. Pictures that a recorder leaves out, before the
+/// first one that decoding can begin with, need not be there; those from one on that a later clip
+/// had to begin with may be there again.
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn samples_of(footage: &Footage, stored: &[u64]) -> Result<Option<usize>, ImportError> {
-    let mut pictures = Pictures::new(footage)?;
-    let mut stored = stored.iter();
-    let Some(mut wanted) = stored.next() else { return Ok(Some(0)) };
-    let mut has_begun = false;
-    let mut is_behind = false;
-    while let Some((number, _, picture)) = pictures.next()? {
-        has_begun |= picture.is_key || picture.is_recovery;
-        // What leads the first key picture is not recorded.
-        is_behind |= has_begun && !picture.is_key && !picture.is_leading;
-        if !has_begun || (picture.is_leading && !is_behind) {
-            continue;
+pub fn samples_of(
+    footage: &Footage,
+    stored: &[StoredSample],
+) -> Result<Option<usize>, ImportError> {
+    let wanted = recorded(footage)?;
+    let mut next = 0;
+    for stored in stored {
+        if stored.begins_clip {
+            // A clip begins with a picture that decoding can begin with: what was cut off amid a
+            // group was gone on with from there.
+            let so_far = wanted.get(..=next).unwrap_or(&wanted);
+            next = so_far.iter().rposition(|picture| picture.is_key).unwrap_or(next);
         }
-        if picture.data.len() as u64 != *wanted {
-            return Ok(None);
-        }
-        match stored.next() {
-            Some(next) => wanted = next,
-            None => {
-                // Samples behind the last picture are none.
-                let is_all = pictures.next()?.is_none();
-                return Ok(if is_all { Some(footage.sample_count()) } else { Some(number + 1) });
-            }
+        match wanted.get(next) {
+            Some(picture) if picture.length == stored.length => next += 1,
+            _ => return Ok(None),
         }
     }
-    // There is more than the file has.
-    Ok(None)
+    let is_all = next == wanted.len();
+    let last = next.checked_sub(1).and_then(|last| wanted.get(last));
+    // Samples behind the last picture are none.
+    let count = if is_all { footage.sample_count() } else { last.map_or(0, |it| it.number + 1) };
+    Ok(Some(count))
+}
+
+/// The pictures of a file that a recorder keeps.
+fn recorded(footage: &Footage) -> Result<Vec<Wanted>, ImportError> {
+    let mut pictures = Pictures::new(footage)?;
+    let mut recorded = Vec::new();
+    let mut is_behind = false;
+    while let Some((number, _, picture)) = pictures.next()? {
+        let is_key = picture.is_key || picture.is_recovery;
+        let has_begun = is_key || !recorded.is_empty();
+        // What leads the first key picture is not recorded.
+        is_behind |= has_begun && !is_key && !picture.is_leading;
+        if has_begun && (is_behind || !picture.is_leading) {
+            recorded.push(Wanted { number, length: picture.data.len() as u64, is_key });
+        }
+    }
+    Ok(recorded)
 }

@@ -29,6 +29,19 @@ pub struct Footage {
     remarks: Vec<Remark>,
 }
 
+/// What there is of a file elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// So many of its first samples.
+    pub samples: usize,
+    /// Up to where they are shown, in nanoseconds behind its first picture: one of them that is
+    /// shown later, because it is decoded ahead, is not.
+    pub until_nanos: i64,
+}
+
+/// Times are the same where they are apart by less, in nanoseconds: they are rounded to ticks.
+const ROUNDED_NANOS: i64 = 1_000_000;
+
 /// What is known of a file before its frames are read.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -103,19 +116,18 @@ impl Footage {
         self.video.samples.len()
     }
 
-    /// Leaves out its first `count` samples, but for those that others need. Answers by how many
-    /// nanoseconds its first picture is later; `None` where nothing is left.
-    pub fn begin_behind(&mut self, count: usize) -> Option<i64> {
-        let before = self.order.first;
-        self.video.samples.iter_mut().take(count).for_each(|sample| sample.shown = false);
-        let old_scale = self.order.scale;
+    /// Leaves out what is known of it, but for what the rest needs. Answers by how many nanoseconds
+    /// its first picture is later; `None` where nothing is left.
+    pub fn begin_behind(&mut self, known: Known) -> Option<i64> {
+        let before = Ticks(self.order.first).to_nanos(self.timescale());
+        let until = known.until_nanos.saturating_sub(ROUNDED_NANOS).saturating_add(before);
+        let until = Ticks::from_nanos(until, self.video.timescale).0;
+        for sample in self.video.samples.iter_mut().take(known.samples) {
+            sample.shown &= sample.pts >= until;
+        }
         self.order = Order::of(&self.video.samples, self.video.timescale)?;
-        // The scale may be another one.
-        let nanos = |ticks: i64, scale: u32| {
-            Ticks(ticks).to_nanos(self.video.timescale.saturating_mul(scale))
-        };
-        let first = nanos(self.order.first, self.order.scale);
-        Some(first.saturating_sub(nanos(before, old_scale)))
+        let first = Ticks(self.order.first).to_nanos(self.timescale());
+        Some(first.saturating_sub(before))
     }
 
     /// Ticks a second of its pictures.

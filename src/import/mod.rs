@@ -20,7 +20,7 @@ mod frames;
 mod order;
 mod placing;
 
-pub use compare::samples_of;
-pub use footage::{Footage, ImportError, Survey};
+pub use compare::{StoredSample, samples_of};
+pub use footage::{Footage, ImportError, Known, Survey};
 pub use frames::Frames;
-pub use placing::{Beginning, Known, Misplaced, Placed, has_own_times, placed};
+pub use placing::{Beginning, Dated, Misplaced, Placed, has_own_times, placed};

@@ -35,7 +35,7 @@ pub enum Beginning {
 
 /// How it is known when a file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum Dated {
     /// Somebody said so.
     Told,
     /// It follows the file before.
@@ -46,13 +46,13 @@ pub enum Known {
     OwnTimes,
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for Dated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Known::Told => "as --start says",
-            Known::Behind => "right behind the file before",
-            Known::Created => "its creation time; --start gives another",
-            Known::OwnTimes => "its own times",
+            Dated::Told => "as --start says",
+            Dated::Behind => "right behind the file before",
+            Dated::Created => "its creation time; --start gives another",
+            Dated::OwnTimes => "its own times",
         })
     }
 }
@@ -67,7 +67,7 @@ pub struct Placed {
     /// Where its last picture ends.
     pub end: WallTime,
     /// How that is known.
-    pub known: Known,
+    pub known: Dated,
 }
 
 /// Why files have no place in time.
@@ -125,11 +125,11 @@ fn own_start(file: &Survey, now: WallTime) -> Option<WallTime> {
 /// One file behind another, from `start` on.
 fn chained(mut files: Vec<Survey>, start: WallTime) -> (Vec<Placed>, Option<String>) {
     let said = sort(&mut files);
-    let mut next = (start, Known::Told);
+    let mut next = (start, Dated::Told);
     let placed = files.into_iter().map(|survey| {
         let (start, known) = next;
         let end = start.plus_nanos(survey.length_nanos);
-        next = (end, Known::Behind);
+        next = (end, Dated::Behind);
         Placed { survey, start, end, known }
     });
     (placed.collect(), said)
@@ -201,10 +201,10 @@ fn dated(files: Vec<Survey>, now: WallTime) -> Result<(Vec<Placed>, Option<Strin
     let mut placed = Vec::with_capacity(files.len());
     for survey in files {
         let (start, known) = match (own_start(&survey, now), survey.created) {
-            (Some(start), _) => (start, Known::OwnTimes),
+            (Some(start), _) => (start, Dated::OwnTimes),
             (None, Some(created)) => {
                 let delay = if is_delayed { survey.first_nanos } else { 0 };
-                (created.plus_nanos(delay), Known::Created)
+                (created.plus_nanos(delay), Dated::Created)
             }
             (None, None) => return Err(Misplaced::NoTime { path: survey.path }),
         };
@@ -223,7 +223,7 @@ fn dated(files: Vec<Survey>, now: WallTime) -> Result<(Vec<Placed>, Option<Strin
 fn join(files: &mut [Placed], is_exact: bool) {
     let mut before: Option<(WallTime, i64)> = None;
     for file in files {
-        let is_rounded = file.known == Known::Created && !is_exact;
+        let is_rounded = file.known == Dated::Created && !is_exact;
         let over_max = if is_rounded { APART_NANOS_MIN } else { ROUNDED_NANOS_MAX };
         let apart_max = match is_rounded {
             true => file.survey.group_nanos.clamp(APART_NANOS_MIN, APART_NANOS_MAX),
@@ -233,7 +233,7 @@ fn join(files: &mut [Placed], is_exact: bool) {
             let apart = file.start.nanos_since(end);
             if (-over_max..=apart_max.max(before_max)).contains(&apart) {
                 (file.start, file.end) = (end, end.plus_nanos(file.survey.length_nanos));
-                file.known = Known::Behind;
+                file.known = Dated::Behind;
             }
         }
         before = Some((file.end, apart_max));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     /// Names and seconds since `NOW`, and how that is known.
-    fn at(files: Vec<Survey>, beginning: Beginning) -> (Vec<(String, i64, Known)>, Option<String>) {
+    fn at(files: Vec<Survey>, beginning: Beginning) -> (Vec<(String, i64, Dated)>, Option<String>) {
         let (placed, said) = placed(files, beginning, NOW).expect("they have a place");
         let placed = placed.iter().map(|file| {
             let name = file.survey.path.display().to_string();
@@ -279,7 +279,7 @@ mod tests {
         (placed.collect(), said)
     }
 
-    fn named(files: &[(&str, i64, Known)]) -> Vec<(String, i64, Known)> {
+    fn named(files: &[(&str, i64, Dated)]) -> Vec<(String, i64, Dated)> {
         files.iter().map(|(name, at, known)| ((*name).to_owned(), *at, *known)).collect()
     }
 
@@ -287,7 +287,7 @@ mod tests {
     fn parts_of_one_time_line_follow_one_another_from_the_first_picture_on() {
         let parts = vec![file("10", 60, 6, None), file("2", 12, 6, None), file("1", 6, 6, None)];
         let (placed, said) = at(parts, Beginning::At(NOW));
-        let wanted = [("1", 0, Known::Told), ("2", 6, Known::Behind), ("10", 12, Known::Behind)];
+        let wanted = [("1", 0, Dated::Told), ("2", 6, Dated::Behind), ("10", 12, Dated::Behind)];
         assert_eq!(placed, named(&wanted));
         assert_eq!(said.as_deref(), Some("the files are taken in the order of their own times"));
     }
@@ -296,11 +296,11 @@ mod tests {
     fn files_without_any_time_are_taken_by_their_numbers_or_as_they_are_given() {
         let shell = vec![file("p10", 0, 6, None), file("p2", 0, 6, None)];
         let (placed, said) = at(shell, Beginning::At(NOW));
-        assert_eq!(placed, named(&[("p2", 0, Known::Told), ("p10", 6, Known::Behind)]));
+        assert_eq!(placed, named(&[("p2", 0, Dated::Told), ("p10", 6, Dated::Behind)]));
         assert!(said.is_some_and(|said| said.contains("numbers")));
         let chosen = vec![file("b", 0, 6, None), file("a", 0, 6, None)];
         let (placed, said) = at(chosen, Beginning::At(NOW));
-        assert_eq!(placed, named(&[("b", 0, Known::Told), ("a", 6, Known::Behind)]));
+        assert_eq!(placed, named(&[("b", 0, Dated::Told), ("a", 6, Dated::Behind)]));
         assert_eq!(said, None);
     }
 
@@ -308,7 +308,7 @@ mod tests {
     fn parts_of_one_creation_time_lie_where_their_own_times_say() {
         let parts = vec![file("0", 0, 6, Some(-60)), file("2", 12, 6, Some(-60))];
         let (placed, said) = at(parts, Beginning::Created);
-        assert_eq!(placed, named(&[("0", -60, Known::Created), ("2", -48, Known::Created)]));
+        assert_eq!(placed, named(&[("0", -60, Dated::Created), ("2", -48, Dated::Created)]));
         assert_eq!(said, None);
     }
 
@@ -318,7 +318,7 @@ mod tests {
             vec![file("0", 0, 6, Some(-60)), file("1", 0, 6, Some(-52)), file("2", 0, 6, Some(-9))];
         let (placed, _) = at(parts, Beginning::Created);
         let wanted =
-            [("0", -60, Known::Created), ("1", -54, Known::Behind), ("2", -9, Known::Created)];
+            [("0", -60, Dated::Created), ("1", -54, Dated::Behind), ("2", -9, Dated::Created)];
         assert_eq!(placed, named(&wanted));
     }
 
@@ -326,9 +326,9 @@ mod tests {
     fn parts_of_one_time_line_that_were_made_one_by_one_begin_when_they_were() {
         let parts = vec![file("0", 0, 6, Some(-60)), file("1", 6, 6, Some(-40))];
         let (placed, _) = at(parts, Beginning::Created);
-        assert_eq!(placed, named(&[("0", -60, Known::Created), ("1", -40, Known::Created)]));
+        assert_eq!(placed, named(&[("0", -60, Dated::Created), ("1", -40, Dated::Created)]));
         let late = vec![file("0", 2, 6, Some(-60))];
-        assert_eq!(at(late, Beginning::Created).0, named(&[("0", -58, Known::Created)]));
+        assert_eq!(at(late, Beginning::Created).0, named(&[("0", -58, Dated::Created)]));
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let parts = || vec![file("b", epoch(50), 6, Some(-1)), file("a", epoch(60), 6, Some(-1))];
         for beginning in [Beginning::Created, Beginning::OwnTimes] {
             let (placed, said) = at(parts(), beginning);
-            assert_eq!(placed, named(&[("a", -60, Known::OwnTimes), ("b", -50, Known::OwnTimes)]));
+            assert_eq!(placed, named(&[("a", -60, Dated::OwnTimes), ("b", -50, Dated::OwnTimes)]));
             assert!(said.is_some());
         }
         let relative = vec![file("a", 0, 6, Some(-1))];

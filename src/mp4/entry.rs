@@ -2,7 +2,7 @@
 
 use super::boxes::BoxWriter;
 use crate::segment::{
-    AudioParameters, Codec, EntryFacts, Malformed, ParameterSet, VideoParameters,
+    AudioParameters, Codec, EntryFacts, Look, Malformed, ParameterSet, VideoParameters,
 };
 
 /// The longest decoder configuration that is taken, in bytes. Those of cameras are below a
@@ -21,7 +21,8 @@ const SAMPLE_BITS: u16 = 16;
 const OPUS_RATE: u32 = 48_000;
 
 /// For video that says nothing of its pictures; no set that was read from a ring does that.
-const NO_PICTURE: VideoParameters = VideoParameters { width: 0, height: 0, pixel_aspect: (1, 1) };
+const NO_PICTURE: VideoParameters =
+    VideoParameters { width: 0, height: 0, pixel_aspect: (1, 1), look: Look::PLAIN };
 
 /// Reads an encoded parameter set that is to become a sample entry.
 ///
@@ -209,6 +210,18 @@ fn visual(
             to.u32(u32::from(horizontal));
             to.u32(u32::from(vertical));
         });
+        if let Some(numbers) = video.look.clean_aperture {
+            to.plain(b"clap", |to| numbers.iter().for_each(|number| to.u32(*number)));
+        }
+        if let Some(colour) = video.look.colour {
+            to.plain(b"colr", |to| {
+                to.raw(b"nclx");
+                for code in [colour.primaries, colour.transfer, colour.matrix] {
+                    to.u16(code);
+                }
+                to.raw(&[u8::from(colour.is_full_range) << 7]);
+            });
+        }
     });
 }
 
@@ -349,7 +362,8 @@ mod tests {
     use super::*;
 
     fn video(codec: Codec, configuration: &[u8]) -> ParameterSet {
-        let video = VideoParameters { width: 1920, height: 1080, pixel_aspect: (1, 1) };
+        let video =
+            VideoParameters { width: 1920, height: 1080, pixel_aspect: (1, 1), look: Look::PLAIN };
         ParameterSet {
             codec,
             configuration: configuration.to_vec(),

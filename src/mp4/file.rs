@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::mp4::{OUTPUT_VERSION, entry_facts, size};
     use crate::segment::{
-        Anchor, AudioParameters, ClockQuality, Codec, EndReason, Growth, NameForm, Sample,
+        Anchor, AudioParameters, ClockQuality, Codec, EndReason, Growth, Look, NameForm, Sample,
         SampleFlags, TrackKind, TrackNumber, TrackTable, VideoParameters,
     };
     use crate::units::{BootTime, Ticks, WallTime};
@@ -331,7 +331,8 @@ mod tests {
     }
 
     fn video_set(codec: Codec, configuration: Vec<u8>) -> ParameterSet {
-        let video = VideoParameters { width: 720, height: 576, pixel_aspect: (16, 15) };
+        let video =
+            VideoParameters { width: 720, height: 576, pixel_aspect: (16, 15), look: Look::PLAIN };
         ParameterSet { codec, configuration, video: Some(video), audio: None }
     }
 
@@ -789,7 +790,8 @@ mod tests {
         let header = bytes[mark - 4..mark].try_into().expect("four bytes");
         let configuration =
             bytes[mark + 4..mark - 4 + u32::from_be_bytes(header) as usize].to_vec();
-        let video = VideoParameters { width: 192, height: 128, pixel_aspect: (1, 1) };
+        let video =
+            VideoParameters { width: 192, height: 128, pixel_aspect: (1, 1), look: Look::PLAIN };
         let set =
             ParameterSet { codec: Codec::H264, configuration, video: Some(video), audio: None };
         (Clip::new(&[set], chunks), source)

@@ -5,7 +5,7 @@ use super::layout::{BRANDS, Layout, Presentation, lead, rescaled};
 use super::tables::{Table, TrackTables};
 use super::trak::{Trak, track_id};
 use super::{Mp4Error, entry};
-use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind};
+use crate::segment::{ClipFact, Codec, ParameterSet, TrackKind, VideoParameters};
 use crate::units::{NANOS_PER_SECOND, WallTime};
 
 /// From 1904-01-01, where mp4 counts from (8.2.2), to 1970-01-01, in seconds.
@@ -223,8 +223,8 @@ fn track_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
         to.zeros(8 + 2 + 2);
         to.u16(if trak.media.kind() == Some(TrackKind::Audio) { 1 << 8 } else { 0 });
         to.zeros(2);
-        MATRIX.iter().for_each(|field| to.u32(*field));
         let video = trak.media.picture();
+        turned(video.as_ref()).iter().for_each(|field| to.u32(*field));
         let (width, height) = video.map_or((0, 0), |video| {
             let (horizontal, vertical) = entry::pixel_aspect(&video);
             let width = u64::from(video.width) << 16;
@@ -233,6 +233,19 @@ fn track_header(to: &mut BoxWriter, clock: &MovieClock, trak: &Trak<'_>) {
         to.u32(u32::try_from(width).unwrap_or(u32::MAX));
         to.u32(height);
     });
+}
+
+/// 8.3.2; a picture that is turned lies where it would without that.
+fn turned(video: Option<&VideoParameters>) -> [u32; 9] {
+    const MINUS: u32 = ONE.wrapping_neg();
+    let Some(video) = video.filter(|video| video.look.quarter_turns > 0) else { return MATRIX };
+    let (width, height) = (u32::from(video.width) << 16, u32::from(video.height) << 16);
+    let (a, b, c, d, x, y) = match video.look.quarter_turns {
+        1 => (0, ONE, MINUS, 0, height, 0),
+        2 => (MINUS, 0, 0, MINUS, width, height),
+        _ => (0, MINUS, ONE, 0, 0, width),
+    };
+    [a, b, 0, c, d, 0, x, y, 1 << 30]
 }
 
 /// 8.6.6; an empty edit, where the track is delayed, and the one that presents it.

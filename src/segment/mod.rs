@@ -24,7 +24,7 @@ pub use crate::wire::Malformed;
 pub use clip::{ClipFact, EndReason, TrackTotals};
 pub use growth::{EntryFacts, Growth, ParameterMark};
 pub use name::{NameForm, NameRank};
-pub use parameters::{AudioParameters, Codec, ParameterSet, VideoParameters};
+pub use parameters::{AudioParameters, Codec, Colour, Look, ParameterSet, VideoParameters};
 pub use pause::{Pause, Pauses};
 pub use redating::Redating;
 pub use split::{Part, split};

@@ -85,7 +85,39 @@ pub struct VideoParameters {
     pub height: u16,
     /// Pixel aspect ratio, horizontal and vertical; 1:1 where the stream says nothing.
     pub pixel_aspect: (u16, u16),
+    /// What is said of them beside the stream.
+    pub look: Look,
 }
+
+/// How pictures are to be seen, where the stream itself does not say it: what a container said of
+/// imported ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Quarter turns clockwise, 0 to 3, that make them upright.
+    pub quarter_turns: u8,
+    /// What their colours mean.
+    pub colour: Option<Colour>,
+    /// What of them is to be seen: width, height and the offsets of the middle, horizontal and
+    /// vertical, each as a numerator and a denominator (ISO/IEC 14496-12, 12.1.4.1 `clap`).
+    pub clean_aperture: Option<[u32; 8]>,
+}
+
+/// What colours mean (ISO/IEC 23091-2, 8.1 to 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    /// `ColourPrimaries`.
+    pub primaries: u16,
+    /// `TransferCharacteristics`.
+    pub transfer: u16,
+    /// `MatrixCoefficients`.
+    pub matrix: u16,
+    /// Whether values have their full range.
+    pub is_full_range: bool,
+}
+
+/// Marks of what a parameter set says of pictures: size and shape, and their look behind that.
+const WITH_VIDEO: u8 = 1;
+const WITH_LOOK: u8 = 2;
 
 /// What only audio has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,17 +143,76 @@ pub struct ParameterSet {
     pub audio: Option<AudioParameters>,
 }
 
+impl Look {
+    /// As the stream says.
+    pub const PLAIN: Look = Look { quarter_turns: 0, colour: None, clean_aperture: None };
+
+    fn encode(&self, to: &mut Encoder) {
+        to.byte(self.quarter_turns);
+        to.byte(u8::from(self.colour.is_some()));
+        if let Some(Colour { primaries, transfer, matrix, is_full_range }) = self.colour {
+            for code in [primaries, transfer, matrix] {
+                to.u32(u32::from(code));
+            }
+            to.byte(u8::from(is_full_range));
+        }
+        to.byte(u8::from(self.clean_aperture.is_some()));
+        for number in self.clean_aperture.iter().flatten() {
+            to.u32(*number);
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Look, Malformed> {
+        let quarter_turns = from.byte("quarter turns")?;
+        if quarter_turns > 3 {
+            return Err(from.wrong("quarter turns", format!("{quarter_turns}, expected 0 to 3")));
+        }
+        let colour = match from.byte("colour mark")? {
+            0 => None,
+            _ => Some(Colour {
+                primaries: from.u16("colour")?,
+                transfer: from.u16("colour")?,
+                matrix: from.u16("colour")?,
+                is_full_range: from.byte("colour range")? != 0,
+            }),
+        };
+        let mut clean_aperture = None;
+        if from.byte("clean aperture mark")? != 0 {
+            let mut numbers = [0; 8];
+            for number in &mut numbers {
+                *number = from.u32("clean aperture")?;
+            }
+            clean_aperture = Some(numbers);
+        }
+        Ok(Look { quarter_turns, colour, clean_aperture })
+    }
+}
+
 impl ParameterSet {
+    /// Whether the first programs of version 1 of the ring's format can't read it.
+    #[must_use]
+    pub fn is_later(&self) -> bool {
+        self.codec.is_later() || self.video.is_some_and(|video| video.look != Look::default())
+    }
+
     /// The one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new(VERSION);
         to.byte(self.codec.code());
         to.bytes(&self.configuration);
-        to.byte(u8::from(self.video.is_some()));
+        let has_look = self.video.is_some_and(|video| video.look != Look::default());
+        to.byte(match self.video {
+            None => 0,
+            Some(_) if has_look => WITH_LOOK,
+            Some(_) => WITH_VIDEO,
+        });
         if let Some(video) = self.video {
             for number in [video.width, video.height, video.pixel_aspect.0, video.pixel_aspect.1] {
                 to.u32(u32::from(number));
+            }
+            if has_look {
+                video.look.encode(&mut to);
             }
         }
         to.byte(u8::from(self.audio.is_some()));
@@ -143,10 +234,14 @@ impl ParameterSet {
         let configuration = from.bytes("decoder configuration")?.to_vec();
         let video = match from.byte("video mark")? {
             0 => None,
-            _ => Some(VideoParameters {
+            mark => Some(VideoParameters {
                 width: from.u16("picture width")?,
                 height: from.u16("picture height")?,
                 pixel_aspect: (from.u16("pixel aspect")?, from.u16("pixel aspect")?),
+                look: match mark {
+                    WITH_LOOK => Look::decode(&mut from)?,
+                    _ => Look::default(),
+                },
             }),
         };
         let audio = match from.byte("audio mark")? {
@@ -175,6 +270,20 @@ mod tests {
 
     use super::*;
 
+    fn look(numbers: (u16, u16, u16, u16, u32, u16)) -> Look {
+        let colour = Colour {
+            primaries: numbers.0,
+            transfer: numbers.1,
+            matrix: numbers.2,
+            is_full_range: numbers.3 % 2 == 0,
+        };
+        Look {
+            quarter_turns: (numbers.5 % 4) as u8,
+            colour: (numbers.4 % 3 > 0).then_some(colour),
+            clean_aperture: (numbers.4 % 5 == 0).then_some([numbers.4; 8]),
+        }
+    }
+
     fn parameters() -> impl Strategy<Value = ParameterSet> {
         let configuration = prop::collection::vec(any::<u8>(), 0..200);
         let numbers = any::<(u16, u16, u16, u16, u32, u16)>();
@@ -184,6 +293,7 @@ mod tests {
                 width: numbers.0,
                 height: numbers.1,
                 pixel_aspect: (numbers.2, numbers.3),
+                look: look(numbers),
             };
             let audio = AudioParameters { sample_rate: numbers.4, channels: numbers.5 };
             ParameterSet {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::ImportRequest;
 use super::opened::Opened;
-use super::stored::{InRing, compared};
+use super::stored::InRing;
 use crate::catalogue::Clip;
 use crate::cli::quantity::{duration_text, size_text};
 use crate::command::CommandError;
 use crate::config::Config;
-use crate::import::{Footage, Placed};
+use crate::import::{Footage, Known, Placed};
 use crate::ring::QUEUE_BYTES_MAX;
 use crate::units::{ByteCount, NANOS_PER_SECOND, StreamKey, WallTime};
 use crate::view::utc_timestamp;
@@ -33,8 +33,8 @@ pub(super) struct Plan {
 /// A file that is taken.
 pub(super) struct Wanted {
     pub(super) file: Placed,
-    /// Samples of it that the ring has.
-    pub(super) known: usize,
+    /// What of it the ring has.
+    pub(super) known: Known,
 }
 
 impl Plan {
@@ -124,7 +124,7 @@ impl Opened {
             self.refuse_too_large(&file)?;
             let known = match stream {
                 Some(stream) => self.known_samples(config, stream, &file, request.force)?,
-                None => Some(0),
+                None => Some(Known::default()),
             };
             match known {
                 Some(known) => plan.files.push(Wanted { file, known }),
@@ -145,7 +145,7 @@ impl Opened {
         )))
     }
 
-    /// How many samples of a file are in the ring, from its beginning on; `None` where all are.
+    /// What of a file is in the ring, from its beginning on; `None` where all is.
     ///
     /// # Errors
     /// Where other footage is in its place, unless that is wanted.
@@ -155,17 +155,16 @@ impl Opened {
         stream: StreamKey,
         file: &Placed,
         force: bool,
-    ) -> Result<Option<usize>, CommandError> {
+    ) -> Result<Option<Known>, CommandError> {
         let in_ring = InRing::read(self, config, stream, file)?;
         if in_ring.is_empty() {
-            return Ok(Some(0));
+            return Ok(Some(Known::default()));
         }
-        let footage = Footage::open(&file.survey.path)?;
-        match compared(&footage, &in_ring)? {
-            Some(known) if known == footage.sample_count() => Ok(None),
-            Some(known) => Ok(Some(known)),
-            None if force => Ok(Some(0)),
-            None => self.refuse_overlap(stream, file).map(|()| Some(0)),
+        let mut footage = Footage::open(&file.survey.path)?;
+        match in_ring.known(&footage)? {
+            Some(known) => Ok(footage.begin_behind(known).map(|_| known)),
+            None if force => Ok(Some(Known::default())),
+            None => self.refuse_overlap(stream, file).map(|()| Some(Known::default())),
         }
     }
 

@@ -5,18 +5,22 @@ use std::sync::PoisonError;
 use super::opened::Opened;
 use crate::command::CommandError;
 use crate::config::Config;
-use crate::import::{Footage, Placed, samples_of};
+use crate::import::{Footage, Known, Placed, StoredSample, samples_of};
 use crate::ring::{ClipContents, ReadError};
 use crate::segment::{ChunkTable, TrackKind};
-use crate::units::{ClipId, NANOS_PER_SECOND, StreamKey, Ticks};
+use crate::units::{ClipId, NANOS_PER_SECOND, StreamKey, Ticks, WallTime};
 
 /// Times of pictures are rounded to ticks: they are the same where they are apart by less, in
 /// nanoseconds.
 const ROUNDED_NANOS: i64 = NANOS_PER_SECOND / 100;
 
-/// Pictures of a stream in a stretch of time, in the order of decoding: the length of each, in
-/// bytes.
-pub(super) struct InRing(Vec<u64>);
+/// What a stream has in a stretch of time.
+pub(super) struct InRing {
+    /// Its pictures, in the order of decoding.
+    samples: Vec<StoredSample>,
+    /// Where the last clip ends, in nanoseconds since the stretch begins.
+    until_nanos: i64,
+}
 
 impl InRing {
     /// Those where a file would lie.
@@ -27,22 +31,31 @@ impl InRing {
         file: &Placed,
     ) -> Result<InRing, CommandError> {
         let times = file.start..file.end;
+        let mut until_nanos = 0;
         let clips: Vec<(ClipId, i64)> = {
             let catalogue = opened.catalogue.read().unwrap_or_else(PoisonError::into_inner);
             let clips = catalogue.clips_overlapping(stream, times).filter(|clip| clip.listed());
-            clips.map(|clip| (clip.id(), clip.fact.start.nanos_since(file.start))).collect()
+            let since = |time: WallTime| time.nanos_since(file.start);
+            let clips = clips.inspect(|clip| until_nanos = since(clip.fact.end));
+            clips.map(|clip| (clip.id(), since(clip.fact.start))).collect()
         };
         let length = file.end.nanos_since(file.start);
-        let mut lengths = Vec::new();
+        let mut samples = Vec::new();
         for (clip, start) in clips {
             let contents = opened.ring.contents(clip).map_err(|error| unread(config, &error))?;
-            add(&contents, start, length, &mut lengths);
+            add(&contents, start, length, &mut samples);
         }
-        Ok(InRing(lengths))
+        Ok(InRing { samples, until_nanos })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.samples.is_empty()
+    }
+
+    /// What it is of a file, from its beginning on; `None` where it is something else.
+    pub(super) fn known(&self, footage: &Footage) -> Result<Option<Known>, CommandError> {
+        let samples = samples_of(footage, &self.samples)?;
+        Ok(samples.map(|samples| Known { samples, until_nanos: self.until_nanos }))
     }
 }
 
@@ -52,7 +65,7 @@ fn unread(config: &Config, error: &ReadError) -> CommandError {
 
 /// Adds the pictures of a clip that begins so many nanoseconds behind a file, as far as they lie
 /// within its length.
-fn add(contents: &ClipContents, start: i64, length: i64, lengths: &mut Vec<u64>) {
+fn add(contents: &ClipContents, start: i64, length: i64, samples: &mut Vec<StoredSample>) {
     // A clip begins when the first picture is shown that is decoded in it.
     let mut first = None;
     for chunk in &contents.chunks {
@@ -61,20 +74,16 @@ fn add(contents: &ClipContents, start: i64, length: i64, lengths: &mut Vec<u64>)
             let mut decoded = track.start.0;
             for sample in &track.samples {
                 let shown = decoded.saturating_add(sample.composition_offset.into());
+                let begins = first.is_none();
                 let first = *first.get_or_insert(shown);
                 let behind = Ticks(shown.saturating_sub(first)).to_nanos(track.timescale);
                 let at = start.saturating_add(behind);
                 if at > -ROUNDED_NANOS && at < length.saturating_sub(ROUNDED_NANOS) {
-                    lengths.push(sample.size.into());
+                    let length = sample.size.into();
+                    samples.push(StoredSample { length, begins_clip: begins });
                 }
                 decoded = decoded.saturating_add(sample.duration.into());
             }
         }
     }
-}
-
-/// How many samples of a file are in the ring, from its beginning on; `None` where something else
-/// is there.
-pub(super) fn compared(footage: &Footage, in_ring: &InRing) -> Result<Option<usize>, CommandError> {
-    Ok(samples_of(footage, &in_ring.0)?)
 }

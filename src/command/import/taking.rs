@@ -166,7 +166,7 @@ impl Opened {
 fn line(request: &ImportRequest, wanted: &Wanted, taken: &Taken) -> String {
     let file = &wanted.file;
     let sound = if taken.has_sound { " with sound" } else { "" };
-    let rest = if wanted.known > 0 { "the rest, " } else { "" };
+    let rest = if wanted.known.samples > 0 { "the rest, " } else { "" };
     format!(
         "{}: {} from {} ({}): {rest}{}{sound}, {}",
         file.survey.path.display(),
@@ -234,9 +234,9 @@ impl<'a> Taking<'a> {
     fn take(&mut self, wanted: &Wanted, bar: &ProgressBar) -> Result<Taken, NotTaken> {
         let of_file = |error| NotTaken::Command(CommandError::Footage(error));
         let mut footage = Footage::open(&wanted.file.survey.path).map_err(of_file)?;
-        let later = match wanted.known {
+        let later = match wanted.known.samples {
             0 => Some(0),
-            known => footage.begin_behind(known),
+            _ => footage.begin_behind(wanted.known),
         };
         let Some(later) = later else { return Ok(Taken::default()) };
         let start = wanted.file.start.plus_nanos(later);

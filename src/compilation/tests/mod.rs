@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::mp4::{OUTPUT_VERSION, Piece, entry_facts};
 use crate::segment::{
-    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, Growth, NameForm,
+    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, EndReason, Growth, Look, NameForm,
     ParameterSet, Sample, SampleFlags, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
 use crate::units::{BootTime, NANOS_PER_SECOND, Ticks};
@@ -40,7 +40,7 @@ fn video_set(more: u8) -> ParameterSet {
     // One sequence and one picture set, as an AVCDecoderConfigurationRecord has them.
     let configuration =
         vec![1, 66, 0xc0, 31, 0xff, 0xe1, 0, 3, 0x67, 66, more, 1, 0, 2, 0x68, 0xce];
-    let video = VideoParameters { width: 64, height: 48, pixel_aspect: (1, 1) };
+    let video = VideoParameters { width: 64, height: 48, pixel_aspect: (1, 1), look: Look::PLAIN };
     ParameterSet { codec: Codec::H264, configuration, video: Some(video), audio: None }
 }
 

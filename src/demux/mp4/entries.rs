@@ -57,8 +57,36 @@ fn picture(name: &BoxType, body: &[u8]) -> Option<Entry> {
         let told = (u16::try_from(body.u32()?).ok()?, u16::try_from(body.u32()?).ok()?);
         Some(told).filter(|(width, height)| *width > 0 && *height > 0)
     });
-    let configuration = configuration.to_vec();
-    Some(Entry { configuration, size: Some(size), pixel_aspect, ..Entry::of(coding) })
+    Some(Entry {
+        configuration: configuration.to_vec(),
+        size: Some(size),
+        pixel_aspect,
+        colour: child(boxes, b"colr").and_then(colour),
+        clean_aperture: child(boxes, b"clap").and_then(|body| {
+            let mut body = Cursor(body);
+            let mut numbers = [0; 8];
+            for number in &mut numbers {
+                *number = body.u32()?;
+            }
+            Some(numbers)
+        }),
+        ..Entry::of(coding)
+    })
+}
+
+/// Of a `colr` that names what colours mean (ISO/IEC 14496-12, 12.1.5; QuickTime's has no range).
+fn colour(body: &[u8]) -> Option<[u16; 4]> {
+    let mut body = Cursor(body);
+    let kind = body.array::<4>()?;
+    let codes = [body.u16()?, body.u16()?, body.u16()?];
+    let range = match &kind {
+        b"nclx" => u16::from(body.u8()? >> 7),
+        b"nclc" => 0,
+        _ => return None,
+    };
+    // 2 is "unspecified" in each of them.
+    let [primaries, transfer, matrix] = codes;
+    (codes != [2; 3]).then_some([primaries, transfer, matrix, range])
 }
 
 fn sound(name: &BoxType, body: &[u8]) -> Option<Entry> {

@@ -71,6 +71,26 @@ impl<'a> Trak<'a> {
         self.number.into()
     }
 
+    /// How its pictures are turned, as the matrix of its header says (ISO/IEC 14496-12, 8.3.2); 0
+    /// where that is no quarter turn.
+    fn quarter_turns(&self) -> u8 {
+        const ONE: u32 = 1 << 16;
+        const MINUS: u32 = ONE.wrapping_neg();
+        let matrix = child(self.body, b"tkhd").and_then(|tkhd| {
+            let (version, _, mut body) = full(tkhd)?;
+            body.skip(if version == 1 { 32 } else { 20 } + 16)?;
+            let (a, b) = (body.u32()?, body.u32()?);
+            body.skip(4)?;
+            Some([a, b, body.u32()?, body.u32()?])
+        });
+        match matrix {
+            Some([0, ONE, MINUS, 0]) => 1,
+            Some([MINUS, 0, 0, MINUS]) => 2,
+            Some([0, MINUS, ONE, 0]) => 3,
+            _ => 0,
+        }
+    }
+
     /// What it holds, in a file of so many bytes.
     pub(super) fn track(
         &self,
@@ -90,7 +110,8 @@ impl<'a> Trak<'a> {
         }
         let stbl = child(mdia, b"minf").and_then(|minf| child(minf, b"stbl"));
         let stbl = stbl.ok_or_else(|| malformed("no sample tables"))?;
-        let entries = entries(child(stbl, b"stsd").unwrap_or_default(), self.kind);
+        let mut entries = entries(child(stbl, b"stsd").unwrap_or_default(), self.kind);
+        entries.iter_mut().for_each(|entry| entry.quarter_turns = self.quarter_turns());
         if entries.is_empty() {
             return Err(malformed("no sample entry"));
         }

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::camera::{Parameters, ReorderDepth};
     use crate::segment::{
-        AudioParameters, Codec, ParameterSet, Sample, SampleFlags, TrackKind, TrackNumber,
+        AudioParameters, Codec, Look, ParameterSet, Sample, SampleFlags, TrackKind, TrackNumber,
         VideoParameters,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
@@ -94,7 +94,8 @@ mod tests {
     fn taken(track: u8, codec: Codec, clock: (u32, WallTime), durations: &[u32]) -> Taken {
         let (timescale, start) = clock;
         let is_video = codec.track_kind() == TrackKind::Video;
-        let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
+        let video =
+            VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1), look: Look::PLAIN };
         let audio = AudioParameters { sample_rate: timescale, channels: 1 };
         let set = ParameterSet {
             codec,

@@ -22,6 +22,12 @@ const OPEN_NANOS_MAX: i64 = 3600 * NANOS_PER_SECOND;
 const ALONE_NANOS_MIN: i64 = NANOS_PER_SECOND;
 
 impl Cutter {
+    /// Pictures will be so far apart, in nanoseconds: what is further apart is a pause from the
+    /// first one on.
+    pub fn expect(&mut self, step_nanos: i64) {
+        self.video.track.expect(step_nanos);
+    }
+
     /// Whether chunk and clip end before a group that begins with this frame.
     pub(super) fn end_before(&mut self, frame: &Frame, ahead: &Ahead, out: &mut HandOut) {
         if self.clip.is_none() {

@@ -146,12 +146,6 @@ impl Cutter {
         }
     }
 
-    /// Pictures will be so far apart, in nanoseconds: what is further apart is a pause from the first
-    /// one on.
-    pub fn expect(&mut self, step_nanos: i64) {
-        self.video.track.expect(step_nanos);
-    }
-
     /// Frames kept so far that follow a lost one.
     #[must_use]
     pub fn damaged(&self) -> u64 {
@@ -412,7 +406,7 @@ mod tests {
     use crate::camera::{Parameters, ReorderDepth};
     use crate::ring::Refused;
     use crate::segment::{
-        ChunkTable, Codec, ParameterSet, SampleFlags, TrackNumber, VideoParameters,
+        ChunkTable, Codec, Look, ParameterSet, SampleFlags, TrackNumber, VideoParameters,
     };
     use crate::units::{BootTime, Ticks, WallTime};
 
@@ -431,7 +425,7 @@ mod tests {
     }
 
     fn parameters(width: u16, mark: u8) -> Arc<Parameters> {
-        let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1) };
+        let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1), look: Look::PLAIN };
         let set = ParameterSet {
             codec: Codec::H264,
             configuration: vec![mark; 9],

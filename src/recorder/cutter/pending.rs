@@ -127,9 +127,17 @@ impl Pending {
     /// Gives the first frames after missing ones their final decode times: now that their
     /// successors show how far frames are apart and how they are reordered. None lies before what
     /// was cut: those that should follow it closely.
-    pub(super) fn place(&mut self, times: &mut DecodeTimes, usual: i64, line: &TimeLine) {
+    ///
+    /// How far they are apart is `step`, where that is known, or seen, or else as is `usual`.
+    pub(super) fn place(
+        &mut self,
+        times: &mut DecodeTimes,
+        step: Option<i64>,
+        usual: i64,
+        line: &TimeLine,
+    ) {
         let (Some(last), Some(begun)) = (self.restart, &self.begun) else { return };
-        let interval = self.interval().unwrap_or(usual);
+        let interval = step.or_else(|| self.interval()).unwrap_or(usual);
         times.restart(last);
         if let Some(first) = self.frames.first() {
             let wanted = times.clone().push(first.pts, interval).time;

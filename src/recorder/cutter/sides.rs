@@ -390,7 +390,8 @@ mod tests {
     use crate::clock::Reading;
     use crate::recorder::cutter::{Action, Cutter, CutterSettings, HandOut};
     use crate::segment::{
-        AudioParameters, Codec, EndReason, ParameterSet, TrackNumber, TrackTable, VideoParameters,
+        AudioParameters, Codec, EndReason, Look, ParameterSet, TrackNumber, TrackTable,
+        VideoParameters,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 
@@ -415,7 +416,7 @@ mod tests {
 
     /// Those of pictures that are so wide, or of a sound.
     fn parameters_of(width: u16, sound: Option<Sound>) -> Arc<Parameters> {
-        let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1) };
+        let video = VideoParameters { width, height: 360, pixel_aspect: (1, 1), look: Look::PLAIN };
         let audio = AudioParameters { sample_rate: RATE, channels: 1 };
         let set = ParameterSet {
             codec: if sound.is_some() { Codec::Flac } else { Codec::H264 },

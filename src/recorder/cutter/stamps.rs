@@ -279,7 +279,7 @@ mod tests {
     use crate::clock::Reading;
     use crate::recorder::cutter::{Action, Cutter, CutterSettings, HandOut, Rate};
     use crate::segment::{
-        ChunkTable, Codec, EndReason, ParameterSet, TrackNumber, VideoParameters,
+        ChunkTable, Codec, EndReason, Look, ParameterSet, TrackNumber, VideoParameters,
     };
     use crate::units::{BootTime, NANOS_PER_SECOND, Ticks, WallTime};
 
@@ -364,7 +364,12 @@ mod tests {
                 let out = self.cutter.flush_due(&now);
                 self.take(out);
             }
-            let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1) };
+            let video = VideoParameters {
+                width: 640,
+                height: 360,
+                pixel_aspect: (1, 1),
+                look: Look::PLAIN,
+            };
             let set = ParameterSet {
                 codec: Codec::H264,
                 configuration: vec![1; 9],

@@ -33,6 +33,8 @@ pub(super) struct Track {
     interval: Interval,
     /// How far frames are known to be apart before any came, in nanoseconds.
     expected: Option<i64>,
+    /// The same in ticks, once one has come.
+    step: Option<i64>,
     /// A pause of so many ticks is not told yet.
     pause: Option<i64>,
     pending: Pending,
@@ -84,6 +86,7 @@ impl Track {
             depth: None,
             interval: Interval::default(),
             expected: None,
+            step: None,
             pause: None,
             pending: Pending::default(),
         }
@@ -104,7 +107,9 @@ impl Track {
         let new = || TimeLine::new(frame.received, frame.pts, frame.timescale);
         self.line.get_or_insert_with(new);
         if let Some(nanos) = self.expected.take() {
-            self.interval.expect(Ticks::from_nanos(nanos, frame.timescale).0);
+            let step = Ticks::from_nanos(nanos, frame.timescale).0;
+            self.interval.expect(step);
+            self.step = Some(step);
         }
     }
 
@@ -205,7 +210,7 @@ impl Track {
     pub(super) fn place(&mut self) {
         if let Some(line) = &self.line {
             let usual = self.usual_interval(line.timescale());
-            self.pending.place(&mut self.times, usual, line);
+            self.pending.place(&mut self.times, self.step, usual, line);
         }
     }
 

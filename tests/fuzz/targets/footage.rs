@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reelfs::ring::{ClipContents, NewChunk};
 use reelfs::segment::{
-    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, ParameterSet, Sample, SampleFlags,
-    TrackKind, TrackNumber, TrackTable, VideoParameters,
+    Anchor, AudioParameters, ChunkTable, ClockQuality, Codec, Look, ParameterSet, Sample,
+    SampleFlags, TrackKind, TrackNumber, TrackTable, VideoParameters,
 };
 use reelfs::units::{BlockNumber, BootTime, ClipId, Sequence, StreamNumber, Ticks, WallTime};
 
@@ -17,7 +17,12 @@ pub fn parameters() -> Vec<Arc<[u8]>> {
     let video = ParameterSet {
         codec: Codec::H264,
         configuration: vec![1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 2, 0x67, 0x64, 1, 0, 2, 0x68, 0xee],
-        video: Some(VideoParameters { width: 320, height: 240, pixel_aspect: (1, 1) }),
+        video: Some(VideoParameters {
+            width: 320,
+            height: 240,
+            pixel_aspect: (1, 1),
+            look: Look::PLAIN,
+        }),
         audio: None,
     };
     let audio = ParameterSet {

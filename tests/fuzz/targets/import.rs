@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 
-use reelfs::import::{Footage, Frames};
+use reelfs::import::{Footage, Frames, Known};
 use reelfs::ring::ClipContents;
 use reelfs::units::WallTime;
 
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
         Ok(mut footage) => {
             look(&footage, data);
             let half = footage.sample_count() / 2;
-            if footage.begin_behind(half).is_some() {
+            if footage.begin_behind(Known { samples: half, until_nanos: 0 }).is_some() {
                 look(&footage, data);
             }
         }
