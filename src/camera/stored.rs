@@ -257,3 +257,69 @@ fn units(mut rest: &[u8], length_bytes: usize) -> impl Iterator<Item = &[u8]> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::h264::tests::{PPS_UNIT, SPS_UNIT};
+
+    /// An entry of H.264 whose units have lengths of so many bytes.
+    fn entry(length_bytes: u8) -> Entry {
+        let mut configuration = vec![1, SPS_UNIT[1], SPS_UNIT[2], SPS_UNIT[3], 0xfb + length_bytes];
+        for (count, set) in [(0xe1, &SPS_UNIT[..]), (1, &PPS_UNIT[..])] {
+            configuration.push(count);
+            configuration.extend((set.len() as u16).to_be_bytes());
+            configuration.extend(set);
+        }
+        Entry { configuration, ..Entry::of(Coding::H264) }
+    }
+
+    fn sample(length_bytes: u8, units: &[&[u8]]) -> Vec<u8> {
+        let mut sample = Vec::new();
+        for unit in units {
+            let length = (unit.len() as u32).to_be_bytes();
+            sample.extend(&length[4 - usize::from(length_bytes)..]);
+            sample.extend(*unit);
+        }
+        sample
+    }
+
+    const KEY: &[u8] = &[0x65, 0x88, 0x80];
+    const OTHER: &[u8] = &[0x41, 0x9a, 0x02];
+    const MESSAGE: &[u8] = &[6, 5, 1, 7, 0x80];
+
+    #[test]
+    fn units_get_lengths_of_four_bytes_and_stay_as_they_are() {
+        for length_bytes in [1, 2, 4] {
+            let mut pictures = StoredPictures::new(&entry(length_bytes), 0).expect("it is read");
+            let key = sample(length_bytes, &[MESSAGE, KEY]);
+            let key = pictures.take(&key, 0, true).expect("a picture");
+            assert!(key.is_key && key.data == sample(4, &[MESSAGE, KEY]));
+            let set = &key.parameters.expect("with the first one").encoded;
+            let set = ParameterSet::decode(set).expect("a set");
+            assert_eq!(set.configuration[4] & 3, 3);
+            let other = pictures.take(&sample(length_bytes, &[OTHER]), 1, true).expect("one");
+            assert!(!other.is_key && other.parameters.is_none(), "whatever the container says");
+        }
+    }
+
+    #[test]
+    fn what_stands_alone_belongs_to_the_picture_behind_it() {
+        let mut pictures = StoredPictures::new(&entry(4), 0).expect("it is read");
+        assert!(pictures.take(&sample(4, &[MESSAGE]), 0, false).is_none());
+        let key = pictures.take(&sample(4, &[KEY]), 0, false).expect("a picture");
+        assert!(key.is_key && key.data == sample(4, &[MESSAGE, KEY]));
+        assert_eq!(pictures.undecoded(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_a_reason() {
+        let mut cut = entry(4);
+        cut.configuration.truncate(9);
+        assert!(StoredPictures::new(&cut, 0).is_err_and(|why| why.contains("cut off")));
+        let other = Entry { coding: Coding::Other("VP9".to_owned()), ..entry(4) };
+        assert!(StoredPictures::new(&other, 0).is_err_and(|why| why.contains("VP9")));
+        let mut pictures = StoredPictures::new(&entry(4), 0).expect("it is read");
+        assert!(pictures.take(&[0, 0, 0, 9, 0x65], 0, true).is_none(), "it is cut off");
+    }
+}

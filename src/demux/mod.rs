@@ -111,7 +111,8 @@ pub struct Entry {
 
 impl Entry {
     /// Of a coding of which nothing else is known.
-    fn of(coding: Coding) -> Entry {
+    #[must_use]
+    pub fn of(coding: Coding) -> Entry {
         Entry {
             coding,
             configuration: Vec::new(),

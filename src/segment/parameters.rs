@@ -275,12 +275,12 @@ mod tests {
             primaries: numbers.0,
             transfer: numbers.1,
             matrix: numbers.2,
-            is_full_range: numbers.3 % 2 == 0,
+            is_full_range: numbers.3.is_multiple_of(2),
         };
         Look {
             quarter_turns: (numbers.5 % 4) as u8,
-            colour: (numbers.4 % 3 > 0).then_some(colour),
-            clean_aperture: (numbers.4 % 5 == 0).then_some([numbers.4; 8]),
+            colour: (!numbers.4.is_multiple_of(3)).then_some(colour),
+            clean_aperture: numbers.4.is_multiple_of(5).then_some([numbers.4; 8]),
         }
     }
 
