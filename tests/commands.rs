@@ -290,6 +290,14 @@ fn footage_older_than_retain_is_refused_or_kept() {
     let streams = bench.json("inspect ring.img streams");
     assert_eq!(streams[0]["retain_seconds"], 14 * 86_400);
     assert_eq!(streams[0]["oldest"], "2020-01-01T00:00:00.000000000Z");
+    // Also what an import before this one had taken.
+    bench.footage("b.mp4", 2, &["-qp", "30"]);
+    bench.configure("");
+    bench.done("import --camera yard --start 2021-01-01 b.mp4");
+    bench.configure("retain = \"14d\"");
+    bench.done("import --camera yard --keep 30d --start 2021-01-01 b.mp4");
+    let clips = bench.json("inspect ring.img clips");
+    assert_eq!(clips[1]["state"], "kept", "{clips}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ struct Wanted {
     number: usize,
     length: u64,
     is_key: bool,
+    is_leading: bool,
 }
 
 /// How many samples of a file it takes to make all of some stored pictures, in the order of
@@ -40,6 +41,11 @@ pub fn samples_of(
             let so_far = wanted.get(..=next).unwrap_or(&wanted);
             next = so_far.iter().rposition(|picture| picture.is_key).unwrap_or(next);
         }
+        // What leads the key picture of a clip is not recorded, where there is nothing before it.
+        let is_gone = |it: &Wanted| it.is_leading && it.length != stored.length;
+        while wanted.get(next).is_some_and(is_gone) {
+            next += 1;
+        }
         match wanted.get(next) {
             Some(picture) if picture.length == stored.length => next += 1,
             _ => return Ok(None),
@@ -52,18 +58,16 @@ pub fn samples_of(
     Ok(Some(count))
 }
 
-/// The pictures of a file that a recorder keeps.
+/// The pictures of a file that a recorder may keep: from the first one on that decoding can begin
+/// with.
 fn recorded(footage: &Footage) -> Result<Vec<Wanted>, ImportError> {
     let mut pictures = Pictures::new(footage)?;
     let mut recorded = Vec::new();
-    let mut is_behind = false;
     while let Some((number, _, picture)) = pictures.next()? {
         let is_key = picture.is_key || picture.is_recovery;
-        let has_begun = is_key || !recorded.is_empty();
-        // What leads the first key picture is not recorded.
-        is_behind |= has_begun && !is_key && !picture.is_leading;
-        if has_begun && (is_behind || !picture.is_leading) {
-            recorded.push(Wanted { number, length: picture.data.len() as u64, is_key });
+        if is_key || !recorded.is_empty() {
+            let (length, is_leading) = (picture.data.len() as u64, picture.is_leading);
+            recorded.push(Wanted { number, length, is_key, is_leading });
         }
     }
     Ok(recorded)

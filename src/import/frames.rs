@@ -27,6 +27,8 @@ pub struct Frames<'a> {
     zero_nanos: i64,
     pictures: Pictures<'a>,
     next_sound: usize,
+    /// Where the last picture ends, in nanoseconds behind the file's own zero.
+    end_nanos: i64,
     /// Up to when pictures have been shown.
     shown: i64,
     /// Where the sound so far ends, in its ticks.
@@ -55,6 +57,7 @@ impl<'a> Frames<'a> {
             zero_nanos: start.nanos_since(origin).saturating_sub(first_nanos),
             pictures: Pictures::new(footage)?,
             next_sound: 0,
+            end_nanos: Ticks(footage.order.end).to_nanos(footage.timescale()),
             shown: i64::MIN,
             heard: None,
             is_sound_told: false,
@@ -120,6 +123,10 @@ impl<'a> Frames<'a> {
         while let Some(sample) = track.samples.get(self.next_sound) {
             self.next_sound += 1;
             let nanos = Ticks(sample.pts).to_nanos(track.timescale);
+            // What is heard without pictures belongs to whatever is behind them.
+            if !sample.shown && nanos >= 0 || nanos >= self.end_nanos {
+                continue;
+            }
             let stated = Ticks::from_nanos(nanos.saturating_add(self.zero_nanos), rate).0;
             let told_nanos = Ticks(sample.duration.into()).to_nanos(track.timescale);
             let told = u32::try_from(Ticks::from_nanos(told_nanos, rate).0).unwrap_or(0);

@@ -37,7 +37,7 @@ impl Order {
         let first = shown().map(|sample| sample.pts).min()?;
         let is_squeezed = samples.iter().any(|sample| !sample.shown);
         let scale = if is_squeezed { FINE_TICKS.div_ceil(timescale.max(1)).max(1) } else { 1 };
-        let scaled = |time: i64| time.saturating_mul(scale.into());
+        let scaled = |time: i64| scaled(time, scale);
         let last = shown().map(|sample| sample.pts).max()?;
         let step = usual_length(samples);
         let end = last.saturating_add(last_length(samples, step));
@@ -54,6 +54,13 @@ impl Order {
     }
 }
 
+/// No time is further from the file's own zero, in ticks: what is added to one fits 64 bits.
+const TIME_MAX: i64 = 1 << 60;
+
+fn scaled(time: i64, scale: u32) -> i64 {
+    time.saturating_mul(scale.into()).clamp(-TIME_MAX, TIME_MAX)
+}
+
 fn times(samples: &[Sample], scale: u32) -> Vec<Option<i64>> {
     let mut times = Vec::with_capacity(samples.len());
     let mut rest = samples;
@@ -62,7 +69,7 @@ fn times(samples: &[Sample], scale: u32) -> Vec<Option<i64>> {
         let (group, next) = rest.split_at(length);
         // Most groups are shown as a whole.
         if first.shown && group.iter().all(|sample| sample.shown) {
-            times.extend(group.iter().map(|it| Some(it.pts.saturating_mul(scale.into()))));
+            times.extend(group.iter().map(|it| Some(scaled(it.pts, scale))));
         } else {
             squeeze(group, scale, &mut times);
         }
@@ -92,12 +99,12 @@ fn squeeze(group: &[Sample], scale: u32, times: &mut Vec<Option<i64>>) {
     hidden.sort_unstable();
     for (sample, before) in group.iter().zip(before) {
         let time = match (sample.shown, before) {
-            (true, _) => Some(sample.pts.saturating_mul(scale.into())),
+            (true, _) => Some(scaled(sample.pts, scale)),
             (false, None) => None,
             (false, Some(before)) => {
                 let behind = hidden.partition_point(|it| *it <= (before, i64::MAX))
                     - hidden.partition_point(|it| *it < (before, sample.pts));
-                Some(before.saturating_mul(scale.into()).saturating_sub(behind as i64))
+                Some(scaled(before, scale).saturating_sub(behind as i64))
             }
         };
         times.push(time);

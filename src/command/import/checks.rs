@@ -1,5 +1,6 @@
 //! What is refused before anything is written.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::command::CommandError;
 use crate::config::Config;
 use crate::import::{Footage, Known, Placed};
 use crate::ring::QUEUE_BYTES_MAX;
-use crate::units::{ByteCount, NANOS_PER_SECOND, StreamKey, WallTime};
+use crate::units::{ByteCount, ClipId, NANOS_PER_SECOND, StreamKey, WallTime};
 use crate::view::utc_timestamp;
 
 /// Room that a block's and a chunk's headers are left, in bytes.
@@ -26,6 +27,8 @@ const PER_MILLE: u64 = 1010;
 pub(super) struct Plan {
     /// Files that are in the ring already.
     pub(super) passed: Vec<Placed>,
+    /// The clips that have what is there of any.
+    pub(super) known_clips: BTreeSet<ClipId>,
     /// The others.
     pub(super) files: Vec<Wanted>,
 }
@@ -40,8 +43,20 @@ pub(super) struct Wanted {
 impl Plan {
     /// What files take of the ring.
     pub(super) fn bytes(&self) -> ByteCount {
-        let bytes: u64 = self.files.iter().map(|wanted| wanted.file.survey.byte_count).sum();
+        let left = |wanted: &Wanted| {
+            let survey = &wanted.file.survey;
+            let known = (wanted.known.samples as u64).min(survey.pictures);
+            let part = 1.0 - known as f64 / survey.pictures.max(1) as f64;
+            (survey.byte_count as f64 * part) as u64
+        };
+        let bytes: u64 = self.files.iter().map(left).sum();
         ByteCount(bytes / 1000 * PER_MILLE)
+    }
+
+    /// The length of the largest sample, in bytes.
+    pub(super) fn largest_sample(&self) -> u64 {
+        let samples = self.files.iter().map(|wanted| wanted.file.survey.largest_sample);
+        samples.max().unwrap_or(0)
     }
 }
 
@@ -119,11 +134,18 @@ impl Opened {
         files: Vec<Placed>,
     ) -> Result<Plan, CommandError> {
         let stream = self.known_stream(&request.camera);
-        let mut plan = Plan { passed: Vec::new(), files: Vec::new() };
+        let mut plan = Plan { passed: Vec::new(), known_clips: BTreeSet::new(), files: Vec::new() };
         for file in files {
             self.refuse_too_large(&file)?;
             let known = match stream {
-                Some(stream) => self.known_samples(config, stream, &file, request.force)?,
+                Some(stream) => {
+                    let in_ring = InRing::read(self, config, stream, &file)?;
+                    let known = self.known_samples(&in_ring, stream, &file, request.force)?;
+                    if known.is_none_or(|known| known.samples > 0) {
+                        plan.known_clips.extend(&in_ring.clips);
+                    }
+                    known
+                }
                 None => Some(Known::default()),
             };
             match known {
@@ -151,12 +173,11 @@ impl Opened {
     /// Where other footage is in its place, unless that is wanted.
     fn known_samples(
         &self,
-        config: &Config,
+        in_ring: &InRing,
         stream: StreamKey,
         file: &Placed,
         force: bool,
     ) -> Result<Option<Known>, CommandError> {
-        let in_ring = InRing::read(self, config, stream, file)?;
         if in_ring.is_empty() {
             return Ok(Some(Known::default()));
         }

@@ -12,7 +12,7 @@ use crate::units::{ClipId, NANOS_PER_SECOND, StreamKey, Ticks, WallTime};
 
 /// Times of pictures are rounded to ticks: they are the same where they are apart by less, in
 /// nanoseconds.
-const ROUNDED_NANOS: i64 = NANOS_PER_SECOND / 100;
+const ROUNDED_NANOS: i64 = NANOS_PER_SECOND / 500;
 
 /// What a stream has in a stretch of time.
 pub(super) struct InRing {
@@ -20,6 +20,8 @@ pub(super) struct InRing {
     samples: Vec<StoredSample>,
     /// Where the last clip ends, in nanoseconds since the stretch begins.
     until_nanos: i64,
+    /// The clips that they are in.
+    pub(super) clips: Vec<ClipId>,
 }
 
 impl InRing {
@@ -41,11 +43,12 @@ impl InRing {
         };
         let length = file.end.nanos_since(file.start);
         let mut samples = Vec::new();
+        let ids = clips.iter().map(|(clip, _)| *clip).collect();
         for (clip, start) in clips {
             let contents = opened.ring.contents(clip).map_err(|error| unread(config, &error))?;
             add(&contents, start, length, &mut samples);
         }
-        Ok(InRing { samples, until_nanos })
+        Ok(InRing { samples, until_nanos, clips: ids })
     }
 
     pub(super) fn is_empty(&self) -> bool {

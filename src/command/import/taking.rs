@@ -83,14 +83,18 @@ impl Opened {
         plan: &Plan,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
+        // What an import before this one had taken is kept, too.
+        self.keep(config, request, plan.known_clips.iter().copied())?;
         if plan.files.is_empty() {
             return Ok(0);
         }
         let stream = self.stream(config, request)?;
         let (clip, zone) = (config.clip_of(&request.camera), config.view.zone.clone());
+        let chunk_bytes_max =
+            self.sample_bytes_max().min(CHUNK_BYTES_MAX.max(plan.largest_sample()));
         let settings = CutterSettings {
             flush_interval: CHUNK_LENGTH,
-            chunk_bytes_max: self.sample_bytes_max().min(CHUNK_BYTES_MAX) as usize,
+            chunk_bytes_max: chunk_bytes_max as usize,
             boundary: Arc::new(move |start: WallTime| {
                 clip_boundary_after(&zone, clip, start.plus_nanos(AHEAD_NANOS))
             }),
@@ -119,10 +123,10 @@ impl Opened {
             })?;
         }
         // Also after an error: the clip that grows ends behind what was taken of it.
+        let end = taking.ended_at();
         let ended = taking.end_run().map_err(|error| error.of_ring(config));
         bar.finish_and_clear();
-        let end = taking.ended_at();
-        left_out += u64::from(taking.tell_drops(out)?);
+        left_out = left_out.max(u64::from(taking.tell_drops(out)?));
         let clips = taking.clips;
         if let Err(error) = outcome.and(ended) {
             if let Some(end) = end.filter(|_| !clips.is_empty()) {
@@ -137,7 +141,7 @@ impl Opened {
             Counted(plan.files.len() as u64, "file"),
             Counted(clips.len() as u64, "clip")
         )?;
-        self.keep(config, request, &clips)?;
+        self.keep(config, request, clips)?;
         Ok(left_out)
     }
 
@@ -146,7 +150,7 @@ impl Opened {
         &self,
         config: &Config,
         request: &ImportRequest,
-        clips: &[ClipId],
+        clips: impl IntoIterator<Item = ClipId>,
     ) -> Result<(), CommandError> {
         let Some(keep) = request.keep else { return Ok(()) };
         let device = &config.ring.device;
@@ -154,7 +158,7 @@ impl Opened {
         self.writer.sync().map_err(of_ring(device))?;
         let until = Some(self.now.wall.plus(keep));
         for clip in clips {
-            let kept = self.writer.change_state(*clip, StateRequest::Keep { until });
+            let kept = self.writer.change_state(clip, StateRequest::Keep { until });
             kept.map_err(|error| {
                 CommandError::Failed(format!("{}: not kept: {error}", device.display()))
             })?;

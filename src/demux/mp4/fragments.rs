@@ -1,11 +1,13 @@
 //! Fragments: boxes that each tell of some samples behind them (ISO/IEC 14496-12, 8.8).
 
-use super::SAMPLES_MAX;
 use super::boxes::{child, children, full};
 use super::tables::{Place, Places};
 
 /// Of samples that decoding can't begin with (`sample_is_non_sync_sample`, 8.8.3.1).
 const NOT_SYNC: u32 = 1 << 16;
+
+/// No time is later, in ticks: what is added to one fits 64 bits.
+const TIME_MAX: i64 = 1 << 60;
 
 /// A `moof` box.
 pub(super) struct Fragment {
@@ -129,6 +131,13 @@ impl Walk<'_> {
             *behind = base.saturating_add_signed(i64::from(run.u32()? as i32));
         }
         let mut first_flags = if flags & 4 != 0 { Some(run.u32()?) } else { None };
+        // Of samples that are all the same the run may have any number.
+        let is_uniform = flags & 0xf00 == 0;
+        if is_uniform && (!is_wanted || of_track.size == 0) {
+            let bytes = u64::from(of_track.size) * u64::from(count);
+            *behind = behind.saturating_add(bytes);
+            return Some(());
+        }
         for _ in 0..count {
             let mut told = |bit: u32| match flags & bit {
                 0 => Some(None),
@@ -141,10 +150,10 @@ impl Walk<'_> {
             let offset = *behind;
             *behind = offset.saturating_add(size.into());
             if !is_wanted {
-                // Runs without any field may have as many samples as they say: none is listed.
                 continue;
             }
-            if self.places.whole.len() >= SAMPLES_MAX || (size == 0 && duration == 0) {
+            if self.places.is_full(self.length) {
+                self.places.count += 1;
                 return None;
             }
             let decoded = self.places.end;
@@ -170,8 +179,9 @@ impl Walk<'_> {
 
 fn decode_time(tfdt: &[u8]) -> Option<i64> {
     let (version, _, mut body) = full(tfdt)?;
-    match version {
-        1 => i64::try_from(body.u64()?).ok(),
-        _ => body.u32().map(i64::from),
-    }
+    let time = match version {
+        1 => i64::try_from(body.u64()?).ok()?,
+        _ => body.u32()?.into(),
+    };
+    (time < TIME_MAX).then_some(time)
 }

@@ -14,11 +14,17 @@ use entries::named;
 use fragments::Fragment;
 use movie::Movie;
 
-/// The longest `moov` or `moof` that is read, in bytes: a day of 25 frames a second takes 26 MB.
+/// What is read of `moov` and `moof` boxes, in bytes: a day of 25 frames a second takes 26 MB.
 const BOX_BYTES_MAX: u64 = 1 << 30;
-/// Samples of one track at most: seven days at 25 frames a second. A forged count of samples of no
-/// length would fill the memory.
-const SAMPLES_MAX: usize = 1 << 24;
+/// Samples of one track at most: seven days at 25 frames a second.
+const SAMPLES_MAX: u64 = 1 << 24;
+/// Samples are longer than this on average, in bytes: forged tables that list the same bytes again
+/// and again would fill the memory.
+const SAMPLE_BYTES_MIN: u64 = 4;
+/// All that are looked at.
+const TRAKS_MAX: usize = 32;
+/// Stretches without a box that are looked through.
+const STRAYS_MAX: usize = 64;
 /// What is looked through at a time for a box behind what is none, in bytes.
 const WINDOW_BYTES: usize = 1 << 20;
 
@@ -42,11 +48,18 @@ pub(super) fn contents(source: &dyn Source) -> Result<Contents, Problem> {
     let mut remarks = boxes.remarks;
     let mut tracks = Vec::new();
     let videos = movie.traks.iter().filter(|trak| trak.kind() == Kind::Video).count();
+    let mut samples = 0;
     for trak in &movie.traks {
         // What is wrong with sound, or with one video of several, costs nothing else.
         let may_lack = trak.kind() != Kind::Video || videos > 1;
         match trak.track(&movie, &boxes.fragments, source.length(), &mut remarks) {
-            Ok(track) => tracks.push(track),
+            Ok(track) => {
+                samples += track.samples.len() as u64;
+                if samples > samples_max(source.length()) {
+                    return Err(Problem::Unsupported(format!("{samples} samples")));
+                }
+                tracks.push(track);
+            }
             Err(problem) if may_lack => {
                 let what = problem.to_string();
                 remarks.push(Remark::LeftOut { number: trak.number(), what });
@@ -57,12 +70,20 @@ pub(super) fn contents(source: &dyn Source) -> Result<Contents, Problem> {
     Ok(Contents { tracks, created: movie.created, remarks })
 }
 
+/// Samples that all tracks of a file of so many bytes can have.
+fn samples_max(length: u64) -> u64 {
+    SAMPLES_MAX.min(1024 + length / SAMPLE_BYTES_MIN)
+}
+
 /// The boxes of a file that say where samples are.
 #[derive(Default)]
 struct Boxes {
     moov: Option<Vec<u8>>,
     fragments: Vec<Fragment>,
     remarks: Vec<Remark>,
+    /// Length of all that was read, in bytes.
+    bytes: u64,
+    strays: usize,
 }
 
 impl Boxes {
@@ -79,7 +100,9 @@ impl Boxes {
                 }
                 // A file that is cut off, or grew no further: what lies in the last box may be
                 // boxes that a writer meant to wrap at the end.
+                _ if boxes.strays == STRAYS_MAX => length,
                 _ => {
+                    boxes.strays += 1;
                     let until = next_box(source, at + 8)?.unwrap_or(length);
                     boxes.remark(header.as_ref(), at, until);
                     until
@@ -107,6 +130,13 @@ impl Boxes {
     }
 
     fn take(&mut self, source: &dyn Source, header: &Header) -> Result<(), Problem> {
+        if matches!(&header.kind, b"moov" | b"moof") {
+            self.bytes += header.end - header.body;
+            if self.bytes > BOX_BYTES_MAX {
+                let bytes = self.bytes;
+                return Err(Problem::Unsupported(format!("an index of {bytes} bytes")));
+            }
+        }
         match &header.kind {
             b"moov" if self.moov.is_none() => self.moov = Some(body(source, header)?),
             b"moof" => {
@@ -120,12 +150,7 @@ impl Boxes {
 }
 
 fn body(source: &dyn Source, header: &Header) -> Result<Vec<u8>, Problem> {
-    let length = header.end - header.body;
-    if length > BOX_BYTES_MAX {
-        let kind = String::from_utf8_lossy(&header.kind);
-        return Err(Problem::Unsupported(format!("a {kind} box of {length} bytes")));
-    }
-    let mut body = vec![0; length as usize];
+    let mut body = vec![0; (header.end - header.body) as usize];
     source.read_at(header.body, &mut body)?;
     Ok(body)
 }

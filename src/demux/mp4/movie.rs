@@ -1,5 +1,6 @@
 //! A movie and its tracks (ISO/IEC 14496-12, 8.2 to 8.5).
 
+use super::TRAKS_MAX;
 use super::boxes::{child, children, full};
 use super::entries::{entries, named};
 use super::fragments::{Defaults, Fragment, Walk};
@@ -33,7 +34,8 @@ impl<'a> Movie<'a> {
         let header = child(moov, b"mvhd").and_then(times);
         let (created, timescale) = header.unwrap_or((0, 0));
         let traks = children(moov).filter(|(kind, _)| kind == b"trak");
-        let traks = traks.enumerate().map(|(index, (_, body))| Trak::read(body, index));
+        let traks =
+            traks.take(TRAKS_MAX).enumerate().map(|(index, (_, body))| Trak::read(body, index));
         Movie { moov, timescale, created: wall_time(created), traks: traks.collect() }
     }
 }

@@ -1,8 +1,8 @@
 //! The sample tables of a track (ISO/IEC 14496-12, 8.6 and 8.7). A table that ends early ends what
 //! is told of the samples.
 
-use super::SAMPLES_MAX;
 use super::boxes::{child, full};
+use super::samples_max;
 use crate::demux::cursor::Cursor;
 use crate::demux::{Coding, Entry};
 
@@ -35,9 +35,14 @@ impl Places {
         self.count += 1;
         self.end = place.decoded.saturating_add(place.duration.into());
         let end = place.offset.saturating_add(place.size.into());
-        if end <= length && self.whole.len() < SAMPLES_MAX {
+        if end <= length && place.size > 0 && !self.is_full(length) {
             self.whole.push(place);
         }
+    }
+
+    /// Whether there are as many as a file of so many bytes can have.
+    pub(super) fn is_full(&self, length: u64) -> bool {
+        self.whole.len() as u64 >= samples_max(length)
     }
 }
 
@@ -186,7 +191,7 @@ fn of_packets(
     let mut number = 0_u32;
     while let Some((mut offset, samples, entry)) = chunks.next() {
         for _ in 0..samples {
-            if number == count || places.whole.len() == SAMPLES_MAX {
+            if number == count || places.is_full(length) {
                 return;
             }
             number += 1;
@@ -213,7 +218,10 @@ fn of_packets(
     }
 }
 
-/// Samples without compression: those of a chunk are one. `shape` is the length of one in bytes,
+/// Samples without compression at most that are one of ours.
+const PCM_SAMPLES_MAX: u32 = 4096;
+
+/// Samples without compression: so many of a chunk are one. `shape` is the length of one in bytes,
 /// and how many there are.
 fn of_pcm(
     stbl: &[u8],
@@ -224,20 +232,26 @@ fn of_pcm(
 ) {
     let ticks = Runs::new(child(stbl, b"stts")).next().unwrap_or(1).max(1);
     let (width, mut left) = shape;
-    places.count += u64::from(left > 0);
-    while let Some((offset, samples, entry)) = chunks.next() {
-        let samples = samples.min(left);
-        let (size, duration) = (width * u64::from(samples), samples.saturating_mul(ticks));
-        let Ok(size) = u32::try_from(size) else { return };
-        if samples == 0 || offset > length {
+    while let Some((mut offset, of_chunk, entry)) = chunks.next() {
+        let mut of_chunk = of_chunk.min(left);
+        if of_chunk == 0 {
             return;
         }
-        left -= samples;
-        // What is left is at least one more.
-        places.count -= u64::from(left == 0);
-        let decoded = places.end;
-        let place = Place { offset, size, decoded, composed: decoded, duration, entry, sync: true };
-        places.push(place, length);
+        while of_chunk > 0 {
+            let samples = of_chunk.min(PCM_SAMPLES_MAX);
+            let Ok(size) = u32::try_from(width * u64::from(samples)) else { return };
+            let (decoded, duration) = (places.end, samples.saturating_mul(ticks));
+            let place =
+                Place { offset, size, decoded, composed: decoded, duration, entry, sync: true };
+            if offset > length || places.is_full(length) {
+                // Of what is left there is one at least.
+                places.count += 1;
+                return;
+            }
+            places.push(place, length);
+            offset = offset.saturating_add(size.into());
+            (of_chunk, left) = (of_chunk - samples, left - samples);
+        }
     }
 }
 

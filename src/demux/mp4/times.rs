@@ -1,6 +1,10 @@
 //! When samples are shown: the edit list of a track (ISO/IEC 14496-12, 8.6.6).
 
 use super::boxes::{child, full};
+use crate::demux::cursor::Cursor;
+
+/// A file has few; each of its samples is looked up in all of them.
+const EDITS_MAX: u32 = 1024;
 
 /// A piece of a track that is shown, in its ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +34,8 @@ impl Edits {
                 let scaled = units.saturating_mul(timescale.into()) / u128::from(of_movie.max(1));
                 i64::try_from(scaled).unwrap_or(i64::MAX)
             };
-            for _ in 0..count {
-                let (length, media) = match version {
-                    1 => (list.u64()?, list.u64()? as i64),
-                    _ => (list.u32()?.into(), i64::from(list.u32()? as i32)),
-                };
-                list.skip(4)?;
+            for _ in 0..count.min(EDITS_MAX) {
+                let Some((length, media)) = edit(&mut list, version) else { break };
                 let at = ticks(passed);
                 passed = passed.saturating_add(length.into());
                 // An edit without a length lasts for the whole of what follows in fragments.
@@ -65,6 +65,15 @@ impl Edits {
             }
         }
     }
+}
+
+/// Length and media time of the next edit.
+fn edit(list: &mut Cursor<'_>, version: u8) -> Option<(u64, i64)> {
+    let edit = match version {
+        1 => (list.u64()?, list.u64()? as i64),
+        _ => (list.u32()?.into(), i64::from(list.u32()? as i32)),
+    };
+    list.skip(4).map(|()| edit)
 }
 
 #[cfg(test)]
