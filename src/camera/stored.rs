@@ -45,7 +45,6 @@ pub struct StoredPictures {
     codec: Option<&'static NalCodec>,
     configured: ParameterSet,
     aspect: Option<(u16, u16)>,
-    look: Look,
     depth: usize,
     /// Bytes of the length of a unit.
     length_bytes: usize,
@@ -84,7 +83,6 @@ impl StoredPictures {
             codec: known,
             configured,
             aspect,
-            look,
             depth,
             length_bytes: 4,
             sets: Sets::default(),
@@ -142,14 +140,13 @@ impl StoredPictures {
             open.note_whole(kind);
             push_unit(&mut data, unit);
         }
+        self.take_sets(codec, &sets);
         if open.slices == 0 {
             if data.len() <= AHEAD_BYTES_MAX {
                 self.ahead = data;
             }
-            self.take_sets(codec, &sets);
             return None;
         }
-        self.take_sets(codec, &sets);
         let access = match open.access() {
             Access::None | Access::Recovery if sync && open.is_intra() => Access::OpenKey,
             access => access,
@@ -212,11 +209,11 @@ impl StoredPictures {
         if self.is_as_configured {
             set.configuration.clone_from(&self.configured.configuration);
         }
-        if let Some(video) = &mut set.video {
+        if let (Some(video), Some(told)) = (&mut set.video, &self.configured.video) {
             // What the container says counts, but for colours.
             video.pixel_aspect = self.aspect.unwrap_or(video.pixel_aspect);
-            video.look = self.look;
-            video.look.colour = self.look.colour.filter(|_| !decoding.has_colour);
+            video.look = told.look;
+            video.look.colour = told.look.colour.filter(|_| !decoding.has_colour);
         }
         let encoded = set.encode();
         if self.parameters.as_ref().is_some_and(|known| *known.encoded == *encoded) {

@@ -97,13 +97,12 @@ fn place_all(
     let mut surveys: Vec<Survey> = Vec::with_capacity(request.files.len());
     for path in &request.files {
         bar.inc(1);
-        let survey = Footage::open(path)?.survey();
         let known = fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
         if known.is_ok_and(|known| !seen.insert(known)) {
             bar.suspend(|| writeln!(out, "{}: given twice, and taken once", path.display()))?;
             continue;
         }
-        surveys.push(survey);
+        surveys.push(Footage::open(path)?.survey());
     }
     bar.finish_and_clear();
     if let Beginning::At(_) = request.beginning

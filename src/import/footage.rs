@@ -76,25 +76,16 @@ impl Footage {
 
     fn opened(path: &Path) -> Result<Footage, Problem> {
         let source = FileSource::new(File::open(path)?)?;
-        let demux::Contents { tracks, created, mut remarks } = demux::contents(&source)?;
-        let video = video(&tracks)?;
-        let number = video.number;
-        let Some(order) = Order::of(&video.samples, video.timescale) else {
-            return Err(Problem::Empty);
-        };
-        let mut chosen = None;
+        let demux::Contents { mut tracks, created, mut remarks } = demux::contents(&source)?;
+        let video = tracks.remove(video(&tracks)?);
+        let order = Order::of(&video.samples, video.timescale).ok_or(Problem::Empty)?;
         let mut sound = None;
         for track in tracks {
-            if track.number == number && chosen.is_none() && track.kind == Kind::Video {
-                chosen = Some(track);
-                continue;
-            }
             match listened(&track, sound.is_some()) {
                 Ok(stored) => sound = Some((track, stored)),
                 Err(what) => remarks.push(Remark::LeftOut { number: track.number, what }),
             }
         }
-        let video = chosen.ok_or(Problem::NoVideo)?;
         let path = path.to_owned();
         Ok(Footage { path, source, video, order, sound, created, remarks })
     }
@@ -172,22 +163,22 @@ fn coding(track: &Track) -> Option<&Coding> {
     track.entries.first().map(|entry| &entry.coding)
 }
 
-/// The track of pictures that is taken: of those that can be the one with most of them; a cover is
-/// one picture.
-fn video(tracks: &[Track]) -> Result<&Track, Problem> {
-    let all = || tracks.iter().filter(|track| track.kind == Kind::Video);
-    let recorded = all().filter(|track| coding(track).is_some_and(is_recorded));
+/// Which track of pictures is taken: of those that can be the one with most of them; a cover is one
+/// picture.
+fn video(tracks: &[Track]) -> Result<usize, Problem> {
+    let all = || tracks.iter().enumerate().filter(|(_, track)| track.kind == Kind::Video);
+    let recorded = all().filter(|(_, track)| coding(track).is_some_and(is_recorded));
     // Of equals the first one.
-    let best = recorded.rev().max_by_key(|track| track.samples.len());
+    let best = recorded.rev().max_by_key(|(_, track)| track.samples.len());
     match (best, all().next()) {
-        (Some(best), _) if best.samples.is_empty() => Err(Problem::Empty),
-        (Some(best), _) => {
+        (Some((_, best)), _) if best.samples.is_empty() => Err(Problem::Empty),
+        (Some((index, best)), _) => {
             let entry = best.entries.first().ok_or(Problem::NoVideo)?;
             let known = StoredPictures::new(entry, 0);
             known.map_err(|why| Problem::Malformed(format!("track {}: {why}", best.number)))?;
-            Ok(best)
+            Ok(index)
         }
-        (None, Some(other)) => Err(Problem::Coding(match coding(other) {
+        (None, Some((_, other))) => Err(Problem::Coding(match coding(other) {
             Some(Coding::Other(name)) => name.clone(),
             _ => "of no known kind".to_owned(),
         })),

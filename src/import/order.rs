@@ -143,12 +143,8 @@ fn depth(times: &[Option<i64>]) -> usize {
 fn group(samples: &[Sample]) -> i64 {
     let keys: Vec<i64> =
         samples.iter().filter(|sample| sample.sync).map(|sample| sample.pts).collect();
-    keys.windows(2)
-        .map(|pair| {
-            pair.last().copied().unwrap_or(0).saturating_sub(pair.first().copied().unwrap_or(0))
-        })
-        .max()
-        .unwrap_or(0)
+    let steps = keys.iter().zip(keys.iter().skip(1)).map(|(key, next)| next.saturating_sub(*key));
+    steps.max().unwrap_or(0)
 }
 
 #[cfg(test)]

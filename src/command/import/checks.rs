@@ -199,8 +199,7 @@ impl Opened {
         Err(overlap(file, &format!("the camera's clip from {start} to {end}")))
     }
 
-    /// Clips that make room for so many bytes, each with when it ends, and how long its camera's
-    /// footage is asked for.
+    /// Clips that make room for so many bytes.
     pub(super) fn pushed_out(&self, bytes: ByteCount) -> Vec<Clip> {
         let usage = self.ring.usage();
         // While it writes, the ring has room made for what comes next.

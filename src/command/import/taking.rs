@@ -1,6 +1,7 @@
 //! Files become clips, as a camera's frames do.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ struct Run {
 /// Takes footage of one stream.
 struct Taking<'a> {
     writer: &'a Writer,
+    /// Where the ring is.
+    device: &'a Path,
     stream: StreamNumber,
     now: Reading,
     settings: CutterSettings,
@@ -103,14 +106,14 @@ impl Opened {
         let bytes = plan.files.iter().map(|wanted| wanted.file.survey.byte_count).sum();
         let template = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
         let bar = progress_bar(bytes, template);
-        let mut taking = Taking::new(&self.writer, stream, self.now, settings);
+        let mut taking = Taking::new(self, &config.ring.device, stream, settings);
         let mut left_out = 0;
         let mut outcome = Ok(());
         for wanted in &plan.files {
             let taken = match taking.take(wanted, &bar) {
                 Ok(taken) => taken,
                 Err(error) => {
-                    outcome = Err(error.of_ring(config));
+                    outcome = Err(error);
                     break;
                 }
             };
@@ -124,7 +127,7 @@ impl Opened {
         }
         // Also after an error: the clip that grows ends behind what was taken of it.
         let end = taking.ended_at();
-        let ended = taking.end_run().map_err(|error| error.of_ring(config));
+        let ended = taking.end_run();
         bar.finish_and_clear();
         left_out = left_out.max(u64::from(taking.tell_drops(out)?));
         let clips = taking.clips;
@@ -194,34 +197,18 @@ fn remarks(wanted: &Wanted, taken: &Taken) -> Vec<(String, bool)> {
     remarks
 }
 
-/// Why a file was not taken to its end.
-enum NotTaken {
-    /// The command's own reason.
-    Command(CommandError),
-    /// The ring failed.
-    Ring(RingError),
-}
-
-impl NotTaken {
-    fn of_ring(self, config: &Config) -> CommandError {
-        match self {
-            NotTaken::Command(error) => error,
-            NotTaken::Ring(error) => of_ring(&config.ring.device)(error),
-        }
-    }
-}
-
 impl<'a> Taking<'a> {
     fn new(
-        writer: &'a Writer,
+        opened: &'a Opened,
+        device: &'a Path,
         stream: StreamNumber,
-        now: Reading,
         settings: CutterSettings,
     ) -> Taking<'a> {
         Taking {
-            writer,
+            writer: &opened.writer,
+            device,
             stream,
-            now,
+            now: opened.now,
             cutter: Cutter::new(settings.clone()),
             settings,
             drops: Drops::default(),
@@ -235,9 +222,8 @@ impl<'a> Taking<'a> {
     }
 
     /// Takes a file, or the rest of one.
-    fn take(&mut self, wanted: &Wanted, bar: &ProgressBar) -> Result<Taken, NotTaken> {
-        let of_file = |error| NotTaken::Command(CommandError::Footage(error));
-        let mut footage = Footage::open(&wanted.file.survey.path).map_err(of_file)?;
+    fn take(&mut self, wanted: &Wanted, bar: &ProgressBar) -> Result<Taken, CommandError> {
+        let mut footage = Footage::open(&wanted.file.survey.path)?;
         let later = match wanted.known.samples {
             0 => Some(0),
             _ => footage.begin_behind(wanted.known),
@@ -258,10 +244,10 @@ impl<'a> Taking<'a> {
             self.cut_at = origin;
             self.cutter.expect(footage.step_nanos());
         }
-        let mut frames = Frames::new(&footage, start, origin).map_err(of_file)?;
+        let mut frames = Frames::new(&footage, start, origin)?;
         let mut taken = Taken::default();
         for frame in &mut frames {
-            let frame = frame.map_err(of_file)?;
+            let frame = frame?;
             taken.bytes += frame.data.len() as u64;
             match frame.track {
                 TrackNumber(0) => taken.frames += 1,
@@ -274,7 +260,7 @@ impl<'a> Taking<'a> {
         Ok(taken)
     }
 
-    fn push(&mut self, frame: Frame) -> Result<(), NotTaken> {
+    fn push(&mut self, frame: Frame) -> Result<(), CommandError> {
         let now = frame.received;
         if let Some(run) = &mut self.run {
             run.last = Some(now);
@@ -289,7 +275,7 @@ impl<'a> Taking<'a> {
         self.carry_out(out)
     }
 
-    fn carry_on(&mut self, now: &Reading) -> Result<(), NotTaken> {
+    fn carry_on(&mut self, now: &Reading) -> Result<(), CommandError> {
         while let Some(out) = self.cutter.next(now) {
             self.carry_out(out)?;
         }
@@ -297,7 +283,7 @@ impl<'a> Taking<'a> {
     }
 
     /// What comes does not follow what was taken so far.
-    fn end_run(&mut self) -> Result<(), NotTaken> {
+    fn end_run(&mut self) -> Result<(), CommandError> {
         let Some(last) = self.run.take().and_then(|run| run.last) else { return Ok(()) };
         self.cutter.hold_no_more();
         self.carry_on(&last)?;
@@ -314,7 +300,7 @@ impl<'a> Taking<'a> {
         self.run.as_ref().and_then(|run| run.last).map(|last| last.wall)
     }
 
-    fn carry_out(&mut self, out: HandOut) -> Result<(), NotTaken> {
+    fn carry_out(&mut self, out: HandOut) -> Result<(), CommandError> {
         let mut failed = None;
         let taken = out.offer(|chunk| {
             self.append(chunk).map_err(|error| {
@@ -323,7 +309,7 @@ impl<'a> Taking<'a> {
             })
         });
         let Ok(actions) = taken else {
-            return Err(failed.unwrap_or(NotTaken::Ring(RingError::Closed)));
+            return Err(failed.unwrap_or_else(|| of_ring(self.device)(RingError::Closed)));
         };
         for action in actions {
             match action {
@@ -341,7 +327,7 @@ impl<'a> Taking<'a> {
         Ok(())
     }
 
-    fn append(&mut self, mut chunk: Chunk) -> Result<(), NotTaken> {
+    fn append(&mut self, mut chunk: Chunk) -> Result<(), CommandError> {
         self.cut_at = self.run.as_ref().and_then(|run| run.last).map_or(self.cut_at, |it| it.wall);
         if chunk.begins_clip {
             self.clip = Some(self.writer.new_clip());
@@ -356,7 +342,7 @@ impl<'a> Taking<'a> {
         let full = self.batch_bytes + bytes > QUEUE_BYTES_MAX / BATCH_PART
             || self.batch_chunks >= QUEUE_CHUNKS_MAX / BATCH_PART;
         if full {
-            self.writer.sync().map_err(NotTaken::Ring)?;
+            self.writer.sync().map_err(of_ring(self.device))?;
             (self.batch_bytes, self.batch_chunks) = (0, 0);
         }
         self.batch_bytes += bytes;
@@ -364,13 +350,13 @@ impl<'a> Taking<'a> {
         let (stream, parameters, data) = (self.stream, chunk.parameters, chunk.data);
         let chunk = NewChunk { clip, stream, parameters, table: table.into(), data };
         self.writer.append(chunk).map_err(|refused| match refused {
-            Refused::Closed => NotTaken::Ring(RingError::Closed),
-            Refused::ClipEnded => NotTaken::Command(CommandError::Failed(
+            Refused::Closed => of_ring(self.device)(RingError::Closed),
+            Refused::ClipEnded => CommandError::Failed(
                 "the ring is too small for a clip of this footage, or its device failed: \
                  see the log"
                     .to_owned(),
-            )),
-            other => NotTaken::Command(CommandError::Failed(other.to_string())),
+            ),
+            other => CommandError::Failed(other.to_string()),
         })
     }
 

@@ -16,7 +16,7 @@ use movie::Movie;
 
 /// What is read of `moov` and `moof` boxes, in bytes: a day of 25 frames a second takes 26 MB.
 const BOX_BYTES_MAX: u64 = 1 << 30;
-/// Samples of one track at most: seven days at 25 frames a second.
+/// Samples of all tracks at most: seven days at 25 frames a second.
 const SAMPLES_MAX: u64 = 1 << 24;
 /// Samples are longer than this on average, in bytes: forged tables that list the same bytes again
 /// and again would fill the memory.

@@ -113,7 +113,8 @@ impl<'a> Trak<'a> {
         let stbl = child(mdia, b"minf").and_then(|minf| child(minf, b"stbl"));
         let stbl = stbl.ok_or_else(|| malformed("no sample tables"))?;
         let mut entries = entries(child(stbl, b"stsd").unwrap_or_default(), self.kind);
-        entries.iter_mut().for_each(|entry| entry.quarter_turns = self.quarter_turns());
+        let quarter_turns = self.quarter_turns();
+        entries.iter_mut().for_each(|entry| entry.quarter_turns = quarter_turns);
         if entries.is_empty() {
             return Err(malformed("no sample entry"));
         }
