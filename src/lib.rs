@@ -42,6 +42,7 @@
 //! | [`flac`] | blocks of samples as FLAC; pure |
 //! | [`captions`] | the time on the wall as subtitles; pure |
 //! | [`demux`] | files of others taken apart: tracks, samples, times |
+//! | `audio` | what packets of sound say of themselves; pure |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |
@@ -168,6 +169,7 @@
 //! all put together.
 
 pub mod archive;
+mod audio;
 pub mod bits;
 pub mod blank;
 pub mod camera;

@@ -7,161 +7,20 @@ mod clips;
 mod copies;
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/imported.rs"]
+mod imported;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use daemon::{Site, run_tool, text};
+use daemon::{run_tool, text};
+use imported::{
+    Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, cut, packets, string,
+};
 use serde_json::Value;
-
-/// The file is taken, and not all of it.
-const LEFT_OUT: i32 = 1;
-const NOWHERE: &str = "rtsp://127.0.0.1:1/";
-const START: &str = "2026-03-01T12:00:00Z";
-/// Times of packets are rounded to ticks, in seconds.
-const ROUNDED_S: f64 = 0.002;
-
-/// A ring of one camera, and files beside it.
-struct Bench {
-    site: Site,
-}
-
-/// A packet of a file: when it is shown in seconds, whether decoding can begin with it, and a
-/// digest of its bytes.
-#[derive(Clone, Debug)]
-struct Packet {
-    at: f64,
-    is_key: bool,
-    digest: String,
-}
-
-impl Bench {
-    fn new(size: &str) -> Bench {
-        let mut site = Site::new(size);
-        site.add_camera("yard", NOWHERE, "");
-        Bench { site }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.site.path(name)
-    }
-
-    /// Has ffmpeg make a file out of words.
-    fn make(&self, name: &str, words: &str) -> PathBuf {
-        let path = self.path(name);
-        let words: Vec<&str> = words.split_whitespace().collect();
-        // One thread: players in the tests beside this one have to keep up.
-        let one = ["-threads", "1", text(&path)];
-        run_tool("ffmpeg", &[&["-v", "error", "-y"], &words[..], &one].concat());
-        path
-    }
-
-    /// Pictures at 25 a second with a key frame each two seconds, and a tone.
-    fn source(&self, name: &str, seconds: u32, more: &str) -> PathBuf {
-        self.make(
-            name,
-            &format!(
-                "-f lavfi -i testsrc2=size=320x240:rate=25:duration={seconds} -f lavfi -i \
-                 sine=duration={seconds} -c:v libx264 -preset veryfast -g 50 -pix_fmt yuv420p \
-                 -c:a aac {more}"
-            ),
-        )
-    }
-
-    fn import(&self, words: &[&str], files: &[&Path]) -> Output {
-        let config = self.site.config();
-        let head = ["import", "--config", text(&config), "--camera", "yard"];
-        let files: Vec<&str> = files.iter().map(|file| text(file)).collect();
-        self.site.reelfs(&[&head[..], words, &files].concat())
-    }
-
-    /// What an import prints that ends with `status`.
-    fn ended(&self, status: i32, words: &[&str], files: &[&Path]) -> String {
-        let output = self.import(words, files);
-        let (said, wrong) = (string(&output.stdout), string(&output.stderr));
-        assert_eq!(output.status.code(), Some(status), "{said}{wrong}");
-        assert!(!wrong.contains("panicked"), "{wrong}");
-        said
-    }
-
-    /// The clips of the ring, as `inspect` tells them.
-    fn clips(&self) -> Vec<Value> {
-        let ring = self.site.ring_path();
-        let output = self.site.reelfs(&["inspect", text(&ring), "clips", "--json"]);
-        serde_json::from_slice(&output.stdout).expect("JSON")
-    }
-
-    fn spans(&self) -> Vec<(f64, f64)> {
-        let since = |value: &Value| {
-            let told = value.as_str().expect("a time");
-            let words = ["-u", "-d", told, "+%s.%N"];
-            let at: f64 = run_tool("date", &words).trim().parse().expect("seconds");
-            at - 1_772_366_400.0
-        };
-        self.clips().iter().map(|clip| (since(&clip["start"]), since(&clip["end"]))).collect()
-    }
-
-    /// All packets of a kind of all clips, by the time on the wall since `START`.
-    fn packets(&self, kind: &str) -> Vec<Packet> {
-        let copies = copies::of_ring(&self.site.ring_path(), &self.path(""));
-        let starts = self.spans().into_iter().map(|(start, _)| start);
-        let of_clips = copies.iter().zip(starts).flat_map(|(copy, start)| {
-            let packets = packets(copy, kind);
-            packets.into_iter().map(move |packet| Packet { at: packet.at + start, ..packet })
-        });
-        of_clips.collect()
-    }
-
-    /// A ring without anything in it again.
-    fn emptied(&self) {
-        let ring = self.site.ring_path();
-        let size = fs::metadata(&ring).expect("the ring").len().to_string();
-        fs::remove_file(&ring).expect("the ring");
-        let words = ["format", "--size", &size, "--block-size", "1M", "--label", "test"];
-        assert!(self.site.reelfs(&[&words[..], &[text(&ring)]].concat()).status.success());
-    }
-}
-
-fn string(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The packets of a kind of a file that are shown, in the order of decoding.
-fn packets(file: &Path, kind: &str) -> Vec<Packet> {
-    let words = ["-v", "error", "-select_streams", kind, "-show_data_hash", "md5"];
-    let entries = ["-show_entries", "packet=pts_time,flags,data_hash", "-of", "csv=p=0"];
-    let lines = run_tool("ffprobe", &[&words[..], &entries, &[text(file)]].concat());
-    let packets = lines.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split(',').collect();
-        let [at, flags, digest, ..] = fields[..] else { return None };
-        let packet = Packet {
-            at: at.parse().ok()?,
-            is_key: flags.starts_with('K'),
-            digest: digest.to_owned(),
-        };
-        (!flags.contains('D')).then_some(packet)
-    });
-    packets.collect()
-}
-
-/// The same packets, whose times differ by the same.
-fn assert_same(name: &str, found: &[Packet], wanted: &[Packet]) {
-    let digests = |packets: &[Packet]| -> Vec<String> {
-        packets.iter().map(|packet| packet.digest.clone()).collect()
-    };
-    assert_eq!(found.len(), wanted.len(), "{name}: packets");
-    assert!(digests(found) == digests(wanted), "{name}: other bytes");
-    let least = |packets: &[Packet]| packets.iter().map(|it| it.at).fold(f64::MAX, f64::min);
-    let (zero, origin) = (least(found), least(wanted));
-    for (found, wanted) in found.iter().zip(wanted) {
-        let (at, told) = (found.at - zero, wanted.at - origin);
-        assert!((at - told).abs() < ROUNDED_S, "{name}: {at} and {told}");
-        assert_eq!(found.is_key, wanted.is_key, "{name}: at {told}");
-    }
-}
 
 /// How a file is written: a name, and what ffmpeg is told.
 const WRITTEN: [(&str, &str); 31] = [
@@ -234,17 +93,6 @@ fn files_of_many_programs_come_in_bit_by_bit() {
     }
 }
 
-/// Sound begins with the pictures and ends with them: a packet before, and one or two across the
-/// end, belong to no picture.
-fn assert_same_sound(name: &str, found: &[Packet], wanted: &[Packet]) {
-    let digests: Vec<&String> = found.iter().map(|packet| &packet.digest).collect();
-    let all: Vec<&String> = wanted.iter().map(|packet| &packet.digest).collect();
-    let missing = all.len() - digests.len().min(all.len());
-    assert!(missing <= 4, "{name}: {} of {} packets", digests.len(), all.len());
-    let is_part = digests.is_empty() || all.windows(digests.len()).any(|part| part == digests);
-    assert!(is_part, "{name}: other sound");
-}
-
 /// The file with its sample entry twice, of which the second one counts.
 fn with_two_entries(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
@@ -268,14 +116,6 @@ fn with_two_entries(bytes: &[u8]) -> Vec<u8> {
     }
     bytes.splice(entry..entry, copy);
     bytes
-}
-
-/// The beginning of a file.
-fn cut(bench: &Bench, file: &Path, name: &str, bytes: usize) -> PathBuf {
-    let whole = fs::read(file).expect("a file");
-    let path = bench.path(name);
-    fs::write(&path, &whole[..bytes.min(whole.len())]).expect("a part of it");
-    path
 }
 
 /// Where a box of that type begins.

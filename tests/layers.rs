@@ -37,7 +37,7 @@ const ROOMS: [&[&str]; 30] = [
     &["device"],
     &["clock"],
     &["captions", "demux", "flac", "named"],
-    &["bits", "wire", "zone"],
+    &["audio", "bits", "wire", "zone"],
     &["units"],
 ];
 
@@ -74,7 +74,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("crc", &["compilation"]),
+    ("crc", &["compilation", "demux"]),
     ("crc32c", &["index", "ring", "view"]),
     ("env_logger", &["main"]),
     ("flate2", &["camera"]),

@@ -10,6 +10,7 @@ use super::sdp::Format;
 use super::sound::{Complete, Packets, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
+use crate::audio::AAC_RATES;
 use crate::bits::BitReader;
 use crate::clock::Reading;
 use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
@@ -26,11 +27,6 @@ pub(super) const CODING: Coding = Coding {
 /// An access unit at most, in bytes: 6144 bits for each of eight channels (ISO/IEC 14496-3, 4.5.3),
 /// with as much to spare.
 const UNIT_BYTES_MAX: usize = 12 << 10;
-/// Sampling rates by index (ISO/IEC 14496-3, table 1.18).
-const RATES: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000,
-    7350,
-];
 /// A rate beside those.
 const RATE_IN_FULL: u32 = 15;
 /// Object types (ISO/IEC 14496-3, table 1.17): the two that say that another one follows, and those
@@ -164,7 +160,7 @@ fn object_type(bits: &mut BitReader<'_>) -> Option<u32> {
 fn rate(bits: &mut BitReader<'_>) -> Option<u32> {
     match bits.take(4)? {
         RATE_IN_FULL => bits.take(24),
-        index => RATES.get(index as usize).copied(),
+        index => AAC_RATES.get(index as usize).copied(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::sdp::Format;
 use super::sound::{Complete, Packets, Sound};
 use super::source::Place;
 use super::track::SoundFacts;
+use crate::audio::{OPUS_RATE, opus_configuration, opus_samples};
 use crate::clock::Reading;
 use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
 
@@ -16,20 +17,15 @@ use crate::segment::{AudioParameters, Codec, ParameterSet, TrackKind};
 pub(super) const CODING: Coding = Coding {
     described: ("audio", "opus"),
     kind: TrackKind::Audio,
-    clock_rate: Some(SAMPLE_RATE),
+    clock_rate: Some(OPUS_RATE),
     name: "Opus",
     depacketizer: |format| Ok(Box::new(OpusPackets::new(format))),
 };
 
-/// Of RTP time, whatever was sampled (RFC 7587, 4.1), and of the decoder.
-const SAMPLE_RATE: u32 = 48_000;
-/// A packet at most: 120 ms (RFC 6716, 3.2.5).
-const DURATION_MAX: u32 = SAMPLE_RATE * 120 / 1000;
-
 /// A packet without any sound, and its ticks: one frame of CELT of the whole band (RFC 6716, 3.1),
 /// which says that it is silent (4.3).
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
-const SILENCE_TICKS: u32 = SAMPLE_RATE / 50;
+const SILENCE_TICKS: u32 = OPUS_RATE / 50;
 
 /// The packets of one track.
 struct OpusPackets {
@@ -40,9 +36,12 @@ struct OpusPackets {
 impl OpusPackets {
     fn new(format: &Format) -> OpusPackets {
         // What is decoded for two channels lacks nothing, whatever was coded.
-        let channels = if format.parameter("sprop-stereo") == Some("0") { 1 } else { 2 };
-        let (set, packets) = of(configuration(channels), channels);
-        OpusPackets { channels, complete: Complete::new(&set, Some(Sound::Packets(packets))) }
+        let channels: u8 = if format.parameter("sprop-stereo") == Some("0") { 1 } else { 2 };
+        let (set, packets) = of(opus_configuration(channels), channels.into());
+        OpusPackets {
+            channels: channels.into(),
+            complete: Complete::new(&set, Some(Sound::Packets(packets))),
+        }
     }
 }
 
@@ -59,37 +58,9 @@ pub(super) fn stored(configuration: &[u8]) -> Result<(ParameterSet, Packets), St
 }
 
 fn of(configuration: Vec<u8>, channels: u16) -> (ParameterSet, Packets) {
-    let audio = Some(AudioParameters { sample_rate: SAMPLE_RATE, channels });
+    let audio = Some(AudioParameters { sample_rate: OPUS_RATE, channels });
     let set = ParameterSet { codec: Codec::Opus, configuration, video: None, audio };
     (set, Packets { ticks: SILENCE_TICKS, silence: Some(Arc::from(SILENCE)) })
-}
-
-/// The body of a `dOps` box (Encapsulation of Opus in ISO BMFF, 4.3.2). Nothing is skipped at the
-/// beginning: frames are those of a stream that runs already.
-fn configuration(channels: u16) -> Vec<u8> {
-    let (version, skipped, gain, family) = (0, 0_u16, 0_i16, 0);
-    let mut body = vec![version, channels as u8];
-    body.extend(skipped.to_be_bytes());
-    body.extend(SAMPLE_RATE.to_be_bytes());
-    body.extend(gain.to_be_bytes());
-    body.push(family);
-    body
-}
-
-/// Samples of a packet (RFC 6716, 3.1 and 3.2); `None` where it is none.
-pub(super) fn duration(packet: &[u8]) -> Option<u32> {
-    let first = *packet.first()?;
-    let frame = match first >> 3 {
-        mode @ 0..12 => [480, 960, 1920, 2880][usize::from(mode & 3)],
-        mode @ 12..16 => [480, 960][usize::from(mode & 1)],
-        mode => [120, 240, 480, 960][usize::from(mode & 3)],
-    };
-    let count = match first & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u32::from(packet.get(1)? & 0x3f),
-    };
-    Some(count * frame).filter(|samples| (1..=DURATION_MAX).contains(samples))
 }
 
 impl Depacketizer for OpusPackets {
@@ -98,7 +69,7 @@ impl Depacketizer for OpusPackets {
         if packet.payload.is_empty() {
             return Ok(());
         }
-        let duration = duration(packet.payload).ok_or(Odd::Unknown(packet.payload[0]))?;
+        let duration = opus_samples(packet.payload).ok_or(Odd::Unknown(packet.payload[0]))?;
         self.complete.push(place.time, Some(duration), packet.payload.to_vec(), received);
         Ok(())
     }
@@ -113,7 +84,7 @@ impl Depacketizer for OpusPackets {
 
     fn sound_facts(&self) -> Option<SoundFacts> {
         let channels = self.channels;
-        Some(SoundFacts { coding: "Opus", stored_as: None, sample_rate: SAMPLE_RATE, channels })
+        Some(SoundFacts { coding: "Opus", stored_as: None, sample_rate: OPUS_RATE, channels })
     }
 }
 
@@ -121,20 +92,6 @@ impl Depacketizer for OpusPackets {
 mod tests {
     use super::*;
     use crate::units::{BootTime, WallTime};
-
-    #[test]
-    fn a_packet_says_how_long_it_is() {
-        let millis = |bytes: &[u8]| duration(bytes).map(|samples| samples / 48);
-        assert_eq!(millis(&[0x78]), Some(20));
-        assert_eq!(duration(&SILENCE), Some(SILENCE_TICKS));
-        assert_eq!(millis(&[0xfc]), Some(20), "CELT");
-        assert_eq!(duration(&[0xe0]), Some(120), "a quarter of that of ten milliseconds");
-        assert_eq!(millis(&[0x79]), Some(40));
-        assert_eq!(millis(&[0x7b, 3]), Some(60));
-        assert_eq!(millis(&[0x18]), Some(60), "SILK");
-        assert_eq!((millis(&[]), millis(&[0x7b]), millis(&[0x7b, 0])), (None, None, None));
-        assert_eq!(millis(&[0x1b, 3]), None, "over the limit");
-    }
 
     #[test]
     fn packets_are_frames() {

@@ -3,7 +3,7 @@
 //!
 //! A container says how a track is decoded, and which pictures decoding can begin with; the units
 //! of a picture say so, too, and count. A picture stays as it is, but for the lengths of its units,
-//! which get four bytes where they have fewer.
+//! which get four bytes where they have fewer, or start codes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::nal::NalCodec;
 use super::open_picture::{Access, Open};
 use super::parameters::Parameters;
 use super::sets::{Sets, push_unit};
-use super::units::Kind;
+use super::units::{Kind, parted};
 use super::{h264, h265};
 use crate::clock::Reading;
 use crate::demux::{Coding, Entry};
@@ -22,6 +22,15 @@ use crate::units::{BootTime, WallTime};
 
 /// What waits for the picture that it belongs to, in bytes: messages and sets.
 const AHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// What parts the units of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// Each has its length before it, in so many bytes.
+    Lengths(usize),
+    /// Each begins behind a start code (ITU-T H.264 and H.265, annex B).
+    StartCodes,
+}
 
 /// A picture, as a [`Frame`](super::Frame) has it.
 #[derive(Clone, Debug)]
@@ -46,8 +55,7 @@ pub struct StoredPictures {
     configured: ParameterSet,
     aspect: Option<(u16, u16)>,
     depth: usize,
-    /// Bytes of the length of a unit.
-    length_bytes: usize,
+    framing: Framing,
     sets: Sets,
     /// The sets are those of the configuration.
     is_as_configured: bool,
@@ -84,9 +92,9 @@ impl StoredPictures {
             configured,
             aspect,
             depth,
-            length_bytes: 4,
+            framing: Framing::StartCodes,
             sets: Sets::default(),
-            is_as_configured: true,
+            is_as_configured: false,
             has_new_sets: true,
             parameters: None,
             leading: Leading::default(),
@@ -98,7 +106,9 @@ impl StoredPictures {
     }
 
     fn configure(&mut self) -> Result<(), String> {
-        let Some(codec) = self.codec else { return Ok(()) };
+        let Some(codec) = self.codec.filter(|_| !self.configured.configuration.is_empty()) else {
+            return Ok(());
+        };
         let length_byte = if self.configured.codec == Codec::H264 { 4 } else { 21 };
         let cut_off = || "a configuration that is cut off".to_owned();
         let byte = self.configured.configuration.get_mut(length_byte).ok_or_else(cut_off)?;
@@ -109,7 +119,7 @@ impl StoredPictures {
         for set in units(&in_band, 4) {
             self.sets.take(codec.syntax, set);
         }
-        self.length_bytes = length_bytes;
+        (self.framing, self.is_as_configured) = (Framing::Lengths(length_bytes), true);
         Ok(())
     }
 
@@ -131,8 +141,17 @@ impl StoredPictures {
         let mut open = Open::new(time, NO_TIME, 0);
         let mut sets = Vec::new();
         let mut data = std::mem::take(&mut self.ahead);
-        for unit in units(sample, self.length_bytes) {
+        let stream = self.framing == Framing::StartCodes;
+        let units: Vec<&[u8]> = match self.framing {
+            Framing::Lengths(bytes) => units(sample, bytes).collect(),
+            Framing::StartCodes => parted(sample),
+        };
+        for unit in units {
             let kind = (codec.syntax.kind)(unit);
+            // Every picture of a stream has one, which tells nothing else.
+            if stream && kind == Kind::Delimiter {
+                continue;
+            }
             if matches!(kind, Kind::Set(..)) {
                 sets.push(unit);
             }
@@ -298,6 +317,22 @@ mod tests {
             let other = pictures.take(&sample(length_bytes, &[OTHER]), 1, true).expect("one");
             assert!(!other.is_key && other.parameters.is_none(), "whatever the container says");
         }
+    }
+
+    #[test]
+    fn units_behind_start_codes_get_lengths_and_lose_their_delimiter() {
+        let stream = Entry::of(Coding::H264);
+        let mut pictures = StoredPictures::new(&stream, 0).expect("sets come with its pictures");
+        let key = [&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1][..], &SPS_UNIT, &[0, 0, 1], &PPS_UNIT];
+        let key = [&key.concat()[..], &[0, 0, 1], KEY, &[0, 0, 0]].concat();
+        let lone = [&[0, 0, 1][..], KEY].concat();
+        assert!(pictures.take(&lone, 0, true).is_none(), "nothing decodes it");
+        let key = pictures.take(&key, 1, false).expect("a picture");
+        assert_eq!(key.data, sample(4, &[&SPS_UNIT, &PPS_UNIT, KEY]));
+        let set = &key.parameters.expect("its own").encoded;
+        let set = ParameterSet::decode(set).expect("a set");
+        assert!(key.is_key && set.configuration.starts_with(&[1, SPS_UNIT[1]]));
+        assert_eq!(pictures.undecoded(), 1);
     }
 
     #[test]

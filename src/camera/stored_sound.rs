@@ -6,6 +6,7 @@ use super::coding::ReorderDepth;
 use super::parameters::Parameters;
 use super::sound::{Packets, Pcm, Sound};
 use super::{aac, opus, pcm};
+use crate::audio::opus_samples;
 use crate::demux::{Coding, Entry, PcmForm};
 use crate::segment::{AudioParameters, Codec, ParameterSet};
 
@@ -78,7 +79,7 @@ impl StoredSound {
             Length::Same(ticks) => (packet, ticks),
             Length::Told => (packet, told),
             Length::Opus => {
-                let ticks = opus::duration(&packet)?;
+                let ticks = opus_samples(&packet)?;
                 (packet, ticks)
             }
             Length::Bytes(form) => {

@@ -9,6 +9,7 @@
 //! | part | knows |
 //! |---|---|
 //! | `mp4` | mp4 and QuickTime files, whole, in fragments, or what is left of them |
+//! | `transport` | MPEG-TS, as a file or as it comes |
 //! | `cursor` | numbers in bytes |
 //! | `source` | where bytes are read from |
 //! | `remark` | what there is to say of a file |
@@ -19,10 +20,13 @@ mod cursor;
 mod mp4;
 mod remark;
 mod source;
+mod transport;
 
 pub use remark::{Problem, Remark};
 pub(crate) use source::FileSource;
 pub use source::Source;
+
+use std::io;
 
 use crate::units::WallTime;
 
@@ -30,7 +34,7 @@ use crate::units::WallTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// H.264, units behind their lengths; the configuration is an AVCDecoderConfigurationRecord
-    /// (ISO/IEC 14496-15, 5.3.3.1).
+    /// (ISO/IEC 14496-15, 5.3.3.1). Without one, units behind start codes (ITU-T H.264, annex B).
     H264,
     /// H.265 likewise (ISO/IEC 14496-15, 8.3.3.1).
     H265,
@@ -140,6 +144,34 @@ pub struct Track {
     pub entries: Vec<Entry>,
     /// Its samples in the order of decoding: those that are whole.
     pub samples: Vec<Sample>,
+    /// How those lie in the file.
+    pub(crate) packing: Packing,
+}
+
+/// How the samples of a track lie in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// As they are.
+    Plain,
+    /// In packets, among those of others.
+    Transport(transport::Layer),
+}
+
+impl Track {
+    /// Reads a sample of it.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn read(&self, source: &dyn Source, sample: &Sample) -> io::Result<Vec<u8>> {
+        match &self.packing {
+            Packing::Plain => {
+                let mut data = vec![0; sample.size as usize];
+                source.read_at(sample.offset, &mut data)?;
+                Ok(data)
+            }
+            Packing::Transport(layer) => layer.read(source, sample),
+        }
+    }
 }
 
 /// A sample of a track.
@@ -147,8 +179,11 @@ pub struct Track {
 pub struct Sample {
     /// When it is shown, in ticks from the beginning of the file.
     pub pts: i64,
-    /// Where it lies, in bytes from the beginning of the file.
+    /// Where it lies, in bytes from the beginning of the file; of one in packets, the first of
+    /// those.
     pub offset: u64,
+    /// What that packet has before it, in bytes.
+    pub skip: u8,
     /// In bytes.
     pub size: u32,
     /// Ticks to the next sample in the order of decoding, as the file says; 0 where it does not.
@@ -159,6 +194,8 @@ pub struct Sample {
     pub sync: bool,
     /// Whether it is shown; a sample that is not may be needed to decode those behind it.
     pub shown: bool,
+    /// Whether samples are missing before it.
+    pub is_behind_loss: bool,
 }
 
 /// What is in a file.
@@ -172,7 +209,18 @@ pub struct Contents {
     pub remarks: Vec<Remark>,
 }
 
-/// Takes a file apart. Its samples are not read.
+/// Samples of all tracks of a file at most: seven days at 25 frames a second.
+const SAMPLES_MAX: u64 = 1 << 24;
+/// Samples are longer than this on average, in bytes: forged tables that list the same bytes again
+/// and again would fill the memory.
+const SAMPLE_BYTES_MIN: u64 = 4;
+
+/// Samples that all tracks of a file of so many bytes can have.
+fn samples_max(length: u64) -> u64 {
+    SAMPLES_MAX.min(1024 + length / SAMPLE_BYTES_MIN)
+}
+
+/// Takes a file apart. No more of its samples is read than it takes to know where they are.
 ///
 /// # Errors
 /// [`Problem`] where nothing can be made of it.
@@ -181,8 +229,11 @@ pub fn contents(source: &dyn Source) -> Result<Contents, Problem> {
     let length = source.length().min(head.len() as u64) as usize;
     let beginning = head.get_mut(..length).unwrap_or_default();
     source.read_at(0, beginning)?;
-    match mp4::is_one(&head) {
-        true => mp4::contents(source),
+    if mp4::is_one(&head) {
+        return mp4::contents(source);
+    }
+    match transport::is_one(source)? {
+        true => transport::contents(source),
         false => Err(Problem::Unknown),
     }
 }

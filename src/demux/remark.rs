@@ -9,7 +9,7 @@ pub enum Problem {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something else.
-    #[error("not an mp4")]
+    #[error("neither mp4 nor MPEG-TS")]
     Unknown,
     /// Its index was never written.
     #[error("no moov box: the recording was not finished, and says nothing of its samples")]
@@ -68,6 +68,20 @@ pub enum Remark {
         /// In bytes.
         length: u64,
     },
+    /// Samples of which packets are missing are left out.
+    #[error("{kind}: packets are missing of {count} of its samples, which are left out")]
+    Torn {
+        /// What the track is to people.
+        kind: &'static str,
+        /// How many.
+        count: u64,
+    },
+    /// There are other bytes between packets.
+    #[error("{bytes} bytes are of no packet, and passed")]
+    NoPackets {
+        /// How many.
+        bytes: u64,
+    },
     /// Times begin anew in the middle: what follows is put behind what was before.
     #[error("its times begin anew at sample {sample}: the rest is put behind what is before")]
     TimesAnew {
@@ -80,6 +94,6 @@ impl Remark {
     /// Whether pictures or sound are missing that the file should have.
     #[must_use]
     pub fn is_loss(&self) -> bool {
-        matches!(self, Remark::CutOff { .. } | Remark::Ends { .. })
+        matches!(self, Remark::CutOff { .. } | Remark::Ends { .. } | Remark::Torn { .. })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::order::Order;
 use crate::camera::{StoredPictures, StoredSound};
-use crate::demux::{self, Coding, FileSource, Kind, Problem, Remark, Sample, Source, Track};
+use crate::demux::{self, Coding, FileSource, Kind, Problem, Remark, Sample, Track};
 use crate::units::{Ticks, WallTime};
 
 /// Why a file can't be imported.
@@ -94,11 +94,9 @@ impl Footage {
         ImportError { path: self.path.clone(), problem }
     }
 
-    pub(super) fn read(&self, sample: &Sample) -> Result<Vec<u8>, ImportError> {
-        let mut data = vec![0; sample.size as usize];
-        let read = self.source.read_at(sample.offset, &mut data);
-        read.map_err(|error| self.fails(Problem::Io(error)))?;
-        Ok(data)
+    pub(super) fn read(&self, track: &Track, sample: &Sample) -> Result<Vec<u8>, ImportError> {
+        let read = track.read(&self.source, sample);
+        read.map_err(|error| self.fails(Problem::Io(error)))
     }
 
     /// Number of samples of its track of pictures.

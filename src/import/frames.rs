@@ -85,7 +85,9 @@ impl<'a> Frames<'a> {
     /// The next picture in the order of decoding.
     fn picture(&mut self) -> Result<Option<Frame>, ImportError> {
         let timescale = self.footage.timescale();
-        let Some((_, time, picture)) = self.pictures.next()? else { return Ok(None) };
+        let Some((number, time, picture)) = self.pictures.next()? else { return Ok(None) };
+        let is_behind_loss =
+            self.footage.video.samples.get(number).is_some_and(|it| it.is_behind_loss);
         let pts = self.ticks(time, timescale);
         self.shown = self.shown.max(pts);
         Ok(Some(Frame {
@@ -100,7 +102,8 @@ impl<'a> Frames<'a> {
             duration: None,
             captured: Some(self.reading(pts, timescale).wall),
             parameters: picture.parameters,
-            lost_packets: 0,
+            // What a container misses it does not count.
+            lost_packets: is_behind_loss.into(),
             received: self.reading(self.shown, timescale),
         }))
     }
@@ -130,7 +133,7 @@ impl<'a> Frames<'a> {
             let stated = Ticks::from_nanos(nanos.saturating_add(self.zero_nanos), rate).0;
             let told_nanos = Ticks(sample.duration.into()).to_nanos(track.timescale);
             let told = u32::try_from(Ticks::from_nanos(told_nanos, rate).0).unwrap_or(0);
-            let Some((data, ticks)) = stored.frame(self.footage.read(sample)?, told) else {
+            let Some((data, ticks)) = stored.frame(self.footage.read(track, sample)?, told) else {
                 continue;
             };
             let pts = match self.heard {
@@ -154,7 +157,7 @@ impl<'a> Frames<'a> {
                 duration: Some(ticks),
                 captured: Some(self.reading(pts, rate).wall),
                 parameters: news.then(|| stored.parameters.clone()),
-                lost_packets: 0,
+                lost_packets: sample.is_behind_loss.into(),
                 // A packet is there when the sound in it is over.
                 received: self.reading(end, rate),
             });
@@ -225,7 +228,7 @@ impl<'a> Pictures<'a> {
             let time = self.footage.order.times.get(number).copied().flatten();
             let stored = self.stored.get_mut(usize::from(sample.entry));
             let Some((time, stored)) = time.zip(stored) else { continue };
-            let data = self.footage.read(sample)?;
+            let data = self.footage.read(&self.footage.video, sample)?;
             if self.entry.replace(sample.entry) != Some(sample.entry) {
                 stored.tell_anew();
             }

@@ -152,7 +152,8 @@ mod tests {
     use super::*;
 
     fn sample(pts: i64, sync: bool, shown: bool) -> Sample {
-        Sample { pts, offset: 0, size: 1, duration: 1, entry: 0, sync, shown }
+        let (offset, skip, is_behind_loss) = (0, 0, false);
+        Sample { pts, offset, skip, size: 1, duration: 1, entry: 0, sync, shown, is_behind_loss }
     }
 
     #[test]

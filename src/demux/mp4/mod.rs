@@ -8,7 +8,7 @@ mod movie;
 mod tables;
 mod times;
 
-use super::{Contents, Kind, Problem, Remark, Source};
+use super::{Contents, Kind, Problem, Remark, Source, samples_max};
 use boxes::{BoxType, Header};
 use entries::named;
 use fragments::Fragment;
@@ -16,11 +16,6 @@ use movie::Movie;
 
 /// What is read of `moov` and `moof` boxes, in bytes: a day of 25 frames a second takes 26 MB.
 const BOX_BYTES_MAX: u64 = 1 << 30;
-/// Samples of all tracks at most: seven days at 25 frames a second.
-const SAMPLES_MAX: u64 = 1 << 24;
-/// Samples are longer than this on average, in bytes: forged tables that list the same bytes again
-/// and again would fill the memory.
-const SAMPLE_BYTES_MIN: u64 = 4;
 /// All that are looked at.
 const TRAKS_MAX: usize = 32;
 /// Stretches without a box that are looked through.
@@ -68,11 +63,6 @@ pub(super) fn contents(source: &dyn Source) -> Result<Contents, Problem> {
         }
     }
     Ok(Contents { tracks, created: movie.created, remarks })
-}
-
-/// Samples that all tracks of a file of so many bytes can have.
-fn samples_max(length: u64) -> u64 {
-    SAMPLES_MAX.min(1024 + length / SAMPLE_BYTES_MIN)
 }
 
 /// The boxes of a file that say where samples are.

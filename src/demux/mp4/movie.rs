@@ -6,7 +6,7 @@ use super::entries::{entries, named};
 use super::fragments::{Defaults, Fragment, Walk};
 use super::tables::{Places, places};
 use super::times::Edits;
-use crate::demux::{Kind, Problem, Remark, Sample, Track};
+use crate::demux::{Kind, Packing, Problem, Remark, Sample, Track};
 use crate::units::{NANOS_PER_SECOND, WallTime};
 
 /// From 1904-01-01, where mp4 counts from (ISO/IEC 14496-12, 8.2.2), to 1970-01-01, in seconds.
@@ -129,15 +129,18 @@ impl<'a> Trak<'a> {
             Sample {
                 pts,
                 offset: place.offset,
+                skip: 0,
                 size: place.size,
                 duration: place.duration,
                 entry: place.entry,
                 sync: place.sync,
                 shown,
+                is_behind_loss: false,
             }
         });
         let samples = samples.collect();
-        Ok(Track { number: self.number(), kind: self.kind, timescale, entries, samples })
+        let (number, kind, packing) = (self.number(), self.kind, Packing::Plain);
+        Ok(Track { number, kind, timescale, entries, samples, packing })
     }
 
     /// Adds what fragments say; `shape` is the ticks a second, and the length of the file. Answers

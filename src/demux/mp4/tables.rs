@@ -2,9 +2,8 @@
 //! is told of the samples.
 
 use super::boxes::{child, full};
-use super::samples_max;
 use crate::demux::cursor::Cursor;
-use crate::demux::{Coding, Entry};
+use crate::demux::{Coding, Entry, samples_max};
 
 /// A sample: where it lies, when it is decoded and shown, on the track's own time.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,155 @@
+//! Transport streams (ISO/IEC 13818-1): packets of 188 bytes, of several streams by turns.
+//!
+//! A [`Transport`] takes bytes as they come, from a file or out of a pipe, and answers the samples
+//! of the streams of the first programme: a picture, or a packet of sound each. Bytes that are no
+//! packets are passed, a sample of which a packet is missing is left out and counted, and times
+//! that run over, or begin anew, go on. What waits to be complete is bounded.
+//!
+//! A file is read through once to know where its samples lie; each is then read again from there.
+//!
+//! | part | knows |
+//! |---|---|
+//! | `packets` | where packets begin among bytes, and what is in front of their payload |
+//! | `sections` | which streams there are |
+//! | `lane` | the payload of one stream, packet by packet |
+//! | `pictures`, `sound` | samples in it |
+//! | `stamps` | time stamps |
+//! | `files` | the samples of a file |
+
+mod files;
+mod lane;
+mod packets;
+mod pictures;
+mod sections;
+mod sound;
+mod stamps;
+
+use std::collections::VecDeque;
+
+pub(crate) use files::Layer;
+pub(super) use files::{contents, is_one};
+use lane::{Counter, Lane, Read, Step};
+use packets::{Packet, Packets};
+use sections::{Section, Stream};
+use stamps::Stamps;
+
+use super::{Entry, Kind};
+
+/// Ticks a second of all times (ISO/IEC 13818-1, 2.4.3.7).
+pub(crate) const STAMPS_PER_SECOND: u32 = 90_000;
+
+/// Where the table of programmes is (ISO/IEC 13818-1, 2.4.3.3).
+const TABLE_PID: u16 = 0;
+/// Streams of a programme that are looked at.
+const LANES_MAX: usize = 32;
+
+/// A sample of a stream, whole.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// The number of its stream, as [`Transport::kind`] wants it.
+    pub(crate) stream: usize,
+    /// What decodes it, where that is news. Of pictures sets within them do.
+    pub(crate) entry: Option<Entry>,
+    /// When it is shown, in ticks.
+    pub(crate) pts: i64,
+    /// When it is decoded, in ticks.
+    pub(crate) dts: i64,
+    /// Of pictures: units behind start codes.
+    pub(crate) data: Vec<u8>,
+    /// Whether the stream says that decoding can begin here.
+    pub(crate) sync: bool,
+    /// Packets, and what they were of, are missing before it.
+    pub(crate) is_behind_loss: bool,
+    /// Times begin anew with it: it was put behind what was before.
+    pub(crate) is_anew: bool,
+    /// Where the packet of its first byte is, in bytes from the beginning, and how much of the
+    /// payload of that is of others.
+    place: (u64, u8),
+}
+
+/// A transport stream, as it comes.
+#[derive(Default)]
+pub(crate) struct Transport {
+    packets: Packets,
+    table: Section,
+    table_counter: Counter,
+    map: Section,
+    map_pid: Option<u16>,
+    lanes: Vec<Lane>,
+    stamps: Stamps,
+    /// Samples that are complete.
+    units: VecDeque<Unit>,
+}
+
+impl Transport {
+    /// Takes bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.packets.push(bytes);
+        self.read();
+    }
+
+    /// Nothing more comes: what is open is as complete as it gets.
+    pub(crate) fn finish(&mut self) {
+        self.packets.finish();
+        self.read();
+        let cut = self.packets.cut_off();
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            if cut == Some(lane.stream.pid) {
+                lane.lose();
+            }
+            lane.finish(number, &mut self.units);
+        }
+    }
+
+    /// The next sample that is complete.
+    pub(crate) fn next(&mut self) -> Option<Unit> {
+        self.units.pop_front()
+    }
+
+    /// What a stream is.
+    pub(crate) fn kind(&self, stream: usize) -> Kind {
+        self.lanes.get(stream).map_or(Kind::Other, |lane| lane.stream.kind)
+    }
+
+    /// Bytes so far that are of no packet.
+    pub(crate) fn strays(&self) -> u64 {
+        self.packets.strays()
+    }
+
+    fn read(&mut self) {
+        while let Some((at, bytes)) = self.packets.next() {
+            if let Some(packet) = Packet::parse(&bytes) {
+                self.take(at, &packet);
+            }
+        }
+    }
+
+    fn take(&mut self, at: u64, packet: &Packet<'_>) {
+        if packet.pid == TABLE_PID {
+            if self.table_counter.take(packet) == Step::Behind {
+                self.lanes.iter_mut().for_each(Lane::may_join);
+            }
+            for body in self.table.push(packet) {
+                self.map_pid = sections::first_map(&body).or(self.map_pid);
+            }
+        } else if Some(packet.pid) == self.map_pid {
+            for body in self.map.push(packet) {
+                sections::streams(&body).into_iter().for_each(|stream| self.add(stream));
+            }
+        } else if let Some(number) =
+            self.lanes.iter().rposition(|lane| lane.stream.pid == packet.pid)
+        {
+            let read = Read { at, packet };
+            let Some(lane) = self.lanes.get_mut(number) else { return };
+            lane.push(number, &read, &mut self.stamps, &mut self.units);
+        }
+    }
+
+    /// A stream of the programme, which may be known.
+    fn add(&mut self, stream: Stream) {
+        let is_known = self.lanes.iter().any(|lane| lane.stream == stream);
+        if !is_known && self.lanes.len() < LANES_MAX {
+            self.lanes.push(Lane::new(stream));
+        }
+    }
+}

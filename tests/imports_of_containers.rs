@@ -1,0 +1,141 @@
+//! Footage that is in no mp4, imported: MPEG-TS, whole, damaged and joined.
+
+#[path = "support/clips.rs"]
+mod clips;
+#[path = "support/copies.rs"]
+mod copies;
+#[path = "support/daemon.rs"]
+mod daemon;
+#[path = "support/imported.rs"]
+mod imported;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use daemon::{run_tool, text};
+use imported::{Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, cut, packets};
+
+/// Length of a packet of MPEG-TS.
+const PACKET_BYTES: usize = 188;
+
+/// How a file is written: a name, and what ffmpeg is told.
+const WRITTEN: [(&str, &str); 9] = [
+    ("plain.ts", ""),
+    ("reordered.ts", "-bf 3 -b_strategy 0"),
+    ("open.ts", "-bf 2 -x264-params open-gop=1"),
+    ("slices.ts", "-x264-params slices=4:aud=1"),
+    ("blu_ray.m2ts", "-an -bf 2 -mpegts_m2ts_mode 1"),
+    ("long.ts", "-an -output_ts_offset 95440"),
+    ("h265.ts", "-c:v libx265 -x265-params log-level=none:keyint=50"),
+    ("opus.ts", "-c:a libopus -ar 48000"),
+    ("large.ts", "-pes_payload_size 60000 -c:a aac -ar 44100 -ac 2"),
+];
+
+/// What ffmpeg makes of a file, without delimiters of pictures.
+fn as_mp4(bench: &Bench, file: &Path) -> PathBuf {
+    let name = format!("{}.as.mp4", text(file));
+    let delimiter = if name.contains("h265") { 35 } else { 9 };
+    let units = format!("filter_units=remove_types={delimiter}");
+    bench.make(&name, &format!("-i {} -c copy -bsf:v {units}", text(file)))
+}
+
+/// Has GStreamer write a file.
+fn launched(bench: &Bench, name: &str, muxer: &str) -> PathBuf {
+    let file = bench.path(name);
+    let line = format!(
+        "-q videotestsrc num-buffers=75 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+         x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer} ! filesink location={}",
+        text(&file)
+    );
+    run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
+    file
+}
+
+#[test]
+fn files_of_containers_come_in_bit_by_bit() {
+    let bench = Bench::new("64M");
+    let mut files: Vec<PathBuf> =
+        WRITTEN.iter().map(|(name, words)| bench.source(name, 3, words)).collect();
+    files.push(launched(&bench, "gst.ts", "mpegtsmux"));
+    for file in &files {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let said = bench.ended(0, &["--start", START], &[file]);
+        assert!(said.contains("1 file in 1 clip"), "{said}");
+        let wanted = as_mp4(&bench, file);
+        assert_same(&name, &bench.packets("v"), &packets(&wanted, "v"));
+        assert_same_sound(&name, &bench.packets("a"), &packets(&wanted, "a"));
+        let said = bench.ended(0, &["--start", START], &[file]);
+        assert!(said.contains("imported before"), "{name}: {said}");
+        bench.emptied();
+    }
+}
+
+fn digests(packets: &[Packet]) -> Vec<&str> {
+    packets.iter().map(|packet| packet.digest.as_str()).collect()
+}
+
+#[test]
+fn of_damaged_packets_the_rest_is_taken_and_told() {
+    let bench = Bench::new("64M");
+    let file = bench.source("whole.ts", 8, "-an -g 25 -bf 0");
+    let bytes = fs::read(&file).expect("a file");
+    let wanted = packets(&as_mp4(&bench, &file), "v");
+    // Bytes that are no packets, a packet that is missing, and one that comes twice.
+    let third = bytes.len() / PACKET_BYTES / 3;
+    let packet = |number: usize| &bytes[number * PACKET_BYTES..(number + 1) * PACKET_BYTES];
+    // Amid a picture.
+    let is_of_pictures =
+        |number: &usize| (*number..*number + 2).all(|at| packet(at)[1..3] == [1, 0]);
+    let missing = (third..).find(is_of_pictures).expect("a packet of pictures");
+    let twice = (2 * third..).find(is_of_pictures).expect("a packet of pictures");
+    let mut damaged = vec![7; 33];
+    for number in 0..bytes.len() / PACKET_BYTES {
+        match number {
+            number if number == missing => {}
+            number if number == twice => damaged.extend([packet(number), packet(number)].concat()),
+            number => damaged.extend(packet(number)),
+        }
+    }
+    damaged.extend(&packet(missing)[..100]);
+    let path = bench.path("damaged.ts");
+    fs::write(&path, damaged).expect("a file");
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&path]);
+    assert!(said.contains("packets are missing of 2 of its samples"), "{said}");
+    assert!(said.contains("33 bytes are of no packet"), "{said}");
+    let found = bench.packets("v");
+    let (found, wanted) = (digests(&found), digests(&wanted));
+    let torn = wanted.iter().zip(&found).position(|(wanted, found)| wanted != found);
+    let torn = torn.expect("one is missing");
+    assert_eq!(found[torn..], wanted[torn + 1..wanted.len() - 1], "and the last one");
+    bench.emptied();
+
+    // A part of it, from anywhere to anywhere.
+    let part = bench.path("part.ts");
+    fs::write(&part, &bytes[bytes.len() / 5 + 50..bytes.len() * 4 / 5 + 11]).expect("a file");
+    bench.ended(LEFT_OUT, &["--start", START], &[&part]);
+    let found = bench.packets("v");
+    assert!(found.len() > 90 && found[0].is_key, "{}", found.len());
+    let all = digests(&found);
+    assert!(wanted.windows(all.len()).any(|part| part == all), "other pictures");
+}
+
+#[test]
+fn times_that_run_over_or_begin_anew_go_on() {
+    let bench = Bench::new("64M");
+    let file = bench.source("whole.ts", 4, "");
+    let bytes = fs::read(&file).expect("a file");
+    let twice = bench.path("twice.ts");
+    fs::write(&twice, [&bytes[..], &bytes].concat()).expect("a file");
+    let said = bench.ended(0, &["--start", START], &[&twice]);
+    assert!(said.contains("its times begin anew at sample 101"), "{said}");
+    let found = bench.packets("v");
+    let times: BTreeSet<i64> = found.iter().map(|it| (it.at * 25.0).round() as i64).collect();
+    assert_eq!(times, (0..200).collect());
+    let sound = bench.packets("a").len();
+    assert!(sound > 330, "{sound} packets of sound in 8 s");
+    let clipped = cut(&bench, &file, "none.ts", 100);
+    let said = bench.import(&["--start", START], &[&clipped]);
+    let wrong = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(wrong.contains("none.ts: neither mp4 nor MPEG-TS"), "{wrong}");
+}
