@@ -27,6 +27,25 @@ pub(crate) fn opus_samples(packet: &[u8]) -> Option<u32> {
     Some(count * frame).filter(|samples| (1..=OPUS_SAMPLES_MAX).contains(samples))
 }
 
+/// Samples of a frame of FLAC (RFC 9639, 9.1.1 to 9.1.6); `None` where it is none.
+pub(crate) fn flac_samples(frame: &[u8]) -> Option<u32> {
+    let [first, second, sizes, _, number, ..] = *frame.first_chunk::<5>()?;
+    if first != 0xff || second & 0xfe != 0xf8 {
+        return None;
+    }
+    // Behind the number of the frame, which has as many bytes as its first one says.
+    let behind = 4 + (number.leading_ones().max(1)) as usize;
+    let byte = |at: usize| frame.get(behind + at).map(|byte| u32::from(*byte));
+    match u32::from(sizes >> 4) {
+        0 => None,
+        1 => Some(192),
+        size @ 2..=5 => Some(576 << (size - 2)),
+        6 => Some(byte(0)? + 1),
+        7 => Some((byte(0)? << 8 | byte(1)?) + 1),
+        size => Some(256 << (size - 8)),
+    }
+}
+
 /// The body of a `dOps` box (Encapsulation of Opus in ISO BMFF, 4.3.2) for one channel or two.
 /// Nothing is skipped at the beginning: packets are those of a stream that runs already.
 pub(crate) fn opus_configuration(channels: u8) -> Vec<u8> {
@@ -54,5 +73,19 @@ mod tests {
         assert_eq!(millis(&[0x18]), Some(60), "SILK");
         assert_eq!((millis(&[]), millis(&[0x7b]), millis(&[0x7b, 0])), (None, None, None));
         assert_eq!(millis(&[0x1b, 3]), None, "over the limit");
+    }
+
+    #[test]
+    fn a_frame_of_flac_says_how_long_it_is() {
+        let frame = |size: u8, number: &[u8], more: &[u8]| {
+            let head = [0xff, 0xf8, size << 4 | 9, 0x18];
+            flac_samples(&[&head, number, more].concat())
+        };
+        assert_eq!(frame(1, &[0], &[]), Some(192));
+        assert_eq!((frame(5, &[0], &[]), frame(12, &[0], &[])), (Some(4608), Some(4096)));
+        assert_eq!(frame(6, &[0xc2, 0x80], &[99]), Some(100));
+        assert_eq!(frame(7, &[0x7f], &[3, 255]), Some(1024));
+        assert_eq!((frame(0, &[0], &[]), frame(7, &[0xc2, 0x80], &[3])), (None, None));
+        assert_eq!(flac_samples(&[0xff, 0xf1, 0, 0, 0, 0]), None);
     }
 }

@@ -42,6 +42,7 @@
 //! | [`flac`] | blocks of samples as FLAC; pure |
 //! | [`captions`] | the time on the wall as subtitles; pure |
 //! | [`demux`] | files of others taken apart: tracks, samples, times |
+//! | `matroska` | numbers of Matroska's elements |
 //! | `audio` | what packets of sound say of themselves; pure |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
 //! | [`wire`], [`bits`] | how numbers are written |
@@ -189,6 +190,7 @@ pub mod flac;
 pub mod import;
 pub mod index;
 pub mod library;
+mod matroska;
 pub mod mount;
 pub mod mp4;
 pub mod named;

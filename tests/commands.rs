@@ -258,7 +258,7 @@ fn import_refuses_what_can_not_be_meant_before_anything_is_written() {
     let said = bench.refused(WRONG_USAGE, "import --camera yard b.mp4 a.mp4");
     assert!(said.contains("a.mp4") && said.contains("--start"), "{said}");
     let said = bench.refused(FAILED, "import --camera yard b.mp4 text.mp4");
-    assert!(said.contains("text.mp4: neither mp4 nor MPEG-TS"), "{said}");
+    assert!(said.contains("text.mp4: neither mp4, nor Matroska, nor MPEG-TS"), "{said}");
     bench.refused(FAILED, "import --camera yard absent.mp4");
     bench.footage("c.mp4", 4, &["-metadata", "creation_time=2026-11-20T10:00:02Z"]);
     let said = bench.refused(FAILED, "import --camera yard b.mp4 c.mp4");

@@ -1,4 +1,4 @@
-//! Footage that is in no mp4, imported: MPEG-TS, whole, damaged and joined.
+//! Footage that is in no mp4, imported: MPEG-TS and Matroska, whole, damaged and joined.
 
 #[path = "support/clips.rs"]
 mod clips;
@@ -12,6 +12,8 @@ mod imported;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use daemon::{run_tool, text};
 use imported::{Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, cut, packets};
@@ -20,7 +22,7 @@ use imported::{Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, c
 const PACKET_BYTES: usize = 188;
 
 /// How a file is written: a name, and what ffmpeg is told.
-const WRITTEN: [(&str, &str); 9] = [
+const WRITTEN: [(&str, &str); 16] = [
     ("plain.ts", ""),
     ("reordered.ts", "-bf 3 -b_strategy 0"),
     ("open.ts", "-bf 2 -x264-params open-gop=1"),
@@ -29,8 +31,18 @@ const WRITTEN: [(&str, &str); 9] = [
     ("long.ts", "-an -output_ts_offset 95440"),
     ("h265.ts", "-c:v libx265 -x265-params log-level=none:keyint=50"),
     ("opus.ts", "-c:a libopus -ar 48000"),
+    ("plain.mkv", ""),
+    ("reordered.mkv", "-bf 3 -b_strategy 0 -c:a flac -ar 48000"),
+    ("live.mkv", "-bf 2 -live 1 -c:a libopus -ar 48000"),
+    ("pipe.mkv", "-c:v libx265 -x265-params log-level=none:keyint=50 -c:a pcm_s16le"),
+    ("mulaw.mkv", "-c:v mjpeg -pix_fmt yuvj420p -c:a pcm_mulaw -ar 8000"),
+    ("small.mkv", "-cluster_time_limit 300 -c:a aac -ac 2 -ar 44100"),
+    ("vfw.mkv", "-an -allow_raw_vfw 1 -c:v mjpeg -pix_fmt yuvj420p"),
     ("large.ts", "-pes_payload_size 60000 -c:a aac -ar 44100 -ac 2"),
 ];
+
+/// Those whose sound is not compressed.
+const SAMPLES: [&str; 2] = ["pipe.mkv", "mulaw.mkv"];
 
 /// What ffmpeg makes of a file, without delimiters of pictures.
 fn as_mp4(bench: &Bench, file: &Path) -> PathBuf {
@@ -58,13 +70,30 @@ fn files_of_containers_come_in_bit_by_bit() {
     let mut files: Vec<PathBuf> =
         WRITTEN.iter().map(|(name, words)| bench.source(name, 3, words)).collect();
     files.push(launched(&bench, "gst.ts", "mpegtsmux"));
+    files.push(launched(&bench, "gst.mkv", "matroskamux"));
+    files.push(launched(&bench, "gst_live.mkv", "matroskamux streamable=true"));
+    // Sound of which several packets are in a block; blocks in groups.
+    for (name, hacks) in
+        [("xiph.mkv", "lacing_xiph"), ("groups.mkv", "lacing_ebml,no_simpleblocks")]
+    {
+        let (file, plain) = (bench.path(name), bench.path("reordered.mkv"));
+        run_tool("mkvmerge", &["-q", "-o", text(&file), "--engage", hacks, text(&plain)]);
+        files.push(file);
+    }
     for file in &files {
         let name = file.file_name().expect("a name").to_string_lossy().into_owned();
         let said = bench.ended(0, &["--start", START], &[file]);
         assert!(said.contains("1 file in 1 clip"), "{said}");
-        let wanted = as_mp4(&bench, file);
+        let is_matroska = name.ends_with(".mkv");
+        let wanted = if is_matroska { file.clone() } else { as_mp4(&bench, file) };
         assert_same(&name, &bench.packets("v"), &packets(&wanted, "v"));
-        assert_same_sound(&name, &bench.packets("a"), &packets(&wanted, "a"));
+        let (sound, wanted) = (bench.packets("a"), packets(&wanted, "a"));
+        // Samples become frames of FLAC of another length.
+        if SAMPLES.contains(&name.as_str()) {
+            assert!(sound.len() > 10, "{name}: {} frames of sound", sound.len());
+        } else {
+            assert_same_sound(&name, &sound, &wanted);
+        }
         let said = bench.ended(0, &["--start", START], &[file]);
         assert!(said.contains("imported before"), "{name}: {said}");
         bench.emptied();
@@ -137,5 +166,59 @@ fn times_that_run_over_or_begin_anew_go_on() {
     let clipped = cut(&bench, &file, "none.ts", 100);
     let said = bench.import(&["--start", START], &[&clipped]);
     let wrong = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(wrong.contains("none.ts: neither mp4 nor MPEG-TS"), "{wrong}");
+    assert!(wrong.contains("none.ts: neither mp4, nor Matroska, nor MPEG-TS"), "{wrong}");
+}
+
+#[test]
+fn of_matroska_that_is_cut_off_damaged_or_joined_the_rest_is_taken_and_told() {
+    let bench = Bench::new("64M");
+    let words = "-an -g 25 -bf 0 -cluster_time_limit 500";
+    let file = bench.source("whole.mkv", 8, words);
+    let (bytes, wanted) = (fs::read(&file).expect("a file"), packets(&file, "v"));
+    let wanted = digests(&wanted);
+
+    let part = cut(&bench, &file, "part.mkv", bytes.len() * 6 / 10);
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&part]);
+    assert!(said.contains("the file ends within the block at byte"), "{said}");
+    let found = bench.packets("v");
+    let count = digests(&found).len();
+    assert!((100..190).contains(&count) && digests(&found) == wanted[..count], "{count}");
+    bench.emptied();
+
+    // What a disk has lost: a hole.
+    let mut holed = bytes.clone();
+    holed[bytes.len() / 2..bytes.len() / 2 + 5000].fill(0);
+    let path = bench.path("holed.mkv");
+    fs::write(&path, holed).expect("a file");
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&path]);
+    assert!(said.contains("are damaged: what was in them is left out"), "{said}");
+    let found = bench.packets("v");
+    let left = digests(&found);
+    let known = left.iter().filter(|digest| wanted.contains(digest)).count();
+    assert!(left.len() > 150 && known + 2 > left.len(), "{known} of {}: {said}", left.len());
+    assert_eq!(left.last(), wanted.last());
+    bench.emptied();
+
+    let twice = bench.path("twice.mkv");
+    fs::write(&twice, [&bytes[..], &bytes].concat()).expect("a file");
+    let said = bench.ended(0, &["--start", START], &[&twice]);
+    assert!(said.contains("its times begin anew at sample 201"), "{said}");
+    let found = bench.packets("v");
+    let times: BTreeSet<i64> = found.iter().map(|it| (it.at * 25.0).round() as i64).collect();
+    assert_eq!(times, (0..400).collect());
+    bench.emptied();
+
+    // A recorder that is killed.
+    let killed = bench.path("killed.mkv");
+    let line = format!(
+        "-v error -y -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -g 25 -threads 1 \
+         -tune zerolatency -cluster_time_limit 500 -flush_packets 1 {}",
+        text(&killed)
+    );
+    let words = line.split_whitespace();
+    let mut writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn().expect("it");
+    std::thread::sleep(Duration::from_millis(3700));
+    writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+    bench.import(&["--start", START], &[&killed]);
+    assert!(bench.packets("v").len() >= 50, "two seconds of it are there");
 }

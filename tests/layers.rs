@@ -37,7 +37,7 @@ const ROOMS: [&[&str]; 30] = [
     &["device"],
     &["clock"],
     &["captions", "demux", "flac", "named"],
-    &["audio", "bits", "wire", "zone"],
+    &["audio", "bits", "matroska", "wire", "zone"],
     &["units"],
 ];
 

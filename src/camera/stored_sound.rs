@@ -6,7 +6,7 @@ use super::coding::ReorderDepth;
 use super::parameters::Parameters;
 use super::sound::{Packets, Pcm, Sound};
 use super::{aac, opus, pcm};
-use crate::audio::opus_samples;
+use crate::audio::{flac_samples, opus_samples};
 use crate::demux::{Coding, Entry, PcmForm};
 use crate::segment::{AudioParameters, Codec, ParameterSet};
 
@@ -28,8 +28,8 @@ enum Length {
     Same(u32),
     /// A packet of Opus says so.
     Opus,
-    /// As the container says.
-    Told,
+    /// A frame of FLAC does.
+    Flac,
     /// Those of its bytes, which are samples.
     Bytes(PcmForm),
 }
@@ -53,7 +53,7 @@ impl StoredSound {
             }
             Coding::Flac => {
                 let packets = Packets { ticks: 0, silence: None };
-                (flac(told)?, Sound::Packets(packets), Length::Told)
+                (flac(told)?, Sound::Packets(packets), Length::Flac)
             }
             Coding::Pcm(form) => {
                 let (rate, channels) =
@@ -71,15 +71,17 @@ impl StoredSound {
         Ok(StoredSound { parameters, sample_rate, channels, length })
     }
 
-    /// What becomes of a packet, and how many ticks that has; `told` is what the container says.
-    /// `None` where it is no packet.
+    /// What becomes of a packet, and how many ticks that has; `None` where it is no packet.
     #[must_use]
-    pub fn frame(&self, packet: Vec<u8>, told: u32) -> Option<(Vec<u8>, u32)> {
+    pub fn frame(&self, packet: Vec<u8>) -> Option<(Vec<u8>, u32)> {
         let (data, ticks) = match self.length {
             Length::Same(ticks) => (packet, ticks),
-            Length::Told => (packet, told),
             Length::Opus => {
                 let ticks = opus_samples(&packet)?;
+                (packet, ticks)
+            }
+            Length::Flac => {
+                let ticks = flac_samples(&packet)?;
                 (packet, ticks)
             }
             Length::Bytes(form) => {

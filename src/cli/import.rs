@@ -40,7 +40,7 @@ pub struct ImportArguments {
     /// would end in the future
     #[arg(long)]
     pub force: bool,
-    /// mp4, mov or MPEG-TS files with H.264, H.265 or JPEG video
+    /// mp4, mov, Matroska or MPEG-TS files with H.264, H.265 or JPEG video
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }

@@ -12,6 +12,7 @@ use super::part::PartData;
 use super::segmented::{Container, Counted, Segmenting};
 use super::segments::{Boundary, Measure, Placed};
 use super::{Compilation, SOUND, TRACKS, Track, VIDEO};
+use crate::matroska::{EPOCH_NANOS, id};
 use crate::mp4::{Mp4Error, entry};
 use crate::segment::{Codec, ParameterSet, Sample};
 use crate::units::{NANOS_PER_SECOND, WallTime};
@@ -25,59 +26,10 @@ const CLUSTER_BYTES: u64 = 4 + 8 + 1 + 1 + 8;
 const BLOCK_BYTES: u64 = 1 + 4 + 1 + 2 + 1;
 /// What a block of a size of four bytes can hold (RFC 8794, 4.1).
 const BLOCK_BYTES_MAX: u64 = (1 << 28) - 2;
-/// 2001-01-01 UTC, where dates count from (RFC 8794, 7.6), in nanoseconds since 1970.
-const EPOCH_NANOS: i64 = 978_307_200 * NANOS_PER_SECOND;
 /// What a decoder of Opus has to be fed before it is right, in nanoseconds (RFC 7845, 4.6).
 const OPUS_ROLL_NANOS: u64 = 80_000_000;
 /// Samples a second of Opus, whatever goes in (RFC 7845, 5.1).
 const OPUS_RATE: u64 = 48_000;
-
-/// Numbers of elements (RFC 9559, 5.1).
-mod id {
-    pub const EBML: u32 = 0x1A45_DFA3;
-    pub const DOC_TYPE: u32 = 0x4282;
-    pub const DOC_TYPE_VERSION: u32 = 0x4287;
-    pub const DOC_TYPE_READ_VERSION: u32 = 0x4285;
-    pub const SEGMENT: u32 = 0x1853_8067;
-    pub const SEEK_HEAD: u32 = 0x114D_9B74;
-    pub const SEEK: u32 = 0x4DBB;
-    pub const SEEK_ID: u32 = 0x53AB;
-    pub const SEEK_POSITION: u32 = 0x53AC;
-    pub const INFO: u32 = 0x1549_A966;
-    pub const TIMESTAMP_SCALE: u32 = 0x002A_D7B1;
-    pub const DURATION: u32 = 0x4489;
-    pub const DATE: u32 = 0x4461;
-    pub const MUXING_APP: u32 = 0x4D80;
-    pub const WRITING_APP: u32 = 0x5741;
-    pub const TRACKS: u32 = 0x1654_AE6B;
-    pub const TRACK_ENTRY: u32 = 0xAE;
-    pub const TRACK_NUMBER: u32 = 0xD7;
-    pub const TRACK_UID: u32 = 0x73C5;
-    pub const TRACK_TYPE: u32 = 0x83;
-    pub const FLAG_LACING: u32 = 0x9C;
-    pub const LANGUAGE: u32 = 0x0022_B59C;
-    pub const CODEC: u32 = 0x86;
-    pub const CODEC_PRIVATE: u32 = 0x63A2;
-    pub const CODEC_DELAY: u32 = 0x56AA;
-    pub const SEEK_PRE_ROLL: u32 = 0x56BB;
-    pub const VIDEO: u32 = 0xE0;
-    pub const PIXEL_WIDTH: u32 = 0xB0;
-    pub const PIXEL_HEIGHT: u32 = 0xBA;
-    pub const DISPLAY_WIDTH: u32 = 0x54B0;
-    pub const DISPLAY_HEIGHT: u32 = 0x54BA;
-    pub const AUDIO: u32 = 0xE1;
-    pub const SAMPLING_FREQUENCY: u32 = 0xB5;
-    pub const CHANNELS: u32 = 0x9F;
-    pub const CUES: u32 = 0x1C53_BB6B;
-    pub const CUE_POINT: u32 = 0xBB;
-    pub const CUE_TIME: u32 = 0xB3;
-    pub const CUE_TRACK_POSITIONS: u32 = 0xB7;
-    pub const CUE_TRACK: u32 = 0xF7;
-    pub const CUE_CLUSTER_POSITION: u32 = 0xF1;
-    pub const CLUSTER: u32 = 0x1F43_B675;
-    pub const TIMESTAMP: u32 = 0xE7;
-    pub const SIMPLE_BLOCK: u32 = 0xA3;
-}
 
 /// See the [module](self).
 struct Matroska {

@@ -9,6 +9,7 @@
 //! | part | knows |
 //! |---|---|
 //! | `mp4` | mp4 and QuickTime files, whole, in fragments, or what is left of them |
+//! | `matroska` | Matroska and WebM |
 //! | `transport` | MPEG-TS, as a file or as it comes |
 //! | `cursor` | numbers in bytes |
 //! | `source` | where bytes are read from |
@@ -17,6 +18,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod cursor;
+mod matroska;
 mod mp4;
 mod remark;
 mod source;
@@ -153,6 +155,8 @@ pub struct Track {
 pub(crate) enum Packing {
     /// As they are.
     Plain,
+    /// Without these bytes, with which each begins.
+    Stripped(Vec<u8>),
     /// In packets, among those of others.
     Transport(transport::Layer),
 }
@@ -163,14 +167,15 @@ impl Track {
     /// # Errors
     /// If it can't be read.
     pub fn read(&self, source: &dyn Source, sample: &Sample) -> io::Result<Vec<u8>> {
-        match &self.packing {
-            Packing::Plain => {
-                let mut data = vec![0; sample.size as usize];
-                source.read_at(sample.offset, &mut data)?;
-                Ok(data)
-            }
-            Packing::Transport(layer) => layer.read(source, sample),
-        }
+        let before = match &self.packing {
+            Packing::Plain => &[][..],
+            Packing::Stripped(before) => before,
+            Packing::Transport(layer) => return layer.read(source, sample),
+        };
+        let mut data = before.to_vec();
+        data.resize(before.len() + sample.size as usize, 0);
+        source.read_at(sample.offset, data.get_mut(before.len()..).unwrap_or_default())?;
+        Ok(data)
     }
 }
 
@@ -231,6 +236,9 @@ pub fn contents(source: &dyn Source) -> Result<Contents, Problem> {
     source.read_at(0, beginning)?;
     if mp4::is_one(&head) {
         return mp4::contents(source);
+    }
+    if matroska::is_one(&head) {
+        return matroska::contents(source);
     }
     match transport::is_one(source)? {
         true => transport::contents(source),

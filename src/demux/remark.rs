@@ -9,7 +9,7 @@ pub enum Problem {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something else.
-    #[error("neither mp4 nor MPEG-TS")]
+    #[error("neither mp4, nor Matroska, nor MPEG-TS")]
     Unknown,
     /// Its index was never written.
     #[error("no moov box: the recording was not finished, and says nothing of its samples")]
@@ -53,9 +53,9 @@ pub enum Remark {
         what: String,
     },
     /// A file that is written piece by piece ends within one: what would have followed is missing.
-    #[error("the file ends within the {kind} box at byte {offset}: it was not finished")]
+    #[error("the file ends within the {kind} at byte {offset}: it was not finished")]
     Ends {
-        /// The type of the box.
+        /// What it ends in.
         kind: String,
         /// In bytes from the beginning of the file.
         offset: u64,
@@ -76,6 +76,14 @@ pub enum Remark {
         /// How many.
         count: u64,
     },
+    /// Nothing can be read between samples.
+    #[error("{length} bytes from byte {offset} on are damaged: what was in them is left out")]
+    Damaged {
+        /// In bytes from the beginning of the file.
+        offset: u64,
+        /// In bytes.
+        length: u64,
+    },
     /// There are other bytes between packets.
     #[error("{bytes} bytes are of no packet, and passed")]
     NoPackets {
@@ -94,6 +102,15 @@ impl Remark {
     /// Whether pictures or sound are missing that the file should have.
     #[must_use]
     pub fn is_loss(&self) -> bool {
-        matches!(self, Remark::CutOff { .. } | Remark::Ends { .. } | Remark::Torn { .. })
+        match self {
+            Remark::CutOff { .. }
+            | Remark::Ends { .. }
+            | Remark::Torn { .. }
+            | Remark::Damaged { .. } => true,
+            Remark::LeftOut { .. }
+            | Remark::Stray { .. }
+            | Remark::NoPackets { .. }
+            | Remark::TimesAnew { .. } => false,
+        }
     }
 }

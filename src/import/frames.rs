@@ -131,9 +131,7 @@ impl<'a> Frames<'a> {
                 continue;
             }
             let stated = Ticks::from_nanos(nanos.saturating_add(self.zero_nanos), rate).0;
-            let told_nanos = Ticks(sample.duration.into()).to_nanos(track.timescale);
-            let told = u32::try_from(Ticks::from_nanos(told_nanos, rate).0).unwrap_or(0);
-            let Some((data, ticks)) = stored.frame(self.footage.read(track, sample)?, told) else {
+            let Some((data, ticks)) = stored.frame(self.footage.read(track, sample)?) else {
                 continue;
             };
             let pts = match self.heard {

@@ -107,7 +107,7 @@ impl Boxes {
         // What holds the samples of tables need not be whole where those are.
         self.remarks.push(match header {
             Some(header) if self.is_in_fragments() => {
-                Remark::Ends { kind: named(&header.kind), offset: at }
+                Remark::Ends { kind: format!("{} box", named(&header.kind)), offset: at }
             }
             Some(_) => return,
             None => Remark::Stray { offset: at, length: until - at },

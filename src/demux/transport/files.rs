@@ -153,6 +153,7 @@ impl Layer {
         let mut packets = Packets::from(sample.offset, self.stride);
         let mut counter = Counter::default();
         let (mut at, mut skip) = (sample.offset, usize::from(sample.skip));
+        let mut is_over = false;
         let mut data = Vec::with_capacity(size);
         while data.len() < size {
             if let Some((_, bytes)) = packets.next() {
@@ -167,10 +168,15 @@ impl Layer {
                 continue;
             }
             let wanted = source.length().saturating_sub(at).min(window.len() as u64) as usize;
-            let read = window.get_mut(..wanted).filter(|read| !read.is_empty());
-            let read = read.ok_or(io::ErrorKind::UnexpectedEof)?;
-            source.read_at(at, read)?;
-            packets.push(read);
+            match window.get_mut(..wanted).filter(|read| !read.is_empty()) {
+                Some(read) => {
+                    source.read_at(at, read)?;
+                    packets.push(read);
+                }
+                None if is_over => return Err(io::ErrorKind::UnexpectedEof.into()),
+                None => packets.finish(),
+            }
+            is_over = wanted == 0;
             at += wanted as u64;
         }
         data.truncate(size);

@@ -20,8 +20,10 @@ pub(super) struct Packets {
     at: usize,
     /// Bytes before those.
     passed: u64,
-    /// From packet to packet; `None` as long as it is not known.
+    /// From packet to packet; `None` as long as none was found.
     stride: Option<usize>,
+    /// One begins where the last one said.
+    is_found: bool,
     strays: u64,
     is_over: bool,
 }
@@ -29,7 +31,7 @@ pub(super) struct Packets {
 impl Packets {
     /// Those of a stream of which a packet begins with the next byte.
     pub(super) fn from(at: u64, stride: usize) -> Packets {
-        Packets { passed: at, stride: Some(stride), ..Packets::default() }
+        Packets { passed: at, stride: Some(stride), is_found: true, ..Packets::default() }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -66,8 +68,9 @@ impl Packets {
     pub(super) fn next(&mut self) -> Option<(u64, [u8; PACKET_BYTES])> {
         loop {
             let there = self.bytes.get(self.at..)?;
-            let Some(stride) = self.stride else {
+            let Some(stride) = self.stride.filter(|_| self.is_found) else {
                 self.stride = Some(self.find()?);
+                self.is_found = true;
                 continue;
             };
             match there.first_chunk::<PACKET_BYTES>() {
@@ -76,13 +79,14 @@ impl Packets {
                     self.at += stride;
                     return Some((at, *packet));
                 }
-                Some(_) => self.stride = None,
+                Some(_) => self.is_found = false,
                 None => return None,
             }
         }
     }
 
-    /// Looks for packets, and passes what is none.
+    /// Looks for packets, which have the same from one to the next as those before, and passes
+    /// what is none.
     fn find(&mut self) -> Option<usize> {
         while let Some(there) = self.bytes.get(self.at..) {
             let Some(next) = memchr::memchr(SYNC, there) else {
@@ -95,7 +99,9 @@ impl Packets {
             if there.len() <= (CERTAIN_COUNT - 1) * longest && !self.is_over {
                 return None;
             }
-            if let Some(stride) = stride_of(there) {
+            if let Some(stride) =
+                stride_of(there).filter(|it| self.stride.is_none_or(|one| one == *it))
+            {
                 return Some(stride);
             }
             self.pass(1);

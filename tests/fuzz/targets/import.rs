@@ -1,4 +1,5 @@
-//! mp4 files of other programs, as `reelfs import` reads them.
+//! Files of other programs, as `reelfs import` reads them: mp4, MPEG-TS or Matroska, as the fuzzer
+//! begins with one or another.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};

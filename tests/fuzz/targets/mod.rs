@@ -40,7 +40,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Seed>) ->
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     target("superblock", superblock::run, superblock::seeds),
     target("ledger", ledger::run, ledger::seeds),
     target("blocks", blocks::run, blocks::seeds),
@@ -51,4 +51,6 @@ pub const TARGETS: [Target; 10] = [
     target("names", names::run, names::seeds),
     target("session", session::run, session::seeds),
     Target { catches: true, ..target("import", import::run, import::seeds) },
+    Target { catches: true, ..target("transport", import::run, Vec::new) },
+    Target { catches: true, ..target("matroska", import::run, Vec::new) },
 ];
