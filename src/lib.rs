@@ -21,7 +21,7 @@
 //! | [`shown`] | what is shown: the one owner of the tree, who tells whoever watches it |
 //! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
-//! | [`camera`] | RTSP in, samples out; the only room that knows retina |
+//! | [`camera`] | cameras in, samples out; the only room that knows RTSP and retina |
 //! | [`purge`] | carries expiry and redating out, in the background |
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |

@@ -2,7 +2,7 @@
 
 use http_auth::{PasswordClient, PasswordParams};
 
-use super::Camera;
+use super::endpoint::Endpoint;
 use super::error::{CameraError, one_line};
 use super::message::Headers;
 
@@ -26,7 +26,11 @@ impl Login {
     ///
     /// # Errors
     /// If there are no credentials for this camera, or none of the challenges can be answered.
-    pub(super) fn take(&mut self, camera: &Camera, headers: &Headers) -> Result<bool, CameraError> {
+    pub(super) fn take(
+        &mut self,
+        camera: &Endpoint,
+        headers: &Headers,
+    ) -> Result<bool, CameraError> {
         let failed = |why: String| CameraError::Authentication { why };
         if let Err(why) = &camera.password {
             return Err(failed(why.clone()));
@@ -72,7 +76,7 @@ impl Login {
     /// If the user's name can't be told.
     pub(super) fn header(
         &mut self,
-        camera: &Camera,
+        camera: &Endpoint,
         method: &str,
         url: &str,
     ) -> Result<Option<String>, CameraError> {
@@ -119,8 +123,8 @@ mod tests {
         }
     }
 
-    fn camera() -> Camera {
-        Camera::new("door", "rtsp://viewer:secret@h/", None, None).unwrap()
+    fn camera() -> Endpoint {
+        Endpoint::new("door", "rtsp://viewer:secret@h/", None, None).unwrap()
     }
 
     #[test]
@@ -164,11 +168,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_answered_is_said() {
-        let refused = |camera: &Camera, lines: &str| {
+        let refused = |camera: &Endpoint, lines: &str| {
             let refused = Login::default().take(camera, &headers(lines));
             refused.unwrap_err().to_string()
         };
-        let nobody = Camera::new("door", "rtsp://h/", None, None).unwrap();
+        let nobody = Endpoint::new("door", "rtsp://h/", None, None).unwrap();
         let told = refused(&nobody, "WWW-Authenticate: Basic realm=\"x\"");
         assert_eq!(told, "authentication failed: the camera asks for a user, and none is set");
         assert!(refused(&camera(), "X: y").contains("can't be answered"));

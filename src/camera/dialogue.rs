@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Camera;
 use super::auth::Login;
+use super::endpoint::{Endpoint, RTSP_PORT};
 use super::error::{CameraError, one_line};
 use super::header::{self, SessionId, TransportAnswer};
 use super::message::{self, Answer, Headers, Item};
@@ -39,7 +39,7 @@ pub(super) type Heard<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 /// One connection, and the session on it.
 pub(super) struct Dialogue {
     pub(super) wire: Wire,
-    camera: Camera,
+    camera: Endpoint,
     /// What is asked for; another one than the camera's where it was redirected.
     url: Url,
     /// What the whole session goes by, once that is known.
@@ -91,7 +91,7 @@ impl Dialogue {
     ///
     /// # Errors
     /// If there is no connection, or it is over with that.
-    pub(super) async fn begin(camera: &Camera, url: &Url) -> Result<Dialogue, CameraError> {
+    pub(super) async fn begin(camera: &Endpoint, url: &Url) -> Result<Dialogue, CameraError> {
         let mut dialogue = Dialogue::connect(camera, url).await?;
         match tokio::time::timeout(OPTIONS_TIMEOUT, dialogue.options()).await {
             Ok(Err(error)) => Err(error),
@@ -103,9 +103,9 @@ impl Dialogue {
     ///
     /// # Errors
     /// If there is no connection.
-    pub(super) async fn connect(camera: &Camera, url: &Url) -> Result<Dialogue, CameraError> {
+    pub(super) async fn connect(camera: &Endpoint, url: &Url) -> Result<Dialogue, CameraError> {
         let host = url.host_str().unwrap_or_default();
-        let wire = Wire::connect(host, url.port().unwrap_or(super::RTSP_PORT)).await?;
+        let wire = Wire::connect(host, url.port().unwrap_or(RTSP_PORT)).await?;
         Ok(Dialogue {
             wire,
             camera: camera.clone(),

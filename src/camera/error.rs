@@ -86,6 +86,12 @@ pub enum CameraError {
         /// For how long.
         waited: Duration,
     },
+    /// The program that was to write the stream did not, or ended.
+    #[error("{why}")]
+    Program {
+        /// Which, and how.
+        why: String,
+    },
     /// The camera closed the connection in good order.
     #[error("the camera ended the stream")]
     Ended,
@@ -149,7 +155,8 @@ impl CameraError {
             | CameraError::NoVideo { .. }
             | CameraError::Refused { .. }
             | CameraError::TooMuch { .. }
-            | CameraError::TimedOut { .. } => Failure::Away,
+            | CameraError::TimedOut { .. }
+            | CameraError::Program { .. } => Failure::Away,
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Camera;
 use super::dialogue::Dialogue;
+use super::endpoint::Endpoint;
 use super::error::CameraError;
 use super::header::SESSION_TIMEOUT;
 use super::hosts::{Hosts, renewal_after};
@@ -45,7 +45,7 @@ pub(super) enum Event {
 
 /// A session that plays.
 pub(super) struct Live {
-    pub(super) camera: Camera,
+    pub(super) camera: Endpoint,
     hosts: Arc<Hosts>,
     pub(super) dialogue: Dialogue,
     tool: String,
@@ -66,7 +66,7 @@ impl Live {
     /// # Errors
     /// Names the step that failed and why. Every step has a time-out.
     pub(super) async fn open(
-        camera: Camera,
+        camera: Endpoint,
         hosts: Arc<Hosts>,
         clock: Arc<dyn Clock>,
     ) -> Result<Box<Live>, CameraError> {

@@ -1,6 +1,7 @@
-//! RTSP in, samples out; the only room that knows RTSP, RTP and retina.
+//! Cameras in, samples out; the only room that knows RTSP, RTP and retina.
 //!
-//! [`Camera`] says where the pictures come from, [`connect()`] opens a session and answers
+//! [`Camera`] says where the pictures come from, [`connect()`] opens a session, or runs a program
+//! that writes a transport stream, and answers
 //! [`Frames`]: the coded frames of its tracks in the order in which they are decoded, in the form
 //! in which an mp4 holds them. Cameras of a hundred makers speak RTSP, each a little wrong: what
 //! can be understood is, what can't is left out and counted, and nothing that a camera sends takes
@@ -9,7 +10,8 @@
 //!
 //! | part | knows |
 //! |---|---|
-//! | [`connect()`] | one session, and the next one before that ends (`renewal`, `beside`) |
+//! | [`connect()`] | what comes of a camera |
+//! | `sessions`, `endpoint` | one session, and the next one before it ends (`renewal`, `beside`) |
 //! | `live`, `timers`, `patience`, `nap` | a session at work, and what it waits for |
 //! | `opening` | how one is opened |
 //! | `inflow` | which track bytes belong to |
@@ -25,6 +27,7 @@
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `stored`, `stored_sound` | the same of frames that come whole, out of a container |
+//! | `program`, `transported` | a program instead of a camera, and frames of what it writes |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
 //!
 //! The session is our own because each of a hundred forms of it has to be understood, bounded, and
@@ -38,6 +41,7 @@ mod beside;
 mod coding;
 mod connect;
 mod dialogue;
+mod endpoint;
 mod error;
 mod h264;
 mod h265;
@@ -61,6 +65,7 @@ mod parameters;
 mod patience;
 mod pcm;
 mod picture;
+mod program;
 mod records;
 mod renewal;
 mod replay;
@@ -69,6 +74,7 @@ mod sdp;
 mod secret;
 mod sei;
 mod sender_clock;
+mod sessions;
 mod sets;
 mod sound;
 mod source;
@@ -76,6 +82,7 @@ mod stored;
 mod stored_sound;
 mod timers;
 mod track;
+mod transported;
 mod udp;
 mod units;
 mod voice;
@@ -84,242 +91,112 @@ mod wire;
 
 pub use coding::ReorderDepth;
 pub use connect::{Frames, Received, SessionFacts, connect};
+pub use endpoint::{Endpoint, PasswordSource, Transport};
 pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
 pub use parameters::{Format, Parameters};
+pub use program::{A_PIPE, Program};
 pub use replay::Replay;
 pub use sound::{Packets, Pcm, Sound};
 pub use stored::{StoredPicture, StoredPictures};
-pub use stored_sound::StoredSound;
+pub use stored_sound::{SoundTimes, StoredSound};
 pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 
-use std::fmt;
-use std::sync::Arc;
-
-use url::Url;
-
 /// Where one stream of pictures comes from.
-#[derive(Clone)]
-pub struct Camera {
-    /// The name that log lines carry.
-    pub name: String,
-    /// What is logged of it.
-    pub voice: Voice,
-    transport: Transport,
-    has_sound: bool,
-    url: Url,
-    /// The same without secrets.
-    address: String,
-    username: Option<String>,
-    /// Or why there is none.
-    password: Result<String, String>,
-    password_source: Option<PasswordSource>,
+#[derive(Clone, Debug)]
+pub enum Camera {
+    /// A camera that speaks RTSP.
+    Rtsp(Endpoint),
+    /// A program, which has it from wherever.
+    Program(Program),
 }
-
-/// How packets come (RFC 2326, 12.39).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// Over TCP, and over UDP where the camera refuses that.
-    #[default]
-    Auto,
-    /// On the connection of the requests, or not at all.
-    Tcp,
-    /// Beside it.
-    Udp,
-}
-
-impl Transport {
-    /// All of them, by the name that a configuration has.
-    pub const NAMES: [(&str, Transport); 3] =
-        [("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
-
-    /// The one of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Transport> {
-        let known = Transport::NAMES.into_iter().find(|(known, _)| *known == name);
-        known.map(|(_, transport)| transport)
-    }
-}
-
-/// Tells a camera's password anew, or why there is none. May wait for a disk.
-pub type PasswordSource = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
 impl Camera {
-    /// A camera at `url` (`rtsp://host[:port]/path`). A user and a password in the URL count
-    /// where none are given beside it.
+    /// A camera at `url`, as [`Endpoint::new`] takes it.
     ///
     /// # Errors
-    /// If the URL can't be read, has no host, or is not `rtsp:`.
+    /// The same.
     pub fn new(
         name: &str,
         url: &str,
         username: Option<String>,
         password: Option<String>,
     ) -> Result<Camera, CameraError> {
-        let bad = |why: String| CameraError::Url { why };
-        let mut url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
-        if url.scheme() != "rtsp" {
-            return Err(bad(format!("scheme \"{}\", expected \"rtsp\"", url.scheme())));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("no host".to_string()));
-        }
-        let within = (!url.username().is_empty()).then(|| percent_decoded(url.username()));
-        let password_within = url.password().map(percent_decoded);
-        // They are sent as a login, and neither in a request nor in a log.
-        let cleared = url.set_username("").and_then(|()| url.set_password(None));
-        cleared.map_err(|()| bad("credentials that can't be taken out of it".to_string()))?;
-        let (username, password) = match username {
-            Some(username) => (Some(username), password.or(password_within)),
-            None => (within, password.or(password_within)),
-        };
-        Ok(Camera {
-            name: name.to_string(),
-            voice: Voice::of(name),
-            transport: Transport::default(),
-            has_sound: true,
-            address: secret::hidden(url.as_str()),
-            url,
-            username,
-            password: Ok(password.unwrap_or_default()),
-            password_source: None,
-        })
+        Endpoint::new(name, url, username, password).map(Camera::Rtsp)
     }
 
     /// The same camera, whose packets come that way.
     #[must_use]
-    pub fn with_transport(mut self, transport: Transport) -> Camera {
-        self.transport = transport;
-        self
+    pub fn with_transport(self, transport: Transport) -> Camera {
+        self.with(|endpoint| endpoint.with_transport(transport))
     }
 
     /// The same camera, whose sound is recorded or not.
     #[must_use]
-    pub fn with_audio(mut self, audio: bool) -> Camera {
-        self.has_sound = audio;
-        self
+    pub fn with_audio(self, audio: bool) -> Camera {
+        match self {
+            Camera::Rtsp(endpoint) => Camera::Rtsp(endpoint.with_audio(audio)),
+            Camera::Program(program) => Camera::Program(program.with_audio(audio)),
+        }
     }
 
     /// The same camera, whose password `source` tells anew when a login was refused.
     #[must_use]
-    pub fn with_password_source(mut self, source: PasswordSource) -> Camera {
-        self.password_source = Some(source);
-        self
+    pub fn with_password_source(self, source: PasswordSource) -> Camera {
+        self.with(|endpoint| endpoint.with_password_source(source))
+    }
+
+    fn with(self, change: impl FnOnce(Endpoint) -> Endpoint) -> Camera {
+        match self {
+            Camera::Rtsp(endpoint) => Camera::Rtsp(change(endpoint)),
+            program @ Camera::Program(_) => program,
+        }
     }
 
     /// What tells its password anew.
     #[must_use]
     pub fn password_source(&self) -> Option<PasswordSource> {
-        self.password_source.clone()
+        match self {
+            Camera::Rtsp(endpoint) => endpoint.password_source(),
+            Camera::Program(_) => None,
+        }
     }
 
     /// Takes what its password is now. Answers whether that is another one; where there is none at
     /// the moment it is not.
     pub fn take_password(&mut self, password: Result<String, String>) -> bool {
-        let is_new = password.is_ok() && password != self.password;
-        self.password = password;
-        is_new
+        match self {
+            Camera::Rtsp(endpoint) => endpoint.take_password(password),
+            Camera::Program(_) => false,
+        }
     }
 
-    /// The address without user and password, and without the secrets in its path and query, fit
-    /// for a log.
+    /// The name that log lines carry.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Camera::Rtsp(endpoint) => &endpoint.name,
+            Camera::Program(program) => program.name(),
+        }
+    }
+
+    /// What is logged of it.
+    #[must_use]
+    pub fn voice(&self) -> &Voice {
+        match self {
+            Camera::Rtsp(endpoint) => &endpoint.voice,
+            Camera::Program(program) => program.voice(),
+        }
+    }
+
+    /// Its address without user and password, and without the secrets in its path and query; or
+    /// what the program is: fit for a log.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-/// The port of `rtsp:` where a URL names none (RFC 7826, 19.2).
-const RTSP_PORT: u16 = 554;
-
-impl fmt::Debug for Camera {
-    /// Without the password: values end up in logs.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Camera")
-            .field("name", &self.name)
-            .field("address", &self.address)
-            .field("username", &self.username)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Undoes `%41`; what is no valid escape stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, others)) = rest.split_first() {
-        let escape = (first == b'%').then(|| others.get(..2)).flatten();
-        let value = escape
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|digits| !digits.starts_with('+'))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match value {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &others[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = others;
-            }
+        match self {
+            Camera::Rtsp(endpoint) => endpoint.address(),
+            Camera::Program(program) => program.address(),
         }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_in_a_url_are_taken_out_and_used() {
-        let camera =
-            Camera::new("door", "rtsp://vi%40wer:p%3Ass@[::1]:8554/a", None, None).unwrap();
-        assert_eq!(camera.address(), "rtsp://[::1]:8554/a");
-        assert_eq!(camera.username.as_deref(), Some("vi@wer"));
-        assert_eq!(camera.password.as_deref(), Ok("p:ss"));
-        assert!(!format!("{camera:?}").contains("p:ss"));
-    }
-
-    #[test]
-    fn credentials_beside_a_url_win() {
-        let name = Some("admin".to_string());
-        let camera = Camera::new("door", "rtsp://a:b@host/", name, Some("c".to_string())).unwrap();
-        assert_eq!(camera.username.as_deref(), Some("admin"));
-        assert_eq!(camera.password.as_deref(), Ok("c"));
-    }
-
-    #[test]
-    fn secrets_in_a_url_are_not_shown() {
-        let camera = Camera::new("door", "rtsp://h/live?user=a&pwd=geheim", None, None).unwrap();
-        assert_eq!(camera.address(), "rtsp://h/live?user=a&pwd=…");
-        assert!(!format!("{camera:?}").contains("geheim"));
-        assert!(camera.url.as_str().contains("geheim"), "the camera is told");
-    }
-
-    #[test]
-    fn a_password_is_taken_from_its_source_and_is_news_where_it_is_another() {
-        let camera = Camera::new("door", "rtsp://h/", Some("a".to_string()), None).unwrap();
-        let mut camera = camera.with_password_source(Arc::new(|| Err("no file".to_string())));
-        let source = camera.password_source().unwrap();
-        assert!(!camera.take_password(source()));
-        assert!(camera.password.is_err());
-        assert!(camera.take_password(Ok("b".to_string())));
-        assert!(!camera.take_password(Ok("b".to_string())));
-    }
-
-    #[test]
-    fn a_url_that_is_not_rtsp_is_refused_with_a_reason() {
-        for (url, word) in [("http://host/", "http"), ("rtsp:", "host"), ("nonsense", "relative")] {
-            let error = Camera::new("door", url, None, None).unwrap_err();
-            assert!(error.to_string().contains(word), "{url}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_broken_escape_stays_as_it_is() {
-        assert_eq!(percent_decoded("100%"), "100%");
-        assert_eq!(percent_decoded("%+1%zz%41"), "%+1%zzA");
     }
 }

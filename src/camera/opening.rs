@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Camera;
 use super::dialogue::{Described, Dialogue, Whereabouts};
+use super::endpoint::Endpoint;
 use super::error::{CameraError, Failure, one_line};
 use super::hosts::{Hosts, Stale};
 use super::inflow::Inflow;
@@ -40,7 +40,7 @@ pub(super) struct Opened {
 /// # Errors
 /// Names the step that failed and why. Every step has a time-out.
 pub(super) async fn open(
-    camera: &Camera,
+    camera: &Endpoint,
     hosts: &Hosts,
     clock: &dyn Clock,
 ) -> Result<Opened, CameraError> {
@@ -96,7 +96,7 @@ pub(super) async fn open(
 }
 
 /// Says what is left out of a camera, unless that was said before.
-pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
+pub(super) fn say_once(camera: &Endpoint, hosts: &Hosts, text: &str) {
     if hosts.is_news(&camera.url, text) {
         camera.voice.say(log::Level::Warn, text);
     }
@@ -105,7 +105,7 @@ pub(super) fn say_once(camera: &Camera, hosts: &Hosts, text: &str) {
 /// Learns what to ask for from a session that failed. Where only the pictures were asked for, the
 /// rest was not why the one before did; where more was, that may be why.
 fn learn(
-    camera: &Camera,
+    camera: &Endpoint,
     hosts: &Hosts,
     is_pictures_only: bool,
     has_more: bool,
@@ -148,7 +148,7 @@ async fn within<T>(
 }
 
 /// Finds the camera, where it points to another address, and what it offers.
-async fn describe(camera: &Camera) -> Result<(Dialogue, Described), CameraError> {
+async fn describe(camera: &Endpoint) -> Result<(Dialogue, Described), CameraError> {
     let mut url = camera.url.clone();
     for _ in 0..=REDIRECTIONS_MAX {
         let (dialogue, whereabouts) = match whereabouts(camera, &url, true).await {
@@ -168,7 +168,7 @@ async fn describe(camera: &Camera) -> Result<(Dialogue, Described), CameraError>
 }
 
 async fn whereabouts(
-    camera: &Camera,
+    camera: &Endpoint,
     url: &Url,
     asks_options: bool,
 ) -> Result<(Dialogue, Whereabouts), CameraError> {
@@ -181,7 +181,7 @@ async fn whereabouts(
 }
 
 /// Ends a session that an old server may mix with the next one, or waits until it has done so.
-async fn end_stale(camera: &Camera, stale: Stale) {
+async fn end_stale(camera: &Endpoint, stale: Stale) {
     let asked = async {
         let mut dialogue = Dialogue::begin(camera, &camera.url).await?;
         dialogue.session = Some(stale.session.clone());

@@ -2,6 +2,7 @@
 //! who wants to know that without a network. Pure, but for what it logs.
 
 use super::auth::Login;
+use super::endpoint::Endpoint;
 use super::error::CameraError;
 use super::header::{SessionId, TransportAnswer, base, control};
 use super::inflow::Inflow;
@@ -16,7 +17,7 @@ use crate::clock::Reading;
 pub struct Replay {
     reader: Reader,
     inflow: Inflow,
-    camera: Camera,
+    camera: Endpoint,
     login: Login,
 }
 
@@ -26,6 +27,9 @@ impl Replay {
     /// # Errors
     /// If it offers nothing that can be recorded.
     pub fn new(camera: Camera, description: &str) -> Result<Replay, CameraError> {
+        let Camera::Rtsp(camera) = camera else {
+            return Err(CameraError::Url { why: "a program has none".to_owned() });
+        };
         let chosen = chosen(&Description::parse(description), camera.has_sound)?;
         let inflow = Inflow::new(chosen.tracks, &Voice::of(&camera.name));
         Ok(Replay { reader: Reader::new(), inflow, camera, login: Login::default() })

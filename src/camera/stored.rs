@@ -13,8 +13,9 @@ use super::nal::NalCodec;
 use super::open_picture::{Access, Open};
 use super::parameters::Parameters;
 use super::sets::{Sets, push_unit};
+use super::track::VideoFacts;
 use super::units::{Kind, parted};
-use super::{h264, h265};
+use super::{h264, h265, jpeg};
 use crate::clock::Reading;
 use crate::demux::{Coding, Entry};
 use crate::segment::{Codec, Colour, Look, ParameterSet, VideoParameters};
@@ -54,13 +55,14 @@ pub struct StoredPictures {
     codec: Option<&'static NalCodec>,
     configured: ParameterSet,
     aspect: Option<(u16, u16)>,
-    depth: usize,
+    depth: Option<usize>,
     framing: Framing,
     sets: Sets,
     /// The sets are those of the configuration.
     is_as_configured: bool,
     has_new_sets: bool,
     parameters: Option<Arc<Parameters>>,
+    facts: VideoFacts,
     leading: Leading,
     /// Units of a picture that has not come: some writers store them as samples.
     ahead: Vec<u8>,
@@ -69,15 +71,15 @@ pub struct StoredPictures {
 
 impl StoredPictures {
     /// Those that an entry decodes. No picture is shown behind more than `depth` pictures that are
-    /// decoded after it.
+    /// decoded after it, where that is known.
     ///
     /// # Errors
     /// If it can't be read, or is of nothing that is recorded.
-    pub fn new(entry: &Entry, depth: usize) -> Result<StoredPictures, String> {
-        let (codec, known) = match &entry.coding {
-            Coding::H264 => (Codec::H264, Some(&h264::CODEC)),
-            Coding::H265 => (Codec::H265, Some(&h265::CODEC)),
-            Coding::Jpeg => (Codec::Jpeg, None),
+    pub fn new(entry: &Entry, depth: Option<usize>) -> Result<StoredPictures, String> {
+        let (codec, known, coding) = match &entry.coding {
+            Coding::H264 => (Codec::H264, Some(&h264::CODEC), h264::CODING.name),
+            Coding::H265 => (Codec::H265, Some(&h265::CODEC), h265::CODING.name),
+            Coding::Jpeg => (Codec::Jpeg, None, jpeg::CODING.name),
             Coding::Other(name) => return Err(format!("{name} is not recorded")),
             other => return Err(format!("{other:?} is no video")),
         };
@@ -97,6 +99,7 @@ impl StoredPictures {
             is_as_configured: false,
             has_new_sets: true,
             parameters: None,
+            facts: VideoFacts { coding, ..VideoFacts::default() },
             leading: Leading::default(),
             ahead: Vec::new(),
             undecoded: 0,
@@ -126,6 +129,11 @@ impl StoredPictures {
     /// What decodes the next picture is news to whoever gets it.
     pub fn tell_anew(&mut self) {
         (self.parameters, self.has_new_sets) = (None, true);
+    }
+
+    /// What is known of them, as far as they were looked at.
+    pub(super) fn facts(&self) -> VideoFacts {
+        self.facts.clone()
     }
 
     /// Pictures so far that nothing decodes.
@@ -238,7 +246,11 @@ impl StoredPictures {
         if self.parameters.as_ref().is_some_and(|known| *known.encoded == *encoded) {
             return Some(None);
         }
-        let depth = ReorderDepth::Known(self.depth);
+        self.facts.codec = decoding.codec;
+        self.facts.frame_rate = decoding.frame_rate;
+        self.facts.picture =
+            set.video.map_or((0, 0), |video| (video.width.into(), video.height.into()));
+        let depth = self.depth.map_or(decoding.reorder_depth, ReorderDepth::Known);
         let new = Arc::new(Parameters::new(&set, encoded.into(), depth));
         self.parameters = Some(Arc::clone(&new));
         Some(Some(new))
@@ -307,7 +319,8 @@ mod tests {
     #[test]
     fn units_get_lengths_of_four_bytes_and_stay_as_they_are() {
         for length_bytes in [1, 2, 4] {
-            let mut pictures = StoredPictures::new(&entry(length_bytes), 0).expect("it is read");
+            let mut pictures =
+                StoredPictures::new(&entry(length_bytes), Some(0)).expect("it is read");
             let key = sample(length_bytes, &[MESSAGE, KEY]);
             let key = pictures.take(&key, 0, true).expect("a picture");
             assert!(key.is_key && key.data == sample(4, &[MESSAGE, KEY]));
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn units_behind_start_codes_get_lengths_and_lose_their_delimiter() {
         let stream = Entry::of(Coding::H264);
-        let mut pictures = StoredPictures::new(&stream, 0).expect("sets come with its pictures");
+        let mut pictures = StoredPictures::new(&stream, None).expect("sets come with its pictures");
         let key = [&[0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1][..], &SPS_UNIT, &[0, 0, 1], &PPS_UNIT];
         let key = [&key.concat()[..], &[0, 0, 1], KEY, &[0, 0, 0]].concat();
         let lone = [&[0, 0, 1][..], KEY].concat();
@@ -337,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_stands_alone_belongs_to_the_picture_behind_it() {
-        let mut pictures = StoredPictures::new(&entry(4), 0).expect("it is read");
+        let mut pictures = StoredPictures::new(&entry(4), Some(0)).expect("it is read");
         assert!(pictures.take(&sample(4, &[MESSAGE]), 0, false).is_none());
         let key = pictures.take(&sample(4, &[KEY]), 0, false).expect("a picture");
         assert!(key.is_key && key.data == sample(4, &[MESSAGE, KEY]));
@@ -348,10 +361,10 @@ mod tests {
     fn what_cannot_be_read_is_refused_with_a_reason() {
         let mut cut = entry(4);
         cut.configuration.truncate(9);
-        assert!(StoredPictures::new(&cut, 0).is_err_and(|why| why.contains("cut off")));
+        assert!(StoredPictures::new(&cut, Some(0)).is_err_and(|why| why.contains("cut off")));
         let other = Entry { coding: Coding::Other("VP9".to_owned()), ..entry(4) };
-        assert!(StoredPictures::new(&other, 0).is_err_and(|why| why.contains("VP9")));
-        let mut pictures = StoredPictures::new(&entry(4), 0).expect("it is read");
+        assert!(StoredPictures::new(&other, Some(0)).is_err_and(|why| why.contains("VP9")));
+        let mut pictures = StoredPictures::new(&entry(4), Some(0)).expect("it is read");
         assert!(pictures.take(&[0, 0, 0, 9, 0x65], 0, true).is_none(), "it is cut off");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::coding::ReorderDepth;
 use super::parameters::Parameters;
 use super::sound::{Packets, Pcm, Sound};
+use super::track::SoundFacts;
 use super::{aac, opus, pcm};
 use crate::audio::{flac_samples, opus_samples};
 use crate::demux::{Coding, Entry, PcmForm};
@@ -19,6 +20,7 @@ pub struct StoredSound {
     pub sample_rate: u32,
     channels: u16,
     length: Length,
+    coding: &'static str,
 }
 
 /// How many ticks a packet has.
@@ -68,7 +70,14 @@ impl StoredSound {
         let parameters = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(0));
         let parameters = Arc::new(Parameters { sound: Some(sound), ..parameters });
         let AudioParameters { sample_rate, channels } = audio;
-        Ok(StoredSound { parameters, sample_rate, channels, length })
+        let coding = entry.coding.known_name();
+        Ok(StoredSound { parameters, sample_rate, channels, length, coding })
+    }
+
+    /// What is known of it.
+    pub(super) fn facts(&self) -> SoundFacts {
+        let StoredSound { coding, sample_rate, channels, .. } = *self;
+        SoundFacts { coding, stored_as: None, sample_rate, channels }
     }
 
     /// What becomes of a packet, and how many ticks that has; `None` where it is no packet.
@@ -92,6 +101,28 @@ impl StoredSound {
             }
         };
         (ticks > 0 && !data.is_empty()).then_some((data, ticks))
+    }
+}
+
+/// Sound goes on where the packet before ended where it is off by less, in parts of a second:
+/// times of many containers are rounded.
+const OFF_PARTS: i64 = 50;
+
+/// Times of packets, one behind another.
+#[derive(Default)]
+pub struct SoundTimes {
+    /// Where the sound so far ends, in samples.
+    heard: Option<i64>,
+}
+
+impl SoundTimes {
+    /// When a packet of so many samples begins that is stated to begin then, at so many a second.
+    pub fn place(&mut self, stated: i64, samples: u32, sample_rate: u32) -> i64 {
+        let off_max = i64::from(sample_rate) / OFF_PARTS;
+        let follows = |heard: &i64| heard.abs_diff(stated) < off_max.cast_unsigned();
+        let begins = self.heard.filter(follows).unwrap_or(stated);
+        self.heard = Some(begins.saturating_add(samples.into()));
+        begins
     }
 }
 

@@ -5,13 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use super::dialogue::{Described, Dialogue};
+use super::endpoint::{Endpoint, Transport};
 use super::error::{CameraError, one_line};
 use super::hosts::Hosts;
 use super::opening::say_once;
 use super::order::{Arrived, Order};
 use super::track::Track;
 use super::udp::{Datagram, Ports, REPORT_INTERVAL};
-use super::{Camera, Transport};
 use crate::clock::{Clock, Deadline, Reading};
 
 /// So many datagrams are taken before anything else is looked at.
@@ -46,7 +46,7 @@ pub(super) async fn set_up(
     dialogue: &mut Dialogue,
     described: &Described,
     tracks: &mut Vec<Track>,
-    camera: &Camera,
+    camera: &Endpoint,
     hosts: &Hosts,
 ) -> Result<Way, CameraError> {
     let mut asked = std::mem::take(tracks).into_iter();
@@ -80,7 +80,7 @@ async fn of_pictures(
     dialogue: &mut Dialogue,
     described: &Described,
     track: &mut Track,
-    camera: &Camera,
+    camera: &Endpoint,
     hosts: &Hosts,
 ) -> Result<Way, CameraError> {
     let is_tcp_first = match camera.transport {
@@ -127,7 +127,7 @@ async fn over_udp(
     dialogue: &mut Dialogue,
     described: &Described,
     track: &mut Track,
-    camera: &Camera,
+    camera: &Endpoint,
 ) -> Result<Option<Line>, CameraError> {
     track.source.may_lose_packets();
     let ends = dialogue.wire.local().zip(dialogue.wire.peer());
@@ -157,7 +157,7 @@ impl Way {
         dialogue: &mut Dialogue,
         described: &Described,
         track: &mut Track,
-        camera: &Camera,
+        camera: &Endpoint,
     ) -> Result<bool, CameraError> {
         let Way::Udp(udp) = self else { return over_tcp(dialogue, described, track).await };
         let line = over_udp(dialogue, described, track, camera).await?;

@@ -191,7 +191,8 @@ fn rows(heard: &Heard) -> Vec<(&'static str, String)> {
 
 /// What the configuration may say.
 fn section(request: &ProbeRequest, camera: &Camera) -> String {
-    let mut text = format!("[[camera]]\nname = \"{UNNAMED}\"\nurl = \"{}\"\n", camera.address());
+    let address = toml_text(camera.address());
+    let mut text = format!("[[camera]]\nname = \"{UNNAMED}\"\nurl = {address}\n");
     if let Some(name) = &request.username {
         text += &format!("username = {}\n", toml_text(name));
     }

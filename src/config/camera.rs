@@ -9,11 +9,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use super::document::{ConfigError, Document, Located, Section};
+use super::origin::{self, Origin};
 use super::{CAMERAS_MAX, keys};
-use crate::camera::{Camera, CameraError, Transport};
+use crate::camera::{Camera, CameraError, Program, Transport};
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -26,8 +25,8 @@ const MODE_OTHERS_READ: u32 = 0o044;
 pub struct CameraConfig {
     /// Its name in the tree.
     pub name: CameraName,
-    /// `rtsp://`, with a host, without credentials.
-    pub url: Url,
+    /// Where its pictures come from.
+    pub origin: Origin,
     /// How to log in; `None`: the camera does not ask.
     pub credentials: Option<Credentials>,
     /// How its packets come.
@@ -51,7 +50,11 @@ impl CameraConfig {
     /// Its address can't be used.
     pub fn session(&self) -> Result<Camera, CameraError> {
         let username = self.credentials.as_ref().map(|login| login.username.clone());
-        let camera = Camera::new(self.name.as_str(), self.url.as_str(), username, None)?;
+        let name = self.name.as_str();
+        let camera = match &self.origin {
+            Origin::Rtsp(url) => Camera::new(name, url.as_str(), username, None)?,
+            Origin::Command(command) => Camera::Program(Program::new(name, command.clone())),
+        };
         let mut camera = camera.with_transport(self.transport).with_audio(self.audio);
         if let Some(login) = &self.credentials {
             let revealed = |password: Password| password.reveal().to_owned();
@@ -183,9 +186,9 @@ pub(super) fn read_all(
         let (name, line) = read_name(&section, &cameras)?;
         let camera = CameraConfig {
             name,
-            url: read_url(&section)?,
+            origin: Origin::read(&section)?,
             credentials: read_credentials(&section, warnings)?,
-            transport: read_transport(&section)?,
+            transport: origin::read_transport(&section)?,
             audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
             keeps_damaged: read_damaged(&section)?,
             enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
@@ -216,36 +219,6 @@ fn read_name(
         ))),
         None => Ok((name, text.line)),
     }
-}
-
-/// The text of the url is never part of an error: a password may stand in it.
-fn read_url(section: &Section<'_>) -> Result<Url, ConfigError> {
-    let text = section.string(&keys::CAMERA_URL)?;
-    let url = Url::parse(&text.value).map_err(|error| {
-        text.refuse(format!("not an address: {error}; write {}", keys::CAMERA_URL.example))
-    })?;
-    if url.scheme() != "rtsp" {
-        let reason = format!("{}:// is not supported; rtsp:// is", url.scheme());
-        return Err(text.refuse(reason));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let advice = "holds a user name or a password; say `username` and `password_file` instead";
-        return Err(text.refuse(advice));
-    }
-    match url.host_str().is_some_and(|host| !host.is_empty()) {
-        true => Ok(url),
-        false => Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example))),
-    }
-}
-
-fn read_transport(section: &Section<'_>) -> Result<Transport, ConfigError> {
-    let Some(text) = section.optional_string(&keys::CAMERA_TRANSPORT)? else {
-        return Ok(Transport::default());
-    };
-    Transport::named(&text.value).ok_or_else(|| {
-        let names: Vec<&str> = Transport::NAMES.iter().map(|(name, _)| *name).collect();
-        text.refuse(format!("{:?} is none; there are {}", text.value, names.join(", ")))
-    })
 }
 
 /// Whether damaged frames are kept.

@@ -53,7 +53,7 @@ impl CameraConfig {
         };
         other.enabled
             && self.name == other.name
-            && self.url == other.url
+            && self.origin == other.origin
             && login(self) == login(other)
             && self.transport == other.transport
             && self.audio == other.audio

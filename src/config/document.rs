@@ -216,6 +216,20 @@ impl Section<'_> {
         }
     }
 
+    /// A list of texts, where the file has it.
+    pub(super) fn optional_words(
+        &self,
+        key: &Key,
+    ) -> Result<Option<Located<Vec<String>>>, ConfigError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let words = value.value.as_array().and_then(|list| {
+            let word = |word: &Spanned<DeValue<'_>>| word.get_ref().as_str().map(str::to_owned);
+            list.iter().map(word).collect::<Option<Vec<String>>>()
+        });
+        let words = words.ok_or_else(|| wrong_type(&value, key))?;
+        Ok(Some(value.with(words)))
+    }
+
     /// A path, from the file's own directory on where it is relative.
     pub(super) fn path(&self, key: &Key) -> Result<Located<PathBuf>, ConfigError> {
         Ok(self.string(key)?.map(|text| self.absolute(&text)))
@@ -226,7 +240,8 @@ impl Section<'_> {
         Ok(self.optional_string(key)?.map(|text| text.map(|text| self.absolute(&text))))
     }
 
-    fn absolute(&self, path: &str) -> PathBuf {
+    /// A path, from the file's own directory on where it is relative.
+    pub(super) fn absolute(&self, path: &str) -> PathBuf {
         self.document.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
@@ -320,6 +335,7 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
         Kind::DurationOrOff { .. } => {
             format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
         }
+        Kind::Words => format!("a list of texts such as {}", key.example),
         Kind::Text | Kind::Path => format!("a text in quotes such as {}", key.example),
     };
     value.refuse(format!("is {}, has to be {right}", type_of(value.value)))

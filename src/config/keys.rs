@@ -239,9 +239,22 @@ pub const CAMERA_URL: Key = Key {
     section: &CAMERA,
     name: "url",
     kind: Kind::Text,
-    absent: Absent::Missing,
+    absent: Absent::Means("it has a command"),
     example: "\"rtsp://192.0.2.10/stream1\"",
     text: "Where it is: rtsp://HOST[:PORT]/PATH, without user name and password.",
+};
+
+/// `camera.command`
+pub const CAMERA_COMMAND: Key = Key {
+    section: &CAMERA,
+    name: "command",
+    kind: Kind::Words,
+    absent: Absent::Means("it has a url"),
+    example: "[\"ffmpeg\", \"-i\", \"/dev/video0\", \"-f\", \"mpegts\", \"-\"]",
+    text: "In place of url, a program and its arguments: it is run without a shell, and has to \
+           write MPEG-TS to its standard output, with H.264 or H.265, and AAC or Opus, as it is \
+           taken. It is run again when it ends, and ended with all that it has started. See \
+           PROGRAMS AS CAMERAS in reelfs(7).",
 };
 
 /// `camera.username`
@@ -325,7 +338,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 24] = [
+pub const KEYS: [&Key; 25] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -343,6 +356,7 @@ pub const KEYS: [&Key; 24] = [
     &PURGE_REMOVED_RETAIN,
     &CAMERA_NAME,
     &CAMERA_URL,
+    &CAMERA_COMMAND,
     &CAMERA_USERNAME,
     &CAMERA_PASSWORD_FILE,
     &CAMERA_TRANSPORT,
@@ -372,7 +386,9 @@ mod tests {
                     assert!(least <= value && value <= most, "{}", key.label());
                 }
                 Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),
-                Kind::Text | Kind::Path => assert!(!default.is_empty(), "{}", key.label()),
+                Kind::Text | Kind::Path | Kind::Words => {
+                    assert!(!default.is_empty(), "{}", key.label());
+                }
             }
         }
     }

@@ -20,6 +20,8 @@ pub enum Kind {
     Text,
     /// A path; a relative one counts from the directory of the file that it stands in.
     Path,
+    /// A list of texts.
+    Words,
     /// True or false.
     Boolean,
     /// A length of time, both ends of the range allowed.

@@ -77,6 +77,7 @@ fn kind_in_words(kind: &Kind) -> String {
     match kind {
         Kind::Text => "Text".to_owned(),
         Kind::Path => "Path".to_owned(),
+        Kind::Words => "List of texts".to_owned(),
         Kind::Boolean => "True or false".to_owned(),
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
@@ -105,7 +106,8 @@ fn write_example(page: &mut String) {
             false => format!("[{}]", section.name),
         };
         let _ = writeln!(page, "{heading}");
-        for key in keys::of(section) {
+        // A camera has an address or a command.
+        for key in keys::of(section).filter(|key| key.kind != Kind::Words) {
             *page += &escaped(&format!("{} = {}", key.name, key.example));
         }
     }

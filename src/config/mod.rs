@@ -13,6 +13,7 @@ pub mod keys;
 mod kind;
 mod manual;
 mod nearest;
+mod origin;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::zone::Zone;
 pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password, password_in};
 pub use document::ConfigError;
 pub use manual::{manual, manual_title};
+pub use origin::Origin;
 pub use zone::system_zone;
 
 use document::{Document, Located, Section};
@@ -395,8 +397,8 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("url", "colour-of-the-wall");
         assert!(
             error.ends_with(
-                "no such key; there are name, url, username, password_file, transport, audio, \
-                 damaged, enabled, retain"
+                "no such key; there are name, url, command, username, password_file, transport, \
+                 audio, damaged, enabled, retain"
             ),
             "{error}"
         );

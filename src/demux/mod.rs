@@ -27,6 +27,7 @@ mod transport;
 pub use remark::{Problem, Remark};
 pub(crate) use source::FileSource;
 pub use source::Source;
+pub(crate) use transport::{STAMPS_PER_SECOND, Transport, Unit};
 
 use std::io;
 
@@ -54,6 +55,33 @@ pub enum Coding {
     Pcm(PcmForm),
     /// Another one, as people call it.
     Other(String),
+}
+
+impl Coding {
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Coding::Other(name) => name,
+            known => known.known_name(),
+        }
+    }
+
+    /// The same of one that is taken apart.
+    #[must_use]
+    pub fn known_name(&self) -> &'static str {
+        match self {
+            Coding::H264 => "H.264",
+            Coding::H265 => "H.265",
+            Coding::Jpeg => "JPEG",
+            Coding::Aac => "AAC",
+            Coding::Opus => "Opus",
+            Coding::Flac => "FLAC",
+            Coding::Pcm(PcmForm::MuLaw | PcmForm::ALaw) => "G.711",
+            Coding::Pcm(_) => "PCM",
+            Coding::Other(_) => "another one",
+        }
+    }
 }
 
 /// What samples without compression look like.

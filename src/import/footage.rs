@@ -172,25 +172,21 @@ fn video(tracks: &[Track]) -> Result<usize, Problem> {
         (Some((_, best)), _) if best.samples.is_empty() => Err(Problem::Empty),
         (Some((index, best)), _) => {
             let entry = best.entries.first().ok_or(Problem::NoVideo)?;
-            let known = StoredPictures::new(entry, 0);
+            let known = StoredPictures::new(entry, None);
             known.map_err(|why| Problem::Malformed(format!("track {}: {why}", best.number)))?;
             Ok(index)
         }
-        (None, Some((_, other))) => Err(Problem::Coding(match coding(other) {
-            Some(Coding::Other(name)) => name.clone(),
-            _ => "of no known kind".to_owned(),
-        })),
+        (None, Some((_, other))) => {
+            let name = coding(other).map_or("of no known kind", Coding::name);
+            Err(Problem::Coding(name.to_owned()))
+        }
         (None, None) => Err(Problem::NoVideo),
     }
 }
 
 /// What becomes of a track beside the pictures that are taken, or why it is left out.
 fn listened(track: &Track, has_sound: bool) -> Result<StoredSound, String> {
-    let what = match coding(track) {
-        Some(Coding::Other(name)) => name.clone(),
-        Some(other) => format!("{other:?}"),
-        None => "of no known kind".to_owned(),
-    };
+    let what = coding(track).map_or("of no known kind", Coding::name).to_owned();
     match track.kind {
         Kind::Video => Err(format!("another video ({what})")),
         Kind::Other => Err(what),

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::footage::{Footage, ImportError};
-use crate::camera::{Frame, StoredPicture, StoredPictures};
+use crate::camera::{Frame, SoundTimes, StoredPicture, StoredPictures};
 use crate::clock::Reading;
 use crate::demux::Problem;
 use crate::segment::TrackNumber;
@@ -12,9 +12,6 @@ use crate::units::{BootTime, Ticks, WallTime};
 
 const PICTURES: TrackNumber = TrackNumber(0);
 const SOUND: TrackNumber = TrackNumber(1);
-/// Sound goes on where the packet before ended where it is off by less, in parts of a second:
-/// times of many containers are rounded.
-const OFF_PARTS: i64 = 50;
 /// The clock that nobody sets is the wall's: nobody has set that of a file.
 const BOOT_ID: [u8; 16] = [0; 16];
 
@@ -31,8 +28,7 @@ pub struct Frames<'a> {
     end_nanos: i64,
     /// Up to when pictures have been shown.
     shown: i64,
-    /// Where the sound so far ends, in its ticks.
-    heard: Option<i64>,
+    heard: SoundTimes,
     is_sound_told: bool,
     /// A picture, of which it is not known yet what follows it.
     held: Option<Frame>,
@@ -59,7 +55,7 @@ impl<'a> Frames<'a> {
             next_sound: 0,
             end_nanos: Ticks(footage.order.end).to_nanos(footage.timescale()),
             shown: i64::MIN,
-            heard: None,
+            heard: SoundTimes::default(),
             is_sound_told: false,
             held: None,
             sound: None,
@@ -134,14 +130,8 @@ impl<'a> Frames<'a> {
             let Some((data, ticks)) = stored.frame(self.footage.read(track, sample)?) else {
                 continue;
             };
-            let pts = match self.heard {
-                Some(heard) if heard.abs_diff(stated) < (i64::from(rate) / OFF_PARTS) as u64 => {
-                    heard
-                }
-                _ => stated,
-            };
+            let pts = self.heard.place(stated, ticks, rate);
             let end = pts.saturating_add(ticks.into());
-            self.heard = Some(end);
             let news = !std::mem::replace(&mut self.is_sound_told, true);
             self.sound = Some(Frame {
                 track: SOUND,
@@ -207,7 +197,7 @@ pub(super) struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     pub(super) fn new(footage: &'a Footage) -> Result<Pictures<'a>, ImportError> {
         let entries = footage.video.entries.iter();
-        let stored = entries.map(|entry| StoredPictures::new(entry, footage.order.depth));
+        let stored = entries.map(|entry| StoredPictures::new(entry, Some(footage.order.depth)));
         let stored = stored.collect::<Result<Vec<_>, String>>();
         let stored = stored.map_err(|why| footage.fails(Problem::Malformed(why)))?;
         Ok(Pictures { footage, stored, entry: None, next: 0 })

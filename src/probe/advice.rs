@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Heard;
+use crate::camera::A_PIPE;
 
 /// Groups that are longer than this are worth a word: clips begin with a key frame, and damage
 /// lasts to the next one.
@@ -28,12 +29,13 @@ pub fn advice(heard: &Heard) -> Vec<String> {
     }
     if heard.lost_packets > 0 {
         let over = match heard.facts.transport {
+            A_PIPE => ": the program left them out, or was too slow",
             "UDP" => "; over TCP the network sends them again: transport = \"tcp\"",
             _ => ": the camera drops them itself; a lower bit rate helps",
         };
         said.push(format!("{} packets did not arrive{over}", heard.lost_packets));
     }
-    if !heard.facts.has_sender_reports {
+    if !heard.facts.has_sender_reports && heard.facts.transport != A_PIPE {
         said.push(
             "no sane sender reports came: times are those of arrival, as late as the network is"
                 .to_owned(),
@@ -68,6 +70,9 @@ mod tests {
         assert!(advice(&lossy)[0].ends_with("transport = \"tcp\""));
         lossy.facts.has_sender_reports = false;
         assert!(advice(&lossy)[1].contains("no sane sender reports"));
+        lossy.facts.transport = A_PIPE;
+        let said = advice(&lossy);
+        assert!(said.len() == 1 && said[0].contains("the program left them out"), "{said:?}");
         assert!(advice(&Heard::default())[0].contains("one key frame came at most"));
     }
 }

@@ -237,7 +237,7 @@ impl<S: Sink> StreamTask<S> {
     }
 
     fn say(&self, level: Level, text: &str) {
-        self.settings.camera.voice.say(level, text);
+        self.settings.camera.voice().say(level, text);
     }
 
     /// Does what the cutter wants by now.
@@ -256,7 +256,7 @@ impl<S: Sink> StreamTask<S> {
         match refusal.why() {
             Refused::Closed => self.ring_closed = true,
             // Told with the gap that they leave.
-            why => log::debug!("{}: a chunk was refused: {why}", self.settings.camera.name),
+            why => log::debug!("{}: a chunk was refused: {why}", self.settings.camera.name()),
         }
         let actions = self.cutter.refused(refusal, now);
         self.act(actions, now);
@@ -334,7 +334,7 @@ impl<S: Sink> StreamTask<S> {
 
     fn failed(&mut self, error: &CameraError, recorded: Duration, wait: Duration, now: &Reading) {
         let text = error.to_string();
-        let voice = &self.settings.camera.voice;
+        let voice = self.settings.camera.voice();
         match &mut self.outage {
             Some(outage) => {
                 if let Some(line) = outage.failed(now.boot, text.clone()) {

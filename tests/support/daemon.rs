@@ -90,6 +90,12 @@ impl Site {
         self.cameras.push_str(&section);
     }
 
+    /// Adds a program as a camera.
+    pub fn add_program(&mut self, name: &str, command: &[&str]) {
+        let section = format!("[[camera]]\nname = \"{name}\"\ncommand = {command:?}\n");
+        self.cameras.push_str(&section);
+    }
+
     /// Something below the folder.
     pub fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)

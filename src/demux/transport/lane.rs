@@ -51,6 +51,11 @@ impl Lane {
         Lane { stream, counter, own, content, torn: 0, is_scrambled: false, may_join: false }
     }
 
+    /// Whether there are pictures in it that are taken apart.
+    pub(super) fn has_pictures(&self) -> bool {
+        matches!(self.content, Content::Pictures(_))
+    }
+
     /// Takes a packet of the stream, whose number is that of its samples.
     pub(super) fn push(
         &mut self,

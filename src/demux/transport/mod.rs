@@ -106,6 +106,16 @@ impl Transport {
         self.units.pop_front()
     }
 
+    /// What the streams are, as people call it; none as long as no table says it.
+    pub(crate) fn streams(&self) -> Vec<&str> {
+        self.lanes.iter().map(|lane| lane.stream.coding.name()).collect()
+    }
+
+    /// Whether there is a stream of pictures that are taken apart.
+    pub(crate) fn has_video(&self) -> bool {
+        self.lanes.iter().any(Lane::has_pictures)
+    }
+
     /// What a stream is.
     pub(crate) fn kind(&self, stream: usize) -> Kind {
         self.lanes.get(stream).map_or(Kind::Other, |lane| lane.stream.kind)

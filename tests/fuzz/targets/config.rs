@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use reelfs::camera::Camera;
 use reelfs::cli::quantity;
 use reelfs::config::{Config, duration};
 use reelfs::view::Layout;
@@ -27,9 +26,8 @@ pub fn run(data: &[u8]) {
         Ok(config) => {
             drop(Layout::parse(&config.view.layout));
             for camera in &config.cameras {
-                let name = camera.name.as_str();
-                black_box(config.retain_of(name));
-                drop(Camera::new(name, camera.url.as_str(), None, None));
+                black_box(config.retain_of(camera.name.as_str()));
+                drop(camera.session());
             }
         }
     }
