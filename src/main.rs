@@ -16,12 +16,13 @@ use reelfs::cli::{
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
     self, CHECK_FAILED, CheckRequest, CommandError, FormatRequest, ImportRequest, InspectRequest,
-    NO_ANSWER, PlanRequest, ProbeRequest, Selection, StatusRequest,
+    NO_ANSWER, Naming, PlanRequest, ProbeRequest, Selection, StatusRequest,
 };
-use reelfs::config::{Config, ConfigError, system_zone};
+use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
 use reelfs::daemon::{self, DaemonError};
-use reelfs::import::Beginning;
+use reelfs::import::{Beginning, NamePattern};
 use reelfs::units::WallTime;
+use reelfs::zone::Zone;
 
 /// The command could not be carried out.
 const FAILED: u8 = 1;
@@ -199,15 +200,29 @@ fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
         Some(StartArgument::File) => Beginning::OwnTimes,
         Some(StartArgument::At(start)) => Beginning::At(start.resolve(&config.view.zone, now)?),
     };
+    let naming = naming(&arguments, &config.view.zone)?;
     let request = ImportRequest {
-        camera: arguments.camera.as_str().to_owned(),
-        beginning,
+        camera: arguments.camera.map(|camera| camera.as_str().to_owned()),
+        beginning: if naming.is_some() { Beginning::Named } else { beginning },
+        naming,
         force: arguments.force,
         keep: arguments.keep,
         plan: arguments.plan,
         files: arguments.files,
     };
     Ok(command::import(&config, &request, &clock, out)?)
+}
+
+/// How the files of an import are named, where somebody says so.
+fn naming(arguments: &ImportArguments, zone: &Zone) -> Result<Option<Naming>, Failure> {
+    let wrong = |what: &str, why: &str| Failure::new(true, &format!("--name-{what}: {why}"));
+    let Some(pattern) = &arguments.name_pattern else { return Ok(None) };
+    let pattern = NamePattern::parse(pattern).map_err(|why| wrong("pattern", &why))?;
+    let zone = match &arguments.name_zone {
+        None => zone.clone(),
+        Some(name) => parse_zone(name).map_err(|why| wrong("zone", &why))?,
+    };
+    Ok(Some(Naming { pattern, zone }))
 }
 
 fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! Footage that is in no mp4, imported: MPEG-TS and Matroska, whole, damaged and joined.
+//! Footage that is in no mp4, imported: MPEG-TS and Matroska, whole, damaged and joined; and whole
+//! folders of other recorders.
 
 #[path = "support/clips.rs"]
 mod clips;
@@ -221,4 +222,109 @@ fn of_matroska_that_is_cut_off_damaged_or_joined_the_rest_is_taken_and_told() {
     writer.kill().and_then(|()| writer.wait()).expect("it is killed");
     bench.import(&["--start", START], &[&killed]);
     assert!(bench.packets("v").len() >= 50, "two seconds of it are there");
+}
+
+/// Cuts footage into parts of two seconds, named by number.
+fn parts(bench: &Bench, whole: &Path, folder: &str, more: &[&str]) -> Vec<PathBuf> {
+    let folder = bench.path(folder);
+    fs::create_dir(&folder).expect("a folder");
+    let name = folder.join("%d.mp4");
+    let words = ["-v", "error", "-y", "-i", text(whole), "-c", "copy", "-f", "segment"];
+    let more = [&["-segment_time", "2", "-reset_timestamps", "1"], more, &[text(&name)]].concat();
+    run_tool("ffmpeg", &[&words[..], &more].concat());
+    (0..4).map(|number| folder.join(format!("{number}.mp4"))).collect()
+}
+
+/// Puts files where another recorder would have them.
+fn put(bench: &Bench, parts: &[PathBuf], names: &[&str]) {
+    for (part, name) in parts.iter().zip(names) {
+        let path = bench.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::copy(part, path).expect("a copy");
+    }
+}
+
+/// Imports a folder by the names of its files: the exit status, and what is said.
+fn by_names(bench: &Bench, pattern: &str, more: &[&str], folder: &str) -> (Option<i32>, String) {
+    let (config, folder) = (bench.site.config(), bench.path(folder));
+    let words = ["import", "--config", text(&config), "--name-pattern", pattern];
+    let output = bench.site.reelfs(&[&words[..], more, &[text(&folder)]].concat());
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn folders_of_other_recorders_are_imported_once() {
+    let mut bench = Bench::new("64M");
+    bench.site.add_camera("front", "rtsp://127.0.0.1:1/", "");
+    let whole = bench.source("whole.mp4", 8, "-bf 0");
+    let plain = parts(&bench, &whole, "plain", &[]);
+    // Frigate: a folder for each hour, in UTC, and whole seconds.
+    let names = ["00.00", "00.02", "00.04", "00.06"];
+    for camera in ["yard", "front"] {
+        let names: Vec<String> =
+            names.iter().map(|name| format!("frigate/2026-03-01/12/{camera}/{name}.mp4")).collect();
+        put(&bench, &plain, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    fs::write(bench.path("frigate/2026-03-01/12/yard/.00.08.mp4.tmp"), "x").expect("a file");
+    let broken = bench.path("frigate/2026-03-01/12/yard/00.08.mp4");
+    fs::write(&broken, "not finished").expect("a file");
+    let import = |pattern: &str, more: &[&str]| by_names(&bench, pattern, more, "frigate");
+    let pattern = "%Y-%m-%d/%H/{camera}/%M.%S.mp4";
+    let (status, said) = import(pattern, &["--name-zone", "UTC"]);
+    assert_eq!(status, Some(LEFT_OUT), "{said}");
+    assert!(said.contains("00.08.mp4: neither mp4, nor Matroska") && said.contains("left out"));
+    assert!(said.contains("1 file not named like the pattern, as "), "{said}");
+    assert!(said.contains("00.00.mp4: yard from 2026-03-01T12:00:00.000000000Z (its name)"));
+    assert!(said.contains("something of 1 file is left out"), "{said}");
+    let clips = bench.clips();
+    let of = |camera: &str| {
+        let own = clips.iter().filter(|clip| clip["camera"] == camera);
+        own.map(|clip| clip["frames"].as_u64().expect("a number")).sum::<u64>()
+    };
+    assert_eq!((of("yard"), of("front"), clips.len()), (200, 200, 2), "one session each");
+    fs::remove_file(broken).expect("it is gone");
+    let (status, said) = import(pattern, &["--name-zone", "UTC"]);
+    assert_eq!((status, said.matches("imported before").count()), (Some(0), 8), "{said}");
+    assert_eq!(bench.clips(), clips);
+    // Only one camera of it, an hour later by another zone.
+    let (status, said) = import(pattern, &["--name-zone", "-1", "--plan"]);
+    assert_eq!(status, Some(2), "{said}");
+    let more = ["--name-zone", "Atlantic/Azores", "--camera", "yard", "--plan"];
+    let (status, said) = import(pattern, &more);
+    assert!(said.contains("yard from 2026-03-01T13:00:00") && !said.contains("front"), "{said}");
+    assert_eq!(status, Some(0));
+}
+
+#[test]
+fn folders_of_fragments_are_imported_once() {
+    let bench = Bench::new("64M");
+    let whole = bench.source("whole.mp4", 8, "-bf 0");
+    let import = |pattern: &str, more: &[&str]| by_names(&bench, pattern, more, "mediamtx");
+    // MediaMTX: a folder for each camera, and microseconds.
+    let fragments = parts(
+        &bench,
+        &whole,
+        "fragments",
+        &["-segment_format_options", "movflags=frag_keyframe+empty_moov"],
+    );
+    let names = ["00-000125", "02-000125", "04-000125", "06-000125"];
+    let names = names.map(|name| format!("mediamtx/yard/2026-03-01_12-00-{name}.mp4"));
+    put(&bench, &fragments, &names.each_ref().map(String::as_str));
+    let pattern = "{camera}/%Y-%m-%d_%H-%M-%S-%f.mp4";
+    for again in [false, true] {
+        let (status, said) = import(pattern, &["--name-zone", "UTC"]);
+        assert_eq!(
+            (status, said.matches("imported before").count()),
+            (Some(0), if again { 4 } else { 0 })
+        );
+        assert_eq!(bench.packets("v").len(), 200, "{said}");
+    }
+    let (status, said) = import("{camera}/%q.mp4", &[]);
+    assert!(status == Some(2) && said.contains("--name-pattern: %q is no field of it"), "{said}");
+    let (status, said) = import("%s.mp4", &[]);
+    assert!(status == Some(2) && said.contains("no file to import"), "{said}");
+    let output = bench.import(&["--start", START], &[&bench.path("mediamtx")]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("is a folder: --name-pattern says what its files are"), "{said}");
 }

@@ -67,9 +67,9 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 26] = [
+const CRATES: [(&str, &[&str]); 27] = [
     ("base64", &["camera"]),
-    ("chrono", &["cli", "named", "playlist", "view", "zone"]),
+    ("chrono", &["cli", "import", "named", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -87,6 +87,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("memchr", &["camera", "demux"]),
     ("notify", &["daemon"]),
     ("percent_encoding", &["playlist"]),
+    ("regex_lite", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["archive", "check", "command", "daemon"]),
     ("signal_hook", &["daemon"]),

@@ -17,14 +17,25 @@ All files are looked at before anything is written. What is in the ring already 
 pictures, and passed: where an import ended half way, the same words go on. No daemon may run on \
 the ring. Ends with 1 where something was left out, which is said.
 
-Example: reelfs import --camera yard --start \"2026-11-21 13:05\" yard.mp4")]
+Examples: reelfs import --camera yard --start \"2026-11-21 13:05\" yard.mp4
+          reelfs import --name-pattern \"%Y-%m-%d/%H/{camera}/%M.%S.mp4\" --name-zone UTC \
+                 /media/frigate/recordings")]
 pub struct ImportArguments {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgument,
-    /// The camera that it is the footage of
-    #[arg(long, value_name = "NAME")]
-    pub camera: CameraName,
+    /// The camera that it is the footage of; with {camera} in the pattern of names, only its files
+    /// are taken
+    #[arg(long, value_name = "NAME", required_unless_present = "name_pattern")]
+    pub camera: Option<CameraName>,
+    /// How files are named, from some folder on: {camera}, %Y, %m, %d, %H, %M, %S, %f (a fraction
+    /// of a second), %s (since 1970), and * for anything within a name. Their names say when they
+    /// begin then, and folders are looked through
+    #[arg(long, value_name = "PATTERN", conflicts_with = "start")]
+    pub name_pattern: Option<String>,
+    /// Time zone of the names, as Europe/Berlin or UTC [default: that of the configuration]
+    #[arg(long, value_name = "ZONE", requires = "name_pattern")]
+    pub name_zone: Option<String>,
     /// When the first picture of the first file was taken; each other file begins where the one
     /// before it ends. With "file", the files' own times say it, which have to be seconds since
     /// 1970. By default those do where they are, else the creation time of each
@@ -40,7 +51,7 @@ pub struct ImportArguments {
     /// would end in the future
     #[arg(long)]
     pub force: bool,
-    /// mp4, mov, Matroska or MPEG-TS files with H.264, H.265 or JPEG video
+    /// mp4, mov, Matroska or MPEG-TS files with H.264, H.265 or JPEG video, or folders of such
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }

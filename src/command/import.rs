@@ -5,14 +5,12 @@
 //! half way is gone on with by the same words.
 
 mod checks;
+mod folders;
 mod opened;
 mod stored;
 mod taking;
 
-use std::collections::HashSet;
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,27 +21,50 @@ use super::{CommandError, WhileRead, camera_named};
 use crate::cli::quantity::size_text;
 use crate::clock::Clock;
 use crate::config::{CameraConfig, Config};
-use crate::import::{Beginning, Footage, Placed, Survey, has_own_times, placed};
+use crate::import::{Beginning, Footage, NamePattern, Placed, Survey, has_own_times, placed};
 use crate::units::{ByteCount, Counted, WallTime};
 use crate::view::utc_timestamp;
+use crate::zone::Zone;
 use checks::Plan;
+use folders::Given;
 use opened::Opened;
 
 /// What to import.
 #[derive(Clone, Debug)]
 pub struct ImportRequest {
-    /// The camera of the configuration whose footage it is.
-    pub camera: String,
+    /// The camera of the configuration whose footage it is, where the names of files do not say;
+    /// where they do, the one whose footage is wanted.
+    pub camera: Option<String>,
     /// What says when files begin.
     pub beginning: Beginning,
+    /// How files are named; without it, no folder is looked into.
+    pub naming: Option<Naming>,
     /// Footage is taken also where it overlaps what is there, pushes it out, or is of the future.
     pub force: bool,
     /// What is taken is kept for so long, whatever its age.
     pub keep: Option<Duration>,
     /// Only say what would be done.
     pub plan: bool,
-    /// The files.
+    /// Files, and folders of such.
     pub files: Vec<PathBuf>,
+}
+
+/// How files are named.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// From some folder on.
+    pub pattern: NamePattern,
+    /// The zone of the times in it.
+    pub zone: Zone,
+}
+
+/// The files of one camera, and what becomes of them.
+struct Job {
+    camera: String,
+    force: bool,
+    keep: Option<Duration>,
+    plan: bool,
+    files: Vec<Placed>,
 }
 
 /// Puts files into the ring and prints a line for each, and what was left out of it.
@@ -59,15 +80,34 @@ pub fn import(
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
     let mut out = WhileRead::new(out);
-    camera_of(config, &request.camera)?;
+    if let Some(camera) = &request.camera {
+        camera_of(config, camera)?;
+    }
     let now = clock.read().wall;
-    let files = place_all(request, now, &mut out)?;
-    checks::refuse_by_time(config, request, &files, now)?;
+    let (batches, mut left_out) = folders::batches(config, request, &mut out)?;
+    let mut jobs = Vec::new();
+    for (camera, given) in batches {
+        let (files, unread) = place_all(request, &given, now, &mut out)?;
+        left_out += unread;
+        let (force, keep, plan) = (request.force, request.keep, request.plan);
+        let job = Job { camera, force, keep, plan, files };
+        checks::refuse_by_time(config, &job, now)?;
+        jobs.push(job);
+    }
     let opened = Opened::open(config, clock)?;
-    let outcome = opened.import(config, request, files, &mut out);
+    let mut outcome = Ok(());
+    for job in jobs {
+        match opened.import(config, job, &mut out) {
+            Ok(more) => left_out += more,
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
     // Also after an error: what was taken is closed in order.
     let closed = opened.writer.close().map_err(of_ring(&config.ring.device));
-    let left_out = outcome?;
+    outcome?;
     closed?;
     out.flush()?;
     opened.refuse_losses(config)?;
@@ -86,23 +126,27 @@ fn camera_of<'a>(config: &'a Config, camera: &str) -> Result<&'a CameraConfig, C
     })
 }
 
-/// Looks at all files and gives each its place in time.
+/// Looks at all files of a camera and gives each its place in time. Answers how many can't be
+/// taken, too.
 fn place_all(
     request: &ImportRequest,
+    files: &[Given],
     now: WallTime,
     out: &mut dyn Write,
-) -> Result<Vec<Placed>, CommandError> {
-    let bar = progress_bar(request.files.len() as u64, "looking at {pos} of {len} files");
-    let mut seen = HashSet::new();
-    let mut surveys: Vec<Survey> = Vec::with_capacity(request.files.len());
-    for path in &request.files {
+) -> Result<(Vec<Placed>, u64), CommandError> {
+    let bar = progress_bar(files.len() as u64, "looking at {pos} of {len} files");
+    let mut surveys: Vec<Survey> = Vec::with_capacity(files.len());
+    let mut unread = 0;
+    for given in files {
         bar.inc(1);
-        let known = fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
-        if known.is_ok_and(|known| !seen.insert(known)) {
-            bar.suspend(|| writeln!(out, "{}: given twice, and taken once", path.display()))?;
-            continue;
+        match Footage::open(&given.path) {
+            Ok(footage) => surveys.push(Survey { named: given.named, ..footage.survey() }),
+            Err(error) if given.is_found => {
+                unread += 1;
+                bar.suspend(|| writeln!(out, "{error}: left out"))?;
+            }
+            Err(error) => return Err(error.into()),
         }
-        surveys.push(Footage::open(path)?.survey());
     }
     bar.finish_and_clear();
     if let Beginning::At(_) = request.beginning
@@ -116,7 +160,7 @@ fn place_all(
     if let Some(said) = said {
         writeln!(out, "{said}")?;
     }
-    Ok(files)
+    Ok((files, unread))
 }
 
 impl Opened {
@@ -124,35 +168,30 @@ impl Opened {
     fn import(
         &self,
         config: &Config,
-        request: &ImportRequest,
-        files: Vec<Placed>,
+        mut job: Job,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
-        let plan = self.plan(config, request, files)?;
+        let files = std::mem::take(&mut job.files);
+        let plan = self.plan(config, &job, files)?;
         for file in &plan.passed {
             let path = file.survey.path.display();
             writeln!(out, "{path}: imported before, from {} on", utc_timestamp(file.start))?;
         }
-        self.refuse_by_room(config, request, &plan)?;
-        if request.plan {
-            return self.tell(request, &plan, out).map(|()| 0);
+        self.refuse_by_room(config, &job, &plan)?;
+        if job.plan {
+            return self.tell(&job, &plan, out).map(|()| 0);
         }
-        self.take_all(config, request, &plan, out)
+        self.take_all(config, &job, &plan, out)
     }
 
     /// Says what would be done.
-    fn tell(
-        &self,
-        request: &ImportRequest,
-        plan: &Plan,
-        out: &mut dyn Write,
-    ) -> Result<(), CommandError> {
+    fn tell(&self, job: &Job, plan: &Plan, out: &mut dyn Write) -> Result<(), CommandError> {
         for file in plan.files.iter().map(|wanted| &wanted.file) {
             writeln!(
                 out,
                 "{}: {} from {} to {} ({}): {}, {}",
                 file.survey.path.display(),
-                request.camera,
+                job.camera,
                 utc_timestamp(file.start),
                 utc_timestamp(file.end),
                 file.known,

@@ -17,7 +17,7 @@ mod status;
 pub use check::{CHECK_FAILED, CheckRequest, check};
 pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};
-pub use import::{ImportRequest, import};
+pub use import::{ImportRequest, Naming, import};
 pub use inspect::{InspectRequest, Selection, Subject, inspect};
 pub use probe::{ProbeRequest, probe};
 pub use ready::ready;

@@ -29,7 +29,7 @@ pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Passwor
 pub use document::ConfigError;
 pub use manual::{manual, manual_title};
 pub use origin::Origin;
-pub use zone::system_zone;
+pub use zone::{parse as parse_zone, system_zone};
 
 use document::{Document, Located, Section};
 

@@ -24,7 +24,10 @@ const ALIKE_WEEKS: i64 = 100;
 const HALF_A_YEAR_WEEKS: i64 = 26;
 
 /// The zone called `name` in the time zone database.
-pub(super) fn parse(name: &str) -> Result<Zone, String> {
+///
+/// # Errors
+/// There is none, with advice.
+pub fn parse(name: &str) -> Result<Zone, String> {
     Zone::named(name).ok_or_else(|| {
         let advice = match nearest(name, Zone::names()) {
             Some(near) => format!("did you mean `{near}`?"),

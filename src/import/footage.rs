@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::naming::Named;
 use super::order::Order;
 use crate::camera::{StoredPictures, StoredSound};
 use crate::demux::{self, Coding, FileSource, Kind, Problem, Remark, Sample, Track};
@@ -55,6 +56,8 @@ pub struct Survey {
     pub group_nanos: i64,
     /// When it was made, as it says.
     pub created: Option<WallTime>,
+    /// When it begins, as its name says, where somebody has read that.
+    pub named: Option<Named>,
     /// Length of its samples, in bytes.
     pub byte_count: u64,
     /// That of the largest one.
@@ -145,6 +148,7 @@ impl Footage {
             length_nanos: nanos(end.saturating_sub(first)),
             group_nanos: nanos(group),
             created: self.created,
+            named: None,
             byte_count: sizes().sum(),
             largest_sample: sizes().max().unwrap_or(0),
             pictures: self.order.times.iter().flatten().count() as u64,

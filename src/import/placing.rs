@@ -29,6 +29,8 @@ pub enum Beginning {
     At(WallTime),
     /// Their own times, which are seconds since 1970.
     OwnTimes,
+    /// Their names do.
+    Named,
     /// When each was made, as it says; or its own times, where those are since 1970.
     Created,
 }
@@ -44,6 +46,8 @@ pub enum Dated {
     Created,
     /// Its times are since 1970.
     OwnTimes,
+    /// Its name does.
+    Named,
 }
 
 impl fmt::Display for Dated {
@@ -53,6 +57,7 @@ impl fmt::Display for Dated {
             Dated::Behind => "right behind the file before",
             Dated::Created => "its creation time; --start gives another",
             Dated::OwnTimes => "its own times",
+            Dated::Named => "its name",
         })
     }
 }
@@ -105,7 +110,7 @@ pub fn placed(
                 None => dated(files, now),
             }
         }
-        Beginning::Created => dated(files, now),
+        Beginning::Named | Beginning::Created => dated(files, now),
     }
 }
 
@@ -200,13 +205,15 @@ fn dated(files: Vec<Survey>, now: WallTime) -> Result<(Vec<Placed>, Option<Strin
     let is_delayed = is_one_zero || !own_times_follow(&files);
     let mut placed = Vec::with_capacity(files.len());
     for survey in files {
-        let (start, known) = match (own_start(&survey, now), survey.created) {
-            (Some(start), _) => (start, Dated::OwnTimes),
-            (None, Some(created)) => {
+        let own = own_start(&survey, now);
+        let (start, known) = match (survey.named, own, survey.created) {
+            (Some(named), ..) => (named.at, Dated::Named),
+            (None, Some(start), _) => (start, Dated::OwnTimes),
+            (None, None, Some(created)) => {
                 let delay = if is_delayed { survey.first_nanos } else { 0 };
                 (created.plus_nanos(delay), Dated::Created)
             }
-            (None, None) => return Err(Misplaced::NoTime { path: survey.path }),
+            (None, None, None) => return Err(Misplaced::NoTime { path: survey.path }),
         };
         let end = start.plus_nanos(survey.length_nanos);
         placed.push(Placed { survey, start, end, known });
@@ -223,11 +230,15 @@ fn dated(files: Vec<Survey>, now: WallTime) -> Result<(Vec<Placed>, Option<Strin
 fn join(files: &mut [Placed], is_exact: bool) {
     let mut before: Option<(WallTime, i64)> = None;
     for file in files {
-        let is_rounded = file.known == Dated::Created && !is_exact;
-        let over_max = if is_rounded { APART_NANOS_MIN } else { ROUNDED_NANOS_MAX };
-        let apart_max = match is_rounded {
-            true => file.survey.group_nanos.clamp(APART_NANOS_MIN, APART_NANOS_MAX),
-            false => ROUNDED_NANOS_MAX,
+        let (over_max, apart_max) = match (file.known, file.survey.named) {
+            (Dated::Created, _) if !is_exact => {
+                (APART_NANOS_MIN, file.survey.group_nanos.clamp(APART_NANOS_MIN, APART_NANOS_MAX))
+            }
+            (Dated::Named, Some(named)) => {
+                let rounded = named.rounded_nanos.clamp(ROUNDED_NANOS_MAX, APART_NANOS_MAX);
+                (rounded, rounded)
+            }
+            _ => (ROUNDED_NANOS_MAX, ROUNDED_NANOS_MAX),
         };
         if let Some((end, before_max)) = before {
             let apart = file.start.nanos_since(end);
@@ -250,6 +261,7 @@ impl Placed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::naming::Named;
     use super::*;
 
     const SECOND: i64 = NANOS_PER_SECOND;
@@ -262,6 +274,7 @@ mod tests {
             length_nanos: length_s * SECOND,
             group_nanos: 2 * SECOND,
             created: created_s.map(|seconds| WallTime(NOW.0 + seconds * SECOND)),
+            named: None,
             byte_count: 1,
             largest_sample: 1,
             pictures: 1,
@@ -345,6 +358,25 @@ mod tests {
         assert_eq!(refused, Misplaced::NoOwnTimes { path: "a".into() });
         let silent = placed(vec![file("a", 0, 6, None)], Beginning::Created, NOW);
         assert_eq!(silent.expect_err("no time"), Misplaced::NoTime { path: "a".into() });
+    }
+
+    #[test]
+    fn files_whose_names_have_whole_seconds_follow_one_another() {
+        let by_name = |name: &str, at_s: i64| {
+            let at = WallTime(NOW.0 + at_s * SECOND);
+            let named = Some(Named { at, rounded_nanos: SECOND });
+            Survey { named, ..file(name, 1_700_000_000, 10, Some(-5)) }
+        };
+        let files =
+            vec![by_name("b", -50), by_name("a", -60), by_name("c", -41), by_name("d", -28)];
+        let (placed, _) = at(files, Beginning::Named);
+        let wanted = [
+            ("a", -60, Dated::Named),
+            ("b", -50, Dated::Behind),
+            ("c", -40, Dated::Behind),
+            ("d", -28, Dated::Named),
+        ];
+        assert_eq!(placed, named(&wanted));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::ImportRequest;
+use super::Job;
 use super::opened::Opened;
 use super::stored::InRing;
 use crate::catalogue::Clip;
@@ -63,14 +63,14 @@ impl Plan {
 /// Refuses footage that is too old, of the future, or over one another.
 pub(super) fn refuse_by_time(
     config: &Config,
-    request: &ImportRequest,
-    files: &[Placed],
+    job: &Job,
     now: WallTime,
 ) -> Result<(), CommandError> {
-    if request.keep.is_none() {
-        refuse_expired(files, config.retain_of(&request.camera), now)?;
+    let files = job.files.as_slice();
+    if job.keep.is_none() {
+        refuse_expired(files, config.retain_of(&job.camera), now)?;
     }
-    if request.force {
+    if job.force {
         return Ok(());
     }
     if let Some(file) = files.iter().find(|file| file.is_future(now)) {
@@ -130,17 +130,17 @@ impl Opened {
     pub(super) fn plan(
         &self,
         config: &Config,
-        request: &ImportRequest,
+        job: &Job,
         files: Vec<Placed>,
     ) -> Result<Plan, CommandError> {
-        let stream = self.known_stream(&request.camera);
+        let stream = self.known_stream(&job.camera);
         let mut plan = Plan { passed: Vec::new(), known_clips: BTreeSet::new(), files: Vec::new() };
         for file in files {
             self.refuse_too_large(&file)?;
             let known = match stream {
                 Some(stream) => {
                     let in_ring = InRing::read(self, config, stream, &file)?;
-                    let known = self.known_samples(&in_ring, stream, &file, request.force)?;
+                    let known = self.known_samples(&in_ring, stream, &file, job.force)?;
                     if known.is_none_or(|known| known.samples > 0) {
                         plan.known_clips.extend(&in_ring.clips);
                     }
@@ -227,10 +227,10 @@ impl Opened {
     pub(super) fn refuse_by_room(
         &self,
         config: &Config,
-        request: &ImportRequest,
+        job: &Job,
         plan: &Plan,
     ) -> Result<(), CommandError> {
-        let Some(first) = plan.files.first().filter(|_| !request.force) else { return Ok(()) };
+        let Some(first) = plan.files.first().filter(|_| !job.force) else { return Ok(()) };
         let (bytes, usage) = (plan.bytes(), self.ring.usage());
         let device = config.ring.device.display();
         let needed = size_text(bytes);

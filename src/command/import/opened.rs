@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{ImportRequest, camera_of};
+use super::{Job, camera_of};
 use crate::archive::{CatalogueUpdater, Listener, register};
 use crate::catalogue::{Catalogue, Change};
 use crate::clock::{Clock, Reading};
@@ -66,20 +66,16 @@ impl Opened {
     }
 
     /// The camera's stream, new or known; the ring is told what has changed about it.
-    pub(super) fn stream(
-        &self,
-        config: &Config,
-        request: &ImportRequest,
-    ) -> Result<StreamNumber, CommandError> {
+    pub(super) fn stream(&self, config: &Config, job: &Job) -> Result<StreamNumber, CommandError> {
         let uuid = *uuid::Uuid::new_v4().as_bytes();
-        let retain = config.retain_of(&request.camera);
+        let retain = config.retain_of(&job.camera);
         let registration = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-            let camera = camera_of(config, &request.camera)?;
+            let camera = camera_of(config, &job.camera)?;
             let cameras = std::slice::from_ref(camera);
             refuse_mixed_up(config, cameras, &catalogue, self.ring_number())?;
             let ring = self.ring_number();
-            register(&catalogue, ring, &request.camera, retain, self.now.wall, uuid)
+            register(&catalogue, ring, &job.camera, retain, self.now.wall, uuid)
         };
         let stream = registration.stream.unwrap_or_else(|| self.writer.new_stream());
         if registration.changed {

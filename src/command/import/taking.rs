@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::ImportRequest;
+use super::Job;
 use super::checks::{Plan, Wanted};
 use super::opened::Opened;
 use crate::camera::Frame;
@@ -82,17 +82,17 @@ impl Opened {
     pub(super) fn take_all(
         &self,
         config: &Config,
-        request: &ImportRequest,
+        job: &Job,
         plan: &Plan,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
         // What an import before this one had taken is kept, too.
-        self.keep(config, request, plan.known_clips.iter().copied())?;
+        self.keep(config, job, plan.known_clips.iter().copied())?;
         if plan.files.is_empty() {
             return Ok(0);
         }
-        let stream = self.stream(config, request)?;
-        let (clip, zone) = (config.clip_of(&request.camera), config.view.zone.clone());
+        let stream = self.stream(config, job)?;
+        let (clip, zone) = (config.clip_of(&job.camera), config.view.zone.clone());
         let chunk_bytes_max =
             self.sample_bytes_max().min(CHUNK_BYTES_MAX.max(plan.largest_sample()));
         let settings = CutterSettings {
@@ -119,7 +119,7 @@ impl Opened {
             };
             let remarks = remarks(wanted, &taken);
             left_out += u64::from(remarks.iter().any(|(_, is_loss)| *is_loss));
-            let line = line(request, wanted, &taken);
+            let line = line(job, wanted, &taken);
             bar.suspend(|| -> std::io::Result<()> {
                 writeln!(out, "{line}")?;
                 remarks.iter().try_for_each(|(text, _)| writeln!(out, "  {text}"))
@@ -144,7 +144,7 @@ impl Opened {
             Counted(plan.files.len() as u64, "file"),
             Counted(clips.len() as u64, "clip")
         )?;
-        self.keep(config, request, clips)?;
+        self.keep(config, job, clips)?;
         Ok(left_out)
     }
 
@@ -152,10 +152,10 @@ impl Opened {
     fn keep(
         &self,
         config: &Config,
-        request: &ImportRequest,
+        job: &Job,
         clips: impl IntoIterator<Item = ClipId>,
     ) -> Result<(), CommandError> {
-        let Some(keep) = request.keep else { return Ok(()) };
+        let Some(keep) = job.keep else { return Ok(()) };
         let device = &config.ring.device;
         // Only what is closed durably can be kept.
         self.writer.sync().map_err(of_ring(device))?;
@@ -170,14 +170,14 @@ impl Opened {
     }
 }
 
-fn line(request: &ImportRequest, wanted: &Wanted, taken: &Taken) -> String {
+fn line(job: &Job, wanted: &Wanted, taken: &Taken) -> String {
     let file = &wanted.file;
     let sound = if taken.has_sound { " with sound" } else { "" };
     let rest = if wanted.known.samples > 0 { "the rest, " } else { "" };
     format!(
         "{}: {} from {} ({}): {rest}{}{sound}, {}",
         file.survey.path.display(),
-        request.camera,
+        job.camera,
         utc_timestamp(file.start),
         file.known,
         Counted(taken.frames, "frame"),

@@ -14,6 +14,7 @@ mod input;
 mod ledger;
 mod movie;
 mod names;
+mod patterns;
 mod ring;
 mod seal;
 mod session;
@@ -40,7 +41,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Seed>) ->
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     target("superblock", superblock::run, superblock::seeds),
     target("ledger", ledger::run, ledger::seeds),
     target("blocks", blocks::run, blocks::seeds),
@@ -53,4 +54,5 @@ pub const TARGETS: [Target; 12] = [
     Target { catches: true, ..target("import", import::run, import::seeds) },
     Target { catches: true, ..target("transport", import::run, Vec::new) },
     Target { catches: true, ..target("matroska", import::run, Vec::new) },
+    target("patterns", patterns::run, patterns::seeds),
 ];
