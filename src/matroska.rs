@@ -71,5 +71,17 @@ pub(crate) mod id {
     pub(crate) const BLOCK: u32 = 0xA1;
     pub(crate) const BLOCK_DURATION: u32 = 0x9B;
     pub(crate) const REFERENCE_BLOCK: u32 = 0xFB;
+    pub(crate) const REFERENCE_PRIORITY: u32 = 0xFA;
+    pub(crate) const DISCARD_PADDING: u32 = 0x75A2;
+    pub(crate) const BLOCK_ADDITIONS: u32 = 0x75A1;
+    pub(crate) const CODEC_STATE: u32 = 0xA4;
+    pub(crate) const SLICES: u32 = 0x8E;
+    pub(crate) const SILENT_TRACKS: u32 = 0x5854;
+    pub(crate) const POSITION: u32 = 0xA7;
+    pub(crate) const PREV_SIZE: u32 = 0xAB;
+    pub(crate) const VOID: u32 = 0xEC;
     pub(crate) const CRC_32: u32 = 0xBF;
+    pub(crate) const ATTACHMENTS: u32 = 0x1941_A469;
+    pub(crate) const CHAPTERS: u32 = 0x1043_A770;
+    pub(crate) const TAGS: u32 = 0x1254_C367;
 }

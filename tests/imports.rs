@@ -13,8 +13,8 @@ mod imported;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Instant;
 
 use daemon::{run_tool, text};
 use imported::{
@@ -150,16 +150,7 @@ fn of_a_file_that_was_cut_off_all_is_taken_that_is_whole_and_the_rest_is_told() 
     assert!(string(&output.stderr).contains("no moov box: the recording was not finished"));
 
     // A writer that is killed while it writes fragments.
-    let killed = bench.path("killed.mp4");
-    let line = format!(
-        "-v error -y -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -g 25 -movflags \
-         frag_keyframe+empty_moov -flush_packets 1 {}",
-        text(&killed)
-    );
-    let words = line.split_whitespace();
-    let mut writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn().expect("it");
-    std::thread::sleep(Duration::from_millis(3700));
-    writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+    let killed = bench.killed("killed.mp4", "-movflags frag_keyframe+empty_moov");
     bench.import(&["--start", START], &[&killed]);
     assert!(bench.packets("v").len() >= 50, "two seconds of it are there");
 }
@@ -376,7 +367,8 @@ fn what_nobody_needs_does_not_keep_a_file_out() {
         ),
     );
     let said = bench.ended(0, &["--start", START], &[&covered]);
-    for what in ["track 1 is left out", "track 3 is left out: another video (H264)", "MP3 is not"] {
+    for what in ["track 1 is left out", "track 3 is left out: another video (H.264)", "MP3 is not"]
+    {
         assert!(said.contains(what), "{said}");
     }
     assert_same("covered.mp4", &bench.packets("v"), &wanted);

@@ -13,8 +13,6 @@ mod imported;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use daemon::{run_tool, text};
 use imported::{Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, cut, packets};
@@ -151,6 +149,39 @@ fn of_damaged_packets_the_rest_is_taken_and_told() {
 }
 
 #[test]
+fn one_damaged_packet_moves_no_other_picture() {
+    let bench = Bench::new("64M");
+    let file = bench.source("whole.ts", 8, "-an -g 25 -bf 0");
+    let bytes = fs::read(&file).expect("a file");
+    // Behind the header of a packet, and fields that may follow: a start code, and a time stamp.
+    let stamp = |packet: &[u8]| {
+        let begins = packet.windows(4).position(|window| window == [0, 0, 1, 0xe0])?;
+        (packet[1] & 0x40 != 0).then_some(begins + 9)
+    };
+    let starts = (0..bytes.len() / PACKET_BYTES).map(|number| number * PACKET_BYTES);
+    let starts: Vec<usize> =
+        starts.filter_map(|at| Some(at + stamp(&bytes[at..at + PACKET_BYTES])?)).collect();
+    let mut damaged = bytes.clone();
+    damaged[starts[50]] ^= 4;
+    let path = bench.path("stamp.ts");
+    fs::write(&path, &damaged).expect("a file");
+    bench.ended(0, &["--start", START], &[&path]);
+    let times: BTreeSet<i64> =
+        bench.packets("v").iter().map(|it| (it.at * 25.0).round() as i64).collect();
+    assert_eq!(times, (0..200).collect());
+    bench.emptied();
+
+    // As many packets as a counter counts.
+    let at = bytes.len() / PACKET_BYTES / 2 * PACKET_BYTES;
+    let mut damaged = bytes;
+    damaged[at..at + 16 * PACKET_BYTES].fill(0);
+    let path = bench.path("sixteen.ts");
+    fs::write(&path, damaged).expect("a file");
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&path]);
+    assert!(said.contains("packets are missing of 1 of its samples"), "{said}");
+}
+
+#[test]
 fn times_that_run_over_or_begin_anew_go_on() {
     let bench = Bench::new("64M");
     let file = bench.source("whole.ts", 4, "");
@@ -200,6 +231,17 @@ fn of_matroska_that_is_cut_off_damaged_or_joined_the_rest_is_taken_and_told() {
     assert_eq!(left.last(), wanted.last());
     bench.emptied();
 
+    // One bit of the name of a block, whose length has two bytes.
+    let is_block = |it: &[u8]| it[0] == 0xa3 && it[1] >> 6 == 1 && it[3] == 0x81 && it[6] == 0;
+    let block = bytes.windows(7).position(is_block).expect("a block");
+    let mut flipped = bytes.clone();
+    flipped[block] ^= 1;
+    let path = bench.path("flipped.mkv");
+    fs::write(&path, flipped).expect("a file");
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&path]);
+    assert!(said.contains("damaged"), "{said}");
+    bench.emptied();
+
     let twice = bench.path("twice.mkv");
     fs::write(&twice, [&bytes[..], &bytes].concat()).expect("a file");
     let said = bench.ended(0, &["--start", START], &[&twice]);
@@ -210,16 +252,7 @@ fn of_matroska_that_is_cut_off_damaged_or_joined_the_rest_is_taken_and_told() {
     bench.emptied();
 
     // A recorder that is killed.
-    let killed = bench.path("killed.mkv");
-    let line = format!(
-        "-v error -y -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -g 25 -threads 1 \
-         -tune zerolatency -cluster_time_limit 500 -flush_packets 1 {}",
-        text(&killed)
-    );
-    let words = line.split_whitespace();
-    let mut writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn().expect("it");
-    std::thread::sleep(Duration::from_millis(3700));
-    writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+    let killed = bench.killed("killed.mkv", "-tune zerolatency -cluster_time_limit 500");
     bench.import(&["--start", START], &[&killed]);
     assert!(bench.packets("v").len() >= 50, "two seconds of it are there");
 }

@@ -27,7 +27,7 @@
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `stored`, `stored_sound` | the same of frames that come whole, out of a container |
-//! | `program`, `transported` | a program instead of a camera, and frames of what it writes |
+//! | `program`, `transported`, `standard_error` | a program instead of a camera, what it writes |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
 //!
 //! The session is our own because each of a hundred forms of it has to be understood, bounded, and
@@ -78,6 +78,7 @@ mod sessions;
 mod sets;
 mod sound;
 mod source;
+mod standard_error;
 mod stored;
 mod stored_sound;
 mod timers;
@@ -98,7 +99,7 @@ pub use parameters::{Format, Parameters};
 pub use program::{A_PIPE, Program};
 pub use replay::Replay;
 pub use sound::{Packets, Pcm, Sound};
-pub use stored::{StoredPicture, StoredPictures};
+pub use stored::{At, StoredPicture, StoredPictures};
 pub use stored_sound::{SoundTimes, StoredSound};
 pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;

@@ -6,20 +6,20 @@
 
 use std::fmt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::connect::{Received, SessionFacts};
 use super::error::{CameraError, one_line};
 use super::patience::{Pace, Patience};
+use super::standard_error::Errors;
 use super::timers::BEGINNING_TIMEOUT;
 use super::transported::Transported;
 use super::voice::Voice;
@@ -32,16 +32,17 @@ pub const A_PIPE: &str = "a pipe";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Then its first picture is waited for so long before it is told what pictures there are.
 const PICTURE_WAIT: Duration = Duration::from_secs(5);
+/// So many frames are read before that at most.
+const FRAMES_AHEAD_MAX: usize = 256;
 /// Bytes of no packet before the first one: what goes on like this is no transport stream.
 const STRAY_BYTES_MAX: u64 = 1 << 20;
 /// What is read at a time, in bytes: a pipe holds as much.
 const READ_BYTES: usize = 64 << 10;
 /// A program that was asked to end is waited for so long, and one that has closed its output.
 const END_WAIT: Duration = Duration::from_secs(1);
-/// Behind its end what is left in the pipe is there at once.
+/// Behind its end what is left in the pipe is there at once, and read for so long at most.
 const REST_WAIT: Duration = Duration::from_millis(200);
-/// A line of its standard error at most, in bytes: the rest is left out.
-const LINE_BYTES_MAX: usize = 1 << 10;
+const REST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A program, and what it is told.
 #[derive(Clone)]
@@ -100,8 +101,10 @@ impl fmt::Debug for Program {
 pub(super) struct Run {
     program: Program,
     child: Child,
-    /// How it has ended.
-    status: Option<ExitStatus>,
+    /// It has ended, and how.
+    left: Option<Left>,
+    /// When nothing more is waited for, once its output is over.
+    end_by: Option<Deadline>,
     /// That of the child; `None` once all of it is ended.
     group: Option<Pid>,
     output: ChildStdout,
@@ -117,6 +120,20 @@ pub(super) struct Run {
     over: Option<CameraError>,
 }
 
+/// A program that has ended.
+struct Left {
+    /// `None` where the system does not say.
+    status: Option<ExitStatus>,
+    /// Up to when what it has left in the pipe is read.
+    rest_by: Deadline,
+}
+
+impl Left {
+    fn new(status: Option<ExitStatus>) -> Left {
+        Left { status, rest_by: Deadline::after(REST_TIMEOUT) }
+    }
+}
+
 impl Run {
     /// Runs a program, and waits until it says what it has.
     ///
@@ -129,7 +146,8 @@ impl Run {
         let mut run = Run::spawn(program, clock)?;
         let deadline = Deadline::after(START_TIMEOUT);
         while run.transported.streams().is_empty() {
-            if !run.read(deadline.left()).await? && deadline.is_over() {
+            run.read(deadline.left()).await?;
+            if deadline.is_over() && run.transported.streams().is_empty() {
                 return Err(timed_out("waiting for MPEG-TS", START_TIMEOUT));
             }
         }
@@ -138,7 +156,12 @@ impl Run {
             return Err(CameraError::NoVideo { wanted: "H.264 or H.265".to_owned(), offered });
         }
         let deadline = Deadline::after(PICTURE_WAIT);
-        while !run.transported.has_begun && !deadline.is_over() && run.over.is_none() {
+        let waits = |run: &Run| {
+            let transported = &run.transported;
+            let is_first = !transported.has_begun && transported.frames.len() < FRAMES_AHEAD_MAX;
+            is_first && run.over.is_none()
+        };
+        while waits(&run) && !deadline.is_over() {
             // What came before it ended is handed on.
             run.over = run.read(deadline.left()).await.err();
         }
@@ -171,10 +194,12 @@ impl Run {
         Ok(Run {
             program: program.clone(),
             child,
-            status: None,
+            left: None,
+            end_by: None,
             group,
             output,
-            errors: Errors::read(errors, program.voice.clone()),
+            // What it says keeps nothing back that is said of it.
+            errors: Errors::read(errors, Voice::of(&program.name)),
             transported: Transported::new(program.has_sound),
             patience: Patience::new(None, Pace::default()),
             picture: Deadline::after(START_TIMEOUT),
@@ -231,20 +256,24 @@ impl Run {
     /// Reads what the program writes, and waits for that for so long. Answers whether there was
     /// something.
     async fn read(&mut self, wait: Duration) -> Result<bool, CameraError> {
-        let wait = if self.status.is_some() { wait.min(REST_WAIT) } else { wait };
+        let wait = match &self.left {
+            Some(left) => wait.min(REST_WAIT).min(left.rest_by.left()),
+            None => wait,
+        };
+        let is_over = self.left.as_ref().is_some_and(|left| left.rest_by.is_over());
         let read = tokio::select! {
             biased;
-            read = self.output.read(&mut self.buffer) => Some(read),
+            read = self.output.read(&mut self.buffer), if !is_over => Some(read),
             // Another one that it has started may keep its output open.
-            status = self.child.wait(), if self.status.is_none() => {
-                self.status = status.ok();
+            status = self.child.wait(), if self.left.is_none() => {
+                self.left = Some(Left::new(status.ok()));
                 return Ok(false);
             }
             () = sleep(wait) => None,
         };
         let now = self.clock.read();
         match read {
-            None if self.status.is_none() => Ok(false),
+            None if self.left.is_none() => Ok(false),
             None | Some(Ok(0) | Err(_)) => {
                 self.transported.finish(&now);
                 Err(self.ended().await)
@@ -263,16 +292,19 @@ impl Run {
         }
     }
 
-    /// Why nothing more comes.
+    /// Why nothing more comes. Cancelled and begun again, it goes on.
     async fn ended(&mut self) -> CameraError {
-        if self.status.is_none() {
-            self.status = timeout(END_WAIT, self.child.wait()).await.ok().and_then(Result::ok);
+        let end_by = *self.end_by.get_or_insert_with(|| Deadline::after(END_WAIT));
+        if self.left.is_none() {
+            let status = timeout(end_by.left(), self.child.wait()).await;
+            self.left = status.ok().map(|status| Left::new(status.ok()));
         }
         self.end_group(Signal::SIGKILL);
         let path = self.program.address();
-        let how = self.status.map_or("closed its standard output".to_owned(), how_ended);
+        let status = self.left.as_ref().and_then(|left| left.status);
+        let how = status.map_or("closed its standard output".to_owned(), how_ended);
         // What it said last is read by then, or soon.
-        let said = self.errors.last().await;
+        let said = self.errors.last(end_by).await;
         let why = if said.is_empty() { how } else { format!("{how}: {said}") };
         CameraError::Program { why: format!("{path} {why}") }
     }
@@ -314,80 +346,5 @@ fn how_ended(status: ExitStatus) -> String {
     match status.code() {
         Some(0) => "ended".to_owned(),
         _ => format!("ended: {status}"),
-    }
-}
-
-/// What a program writes to its standard error.
-struct Errors {
-    last: Arc<Mutex<String>>,
-    task: JoinHandle<()>,
-}
-
-impl Errors {
-    /// Reads it to its end, and logs it line by line.
-    fn read(mut errors: impl AsyncRead + Unpin + Send + 'static, voice: Voice) -> Errors {
-        let last = Arc::new(Mutex::new(String::new()));
-        let told = Arc::clone(&last);
-        let task = tokio::spawn(async move {
-            let mut lines = Lines::default();
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = errors.read(&mut buffer).await {
-                for line in lines.push(buffer.get(..count).unwrap_or_default()) {
-                    voice.say(Level::Info, &line);
-                    *told.lock().unwrap_or_else(PoisonError::into_inner) = line;
-                }
-            }
-        });
-        Errors { last, task }
-    }
-
-    /// The last line; waits a moment for one that is on its way.
-    async fn last(&mut self) -> String {
-        let _ = timeout(END_WAIT, &mut self.task).await;
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Errors {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Lines among bytes that come piece by piece. What overwrites a line, as a progress does, is one.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
-        for byte in bytes {
-            match byte {
-                b'\n' | b'\r' => {
-                    let line = one_line(&String::from_utf8_lossy(&self.0));
-                    lines.extend((!line.is_empty()).then_some(line));
-                    self.0.clear();
-                }
-                byte if self.0.len() < LINE_BYTES_MAX => self.0.push(*byte),
-                _ => {}
-            }
-        }
-        lines
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_bounded_and_show_no_password() {
-        let mut lines = Lines::default();
-        assert!(lines.push(b"rtsp://viewer:geh").is_empty());
-        let said = lines.push(b"eim@h/: refused\r\n\nframe=1\rframe=2\r");
-        assert_eq!(said, ["rtsp://viewer@h/: refused", "frame=1", "frame=2"]);
-        lines.push(&[b'x'; 100_000]);
-        assert_eq!(lines.0.len(), LINE_BYTES_MAX);
-        assert!(lines.push(b"\n")[0].len() < 200);
     }
 }

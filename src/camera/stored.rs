@@ -13,7 +13,7 @@ use super::nal::NalCodec;
 use super::open_picture::{Access, Open};
 use super::parameters::Parameters;
 use super::sets::{Sets, push_unit};
-use super::track::VideoFacts;
+use super::track::{Frame, PICTURES, VideoFacts};
 use super::units::{Kind, parted};
 use super::{h264, h265, jpeg};
 use crate::clock::Reading;
@@ -33,7 +33,7 @@ enum Framing {
     StartCodes,
 }
 
-/// A picture, as a [`Frame`](super::Frame) has it.
+/// A picture, as a [`Frame`] has it.
 #[derive(Clone, Debug)]
 pub struct StoredPicture {
     /// Units, each with a length of four bytes before it.
@@ -47,6 +47,44 @@ pub struct StoredPicture {
     pub is_leading: bool,
     /// What decodes it, where that is news.
     pub parameters: Option<Arc<Parameters>>,
+}
+
+/// Where a frame of a container is.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// When it is shown, in ticks.
+    pub pts: i64,
+    /// Ticks a second.
+    pub timescale: u32,
+    /// When it was captured, by the clock of the container.
+    pub captured: WallTime,
+    /// When it was there.
+    pub received: Reading,
+    /// What was before it is missing.
+    pub is_behind_loss: bool,
+}
+
+impl StoredPicture {
+    /// The same as of a camera.
+    #[must_use]
+    pub fn frame(self, at: At) -> Frame {
+        Frame {
+            track: PICTURES,
+            pts: at.pts,
+            timescale: at.timescale,
+            data: self.data,
+            is_key: self.is_key,
+            is_recovery: self.is_recovery,
+            is_leading: self.is_leading,
+            is_open: false,
+            duration: None,
+            captured: Some(at.captured),
+            parameters: self.parameters,
+            // A container does not count what is missing.
+            lost_packets: at.is_behind_loss.into(),
+            received: at.received,
+        }
+    }
 }
 
 /// The pictures of one track of a container.

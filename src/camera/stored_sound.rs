@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::coding::ReorderDepth;
 use super::parameters::Parameters;
 use super::sound::{Packets, Pcm, Sound};
-use super::track::SoundFacts;
+use super::stored::At;
+use super::track::{Frame, SoundFacts};
 use super::{aac, opus, pcm};
 use crate::audio::{flac_samples, opus_samples};
 use crate::demux::{Coding, Entry, PcmForm};
-use crate::segment::{AudioParameters, Codec, ParameterSet};
+use crate::segment::{AudioParameters, Codec, ParameterSet, TrackNumber};
+
+/// The number of a track of sound beside pictures.
+const SOUND: TrackNumber = TrackNumber(1);
 
 /// A track of sound of a container.
 #[derive(Clone)]
@@ -78,6 +82,26 @@ impl StoredSound {
     pub(super) fn facts(&self) -> SoundFacts {
         let StoredSound { coding, sample_rate, channels, .. } = *self;
         SoundFacts { coding, stored_as: None, sample_rate, channels }
+    }
+
+    /// A packet as of a camera, of so many samples; `is_first` of its track.
+    #[must_use]
+    pub fn sounding(&self, data: Vec<u8>, samples: u32, at: At, is_first: bool) -> Frame {
+        Frame {
+            track: SOUND,
+            pts: at.pts,
+            timescale: at.timescale,
+            data,
+            is_key: true,
+            is_recovery: false,
+            is_leading: false,
+            is_open: false,
+            duration: Some(samples),
+            captured: Some(at.captured),
+            parameters: is_first.then(|| self.parameters.clone()),
+            lost_packets: at.is_behind_loss.into(),
+            received: at.received,
+        }
     }
 
     /// What becomes of a packet, and how many ticks that has; `None` where it is no packet.

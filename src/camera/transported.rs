@@ -2,15 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::stored::StoredPictures;
+use super::stored::{At, StoredPictures};
 use super::stored_sound::{SoundTimes, StoredSound};
-use super::track::{Frame, PICTURES, SoundFacts, VideoFacts};
+use super::track::{Frame, SoundFacts, VideoFacts};
 use crate::clock::Reading;
 use crate::demux::{Entry, Kind, STAMPS_PER_SECOND, Transport, Unit};
-use crate::segment::TrackNumber;
 use crate::units::{Ticks, WallTime};
-
-const SOUND: TrackNumber = TrackNumber(1);
 
 /// What comes of one stream of pictures and one of sound.
 pub(super) struct Transported {
@@ -18,6 +15,8 @@ pub(super) struct Transported {
     has_sound: bool,
     pictures: Option<(usize, StoredPictures)>,
     sound: Option<Sounding>,
+    /// Something is missing before the next picture.
+    is_behind_loss: bool,
     /// Why the sound is not recorded.
     refused_sound: Option<String>,
     pub(super) frames: VecDeque<Frame>,
@@ -41,6 +40,7 @@ impl Transported {
             has_sound,
             pictures: None,
             sound: None,
+            is_behind_loss: false,
             refused_sound: None,
             frames: VecDeque::new(),
             pictures_seen: 0,
@@ -115,6 +115,10 @@ impl Transported {
                     return;
                 }
                 match StoredSound::new(entry) {
+                    Ok(stored) if self.has_other_rate(&stored) => {
+                        self.refused_sound = Some("its sampling rate changes".to_owned());
+                        (self.sound, self.has_sound) = (None, false);
+                    }
                     Ok(stored) => {
                         let (times, is_told) = (SoundTimes::default(), false);
                         self.sound = Some(Sounding { stream, stored, times, is_told });
@@ -126,54 +130,40 @@ impl Transported {
         }
     }
 
+    /// Whether sound has another rate than that before: its frames have one line of time.
+    fn has_other_rate(&self, stored: &StoredSound) -> bool {
+        self.sound.as_ref().is_some_and(|sound| sound.stored.sample_rate != stored.sample_rate)
+    }
+
     fn picture(&mut self, unit: &Unit, now: &Reading) -> Option<Frame> {
         let (stream, stored) = self.pictures.as_mut()?;
         if *stream != unit.stream {
             return None;
         }
         self.pictures_seen += 1;
+        self.is_behind_loss |= unit.is_behind_loss;
         let picture = stored.take(&unit.data, unit.pts, unit.sync)?;
         self.has_begun |= picture.is_key || picture.is_recovery;
-        Some(Frame {
-            track: PICTURES,
-            pts: unit.pts,
-            timescale: STAMPS_PER_SECOND,
-            data: picture.data,
-            is_key: picture.is_key,
-            is_recovery: picture.is_recovery,
-            is_leading: picture.is_leading,
-            is_open: false,
-            duration: None,
-            captured: Some(told(unit.pts)),
-            parameters: picture.parameters,
-            lost_packets: unit.is_behind_loss.into(),
-            received: *now,
-        })
+        let (pts, timescale) = (unit.pts, STAMPS_PER_SECOND);
+        let is_behind_loss = std::mem::take(&mut self.is_behind_loss);
+        Some(picture.frame(At { is_behind_loss, ..at(unit, pts, timescale, now) }))
     }
 
-    fn packet(&mut self, unit: Unit, now: &Reading) -> Option<Frame> {
+    fn packet(&mut self, mut unit: Unit, now: &Reading) -> Option<Frame> {
         let sound = self.sound.as_mut().filter(|sound| sound.stream == unit.stream)?;
         let rate = sound.stored.sample_rate;
-        let (data, samples) = sound.stored.frame(unit.data)?;
+        let (data, samples) = sound.stored.frame(std::mem::take(&mut unit.data))?;
         let stated = Ticks::from_nanos(told(unit.pts).0, rate).0;
         let pts = sound.times.place(stated, samples, rate);
-        let is_news = !std::mem::replace(&mut sound.is_told, true);
-        Some(Frame {
-            track: SOUND,
-            pts,
-            timescale: rate,
-            data,
-            is_key: true,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
-            duration: Some(samples),
-            captured: Some(told(unit.pts)),
-            parameters: is_news.then(|| sound.stored.parameters.clone()),
-            lost_packets: unit.is_behind_loss.into(),
-            received: *now,
-        })
+        let is_first = !std::mem::replace(&mut sound.is_told, true);
+        Some(sound.stored.sounding(data, samples, at(&unit, pts, rate, now), is_first))
     }
+}
+
+/// Where a sample is on the time line of its frames.
+fn at(unit: &Unit, pts: i64, timescale: u32, now: &Reading) -> At {
+    let (captured, is_behind_loss) = (told(unit.pts), unit.is_behind_loss);
+    At { pts, timescale, captured, received: *now, is_behind_loss }
 }
 
 /// When something was captured by the clock of the stream, which is that of pictures and sound

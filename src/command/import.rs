@@ -95,16 +95,7 @@ pub fn import(
         jobs.push(job);
     }
     let opened = Opened::open(config, clock)?;
-    let mut outcome = Ok(());
-    for job in jobs {
-        match opened.import(config, job, &mut out) {
-            Ok(more) => left_out += more,
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
-    }
+    let outcome = opened.import_all(config, jobs, &mut out).map(|more| left_out += more);
     // Also after an error: what was taken is closed in order.
     let closed = opened.writer.close().map_err(of_ring(&config.ring.device));
     outcome?;
@@ -164,24 +155,33 @@ fn place_all(
 }
 
 impl Opened {
-    /// Answers of how many files something is left out.
-    fn import(
+    /// Answers of how many files something is left out. Whatever is refused is, before anything is
+    /// written.
+    fn import_all(
         &self,
         config: &Config,
-        mut job: Job,
+        jobs: Vec<Job>,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
-        let files = std::mem::take(&mut job.files);
-        let plan = self.plan(config, &job, files)?;
-        for file in &plan.passed {
-            let path = file.survey.path.display();
-            writeln!(out, "{path}: imported before, from {} on", utc_timestamp(file.start))?;
+        let mut planned = Vec::with_capacity(jobs.len());
+        for mut job in jobs {
+            let files = std::mem::take(&mut job.files);
+            let plan = self.plan(config, &job, files)?;
+            for file in &plan.passed {
+                let path = file.survey.path.display();
+                writeln!(out, "{path}: imported before, from {} on", utc_timestamp(file.start))?;
+            }
+            self.refuse_by_room(config, &job, &plan)?;
+            planned.push((job, plan));
         }
-        self.refuse_by_room(config, &job, &plan)?;
-        if job.plan {
-            return self.tell(&job, &plan, out).map(|()| 0);
+        let mut left_out = 0;
+        for (job, plan) in &planned {
+            match job.plan {
+                true => self.tell(job, plan, out)?,
+                false => left_out += self.take_all(config, job, plan, out)?,
+            }
         }
-        self.take_all(config, &job, &plan, out)
+        Ok(left_out)
     }
 
     /// Says what would be done.

@@ -31,6 +31,9 @@ pub enum Problem {
     Malformed(String),
 }
 
+/// What is of no packet of a file may have been of none, in bytes.
+const BESIDE_BYTES_MAX: u64 = 64 << 10;
+
 /// Something to be said of a file that is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Remark {
@@ -84,6 +87,12 @@ pub enum Remark {
         /// In bytes.
         length: u64,
     },
+    /// Sound is coded in another way from somewhere on.
+    #[error("sound: {count} of its samples are coded in another way than the first, and left out")]
+    Recoded {
+        /// How many.
+        count: u64,
+    },
     /// There are other bytes between packets.
     #[error("{bytes} bytes are of no packet, and passed")]
     NoPackets {
@@ -103,14 +112,14 @@ impl Remark {
     #[must_use]
     pub fn is_loss(&self) -> bool {
         match self {
+            // Something may stand before the first packet.
+            Remark::NoPackets { bytes } => *bytes > BESIDE_BYTES_MAX,
             Remark::CutOff { .. }
             | Remark::Ends { .. }
             | Remark::Torn { .. }
+            | Remark::Recoded { .. }
             | Remark::Damaged { .. } => true,
-            Remark::LeftOut { .. }
-            | Remark::Stray { .. }
-            | Remark::NoPackets { .. }
-            | Remark::TimesAnew { .. } => false,
+            Remark::LeftOut { .. } | Remark::Stray { .. } | Remark::TimesAnew { .. } => false,
         }
     }
 }

@@ -81,11 +81,22 @@ impl Footage {
         let source = FileSource::new(File::open(path)?)?;
         let demux::Contents { mut tracks, created, mut remarks } = demux::contents(&source)?;
         let video = tracks.remove(video(&tracks)?);
+        for entry in &video.entries {
+            let known = StoredPictures::new(entry, None);
+            known.map_err(|why| Problem::Malformed(format!("track {}: {why}", video.number)))?;
+        }
         let order = Order::of(&video.samples, video.timescale).ok_or(Problem::Empty)?;
         let mut sound = None;
-        for track in tracks {
+        for mut track in tracks {
             match listened(&track, sound.is_some()) {
-                Ok(stored) => sound = Some((track, stored)),
+                Ok(stored) => {
+                    // One decoder has all sound of a clip.
+                    let before = track.samples.len();
+                    track.samples.retain(|sample| sample.entry == 0);
+                    let count = (before - track.samples.len()) as u64;
+                    remarks.extend((count > 0).then_some(Remark::Recoded { count }));
+                    sound = Some((track, stored));
+                }
                 Err(what) => remarks.push(Remark::LeftOut { number: track.number, what }),
             }
         }

@@ -4,14 +4,11 @@
 use std::cmp::Ordering;
 
 use super::footage::{Footage, ImportError};
-use crate::camera::{Frame, SoundTimes, StoredPicture, StoredPictures};
+use crate::camera::{At, Frame, SoundTimes, StoredPicture, StoredPictures};
 use crate::clock::Reading;
 use crate::demux::Problem;
-use crate::segment::TrackNumber;
 use crate::units::{BootTime, Ticks, WallTime};
 
-const PICTURES: TrackNumber = TrackNumber(0);
-const SOUND: TrackNumber = TrackNumber(1);
 /// The clock that nobody sets is the wall's: nobody has set that of a file.
 const BOOT_ID: [u8; 16] = [0; 16];
 
@@ -86,22 +83,14 @@ impl<'a> Frames<'a> {
             self.footage.video.samples.get(number).is_some_and(|it| it.is_behind_loss);
         let pts = self.ticks(time, timescale);
         self.shown = self.shown.max(pts);
-        Ok(Some(Frame {
-            track: PICTURES,
+        let at = At {
             pts,
             timescale,
-            data: picture.data,
-            is_key: picture.is_key,
-            is_recovery: picture.is_recovery,
-            is_leading: picture.is_leading,
-            is_open: false,
-            duration: None,
-            captured: Some(self.reading(pts, timescale).wall),
-            parameters: picture.parameters,
-            // What a container misses it does not count.
-            lost_packets: is_behind_loss.into(),
+            captured: self.reading(pts, timescale).wall,
             received: self.reading(self.shown, timescale),
-        }))
+            is_behind_loss,
+        };
+        Ok(Some(picture.frame(at)))
     }
 
     /// Holds the next picture.
@@ -132,23 +121,16 @@ impl<'a> Frames<'a> {
             };
             let pts = self.heard.place(stated, ticks, rate);
             let end = pts.saturating_add(ticks.into());
-            let news = !std::mem::replace(&mut self.is_sound_told, true);
-            self.sound = Some(Frame {
-                track: SOUND,
+            let is_first = !std::mem::replace(&mut self.is_sound_told, true);
+            let at = At {
                 pts,
                 timescale: rate,
-                data,
-                is_key: true,
-                is_recovery: false,
-                is_leading: false,
-                is_open: false,
-                duration: Some(ticks),
-                captured: Some(self.reading(pts, rate).wall),
-                parameters: news.then(|| stored.parameters.clone()),
-                lost_packets: sample.is_behind_loss.into(),
+                captured: self.reading(pts, rate).wall,
                 // A packet is there when the sound in it is over.
                 received: self.reading(end, rate),
-            });
+                is_behind_loss: sample.is_behind_loss,
+            };
+            self.sound = Some(stored.sounding(data, ticks, at, is_first));
             return Ok(());
         }
         Ok(())

@@ -228,7 +228,7 @@ fn dated(files: Vec<Survey>, now: WallTime) -> Result<(Vec<Placed>, Option<Strin
 /// Has files follow one another that seem to be apart, or over one another, by less than their
 /// times tell.
 fn join(files: &mut [Placed], is_exact: bool) {
-    let mut before: Option<(WallTime, i64)> = None;
+    let mut before: Option<(WallTime, WallTime, i64)> = None;
     for file in files {
         let (over_max, apart_max) = match (file.known, file.survey.named) {
             (Dated::Created, _) if !is_exact => {
@@ -240,14 +240,16 @@ fn join(files: &mut [Placed], is_exact: bool) {
             }
             _ => (ROUNDED_NANOS_MAX, ROUNDED_NANOS_MAX),
         };
-        if let Some((end, before_max)) = before {
-            let apart = file.start.nanos_since(end);
+        // What their times tell of the two alone: what is off by less adds up from file to file.
+        let told_end = file.end;
+        if let Some((told, end, before_max)) = before {
+            let apart = file.start.nanos_since(told);
             if (-over_max..=apart_max.max(before_max)).contains(&apart) {
                 (file.start, file.end) = (end, end.plus_nanos(file.survey.length_nanos));
                 file.known = Dated::Behind;
             }
         }
-        before = Some((file.end, apart_max));
+        before = Some((told_end, file.end, apart_max));
     }
 }
 
@@ -377,6 +379,18 @@ mod tests {
             ("d", -28, Dated::Named),
         ];
         assert_eq!(placed, named(&wanted));
+    }
+
+    #[test]
+    fn what_names_are_off_by_does_not_add_up() {
+        let length = 60 * SECOND + 3_000_000;
+        let files = (0..1000).map(|minute: i64| {
+            let at = WallTime(NOW.0 - (1000 - minute) * 60 * SECOND);
+            let named = Some(Named { at, rounded_nanos: SECOND });
+            Survey { named, length_nanos: length, ..file(&format!("{minute:04}"), 0, 60, None) }
+        });
+        let (placed, _) = placed(files.collect(), Beginning::Named, NOW).expect("they have one");
+        assert!(placed.windows(2).all(|pair| pair[0].end == pair[1].start), "one session");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -62,6 +63,22 @@ impl Bench {
                  -c:a aac {more}"
             ),
         )
+    }
+
+    /// What ffmpeg leaves that is killed after some seconds.
+    pub fn killed(&self, name: &str, more: &str) -> PathBuf {
+        let path = self.path(name);
+        let line = format!(
+            "-v error -y -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -g 25 -threads \
+             1 {more} -flush_packets 1 {}",
+            text(&path)
+        );
+        let words = line.split_whitespace();
+        let writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn();
+        let mut writer = writer.expect("ffmpeg");
+        std::thread::sleep(Duration::from_millis(3700));
+        writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+        path
     }
 
     pub fn import(&self, words: &[&str], files: &[&Path]) -> Output {

@@ -97,7 +97,13 @@ impl Gathering<'_> {
         while let Some(folder) = folders.pop() {
             let failed =
                 |source| CommandError::System { what: folder.display().to_string(), source };
-            let entries = fs::read_dir(&folder).map_err(failed)?;
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if folder != root => {
+                    self.said.push((format!("{}: {error}: left out", folder.display()), true));
+                    continue;
+                }
+                read => read.map_err(failed)?,
+            };
             let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(failed)?;
             entries.sort_by_key(fs::DirEntry::file_name);
             for entry in &entries {

@@ -109,7 +109,7 @@ fn of_ebml(at: &mut Cursor<'_>, count: usize) -> Option<Vec<u64>> {
                     .ok()?
             }
         };
-        sizes.push(size);
+        sizes.push(Some(size).filter(|size| *size <= u32::MAX.into())?);
     }
     Some(sizes)
 }
@@ -139,6 +139,8 @@ mod tests {
     fn a_block_that_contradicts_itself_is_none() {
         assert_eq!(parsed(2, &[1, 200, 7, 7]), None);
         assert_eq!(parsed(6, &[2, 0x81, 0x80]), None);
+        let forged = [&[255][..], &[1, 255, 255, 255, 255, 255, 255, 255].repeat(255)].concat();
+        assert_eq!(parsed(6, &forged), None);
         assert_eq!(parsed(2, &[9, 255]), None);
         assert_eq!(Block::parse(&[0, 0, 0], 0, 3), None);
     }

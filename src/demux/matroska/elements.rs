@@ -33,12 +33,57 @@ impl Element {
         }))
     }
 
-    /// Whether samples are in it, or are told by it.
-    pub(super) fn is_of_samples(&self) -> bool {
+    /// Whether it may stand in a cluster, or in a group of one (RFC 9559, 5.1.3).
+    pub(super) fn is_of_cluster(&self) -> bool {
         matches!(
             self.id,
-            id::TRACKS | id::BLOCK_GROUP | id::BLOCK | id::SIMPLE_BLOCK | id::TIMESTAMP
+            id::TIMESTAMP
+                | id::POSITION
+                | id::PREV_SIZE
+                | id::SILENT_TRACKS
+                | id::SIMPLE_BLOCK
+                | id::BLOCK_GROUP
+                | id::BLOCK
+                | id::BLOCK_DURATION
+                | id::BLOCK_ADDITIONS
+                | id::REFERENCE_BLOCK
+                | id::REFERENCE_PRIORITY
+                | id::DISCARD_PADDING
+                | id::CODEC_STATE
+                | id::SLICES
+                | id::VOID
+                | id::CRC_32
         )
+    }
+
+    /// Whether it stands beside clusters.
+    pub(super) fn is_of_segment(&self) -> bool {
+        self.is_unneeded() || matches!(self.id, id::INFO | id::TRACKS | id::CLUSTER)
+    }
+
+    /// Whether nothing is missing where it is cut off: what tells players where to jump, and what
+    /// people have written beside.
+    pub(super) fn is_unneeded(&self) -> bool {
+        matches!(
+            self.id,
+            id::EBML
+                | id::SEEK_HEAD
+                | id::CUES
+                | id::ATTACHMENTS
+                | id::CHAPTERS
+                | id::TAGS
+                | id::VOID
+                | id::CRC_32
+        )
+    }
+
+    /// Whether it can be as long as that, in bytes.
+    pub(super) fn may_have(&self, bytes: u64) -> bool {
+        match self.id {
+            id::TIMESTAMP | id::BLOCK_DURATION => bytes <= 8,
+            id::INFO | id::TRACKS => bytes <= super::DESCRIPTION_BYTES_MAX,
+            _ => true,
+        }
     }
 }
 

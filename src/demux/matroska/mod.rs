@@ -19,7 +19,9 @@ use blocks::Block;
 use elements::{Element, child, children, integer, integer_in, next_cluster};
 use tracks::Described;
 
-use super::{Contents, Entry, Kind, Packing, Problem, Remark, Sample, Source, Track, samples_max};
+use super::{
+    Coding, Contents, Entry, Kind, Packing, Problem, Remark, Sample, Source, Track, samples_max,
+};
 use crate::matroska::{EPOCH_NANOS, id};
 use crate::units::{NANOS_PER_SECOND, Ticks, WallTime};
 
@@ -29,6 +31,8 @@ const HEAD: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 const TICK_NANOS: i64 = 1_000_000;
 /// Ticks a second of ours at most: what is finer is rounded.
 const TICKS_MAX: i64 = 1_000_000;
+/// Samples are so far apart where nothing says it, in nanoseconds.
+const STEP_NANOS: i64 = NANOS_PER_SECOND / 25;
 /// What is read of a description, in bytes.
 const DESCRIPTION_BYTES_MAX: u64 = 16 << 20;
 /// All that are looked at.
@@ -80,11 +84,12 @@ struct Walk<'a> {
     shift_nanos: i64,
     /// Where the last sample ends so far, in nanoseconds.
     end_nanos: i64,
-    segments: u64,
+    /// The next sample is the first one of another segment.
+    begins_segment: bool,
     /// When the cluster begins, in ticks of the file.
     timestamp: i64,
-    /// Where it ends, where that is known.
-    cluster_end: u64,
+    /// Where it ends, the highest number where that is not known; `None` beside clusters.
+    cluster_end: Option<u64>,
     /// Of which lane the samples of the last block are, and how many.
     last: (usize, usize),
     count: u64,
@@ -102,9 +107,9 @@ impl<'a> Walk<'a> {
             timescale: None,
             shift_nanos: 0,
             end_nanos: 0,
-            segments: 0,
+            begins_segment: false,
             timestamp: 0,
-            cluster_end: u64::MAX,
+            cluster_end: None,
             last: (0, 0),
             count: 0,
             strays: 0,
@@ -114,22 +119,41 @@ impl<'a> Walk<'a> {
 
     /// Looks at what is at a place, and answers where the next one is.
     fn step(&mut self, at: u64) -> Result<u64, Problem> {
-        if at >= self.cluster_end {
-            self.cluster_end = u64::MAX;
+        if self.cluster_end.is_some_and(|end| at >= end) {
+            self.cluster_end = None;
         }
         let Some(element) = Element::read(self.source, at)? else { return self.pass(at, None) };
         let end = element.end.unwrap_or(u64::MAX);
+        let limit = self.cluster_end.unwrap_or(u64::MAX);
         match element.id {
-            id::SEGMENT => self.begin_segment(),
-            id::CLUSTER => (self.cluster_end, self.timestamp) = (end, 0),
-            id::BLOCK_GROUP if end <= self.cluster_end => self.last = (0, 0),
-            _ if end <= self.source.length() && end <= self.cluster_end => {
+            id::SEGMENT => self.begins_segment = self.count > 0,
+            id::CLUSTER => (self.cluster_end, self.timestamp) = (Some(end), 0),
+            id::BLOCK_GROUP if end <= limit => self.last = (0, 0),
+            _ if !self.is_expected(&element) || !element.may_have(end - element.body) => {
+                return self.pass(at, None);
+            }
+            _ if end <= self.source.length() && end <= limit => {
                 self.take(&element, end)?;
                 return Ok(end);
             }
             _ => return self.pass(at, Some(&element)),
         }
         Ok(element.body)
+    }
+
+    /// Whether an element has its place here; what is beside clusters ends one that does not say
+    /// where it ends.
+    fn is_expected(&mut self, element: &Element) -> bool {
+        match self.cluster_end {
+            Some(_) if element.is_of_cluster() => true,
+            Some(u64::MAX) if element.is_of_segment() => {
+                self.cluster_end = None;
+                true
+            }
+            Some(_) => false,
+            // What nobody knows yet has a long identifier.
+            None => element.is_of_segment() || element.id > 0xff_ffff,
+        }
     }
 
     /// What is there is no element, or one that is cut off: goes on where the next cluster is.
@@ -139,11 +163,10 @@ impl<'a> Walk<'a> {
             _ => next_cluster(self.source, at + 1)?,
         };
         self.strays += 1;
-        self.cluster_end = u64::MAX;
+        let is_in_cluster = self.cluster_end.take().is_some();
         let until = next.unwrap_or(self.source.length());
         match element.filter(|_| next.is_none()) {
-            // What tells players where to jump need not be there.
-            Some(element) if !element.is_of_samples() => {}
+            Some(element) if !is_in_cluster && element.is_unneeded() => {}
             Some(_) => self.remarks.push(Remark::Ends { kind: "block".to_owned(), offset: at }),
             None => self.damaged(at, until - at),
         }
@@ -155,14 +178,17 @@ impl<'a> Walk<'a> {
         self.lanes.iter_mut().for_each(|lane| lane.is_behind_loss = true);
     }
 
-    fn begin_segment(&mut self) {
-        self.segments += 1;
-        if self.segments > 1 && self.count > 0 {
-            self.shift_nanos = self.end_nanos;
-            let sample = self.lanes.iter().find(|lane| lane.kind == Kind::Video);
-            let sample = sample.map_or(0, |lane| lane.samples.len() as u64) + 1;
-            self.remarks.push(Remark::TimesAnew { sample });
+    /// Another segment begins with a sample of that time: it is put behind the one before, unless
+    /// it goes on from there.
+    fn begin_segment(&mut self, nanos: i64) {
+        self.shift_nanos = 0;
+        if nanos >= self.end_nanos {
+            return;
         }
+        self.shift_nanos = self.end_nanos.saturating_sub(nanos);
+        let pictures = self.lanes.iter().find(|lane| lane.kind == Kind::Video);
+        let sample = pictures.map_or(0, |lane| lane.samples.len() as u64) + 1;
+        self.remarks.push(Remark::TimesAnew { sample });
     }
 
     fn take(&mut self, element: &Element, end: u64) -> Result<(), Problem> {
@@ -196,11 +222,7 @@ impl<'a> Walk<'a> {
     }
 
     fn body(&self, element: &Element, end: u64) -> Result<Vec<u8>, Problem> {
-        let length = end - element.body;
-        if length > DESCRIPTION_BYTES_MAX {
-            return Err(Problem::Unsupported(format!("a description of {length} bytes")));
-        }
-        let mut body = vec![0; length as usize];
+        let mut body = vec![0; (end - element.body) as usize];
         self.source.read_at(element.body, &mut body)?;
         Ok(body)
     }
@@ -216,7 +238,10 @@ impl<'a> Walk<'a> {
     /// A track, which may be known from another segment.
     fn describe(&mut self, described: Described) {
         let Described { number, kind, entry, packing, step_nanos } = described;
-        let step_nanos = i64::try_from(step_nanos).unwrap_or(0);
+        let step_nanos = match i64::try_from(step_nanos).unwrap_or(0) {
+            0 => usual_step(&entry),
+            told => told,
+        };
         let count = self.lanes.len();
         match self.lanes.iter_mut().find(|lane| lane.number == number) {
             Some(lane) => {
@@ -258,7 +283,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         let ticks = self.timestamp.saturating_add(block.timestamp.into());
-        let mut nanos = self.nanos(ticks).saturating_add(self.shift_nanos);
+        let told = self.nanos(ticks);
+        if std::mem::take(&mut self.begins_segment) {
+            self.begin_segment(told);
+        }
+        let mut nanos = told.saturating_add(self.shift_nanos);
         self.count += block.samples.len() as u64;
         if self.count > samples_max(self.source.length()) {
             return Err(Problem::Unsupported(format!("{} samples", self.count)));
@@ -266,7 +295,7 @@ impl<'a> Walk<'a> {
         for (offset, size) in block.samples.iter().copied().filter(|(_, size)| *size > 0) {
             let pts = self.ticks(nanos);
             let Some(lane) = self.lanes.get_mut(number) else { break };
-            let step_nanos = lane.step_nanos;
+            let step_nanos = if lane.step_nanos > 0 { lane.step_nanos } else { STEP_NANOS };
             lane.samples.push(Sample {
                 pts,
                 offset,
@@ -319,6 +348,15 @@ impl Lane {
         let mut steps: Vec<i64> = pairs.map(|(time, next)| next.saturating_sub(*time)).collect();
         steps.sort_unstable();
         steps.get(steps.len() / 2).and_then(|step| u32::try_from(*step).ok()).unwrap_or(0)
+    }
+}
+
+/// How far packets of a coding usually are apart, in nanoseconds; 0 of another one.
+fn usual_step(entry: &Entry) -> i64 {
+    match (&entry.coding, entry.sample_rate) {
+        (Coding::Aac, Some(rate)) => 1024 * NANOS_PER_SECOND / i64::from(rate),
+        (Coding::Opus, _) => NANOS_PER_SECOND / 50,
+        _ => 0,
     }
 }
 

@@ -14,9 +14,12 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// The same of a sample, at least and at most: packets of others lie between its own.
 const SAMPLE_WINDOW_BYTES: [usize; 2] = [4 << 10, 256 << 10];
 /// A file begins with a packet, or has one behind so many bytes.
-const BEFORE_BYTES_MAX: usize = 4 << 10;
+const BEFORE_BYTES_MAX: usize = 64 << 10;
 /// What is looked at to know what a file is, in bytes.
 const LOOK_BYTES: usize = BEFORE_BYTES_MAX + 1024;
+
+/// A stream has few.
+const ENTRIES_MAX: usize = 256;
 
 /// How the samples of a stream lie among others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,11 @@ pub(in crate::demux) fn is_one(source: &dyn Source) -> io::Result<bool> {
 #[derive(Default)]
 struct Listed {
     entries: Vec<Entry>,
+    /// The one that decodes what comes.
+    entry: usize,
     samples: Vec<Sample>,
+    /// Samples that nothing decodes.
+    left_out: u64,
     /// When the last sample is decoded.
     decoded: Option<i64>,
 }
@@ -83,9 +90,19 @@ pub(in crate::demux) fn contents(source: &dyn Source) -> Result<Contents, Proble
 
 impl Listed {
     fn take(&mut self, unit: Unit, kind: Kind, remarks: &mut Vec<Remark>) {
-        self.entries.extend(unit.entry);
-        let entry = self.entries.len().saturating_sub(1);
-        let Ok(entry) = u16::try_from(entry) else { return };
+        if let Some(entry) = unit.entry {
+            let known = self.entries.iter().position(|known| *known == entry);
+            self.entry = known.unwrap_or(self.entries.len());
+            if known.is_none() && self.entries.len() < ENTRIES_MAX {
+                self.entries.push(entry);
+            }
+        }
+        // Of a stream that is another one with each sample the rest is left out.
+        let Ok(entry) = u16::try_from(self.entry.min(ENTRIES_MAX)) else { return };
+        if self.entry >= self.entries.len() {
+            self.left_out += 1;
+            return;
+        }
         if unit.is_anew && kind == Kind::Video {
             remarks.push(Remark::TimesAnew { sample: self.samples.len() as u64 + 1 });
         }
@@ -121,9 +138,10 @@ fn tracks(transport: &Transport, listed: Vec<Listed>, mut remarks: Vec<Remark>) 
             };
             listed.entries.push(Entry::of(coding));
         }
-        if lane.torn > 0 {
+        let count = lane.torn() + listed.left_out;
+        if count > 0 {
             let kind = if stream.kind == Kind::Video { "video" } else { "sound" };
-            remarks.push(Remark::Torn { kind, count: lane.torn });
+            remarks.push(Remark::Torn { kind, count });
         }
         tracks.push(Track {
             number: stream.pid.into(),

@@ -23,8 +23,6 @@ pub(super) struct Lane {
     counter: Counter,
     own: Own,
     content: Content,
-    /// Samples that a packet is missing of.
-    pub(super) torn: u64,
     /// Nobody can read it.
     pub(super) is_scrambled: bool,
     /// Another stream may go on here: what begins next need not follow what was before.
@@ -48,7 +46,7 @@ impl Lane {
             _ => Content::Other,
         };
         let (counter, own) = (Counter::default(), Own::default());
-        Lane { stream, counter, own, content, torn: 0, is_scrambled: false, may_join: false }
+        Lane { stream, counter, own, content, is_scrambled: false, may_join: false }
     }
 
     /// Whether there are pictures in it that are taken apart.
@@ -70,7 +68,9 @@ impl Lane {
         let found = body(read.packet).filter(|_| step != Step::Passed);
         let stamp = found.and_then(|(stamp, _)| stamp);
         let stamp = stamp.map(|stamp| stamps.place(&mut self.own, stamp));
-        let joins = read.packet.is_start && std::mem::take(&mut self.may_join);
+        // Another stream counts from zero.
+        let may_join = read.packet.is_start && std::mem::take(&mut self.may_join);
+        let joins = may_join && read.packet.counter == 0;
         if step == Step::Behind && !joins && self.own.shift == shift {
             self.lose();
         }
@@ -83,18 +83,27 @@ impl Lane {
         }
     }
 
-    /// The table of programmes does not follow the one before: it may be another stream's.
+    /// The table of programmes begins anew: what begins next may be of another stream.
     pub(super) fn may_join(&mut self) {
         self.may_join = true;
     }
 
     /// Packets are missing: what is open will not be complete.
     pub(super) fn lose(&mut self) {
-        self.torn += u64::from(match &mut self.content {
+        match &mut self.content {
             Content::Pictures(pictures) => pictures.lose(),
             Content::Sound(sound) => sound.lose(),
-            Content::Other => false,
-        });
+            Content::Other => {}
+        }
+    }
+
+    /// Samples that a packet is missing of, of pictures; how often that was, of sound.
+    pub(super) fn torn(&self) -> u64 {
+        match &self.content {
+            Content::Pictures(pictures) => pictures.torn,
+            Content::Sound(sound) => sound.torn,
+            Content::Other => 0,
+        }
     }
 
     /// Nothing more comes.
@@ -190,6 +199,9 @@ pub(super) struct Gathered {
 
 impl Gathered {
     pub(super) fn add(&mut self, part: &Part<'_>) {
+        if part.body.is_empty() {
+            return;
+        }
         self.marks.push_back((self.passed + self.bytes.len(), part.at));
         self.bytes.extend_from_slice(part.body);
     }
@@ -215,18 +227,11 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packets;
     use super::*;
 
     fn packet(payload: &[u8]) -> Packet<'_> {
-        Packet {
-            pid: 0x100,
-            is_start: true,
-            counter: 0,
-            is_discontinuous: false,
-            is_entry: false,
-            is_scrambled: false,
-            payload: Some(payload),
-        }
+        packets::tests::packet(payload, true)
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod sections;
 mod sound;
 mod stamps;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) use files::Layer;
 pub(super) use files::{contents, is_one};
@@ -76,7 +76,11 @@ pub(crate) struct Transport {
     map: Section,
     map_pid: Option<u16>,
     lanes: Vec<Lane>,
+    /// Which lane the packets of an identifier belong to.
+    current: BTreeMap<u16, usize>,
     stamps: Stamps,
+    /// Bytes of no packet, up to the last one.
+    passed: u64,
     /// Samples that are complete.
     units: VecDeque<Unit>,
 }
@@ -128,6 +132,14 @@ impl Transport {
 
     fn read(&mut self) {
         while let Some((at, bytes)) = self.packets.next() {
+            let strays = self.packets.strays();
+            let passed = strays - std::mem::replace(&mut self.passed, strays);
+            // Whole packets that are none were some.
+            if passed > 0
+                && self.packets.stride().is_some_and(|it| passed.is_multiple_of(it as u64))
+            {
+                self.lanes.iter_mut().for_each(Lane::lose);
+            }
             if let Some(packet) = Packet::parse(&bytes) {
                 self.take(at, &packet);
             }
@@ -135,8 +147,13 @@ impl Transport {
     }
 
     fn take(&mut self, at: u64, packet: &Packet<'_>) {
-        if packet.pid == TABLE_PID {
-            if self.table_counter.take(packet) == Step::Behind {
+        if let Some(number) = self.current.get(&packet.pid).copied() {
+            let read = Read { at, packet };
+            let Some(lane) = self.lanes.get_mut(number) else { return };
+            lane.push(number, &read, &mut self.stamps, &mut self.units);
+        } else if packet.pid == TABLE_PID {
+            let is_behind = self.table_counter.take(packet) == Step::Behind;
+            if is_behind && packet.counter == 0 {
                 self.lanes.iter_mut().for_each(Lane::may_join);
             }
             for body in self.table.push(packet) {
@@ -146,20 +163,24 @@ impl Transport {
             for body in self.map.push(packet) {
                 sections::streams(&body).into_iter().for_each(|stream| self.add(stream));
             }
-        } else if let Some(number) =
-            self.lanes.iter().rposition(|lane| lane.stream.pid == packet.pid)
-        {
-            let read = Read { at, packet };
-            let Some(lane) = self.lanes.get_mut(number) else { return };
-            lane.push(number, &read, &mut self.stamps, &mut self.units);
         }
     }
 
     /// A stream of the programme, which may be known.
     fn add(&mut self, stream: Stream) {
-        let is_known = self.lanes.iter().any(|lane| lane.stream == stream);
-        if !is_known && self.lanes.len() < LANES_MAX {
-            self.lanes.push(Lane::new(stream));
+        let known = self.lanes.iter().position(|lane| lane.stream == stream);
+        let pid = stream.pid;
+        let number = match known {
+            Some(number) => number,
+            None if self.lanes.len() < LANES_MAX => {
+                self.lanes.push(Lane::new(stream));
+                self.lanes.len() - 1
+            }
+            None => return,
+        };
+        // The packets of one identifier are those of what was described last.
+        if pid != TABLE_PID {
+            self.current.insert(pid, number);
         }
     }
 }

@@ -168,10 +168,23 @@ impl Packet<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A packet that something begins in, or not.
+    pub(in super::super) fn packet(payload: &[u8], is_start: bool) -> Packet<'_> {
+        Packet {
+            pid: 0x100,
+            is_start,
+            counter: 0,
+            is_discontinuous: false,
+            is_entry: false,
+            is_scrambled: false,
+            payload: Some(payload),
+        }
+    }
 
     /// Packets of so many bytes from one to the next, which carry their number.
     fn stream(stride: usize, count: usize) -> Vec<u8> {

@@ -11,6 +11,8 @@ use crate::demux::{Coding, Entry};
 
 /// A picture at most, in bytes.
 const PICTURE_BYTES_MAX: usize = 16 << 20;
+/// Pictures behind one time stamp at most: what is more is left to the last one.
+const PIECES_MAX: usize = 256;
 /// Parts units (ITU-T H.264 and H.265, annex B).
 const START_CODE: [u8; 3] = [0, 0, 1];
 /// Pictures without time stamps are so far apart where nothing else is known, in ticks: 40 ms.
@@ -24,6 +26,8 @@ pub(super) struct Pictures {
     is_told: bool,
     open: Option<Open>,
     is_behind_loss: bool,
+    /// Those that something is missing of.
+    pub(super) torn: u64,
 }
 
 /// What came since the last time stamp.
@@ -35,11 +39,14 @@ struct Open {
 
 impl Pictures {
     pub(super) fn new(entry: Entry) -> Pictures {
-        Pictures { entry, is_told: false, open: None, is_behind_loss: false }
+        Pictures { entry, is_told: false, open: None, is_behind_loss: false, torn: 0 }
     }
 
     pub(super) fn push(&mut self, part: &Part<'_>, stream: usize, units: &mut VecDeque<Unit>) {
         if let Some(stamped) = part.stamp {
+            if let Some(open) = self.open.as_mut().filter(|_| stamped.is_back) {
+                open.stamped.step_before(&stamped);
+            }
             self.finish(Some(stamped.dts), stream, units);
             let (is_entry, gathered) = (part.is_entry, Gathered::default());
             self.open = Some(Open { stamped, is_entry, gathered });
@@ -51,10 +58,10 @@ impl Pictures {
         }
     }
 
-    /// Packets are missing. Answers whether that costs a picture.
-    pub(super) fn lose(&mut self) -> bool {
+    /// Packets are missing.
+    pub(super) fn lose(&mut self) {
         self.is_behind_loss = true;
-        self.open.take().is_some()
+        self.torn += u64::from(self.open.take().is_some());
     }
 
     /// Hands out what is open; `next` is when what follows is decoded.
@@ -101,7 +108,7 @@ impl Pictures {
             self.kind(unit) == Some(delimiter)
         });
         // What is before the first delimiter belongs to the picture of it.
-        let mut starts: Vec<usize> = units.skip(1).collect();
+        let mut starts: Vec<usize> = units.skip(1).take(PIECES_MAX - 1).collect();
         starts.insert(0, 0);
         let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
         starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()

@@ -27,18 +27,23 @@ impl Section {
     /// Takes a packet of a table. Answers the sections that are complete: the identifier of the
     /// table, and what it says.
     pub(super) fn push(&mut self, packet: &Packet<'_>) -> Vec<Body> {
-        let Some(mut payload) = packet.payload else { return Vec::new() };
+        let Some(payload) = packet.payload else { return Vec::new() };
+        let mut bodies = Vec::new();
+        let mut at = Cursor(payload);
         if packet.is_start {
             // What is before the first one that begins here is of the one before.
-            let mut at = Cursor(payload);
-            let begins = at.u8().and_then(|before| at.skip(before.into()));
+            let before = at.u8().and_then(|before| at.take(before.into())).unwrap_or_default();
+            if !self.0.is_empty() {
+                self.0.extend_from_slice(before);
+                bodies.extend(self.next());
+            }
             self.0.clear();
-            payload = begins.map_or(&[], |()| at.0);
         } else if self.0.is_empty() {
-            return Vec::new();
+            return bodies;
         }
-        self.0.extend_from_slice(payload);
-        std::iter::from_fn(|| self.next()).collect()
+        self.0.extend_from_slice(at.0);
+        bodies.extend(std::iter::from_fn(|| self.next()));
+        bodies
     }
 
     fn next(&mut self) -> Option<Body> {
@@ -158,6 +163,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packets::tests::packet;
     use super::*;
 
     /// A section with its checksum.
@@ -173,15 +179,7 @@ mod tests {
     }
 
     fn pushed(section: &mut Section, payload: &[u8], is_start: bool) -> Vec<Body> {
-        section.push(&Packet {
-            pid: 0,
-            is_start,
-            counter: 0,
-            is_discontinuous: false,
-            is_entry: false,
-            is_scrambled: false,
-            payload: Some(payload),
-        })
+        section.push(&packet(payload, is_start))
     }
 
     #[test]

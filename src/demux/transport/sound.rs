@@ -29,6 +29,8 @@ pub(super) struct Sound {
     /// What decodes it, as was told last.
     told: Option<Entry>,
     is_behind_loss: bool,
+    /// How often something was missing.
+    pub(super) torn: u64,
 }
 
 /// The time of what comes next: so many samples behind a time stamp.
@@ -65,6 +67,7 @@ impl Sound {
             clock: None,
             told: None,
             is_behind_loss: false,
+            torn: 0,
         }
     }
 
@@ -73,7 +76,12 @@ impl Sound {
             self.stamp = Some((self.gathered.bytes.len(), stamped));
         }
         self.gathered.add(part);
-        let mut at = 0;
+        // Amid a packet, and before any time stamp, what looks like a header is none.
+        let mut at = match (self.clock, self.stamp) {
+            (Some(_), _) => 0,
+            (None, Some((begins, _))) => begins,
+            (None, None) => self.gathered.bytes.len(),
+        };
         loop {
             let rest = self.gathered.bytes.get(at..).unwrap_or_default();
             let beginning = match self.coding {
@@ -96,12 +104,12 @@ impl Sound {
         }
     }
 
-    /// Packets are missing. Answers whether that costs something.
-    pub(super) fn lose(&mut self) -> bool {
+    /// Packets are missing.
+    pub(super) fn lose(&mut self) {
         let waiting = self.gathered.bytes.len();
         self.pass(waiting);
-        self.clock = None;
-        !std::mem::replace(&mut self.is_behind_loss, true)
+        (self.clock, self.stamp) = (None, None);
+        self.torn += u64::from(!std::mem::replace(&mut self.is_behind_loss, true));
     }
 
     fn pass(&mut self, bytes: usize) {

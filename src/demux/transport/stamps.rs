@@ -27,6 +27,16 @@ pub(super) struct Stamped {
     pub(super) dts: i64,
     /// It was put there, because its times begin anew.
     pub(super) is_anew: bool,
+    /// The one before was far ahead, and is the only one: it was damaged.
+    pub(super) is_back: bool,
+}
+
+impl Stamped {
+    /// Puts one that was far ahead right before another.
+    pub(super) fn step_before(&mut self, next: &Stamped) {
+        self.dts = next.dts.saturating_sub(STEP_TICKS);
+        self.pts = self.dts;
+    }
 }
 
 /// The line of all streams.
@@ -44,11 +54,15 @@ pub(super) struct Own {
     /// What is added to its stamps.
     pub(super) shift: i64,
     last: Option<i64>,
+    /// The one before, where the last one is far ahead of it, and the latest of all then.
+    before: Option<i64>,
+    before_end: i64,
 }
 
 impl Stamps {
     /// Where a stamp of a stream is.
     pub(super) fn place(&mut self, own: &mut Own, stamp: Stamp) -> Stamped {
+        let is_back = self.goes_back(own, stamp);
         let end = self.end.unwrap_or(stamp.dts);
         let (dts, is_anew) = match own.last.map(|last| (last, near(stamp.dts, own.shift, last))) {
             Some((last, at)) if at >= last.saturating_sub(BACK_TICKS_MAX) => (at, false),
@@ -67,12 +81,26 @@ impl Stamps {
             self.shift = dts.saturating_sub(stamp.dts);
             own.shift = self.shift;
         }
-        own.last = Some(dts);
+        let before = own.last.replace(dts);
+        own.before = before.filter(|last| dts > last.saturating_add(APART_TICKS_MAX));
+        own.before_end = end;
         self.end = Some(end.max(dts));
         let ahead = wrapped(stamp.pts.saturating_sub(stamp.dts));
         let is_sane = (-APART_TICKS_MAX..=APART_TICKS_MAX).contains(&ahead);
         let pts = dts.saturating_add(if is_sane { ahead } else { 0 });
-        Stamped { pts, dts, is_anew }
+        Stamped { pts, dts, is_anew, is_back }
+    }
+
+    /// Whether the last stamp of a stream was far ahead, and this one goes on from the one before:
+    /// then that was damaged, and is forgotten.
+    fn goes_back(&mut self, own: &mut Own, stamp: Stamp) -> bool {
+        let Some(before) = own.before else { return false };
+        let at = near(stamp.dts, own.shift, before);
+        let goes_on = (0..=APART_TICKS_MAX).contains(&at.saturating_sub(before));
+        if goes_on {
+            (own.last, self.end) = (Some(before), Some(own.before_end.max(before)));
+        }
+        goes_on
     }
 }
 
@@ -123,6 +151,22 @@ mod tests {
         assert_eq!(placed(stamps, &mut sound, hour + 1000), (hour + 1000, false), "of before");
         assert_eq!(placed(stamps, &mut sound, 5900), (hour + 4500, false));
         assert_eq!(placed(stamps, &mut pictures, 8600), (hour + 7200, false));
+    }
+
+    #[test]
+    fn a_stamp_that_is_damaged_moves_no_other() {
+        let (mut stamps, mut pictures, mut sound) = Default::default();
+        let stamps: &mut Stamps = &mut stamps;
+        assert_eq!(placed(stamps, &mut pictures, 3600), (3600, false));
+        let hours = 1 << 31;
+        assert_eq!(placed(stamps, &mut pictures, 7200 + hours), (7200 + hours, false));
+        let mut back = stamps.place(&mut pictures, Stamp { pts: 10_800, dts: 10_800 });
+        assert_eq!((back.dts, back.is_back, back.is_anew), (10_800, true, false));
+        assert_eq!(placed(stamps, &mut sound, 10_900), (10_900, false));
+        assert_eq!(placed(stamps, &mut pictures, 14_400), (14_400, false));
+        let next = back;
+        back.step_before(&next);
+        assert_eq!((back.dts, back.pts), (7200, 7200));
     }
 
     #[test]
