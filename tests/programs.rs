@@ -155,6 +155,14 @@ fn programs_that_fail_are_told_and_tried_again_and_disturb_no_other() {
     wait_until("the one that hangs is run again", 30, || {
         daemon.camera("hangs")["reconnects"].as_u64() >= Some(1)
     });
+    let status = daemon.status();
+    assert_eq!(status["schema"], 1);
+    let error = || daemon.camera("absent")["error"].clone();
+    wait_until("it waits", 10, || !error().is_null());
+    let error = error();
+    assert_eq!(error["kind"], "away", "{error}");
+    assert!(error["text"].as_str().is_some_and(|text| text.contains("No such file")), "{error}");
+    assert!(error["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{error}");
     let log = daemon.log();
     let flooded = log.lines().filter(|line| line.contains("flood: ")).count();
     assert!(flooded < 60, "{flooded} lines of the log are of one program's errors");

@@ -110,6 +110,19 @@ pub enum Failure {
     Denied,
 }
 
+impl Failure {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::Ended => "ended",
+            Failure::Away => "away",
+            Failure::Busy => "busy",
+            Failure::Denied => "denied",
+        }
+    }
+}
+
 /// Longer words of a camera are cut: they go into logs and observations, in bytes.
 const TEXT_BYTES_MAX: usize = 160;
 

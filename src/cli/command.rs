@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -330,7 +330,7 @@ pub struct CompletionsArguments {
 /// What is wrong with it, in words for the user, or that help or version was asked for:
 /// `clap::Error::exit` prints either to where it belongs and ends with 2 or 0.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let cli = Cli::try_parse_from(arguments)?;
+    let cli = Cli::try_parse_from(arguments).map_err(with_words)?;
     if let Command::Inspect(inspect) = &cli.command
         && let Err(reason) = inspect.subject()
     {
@@ -345,9 +345,33 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     Ok(cli)
 }
 
+/// The same error, in words of its own for a command that people look for and that is none.
+fn with_words(error: clap::Error) -> clap::Error {
+    let subject = error.get(ContextKind::InvalidSubcommand);
+    match (error.kind(), subject) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) if name == "export" => {
+            Cli::command().error(ErrorKind::InvalidSubcommand, NO_EXPORT)
+        }
+        _ => error,
+    }
+}
+
+/// What there is instead.
+const NO_EXPORT: &str = "there is no export: recordings are files in the mount, which cp and rsync \
+    copy; .range/CAMERA/FROM--TO.mp4 there is any stretch of time, see RANGES in reelfs(7)";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_looks_for_an_export_is_told_where_recordings_are() {
+        let error = words("reelfs export yard").unwrap_err().to_string();
+        assert!(error.contains("recordings are files in the mount"), "{error}");
+        assert!(!error.contains("import"), "{error}");
+        let other = words("reelfs imprt yard").unwrap_err().to_string();
+        assert!(other.contains("import"), "{other}");
+    }
 
     fn words(line: &str) -> Result<Cli, clap::Error> {
         parse(line.split(' ').map(OsString::from))

@@ -12,7 +12,7 @@ use super::{CommandError, unless_closed};
 use crate::clock::{Clock, within};
 use crate::config::Config;
 use crate::ring::{Counters, Inspection};
-use crate::status::{DeviceStatus, Status, camera_totals, ring_status};
+use crate::status::{DeviceStatus, SCHEMA, Status, camera_totals, ring_status};
 use crate::units::WallTime;
 use crate::view::{STATUS_NAME, utc_timestamp};
 
@@ -129,6 +129,7 @@ fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status,
         asked.for_each(|camera| camera.state = "unknown".to_owned());
     }
     Ok(Status {
+        schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
         running: is_running,
         at: utc_timestamp(now),

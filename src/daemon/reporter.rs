@@ -17,7 +17,8 @@ use crate::device::ReturningDevice;
 use crate::purge::{self, Purger};
 use crate::recorder::{DropReason, State, StreamStatus};
 use crate::status::{
-    CameraStatus, SettingsStatus, Status, camera_totals, device_status, ring_status,
+    CameraErrorStatus, CameraStatus, SCHEMA, SettingsStatus, Status, camera_totals, device_status,
+    ring_status,
 };
 use crate::units::{BootTime, NANOS_PER_SECOND};
 use crate::view::utc_timestamp;
@@ -184,6 +185,7 @@ impl Reporter {
         let purge = parts.purger.as_ref().map(Purger::counters).unwrap_or_default();
         let suspension = purge.suspension;
         let mut status = Status {
+            schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
             at: utc_timestamp(now.wall),
@@ -218,7 +220,7 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
         State::Connecting => ("connecting", None),
         State::AwaitingKeyFrame { why } => ("waiting for a key frame", why.clone()),
         State::Recording => ("recording", None),
-        State::Waiting { error, retry } => {
+        State::Waiting { error, retry, .. } => {
             let wait = seconds(retry.0 - now.0);
             let tries = match status.tries {
                 0 | 1 => String::new(),
@@ -230,6 +232,14 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     };
     camera.state = state.into();
     camera.reason = reason;
+    camera.error = match &status.state {
+        State::Waiting { error, kind, .. } => Some(CameraErrorStatus {
+            kind: kind.name().to_owned(),
+            text: error.clone(),
+            since: status.failing_since.map(utc_timestamp),
+        }),
+        _ => None,
+    };
     let age = |at: BootTime| (now.0 - at.0).max(0) as f64 / NANOS_PER_SECOND as f64;
     camera.last_frame_age_seconds = status.last_frame.map(age);
     camera.frames = status.frames;

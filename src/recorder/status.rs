@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::drops::Drops;
-use crate::camera::SessionFacts;
-use crate::units::BootTime;
+use crate::camera::{Failure, SessionFacts};
+use crate::units::{BootTime, WallTime};
 
 /// What a recorder is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum State {
     Waiting {
         /// What went wrong last, in one line.
         error: String,
+        /// What that says of the next attempt.
+        kind: Failure,
         /// When it is tried again.
         retry: BootTime,
     },
@@ -49,6 +51,8 @@ pub struct StreamStatus {
     pub reconnects: u64,
     /// Attempts in a row that failed.
     pub tries: u64,
+    /// When the first of those did.
+    pub failing_since: Option<WallTime>,
     /// Over what the packets came last: "TCP" or "UDP"; empty before the first session.
     pub transport: &'static str,
     /// What the camera says that it is; empty where it says nothing.

@@ -208,7 +208,7 @@ impl<S: Sink> StreamTask<S> {
         self.status.set(|status| {
             status.reconnects += u64::from(status.last_frame.is_some());
             status.state = State::Recording;
-            status.tries = 0;
+            (status.tries, status.failing_since) = (0, None);
         });
     }
 
@@ -357,8 +357,9 @@ impl<S: Sink> StreamTask<S> {
         }
         let retry = now.boot.plus(wait);
         self.status.set(|status| {
-            status.state = State::Waiting { error: text, retry };
+            status.state = State::Waiting { error: text, kind: error.failure(), retry };
             status.tries += 1;
+            status.failing_since.get_or_insert(now.wall);
         });
     }
 

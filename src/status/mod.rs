@@ -10,9 +10,16 @@ pub use fill::{camera_totals, device_status, ring_status};
 
 use serde::{Deserialize, Serialize};
 
+/// The form of what is said: it grows by one where a name goes, or means something else. Names that
+/// come change nothing for who does not know them.
+pub const SCHEMA: u32 = 1;
+
 /// The whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// [`SCHEMA`].
+    #[serde(default)]
+    pub schema: u32,
     /// Version of the program that says it.
     pub version: String,
     /// Whether a daemon runs on the ring.
@@ -151,6 +158,18 @@ pub struct ScrubFinding {
     pub found: String,
 }
 
+/// What keeps a camera from being recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CameraErrorStatus {
+    /// `away` where it does not answer, or has nothing to record; `busy` where it has no room for
+    /// another guest; `denied` where it refuses the login; `ended` where it ended the session.
+    pub kind: String,
+    /// In a line.
+    pub text: String,
+    /// When it failed first since it was recorded last.
+    pub since: Option<String>,
+}
+
 /// A stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CameraStatus {
@@ -161,6 +180,9 @@ pub struct CameraStatus {
     pub state: String,
     /// Why it waits, and for how long.
     pub reason: Option<String>,
+    /// What keeps it from being recorded, while it waits.
+    #[serde(default)]
+    pub error: Option<CameraErrorStatus>,
     /// Since the last frame, in seconds.
     pub last_frame_age_seconds: Option<f64>,
     /// Frames stored since the daemon started.
