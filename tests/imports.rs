@@ -71,14 +71,7 @@ fn files_of_many_programs_come_in_bit_by_bit() {
     let mut files: Vec<PathBuf> =
         WRITTEN.iter().map(|(name, words)| bench.source(name, 3, words)).collect();
     for (name, muxer) in MUXED {
-        let file = bench.path(name);
-        let line = format!(
-            "-q videotestsrc num-buffers=75 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
-             x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer} ! filesink location={}",
-            text(&file)
-        );
-        run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
-        files.push(file);
+        files.push(bench.launched(name, muxer));
     }
     for file in &files {
         let name = file.file_name().expect("a name").to_string_lossy().into_owned();

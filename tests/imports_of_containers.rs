@@ -51,26 +51,14 @@ fn as_mp4(bench: &Bench, file: &Path) -> PathBuf {
     bench.make(&name, &format!("-i {} -c copy -bsf:v {units}", text(file)))
 }
 
-/// Has GStreamer write a file.
-fn launched(bench: &Bench, name: &str, muxer: &str) -> PathBuf {
-    let file = bench.path(name);
-    let line = format!(
-        "-q videotestsrc num-buffers=75 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
-         x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer} ! filesink location={}",
-        text(&file)
-    );
-    run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
-    file
-}
-
 #[test]
 fn files_of_containers_come_in_bit_by_bit() {
     let bench = Bench::new("64M");
     let mut files: Vec<PathBuf> =
         WRITTEN.iter().map(|(name, words)| bench.source(name, 3, words)).collect();
-    files.push(launched(&bench, "gst.ts", "mpegtsmux"));
-    files.push(launched(&bench, "gst.mkv", "matroskamux"));
-    files.push(launched(&bench, "gst_live.mkv", "matroskamux streamable=true"));
+    files.push(bench.launched("gst.ts", "mpegtsmux"));
+    files.push(bench.launched("gst.mkv", "matroskamux"));
+    files.push(bench.launched("gst_live.mkv", "matroskamux streamable=true"));
     // Sound of which several packets are in a block; blocks in groups.
     for (name, hacks) in
         [("xiph.mkv", "lacing_xiph"), ("groups.mkv", "lacing_ebml,no_simpleblocks")]

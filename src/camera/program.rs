@@ -145,9 +145,9 @@ impl Run {
     ) -> Result<Run, CameraError> {
         let mut run = Run::spawn(program, clock)?;
         let deadline = Deadline::after(START_TIMEOUT);
-        while run.transported.streams().is_empty() {
+        while !run.transported.is_known() {
             run.read(deadline.left()).await?;
-            if deadline.is_over() && run.transported.streams().is_empty() {
+            if deadline.is_over() && !run.transported.is_known() {
                 return Err(timed_out("waiting for MPEG-TS", START_TIMEOUT));
             }
         }
@@ -281,7 +281,7 @@ impl Run {
             Some(Ok(count)) => {
                 let bytes = self.buffer.get(..count).unwrap_or_default();
                 self.transported.push(bytes, &now);
-                let is_known = !self.transported.streams().is_empty();
+                let is_known = self.transported.is_known();
                 if !is_known && self.transported.strays() > STRAY_BYTES_MAX {
                     let path = self.program.address();
                     let why = format!("{path} writes no MPEG-TS to its standard output");

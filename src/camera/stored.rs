@@ -15,7 +15,7 @@ use super::parameters::Parameters;
 use super::sets::{Sets, push_unit};
 use super::track::{Frame, PICTURES, VideoFacts};
 use super::units::{Kind, parted};
-use super::{h264, h265, jpeg};
+use super::{h264, h265};
 use crate::clock::Reading;
 use crate::demux::{Coding, Entry};
 use crate::segment::{Codec, Colour, Look, ParameterSet, VideoParameters};
@@ -114,13 +114,14 @@ impl StoredPictures {
     /// # Errors
     /// If it can't be read, or is of nothing that is recorded.
     pub fn new(entry: &Entry, depth: Option<usize>) -> Result<StoredPictures, String> {
-        let (codec, known, coding) = match &entry.coding {
-            Coding::H264 => (Codec::H264, Some(&h264::CODEC), h264::CODING.name),
-            Coding::H265 => (Codec::H265, Some(&h265::CODEC), h265::CODING.name),
-            Coding::Jpeg => (Codec::Jpeg, None, jpeg::CODING.name),
+        let (codec, known) = match &entry.coding {
+            Coding::H264 => (Codec::H264, Some(&h264::CODEC)),
+            Coding::H265 => (Codec::H265, Some(&h265::CODEC)),
+            Coding::Jpeg => (Codec::Jpeg, None),
             Coding::Other(name) => return Err(format!("{name} is not recorded")),
             other => return Err(format!("{other:?} is no video")),
         };
+        let coding = entry.coding.known_name();
         let (width, height) = entry.size.unwrap_or((0, 0));
         let aspect = entry.pixel_aspect;
         let look = look_of(entry);

@@ -60,6 +60,11 @@ impl Transported {
         self.take_all(now);
     }
 
+    /// Whether it is known which streams there are.
+    pub(super) fn is_known(&self) -> bool {
+        self.transport.is_known()
+    }
+
     /// What the streams are, as people call it.
     pub(super) fn streams(&self) -> Vec<&str> {
         self.transport.streams()

@@ -58,13 +58,10 @@ pub struct Naming {
     pub zone: Zone,
 }
 
-/// The files of one camera, and what becomes of them.
-struct Job {
+/// What becomes of the files of one camera.
+struct Job<'a> {
+    request: &'a ImportRequest,
     camera: String,
-    force: bool,
-    keep: Option<Duration>,
-    plan: bool,
-    files: Vec<Placed>,
 }
 
 /// Puts files into the ring and prints a line for each, and what was left out of it.
@@ -89,10 +86,9 @@ pub fn import(
     for (camera, given) in batches {
         let (files, unread) = place_all(request, &given, now, &mut out)?;
         left_out += unread;
-        let (force, keep, plan) = (request.force, request.keep, request.plan);
-        let job = Job { camera, force, keep, plan, files };
-        checks::refuse_by_time(config, &job, now)?;
-        jobs.push(job);
+        let job = Job { request, camera };
+        checks::refuse_by_time(config, &job, &files, now)?;
+        jobs.push((job, files));
     }
     let opened = Opened::open(config, clock)?;
     let outcome = opened.import_all(config, jobs, &mut out).map(|more| left_out += more);
@@ -160,12 +156,11 @@ impl Opened {
     fn import_all(
         &self,
         config: &Config,
-        jobs: Vec<Job>,
+        jobs: Vec<(Job<'_>, Vec<Placed>)>,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
         let mut planned = Vec::with_capacity(jobs.len());
-        for mut job in jobs {
-            let files = std::mem::take(&mut job.files);
+        for (job, files) in jobs {
             let plan = self.plan(config, &job, files)?;
             for file in &plan.passed {
                 let path = file.survey.path.display();
@@ -176,7 +171,7 @@ impl Opened {
         }
         let mut left_out = 0;
         for (job, plan) in &planned {
-            match job.plan {
+            match job.request.plan {
                 true => self.tell(job, plan, out)?,
                 false => left_out += self.take_all(config, job, plan, out)?,
             }
@@ -185,7 +180,7 @@ impl Opened {
     }
 
     /// Says what would be done.
-    fn tell(&self, job: &Job, plan: &Plan, out: &mut dyn Write) -> Result<(), CommandError> {
+    fn tell(&self, job: &Job<'_>, plan: &Plan, out: &mut dyn Write) -> Result<(), CommandError> {
         for file in plan.files.iter().map(|wanted| &wanted.file) {
             writeln!(
                 out,

@@ -65,6 +65,18 @@ impl Bench {
         )
     }
 
+    /// Has GStreamer write a file: what stands between a parser of H.264 and that.
+    pub fn launched(&self, name: &str, muxer: &str) -> PathBuf {
+        let file = self.path(name);
+        let line = format!(
+            "-q videotestsrc num-buffers=75 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+             x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer} ! filesink location={}",
+            text(&file)
+        );
+        run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
+        file
+    }
+
     /// What ffmpeg leaves that is killed after some seconds.
     pub fn killed(&self, name: &str, more: &str) -> PathBuf {
         let path = self.path(name);

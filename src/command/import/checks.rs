@@ -63,14 +63,14 @@ impl Plan {
 /// Refuses footage that is too old, of the future, or over one another.
 pub(super) fn refuse_by_time(
     config: &Config,
-    job: &Job,
+    job: &Job<'_>,
+    files: &[Placed],
     now: WallTime,
 ) -> Result<(), CommandError> {
-    let files = job.files.as_slice();
-    if job.keep.is_none() {
+    if job.request.keep.is_none() {
         refuse_expired(files, config.retain_of(&job.camera), now)?;
     }
-    if job.force {
+    if job.request.force {
         return Ok(());
     }
     if let Some(file) = files.iter().find(|file| file.is_future(now)) {
@@ -130,7 +130,7 @@ impl Opened {
     pub(super) fn plan(
         &self,
         config: &Config,
-        job: &Job,
+        job: &Job<'_>,
         files: Vec<Placed>,
     ) -> Result<Plan, CommandError> {
         let stream = self.known_stream(&job.camera);
@@ -140,7 +140,7 @@ impl Opened {
             let known = match stream {
                 Some(stream) => {
                     let in_ring = InRing::read(self, config, stream, &file)?;
-                    let known = self.known_samples(&in_ring, stream, &file, job.force)?;
+                    let known = self.known_samples(&in_ring, stream, &file, job.request.force)?;
                     if known.is_none_or(|known| known.samples > 0) {
                         plan.known_clips.extend(&in_ring.clips);
                     }
@@ -227,10 +227,10 @@ impl Opened {
     pub(super) fn refuse_by_room(
         &self,
         config: &Config,
-        job: &Job,
+        job: &Job<'_>,
         plan: &Plan,
     ) -> Result<(), CommandError> {
-        let Some(first) = plan.files.first().filter(|_| !job.force) else { return Ok(()) };
+        let Some(first) = plan.files.first().filter(|_| !job.request.force) else { return Ok(()) };
         let (bytes, usage) = (plan.bytes(), self.ring.usage());
         let device = config.ring.device.display();
         let needed = size_text(bytes);

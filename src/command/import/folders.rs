@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{ImportRequest, Naming, camera_of};
+use super::{ImportRequest, camera_of};
 use crate::command::CommandError;
 use crate::command::progress::progress_bar;
 use crate::config::Config;
@@ -30,7 +30,6 @@ pub(super) type Batches = BTreeMap<String, Vec<Given>>;
 /// What is gathered on the way through folders.
 struct Gathering<'a> {
     request: &'a ImportRequest,
-    naming: Option<&'a Naming>,
     batches: Batches,
     seen: HashSet<(u64, u64)>,
     /// How many files are named in another way, and the first of them.
@@ -48,7 +47,6 @@ pub(super) fn batches(
 ) -> Result<(Batches, u64), CommandError> {
     let mut gathering = Gathering {
         request,
-        naming: request.naming.as_ref(),
         batches: Batches::new(),
         seen: HashSet::new(),
         others: 0,
@@ -61,8 +59,7 @@ pub(super) fn batches(
         if path.is_dir() {
             gathering.folder(path, &mut |count| bar.set_position(at + count))?;
         } else {
-            let named = path.clone();
-            gathering.file(path, &named, false)?;
+            gathering.file(path, path, false)?;
         }
     }
     bar.finish_and_clear();
@@ -86,7 +83,7 @@ pub(super) fn batches(
 impl Gathering<'_> {
     /// The files in a folder and in those below it, in the order of their names.
     fn folder(&mut self, root: &Path, count: &mut dyn FnMut(u64)) -> Result<(), CommandError> {
-        if self.naming.is_none() {
+        if self.request.naming.is_none() {
             return Err(CommandError::Usage(format!(
                 "{} is a folder: --name-pattern says what its files are",
                 root.display()
@@ -114,8 +111,8 @@ impl Gathering<'_> {
                 } else if kind.is_file() {
                     found += 1;
                     count(found);
-                    let below = path.strip_prefix(root).unwrap_or(&path).to_owned();
-                    self.file(&path, &below, true)?;
+                    let below = path.strip_prefix(root).unwrap_or(&path);
+                    self.file(&path, below, true)?;
                 }
             }
         }
@@ -124,13 +121,13 @@ impl Gathering<'_> {
 
     /// A file, whose name is below some folder.
     fn file(&mut self, path: &Path, name: &Path, is_found: bool) -> Result<(), CommandError> {
-        let read = match self.naming {
+        let read = match &self.request.naming {
             None => Ok(None),
             Some(naming) => naming.pattern.read(name, &naming.zone),
         };
         let (camera, named) = match read {
             Ok(Some(read)) => (read.camera, Some(read.named)),
-            Ok(None) if self.naming.is_none() => (None, None),
+            Ok(None) if self.request.naming.is_none() => (None, None),
             Ok(None) if is_found => {
                 self.others += 1;
                 self.first_other.get_or_insert_with(|| path.to_owned());

@@ -66,7 +66,11 @@ impl Opened {
     }
 
     /// The camera's stream, new or known; the ring is told what has changed about it.
-    pub(super) fn stream(&self, config: &Config, job: &Job) -> Result<StreamNumber, CommandError> {
+    pub(super) fn stream(
+        &self,
+        config: &Config,
+        job: &Job<'_>,
+    ) -> Result<StreamNumber, CommandError> {
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(&job.camera);
         let registration = {

@@ -82,7 +82,7 @@ impl Opened {
     pub(super) fn take_all(
         &self,
         config: &Config,
-        job: &Job,
+        job: &Job<'_>,
         plan: &Plan,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
@@ -152,10 +152,10 @@ impl Opened {
     fn keep(
         &self,
         config: &Config,
-        job: &Job,
+        job: &Job<'_>,
         clips: impl IntoIterator<Item = ClipId>,
     ) -> Result<(), CommandError> {
-        let Some(keep) = job.keep else { return Ok(()) };
+        let Some(keep) = job.request.keep else { return Ok(()) };
         let device = &config.ring.device;
         // Only what is closed durably can be kept.
         self.writer.sync().map_err(of_ring(device))?;
@@ -170,7 +170,7 @@ impl Opened {
     }
 }
 
-fn line(job: &Job, wanted: &Wanted, taken: &Taken) -> String {
+fn line(job: &Job<'_>, wanted: &Wanted, taken: &Taken) -> String {
     let file = &wanted.file;
     let sound = if taken.has_sound { " with sound" } else { "" };
     let rest = if wanted.known.samples > 0 { "the rest, " } else { "" };

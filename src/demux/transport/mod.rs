@@ -110,6 +110,11 @@ impl Transport {
         self.units.pop_front()
     }
 
+    /// Whether it is known which streams there are.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
     /// What the streams are, as people call it; none as long as no table says it.
     pub(crate) fn streams(&self) -> Vec<&str> {
         self.lanes.iter().map(|lane| lane.stream.coding.name()).collect()

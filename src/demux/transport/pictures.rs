@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Unit;
 use super::lane::{Gathered, Part};
-use super::stamps::Stamped;
+use super::stamps::{APART_TICKS_MAX, STEP_TICKS, Stamped};
 use crate::demux::{Coding, Entry};
 
 /// A picture at most, in bytes.
@@ -15,10 +15,6 @@ const PICTURE_BYTES_MAX: usize = 16 << 20;
 const PIECES_MAX: usize = 256;
 /// Parts units (ITU-T H.264 and H.265, annex B).
 const START_CODE: [u8; 3] = [0, 0, 1];
-/// Pictures without time stamps are so far apart where nothing else is known, in ticks: 40 ms.
-const STEP_TICKS: i64 = 3600;
-/// Pictures are apart by no more, in ticks: ten seconds.
-const STEP_TICKS_MAX: i64 = 900_000;
 
 /// The pictures of one stream.
 pub(super) struct Pictures {
@@ -69,7 +65,7 @@ impl Pictures {
         let Some(Open { stamped, is_entry, gathered }) = self.open.take() else { return };
         let pieces = self.pieces(&gathered.bytes);
         let step = next.map(|next| next.saturating_sub(stamped.dts) / pieces.len().max(1) as i64);
-        let step = step.filter(|step| (1..STEP_TICKS_MAX).contains(step)).unwrap_or(STEP_TICKS);
+        let step = step.filter(|step| (1..APART_TICKS_MAX).contains(step)).unwrap_or(STEP_TICKS);
         let places: Vec<(u64, u8)> = pieces.iter().map(|it| gathered.place(it.start)).collect();
         let is_one = pieces.len() == 1;
         let mut bytes = gathered.bytes;
@@ -103,12 +99,9 @@ impl Pictures {
     /// Where pictures are: each begins with a delimiter, but for the first one.
     fn pieces(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let delimiter = if self.entry.coding == Coding::H265 { 35 } else { 9 };
-        let units = units(bytes).filter(|at| {
-            let unit = bytes.get(at + START_CODE.len()..).unwrap_or_default();
-            self.kind(unit) == Some(delimiter)
-        });
         // What is before the first delimiter belongs to the picture of it.
-        let mut starts: Vec<usize> = units.skip(1).take(PIECES_MAX - 1).collect();
+        let delimiters = self.units_of(bytes, delimiter);
+        let mut starts: Vec<usize> = delimiters.skip(1).take(PIECES_MAX - 1).collect();
         starts.insert(0, 0);
         let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
         starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
@@ -117,14 +110,14 @@ impl Pictures {
     /// Whether what decodes pictures comes with this one.
     fn has_sets(&self, picture: &[u8]) -> bool {
         let set = if self.entry.coding == Coding::H265 { 33 } else { 7 };
-        units(picture).any(|at| {
-            let unit = picture.get(at + START_CODE.len()..).unwrap_or_default();
-            self.kind(unit) == Some(set)
+        self.units_of(picture, set).next().is_some()
+    }
+
+    /// Where units of a type are, behind their start codes.
+    fn units_of<'a>(&'a self, bytes: &'a [u8], kind: u8) -> impl Iterator<Item = usize> + 'a {
+        memchr::memmem::find_iter(bytes, &START_CODE).filter(move |at| {
+            let unit = bytes.get(at + START_CODE.len()..).unwrap_or_default();
+            self.kind(unit) == Some(kind)
         })
     }
-}
-
-/// Where start codes are.
-fn units(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    memchr::memmem::find_iter(bytes, &START_CODE)
 }

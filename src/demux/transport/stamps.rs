@@ -9,9 +9,9 @@ const BITS: u32 = 33;
 const BACK_TICKS_MAX: i64 = 90_000;
 /// Streams are no further apart, and no picture is shown further from when it is decoded, in ticks:
 /// ten seconds.
-const APART_TICKS_MAX: i64 = 900_000;
-/// From the last one to one that begins anew, in ticks: 40 ms.
-const STEP_TICKS: i64 = 3600;
+pub(super) const APART_TICKS_MAX: i64 = 900_000;
+/// From one to the next where nothing tells it, in ticks: 40 ms.
+pub(super) const STEP_TICKS: i64 = 3600;
 
 /// What a packet says of its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
