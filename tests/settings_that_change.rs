@@ -55,67 +55,94 @@ fn clips_of(site: &Site, camera: &str) -> Vec<PathBuf> {
     clips.map(|clip| site.mount().join(clip)).collect()
 }
 
+/// A camera with two streams, in a section of its own.
+fn section(name: &str, [main, sub]: [String; 2], more: &str) -> String {
+    format!(
+        "[[camera]]\nname = \"{name}\"\n{more}streams = {{ main = \"{main}\", sub = \"{sub}\" }}\n"
+    )
+}
+
+/// The same with another transport for the second stream.
+fn changed_sub(name: &str, [main, sub]: [String; 2]) -> String {
+    format!(
+        "[[camera]]\nname = \"{name}\"\n[camera.streams]\nmain = \"{main}\"\n\
+         [camera.streams.sub]\nurl = \"{sub}\"\ntransport = \"tcp\"\n"
+    )
+}
+
+/// The numbers of all frames of a stream.
+fn numbers(site: &Site, stream: &str) -> Vec<u64> {
+    clips::frames(&clips_of(site, stream)).iter().map(|frame| frame.number).collect()
+}
+
 #[test]
-fn cameras_come_change_and_go_and_no_other_loses_a_frame() {
-    let cameras = Cameras::start(&["--cameras", "4", "--gop", "25"]);
+fn a_fifth_camera_comes_changes_and_goes_and_no_stream_of_four_loses_a_frame() {
+    let cameras = Cameras::start(&["--cameras", "10", "--gop", "25"]);
+    let of = |camera: u16| [cameras.url(2 * camera - 1), cameras.url(2 * camera)];
     let mut site = Site::new("128M");
-    site.add_camera("stays", &cameras.url(1), "");
-    let stays = site.cameras.clone();
-    site.add_camera("changes", &cameras.url(2), "");
-    site.add_camera("goes", &cameras.url(3), "");
+    let names = ["one", "two", "three", "four"];
+    let four: String =
+        names.iter().zip(1..).map(|(name, camera)| section(name, of(camera), "")).collect();
+    let streams: Vec<String> =
+        names.iter().flat_map(|name| [(*name).to_owned(), format!("{name}.sub")]).collect();
+    site.cameras = format!("{four}{}", section("goes", of(5), ""));
     let daemon = site.run();
-    for camera in ["stays", "changes", "goes"] {
-        wait_state(&daemon, camera, "recording");
-    }
-    wait_until("a clip", 30, || !clips_of(&site, "goes").is_empty());
+    let has_state = |streams: [&str; 2], state| {
+        streams.iter().for_each(|stream| wait_state(&daemon, stream, state));
+    };
+    streams.iter().for_each(|stream| wait_state(&daemon, stream, "recording"));
+    has_state(["goes", "goes.sub"], "recording");
+    wait_until("a clip", 30, || !clips_of(&site, "goes.sub").is_empty());
 
-    // By SIGHUP: one goes, one has another transport, one comes.
-    site.cameras.clone_from(&stays);
-    site.add_camera("changes", &cameras.url(2), "transport = \"tcp\"");
-    site.add_camera("comes", &cameras.url(4), "");
+    // By SIGHUP: it goes, and comes under another name.
+    site.cameras = format!("{four}{}", section("comes", of(5), ""));
     reload(&site, &daemon);
-    wait_state(&daemon, "goes", "removed");
-    wait_state(&daemon, "changes", "recording");
-    wait_state(&daemon, "comes", "recording");
-    assert!(clips_of(&site, "goes").len() > 1, "its footage stays, and is closed");
+    has_state(["goes", "goes.sub"], "removed");
+    has_state(["comes", "comes.sub"], "recording");
+    assert!(clips_of(&site, "goes.sub").len() > 1, "its footage stays, and is closed");
+    // One of its streams has another transport, the other one is left alone.
+    let own = changed_sub("comes", of(5));
+    site.cameras = format!("{four}{own}");
+    reload(&site, &daemon);
+    has_state(["comes", "comes.sub"], "recording");
+    for stream in ["comes", "comes.sub"] {
+        wait_until("two seconds of it", 30, || numbers(&site, stream).len() > 50);
+    }
 
-    // By its file alone, replaced as editors do it: the one that left is back, and how long another
-    // one's footage stays is no reason to disturb it.
+    // By its file alone, replaced as editors do it: the one that left is back, and how long the
+    // others' footage stays is no reason to disturb them.
     let before = since(&daemon);
-    site.cameras = stays.replace("name", "retain = \"2m\"\nname");
-    site.add_camera("changes", &cameras.url(2), "transport = \"tcp\"");
-    site.add_camera("goes", &cameras.url(3), "");
+    let longer = four.replace("name", "retain = \"2m\"\nname");
     let config = site.path("reelfs.toml");
     let now = fs::read_to_string(&config).expect("the settings");
     let (head, _) = now.split_once("[[camera]]").expect("cameras");
-    fs::write(site.path("new"), format!("{head}{}", site.cameras)).expect("room");
+    let replaced = format!("{head}{longer}{}", section("goes", of(5), ""));
+    fs::write(site.path("new"), replaced).expect("room");
     fs::rename(site.path("new"), &config).expect("the same directory");
     wait_taken(&daemon, &before);
-    wait_until("comes is gone", 30, || {
-        let status = daemon.status();
-        let cameras = status["cameras"].as_array().expect("a list");
-        cameras.iter().all(|camera| camera["name"] != "comes" || camera["state"] == "removed")
-    });
-    wait_state(&daemon, "goes", "recording");
-    assert_eq!(daemon.camera("stays")["retain_seconds"], 120);
+    has_state(["comes", "comes.sub"], "removed");
+    has_state(["goes", "goes.sub"], "recording");
+    assert_eq!(daemon.camera("one.sub")["retain_seconds"], 120);
     std::thread::sleep(Duration::from_secs(3));
 
     let log = daemon.log();
-    for words in ["goes: is recorded from now on", "comes: not in the configuration any more"] {
+    for words in ["goes: is recorded from now on", "comes.sub: not in the configuration any more"] {
         assert!(log.contains(words), "{words}: {log}");
     }
-    assert!(!log.contains("stays: its settings have changed"), "{log}");
-    assert_eq!(log.matches("changes: its settings have changed").count(), 1, "{log}");
+    let changed =
+        |stream: &str| log.matches(&format!("{stream}: its settings have changed")).count();
+    assert!(streams.iter().all(|stream| changed(stream) == 0), "{log}");
+    assert_eq!((changed("comes"), changed("comes.sub")), (0, 1), "{log}");
+    site.cameras = format!("{longer}{}", section("goes", of(5), ""));
     daemon.stop();
     let daemon = site.run();
-    let numbers = |camera: &str| -> Vec<u64> {
-        clips::frames(&clips_of(&site, camera)).iter().map(|frame| frame.number).collect()
-    };
-    let own = numbers("stays");
-    assert!(own.len() > 100, "{} frames", own.len());
-    assert!(own.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{own:?}");
-    for camera in ["changes", "goes"] {
-        assert!(numbers(camera).len() > 50, "{camera}");
+    for stream in &streams {
+        let own = numbers(&site, stream);
+        assert!(own.len() > 100, "{stream}: {} frames", own.len());
+        assert!(own.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{stream}: {own:?}");
+    }
+    for stream in ["comes", "comes.sub", "goes", "goes.sub"] {
+        assert!(numbers(&site, stream).len() > 50, "{stream}");
     }
     daemon.stop();
 }

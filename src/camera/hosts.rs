@@ -23,11 +23,21 @@ const RENEWAL_PERCENT: u32 = 75;
 /// How often cameras look for sessions that are over.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
-/// By address of a camera's stream: what concerns one of them is no other's affair.
+/// By address of a camera's stream: what concerns one of them is no other's affair, but for how
+/// many sessions the camera has room for.
 #[derive(Default)]
 pub struct Hosts {
     /// One entry for each stream of the configuration.
     known: Mutex<HashMap<String, Known>>,
+    /// One entry for each host and port that has refused a session for want of room.
+    full: Mutex<HashMap<(String, Option<u16>), Full>>,
+}
+
+/// A camera that had no room for a session.
+struct Full {
+    /// The stream that it was for.
+    stream: Url,
+    until: Deadline,
 }
 
 /// More is not said of the tracks that are left out of one stream.
@@ -35,6 +45,10 @@ const TOLD_MAX: usize = 8;
 /// Sound and records of a camera that ended a session because of them are asked for again after so
 /// long: the reason may have been another one.
 const PICTURES_ONLY: Duration = Duration::from_secs(3600);
+
+/// A camera that had no room for a session is not asked for a second one of another stream for so
+/// long: it would have the place of the one that waits.
+const FULL: Duration = Duration::from_secs(3600);
 
 /// What is remembered of one stream.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +96,18 @@ impl Hosts {
     pub(super) fn change(&self, url: &Url, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         change(known.entry(url.as_str().to_owned()).or_default());
+    }
+
+    /// The camera of this stream has no room for another session.
+    pub(super) fn note_full(&self, url: &Url) {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.insert(host(url), Full { stream: url.clone(), until: Deadline::after(FULL) });
+    }
+
+    /// Whether a second session of this stream takes the place of no other stream's.
+    pub(super) fn has_room_beside(&self, url: &Url) -> bool {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.get(&host(url)).is_none_or(|full| full.stream == *url || full.until.is_over())
     }
 
     /// Whether nothing like this was said before of what is left out.
@@ -134,6 +160,10 @@ impl Hosts {
     }
 }
 
+fn host(url: &Url) -> (String, Option<u16>) {
+    (url.host_str().unwrap_or_default().to_owned(), url.port())
+}
+
 /// When a session of that life is renewed.
 pub(super) fn renewal_after(life: Duration) -> Duration {
     life * RENEWAL_PERCENT / 100
@@ -170,6 +200,17 @@ mod tests {
         hosts.left_open(&url("1"), "LIVE555 Streaming Media v2013.02.11", session);
         assert!(hosts.known(&url("1")).stale.is_some());
         assert!(hosts.known(&url("2")).stale.is_none());
+    }
+
+    #[test]
+    fn a_camera_without_room_for_one_stream_is_asked_for_no_second_session_of_another() {
+        let hosts = Hosts::default();
+        let url = |address: &str| Url::parse(&format!("rtsp://{address}")).unwrap();
+        assert!(hosts.has_room_beside(&url("cam/main")));
+        hosts.note_full(&url("cam/sub"));
+        assert!(!hosts.has_room_beside(&url("cam/main")));
+        assert!(hosts.has_room_beside(&url("cam/sub")), "it waits for its own place");
+        assert!(hosts.has_room_beside(&url("cam:8554/main")), "another camera behind one address");
     }
 
     #[test]

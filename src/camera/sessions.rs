@@ -73,7 +73,12 @@ impl Sessions {
         hosts: &Arc<Hosts>,
         clock: Arc<dyn Clock>,
     ) -> Result<Sessions, CameraError> {
-        let live = Live::open(endpoint.clone(), Arc::clone(hosts), Arc::clone(&clock)).await?;
+        let opened = Live::open(endpoint.clone(), Arc::clone(hosts), Arc::clone(&clock)).await;
+        let live = opened.inspect_err(|error| {
+            if error.failure() == Failure::Busy {
+                hosts.note_full(&endpoint.url);
+            }
+        })?;
         Ok(Sessions {
             live,
             hosts: Arc::clone(hosts),
@@ -196,9 +201,11 @@ impl Sessions {
         Some(frame)
     }
 
-    /// Another session is opened beside this one: the camera may allow two.
+    /// Another session is opened beside this one: the camera may allow two, unless another stream
+    /// of it waits for a place.
     fn renew(&mut self) {
-        if matches!(self.next, Next::None) {
+        let has_room = self.hosts.has_room_beside(&self.live.camera.url);
+        if matches!(self.next, Next::None) && has_room {
             let camera = self.live.camera.clone();
             let opening = Live::open(camera, Arc::clone(&self.hosts), Arc::clone(&self.clock));
             self.next = Next::Opening(Box::pin(opening));

@@ -9,8 +9,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::document::{ConfigError, Document, Located, Section};
+use super::document::{ConfigError, Document, Located};
 use super::origin::{self, Origin};
+use super::section::{MAIN, Section};
 use super::{CAMERAS_MAX, keys};
 use crate::camera::{Camera, CameraError, Program, Transport};
 
@@ -20,7 +21,7 @@ const PASSWORD_BYTES_MAX: u64 = 1024;
 /// Permission bits: its group may read, and everybody.
 const MODE_OTHERS_READ: u32 = 0o044;
 
-/// `[[camera]]`.
+/// `[[camera]]`, or one of the streams of one.
 #[derive(Clone, Debug)]
 pub struct CameraConfig {
     /// Its name in the tree.
@@ -116,6 +117,9 @@ pub enum CameraNameError {
     /// Means something else.
     #[error("{0:?} is taken: choose another name")]
     Taken(String),
+    /// Of a stream: could be taken for a stream of another one.
+    #[error("the stream {0:?} has no letter or digit, or a dot")]
+    Stream(String),
 }
 
 impl CameraName {
@@ -131,6 +135,17 @@ impl CameraName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of a camera's stream: the camera's own, or with the stream's behind it.
+    fn of_stream(self, stream: &str) -> Result<CameraName, CameraNameError> {
+        if stream.contains('.') || !stream.contains(|c: char| c.is_ascii_alphanumeric()) {
+            return Err(CameraNameError::Stream(stream.to_owned()));
+        }
+        match stream {
+            MAIN => Ok(self),
+            other => format!("{}.{other}", self.0).parse(),
+        }
     }
 
     fn is_taken(name: &str) -> bool {
@@ -173,31 +188,44 @@ impl fmt::Display for CameraName {
     }
 }
 
-/// All cameras of a file. What is doubtful but allowed goes to `warnings`.
+/// All cameras of a file, each stream of one as a camera of its own. What is doubtful but allowed
+/// goes to `warnings`.
 pub(super) fn read_all(
     document: &Document<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<CameraConfig>, ConfigError> {
     let mut cameras: Vec<CameraConfig> = Vec::new();
     for section in document.sections(&keys::CAMERA)? {
-        if cameras.len() == CAMERAS_MAX {
-            return Err(section.refuse(&format!("more than {CAMERAS_MAX} cameras")));
+        let streams = section.streams()?;
+        let alone = streams.is_empty().then_some(&section);
+        for section in alone.into_iter().chain(&streams) {
+            if cameras.len() == CAMERAS_MAX {
+                return Err(section.refuse(&format!("more than {CAMERAS_MAX} cameras")));
+            }
+            cameras.push(read(section, &cameras, warnings)?);
         }
-        let (name, line) = read_name(&section, &cameras)?;
-        let camera = CameraConfig {
-            name,
-            origin: Origin::read(&section)?,
-            credentials: read_credentials(&section, warnings)?,
-            transport: origin::read_transport(&section)?,
-            audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
-            keeps_damaged: read_damaged(&section)?,
-            enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
-            retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
-            line,
-        };
-        cameras.push(camera);
     }
+    warnings.dedup();
     Ok(cameras)
+}
+
+fn read(
+    section: &Section<'_>,
+    others: &[CameraConfig],
+    warnings: &mut Vec<String>,
+) -> Result<CameraConfig, ConfigError> {
+    let (name, line) = read_name(section, others)?;
+    Ok(CameraConfig {
+        name,
+        origin: Origin::read(section)?,
+        credentials: read_credentials(section, warnings)?,
+        transport: origin::read_transport(section)?,
+        audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
+        keeps_damaged: read_damaged(section)?,
+        enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
+        retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
+        line,
+    })
 }
 
 /// A name, and its line.
@@ -206,8 +234,11 @@ fn read_name(
     others: &[CameraConfig],
 ) -> Result<(CameraName, Option<usize>), ConfigError> {
     let text = section.string(&keys::CAMERA_NAME)?;
-    let name: CameraName =
-        text.value.parse().map_err(|error: CameraNameError| text.refuse(error.to_string()))?;
+    let named: Result<CameraName, CameraNameError> = match section.stream_name() {
+        Some(stream) => text.value.parse().and_then(|camera: CameraName| camera.of_stream(stream)),
+        None => text.value.parse(),
+    };
+    let name = named.map_err(|error| text.refuse(error.to_string()))?;
     let same = |other: &&CameraConfig| other.name.0.eq_ignore_ascii_case(&name.0);
     match others.iter().find(same) {
         Some(other) if other.name == name => {
@@ -364,6 +395,63 @@ mod tests {
         assert_eq!(error, "c.toml:10: camera.name: \"a\" is the name of another camera, too");
         let error = load(&two("A")).unwrap_err();
         assert!(error.contains("upper and lower case only"), "{error}");
+    }
+
+    #[test]
+    fn a_camera_has_several_streams() {
+        let camera = "name = \"a\"\nretain = \"9d\"\nusername = \"u\"\n";
+        let read = |streams: &str| load(&format!("{camera}{streams}"));
+        let two = "streams = { sub = \"rtsp://h/2\", main = \"rtsp://h/1\" }\n";
+        let config = read(two).unwrap();
+        let [main, sub] = config.cameras.as_slice() else { panic!("{config:?}") };
+        assert_eq!((main.name.as_str(), sub.name.as_str()), ("a", "a.sub"));
+        assert!(matches!(&sub.origin, Origin::Rtsp(url) if url.as_str() == "rtsp://h/2"));
+        assert_eq!(sub.credentials.as_ref().unwrap().username, "u");
+        let own = "[camera.streams]\nmain = \"rtsp://h/1\"\n[camera.streams.sub]\n\
+                   url = \"rtsp://h/2\"\nretain = \"3d\"\naudio = false\nenabled = false\n\
+                   transport = \"udp\"\n";
+        let config = read(own).unwrap();
+        let sub = &config.cameras[1];
+        assert_eq!(config.retain_of("a"), Some(Duration::from_secs(9 * 86_400)));
+        assert_eq!(config.retain_of("a.sub"), Some(Duration::from_secs(3 * 86_400)));
+        assert_eq!((sub.transport, sub.audio, sub.enabled), (Transport::Udp, false, false));
+        assert!(config.cameras[0].audio && config.cameras[0].enabled);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_stream_is_said_where_it_stands() {
+        let camera = "name = \"a\"\n";
+        let refused = |more: &str| load(&format!("{camera}{more}")).unwrap_err();
+        for (more, words) in [
+            ("streams = {}\n", "c.toml:8: camera.streams: names none"),
+            ("streams = \"rtsp://h/\"\n", "is a text, has to be addresses by name such as"),
+            ("streams = { main = 1 }\n", "camera.streams.main: is a number, has to be an address"),
+            ("streams = { main = \"http://h/\" }\n", "c.toml:8: camera.streams.main.url: http://"),
+            ("streams = { sub = {} }\n", "camera.streams.sub.url: missing: say `url"),
+            ("streams = { \"a.b\" = \"rtsp://h/\" }\n", "the stream \"a.b\" has no letter"),
+            (
+                "url = \"rtsp://h/\"\nstreams = { sub = \"rtsp://h/\" }\n",
+                "c.toml:8: camera.url: is of",
+            ),
+            (
+                "[camera.streams.sub]\nurk = 1\n",
+                "camera.streams.sub.urk: no such key; did you mean `url`?",
+            ),
+            (
+                "[camera.streams.sub]\nname = \"x\"\n",
+                "camera.streams.sub.name: no such key; there are",
+            ),
+            (
+                "streams = { sub = \"rtsp://h/2\" }\n[[camera]]\nname = \"A.sub\"\n\
+                 url = \"rtsp://h/\"\n",
+                "differs from \"a.sub\" in upper and lower case",
+            ),
+        ] {
+            let error = refused(more);
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        let own = "username = \"u\"\n[camera.streams.sub]\ncommand = [\"ffmpeg\"]\n";
+        assert!(load(&format!("{camera}{own}")).is_ok(), "the login is another stream's");
     }
 
     #[test]

@@ -239,7 +239,7 @@ pub const CAMERA_URL: Key = Key {
     section: &CAMERA,
     name: "url",
     kind: Kind::Text,
-    absent: Absent::Means("it has a command"),
+    absent: Absent::Means("it has streams, or a command"),
     example: "\"rtsp://192.0.2.10/stream1\"",
     text: "Where it is: rtsp://HOST[:PORT]/PATH, without user name and password.",
 };
@@ -255,6 +255,20 @@ pub const CAMERA_COMMAND: Key = Key {
            write MPEG-TS to its standard output, with H.264 or H.265, and AAC or Opus, as it is \
            taken. It is run again when it ends, and ended with all that it has started. See \
            PROGRAMS AS CAMERAS in reelfs(7).",
+};
+
+/// `camera.streams`
+pub const CAMERA_STREAMS: Key = Key {
+    section: &CAMERA,
+    name: "streams",
+    kind: Kind::Streams,
+    absent: Absent::Means("it has one, by url or command"),
+    example: "{ main = \"rtsp://192.0.2.10/1\", sub = \"rtsp://192.0.2.10/2\" }",
+    text: "In place of url, several streams of one camera, each recorded on its own. The one \
+           called main has the camera's name in the tree, each other one the camera's name, a dot \
+           and its own: front-door and front-door.sub. A stream may be a section instead, \
+           [camera.streams.sub], with the keys url, command, transport, audio, damaged, enabled \
+           and retain; what it does not say, its camera does.",
 };
 
 /// `camera.username`
@@ -338,7 +352,7 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 25] = [
+pub const KEYS: [&Key; 26] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -357,8 +371,20 @@ pub const KEYS: [&Key; 25] = [
     &CAMERA_NAME,
     &CAMERA_URL,
     &CAMERA_COMMAND,
+    &CAMERA_STREAMS,
     &CAMERA_USERNAME,
     &CAMERA_PASSWORD_FILE,
+    &CAMERA_TRANSPORT,
+    &CAMERA_AUDIO,
+    &CAMERA_DAMAGED,
+    &CAMERA_ENABLED,
+    &CAMERA_RETAIN,
+];
+
+/// The keys of a camera that each of its streams may say for itself.
+pub const OF_STREAM: [&Key; 7] = [
+    &CAMERA_URL,
+    &CAMERA_COMMAND,
     &CAMERA_TRANSPORT,
     &CAMERA_AUDIO,
     &CAMERA_DAMAGED,
@@ -386,7 +412,7 @@ mod tests {
                     assert!(least <= value && value <= most, "{}", key.label());
                 }
                 Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),
-                Kind::Text | Kind::Path | Kind::Words => {
+                Kind::Text | Kind::Path | Kind::Words | Kind::Streams => {
                     assert!(!default.is_empty(), "{}", key.label());
                 }
             }

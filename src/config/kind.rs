@@ -22,6 +22,8 @@ pub enum Kind {
     Path,
     /// A list of texts.
     Words,
+    /// Addresses, or sections of keys, by name.
+    Streams,
     /// True or false.
     Boolean,
     /// A length of time, both ends of the range allowed.

@@ -78,6 +78,7 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Text => "Text".to_owned(),
         Kind::Path => "Path".to_owned(),
         Kind::Words => "List of texts".to_owned(),
+        Kind::Streams => "Addresses, or sections of keys, by name".to_owned(),
         Kind::Boolean => "True or false".to_owned(),
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
@@ -106,8 +107,9 @@ fn write_example(page: &mut String) {
             false => format!("[{}]", section.name),
         };
         let _ = writeln!(page, "{heading}");
-        // A camera has an address or a command.
-        for key in keys::of(section).filter(|key| key.kind != Kind::Words) {
+        // A camera has an address, several, or a command.
+        for key in keys::of(section).filter(|key| !matches!(key.kind, Kind::Words | Kind::Streams))
+        {
             *page += &escaped(&format!("{} = {}", key.name, key.example));
         }
     }

@@ -14,6 +14,7 @@ mod kind;
 mod manual;
 mod nearest;
 mod origin;
+mod section;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,8 @@ pub use manual::{manual, manual_title};
 pub use origin::Origin;
 pub use zone::{parse as parse_zone, system_zone};
 
-use document::{Document, Located, Section};
+use document::{Document, Located};
+use section::Section;
 
 const HOUR_SECONDS: u64 = 3600;
 
@@ -397,8 +399,8 @@ url = "rtsp://192.0.2.11/stream1"
         let error = message("url", "colour-of-the-wall");
         assert!(
             error.ends_with(
-                "no such key; there are name, url, command, username, password_file, transport, \
-                 audio, damaged, enabled, retain"
+                "no such key; there are name, url, command, streams, username, password_file, \
+                 transport, audio, damaged, enabled, retain"
             ),
             "{error}"
         );

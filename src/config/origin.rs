@@ -4,8 +4,9 @@ use std::path::Path;
 
 use url::Url;
 
-use super::document::{ConfigError, Section};
+use super::document::ConfigError;
 use super::keys::{self, Key};
+use super::section::Section;
 use crate::camera::Transport;
 
 /// Where a camera's pictures come from.
@@ -31,7 +32,7 @@ impl Origin {
             return read_url(section).map(Origin::Rtsp);
         };
         for key in OF_URL {
-            if let Some(other) = section.optional_string(key)? {
+            if let Some(other) = section.own(key) {
                 return Err(other.refuse("is of a camera with an address; this one has `command`"));
             }
         }
