@@ -13,7 +13,7 @@ use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::{Device, DeviceHolder, ReturningDevice};
 use reelfs::index::Index;
-use reelfs::library::{Changes, Complaints, Footage, Grace, LibraryError, RingLibrary};
+use reelfs::library::{Changes, Complaints, Deed, Footage, Grace, LibraryError, RingLibrary};
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
 use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
@@ -80,6 +80,7 @@ fn open() -> Open {
         status_json: Box::new(|| b"{}".to_vec()),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),
+        deeds: Arc::default(),
     };
     let clip = {
         let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +129,11 @@ fn a_clip_is_read_removed_and_restored_without_a_mount() {
     open.library.purge(open.clip).expect("it is as was asked");
     open.state();
     assert!(matches!(open.library.open_clip(open.clip), Err(LibraryError::Gone)));
+    let all = open.library.deeds.take_all();
+    let told: Vec<_> = all.iter().map(|it| (it.deed, it.clips, it.first.until)).collect();
+    let wanted = [(Deed::Removed, 2, Some(until)), (Deed::Restored, 1, None)];
+    assert_eq!(told[..2], wanted, "and nothing that was refused");
+    assert_eq!(all[0].bytes.0, 2 * all[0].first.bytes.0);
     open.library.writer.close().expect("it closes");
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clips::{Identity, clips_of, identities};
-use daemon::{Site, wait_until};
+use daemon::{Daemon, Site, wait_until};
 
 const DAY: &str = "2026-03-01";
 const CLIP: &str = "2026-03-01/yard/12-00-20.mp4";
@@ -74,25 +74,47 @@ fn a_removed_clip_is_in_the_trash_over_a_crash_and_mv_brings_it_back() {
     sync(&mount.join(DAY));
     daemon.kill();
 
-    let daemon = site.run();
+    let mut daemon = site.run();
     assert_eq!(identities(&mount), before);
-    daemon.stop();
+    fs::remove_file(mount.join(CLIP)).expect("rm");
+    assert!(mv(&trash.join(CLIP), &mount.join(DAY).join("yard")), "mv");
+    daemon.signal("TERM");
+    daemon.wait_end();
+    let wanted = ["removed", "restored"]
+        .map(|verb| format!("yard: {verb} the clip from 2026-03-01T12:00:20Z"));
+    assert_eq!(deeds(&daemon), wanted, "also at the end");
+}
+
+/// What the log says of removals and restores, without times and sizes.
+fn deeds(daemon: &Daemon) -> Vec<String> {
+    let log = daemon.log();
+    let lines = log.lines().filter_map(|line| line.split_once("reelfs::daemon::deeds] "));
+    lines.map(|(_, text)| text.split(", ").next().expect("a part").to_owned()).collect()
 }
 
 #[test]
-fn a_whole_day_is_removed_and_moved_back_into_the_root() {
-    let site = site();
+fn a_whole_day_is_removed_and_moved_back_into_the_root_and_the_log_has_a_line_for_each() {
+    let mut site = site();
+    site.add_camera("door", "rtsp://127.0.0.1:1/", "");
+    let file = clips::footage(&site.path(""), "door.mp4", 20, &[]);
+    site.import("door", "2026-03-01T12:00:00Z", &file);
     let (mount, trash) = (site.mount(), site.mount().join(".trash"));
     let daemon = site.run();
     let before = identities(&mount);
     fs::remove_dir_all(mount.join(DAY)).expect("rm -r");
+    wait_until("the line of a removal", 5, || deeds(&daemon).len() == 1);
     assert!(!mount.join(DAY).exists());
-    assert_eq!(clips_of(&trash, "yard").len(), before.len());
+    assert_eq!(clips_of(&trash, "yard").len() + clips_of(&trash, "door").len(), before.len());
     assert!(mv(&trash.join(DAY), &mount), "mv");
     wait_until("the kernel to have forgotten the name in the trash", 5, || {
         names(&trash).is_empty() && mount.join(DAY).join("yard").exists()
     });
     assert_eq!(identities(&mount), before);
+    wait_until("the line of a restore", 5, || deeds(&daemon).len() == 2);
+    let clips = before.len();
+    let wanted = ["removed", "restored"].map(|verb| format!("{verb} {clips} clips of 2 cameras"));
+    assert_eq!(deeds(&daemon), wanted);
+    assert!(daemon.log().contains(" MiB, restorable until 20"), "{}", daemon.log());
     daemon.stop();
 }
 

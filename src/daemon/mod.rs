@@ -4,6 +4,7 @@
 //! recorders, purge, scrub. Shutdown goes the other way round, so that each part still finds below
 //! it what it needs.
 
+mod deeds;
 mod holder;
 mod limits;
 mod listener;
@@ -331,6 +332,7 @@ fn start(
         status_json: Box::new(move || told.json()),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
+        deeds: Arc::default(),
     });
     let view = View {
         path: config.view.mount.clone(),

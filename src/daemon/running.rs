@@ -7,6 +7,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use tokio::runtime::Runtime;
 
+use super::deeds::log_deeds;
 use super::recording::{Recorded, Recording};
 use super::reporter::{Parts, Reporter};
 use super::settings::Settings;
@@ -110,6 +111,7 @@ impl Running {
                 clock_kept = None;
             }
             settings.look(signals.take_reload(), self, store);
+            log_deeds(&self.view.library.deeds.take_over(store.clock.boot()));
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();
                 self.keep_mounted();
@@ -170,6 +172,7 @@ impl Running {
         if let Some(Err(error)) = self.mounted.map(Mounted::unmount) {
             log::error!("{error}");
         }
+        log_deeds(&self.view.library.deeds.take_all());
         self.runtime.shutdown_timeout(RUNTIME_STOP);
         log::info!("recorders stopped, unmounted");
     }

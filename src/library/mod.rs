@@ -9,10 +9,12 @@
 //!
 //! Errors are values to decide by. Which errno or status one becomes, each door decides.
 
+mod deeds;
 mod ring_library;
 
 use std::sync::Arc;
 
+pub use deeds::{Deed, Deeds, DoneTo, Gathered};
 pub use ring_library::{Complaints, Grace, RingLibrary};
 
 pub use crate::archive::Bytes;

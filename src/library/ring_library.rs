@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
+use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo};
+use super::{Footage, LibraryError, OpenFile, Snapshot};
 use crate::archive::{
     Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, attributes, range_attributes,
 };
@@ -42,6 +43,8 @@ pub struct RingLibrary {
     pub ask_to_hand_over: Box<dyn Fn() + Send + Sync>,
     /// What the log has spoken of lately.
     pub complaints: Arc<Complaints>,
+    /// What is done to clips on request, for the log.
+    pub deeds: Arc<Deeds>,
 }
 
 /// From a removal to the purge. It may change at any time, for removals to come.
@@ -177,6 +180,29 @@ impl RingLibrary {
         is_own.then(|| clip.clip()).ok_or(LibraryError::Gone)
     }
 
+    /// Sets a state that somebody asks for, and remembers it for the log.
+    fn carry_out(
+        &self,
+        clip: ClipKey,
+        (deed, request): (Deed, StateRequest),
+        until: Option<WallTime>,
+    ) -> Result<(), LibraryError> {
+        // Before it: a clip that is given up may be gone a moment later.
+        let done_to = self.done_to(clip, until);
+        self.change_state(clip, request)?;
+        if let Some(done_to) = done_to {
+            self.deeds.gather(deed, done_to, self.clock.boot());
+        }
+        Ok(())
+    }
+
+    fn done_to(&self, clip: ClipKey, until: Option<WallTime>) -> Option<DoneTo> {
+        let catalogue = self.archive.catalogue();
+        let clip = catalogue.clip(clip)?;
+        let (camera, start) = (catalogue.camera_of(clip), clip.fact.start);
+        Some(DoneTo { camera, start, bytes: clip.used, until })
+    }
+
     fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
         self.check_present()?;
         self.writer.change_state(self.own(clip)?, request).map(drop).map_err(
@@ -286,15 +312,15 @@ impl Footage for RingLibrary {
 impl Changes for RingLibrary {
     fn remove(&self, clip: ClipKey) -> Result<(), LibraryError> {
         let until = self.clock.read().wall.plus(self.grace.get());
-        self.change_state(clip, StateRequest::Remove { until })
+        self.carry_out(clip, (Deed::Removed, StateRequest::Remove { until }), Some(until))
     }
 
     fn restore(&self, clip: ClipKey) -> Result<(), LibraryError> {
-        self.change_state(clip, StateRequest::Restore)
+        self.carry_out(clip, (Deed::Restored, StateRequest::Restore), None)
     }
 
     fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {
-        self.change_state(clip, StateRequest::Purge)
+        self.carry_out(clip, (Deed::GivenUp, StateRequest::Purge), None)
     }
 
     fn sync(&self) -> Result<(), LibraryError> {

@@ -24,6 +24,6 @@ pub use inode::{
 };
 pub use layout::{CLIP_SUFFIX, ClipPath, Layout, LayoutError, growing_name, ranges_name};
 pub use node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
-pub use timestamp::utc_timestamp;
+pub use timestamp::{utc_second, utc_timestamp};
 pub use trash::Moved;
 pub use tree::Tree;
