@@ -12,7 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use cameras::Cameras;
 use daemon::{Site, run_tool, text, wait_until};
@@ -50,6 +50,10 @@ fn assert_refused(output: &Output, status: i32, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "{word:?} is not in: {said}");
     }
+}
+
+fn run(words: &[&str]) -> Output {
+    Command::new(words[0]).args(&words[1..]).output().expect("it runs")
 }
 
 fn site() -> Site {
@@ -148,6 +152,43 @@ fn a_mount_point_that_cannot_be_used_is_refused() {
     assert_run_refused(&site, FAILED, &[name, "no such directory"]);
     fs::write(&mount, b"x").expect("a file");
     assert_run_refused(&site, FAILED, &[name, "not a directory"]);
+}
+
+#[test]
+fn a_start_that_fails_at_the_mount_leaves_no_camera_on_the_ring() {
+    let site = site();
+    let ring = site.ring_path();
+    let (config, before) = (site.config(), digest(&ring));
+    // Without the device it is known before the ring is opened.
+    let script = "mount -t tmpfs none /dev && exec \"$@\"";
+    let unshared = |script: &str, command: &[&str]| {
+        run(&[&["unshare", "--mount", "sh", "-c", script, "sh"], command].concat())
+    };
+    let start = [env!("CARGO_BIN_EXE_reelfs"), "run", "--config", text(&config)];
+    let words = [text(&site.mount()), "no /dev/fuse; try 'modprobe fuse'"].map(str::to_owned);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for more in [&[][..], &["--check"]] {
+        let output = unshared(script, &[&start[..], more].concat());
+        assert_refused(&output, FAILED, &words);
+    }
+    assert_eq!(digest(&ring), before, "the ring was touched");
+
+    // A device that opens, and is none that the kernel would mount from.
+    let script = "mount --bind /dev/null /dev/fuse && exec \"$@\"";
+    let said = |what: &str| {
+        String::from_utf8(site.reelfs(&["inspect", text(&ring), what]).stdout).expect("text")
+    };
+    for _ in 0..2 {
+        assert_refused(&unshared(script, &start), FAILED, &[text(&site.mount()), "mount: "]);
+        assert_eq!(said("streams").lines().count(), 1, "{}", said("streams"));
+        let own = ["number", "session", "clean", "reserved", "checkpoint"];
+        let is_own = |line: &&str| own.iter().any(|fact| line.contains(fact));
+        let ledger = said("ledger");
+        let facts: Vec<&str> = ledger.lines().filter(|line| !is_own(line)).collect();
+        assert_eq!(facts, [] as [&str; 0], "beside those of every opening");
+    }
+    site.run().stop();
+    assert!(said("streams").contains("yard"), "{}", said("streams"));
 }
 
 #[test]

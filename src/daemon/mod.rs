@@ -311,10 +311,6 @@ fn start(
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
     refuse_mixed_up(config, &config.cameras, &locked(&store.catalogue), store.archive.number())?;
-    let registered = match store.device.is_writable() {
-        true => streams::register_all(config, sessions, store),
-        false => Vec::new(),
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CAMERA_THREADS)
         .thread_name("camera")
@@ -346,7 +342,12 @@ fn start(
     };
     let mounted = view.mount()?;
     steps.done("the tree is mounted");
+    // Behind the mount: a start that fails at it leaves no camera on the ring.
     let is_writable = store.device.is_writable();
+    let registered = match is_writable {
+        true => streams::register_all(config, sessions, store),
+        false => Vec::new(),
+    };
     let recording = is_writable.then(|| Recording::new(config, layout, store, runtime.handle()));
     let parts = match &recording {
         Some(recording) => recording::begin(config, registered, store, recording)?,

@@ -1,7 +1,7 @@
 //! Where the tree is mounted: what is there now, and how a mount goes away.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use nix::mount::{MntFlags, umount2};
 
 /// What the kernel calls this file system, in `mount` and in /proc/self/mountinfo.
 pub(super) const FILE_SYSTEM_TYPE: &str = "fuse.reelfs";
+
+/// The door to the kernel.
+const FUSE_DEVICE: &str = "/dev/fuse";
 
 /// Where the kernel lists what is mounted.
 const MOUNT_INFO: &str = "/proc/self/mountinfo";
@@ -73,11 +76,12 @@ struct MountLine {
     source: String,
 }
 
-/// Makes sure that `path` is an empty directory with nothing mounted on it, and answers its
-/// absolute name. The mount of a run that was killed is taken away.
+/// Makes sure that `path` is an empty directory with nothing mounted on it and that the kernel's
+/// door is open, and answers its absolute name. The mount of a run that was killed is taken away.
 ///
 /// # Errors
-/// Where it is no empty directory, can't be made, or something else is mounted there.
+/// Where it is no empty directory, can't be made, or something else is mounted there; where the
+/// device of FUSE can't be opened.
 pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
     let absolute = absolute(path)?;
     for _ in 0..STALE_MAX {
@@ -95,6 +99,7 @@ pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
             .map_err(|error| MountError::system(path, "take a dead mount away", error))?;
     }
     check_empty(path, &absolute)?;
+    check_device(path)?;
     Ok(absolute)
 }
 
@@ -106,7 +111,7 @@ pub fn examine(path: &Path) -> Result<(), MountError> {
     let absolute = absolute(path)?;
     let top = mounted_at(&absolute);
     match top.map_err(|error| MountError::system(path, "read mountinfo", error))? {
-        None => check_empty(path, &absolute),
+        None => check_empty(path, &absolute).and_then(|()| check_device(path)),
         Some(top) if top.kind == FILE_SYSTEM_TYPE => Ok(()),
         Some(MountLine { kind, source: source_name, .. }) => {
             Err(MountError::Taken { path: path.to_owned(), kind, source_name })
@@ -127,6 +132,21 @@ fn check_empty(path: &Path, absolute: &Path) -> Result<(), MountError> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_device(path: &Path) -> Result<(), MountError> {
+    open_device().map(drop).map_err(|error| MountError::system(path, "mount", error))
+}
+
+/// Where it can't be opened nothing can be mounted, by whomever.
+pub(super) fn open_device() -> io::Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).open(FUSE_DEVICE);
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("no {FUSE_DEVICE}; try 'modprobe fuse'"))
+        }
+        kind => io::Error::new(kind, format!("{FUSE_DEVICE}: {error}")),
+    })
 }
 
 /// The absolute name. Of a dead mount point only the directory above it can be asked.

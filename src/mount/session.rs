@@ -1,6 +1,6 @@
 //! Mounting and unmounting.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -21,9 +21,6 @@ use super::place::{self, FILE_SYSTEM_TYPE, MountError};
 use super::served::Served;
 use crate::library::Library;
 use crate::shown::Shown;
-
-/// The door to the kernel.
-const FUSE_DEVICE: &str = "/dev/fuse";
 
 /// How far the kernel reads ahead, in KiB. FUSE caps it at 128 when it is mounted, which halves
 /// the throughput; 16 MiB was slower again.
@@ -95,7 +92,7 @@ pub fn mount(
         mount_directly(&absolute, options, requests)
     } else {
         // fuser needs the device, too, and does not say so when it may not open it.
-        open_device().and_then(|_| Session::new(requests, &absolute, &config(options)))
+        place::open_device().and_then(|_| Session::new(requests, &absolute, &config(options)))
     };
     let session = session.map_err(failed("mount"))?;
     let kernel = session.notifier();
@@ -196,7 +193,7 @@ fn mount_directly(
     requests: Requests,
 ) -> io::Result<Session<Requests>> {
     let config = config(options);
-    let device = open_device()?;
+    let device = place::open_device()?;
     let mut data = format!(
         "fd={},rootmode=40000,user_id={},group_id={},default_permissions",
         device.as_raw_fd(),
@@ -226,16 +223,6 @@ pub(super) fn ask_kernel(config: &mut KernelConfig) {
     if let Err(nearest) = config.set_max_background(BACKGROUND_MAX) {
         log::info!("max_background stays below {BACKGROUND_MAX}, at {nearest}");
     }
-}
-
-fn open_device() -> io::Result<File> {
-    let opened = OpenOptions::new().read(true).write(true).open(FUSE_DEVICE);
-    opened.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            io::Error::new(error.kind(), format!("no {FUSE_DEVICE}; try 'modprobe fuse'"))
-        }
-        kind => io::Error::new(kind, format!("{FUSE_DEVICE}: {error}")),
-    })
 }
 
 /// The mount has to be served already: this asks it for its device number.
