@@ -1,10 +1,11 @@
 //! Looking at an index without changing it: a copy is opened, since sled writes when it opens.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::place;
 use super::store::Store;
 use super::{INDEX_BYTES_MAX, IndexIdentity};
 use crate::units::{ClipId, SessionNumber};
@@ -44,11 +45,15 @@ impl Audit {
     /// See [`NoAudit`].
     pub fn open(directory: &Path) -> Result<Audit, NoAudit> {
         let from = directory.join("sled");
-        if !from.is_dir() {
-            return Err(NoAudit::Absent);
+        match fs::symlink_metadata(&from).map(|found| found.file_type()) {
+            Ok(kind) if kind.is_dir() || kind.is_symlink() => {}
+            _ => return Err(NoAudit::Absent),
         }
+        let sound = place::refuse_links(&from);
+        sound.map_err(|trouble| NoAudit::Damaged(trouble.to_string()))?;
         // Taken for moments and only to look: nothing is created.
-        match File::open(directory.join("lock")).map(|lock| lock.try_lock_shared()) {
+        let lock = place::open_lock(&directory.join("lock"), false);
+        match lock.map(|lock| lock.try_lock_shared()) {
             Ok(Err(TryLockError::WouldBlock)) => return Err(NoAudit::InUse),
             Ok(Err(TryLockError::Error(error))) => return Err(NoAudit::Failed(error.to_string())),
             Ok(Ok(())) | Err(_) => {}
@@ -108,10 +113,7 @@ impl Drop for Audit {
 /// What the file system says.
 pub fn set_aside(directory: &Path) -> io::Result<()> {
     let aside = directory.join("sled.discarded");
-    match fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    place::remove_if_there(&aside)?;
     fs::rename(directory.join("sled"), aside)
 }
 

@@ -11,10 +11,12 @@
 //!    away and the index begins anew. Nothing is ever repaired.
 //! 4. After [`RESETS_MAX`] of those, or when the thread dies, the daemon goes on without an index.
 //!
-//! Only `<directory>/sled` and `<directory>/sled.discarded` are ever removed, so that a directory
-//! that was named by mistake loses nothing.
+//! Only `<directory>/sled` and `<directory>/sled.discarded` are ever removed, and no link in the
+//! directory is followed, so that one that was named by mistake loses nothing. A link in the place
+//! of sled's files is damage as any other; what it leads to is left as it is.
 
 mod audit;
+mod place;
 mod queue;
 mod record;
 mod store;
@@ -163,7 +165,10 @@ impl Drop for Index {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
@@ -277,6 +282,62 @@ mod tests {
         assert_eq!(index.contents(clip(1)), None);
         index.close();
         assert_eq!(std::fs::read_to_string(&file).expect("the file"), "somebody's");
+    }
+
+    /// All that is below a directory, links as such.
+    fn everything(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let entry = entry.expect("an entry");
+            let (path, kind) = (entry.path(), entry.file_type().expect("a kind"));
+            match kind.is_dir() {
+                true => found.extend(everything(&path)),
+                false => drop(found.insert(path.clone(), std::fs::read(path).expect("a file"))),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_a_link_in_the_place_of_the_index_leads_to_is_left_as_it_is() {
+        for name in ["sled", "sled/db", "sled/conf", "sled/blobs", "sled.discarded"] {
+            let (home, others) = (tempfile::tempdir(), tempfile::tempdir());
+            let [home, others] = [home, others].map(|made| made.expect("a directory"));
+            // What would be taken for the index, where it is followed.
+            let index = open(others.path());
+            put(&index, 1);
+            index.close();
+            let before = everything(others.path());
+            std::fs::create_dir(home.path().join("sled")).expect("a directory");
+            let link = home.path().join(name);
+            let _ = std::fs::remove_dir(&link);
+            let below =
+                name.strip_prefix("sled/").map_or("sled".to_owned(), |it| format!("sled/{it}"));
+            symlink(others.path().join(below), &link).expect("a link");
+            std::fs::write(home.path().join("notes"), "somebody's").expect("a file");
+            let index = open(home.path());
+            assert!(index.contents(clip(1)).is_none(), "{name} was followed");
+            put(&index, 2);
+            index.close();
+            assert!(everything(others.path()) == before, "{name}: the target was written to");
+            assert!(name == "sled.discarded" || !link.is_symlink(), "{name}");
+            assert_eq!(std::fs::read(home.path().join("notes")).expect("a file"), b"somebody's");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_one_of_somebody_else_keeps_its_bytes() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (lock, target) = (home.path().join("lock"), home.path().join("precious"));
+        std::fs::write(&target, "somebody's").expect("a file");
+        symlink(&target, &lock).expect("a link");
+        let index = Index::open(home.path(), RING, SESSION);
+        assert!(index.queue.wait_stopped(Duration::from_secs(30)));
+        assert!(!home.path().join("sled").exists(), "nothing was made");
+        assert_eq!(std::fs::read(&target).expect("a file"), b"somebody's");
+        std::fs::rename(&target, &lock).expect("a file in the place of the link");
+        put(&open(home.path()), 1);
+        assert_eq!(std::fs::read(&lock).expect("a file"), b"somebody's");
     }
 
     #[test]

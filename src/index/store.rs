@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::IndexIdentity;
+use super::place;
 use super::record::{self, Damaged};
 use crate::units::ClipId;
 
@@ -23,6 +24,8 @@ pub(super) enum Trouble {
     Sled(#[from] sled::Error),
     #[error("{what}: {source}")]
     Files { what: String, source: io::Error },
+    #[error("{path} {what}")]
+    Strange { path: String, what: &'static str },
     #[error("{0}")]
     Record(#[from] Damaged),
     #[error("it has records, and none that says whose they are")]
@@ -53,6 +56,7 @@ impl Store {
     /// Opens or creates what is at `path`, which must belong to `identity`'s ring.
     pub(super) fn open(path: &Path, identity: &IndexIdentity) -> Result<Store, Trouble> {
         guarded(|| {
+            place::refuse_links(path)?;
             let config = sled::Config::new();
             let config = config.path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
             let database = config.open()?;
@@ -165,7 +169,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     })
 }
 
-fn files(path: &Path, source: io::Error) -> Trouble {
+pub(super) fn files(path: &Path, source: io::Error) -> Trouble {
     Trouble::Files { what: path.display().to_string(), source }
 }
 

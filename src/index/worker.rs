@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::place::{self, remove_if_there};
 use super::queue::{Deferred, Job, Queue, Reply, Write};
-use super::store::{Store, Trouble};
+use super::store::{Store, Trouble, files};
 use super::{CONTENTS_BYTES_MAX, IndexIdentity, RESETS_MAX};
 use crate::clock::Stopwatch;
 use crate::units::ClipId;
@@ -74,20 +75,20 @@ impl Worker {
                     log::debug!("unlocking the index: {error}");
                 }
             }
-            Err(error) => {
-                let directory = self.directory.display();
-                log::warn!("going on without an index: {directory}: {error}");
-            }
+            Err(trouble) => log::warn!("going on without an index: {trouble}"),
         }
     }
 
-    fn lock_directory(&self) -> io::Result<File> {
-        fs::create_dir_all(&self.directory)?;
-        let file = File::create(self.directory.join("lock"))?;
+    fn lock_directory(&self) -> Result<File, Trouble> {
+        let failed = |error| files(&self.directory, error);
+        fs::create_dir_all(&self.directory).map_err(failed)?;
+        let file = place::open_lock(&self.directory.join("lock"), true)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses it")),
-            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => {
+                Err(failed(io::Error::other("another process uses it")))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
@@ -244,18 +245,6 @@ fn answer(store: &Store, clip: ClipId, reply: &Reply) -> Result<(), Trouble> {
     // Nobody listens any more where it took too long.
     let _ = reply.try_send(answer);
     done
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]
