@@ -555,7 +555,7 @@ fn a_name_of_256_bytes_is_too_long_wherever_it_is_and_one_of_255_is_not() {
     *rig.memory.growing.lock().expect("no panic") = Some(1);
     let (longest, longer) = ("n".repeat(255), "n".repeat(256));
     let clip = rig.path("2026-11-21/a/00-00-00.mp4");
-    for directory in ["", "now", ".trash", "2026-11-21", "2026-11-21/a"] {
+    for directory in ["", "now", ".trash", ".range", "2026-11-21", "2026-11-21/a"] {
         let path = |name: &str| rig.path(directory).join(name);
         assert_eq!(errno(fs::metadata(path(&longer))), libc::ENAMETOOLONG, "{directory}");
         assert_eq!(errno(File::open(path(&longer))), libc::ENAMETOOLONG, "{directory}");
@@ -564,6 +564,13 @@ fn a_name_of_256_bytes_is_too_long_wherever_it_is_and_one_of_255_is_not() {
         assert_eq!(errno(fs::remove_file(path(&longer))), libc::ENAMETOOLONG, "{directory}");
         assert_eq!(errno(fs::remove_dir(path(&longer))), libc::ENAMETOOLONG, "{directory}");
         assert_eq!(errno(fs::rename(&clip, path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::rename(path(&longer), &clip)), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(errno(fs::hard_link(&clip, path(&longer))), libc::ENAMETOOLONG, "{directory}");
+        assert_eq!(
+            errno(std::os::unix::fs::symlink("x", path(&longer))),
+            libc::ENAMETOOLONG,
+            "{directory}"
+        );
         assert_eq!(errno(fs::metadata(path(&longest))), libc::ENOENT, "{directory}");
         assert_eq!(errno(File::create(path(&longest))), libc::EROFS, "{directory}");
         assert_eq!(errno(fs::rename(&clip, path(&longest))), libc::EPERM, "{directory}");
