@@ -191,7 +191,7 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
     fs::write(&beside, &text).expect("room");
     let told = site.reelfs(&["status", "--config", daemon::text(&beside)]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains("the settings are the former ones: "), "{told}");
+    assert!(told.contains("the settings are the former ones:"), "{told}");
     // What takes effect at the next start alone has to be right, too.
     let layout = text.replace("[view]", "[view]\nlayout = \"%Q.mp4\"");
     fs::write(&good, layout).expect("room");
