@@ -22,6 +22,7 @@
 //! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
 //! | [`camera`] | cameras in, samples out; the only room that knows RTSP and retina |
+//! | [`onvif`] | cameras that say what they are and where: found, and asked for their streams |
 //! | [`purge`] | carries expiry and redating out, in the background |
 //! | [`status`] | what the daemon and a ring say of themselves; pure |
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
@@ -163,6 +164,9 @@
 //! called under no lock; [`device::DeviceHolder`] alone hears that its device is gone under the
 //! last one.
 //!
+//! The lock of a search of the network (`camera`) is one that tasks wait for, not threads: whoever
+//! needs a search waits for the one that is under way, and has its answer.
+//!
 //! # Where to begin
 //!
 //! `ring/FORMAT.md` (included in [`ring`]) is the one description of the bytes on disk. Then
@@ -194,6 +198,7 @@ mod matroska;
 pub mod mount;
 pub mod mp4;
 pub mod named;
+pub mod onvif;
 pub mod playlist;
 pub mod probe;
 pub mod purge;

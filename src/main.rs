@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
-    CheckArguments, Cli, Command, FormatArguments, ImportArguments, InspectArguments,
-    ProbeArguments, RunArguments, StartArgument, StatusArguments, Subject, pages, parse,
+    CheckArguments, Cli, Command, DiscoverArguments, FormatArguments, ImportArguments,
+    InspectArguments, LoginArguments, ProbeArguments, RunArguments, StartArgument, StatusArguments,
+    Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
-    self, CHECK_FAILED, CheckRequest, CommandError, FormatRequest, ImportRequest, InspectRequest,
-    NO_ANSWER, Naming, PlanRequest, ProbeRequest, Selection, StatusRequest,
+    self, CHECK_FAILED, CheckRequest, CommandError, DiscoverRequest, FormatRequest, ImportRequest,
+    InspectRequest, LoginRequest, NO_ANSWER, Naming, PlanRequest, ProbeRequest, Selection,
+    StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
 use reelfs::daemon::{self, DaemonError};
@@ -97,6 +99,7 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
         Command::Inspect(arguments) => inspect(&arguments, out),
         Command::Check(arguments) => return check(arguments, out),
         Command::Import(arguments) => import(arguments, out),
+        Command::Discover(arguments) => discover(arguments, out),
         Command::Probe(arguments) => probe(arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
@@ -225,9 +228,18 @@ fn naming(arguments: &ImportArguments, zone: &Zone) -> Result<Option<Naming>, Fa
     Ok(Some(Naming { pattern, zone }))
 }
 
+fn login_of(LoginArguments { username, password_file }: LoginArguments) -> LoginRequest {
+    LoginRequest { username, password_file }
+}
+
+fn discover(arguments: DiscoverArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let DiscoverArguments { length, interfaces, login, json } = arguments;
+    let request = DiscoverRequest { length, interfaces, login: login_of(login), json };
+    Ok(command::discover(&request, out)?)
+}
+
 fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {
-    let ProbeArguments { config, camera, length, username, password_file, transport, .. } =
-        arguments;
+    let ProbeArguments { config, camera, length, login, transport, .. } = arguments;
     let by_address = camera.contains("://");
     let config = match by_address {
         true => None,
@@ -236,8 +248,7 @@ fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {
     let request = ProbeRequest {
         camera,
         config,
-        username,
-        password_file,
+        login: login_of(login),
         transport,
         length,
         save: arguments.save,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 30] = [
+const ROOMS: [&[&str]; 31] = [
     &["main"],
     &["command"],
     &["daemon", "import", "probe"],
@@ -19,6 +19,7 @@ const ROOMS: [&[&str]; 30] = [
     &["library"],
     &["recorder"],
     &["camera"],
+    &["onvif"],
     &["purge"],
     &["status"],
     &["check"],
@@ -67,9 +68,9 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 27] = [
-    ("base64", &["camera"]),
-    ("chrono", &["cli", "import", "named", "playlist", "view", "zone"]),
+const CRATES: [(&str, &[&str]); 31] = [
+    ("base64", &["camera", "onvif"]),
+    ("chrono", &["cli", "import", "named", "onvif", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -81,20 +82,24 @@ const CRATES: [(&str, &[&str]); 27] = [
     ("fuser", &["mount"]),
     ("futures", &["camera"]),
     ("h264_reader", &["camera"]),
-    ("http_auth", &["camera"]),
+    ("http_auth", &["camera", "onvif"]),
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
     ("memchr", &["camera", "demux"]),
     ("notify", &["daemon"]),
-    ("percent_encoding", &["playlist"]),
+    ("percent_encoding", &["onvif", "playlist"]),
+    ("quick_xml", &["onvif"]),
     ("regex_lite", &["import"]),
     ("retina", &["camera"]),
     ("serde_json", &["archive", "check", "command", "daemon"]),
+    ("sha1", &["onvif"]),
     ("signal_hook", &["daemon"]),
     ("sled", &["index"]),
+    ("socket2", &["onvif"]),
     ("tokio", &["camera", "daemon", "probe", "recorder"]),
     ("toml", &["config"]),
-    ("url", &["camera", "config"]),
+    ("ureq", &["onvif"]),
+    ("url", &["camera", "config", "onvif"]),
 ];
 
 struct Source {

@@ -78,6 +78,10 @@ pub async fn connect(
         Camera::Rtsp(endpoint) => {
             Inner::Sessions(Box::new(Sessions::open(endpoint, hosts, clock).await?))
         }
+        Camera::Onvif(camera) => {
+            let endpoint = camera.locate(hosts).await?;
+            Inner::Sessions(Box::new(Sessions::open(&endpoint, hosts, clock).await?))
+        }
         Camera::Program(program) => Inner::Run(Box::new(Run::start(program, clock).await?)),
     };
     Ok(Frames(inner))

@@ -67,19 +67,8 @@ impl Endpoint {
         username: Option<String>,
         password: Option<String>,
     ) -> Result<Endpoint, CameraError> {
-        let bad = |why: String| CameraError::Url { why };
-        let mut url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
-        if url.scheme() != "rtsp" {
-            return Err(bad(format!("scheme \"{}\", expected \"rtsp\"", url.scheme())));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("no host".to_string()));
-        }
-        let within = (!url.username().is_empty()).then(|| percent_decoded(url.username()));
-        let password_within = url.password().map(percent_decoded);
-        // They are sent as a login, and neither in a request nor in a log.
-        let cleared = url.set_username("").and_then(|()| url.set_password(None));
-        cleared.map_err(|()| bad("credentials that can't be taken out of it".to_string()))?;
+        let url = Url::parse(url).map_err(|error| CameraError::Url { why: error.to_string() })?;
+        let Placed { url, username: within, password: password_within } = Placed::of(url)?;
         let (username, password) = match username {
             Some(username) => (Some(username), password.or(password_within)),
             None => (within, password.or(password_within)),
@@ -95,6 +84,21 @@ impl Endpoint {
             password: Ok(password.unwrap_or_default()),
             password_source: None,
         })
+    }
+
+    /// The same camera, at an address that it has said itself: a login in that counts where none
+    /// is given.
+    ///
+    /// # Errors
+    /// As [`Endpoint::new`].
+    pub(super) fn at(&self, url: Url) -> Result<Endpoint, CameraError> {
+        let Placed { url, username, password } = Placed::of(url)?;
+        let mut placed = Endpoint { address: secret::hidden(url.as_str()), url, ..self.clone() };
+        if placed.username.is_none() && username.is_some() {
+            placed.username = username;
+            placed.password = Ok(password.unwrap_or_default());
+        }
+        Ok(placed)
     }
 
     /// The same camera, whose packets come that way.
@@ -137,6 +141,31 @@ impl Endpoint {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+}
+
+/// An address, and the login that stood in it: that is sent as a login, and neither in a request
+/// nor in a log.
+struct Placed {
+    url: Url,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+impl Placed {
+    fn of(mut url: Url) -> Result<Placed, CameraError> {
+        let bad = |why: String| CameraError::Url { why };
+        if url.scheme() != "rtsp" {
+            return Err(bad(format!("scheme \"{}\", expected \"rtsp\"", url.scheme())));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(bad("no host".to_string()));
+        }
+        let username = (!url.username().is_empty()).then(|| percent_decoded(url.username()));
+        let password = url.password().map(percent_decoded);
+        let cleared = url.set_username("").and_then(|()| url.set_password(None));
+        cleared.map_err(|()| bad("credentials that can't be taken out of it".to_string()))?;
+        Ok(Placed { url, username, password })
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::finder::Finder;
 use super::header::SessionId;
 use super::patience::Pace;
 use crate::clock::Deadline;
@@ -31,6 +32,8 @@ pub struct Hosts {
     known: Mutex<HashMap<String, Known>>,
     /// One entry for each host and port that has refused a session for want of room.
     full: Mutex<HashMap<(String, Option<u16>), Full>>,
+    /// Where cameras are that are asked for their streams.
+    pub(super) finder: Finder,
 }
 
 /// A camera that had no room for a session.

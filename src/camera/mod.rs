@@ -27,6 +27,7 @@
 //! | `message`, `header`, `sdp`, `auth`, `rtp` | what is written on the wire |
 //! | `replay` | the same without a network |
 //! | `stored`, `stored_sound` | the same of frames that come whole, out of a container |
+//! | `onvif_camera`, `finder` | cameras that are asked where their streams are, and looked for |
 //! | `program`, `transported`, `standard_error` | a program instead of a camera, what it writes |
 //! | `hosts`, `voice`, `odd`, `secret` | what is remembered, and what is said |
 //!
@@ -43,6 +44,7 @@ mod connect;
 mod dialogue;
 mod endpoint;
 mod error;
+mod finder;
 mod h264;
 mod h265;
 mod header;
@@ -57,6 +59,7 @@ mod message;
 mod nal;
 mod nap;
 mod odd;
+mod onvif_camera;
 mod open_picture;
 mod opening;
 mod opus;
@@ -95,6 +98,7 @@ pub use connect::{Frames, Received, SessionFacts, connect};
 pub use endpoint::{Endpoint, PasswordSource, Transport};
 pub use error::{CameraError, Failure};
 pub use hosts::Hosts;
+pub use onvif_camera::OnvifCamera;
 pub use parameters::{Format, Parameters};
 pub use program::{A_PIPE, Program};
 pub use replay::Replay;
@@ -104,17 +108,27 @@ pub use stored_sound::{SoundTimes, StoredSound};
 pub use track::{Frame, SoundFacts, VideoFacts};
 pub use voice::Voice;
 
+use url::Url;
+
+use crate::onvif::Wanted;
+
+/// The scheme of cameras that are asked.
+pub const ONVIF: &str = "onvif";
+
 /// Where one stream of pictures comes from.
 #[derive(Clone, Debug)]
 pub enum Camera {
     /// A camera that speaks RTSP.
     Rtsp(Endpoint),
+    /// The same, which says itself where its stream is.
+    Onvif(OnvifCamera),
     /// A program, which has it from wherever.
     Program(Program),
 }
 
 impl Camera {
-    /// A camera at `url`, as [`Endpoint::new`] takes it.
+    /// A camera at `url`, as [`Endpoint::new`] takes it, or [`OnvifCamera::new`] for its largest
+    /// pictures.
     ///
     /// # Errors
     /// The same.
@@ -124,7 +138,13 @@ impl Camera {
         username: Option<String>,
         password: Option<String>,
     ) -> Result<Camera, CameraError> {
-        Endpoint::new(name, url, username, password).map(Camera::Rtsp)
+        match Url::parse(url) {
+            Ok(url) if url.scheme() == ONVIF => {
+                let login = (username, password);
+                OnvifCamera::new(name, &url, Wanted::Main, login).map(Camera::Onvif)
+            }
+            _ => Endpoint::new(name, url, username, password).map(Camera::Rtsp),
+        }
     }
 
     /// The same camera, whose packets come that way.
@@ -137,8 +157,8 @@ impl Camera {
     #[must_use]
     pub fn with_audio(self, audio: bool) -> Camera {
         match self {
-            Camera::Rtsp(endpoint) => Camera::Rtsp(endpoint.with_audio(audio)),
             Camera::Program(program) => Camera::Program(program.with_audio(audio)),
+            other => other.with(|endpoint| endpoint.with_audio(audio)),
         }
     }
 
@@ -151,6 +171,7 @@ impl Camera {
     fn with(self, change: impl FnOnce(Endpoint) -> Endpoint) -> Camera {
         match self {
             Camera::Rtsp(endpoint) => Camera::Rtsp(change(endpoint)),
+            Camera::Onvif(camera) => Camera::Onvif(camera.with(change)),
             program @ Camera::Program(_) => program,
         }
     }
@@ -160,6 +181,7 @@ impl Camera {
     pub fn password_source(&self) -> Option<PasswordSource> {
         match self {
             Camera::Rtsp(endpoint) => endpoint.password_source(),
+            Camera::Onvif(camera) => camera.endpoint().password_source(),
             Camera::Program(_) => None,
         }
     }
@@ -169,6 +191,7 @@ impl Camera {
     pub fn take_password(&mut self, password: Result<String, String>) -> bool {
         match self {
             Camera::Rtsp(endpoint) => endpoint.take_password(password),
+            Camera::Onvif(camera) => camera.endpoint_mut().take_password(password),
             Camera::Program(_) => false,
         }
     }
@@ -178,6 +201,7 @@ impl Camera {
     pub fn name(&self) -> &str {
         match self {
             Camera::Rtsp(endpoint) => &endpoint.name,
+            Camera::Onvif(camera) => &camera.endpoint().name,
             Camera::Program(program) => program.name(),
         }
     }
@@ -187,6 +211,7 @@ impl Camera {
     pub fn voice(&self) -> &Voice {
         match self {
             Camera::Rtsp(endpoint) => &endpoint.voice,
+            Camera::Onvif(camera) => &camera.endpoint().voice,
             Camera::Program(program) => program.voice(),
         }
     }
@@ -197,6 +222,7 @@ impl Camera {
     pub fn address(&self) -> &str {
         match self {
             Camera::Rtsp(endpoint) => endpoint.address(),
+            Camera::Onvif(camera) => camera.address(),
             Camera::Program(program) => program.address(),
         }
     }

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::discover::DiscoverArguments;
 use super::import::ImportArguments;
 use super::moment::Moment;
 use super::probe::ProbeArguments;
@@ -50,6 +51,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Put existing files into the ring as a camera's footage
     Import(ImportArguments),
+    /// Search the network for cameras, and print sections of the configuration for them
+    Discover(DiscoverArguments),
     /// Listen to a camera for a while: what its stream is, and which settings suit it
     Probe(ProbeArguments),
     /// Print completions for a shell

@@ -4,7 +4,9 @@
 //! `reelfs.1` are made from it ([`pages`]). What the commands do is not known here.
 
 pub mod command;
+pub mod discover;
 pub mod import;
+pub mod login;
 pub mod moment;
 pub mod pages;
 pub mod plan;
@@ -16,6 +18,8 @@ pub use command::{
     CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, InspectArguments,
     RunArguments, StatusArguments, Subject, parse,
 };
+pub use discover::DiscoverArguments;
 pub use import::{ImportArguments, StartArgument};
+pub use login::LoginArguments;
 pub use moment::Moment;
 pub use probe::ProbeArguments;

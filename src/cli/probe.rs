@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::command::ConfigArgument;
+use super::login::LoginArguments;
 use crate::camera::Transport;
 use crate::config::duration;
 
@@ -26,12 +27,9 @@ pub struct ProbeArguments {
     /// How long to listen, from the first frame on: 1s to 10m
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = listening)]
     pub length: Duration,
-    /// Name to log in to an address with
-    #[arg(long, value_name = "NAME")]
-    pub username: Option<String>,
-    /// File with the password, on one line
-    #[arg(long, value_name = "FILE", requires = "username")]
-    pub password_file: Option<PathBuf>,
+    /// How to log in to an address.
+    #[command(flatten)]
+    pub login: LoginArguments,
     /// How packets of an address come: auto, tcp or udp
     #[arg(long, value_name = "WAY", value_parser = transport)]
     pub transport: Option<Transport>,

@@ -5,20 +5,24 @@
 
 mod check;
 mod contents;
+mod discover;
 mod error;
 mod format;
 mod import;
 mod inspect;
+mod login;
 mod probe;
 mod progress;
 mod ready;
 mod status;
 
 pub use check::{CHECK_FAILED, CheckRequest, check};
+pub use discover::{DiscoverRequest, discover};
 pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};
 pub use import::{ImportRequest, Naming, import};
 pub use inspect::{InspectRequest, Selection, Subject, inspect};
+pub use login::LoginRequest;
 pub use probe::{ProbeRequest, probe};
 pub use ready::ready;
 pub use status::{NO_ANSWER, StatusRequest, status};

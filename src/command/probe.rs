@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::login::{LoginRequest, toml_text};
 use super::progress::progress_bar;
 use super::{CommandError, camera_named, unless_closed};
 use crate::camera::{Camera, Transport};
 use crate::cli::quantity::{bit_rate_text, size_text};
 use crate::clock::Clock;
-use crate::config::{Config, password_in};
+use crate::config::Config;
 use crate::probe::{Heard, Wanted, advice, listen, snapshot};
 use crate::units::{ByteCount, Counted};
 
@@ -29,10 +30,8 @@ pub struct ProbeRequest {
     pub camera: String,
     /// The configuration, where it is a name.
     pub config: Option<Config>,
-    /// Name to log in to an address with.
-    pub username: Option<String>,
-    /// File with the password.
-    pub password_file: Option<PathBuf>,
+    /// How to log in to an address.
+    pub login: LoginRequest,
     /// How packets of an address come.
     pub transport: Option<Transport>,
     /// How long to listen, from the first frame on.
@@ -86,14 +85,12 @@ pub fn probe(
 fn session(request: &ProbeRequest) -> Result<Camera, CommandError> {
     let wrong = |reason: &dyn std::fmt::Display| CommandError::Usage(reason.to_string());
     let Some(config) = &request.config else {
-        let password = request.password_file.as_deref().map(password_in).transpose();
-        let password = password.map_err(|reason| wrong(&reason))?;
-        let password = password.map(|password| password.reveal().to_owned());
-        let camera = Camera::new(UNNAMED, &request.camera, request.username.clone(), password)
+        let (username, password) = (request.login.username.clone(), request.login.password()?);
+        let camera = Camera::new(UNNAMED, &request.camera, username, password)
             .map_err(|reason| wrong(&reason))?;
         return Ok(camera.with_transport(request.transport.unwrap_or_default()));
     };
-    if request.username.is_some() || request.transport.is_some() {
+    if request.login.username.is_some() || request.transport.is_some() {
         return Err(CommandError::Usage(
             "--username, --password-file and --transport are for an address; a camera of the \
              configuration has its own"
@@ -102,7 +99,7 @@ fn session(request: &ProbeRequest) -> Result<Camera, CommandError> {
     }
     let known = camera_named(config, &request.camera).map_err(|known| {
         CommandError::Usage(format!(
-            "{:?} is no address (rtsp://…), and no camera of the configuration: {known}",
+            "{:?} is no address (rtsp://…, onvif://…), and no camera of the configuration: {known}",
             request.camera
         ))
     })?;
@@ -193,13 +190,7 @@ fn rows(heard: &Heard) -> Vec<(&'static str, String)> {
 fn section(request: &ProbeRequest, camera: &Camera) -> String {
     let address = toml_text(camera.address());
     let mut text = format!("[[camera]]\nname = \"{UNNAMED}\"\nurl = {address}\n");
-    if let Some(name) = &request.username {
-        text += &format!("username = {}\n", toml_text(name));
-    }
-    if let Some(file) = &request.password_file {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-        text += &format!("password_file = {}\n", toml_text(&file.display().to_string()));
-    }
+    text += &request.login.lines();
     let way = request.transport.filter(|way| *way != Transport::Auto);
     if let Some(way) = way
         && let Some((name, _)) = Transport::NAMES.into_iter().find(|(_, known)| *known == way)
@@ -207,11 +198,6 @@ fn section(request: &ProbeRequest, camera: &Camera) -> String {
         text += &format!("transport = \"{name}\"\n");
     }
     text
-}
-
-/// A basic string (TOML 1.0); its escapes are those of JSON.
-fn toml_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 fn print_json(camera: &Camera, heard: &Heard, out: &mut dyn Write) -> Result<(), CommandError> {

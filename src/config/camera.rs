@@ -13,7 +13,7 @@ use super::document::{ConfigError, Document, Located};
 use super::origin::{self, Origin};
 use super::section::{MAIN, Section};
 use super::{CAMERAS_MAX, keys};
-use crate::camera::{Camera, CameraError, Program, Transport};
+use crate::camera::{Camera, CameraError, OnvifCamera, Program, Transport};
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -54,6 +54,10 @@ impl CameraConfig {
         let name = self.name.as_str();
         let camera = match &self.origin {
             Origin::Rtsp(url) => Camera::new(name, url.as_str(), username, None)?,
+            Origin::Onvif(url, wanted) => {
+                let camera = OnvifCamera::new(name, url, wanted.clone(), (username, None))?;
+                Camera::Onvif(camera)
+            }
             Origin::Command(command) => Camera::Program(Program::new(name, command.clone())),
         };
         let mut camera = camera.with_transport(self.transport).with_audio(self.audio);

@@ -6,14 +6,20 @@ use url::Url;
 
 use super::document::ConfigError;
 use super::keys::{self, Key};
-use super::section::Section;
-use crate::camera::Transport;
+use super::section::{MAIN, Section};
+use crate::camera::{ONVIF, Transport};
+use crate::onvif::{Address, Wanted};
+
+/// The stream that is taken for the camera's smaller one.
+const SUB: &str = "sub";
 
 /// Where a camera's pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// `rtsp://`, with a host, without credentials.
     Rtsp(Url),
+    /// `onvif://`, the same, and which of the camera's streams it is.
+    Onvif(Url, Wanted),
     /// A program, an absolute path or a name without a slash, and its arguments.
     Command(Vec<String>),
 }
@@ -29,7 +35,7 @@ const OF_URL: [&Key; 4] = [
 impl Origin {
     pub(super) fn read(section: &Section<'_>) -> Result<Origin, ConfigError> {
         let Some(command) = section.optional_words(&keys::CAMERA_COMMAND)? else {
-            return read_url(section).map(Origin::Rtsp);
+            return read_url(section);
         };
         for key in OF_URL {
             if let Some(other) = section.own(key) {
@@ -55,23 +61,35 @@ impl Origin {
 }
 
 /// The text of the url is never part of an error: a password may stand in it.
-fn read_url(section: &Section<'_>) -> Result<Url, ConfigError> {
+fn read_url(section: &Section<'_>) -> Result<Origin, ConfigError> {
     let text = section.string(&keys::CAMERA_URL)?;
     let url = Url::parse(&text.value).map_err(|error| {
         text.refuse(format!("not an address: {error}; write {}", keys::CAMERA_URL.example))
     })?;
-    if url.scheme() != "rtsp" {
-        let reason = format!("{}:// is not supported; rtsp:// is", url.scheme());
+    if !["rtsp", ONVIF].contains(&url.scheme()) {
+        let reason = format!("{}:// is not supported; rtsp:// and onvif:// are", url.scheme());
         return Err(text.refuse(reason));
     }
     if !url.username().is_empty() || url.password().is_some() {
         let advice = "holds a user name or a password; say `username` and `password_file` instead";
         return Err(text.refuse(advice));
     }
-    match url.host_str().is_some_and(|host| !host.is_empty()) {
-        true => Ok(url),
-        false => Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example))),
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example)));
     }
+    if url.scheme() != ONVIF {
+        return Ok(Origin::Rtsp(url));
+    }
+    let address = Address::parse(&url).map_err(|reason| text.refuse(reason))?;
+    let wanted = match (section.stream_name(), address.wanted) {
+        (None | Some(MAIN), wanted) | (_, wanted @ Wanted::Profile(_)) => wanted,
+        (Some(SUB), _) => Wanted::Sub,
+        (Some(_), _) => {
+            let advice = "says not which stream this is: name it, onvif://HOST?profile=TOKEN";
+            return Err(text.refuse(advice));
+        }
+    };
+    Ok(Origin::Onvif(url, wanted))
 }
 
 pub(super) fn read_transport(section: &Section<'_>) -> Result<Transport, ConfigError> {

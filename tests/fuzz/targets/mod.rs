@@ -14,6 +14,7 @@ mod input;
 mod ledger;
 mod movie;
 mod names;
+mod onvif;
 mod patterns;
 mod ring;
 mod seal;
@@ -41,7 +42,7 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Seed>) ->
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     target("superblock", superblock::run, superblock::seeds),
     target("ledger", ledger::run, ledger::seeds),
     target("blocks", blocks::run, blocks::seeds),
@@ -55,4 +56,5 @@ pub const TARGETS: [Target; 13] = [
     Target { catches: true, ..target("transport", import::run, Vec::new) },
     Target { catches: true, ..target("matroska", import::run, Vec::new) },
     target("patterns", patterns::run, patterns::seeds),
+    target("onvif", onvif::run, onvif::seeds),
 ];
