@@ -16,6 +16,7 @@
 //! | [`daemon`] | wires the rooms, owns threads, signals and the order of shutdown |
 //! | [`mod@import`] | existing mp4 files in |
 //! | [`probe`] | one camera, listened to for a while: what it is, which settings suit it |
+//! | [`control`] | what a daemon is asked to do while it runs, over a socket |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
 //! | [`mount`] | FUSE requests in, tree and pieces out; the only room that knows fuser and errno |
 //! | [`shown`] | what is shown: the one owner of the tree, who tells whoever watches it |
@@ -49,7 +50,8 @@
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |
 //!
-//! tokio stays in `camera`, `recorder`, `probe` and `daemon`; everything else is synchronous.
+//! tokio stays in `camera`, `control`, `recorder`, `probe` and `daemon`; everything else is
+//! synchronous.
 //!
 //! # Where a frame goes
 //!
@@ -186,6 +188,7 @@ pub mod clock;
 pub mod command;
 pub mod compilation;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod dating;
 pub mod demux;

@@ -11,16 +11,17 @@ use std::sync::Arc;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
     CheckArguments, Cli, Command, DiscoverArguments, FormatArguments, ImportArguments,
-    InspectArguments, LoginArguments, ProbeArguments, RunArguments, StartArgument, StatusArguments,
-    Subject, pages, parse,
+    InspectArguments, LoginArguments, ProbeArguments, RecordArguments, Recording, RunArguments,
+    StartArgument, StatusArguments, Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
     self, CHECK_FAILED, CheckRequest, CommandError, DiscoverRequest, FormatRequest, ImportRequest,
-    InspectRequest, LoginRequest, NO_ANSWER, Naming, PlanRequest, ProbeRequest, Selection,
-    StatusRequest,
+    InspectRequest, LoginRequest, NO_ANSWER, Naming, PlanRequest, ProbeRequest, RecordRequest,
+    Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
+use reelfs::control::{Ask, To};
 use reelfs::daemon::{self, DaemonError};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::units::WallTime;
@@ -101,6 +102,7 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
         Command::Import(arguments) => import(arguments, out),
         Command::Discover(arguments) => discover(arguments, out),
         Command::Probe(arguments) => probe(arguments, out),
+        Command::Record(arguments) => record(arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
             Ok(())
@@ -236,6 +238,17 @@ fn discover(arguments: DiscoverArguments, out: &mut Stdout) -> Result<(), Failur
     let DiscoverArguments { length, interfaces, login, json } = arguments;
     let request = DiscoverRequest { length, interfaces, login: login_of(login), json };
     Ok(command::discover(&request, out)?)
+}
+
+fn record(arguments: RecordArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let socket = Config::load(&arguments.config.path())?.control.socket;
+    let record = match arguments.to {
+        Recording::On => To::On,
+        Recording::Off => To::Off,
+        Recording::Auto => To::Auto,
+    };
+    let ask = Ask { cameras: arguments.cameras, record, length: arguments.length };
+    Ok(command::record(&RecordRequest { socket, ask }, out)?)
 }
 
 fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {

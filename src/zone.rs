@@ -101,6 +101,14 @@ impl Zone {
         DateTime::from_timestamp_nanos(wall.0).with_timezone(&offset)
     }
 
+    /// The minute of the local week at `wall`, counted from the beginning of Monday.
+    #[must_use]
+    pub fn minute_of_week(&self, wall: WallTime) -> u32 {
+        let local = self.local(wall);
+        let hours = local.weekday().num_days_from_monday() * 24 + local.hour();
+        hours * 60 + local.minute()
+    }
+
     /// When the clock shows `local`: once, never, or twice, the earlier first.
     #[must_use]
     pub fn times_of(&self, local: &NaiveDateTime) -> LocalResult<DateTime<FixedOffset>> {

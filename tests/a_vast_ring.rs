@@ -243,7 +243,7 @@ fn vast_ring(footage: &Footage) -> Arc<Kept> {
     for stream in &streams {
         let names = vec![StreamName { name: format!("cam-{stream}"), since: WallTime(BEGINNING) }];
         let uuid = [*stream as u8; 16];
-        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
+        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None, switch: None };
         writer.set_stream(StreamNumber(*stream), fact.encode());
     }
     let mut author =

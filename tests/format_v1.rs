@@ -239,7 +239,13 @@ fn write() -> Arc<Disk> {
     let open = open(&disk);
     let stream = open.writer.new_stream();
     let name = StreamName { name: "front-door".into(), since: WallTime(START) };
-    let fact = StreamFact { uuid: [3; 16], names: vec![name], retain_nanos: None, removed: None };
+    let fact = StreamFact {
+        uuid: [3; 16],
+        names: vec![name],
+        retain_nanos: None,
+        removed: None,
+        switch: None,
+    };
     open.writer.set_stream(stream, fact.encode());
     let clip = open.writer.new_clip();
     let sets = parameter_sets();

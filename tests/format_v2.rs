@@ -201,7 +201,7 @@ fn append_plain(open: &Open, clip: ClipId, number: i64) {
 fn name_streams(open: &Open) {
     for (name, uuid) in [("front-door", [3; 16]), ("yard", [4; 16])] {
         let names = vec![StreamName { name: name.into(), since: WallTime(START) }];
-        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
+        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None, switch: None };
         open.writer.set_stream(open.writer.new_stream(), fact.encode());
     }
 }

@@ -226,7 +226,7 @@ impl Recording {
         for stream in [1, 2] {
             let names = vec![StreamName { name: format!("c{stream}"), since: WallTime(START) }];
             let uuid = [stream as u8; 16];
-            let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
+            let fact = StreamFact { uuid, names, retain_nanos: None, removed: None, switch: None };
             self.writer.set_stream(StreamNumber(stream), fact.encode());
         }
         for _ in 0..CLIPS {

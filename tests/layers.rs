@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 31] = [
+const ROOMS: [&[&str]; 32] = [
     &["main"],
     &["command"],
     &["daemon", "import", "probe"],
+    &["control"],
     &["cli"],
     &["config"],
     &["mount"],
@@ -68,7 +69,7 @@ const SUBROOMS: [&[&str]; 21] = [
 ];
 
 /// Crates that one room, or a few, keep to themselves, so that they can be replaced from there.
-const CRATES: [(&str, &[&str]); 31] = [
+const CRATES: [(&str, &[&str]); 34] = [
     ("base64", &["camera", "onvif"]),
     ("chrono", &["cli", "import", "named", "onvif", "playlist", "view", "zone"]),
     ("chrono_tz", &["zone"]),
@@ -83,6 +84,9 @@ const CRATES: [(&str, &[&str]); 31] = [
     ("futures", &["camera"]),
     ("h264_reader", &["camera"]),
     ("http_auth", &["camera", "onvif"]),
+    ("http_body_util", &["control"]),
+    ("hyper", &["control"]),
+    ("hyper_util", &["control"]),
     ("indicatif", &["command"]),
     ("jiff", &["zone"]),
     ("memchr", &["camera", "demux"]),
@@ -91,12 +95,12 @@ const CRATES: [(&str, &[&str]); 31] = [
     ("quick_xml", &["onvif"]),
     ("regex_lite", &["import"]),
     ("retina", &["camera"]),
-    ("serde_json", &["archive", "check", "command", "daemon"]),
+    ("serde_json", &["archive", "check", "command", "control", "daemon"]),
     ("sha1", &["onvif"]),
     ("signal_hook", &["daemon"]),
     ("sled", &["index"]),
     ("socket2", &["onvif"]),
-    ("tokio", &["camera", "daemon", "probe", "recorder"]),
+    ("tokio", &["camera", "control", "daemon", "probe", "recorder"]),
     ("toml", &["config"]),
     ("ureq", &["onvif"]),
     ("url", &["camera", "config", "onvif"]),

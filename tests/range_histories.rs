@@ -199,7 +199,8 @@ impl Round {
         let index = tempfile::tempdir().expect("a directory");
         let open = open(&disk, &index.path().join("index"), &clock);
         let names = vec![StreamName { name: CAMERA.to_owned(), since: WallTime(0) }];
-        let fact = StreamFact { uuid: [3; 16], names, retain_nanos: None, removed: None };
+        let fact =
+            StreamFact { uuid: [3; 16], names, retain_nanos: None, removed: None, switch: None };
         open.writer.set_stream(STREAM, fact.encode());
         let (dice, clips) = (Dice::new(seed), BTreeMap::new());
         Round {

@@ -147,6 +147,75 @@ fn a_fifth_camera_comes_changes_and_goes_and_no_stream_of_four_loses_a_frame() {
     daemon.stop();
 }
 
+/// Runs `reelfs record`; answers its exit status and what it says.
+fn record(site: &Site, words: &[&str]) -> (Option<i32>, String) {
+    let config = site.path("reelfs.toml");
+    let output = site.reelfs(&[&["record", "--config", text(&config)][..], words].concat());
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(told).expect("text"))
+}
+
+fn reason(daemon: &Daemon, camera: &str) -> String {
+    daemon.camera(camera)["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn cameras_are_switched_by_hand_and_by_hours_and_stay_so_over_a_power_cut() {
+    let cameras = Cameras::start(&["--cameras", "4", "--gop", "25"]);
+    let mut site = Site::new("128M");
+    site.cameras = section("yard", [cameras.url(1), cameras.url(2)], "");
+    site.add_camera("door", &cameras.url(3), "record = \"off\"");
+    let another_day = (chrono::Utc::now() + chrono::TimeDelta::days(3)).format("%a");
+    let hours = format!("record = \"{another_day} 12:00-12:01\"");
+    site.add_camera("hours", &cameras.url(4), &hours);
+    let daemon = site.run();
+    for stream in ["yard", "yard.sub"] {
+        wait_state(&daemon, stream, "recording");
+    }
+    assert_eq!(daemon.camera("door")["state"], "off");
+    assert!(reason(&daemon, "door").starts_with("record is \"off\", since "));
+    let (status, told) = record(&site, &["on", "nobody"]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("\"nobody\" is no camera; there are yard, yard.sub, door"), "{told}");
+    assert_eq!(record(&site, &["off", "yard", "--for", "soon"]).0, Some(2));
+
+    // A camera with all its streams, for a while, and then by itself.
+    let (status, told) = record(&site, &["off", "yard", "--for", "3s"]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.starts_with("yard: off until 20") && told.contains("\nyard.sub: off until"));
+    for stream in ["yard", "yard.sub"] {
+        assert_eq!(daemon.camera(stream)["state"], "off", "at once");
+    }
+    assert_eq!(daemon.status()["wrong"], serde_json::json!([]));
+    for stream in ["yard", "yard.sub"] {
+        wait_state(&daemon, stream, "recording");
+    }
+
+    // Until somebody says so, whatever happens to the daemon; a stream of its own.
+    assert_eq!(record(&site, &["off", "yard.sub"]).1, "yard.sub: off\n");
+    assert_eq!(record(&site, &["on", "door", "hours"]).0, Some(0));
+    wait_state(&daemon, "door", "recording");
+    wait_state(&daemon, "hours", "recording");
+    daemon.kill();
+    assert_eq!(record(&site, &["off", "yard"]).0, Some(1), "no daemon listens");
+    let daemon = site.run();
+    assert_eq!(daemon.camera("yard.sub")["state"], "off");
+    assert!(reason(&daemon, "yard.sub").starts_with("switched off by hand, since "));
+    wait_state(&daemon, "door", "recording");
+    wait_state(&daemon, "yard", "recording");
+    let (status, told) = record(&site, &["auto", "yard", "door", "hours"]);
+    assert_eq!((status, told.lines().count()), (Some(0), 4), "{told}");
+    wait_state(&daemon, "door", "off");
+    wait_state(&daemon, "hours", "off");
+    wait_state(&daemon, "yard.sub", "recording");
+    daemon.stop();
+    let ring = site.ring_path();
+    let ledger = site.reelfs(&["inspect", text(&ring), "ledger"]);
+    let ledger = String::from_utf8_lossy(&ledger.stdout).into_owned();
+    let of = |words: &str| ledger.lines().any(|it| it.contains("off") && it.contains(words));
+    assert!(of("switched off by hand") && of("record is \"off\"") && of("12:00-12:01"), "{ledger}");
+}
+
 #[test]
 fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
     let mut site = Site::new("64M");

@@ -40,7 +40,7 @@ pub fn register(
         }
         None => {
             let names = vec![StreamName { name: name.to_owned(), since: now }];
-            let fact = StreamFact { uuid, names, retain_nanos, removed: None };
+            let fact = StreamFact { uuid, names, retain_nanos, removed: None, switch: None };
             Registration { stream: None, fact, changed: true }
         }
     }

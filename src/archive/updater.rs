@@ -178,7 +178,7 @@ impl Interpreter for CatalogueUpdater {
     fn stream_found(&mut self, _: StreamNumber, found: &FoundStream) -> Vec<u8> {
         let name = StreamName { name: found.name.clone(), since: found.since };
         let (uuid, names) = (found.uuid, vec![name]);
-        StreamFact { uuid, names, retain_nanos: None, removed: None }.encode()
+        StreamFact { uuid, names, retain_nanos: None, removed: None, switch: None }.encode()
     }
 
     fn news(&mut self, news: &News) {

@@ -416,6 +416,7 @@ mod tests {
                 .collect(),
             retain_nanos: None,
             removed: removed.then_some(WallTime(0)),
+            switch: None,
         };
         News::StreamSet { stream: StreamNumber(stream), fact: fact.encode().into() }
     }

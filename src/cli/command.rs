@@ -12,6 +12,7 @@ use super::import::ImportArguments;
 use super::moment::Moment;
 use super::probe::ProbeArguments;
 use super::quantity;
+use super::record::RecordArguments;
 use crate::config::Config;
 use crate::units::{BlockNumber, ByteCount};
 
@@ -55,6 +56,8 @@ pub enum Command {
     Discover(DiscoverArguments),
     /// Listen to a camera for a while: what its stream is, and which settings suit it
     Probe(ProbeArguments),
+    /// Switch cameras on and off while the daemon runs
+    Record(RecordArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages that are made from definitions

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod plan;
 pub mod probe;
 pub mod quantity;
+pub mod record;
 pub mod table;
 
 pub use command::{
@@ -23,3 +24,4 @@ pub use import::{ImportArguments, StartArgument};
 pub use login::LoginArguments;
 pub use moment::Moment;
 pub use probe::ProbeArguments;
+pub use record::{RecordArguments, Recording};

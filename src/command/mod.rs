@@ -14,6 +14,7 @@ mod login;
 mod probe;
 mod progress;
 mod ready;
+mod record;
 mod status;
 
 pub use check::{CHECK_FAILED, CheckRequest, check};
@@ -25,6 +26,7 @@ pub use inspect::{InspectRequest, Selection, Subject, inspect};
 pub use login::LoginRequest;
 pub use probe::{ProbeRequest, probe};
 pub use ready::ready;
+pub use record::{RecordRequest, record};
 pub use status::{NO_ANSWER, StatusRequest, status};
 
 use std::io::{self, ErrorKind, Write};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::{ConfigError, Document, Located};
+use super::hours::Recorded;
 use super::origin::{self, Origin};
 use super::section::{MAIN, Section};
 use super::{CAMERAS_MAX, keys};
@@ -36,8 +37,12 @@ pub struct CameraConfig {
     pub audio: bool,
     /// Whether frames are kept that follow a lost one.
     pub keeps_damaged: bool,
-    /// Whether it is recorded.
+    /// The camera that it is a stream of, by its name.
+    pub camera: CameraName,
+    /// Whether there is anything to do with it.
     pub enabled: bool,
+    /// When it is recorded.
+    pub recorded: Recorded,
     /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
     pub retain: Option<Duration>,
     /// Where its name stands.
@@ -218,9 +223,11 @@ fn read(
     others: &[CameraConfig],
     warnings: &mut Vec<String>,
 ) -> Result<CameraConfig, ConfigError> {
-    let (name, line) = read_name(section, others)?;
+    let (camera, name, line) = read_name(section, others)?;
     Ok(CameraConfig {
         name,
+        camera,
+        recorded: Recorded::read(section)?,
         origin: Origin::read(section)?,
         credentials: read_credentials(section, warnings)?,
         transport: origin::read_transport(section)?,
@@ -232,17 +239,18 @@ fn read(
     })
 }
 
-/// A name, and its line.
+/// The name of a camera, that of the stream, and its line.
 fn read_name(
     section: &Section<'_>,
     others: &[CameraConfig],
-) -> Result<(CameraName, Option<usize>), ConfigError> {
+) -> Result<(CameraName, CameraName, Option<usize>), ConfigError> {
     let text = section.string(&keys::CAMERA_NAME)?;
-    let named: Result<CameraName, CameraNameError> = match section.stream_name() {
-        Some(stream) => text.value.parse().and_then(|camera: CameraName| camera.of_stream(stream)),
-        None => text.value.parse(),
+    let refused = |error: CameraNameError| text.refuse(error.to_string());
+    let camera: CameraName = text.value.parse().map_err(refused)?;
+    let name = match section.stream_name() {
+        Some(stream) => camera.clone().of_stream(stream).map_err(refused)?,
+        None => camera.clone(),
     };
-    let name = named.map_err(|error| text.refuse(error.to_string()))?;
     let same = |other: &&CameraConfig| other.name.0.eq_ignore_ascii_case(&name.0);
     match others.iter().find(same) {
         Some(other) if other.name == name => {
@@ -252,7 +260,7 @@ fn read_name(
             "{:?} differs from {:?} in upper and lower case only; a file share would mix them up",
             name.0, other.name.0
         ))),
-        None => Ok((name, text.line)),
+        None => Ok((camera, name, text.line)),
     }
 }
 
@@ -468,7 +476,10 @@ mod tests {
     fn only_rtsp_is_an_address() {
         let error = |url: &str| load(&format!("name = \"a\"\nurl = \"{url}\"\n")).unwrap_err();
         let of_http = error("http://h/1");
-        assert_eq!(of_http, "c.toml:8: camera.url: http:// is not supported; rtsp:// is");
+        assert_eq!(
+            of_http,
+            "c.toml:8: camera.url: http:// is not supported; rtsp:// and onvif:// are"
+        );
         assert!(error("rtsps://h/1").contains("rtsps:// is not supported"));
         assert!(error("192.0.2.10").contains("not an address"));
         assert!(error("rtsp:///stream").contains("names no host"));

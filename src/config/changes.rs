@@ -7,7 +7,7 @@ use super::{CameraConfig, Config, PurgeConfig, ViewConfig};
 type Compared = (&'static Key, fn(&Config, &Config) -> bool);
 
 /// Keys that take effect when the daemon starts.
-const AT_RESTART: [Compared; 10] = [
+const AT_RESTART: [Compared; 11] = [
     (&keys::RING_DEVICE, |one, other| one.ring.device == other.ring.device),
     (&keys::RING_INDEX, |one, other| one.ring.index == other.ring.index),
     (&keys::RING_FLUSH, |one, other| one.ring.flush == other.ring.flush),
@@ -17,6 +17,7 @@ const AT_RESTART: [Compared; 10] = [
     (&keys::VIEW_LAYOUT, |one, other| one.view.layout == other.view.layout),
     (&keys::VIEW_ALLOW_OTHER, |one, other| one.view.allow_other == other.view.allow_other),
     (&keys::VIEW_LIST_SPECIAL, |one, other| one.view.list_special == other.view.list_special),
+    (&keys::CONTROL_SOCKET, |one, other| one.control.socket == other.control.socket),
     (&keys::PURGE_WIPE, |one, other| one.purge.wipe == other.purge.wipe),
 ];
 
@@ -34,6 +35,7 @@ impl Config {
         let later = later.map(|(key, _)| key.label()).collect();
         let changed = Config {
             ring: self.ring.clone(),
+            control: self.control.clone(),
             view: ViewConfig { clip: new.view.clip, ..self.view.clone() },
             purge: PurgeConfig { wipe: self.purge.wipe, ..new.purge },
             ..new

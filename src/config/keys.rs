@@ -24,6 +24,13 @@ pub const PURGE: SectionKind = SectionKind {
            needs the space for something newer.",
 };
 
+/// `[control]`
+pub const CONTROL: SectionKind = SectionKind {
+    name: "control",
+    repeated: false,
+    text: "How a daemon is told what to do while it runs.",
+};
+
 /// `[[camera]]`
 pub const CAMERA: SectionKind = SectionKind {
     name: "camera",
@@ -33,7 +40,7 @@ pub const CAMERA: SectionKind = SectionKind {
 };
 
 /// All sections, in the order of the manual.
-pub const SECTIONS: [&SectionKind; 4] = [&RING, &VIEW, &PURGE, &CAMERA];
+pub const SECTIONS: [&SectionKind; 5] = [&RING, &VIEW, &PURGE, &CONTROL, &CAMERA];
 
 const fn seconds(least: u64, most: u64) -> Kind {
     Kind::Duration { least: Duration::from_secs(least), most: Duration::from_secs(most) }
@@ -225,8 +232,20 @@ pub const PURGE_REMOVED_RETAIN: Key = Key {
            retain that they had. While no camera is configured at all, nothing grows old.",
 };
 
+/// `control.socket`
+pub const CONTROL_SOCKET: Key = Key {
+    section: &CONTROL,
+    name: "socket",
+    kind: Kind::Path,
+    absent: Absent::Default("/run/reelfs/control"),
+    example: "\"/run/reelfs/control\"",
+    text: "The socket at which the daemon listens to `reelfs record`, and to any program that \
+           speaks HTTP over one; see RECORDING AT HOURS in reelfs(7). The daemon's user and group \
+           may use it. Each daemon of a machine has its own.",
+};
+
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 26] = [
+pub const KEYS: [&Key; 28] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -242,6 +261,7 @@ pub const KEYS: [&Key; 26] = [
     &PURGE_WIPE,
     &PURGE_RETAIN,
     &PURGE_REMOVED_RETAIN,
+    &CONTROL_SOCKET,
     &CAMERA_NAME,
     &CAMERA_URL,
     &CAMERA_COMMAND,
@@ -252,6 +272,7 @@ pub const KEYS: [&Key; 26] = [
     &CAMERA_AUDIO,
     &CAMERA_DAMAGED,
     &CAMERA_ENABLED,
+    &CAMERA_RECORD,
     &CAMERA_RETAIN,
 ];
 

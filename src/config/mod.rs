@@ -9,6 +9,7 @@ mod camera;
 mod changes;
 mod document;
 pub mod duration;
+mod hours;
 pub mod keys;
 mod kind;
 mod manual;
@@ -28,6 +29,7 @@ use crate::zone::Zone;
 
 pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password, password_in};
 pub use document::ConfigError;
+pub use hours::{Hours, Recorded};
 pub use manual::{manual, manual_title};
 pub use origin::Origin;
 pub use zone::{parse as parse_zone, system_zone};
@@ -65,6 +67,8 @@ pub struct Config {
     pub view: ViewConfig,
     /// `[purge]`: how it goes.
     pub purge: PurgeConfig,
+    /// `[control]`: how it is told what to do.
+    pub control: ControlConfig,
     /// `[[camera]]`, in the order of the file. None is allowed: old footage is then served.
     pub cameras: Vec<CameraConfig>,
     /// What is allowed and yet likely to be a mistake; to be logged.
@@ -119,6 +123,13 @@ pub struct PurgeConfig {
     pub removed_retain: Option<Duration>,
 }
 
+/// `[control]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// Where the daemon listens.
+    pub socket: PathBuf,
+}
+
 impl Config {
     /// The file that is meant where none is named: [`FILE_NAME`] in the current directory if it
     /// is there, else [`SYSTEM_FILE`].
@@ -150,8 +161,19 @@ impl Config {
         let view = read_view(&document.section(&keys::VIEW)?, &mut warnings)?;
         let ring = read_ring(&document.section(&keys::RING)?, &view.mount)?;
         let cameras = camera::read_all(&document, &mut warnings)?;
+        let socket = document.section(&keys::CONTROL)?.path(&keys::CONTROL_SOCKET)?.value;
+        let control = ControlConfig { socket };
         let lines = document.lines();
-        Ok(Config { ring, view, purge, cameras, warnings, file: path.to_path_buf(), lines })
+        Ok(Config {
+            ring,
+            view,
+            purge,
+            control,
+            cameras,
+            warnings,
+            file: path.to_path_buf(),
+            lines,
+        })
     }
 
     /// The file that it was read from.
@@ -400,7 +422,7 @@ url = "rtsp://192.0.2.11/stream1"
         assert!(
             error.ends_with(
                 "no such key; there are name, url, command, streams, username, password_file, \
-                 transport, audio, damaged, enabled, retain"
+                 transport, audio, damaged, enabled, record, retain"
             ),
             "{error}"
         );

@@ -17,9 +17,10 @@ mod settings;
 mod streams;
 mod superblocks;
 mod tables;
+mod wanted;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -29,6 +30,7 @@ use crate::camera::{Camera, CameraError};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::config::{Config, ConfigError, keys};
+use crate::control::Control;
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::{Grace, RingLibrary};
@@ -187,7 +189,7 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     let what = if is_writable { "recording" } else { "serving read-only" };
     log::info!("{what} after {:.3} s", steps.began.elapsed().as_secs_f64());
     running.wait(&signals, Settings::new(config.clone()), &store);
-    running.stop();
+    running.stop(&store);
     let closed = store.close();
     log::info!("stopped");
     closed
@@ -350,13 +352,23 @@ fn start(
     };
     let recording = is_writable.then(|| Recording::new(config, layout, store, runtime.handle()));
     let parts = match &recording {
-        Some(recording) => recording::begin(config, registered, store, recording)?,
+        Some(_) => recording::begin(config, registered, store)?,
         None => Parts::default(),
     };
-    steps.done(&Counted(parts.recorders.len() as u64, "camera").to_string());
     reporter.begin(parts);
-    let (mounted, writer) = (Some(mounted), store.writer.clone());
-    Ok(Running { reporter, view, mounted, recording, runtime, writer })
+    if let Some(recording) = &recording {
+        let started = wanted::look(config, (&reporter, recording), store);
+        steps.done(&Counted(started.len() as u64, "camera").to_string());
+    }
+    let (asked, asks) = mpsc::channel();
+    let socket = &config.control.socket;
+    let control = Control::listen(socket, runtime.handle(), asked);
+    let control = control.inspect_err(|error| {
+        let socket = socket.display();
+        log::warn!("{socket}: `reelfs record` can switch no camera: {error}");
+    });
+    let (mounted, writer, control) = (Some(mounted), store.writer.clone(), control.ok());
+    Ok(Running { reporter, view, mounted, recording, runtime, writer, asks, control })
 }
 
 fn source_name(store: &Store) -> String {

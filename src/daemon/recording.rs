@@ -26,10 +26,17 @@ const CHUNK_BYTES_MAX: u64 = 8 << 20;
 const HEADER_ROOM_BYTES: u64 = 128 << 10;
 
 /// A camera, its settings, and the stream of the ring that is its.
+#[derive(Clone)]
 pub(super) struct Placed {
     pub settings: CameraConfig,
     pub session: Camera,
     pub stream: StreamNumber,
+}
+
+impl Placed {
+    pub(super) fn name(&self) -> &str {
+        self.settings.name.as_str()
+    }
 }
 
 /// What recorders have in common.
@@ -41,7 +48,8 @@ pub(super) struct Recording {
     runtime: Handle,
     flush_interval: Duration,
     chunk_bytes_max: usize,
-    zone: Zone,
+    /// That of the names of clips.
+    pub zone: Zone,
 }
 
 /// A camera that is recorded.
@@ -128,12 +136,11 @@ fn boundary(zone: Zone, clip_seconds: Arc<AtomicU64>) -> Boundary {
     })
 }
 
-/// Starts all of it, with cameras in the order of the configuration.
+/// Starts all of it but the recorders of the cameras, which are in the order of the configuration.
 pub(super) fn begin(
     config: &Config,
     cameras: Vec<Placed>,
     store: &Store,
-    recording: &Recording,
 ) -> Result<Parts, DaemonError> {
     let known = store.opening.known_clock.map(|clock| KnownTime {
         wall: clock.wall,
@@ -147,10 +154,9 @@ pub(super) fn begin(
         .map_err(|source| DaemonError::System { what: "the purge", source })?;
     let caretaker = Caretaker::start(store)?;
     let scrubber = scrub::start_scrub(config, store, &caretaker)?;
-    let recorded = cameras.into_iter().filter(|camera| camera.settings.enabled);
-    let recorders = recorded.map(|camera| recording.start(config, camera)).collect();
     tables::add_missing_tables(store);
-    Ok(Parts { recorders, purger: Some(purger), scrubber, caretaker: Some(caretaker) })
+    let (purger, caretaker) = (Some(purger), Some(caretaker));
+    Ok(Parts { cameras, purger, scrubber, caretaker, ..Parts::default() })
 }
 
 /// What the purge goes by, with all cameras of the configuration.

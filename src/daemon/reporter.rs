@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Store;
-use super::recording::Recorded;
+use super::recording::{Placed, Recorded};
 use super::scrub::scrub_status;
 use super::superblocks::Caretaker;
+use super::wanted::{Change, Off};
 use crate::archive::Archive;
 use crate::check::Scrubber;
 use crate::clock::{Clock, KnownTime};
@@ -44,7 +45,11 @@ struct InForce {
 /// What runs, between start and stop.
 #[derive(Default)]
 pub(super) struct Parts {
+    /// All that are configured.
+    pub cameras: Vec<Placed>,
     pub recorders: Vec<Recorded>,
+    /// Those that are not recorded, on purpose, by their names.
+    pub off: BTreeMap<String, Off>,
     pub purger: Option<Purger>,
     pub scrubber: Option<Scrubber>,
     /// Ends when it is dropped.
@@ -118,6 +123,35 @@ impl Reporter {
         self.parts().recorders.iter().map(|recorded| recorded.name().to_owned()).collect()
     }
 
+    /// All cameras that are configured.
+    pub(super) fn cameras(&self) -> Vec<Placed> {
+        self.parts().cameras.clone()
+    }
+
+    /// These are configured from now on.
+    pub(super) fn set_cameras(&self, cameras: Vec<Placed>) {
+        self.parts().cameras = cameras;
+    }
+
+    /// Those that are off now, each since when it was first; told is what changes.
+    pub(super) fn change_off(
+        &self,
+        mut now: BTreeMap<String, Off>,
+        mut tell: impl FnMut(Change<'_>),
+    ) {
+        let before = self.parts().off.clone();
+        for (name, off) in &mut now {
+            match before.get(name) {
+                Some(known) => *off = known.goes_on(off),
+                None => tell(Change::Begins(name, off)),
+            }
+        }
+        before.iter().filter(|(name, _)| !now.contains_key(*name)).for_each(|(_, off)| {
+            tell(Change::Ends(off));
+        });
+        self.parts().off = now;
+    }
+
     /// More of them run.
     pub(super) fn add_recorders(&self, recorders: Vec<Recorded>) {
         self.parts().recorders.extend(recorders);
@@ -177,6 +211,11 @@ impl Reporter {
             }
         }
         let parts = self.parts();
+        for camera in &mut cameras {
+            if let Some(off) = parts.off.get(&camera.name) {
+                (camera.state, camera.reason) = ("off".to_owned(), Some(off.words()));
+            }
+        }
         for recorded in &parts.recorders {
             if let Some(camera) = cameras.iter_mut().find(|it| it.name == recorded.name()) {
                 describe(camera, &recorded.recorder.status(), now.boot);

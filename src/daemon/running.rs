@@ -1,7 +1,7 @@
 //! The daemon while it runs: signals, small chores, and stopping in order.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
@@ -11,8 +11,9 @@ use super::deeds::log_deeds;
 use super::recording::{Recorded, Recording};
 use super::reporter::{Parts, Reporter};
 use super::settings::Settings;
-use super::{DaemonError, Store};
+use super::{DaemonError, Store, wanted};
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
+use crate::control::{Asked, Control};
 use crate::library::RingLibrary;
 use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
@@ -20,6 +21,8 @@ use crate::shown::Shown;
 
 /// How often signals and the mount are looked at: what a person at the keyboard does not notice.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is looked at whether cameras are to be recorded by now.
+const HOURS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often emptied directories are looked at.
 const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the trusted time goes to the ledger: it is what the next start compares its clock
@@ -95,6 +98,10 @@ pub(super) struct Running {
     pub recording: Option<Recording>,
     pub runtime: Runtime,
     pub writer: Writer,
+    /// What somebody asks for.
+    pub asks: mpsc::Receiver<Asked>,
+    /// Where that is asked; `None` where nobody can.
+    pub control: Option<Control>,
 }
 
 impl Running {
@@ -103,6 +110,7 @@ impl Running {
         let clock = SystemClock::new();
         let mut tidied = Stopwatch::start();
         let mut clock_kept = None::<Stopwatch>;
+        let mut looked = Stopwatch::start();
         while !signals.stop_asked() {
             std::thread::sleep(LOOK_INTERVAL);
             if signals.take_confirm() {
@@ -111,6 +119,13 @@ impl Running {
                 clock_kept = None;
             }
             settings.look(signals.take_reload(), self, store);
+            while let Ok(asked) = self.asks.try_recv() {
+                settings.switch(asked, self, store);
+            }
+            if looked.elapsed() >= HOURS_INTERVAL {
+                looked = Stopwatch::start();
+                settings.look_at_hours(self, store);
+            }
             log_deeds(&self.view.library.deeds.take_over(store.clock.boot()));
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();
@@ -152,10 +167,12 @@ impl Running {
 
     /// Recorders first: they hand in what they hold. The mount last: it needs the ring only to
     /// read.
-    pub(super) fn stop(self) {
-        let Parts { recorders, purger, scrubber, caretaker } = self.reporter.end();
+    pub(super) fn stop(mut self, store: &Store) {
+        drop(self.control.take());
+        let Parts { recorders, off, purger, scrubber, caretaker, .. } = self.reporter.end();
         drop(caretaker);
         Recorded::stop_all(recorders);
+        wanted::end(&off, store);
         self.keep_clock();
         if let Some(scrubber) = scrubber
             && within(SCRUB_STOP, "scrub-stop", move || scrubber.stop()).is_err()

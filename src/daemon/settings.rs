@@ -15,13 +15,16 @@ use std::time::Duration;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::recording::{Placed, Recorded, Recording, purge_settings};
+use super::recording::{Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
 use super::running::Running;
-use super::{DaemonError, Store, checked, locked, refuse_mixed_up, refuse_too_few_blocks, streams};
+use super::{
+    DaemonError, Store, checked, locked, refuse_mixed_up, refuse_too_few_blocks, streams, wanted,
+};
 use crate::camera::Camera;
 use crate::clock::Stopwatch;
 use crate::config::{Config, FILE_BYTES_MAX};
+use crate::control::Asked;
 use crate::device::Device;
 
 /// A file is read when nothing has happened to it for so long: editors write in several steps.
@@ -93,6 +96,27 @@ impl Settings {
         Settings { config, digest, watch: watch.ok() }
     }
 
+    /// Records what is wanted by now of the cameras in force.
+    pub(super) fn look_at_hours(&self, running: &Running, store: &Store) {
+        if let Some(recording) = &running.recording {
+            look_at_hours(&self.config, (&running.reporter, recording), store);
+        }
+    }
+
+    /// Switches what somebody asks for, at once.
+    pub(super) fn switch(&self, asked: Asked, running: &Running, store: &Store) {
+        let answer = match running.recording.is_some() {
+            true => wanted::switch(&asked.ask, &running.reporter, store),
+            false => Err("nothing is recorded: the ring can't be written".to_owned()),
+        };
+        let answer = answer.and_then(|done| {
+            let kept = wanted::keep(store);
+            self.look_at_hours(running, store);
+            kept.map(|()| done)
+        });
+        asked.answer(answer);
+    }
+
     /// Takes what has changed, where the file has or somebody `asked`.
     pub(super) fn look(&mut self, asked: bool, running: &Running, store: &Store) {
         let has_settled = self.watch.as_mut().is_some_and(Watch::has_settled);
@@ -162,17 +186,15 @@ fn change_cameras(
     let cameras = streams::register_all(config, sessions, store);
     streams::wait_known(&cameras, store);
     reporter.set_purge(purge_settings(config, store, &cameras));
-    let recorded = reporter.recorded();
-    let is_new = |camera: &Placed| {
-        let settings = &camera.settings;
-        settings.enabled && !recorded.contains(settings.name.as_str())
-    };
-    let new = cameras.into_iter().filter(is_new);
-    let started: Vec<Recorded> = new.map(|camera| recording.start(config, camera)).collect();
-    for recorded in &started {
-        log::info!("{}: is recorded from now on", recorded.name());
+    reporter.set_cameras(cameras);
+    look_at_hours(config, (reporter, recording), store);
+}
+
+/// Records those that are wanted by now, and says which are new.
+fn look_at_hours(config: &Config, parts: (&Reporter, &Recording), store: &Store) {
+    for name in wanted::look(config, parts, store) {
+        log::info!("{name}: is recorded from now on");
     }
-    reporter.add_recorders(started);
 }
 
 /// Of what a file holds that may be a configuration; none where it can't be read.

@@ -471,7 +471,8 @@ mod tests {
         let mut catalogue = Catalogue::new();
         let stream = StreamNumber(1);
         let names = vec![StreamName { name: "front-door".into(), since: WallTime(0) }];
-        let fact = StreamFact { uuid: [0; 16], names, retain_nanos: None, removed: None };
+        let fact =
+            StreamFact { uuid: [0; 16], names, retain_nanos: None, removed: None, switch: None };
         let fact = fact.encode().into();
         catalogue.apply(RingNumber(0), &News::StreamSet { stream, fact }).expect("a stream");
         for counter in 0..10 {

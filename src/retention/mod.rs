@@ -264,6 +264,7 @@ mod tests {
             names: vec![StreamName { name: format!("camera-{stream}"), since: WallTime(0) }],
             retain_nanos,
             removed: None,
+            switch: None,
         };
         let fact = fact.encode().into();
         to.apply(RING, &News::StreamSet { stream: StreamNumber(stream), fact }).expect("a stream");

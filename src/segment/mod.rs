@@ -28,7 +28,7 @@ pub use parameters::{AudioParameters, Codec, Colour, Look, ParameterSet, VideoPa
 pub use pause::{Pause, Pauses};
 pub use redating::Redating;
 pub use split::{Part, split};
-pub use stream::{Observation, ObservationKind, StreamFact, StreamName};
+pub use stream::{Observation, ObservationKind, StreamFact, StreamName, Switch};
 pub use table::{
     Anchor, ChunkTable, ClockQuality, Sample, SampleFlags, TrackKind, TrackNumber, TrackTable,
 };

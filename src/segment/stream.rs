@@ -5,7 +5,9 @@
 use crate::units::WallTime;
 use crate::wire::{Decoder, Encoder, Malformed};
 
-const STREAM_VERSION: u8 = 1;
+/// Where somebody has switched its recording by hand; 1 where nobody has.
+const STREAM_VERSION: u8 = 2;
+const UNSWITCHED_VERSION: u8 = 1;
 const OBSERVATION_VERSION: u8 = 1;
 
 /// A name of a stream, and since when it had it.
@@ -15,6 +17,15 @@ pub struct StreamName {
     pub name: String,
     /// When it got this name.
     pub since: WallTime,
+}
+
+/// What somebody has said by hand of whether a stream is recorded, in place of its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// Whether it is recorded.
+    pub is_on: bool,
+    /// When its settings hold again; `None`: when somebody says so.
+    pub until: Option<WallTime>,
 }
 
 /// One camera's one feed. The newest fact of a stream is the whole truth about it.
@@ -28,6 +39,8 @@ pub struct StreamFact {
     pub retain_nanos: Option<i64>,
     /// When the stream left the configuration; `None` while it is in it.
     pub removed: Option<WallTime>,
+    /// Whether it is recorded, where somebody has said so by hand.
+    pub switch: Option<Switch>,
 }
 
 impl StreamFact {
@@ -52,7 +65,8 @@ impl StreamFact {
     /// The one encoding.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Encoder::new(STREAM_VERSION);
+        let version = if self.switch.is_some() { STREAM_VERSION } else { UNSWITCHED_VERSION };
+        let mut to = Encoder::new(version);
         to.raw(&self.uuid);
         to.u64(self.names.len() as u64);
         for name in &self.names {
@@ -61,6 +75,10 @@ impl StreamFact {
         }
         encode_option(&mut to, self.retain_nanos);
         encode_option(&mut to, self.removed.map(|time| time.0));
+        if let Some(switch) = self.switch {
+            to.byte(u8::from(switch.is_on));
+            encode_option(&mut to, switch.until.map(|time| time.0));
+        }
         to.finish()
     }
 
@@ -69,7 +87,7 @@ impl StreamFact {
     /// # Errors
     /// Names the first field that is not what it should be; a stream without a name is an error.
     pub fn decode(bytes: &[u8]) -> Result<StreamFact, Malformed> {
-        let mut from = Decoder::new(bytes, STREAM_VERSION, "stream fact")?;
+        let (mut from, version) = Decoder::of_versions(bytes, STREAM_VERSION, "stream fact")?;
         let uuid = from.array("stream UUID")?;
         let count = from.count(2, "names of the stream")?;
         if count == 0 {
@@ -83,8 +101,15 @@ impl StreamFact {
             .collect::<Result<_, Malformed>>()?;
         let retain_nanos = decode_option(&mut from, "retain")?;
         let removed = decode_option(&mut from, "removal date")?.map(WallTime);
+        let switch = match version {
+            UNSWITCHED_VERSION => None,
+            _ => Some(Switch {
+                is_on: from.byte("switch")? != 0,
+                until: decode_option(&mut from, "end of the switch")?.map(WallTime),
+            }),
+        };
         from.finish("stream fact")?;
-        Ok(StreamFact { uuid, names, retain_nanos, removed })
+        Ok(StreamFact { uuid, names, retain_nanos, removed, switch })
     }
 }
 
@@ -106,18 +131,22 @@ pub enum ObservationKind {
     /// Samples did not arrive, and frames behind them were kept, up to the next one that decodes
     /// alone; `number` is how many were kept.
     Damaged,
+    /// It was not to be recorded: switched off by hand, or by its hours. Said where it begins, with
+    /// one time for both, and once more as a whole.
+    Off,
     /// What a later program noted, under a number that this one does not know.
     Unknown(u8),
 }
 
 impl ObservationKind {
-    const ALL: [ObservationKind; 6] = [
+    const ALL: [ObservationKind; 7] = [
         ObservationKind::Dropped,
         ObservationKind::Lost,
         ObservationKind::Disconnected,
         ObservationKind::TimeJump,
         ObservationKind::Pause,
         ObservationKind::Damaged,
+        ObservationKind::Off,
     ];
 
     /// The number that stands for this kind on the ring.
@@ -130,6 +159,7 @@ impl ObservationKind {
             ObservationKind::TimeJump => 3,
             ObservationKind::Pause => 4,
             ObservationKind::Damaged => 5,
+            ObservationKind::Off => 6,
             ObservationKind::Unknown(code) => code,
         }
     }
@@ -219,7 +249,7 @@ mod tests {
             since: WallTime(*since),
         };
         let names = names.iter().map(named).collect();
-        StreamFact { uuid: [1; 16], names, retain_nanos: None, removed: None }
+        StreamFact { uuid: [1; 16], names, retain_nanos: None, removed: None, switch: None }
     }
 
     #[test]
@@ -258,10 +288,13 @@ mod tests {
             names in prop::collection::vec((".{0,20}", any::<i64>()), 1..4),
             retain_nanos in any::<Option<i64>>(),
             removed in any::<Option<i64>>(),
+            switch in any::<Option<(bool, Option<i64>)>>(),
         ) {
             let named = |(name, since)| StreamName { name, since: WallTime(since) };
             let names = names.into_iter().map(named).collect();
-            let fact = StreamFact { uuid, names, retain_nanos, removed: removed.map(WallTime) };
+            let switch = switch.map(|(is_on, until)| Switch { is_on, until: until.map(WallTime) });
+            let removed = removed.map(WallTime);
+            let fact = StreamFact { uuid, names, retain_nanos, removed, switch };
             let bytes = fact.encode();
             prop_assert_eq!(StreamFact::decode(&bytes), Ok(fact));
             for length in 0..bytes.len() {

@@ -171,6 +171,7 @@ mod tests {
             names: vec![StreamName { name: name.to_owned(), since: WallTime(0) }],
             retain_nanos: Some(48 * HOUR),
             removed: None,
+            switch: None,
         };
         let news = News::StreamSet { stream: StreamNumber(number), fact: fact.encode().into() };
         to.apply(RingNumber(0), &news).expect("a stream");

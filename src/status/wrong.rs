@@ -39,7 +39,7 @@ fn device_trouble(device: &DeviceStatus) -> Option<String> {
 fn camera_trouble(camera: &CameraStatus) -> Option<String> {
     let CameraStatus { name, state, reason, .. } = camera;
     match (state.as_str(), reason) {
-        ("recording" | "removed" | "disabled", _) => None,
+        ("recording" | "removed" | "disabled" | "off", _) => None,
         (_, Some(reason)) => Some(format!("{name} is not recorded: {reason}")),
         (state, None) => Some(format!("{name} is not recorded: {state}")),
     }

@@ -122,8 +122,12 @@ impl Site {
         let [ring, index, mount] = [self.ring_path(), self.index_path(), self.mount()];
         let written = format!(
             "[ring]\ndevice = {ring:?}\nindex = {index:?}\n{}\n\
-             [view]\nmount = {mount:?}\n{}\n[purge]\n{}\n{}",
-            self.ring, self.view, self.purge, self.cameras
+             [view]\nmount = {mount:?}\n{}\n[control]\nsocket = {:?}\n[purge]\n{}\n{}",
+            self.ring,
+            self.view,
+            self.path("control"),
+            self.purge,
+            self.cameras
         );
         std::fs::write(&path, written).expect("the configuration");
         path

@@ -237,7 +237,7 @@ pub fn write_films(site: &Site, cameras: &[(&str, Film)]) {
         let stream = writer.new_stream();
         let names = vec![StreamName { name: (*name).to_owned(), since: START }];
         let uuid = [number as u8 + 7; 16];
-        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None };
+        let fact = StreamFact { uuid, names, retain_nanos: None, removed: None, switch: None };
         writer.set_stream(stream, fact.encode());
         for (behind, tracks) in film {
             let clip = writer.new_clip();

@@ -51,8 +51,8 @@ pub const CAMERA_STREAMS: Key = Key {
     text: "In place of url, several streams of one camera, each recorded on its own. The one \
            called main has the camera's name in the tree, each other one the camera's name, a dot \
            and its own: front-door and front-door.sub. A stream may be a section instead, \
-           [camera.streams.sub], with the keys url, command, transport, audio, damaged, enabled \
-           and retain; what it does not say, its camera does.",
+           [camera.streams.sub], with the keys url, command, transport, audio, damaged, enabled, \
+           record and retain; what it does not say, its camera does.",
 };
 
 /// `camera.username`
@@ -123,6 +123,20 @@ pub const CAMERA_ENABLED: Key = Key {
            footage stays and expires as before, and nobody is told that it is missing.",
 };
 
+/// `camera.record`
+pub const CAMERA_RECORD: Key = Key {
+    section: &CAMERA,
+    name: "record",
+    kind: Kind::Text,
+    absent: Absent::Default("always"),
+    example: "\"mon-fri 18:00-07:00, sat-sun 00:00-24:00\"",
+    text: "When it is recorded: \"always\", \"off\", or at hours of the week on the clock of \
+           view.zone, with commas between; without a day it is every day, and what ends no later \
+           than it begins ends on the next one. `reelfs record` switches it by hand, whatever is \
+           said here. While it is off no connection is made, and nobody is told that it is \
+           missing.",
+};
+
 /// `camera.retain`
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
@@ -136,12 +150,13 @@ pub const CAMERA_RETAIN: Key = Key {
 };
 
 /// The keys of a camera that each of its streams may say for itself.
-pub const OF_STREAM: [&Key; 7] = [
+pub const OF_STREAM: [&Key; 8] = [
     &CAMERA_URL,
     &CAMERA_COMMAND,
     &CAMERA_TRANSPORT,
     &CAMERA_AUDIO,
     &CAMERA_DAMAGED,
     &CAMERA_ENABLED,
+    &CAMERA_RECORD,
     &CAMERA_RETAIN,
 ];

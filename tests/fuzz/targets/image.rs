@@ -178,7 +178,13 @@ fn made() -> Image {
     for (stream, name) in [(1, "front-door"), (2, "yard")] {
         let name = StreamName { name: name.to_owned(), since: WallTime(START) };
         let uuid = [stream as u8; 16];
-        let fact = StreamFact { uuid, names: vec![name], retain_nanos: Some(1), removed: None };
+        let fact = StreamFact {
+            uuid,
+            names: vec![name],
+            retain_nanos: Some(1),
+            removed: None,
+            switch: None,
+        };
         open.writer.set_stream(StreamNumber(stream), fact.encode());
     }
     let clips: Vec<ClipId> = [(1, 3), (1, 14), (2, 2), (2, 1)]

@@ -77,7 +77,13 @@ pub fn run(data: &[u8]) {
 pub fn seeds() -> Vec<Seed> {
     let (growth, fact) = fact_of(&contents(2)).expect("footage by the rules");
     let name = StreamName { name: "front-door".into(), since: WallTime(START) };
-    let stream = StreamFact { uuid: [3; 16], names: vec![name], retain_nanos: None, removed: None };
+    let stream = StreamFact {
+        uuid: [3; 16],
+        names: vec![name],
+        retain_nanos: None,
+        removed: None,
+        switch: None,
+    };
     let (from, to) = (WallTime(START), WallTime(START + 5));
     let kind = ObservationKind::TimeJump;
     let observation = Observation { from, to, kind, number: -3, text: "back".into() };
