@@ -32,7 +32,5 @@ pub struct DiscoverArguments {
 }
 
 fn waiting(text: &str) -> Result<Duration, String> {
-    let length = duration::parse(text).map_err(|error| error.to_string())?;
-    let range = Duration::from_secs(1)..=Duration::from_secs(60);
-    range.contains(&length).then_some(length).ok_or_else(|| "not from 1s to 1m".to_owned())
+    duration::parse_within(text, &(Duration::from_secs(1)..=Duration::from_secs(60)))
 }

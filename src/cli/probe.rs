@@ -42,9 +42,7 @@ pub struct ProbeArguments {
 }
 
 fn listening(text: &str) -> Result<Duration, String> {
-    let length = duration::parse(text).map_err(|error| error.to_string())?;
-    let range = Duration::from_secs(1)..=Duration::from_secs(600);
-    range.contains(&length).then_some(length).ok_or_else(|| "not from 1s to 10m".to_owned())
+    duration::parse_within(text, &(Duration::from_secs(1)..=Duration::from_secs(600)))
 }
 
 fn transport(name: &str) -> Result<Transport, String> {

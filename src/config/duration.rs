@@ -1,5 +1,6 @@
 //! Lengths of time in words: `2s`, `10m`, `24h`, `14d`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Units and their length in milliseconds, longest first.
@@ -47,6 +48,21 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let number: Option<u64> = number.parse().ok();
     let total = number.and_then(|number| number.checked_mul(millis));
     total.map(Duration::from_millis).ok_or_else(|| DurationError::TooLong(text.to_owned()))
+}
+
+/// As [`parse`], of a length between two others, both included.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn parse_within(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let value = parse(text).map_err(|error| error.to_string())?;
+    match range.contains(&value) {
+        true => Ok(value),
+        false => {
+            let [value, least, most] = [value, *range.start(), *range.end()].map(self::text);
+            Err(format!("{value} is not from {least} to {most}"))
+        }
+    }
 }
 
 /// The shortest text that [`parse`] reads as `duration`, which is cut to whole milliseconds.

@@ -273,16 +273,12 @@ impl Section<'_> {
 }
 
 fn duration_in_range(text: Located<String>, key: &Key) -> Result<Located<Duration>, ConfigError> {
-    let value = duration::parse(&text.value).map_err(|error| text.refuse(error.to_string()))?;
-    match key.kind {
-        Kind::Duration { least, most } | Kind::DurationOrOff { least, most }
-            if value < least || value > most =>
-        {
-            let [value, least, most] = [value, least, most].map(duration::text);
-            Err(text.refuse(format!("{value} is not from {least} to {most}")))
-        }
-        _ => Ok(text.with(value)),
-    }
+    let range = match key.kind {
+        Kind::Duration { least, most } | Kind::DurationOrOff { least, most } => least..=most,
+        _ => Duration::ZERO..=Duration::MAX,
+    };
+    let value = duration::parse_within(&text.value, &range).map_err(|why| text.refuse(why))?;
+    Ok(text.with(value))
 }
 
 fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {

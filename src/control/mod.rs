@@ -57,12 +57,8 @@ impl Ask {
         if self.record == To::Auto {
             return Err("for how long has no meaning with auto".to_owned());
         }
-        let length = duration::parse(text).map_err(|error| error.to_string())?;
         let range = Duration::from_secs(1)..=Duration::from_secs(Self::LENGTH_SECONDS_MAX);
-        match range.contains(&length) {
-            true => Ok(Some(length)),
-            false => Err(format!("{text} is not from 1s to 366d")),
-        }
+        duration::parse_within(text, &range).map(Some)
     }
 }
 
