@@ -241,13 +241,19 @@ fn discover(arguments: DiscoverArguments, out: &mut Stdout) -> Result<(), Failur
 }
 
 fn record(arguments: RecordArguments, out: &mut Stdout) -> Result<(), Failure> {
-    let socket = Config::load(&arguments.config.path())?.control.socket;
+    let config = Config::load(&arguments.config.path())?;
+    let socket = config.control.socket.clone();
     let record = match arguments.to {
         Recording::On => To::On,
         Recording::Off => To::Off,
         Recording::Auto => To::Auto,
     };
-    let ask = Ask { cameras: arguments.cameras, record, length: arguments.length };
+    let ask = Ask {
+        cameras: arguments.cameras,
+        record,
+        config: Some(config.absolute_file()),
+        length: arguments.length,
+    };
     Ok(command::record(&RecordRequest { socket, ask }, out)?)
 }
 

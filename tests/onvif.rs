@@ -15,13 +15,15 @@ use std::path::PathBuf;
 
 use cameras::Cameras;
 use daemon::{Daemon, Site, text, wait_until};
-use onvif_device::{Model, OnvifDevice, PASSWORD, USERNAME, leave_the_network};
+use onvif_device::{Model, OnvifDevice, USERNAME, leave_the_network};
 
 const SERIAL: &str = "SN 42/7";
+const PASSWORD: &str = "s3cret";
 
 fn model(cameras: &Cameras) -> Model {
     Model {
         serial: SERIAL,
+        password: PASSWORD,
         streams: vec![
             ("still", "JPEG", (1920, 1080), cameras.url(3)),
             ("small", "H264", (320, 180), cameras.url(2)),
@@ -120,7 +122,16 @@ fn a_camera_that_says_no_says_why() {
     let login = format!("username = \"{USERNAME}\"\npassword_file = {:?}", text(&file));
     site.add_camera("denied", "onvif://127.0.0.1:8000", &login);
     site.add_camera("none", "onvif://127.0.0.1:8000", "");
-    site.add_camera("lost", "onvif://SN-13", "");
+    // Who looks for another camera tries its login at this one, too, which is no affair of the one
+    // that it belongs to.
+    let other = Model { serial: "4419", password: "another", ..model(&cameras) };
+    let _other = OnvifDevice::start(other, "127.0.0.1", 8003);
+    let own = site.path("own");
+    fs::copy(&file, &own).expect("room");
+    fs::write(&own, "another").expect("room");
+    let login_of = |file| format!("username = \"{USERNAME}\"\npassword_file = {:?}", text(file));
+    site.add_camera("lost", "onvif://SN-13", &login);
+    site.add_camera("other", "onvif://4419", &login_of(&own));
     site.add_camera("away", "onvif://127.0.0.1:8002", "");
     let daemon = site.run();
     let reason = |camera: &str, words: &str| {
@@ -133,6 +144,7 @@ fn a_camera_that_says_no_says_why() {
     reason("none", "authentication failed");
     reason("lost", "no camera with the serial number SN-13 answers in the network");
     reason("away", "can't connect to 127.0.0.1:8002");
+    wait_state(&daemon, "other", "recording");
     assert_eq!(daemon.camera("denied")["error"]["kind"], "denied");
     // With the right password it goes on by itself.
     password(&site, PASSWORD);

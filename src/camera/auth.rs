@@ -52,6 +52,11 @@ impl Login {
         let client = builder.build().map_err(|why| {
             failed(one_line(&format!("the camera's challenge can't be answered: {why}")))
         })?;
+        if matches!(client, PasswordClient::Basic(_)) && !camera.is_told_plainly {
+            let why = "it wants the password as it is (Basic), which none is told that was found \
+                       by a search: name the address of its stream";
+            return Err(failed(why.to_owned()));
+        }
         (self.client, self.asked) = (Some(client), asked);
         Ok(true)
     }
@@ -125,6 +130,17 @@ mod tests {
 
     fn camera() -> Endpoint {
         Endpoint::new("door", "rtsp://viewer:secret@h/", None, None).unwrap()
+    }
+
+    #[test]
+    fn who_was_found_by_a_search_is_told_no_password_as_it_is() {
+        let mut camera = camera();
+        camera.is_told_plainly = false;
+        let basic = headers("WWW-Authenticate: Basic realm=\"x\"");
+        let error = Login::default().take(&camera, &basic).unwrap_err();
+        assert!(error.to_string().contains("(Basic)"), "{error}");
+        let digest = headers("WWW-Authenticate: Digest realm=\"x\", nonce=\"1\"");
+        assert_eq!(Login::default().take(&camera, &digest), Ok(true));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Endpoint {
     /// Or why there is none.
     pub(super) password: Result<String, String>,
     password_source: Option<PasswordSource>,
+    /// Whether the password may be told as it is (Basic).
+    pub(super) is_told_plainly: bool,
 }
 
 /// How packets come (RFC 2326, 12.39).
@@ -83,17 +85,19 @@ impl Endpoint {
             username,
             password: Ok(password.unwrap_or_default()),
             password_source: None,
+            is_told_plainly: true,
         })
     }
 
     /// The same camera, at an address that it has said itself: a login in that counts where none
-    /// is given.
+    /// is given, and the password is told as it is where that may be.
     ///
     /// # Errors
     /// As [`Endpoint::new`].
-    pub(super) fn at(&self, url: Url) -> Result<Endpoint, CameraError> {
+    pub(super) fn at(&self, url: Url, is_told_plainly: bool) -> Result<Endpoint, CameraError> {
         let Placed { url, username, password } = Placed::of(url)?;
-        let mut placed = Endpoint { address: secret::hidden(url.as_str()), url, ..self.clone() };
+        let address = secret::hidden(url.as_str());
+        let mut placed = Endpoint { address, url, is_told_plainly, ..self.clone() };
         if placed.username.is_none() && username.is_some() {
             placed.username = username;
             placed.password = Ok(password.unwrap_or_default());

@@ -143,7 +143,8 @@ fn is_unfit(letter: char) -> bool {
 
 /// The first line of a message, without control characters and secrets, cut to a bearable length:
 /// what a camera says must not forge log lines.
-pub(super) fn one_line(message: &str) -> String {
+#[must_use]
+pub fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
     let clean: String = line.chars().filter(|letter| !is_unfit(*letter)).collect();
     let clean = hidden(&clean);

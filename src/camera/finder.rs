@@ -18,12 +18,14 @@ const SEARCH_WAIT: Duration = Duration::from_secs(3);
 const SEARCH_VALID: Duration = Duration::from_secs(5);
 /// Devices that are asked at once who they are.
 const ASKED_AT_ONCE: usize = 16;
+/// A search with all its questions is over by then: others wait for it.
+const ASKING_MAX: Duration = Duration::from_secs(20);
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Finder {
     /// By how the configuration names the camera: one entry for each.
-    known: Mutex<HashMap<(String, u16), Known>>,
+    known: Mutex<HashMap<(String, u16, String), Known>>,
     /// Who needs a search waits for the one that is under way, and has what it finds.
     search: tokio::sync::Mutex<Search>,
 }
@@ -46,20 +48,22 @@ struct Search {
     serials: HashMap<(String, Url), String>,
     /// A login that a device has refused is not tried there again: it may be another camera's, and
     /// some lock their owner out after a few.
-    refused: HashSet<(Url, String)>,
+    refused: HashSet<(Url, Login)>,
+    /// Who did not say it to whom since the last search.
+    silent: HashSet<(Url, Option<Login>)>,
 }
 
 impl Finder {
     /// Where a camera was last.
     pub(super) fn known(&self, address: &Address) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&key(address)).cloned()
+        known.get(&address.of_camera()).cloned()
     }
 
     /// It is there now; answers what was known of it before.
     pub(super) fn set(&self, address: &Address, now: Known) -> Option<Known> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(key(address), now)
+        known.insert(address.of_camera(), now)
     }
 
     /// Looks in the network for the camera with this serial number, or that the network calls so.
@@ -90,10 +94,6 @@ impl Finder {
     }
 }
 
-fn key(address: &Address) -> (String, u16) {
-    (address.name.clone(), address.port())
-}
-
 impl Search {
     /// Searches, unless that was done a moment ago, and asks devices who they are that have not
     /// said so yet.
@@ -105,15 +105,21 @@ impl Search {
             let is_there = |key: &(String, Url)| found.iter().any(|it| named(it) == *key);
             self.serials.retain(|key, _| is_there(key));
             self.refused.retain(|(service, _)| found.iter().any(|it| it.service == *service));
-            self.valid = Some(Deadline::after(SEARCH_VALID));
+            self.silent.clear();
         }
-        let unknown: Vec<Found> = self
+        let until = Deadline::after(ASKING_MAX);
+        let is_silent = |it: &Found| self.silent.contains(&(it.service.clone(), login.cloned()));
+        let mut unknown: Vec<Found> = self
             .found
             .iter()
-            .filter(|it| !self.serials.contains_key(&named(it)))
+            .filter(|it| !self.serials.contains_key(&named(it)) && !is_silent(it))
             .cloned()
             .collect();
+        unknown.dedup_by(|one, other| one.service == other.service);
         for some in unknown.chunks(ASKED_AT_ONCE) {
+            if until.is_over() {
+                break;
+            }
             let refused = &self.refused;
             let asked: Vec<_> = std::thread::scope(|scope| {
                 let asked: Vec<_> = some
@@ -125,12 +131,18 @@ impl Search {
             for (found, asked) in some.iter().zip(asked) {
                 match asked {
                     Asked::Said(serial) => drop(self.serials.insert(named(found), serial)),
-                    Asked::Refused(username) => {
-                        self.refused.insert((found.service.clone(), username));
+                    Asked::Refused(login) => {
+                        self.refused.insert((found.service.clone(), login));
                     }
-                    Asked::Silent => {}
+                    Asked::Silent => {
+                        self.silent.insert((found.service.clone(), login.cloned()));
+                    }
                 }
             }
+        }
+        // Counted from its end: who has waited for it is not to begin another one.
+        if self.valid.is_none_or(Deadline::is_over) {
+            self.valid = Some(Deadline::after(SEARCH_VALID));
         }
         Ok(())
     }
@@ -162,24 +174,24 @@ fn named(found: &Found) -> (String, Url) {
 /// What came of asking a device who it is.
 enum Asked {
     Said(String),
-    /// It refused the login of this user.
-    Refused(String),
+    /// It refused this login.
+    Refused(Login),
     Silent,
 }
 
-fn serial_of(service: &Url, login: Option<&Login>, refused: &HashSet<(Url, String)>) -> Asked {
+fn serial_of(service: &Url, login: Option<&Login>, refused: &HashSet<(Url, Login)>) -> Asked {
     match onvif::information(service, None) {
         Ok(said) => return Asked::Said(said.serial),
         Err(OnvifError::Denied { .. }) => {}
         Err(_) => return Asked::Silent,
     }
     let Some(login) = login else { return Asked::Silent };
-    if refused.contains(&(service.clone(), login.username.clone())) {
+    if refused.contains(&(service.clone(), login.clone())) {
         return Asked::Silent;
     }
     match onvif::information(service, Some(login)) {
         Ok(said) => Asked::Said(said.serial),
-        Err(OnvifError::Denied { .. }) => Asked::Refused(login.username.clone()),
+        Err(OnvifError::Denied { .. }) => Asked::Refused(login.clone()),
         Err(_) => Asked::Silent,
     }
 }
@@ -195,6 +207,18 @@ mod tests {
             name: String::new(),
             hardware: String::new(),
         }
+    }
+
+    #[test]
+    fn two_cameras_behind_one_address_are_two() {
+        let address = |text: &str| Address::parse(&Url::parse(text).unwrap()).unwrap();
+        let (one, two) = (address("onvif://192.0.2.1/ch1"), address("onvif://192.0.2.1/ch2"));
+        let finder = Finder::default();
+        let service = Url::parse("http://192.0.2.1/ch1").unwrap();
+        assert_eq!(finder.set(&one, Known { service, serial: "1".to_owned() }), None);
+        assert!(finder.known(&one).is_some() && finder.known(&two).is_none());
+        let main_and_sub = address("onvif://192.0.2.1/ch1?profile=sub");
+        assert!(finder.known(&main_and_sub).is_some());
     }
 
     #[test]

@@ -74,38 +74,37 @@ impl OnvifCamera {
     /// # Errors
     /// It does not say so, refuses the login, or is nowhere to be found.
     pub(super) async fn locate(&self, hosts: &Arc<Hosts>) -> Result<Endpoint, CameraError> {
-        let login = self.login()?;
         let known = hosts.finder.known(&self.address);
         let place = match &known {
             Some(known) => Some(known.service.clone()),
             None => self.configured().await,
         };
         let (mut refused, mut other) = (None, None);
-        if let Some(service) = place {
-            match self.ask(&service, &login).await {
+        if let Some(service) = &place {
+            match self.ask(service).await {
                 Ok(answer) if is_same(known.as_ref(), &answer) => {
                     return self.taken(hosts, service, &answer);
                 }
                 Ok(answer) => other = Some((service, answer)),
-                Err(error @ OnvifError::Denied { .. }) => return Err(error.into()),
                 Err(error) => refused = Some(CameraError::from(error)),
             }
         }
-        let serial = match &known {
-            Some(known) => known.serial.clone(),
-            None if refused.is_none() => self.address.name.clone(),
-            None => String::new(),
-        };
-        if !serial.is_empty()
-            && let Some(service) = hosts.finder.find(&serial, login.as_ref()).await?
-        {
-            let answer = self.ask(&service, &login).await?;
-            return self.taken(hosts, service, &answer);
+        // Who refuses the login may be another camera that has this one's address now.
+        let known = known.map(|known| known.serial).filter(|serial| !serial.is_empty());
+        let named = (!self.address.is_host()).then(|| self.address.name.clone());
+        if let Some(serial) = known.as_ref().or(named.as_ref()) {
+            let login = self.login(None)?;
+            let found = hosts.finder.find(serial, login.as_ref()).await?;
+            if let Some(service) = found.filter(|found| place.as_ref() != Some(found)) {
+                let answer = self.ask(&service).await?;
+                return self.taken(hosts, &service, &answer);
+            }
         }
         match (other, refused) {
             (Some((service, answer)), _) => self.taken(hosts, service, &answer),
             (None, Some(error)) => Err(error),
             (None, None) => {
+                let serial = known.or(named).unwrap_or_default();
                 let why =
                     format!("no camera with the serial number {serial} answers in the network");
                 Err(CameraError::Refused { stage: "a search", why: one_line(&why) })
@@ -113,11 +112,19 @@ impl OnvifCamera {
         }
     }
 
-    fn login(&self) -> Result<Option<Login>, CameraError> {
+    /// What the camera at a device service is asked with, or any that answers a search.
+    fn login(&self, service: Option<&Url>) -> Result<Option<Login>, CameraError> {
         let Some(username) = self.endpoint.username.clone() else { return Ok(None) };
         let password = self.endpoint.password.clone();
         let password = password.map_err(|why| CameraError::Authentication { why })?;
-        Ok(Some(Login { username, password }))
+        let is_told_plainly = service.is_some_and(|service| self.is_named(service));
+        Ok(Some(Login { username, password, is_told_plainly }))
+    }
+
+    /// Whether the configuration names the host of this address: what a search has found is told no
+    /// password as it is.
+    fn is_named(&self, url: &Url) -> bool {
+        self.address.is_host() && url.host_str() == Some(self.address.name.as_str())
     }
 
     /// Where the configuration says that it is, unless that is a serial number.
@@ -127,9 +134,10 @@ impl OnvifCamera {
         tokio::task::spawn_blocking(move || address.service()).await.ok().flatten()
     }
 
-    async fn ask(&self, service: &Url, login: &Option<Login>) -> Result<Answer, OnvifError> {
-        let (service, login) = (service.clone(), login.clone());
-        let wanted = self.address.wanted.clone();
+    async fn ask(&self, service: &Url) -> Result<Answer, OnvifError> {
+        let login = self.login(Some(service));
+        let login = login.map_err(|why| OnvifError::Denied { why: why.to_string() })?;
+        let (service, wanted) = (service.clone(), self.address.wanted.clone());
         let asked =
             tokio::task::spawn_blocking(move || onvif::ask(&service, &wanted, login.as_ref()));
         asked.await.unwrap_or_else(|why| {
@@ -138,10 +146,15 @@ impl OnvifCamera {
     }
 
     /// Takes what the camera there has said, and tells what is new about that.
-    fn taken(&self, hosts: &Hosts, service: Url, answer: &Answer) -> Result<Endpoint, CameraError> {
-        let endpoint = self.endpoint.at(answer.url.clone())?;
-        let serial = answer.information.serial.clone();
-        let now = Known { service, serial };
+    fn taken(
+        &self,
+        hosts: &Hosts,
+        service: &Url,
+        answer: &Answer,
+    ) -> Result<Endpoint, CameraError> {
+        let is_told_plainly = self.is_named(service) && self.is_named(&answer.url);
+        let endpoint = self.endpoint.at(answer.url.clone(), is_told_plainly)?;
+        let now = Known { service: service.clone(), serial: answer.information.serial.clone() };
         if let Some(text) =
             news(hosts.finder.set(&self.address, now.clone()).as_ref(), &now, answer)
         {

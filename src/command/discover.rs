@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::login::{LoginRequest, toml_text};
 use super::progress::progress_bar;
 use super::{CommandError, unless_closed};
+use crate::camera::one_line;
 use crate::cli::table::{Align, Table};
 use crate::clock::Stopwatch;
 use crate::config::CameraName;
@@ -50,7 +51,11 @@ struct Camera {
 /// None answers, or no search can be sent.
 pub fn discover(request: &DiscoverRequest, out: &mut dyn Write) -> Result<(), CommandError> {
     let password = request.login.password()?.unwrap_or_default();
-    let login = request.login.username.clone().map(|username| Login { username, password });
+    let login = request.login.username.clone().map(|username| Login {
+        username,
+        password,
+        is_told_plainly: false,
+    });
     let interfaces = match request.interfaces.is_empty() {
         true => onvif::interfaces().map_err(|source| system("the network", source))?,
         false => request.interfaces.clone(),
@@ -127,7 +132,9 @@ impl Camera {
     fn place(&self) -> String {
         let service = &self.found.service;
         let host = service.host_str().unwrap_or_default();
-        service.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        let path = if service.path() == onvif::SERVICE_PATH { "" } else { service.path() };
+        let port = service.port().map_or(String::new(), |port| format!(":{port}"));
+        format!("{host}{port}{path}")
     }
 
     fn profiles(&self) -> &[Profile] {
@@ -209,10 +216,10 @@ fn print(
         };
         table.push([
             camera.place(),
-            or_unknown(name),
-            or_unknown(what.trim()),
-            or_unknown(camera.serial()),
-            or_unknown(&streams),
+            or_unknown(&one_line(name)),
+            or_unknown(&one_line(&what)),
+            or_unknown(&one_line(camera.serial())),
+            or_unknown(&one_line(&streams)),
         ]);
     }
     write!(out, "{table}")?;
@@ -222,7 +229,7 @@ fn print(
                 (OnvifError::Denied { .. }, None) => "; --username and --password-file log in",
                 _ => "",
             };
-            let error = error.to_string().replace(char::is_control, "?");
+            let error = one_line(&error.to_string());
             writeln!(out, "{}: says no more of itself: {error}{advice}", camera.place())?;
         }
     }

@@ -182,6 +182,12 @@ impl Config {
         &self.file
     }
 
+    /// The same, as it is known from anywhere.
+    #[must_use]
+    pub fn absolute_file(&self) -> PathBuf {
+        std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone())
+    }
+
     /// The error that says `reason` of the value of `key` in this file, for a room that knows
     /// more of what a key may say than this one does.
     #[must_use]

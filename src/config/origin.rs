@@ -24,6 +24,9 @@ pub enum Origin {
     Command(Vec<String>),
 }
 
+/// What an address may be; what is not written in one as it is has its code.
+const FORMS: &str = "\"rtsp://HOST/PATH\", or \"onvif://HOST\", a blank as %20";
+
 /// What belongs to an address.
 const OF_URL: [&Key; 4] = [
     &keys::CAMERA_URL,
@@ -63,9 +66,8 @@ impl Origin {
 /// The text of the url is never part of an error: a password may stand in it.
 fn read_url(section: &Section<'_>) -> Result<Origin, ConfigError> {
     let text = section.string(&keys::CAMERA_URL)?;
-    let url = Url::parse(&text.value).map_err(|error| {
-        text.refuse(format!("not an address: {error}; write {}", keys::CAMERA_URL.example))
-    })?;
+    let url = Url::parse(&text.value)
+        .map_err(|error| text.refuse(format!("not an address: {error}; write {FORMS}")))?;
     if !["rtsp", ONVIF].contains(&url.scheme()) {
         let reason = format!("{}:// is not supported; rtsp:// and onvif:// are", url.scheme());
         return Err(text.refuse(reason));
@@ -75,7 +77,7 @@ fn read_url(section: &Section<'_>) -> Result<Origin, ConfigError> {
         return Err(text.refuse(advice));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(text.refuse(format!("names no host; write {}", keys::CAMERA_URL.example)));
+        return Err(text.refuse(format!("names no host; write {FORMS}")));
     }
     if url.scheme() != ONVIF {
         return Ok(Origin::Rtsp(url));

@@ -92,6 +92,12 @@ impl Section<'_> {
         said: &'s Spanned<DeValue<'s>>,
     ) -> Result<Section<'s>, ConfigError> {
         let label = format!("{}.{}.{}", self.kind.name, keys::CAMERA_STREAMS.name, name.get_ref());
+        // With a dot it could be taken for a stream of another one.
+        let is_fit = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.get_ref().is_empty() || !name.get_ref().chars().all(is_fit) {
+            let reason = "a stream is called by letters a to z, digits, `-` and `_`".to_owned();
+            return Err(self.document.refuse(name, &label, reason));
+        }
         match said.get_ref() {
             DeValue::String(_) => {}
             DeValue::Table(own) => {

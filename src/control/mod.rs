@@ -7,6 +7,7 @@
 mod client;
 mod server;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,10 @@ pub struct Ask {
     pub cameras: Vec<String>,
     /// To what.
     pub record: To,
+    /// The configuration that is meant, as an absolute path: another daemon may listen there.
+    /// Whichever listens where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
     /// For how long, as a duration of the configuration; until somebody says so where it is absent.
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub length: Option<String>,
@@ -79,7 +84,8 @@ mod tests {
     use super::*;
 
     fn ask(record: To, length: &str) -> Ask {
-        Ask { cameras: vec!["yard".to_owned()], record, length: Some(length.to_owned()) }
+        let (cameras, length) = (vec!["yard".to_owned()], Some(length.to_owned()));
+        Ask { cameras, record, config: None, length }
     }
 
     #[test]

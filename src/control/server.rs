@@ -47,6 +47,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Whether nobody waits for it any more: it is not to be done then.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     /// Answers it; who has gone meanwhile does not hear it.
     pub fn answer(self, answer: Answer) {
         let _ = self.answer.send(answer);
@@ -201,7 +207,7 @@ mod tests {
     }
 
     fn off() -> Ask {
-        Ask { cameras: vec!["yard".to_owned()], record: To::Off, length: None }
+        Ask { cameras: vec!["yard".to_owned()], record: To::Off, config: None, length: None }
     }
 
     #[test]

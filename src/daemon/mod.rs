@@ -347,7 +347,7 @@ fn start(
     // Behind the mount: a start that fails at it leaves no camera on the ring.
     let is_writable = store.device.is_writable();
     let registered = match is_writable {
-        true => streams::register_all(config, sessions, store),
+        true => streams::register_all(config, sessions, &wanted::Switches::default(), store),
         false => Vec::new(),
     };
     let recording = is_writable.then(|| Recording::new(config, layout, store, runtime.handle()));

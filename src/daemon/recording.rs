@@ -49,7 +49,7 @@ pub(super) struct Recording {
     flush_interval: Duration,
     chunk_bytes_max: usize,
     /// That of the names of clips.
-    pub zone: Zone,
+    zone: Zone,
 }
 
 /// A camera that is recorded.

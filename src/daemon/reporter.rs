@@ -1,7 +1,7 @@
 //! What the daemon says of itself, from wherever it is known.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::Store;
 use super::recording::{Placed, Recorded};
 use super::scrub::scrub_status;
 use super::superblocks::Caretaker;
-use super::wanted::{Change, Off};
+use super::wanted::{Change, Off, Switches};
 use crate::archive::Archive;
 use crate::check::Scrubber;
 use crate::clock::{Clock, KnownTime};
@@ -17,11 +17,12 @@ use crate::config::Config;
 use crate::device::ReturningDevice;
 use crate::purge::{self, Purger};
 use crate::recorder::{DropReason, State, StreamStatus};
+use crate::segment::Switch;
 use crate::status::{
     CameraErrorStatus, CameraStatus, SCHEMA, SettingsStatus, Status, camera_totals, device_status,
     ring_status,
 };
-use crate::units::{BootTime, NANOS_PER_SECOND};
+use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber};
 use crate::view::utc_timestamp;
 
 /// Knows whom to ask.
@@ -50,6 +51,8 @@ pub(super) struct Parts {
     pub recorders: Vec<Recorded>,
     /// Those that are not recorded, on purpose, by their names.
     pub off: BTreeMap<String, Off>,
+    /// What was switched by hand since the start: the ring may not have heard of it yet.
+    pub switches: Switches,
     pub purger: Option<Purger>,
     pub scrubber: Option<Scrubber>,
     /// Ends when it is dropped.
@@ -79,7 +82,7 @@ impl Reporter {
             (name.to_owned(), config.retain_of(name), camera.enabled)
         });
         let told = SettingsStatus {
-            file: absolute(config.file()).display().to_string(),
+            file: config.absolute_file().display().to_string(),
             since: utc_timestamp(self.clock.read().wall),
             refused: None,
             at_restart,
@@ -131,6 +134,21 @@ impl Reporter {
     /// These are configured from now on.
     pub(super) fn set_cameras(&self, cameras: Vec<Placed>) {
         self.parts().cameras = cameras;
+    }
+
+    /// What was switched by hand since the start.
+    pub(super) fn switches(&self) -> Switches {
+        self.parts().switches.clone()
+    }
+
+    /// A stream is switched by hand until then, or not any more.
+    pub(super) fn set_switch(
+        &self,
+        stream: StreamNumber,
+        switch: Option<Switch>,
+        until: Option<BootTime>,
+    ) {
+        self.parts().switches.set(stream, switch, until);
     }
 
     /// Those that are off now, each since when it was first; told is what changes.
@@ -247,11 +265,6 @@ impl Reporter {
         status.wrong = status.troubles();
         status
     }
-}
-
-/// As it is known from anywhere.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {

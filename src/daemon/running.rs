@@ -119,7 +119,7 @@ impl Running {
                 clock_kept = None;
             }
             settings.look(signals.take_reload(), self, store);
-            while let Ok(asked) = self.asks.try_recv() {
+            if let Ok(asked) = self.asks.try_recv() {
                 settings.switch(asked, self, store);
             }
             if looked.elapsed() >= HOURS_INTERVAL {

@@ -105,14 +105,16 @@ impl Settings {
 
     /// Switches what somebody asks for, at once.
     pub(super) fn switch(&self, asked: Asked, running: &Running, store: &Store) {
+        if asked.is_given_up() {
+            return;
+        }
         let answer = match running.recording.is_some() {
-            true => wanted::switch(&asked.ask, &running.reporter, store),
+            true => wanted::switch(&asked.ask, &self.config, &running.reporter, store),
             false => Err("nothing is recorded: the ring can't be written".to_owned()),
         };
         let answer = answer.and_then(|done| {
-            let kept = wanted::keep(store);
             self.look_at_hours(running, store);
-            kept.map(|()| done)
+            wanted::keep(store).map(|()| done)
         });
         asked.answer(answer);
     }
@@ -183,7 +185,7 @@ fn change_cameras(
         }
     }
     Recorded::stop_all(leaving);
-    let cameras = streams::register_all(config, sessions, store);
+    let cameras = streams::register_all(config, sessions, &reporter.switches(), store);
     streams::wait_known(&cameras, store);
     reporter.set_purge(purge_settings(config, store, &cameras));
     reporter.set_cameras(cameras);

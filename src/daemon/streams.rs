@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::recording::Placed;
+use super::wanted::Switches;
 use super::{Store, locked};
 use crate::archive::{mixed_up_with, register, retire};
 use crate::camera::Camera;
 use crate::catalogue::Catalogue;
 use crate::clock::Stopwatch;
 use crate::config::{CameraConfig, Config, ConfigError};
+use crate::segment::Switch;
 use crate::units::{RingNumber, StreamNumber};
 
 /// The ring's writer tells of a stream within microseconds, unless its disk does not answer.
@@ -34,13 +36,19 @@ pub fn refuse_mixed_up(
 }
 
 /// Gives each camera its stream, tells the ring what changed, and notes which streams have left
-/// the configuration. `sessions` are what the cameras' sessions are begun with; all in the order of
-/// the configuration.
-pub(super) fn register_all(config: &Config, sessions: Vec<Camera>, store: &Store) -> Vec<Placed> {
+/// the configuration. `sessions` are what the cameras' sessions are begun with, `switches` what was
+/// switched by hand since the start; all in the order of the configuration.
+pub(super) fn register_all(
+    config: &Config,
+    sessions: Vec<Camera>,
+    switches: &Switches,
+    store: &Store,
+) -> Vec<Placed> {
     let now = store.clock.read().wall;
     let names: Vec<&str> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
     let ring = store.archive.number();
-    for (stream, fact) in retire(&locked(&store.catalogue), ring, &names, now) {
+    for (stream, mut fact) in retire(&locked(&store.catalogue), ring, &names, now) {
+        fact.switch = switches.said(stream, fact.switch);
         log::info!("{}: not in the configuration any more; its footage stays", fact.name());
         store.writer.set_stream(stream, fact.encode());
     }
@@ -49,13 +57,40 @@ pub(super) fn register_all(config: &Config, sessions: Vec<Camera>, store: &Store
         let uuid = *uuid::Uuid::new_v4().as_bytes();
         let retain = config.retain_of(name);
         let registration = register(&locked(&store.catalogue), ring, name, retain, now, uuid);
-        let stream = registration.stream.unwrap_or_else(|| store.writer.new_stream());
+        let mut fact = registration.fact;
+        let stream = match registration.stream {
+            Some(stream) => {
+                fact.switch = switches.said(stream, fact.switch);
+                stream
+            }
+            None => {
+                fact.switch = inherited(config, settings, switches, store);
+                store.writer.new_stream()
+            }
+        };
         if registration.changed {
-            store.writer.set_stream(stream, registration.fact.encode());
+            store.writer.set_stream(stream, fact.encode());
         }
         Placed { settings: settings.clone(), session, stream }
     });
     registered.collect()
+}
+
+/// The switch of a stream that is new: that of its camera, which somebody has switched off with all
+/// that it has.
+fn inherited(
+    config: &Config,
+    new: &CameraConfig,
+    switches: &Switches,
+    store: &Store,
+) -> Option<Switch> {
+    let (catalogue, ring) = (locked(&store.catalogue), store.archive.number());
+    let others = config.cameras.iter().filter(|other| other.camera == new.camera);
+    let said = others.filter_map(|other| {
+        let (stream, fact) = catalogue.stream_of(ring, other.name.as_str())?;
+        switches.said(stream.stream, fact.switch)
+    });
+    said.min_by_key(|switch| switch.is_on)
 }
 
 /// Waits until the catalogue knows each camera's stream: who registers them once more would give

@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::recording::{Placed, Recorded, Recording};
 use super::reporter::Reporter;
 use super::{Store, locked};
-use crate::clock::within;
+use crate::clock::{Reading, within};
 use crate::config::{self, CameraConfig, Config};
 use crate::control::{Answer, Ask, To};
 use crate::segment::{Observation, ObservationKind, StreamFact, Switch};
-use crate::units::{StreamKey, StreamNumber, WallTime};
+use crate::units::{BootTime, StreamKey, StreamNumber, WallTime};
 use crate::view::utc_second;
 use crate::zone::Zone;
 
@@ -50,6 +50,41 @@ impl Off {
     }
 }
 
+/// What was switched by hand since the start, and when its time is over, in time of the boot clock:
+/// the ring may not have heard of it yet, and the other clock may be set.
+#[derive(Clone, Default)]
+pub(super) struct Switches(BTreeMap<StreamNumber, (Option<Switch>, Option<BootTime>)>);
+
+impl Switches {
+    pub(super) fn set(
+        &mut self,
+        stream: StreamNumber,
+        switch: Option<Switch>,
+        until: Option<BootTime>,
+    ) {
+        self.0.insert(stream, (switch, until));
+    }
+
+    /// What was said of a stream last, of which the ring says what is `kept`.
+    pub(super) fn said(&self, stream: StreamNumber, kept: Option<Switch>) -> Option<Switch> {
+        self.0.get(&stream).map_or(kept, |(switch, _)| *switch)
+    }
+
+    /// The same, where its time is not over. What has run out stays in the ring, without effect: a
+    /// clock that is wrong must not undo what somebody has switched.
+    fn in_force(
+        &self,
+        stream: StreamNumber,
+        kept: Option<Switch>,
+        now: &Reading,
+    ) -> Option<Switch> {
+        match self.0.get(&stream) {
+            Some((switch, until)) => switch.filter(|_| until.is_none_or(|until| now.boot < until)),
+            None => kept.filter(|switch| switch.until.is_none_or(|until| now.wall < until)),
+        }
+    }
+}
+
 /// Why a stream is not recorded now that is configured; `None` where it is.
 fn why_off(
     settings: &CameraConfig,
@@ -57,7 +92,7 @@ fn why_off(
     now: WallTime,
     zone: &Zone,
 ) -> Option<String> {
-    if let Some(Switch { is_on, until }) = switch.filter(|switch| holds(switch, now)) {
+    if let Some(Switch { is_on, until }) = switch {
         let until = until.map_or(String::new(), |until| format!(" until {}", utc_second(until)));
         return (!is_on).then(|| format!("switched off by hand{until}"));
     }
@@ -68,24 +103,22 @@ fn why_off(
     })
 }
 
-fn holds(switch: &Switch, now: WallTime) -> bool {
-    switch.until.is_none_or(|until| now < until)
-}
-
 /// Starts and stops recorders as it is wanted by now. Answers the names of those that were started.
 pub(super) fn look(
     config: &Config,
     (reporter, recording): (&Reporter, &Recording),
     store: &Store,
 ) -> Vec<String> {
-    let now = store.clock.read().wall;
+    let (reading, switches) = (store.clock.read(), reporter.switches());
+    let now = reading.wall;
     let wanted: Vec<(Placed, Option<String>)> = reporter
         .cameras()
         .into_iter()
         .filter(|camera| camera.settings.enabled)
         .map(|camera| {
-            let why =
-                why_off(&camera.settings, switch_of(&camera, now, store), now, &recording.zone);
+            let kept = fact_of(&camera, store).and_then(|fact| fact.switch);
+            let switch = switches.in_force(camera.stream, kept, &reading);
+            let why = why_off(&camera.settings, switch, now, &config.view.zone);
             (camera, why)
         })
         .collect();
@@ -129,17 +162,6 @@ pub(super) fn end(off: &BTreeMap<String, Off>, store: &Store) {
     off.values().for_each(|off| off.observe(now, store));
 }
 
-/// How a stream is switched by hand; one that has run out is forgotten.
-fn switch_of(camera: &Placed, now: WallTime, store: &Store) -> Option<Switch> {
-    let fact = fact_of(camera, store)?;
-    let switch = fact.switch?;
-    if holds(&switch, now) {
-        return Some(switch);
-    }
-    store.writer.set_stream(camera.stream, StreamFact { switch: None, ..fact }.encode());
-    None
-}
-
 fn fact_of(camera: &Placed, store: &Store) -> Option<StreamFact> {
     let stream = StreamKey { ring: store.archive.number(), stream: camera.stream };
     locked(&store.catalogue).stream(stream).cloned()
@@ -147,25 +169,69 @@ fn fact_of(camera: &Placed, store: &Store) -> Option<StreamFact> {
 
 /// Switches what somebody asks for: a camera with all its streams, or a stream by its own name.
 /// What comes of it is seen to by [`look`].
-pub(super) fn switch(ask: &Ask, reporter: &Reporter, store: &Store) -> Answer {
+pub(super) fn switch(ask: &Ask, config: &Config, reporter: &Reporter, store: &Store) -> Answer {
+    let own = config.absolute_file();
+    if ask.config.as_ref().is_some_and(|meant| *meant != own) {
+        return Err(format!("the daemon that listens here is another one, of {}", own.display()));
+    }
     let length = ask.length()?;
     let cameras = reporter.cameras();
+    let chosen = chosen(&ask.cameras, &cameras)?;
+    // All of them, or none.
+    let facts = chosen.iter().map(|camera| {
+        let unknown = || format!("{}: the ring does not know it yet", camera.name());
+        fact_of(camera, store).ok_or_else(unknown)
+    });
+    let facts: Vec<StreamFact> = facts.collect::<Result<_, String>>()?;
+    let now = store.clock.read();
+    let set = chosen.into_iter().zip(facts).map(|(camera, fact)| {
+        let name = camera.name();
+        let is_on = ask.record == To::On;
+        // What is always on needs no switch.
+        let is_needless = is_on && camera.settings.recorded == config::Recorded::Always;
+        let until = length.map(|length| now.wall.plus(length));
+        let is_switched = ask.record != To::Auto && !is_needless;
+        let switch = is_switched.then_some(Switch { is_on, until });
+        reporter.set_switch(camera.stream, switch, length.map(|length| now.boot.plus(length)));
+        if fact.switch != switch {
+            store.writer.set_stream(camera.stream, StreamFact { switch, ..fact }.encode());
+        }
+        let how = match ask.record {
+            To::On => "on",
+            To::Off => "off",
+            To::Auto => "as its settings say",
+        };
+        let until =
+            switch.and(until).map_or(String::new(), |it| format!(" until {}", utc_second(it)));
+        log::info!("{name}: recording is switched by hand: {how}{until}");
+        format!("{name}: {how}{until}")
+    });
+    Ok(set.collect())
+}
+
+/// The streams that are meant by names of cameras, or by their own: each once, and none that is
+/// disabled, but where it is named itself.
+fn chosen<'c>(names: &[String], cameras: &'c [Placed]) -> Result<Vec<&'c Placed>, String> {
     let mut chosen: Vec<&Placed> = Vec::new();
-    for name in &ask.cameras {
+    for name in names {
         let is_meant = |it: &&Placed| it.name() == name || it.settings.camera.as_str() == name;
-        let before = chosen.len();
-        chosen.extend(cameras.iter().filter(is_meant));
-        if chosen.len() == before {
+        let meant: Vec<&Placed> = cameras.iter().filter(is_meant).collect();
+        if meant.is_empty() {
             let known: Vec<&str> = cameras.iter().map(Placed::name).collect();
             return Err(format!("{name:?} is no camera; there are {}", known.join(", ")));
         }
-    }
-    if let Some(disabled) = chosen.iter().find(|camera| !camera.settings.enabled) {
-        return Err(format!("{} is disabled: enabled = false in its settings", disabled.name()));
+        let before = chosen.len();
+        chosen.extend(meant.into_iter().filter(|it| it.settings.enabled));
+        if chosen.len() == before {
+            return Err(format!("{name} is disabled: enabled = false in its settings"));
+        }
     }
     chosen.sort_by_key(|camera| camera.stream);
     chosen.dedup_by_key(|camera| camera.stream);
-    chosen.into_iter().map(|camera| set(camera, ask.record, length, store)).collect()
+    match chosen.is_empty() {
+        true => Err("no camera is named".to_owned()),
+        false => Ok(chosen),
+    }
 }
 
 /// Waits until what was switched is on the disk, and known to all.
@@ -179,31 +245,7 @@ pub(super) fn keep(store: &Store) -> Result<(), String> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it does not answer".to_owned(),
     };
-    Err(format!("it is done, but not on the disk yet: {}: {why}", store.path.display()))
-}
-
-fn set(camera: &Placed, to: To, length: Option<Duration>, store: &Store) -> Result<String, String> {
-    let name = camera.name();
-    let fact =
-        fact_of(camera, store).ok_or_else(|| format!("{name}: the ring does not know it"))?;
-    let until = length.map(|length| store.clock.read().wall.plus(length));
-    let is_on = to == To::On;
-    // What the settings say anyway needs no switch, which would outlive them.
-    let says_so = match camera.settings.recorded {
-        config::Recorded::Always => is_on,
-        config::Recorded::Off => !is_on,
-        config::Recorded::Hours(_) => false,
-    };
-    let switch = (to != To::Auto && !says_so).then_some(Switch { is_on, until });
-    store.writer.set_stream(camera.stream, StreamFact { switch, ..fact }.encode());
-    let how = match to {
-        To::On => "on",
-        To::Off => "off",
-        To::Auto => "as its settings say",
-    };
-    let until = switch.and(until).map_or(String::new(), |it| format!(" until {}", utc_second(it)));
-    log::info!("{name}: recording is switched {how}{until} by hand");
-    Ok(format!("{name}: {how}{until}"))
+    Err(format!("it is done, and not on the disk yet: {}: {why}", store.path.display()))
 }
 
 #[cfg(test)]
@@ -243,6 +285,28 @@ mod tests {
         assert_eq!(why(nights, by_hand(true, None), 12, &utc), None);
         let off = why("always", by_hand(false, Some(5)), 4, &utc);
         assert_eq!(off.as_deref(), Some("switched off by hand until 2026-03-02T05:00:00Z"));
-        assert_eq!(why("always", by_hand(false, Some(5)), 5, &utc), None, "it has run out");
+    }
+
+    #[test]
+    fn a_switch_holds_for_its_time_whatever_the_clock_says() {
+        let (stream, off) = (StreamNumber(3), Switch { is_on: false, until: Some(at(2)) });
+        let now = |hours: i64, boot: i64| Reading {
+            wall: at(hours),
+            boot: BootTime(boot),
+            boot_id: [1; 16],
+            synchronised: false,
+        };
+        let mut switches = Switches::default();
+        assert_eq!(switches.in_force(stream, Some(off), &now(1, 0)), Some(off));
+        assert_eq!(switches.in_force(stream, Some(off), &now(2, 0)), None, "it has run out");
+        switches.set(stream, Some(off), Some(BootTime(100)));
+        assert_eq!(switches.in_force(stream, None, &now(90_000, 99)), Some(off), "set ahead");
+        assert_eq!(switches.in_force(stream, Some(off), &now(1, 100)), None);
+        switches.set(stream, None, None);
+        assert_eq!(switches.in_force(stream, Some(off), &now(1, 0)), None, "newer than the ring");
+        assert_eq!(
+            (switches.said(stream, Some(off)), switches.said(StreamNumber(4), Some(off))),
+            (None, Some(off))
+        );
     }
 }

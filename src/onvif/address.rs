@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use url::{Host, Url};
 
 /// Where the service of every device is (ONVIF Core, 5.1.1).
-const PATH: &str = "/onvif/device_service";
+pub const SERVICE_PATH: &str = "/onvif/device_service";
 /// The port where an address names none.
 const PORT: u16 = 80;
 /// What of a serial number is not written as it is.
@@ -52,19 +52,26 @@ impl Address {
             }
             wanted = Wanted::Profile(value.into_owned());
         }
-        let path = if url.path().len() > 1 { url.path() } else { PATH };
+        let path = if url.path().len() > 1 { url.path() } else { SERVICE_PATH };
         let port = url.port().unwrap_or(PORT);
         Ok(Address { name: name.into_owned(), port, path: path.to_owned(), wanted })
     }
 
-    /// The address of its device service, unless the name is a serial number: a name with a dot or
-    /// a colon is a host, any other one is where it can be resolved. May wait for a name server.
+    /// Whether the name is that of a host, and can't be a serial number: it has a dot or a colon.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.name.contains(['.', ':'])
+    }
+
+    /// The address of its device service, unless the name is a serial number: one that can't be
+    /// that of a host, or can't be resolved. May wait for a name server.
     #[must_use]
     pub fn service(&self) -> Option<Url> {
-        let is_host = self.name.contains(['.', ':'])
-            || (self.name.as_str(), self.port)
-                .to_socket_addrs()
-                .is_ok_and(|mut all| all.next().is_some());
+        let is_host = self.is_host()
+            || !is_number(&self.name)
+                && (self.name.as_str(), self.port)
+                    .to_socket_addrs()
+                    .is_ok_and(|mut all| all.next().is_some());
         if !is_host {
             return None;
         }
@@ -79,10 +86,19 @@ impl Address {
         is_fit.then(|| format!("onvif://{}", utf8_percent_encode(serial, &NOT_IN_HOSTS)))
     }
 
-    /// The port of its device service.
+    /// The same without the stream: what names a camera.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn of_camera(&self) -> (String, u16, String) {
+        (self.name.clone(), self.port, self.path.clone())
+    }
+}
+
+/// Whether resolvers take a name for an IPv4 address, which is written so by nobody (inet_aton(3)).
+fn is_number(name: &str) -> bool {
+    let digits = name.strip_prefix("0x").or(name.strip_prefix("0X"));
+    match digits {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => name.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
 
@@ -110,6 +126,17 @@ pub(super) fn reached(said: &str, asked: &Url) -> Option<Url> {
     };
     if is_nobody {
         url.set_host(asked.host_str()).ok()?;
+    }
+    Some(url)
+}
+
+/// A service of the camera that was asked: what it says of the host counts where that is the one
+/// that was asked, who may reach it by another address than it knows of.
+pub(super) fn beside(said: &str, asked: &Url) -> Option<Url> {
+    let mut url = Url::parse(said.trim()).ok()?;
+    if url.host_str() != asked.host_str() {
+        url.set_host(asked.host_str()).ok()?;
+        url.set_port(asked.port()).ok()?;
     }
     Some(url)
 }
@@ -148,7 +175,9 @@ mod tests {
         );
         assert_eq!(service("onvif://cam.example/other"), own("http://cam.example/other"));
         assert_eq!(service("onvif://[::1]:81"), own("http://[::1]:81/onvif/device_service"));
-        assert_eq!(service("onvif://4419-XK%2F7"), None);
+        for serial in ["4419-XK%2F7", "4419", "00000000", "2130706433", "0x7f000001"] {
+            assert_eq!(service(&format!("onvif://{serial}")), None, "{serial}");
+        }
         assert_eq!(parse("onvif://4419-XK%2F7").unwrap().name, "4419-XK/7");
     }
 
@@ -182,6 +211,9 @@ mod tests {
         assert_eq!(at(" rtsp://127.0.0.1/1\n"), own("rtsp://192.0.2.7/1"));
         assert_eq!(at("http://169.254.3.4/onvif/media"), own("http://192.0.2.7/onvif/media"));
         assert_eq!(at("/onvif/media"), None);
+        let beside = |said: &str| beside(said, &asked).map(String::from);
+        assert_eq!(beside("http://10.0.0.1/onvif/m?a=1"), own("http://192.0.2.7:8000/onvif/m?a=1"));
+        assert_eq!(beside("http://192.0.2.7:81/m"), own("http://192.0.2.7:81/m"));
         let here = Url::parse("http://127.0.0.1/").unwrap();
         let at = reached("rtsp://127.0.0.1:8554/1", &here).map(String::from);
         assert_eq!(at, own("rtsp://127.0.0.1:8554/1"));

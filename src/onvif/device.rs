@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use url::Url;
 
 use super::OnvifError;
-use super::address::{Wanted, reached};
+use super::address::{Wanted, beside, reached};
 use super::soap::{Caller, Login, Request};
 use super::xml::{Element, escaped};
 
@@ -13,6 +13,8 @@ const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 const MEDIA2: &str = "http://www.onvif.org/ver20/media/wsdl";
 
+/// A clock that shows another one is taken for none.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=2100;
 /// No camera has more profiles that are looked at.
 const PROFILES_MAX: usize = 256;
 
@@ -103,14 +105,19 @@ impl<'l> Device<'l> {
     fn reach(service: &Url, login: Option<&'l Login>) -> Result<Device<'l>, OnvifError> {
         let mut device = Device { service: service.clone(), caller: Caller::new(login) };
         // Open to everybody, but not in each camera: then its clock is taken to be right.
-        match device.call("GetSystemDateAndTime", "") {
+        let open = Device { service: service.clone(), caller: Caller::new(None) };
+        let said = match open.call("GetSystemDateAndTime", "") {
+            Err(OnvifError::Denied { .. }) => device.call("GetSystemDateAndTime", ""),
+            said => said,
+        };
+        match said {
             Ok(answer) => {
                 if let Some(time) = time_in(&answer) {
                     device.caller.set_clock(time);
                 }
             }
             Err(error @ OnvifError::Unreachable { .. }) => return Err(error),
-            Err(error) => log::debug!("{service}: its clock is not known: {error}"),
+            Err(error) => log::debug!("{service}: its clock is not known: {error:?}"),
         }
         Ok(device)
     }
@@ -145,7 +152,7 @@ impl<'l> Device<'l> {
         // Cameras older than GetServices (ONVIF Core 2.1).
         let answer = self.call("GetCapabilities", "<Category>Media</Category>")?;
         let media = answer.find("Media").and_then(|media| media.text_at(&["XAddr"]));
-        let media = media.and_then(|said| reached(said, &self.service));
+        let media = media.and_then(|said| beside(said, &self.service));
         let url = media.ok_or_else(|| OnvifError::Refused {
             request: "GetCapabilities",
             why: "it has no service for media".to_owned(),
@@ -206,7 +213,7 @@ impl Media {
 fn time_in(answer: &Element) -> Option<DateTime<Utc>> {
     let time = answer.find("UTCDateTime")?;
     let number = |path: [&str; 2]| time.number_at::<u32>(&path);
-    let year = time.number_at(&["Date", "Year"])?;
+    let year = time.number_at(&["Date", "Year"]).filter(|year| YEARS.contains(year))?;
     let day = NaiveDate::from_ymd_opt(year, number(["Date", "Month"])?, number(["Date", "Day"])?)?;
     let [hour, minute, second] =
         ["Hour", "Minute", "Second"].map(|part| number(["Time", part]).unwrap_or_default());
@@ -226,7 +233,7 @@ fn media_in(answer: &Element, asked: &Url) -> Vec<Media> {
     let of = |space: &str, is_second: bool| {
         let mut all = answer.all("Service");
         let service = all.find(|service| service.text_at(&["Namespace"]) == Some(space))?;
-        let url = reached(service.text_at(&["XAddr"])?, asked)?;
+        let url = beside(service.text_at(&["XAddr"])?, asked)?;
         Some(Media { url, is_second })
     };
     [of(MEDIA2, true), of(MEDIA, false)].into_iter().flatten().collect()
@@ -374,15 +381,17 @@ mod tests {
 
     #[test]
     fn a_camera_s_time_is_read_where_it_is_one() {
-        let time = |month: u32| {
+        let time = |year: i32, month: u32| {
             element(&format!(
                 "<r><SystemDateAndTime><UTCDateTime><Time><Hour>7</Hour><Minute>8</Minute>\
-                 <Second>9</Second></Time><Date><Year>2026</Year><Month>{month}</Month>\
+                 <Second>9</Second></Time><Date><Year>{year}</Year><Month>{month}</Month>\
                  <Day>3</Day></Date></UTCDateTime></SystemDateAndTime></r>"
             ))
         };
-        let read = time_in(&time(2)).unwrap();
+        let read = time_in(&time(2026, 2)).unwrap();
         assert_eq!(read.to_rfc3339(), "2026-02-03T07:08:09+00:00");
-        assert_eq!(time_in(&time(13)), None);
+        for (year, month) in [(2026, 13), (262_142, 12), (1969, 1), (-5, 1)] {
+            assert_eq!(time_in(&time(year, month)), None, "{year}");
+        }
     }
 }

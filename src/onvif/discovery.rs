@@ -1,5 +1,6 @@
 //! Who is there: WS-Discovery (April 2005) as cameras speak it (ONVIF Core, 7.3).
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Mutex;
@@ -25,7 +26,9 @@ const READ_WAIT: Duration = Duration::from_millis(100);
 /// More than a datagram can hold.
 const ANSWER_BYTES_MAX: usize = 1 << 16;
 /// More devices than a network has that is worth a list.
-const FOUND_MAX: usize = 4096;
+const FOUND_MAX: usize = 1024;
+/// A recorder may answer for as many of its cameras.
+const OF_SENDER_MAX: usize = 64;
 /// What stands before what a scope says (ONVIF Core, 7.3.2.2).
 const SCOPE: &str = "onvif://www.onvif.org/";
 
@@ -101,6 +104,7 @@ fn search_from(from: Ipv4Addr, until: Deadline, found: &Mutex<Vec<Found>>) -> io
     let mut sent = 0;
     let mut again = Deadline::after(Duration::ZERO);
     let mut buffer = vec![0; ANSWER_BYTES_MAX];
+    let mut of_senders: HashMap<Ipv4Addr, usize> = HashMap::new();
     while !until.is_over() {
         if sent < REPEATS && again.is_over() {
             for kind in ["dn:NetworkVideoTransmitter", "tds:Device"] {
@@ -110,6 +114,7 @@ fn search_from(from: Ipv4Addr, until: Deadline, found: &Mutex<Vec<Found>>) -> io
             again = Deadline::after(REPEAT_INTERVAL);
         }
         let Ok((length, SocketAddr::V4(sender))) = socket.recv_from(&mut buffer) else { continue };
+        let of_sender = of_senders.entry(*sender.ip()).or_default();
         let Ok(sender) = Url::parse(&format!("http://{}/", sender.ip())) else { continue };
         let matches = matches_in(&buffer[..length]);
         let Ok(mut found) = found.lock() else { return Ok(()) };
@@ -117,7 +122,8 @@ fn search_from(from: Ipv4Addr, until: Deadline, found: &Mutex<Vec<Found>>) -> io
             let is_known = found
                 .iter()
                 .any(|known| known.endpoint == device.endpoint && known.service == device.service);
-            if !is_known && found.len() < FOUND_MAX {
+            if !is_known && found.len() < FOUND_MAX && *of_sender < OF_SENDER_MAX {
+                *of_sender += 1;
                 found.push(device);
             }
         }

@@ -23,7 +23,7 @@ mod discovery;
 mod soap;
 mod xml;
 
-pub use address::{Address, Wanted};
+pub use address::{Address, SERVICE_PATH, Wanted};
 pub use device::{Answer, Information, Profile, ask, information, profiles};
 pub use discovery::{Found, interfaces, search};
 pub use soap::Login;

@@ -9,7 +9,7 @@ use http_auth::{PasswordClient, PasswordParams};
 use sha1::{Digest, Sha1};
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode};
-use url::Url;
+use url::{Position, Url};
 
 use super::OnvifError;
 use super::xml::{Element, escaped};
@@ -37,13 +37,20 @@ const DENIALS: [&str; 3] = ["NotAuthorized", "FailedAuthentication", "InvalidSec
 const DENIAL_WORDS: [&str; 6] =
     ["not authorized", "unauthorized", "authenticat", "ws-security", "credential", "password"];
 
+/// What a camera asks for that is told to no stranger.
+const PLAIN: &str = "it wants the password as it is (Basic), which none is told that was found by \
+                     a search: name its address";
+
 /// How to log in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Login {
     /// Not empty.
     pub username: String,
     /// May be empty.
     pub password: String,
+    /// Whether the password may be told as it is (Basic): to a host that somebody has named, and to
+    /// none that has answered a search.
+    pub is_told_plainly: bool,
 }
 
 /// Calls the services of one camera.
@@ -142,7 +149,8 @@ impl<'l> Caller<'l> {
     /// (WS-Security UsernameToken Profile 1.0, 3.1).
     fn security(&self, login: &Login) -> String {
         let nonce = *uuid::Uuid::new_v4().as_bytes();
-        let created = (now() + self.ahead).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let created = now().checked_add_signed(self.ahead).unwrap_or_else(now);
+        let created = created.to_rfc3339_opts(SecondsFormat::Secs, true);
         let digest = digest(&nonce, &created, &login.password);
         let (nonce, username) = (STANDARD.encode(nonce), escaped(&login.username));
         format!(
@@ -202,10 +210,13 @@ impl<'l> Caller<'l> {
             .fold(PasswordClient::builder(), |builder, challenge| builder.challenges(challenge))
             .build();
         let answered = client.and_then(|mut client| {
+            if matches!(client, PasswordClient::Basic(_)) && !login.is_told_plainly {
+                return Err(PLAIN.to_owned());
+            }
             client.respond(&PasswordParams {
                 username: &login.username,
                 password: &login.password,
-                uri: service.path(),
+                uri: &service[Position::BeforePath..Position::AfterQuery],
                 method: "POST",
                 body: Some(envelope.as_bytes()),
             })
@@ -275,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_name_is_escaped_and_a_password_not_sent() {
-        let login = Login { username: "a<b".to_owned(), password: "geheim".to_owned() };
+        let (username, password) = ("a<b".to_owned(), "geheim".to_owned());
+        let login = Login { username, password, is_told_plainly: true };
         let request = Request { name: "GetProfiles", space: "urn:x", content: "" };
         let envelope = Caller::new(Some(&login)).envelope(&request);
         assert!(envelope.contains("<Username>a&lt;b</Username>") && !envelope.contains("geheim"));

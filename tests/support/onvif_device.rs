@@ -29,6 +29,7 @@ pub fn leave_the_network() {
 #[derive(Clone)]
 pub struct Model {
     pub serial: &'static str,
+    pub password: &'static str,
     /// Profiles: token, coding, width and height, address of the stream.
     pub streams: Vec<(&'static str, &'static str, (u32, u32), String)>,
 }
@@ -38,13 +39,12 @@ pub struct OnvifDevice {
     runtime: Option<Runtime>,
 }
 
-/// Its login.
+/// Whom it lets in.
 pub const USERNAME: &str = "viewer";
-pub const PASSWORD: &str = "s3cret";
 
 impl OnvifDevice {
     /// Starts it at an address of this machine.
-    pub fn start(model: Model, host: &'static str, port: u16) -> OnvifDevice {
+    pub fn start(model: Model, host: &str, port: u16) -> OnvifDevice {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -55,8 +55,8 @@ impl OnvifDevice {
             .advertised_host(host)
             .device_service(model.clone())
             .media_service(model.clone())
-            .auth(USERNAME, PASSWORD)
-            .discovery_uuid(uuid::Uuid::from_bytes([7; 16]))
+            .auth(USERNAME, model.password)
+            .discovery_uuid(uuid::Uuid::from_u128(model.serial.len() as u128))
             .build()
             .expect("a device");
         runtime.spawn(async move { server.run().await.expect("it serves") });
