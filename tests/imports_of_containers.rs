@@ -290,6 +290,10 @@ fn folders_of_other_recorders_are_imported_once() {
     fs::write(bench.path("frigate/2026-03-01/12/yard/.00.08.mp4.tmp"), "x").expect("a file");
     let broken = bench.path("frigate/2026-03-01/12/yard/00.08.mp4");
     fs::write(&broken, "not finished").expect("a file");
+    let large = bench.path("frigate/2026-03-01/12/yard/00.10.mp4");
+    let noise = ["-v", "error", "-f", "rawvideo", "-s", "1600x1200", "-pix_fmt", "yuvj420p"];
+    let noise = [&noise[..], &["-i", "/dev/urandom", "-frames:v", "1", "-c:v", "mjpeg"]].concat();
+    run_tool("ffmpeg", &[&noise[..], &["-q:v", "1", text(&large)]].concat());
     let import = |pattern: &str, more: &[&str]| by_names(&bench, pattern, more, "frigate");
     let pattern = "%Y-%m-%d/%H/{camera}/%M.%S.mp4";
     let (status, said) = import(pattern, &["--name-zone", "UTC"]);
@@ -297,14 +301,16 @@ fn folders_of_other_recorders_are_imported_once() {
     assert!(said.contains("00.08.mp4: neither mp4, nor Matroska") && said.contains("left out"));
     assert!(said.contains("1 file not named like the pattern, as "), "{said}");
     assert!(said.contains("00.00.mp4: yard from 2026-03-01T12:00:00.000000000Z (its name)"));
-    assert!(said.contains("something of 1 file is left out"), "{said}");
+    let frame = said.lines().find(|line| line.contains("00.10.mp4")).unwrap_or_default();
+    assert!(frame.contains("does not fit a block of the ring") && frame.ends_with(": left out"));
+    assert!(said.contains("something of 2 files is left out"), "{said}");
     let clips = bench.clips();
     let of = |camera: &str| {
         let own = clips.iter().filter(|clip| clip["camera"] == camera);
         own.map(|clip| clip["frames"].as_u64().expect("a number")).sum::<u64>()
     };
     assert_eq!((of("yard"), of("front"), clips.len()), (200, 200, 2), "one session each");
-    fs::remove_file(broken).expect("it is gone");
+    [broken, large].iter().for_each(|file| fs::remove_file(file).expect("it is gone"));
     let (status, said) = import(pattern, &["--name-zone", "UTC"]);
     assert_eq!((status, said.matches("imported before").count()), (Some(0), 8), "{said}");
     assert_eq!(bench.clips(), clips);

@@ -13,7 +13,7 @@ use clips::footage;
 use daemon::{Site, run_tool, text};
 
 /// What is done in the tree before an example, the example, and what holds behind it.
-const EXAMPLES: [[&str; 3]; 15] = [
+const EXAMPLES: [[&str; 3]; 17] = [
     [
         "",
         "cp .range/front-door/2026-11-21T13-05-00--13-07-30.mp4 ~/clip.mp4",
@@ -41,6 +41,8 @@ const EXAMPLES: [[&str; 3]; 15] = [
         "test ! -e .trash/2026-11-21/front-door/13-10-00.mp4",
     ],
     ["rm -r 2026-11-21", "rm -r .trash/2026-11-21", "test ! -e .trash/2026-11-21"],
+    ["", "reelfs record off front-door --for 2h", "reelfs status | grep 'front-door  *off '"],
+    ["", "reelfs record auto front-door", "! reelfs status | grep 'front-door  *off '"],
 ];
 
 /// Two clips of the day of the examples, and footage of the last minute.
@@ -61,6 +63,11 @@ fn home(site: &Site) -> PathBuf {
     fs::create_dir_all(home.join(".config/mpv")).expect("a directory");
     let settings = "vo=null\nao=null\nuntimed\nend=2\n";
     fs::write(home.join(".config/mpv/mpv.conf"), settings).expect("its settings");
+    // The program, where its settings are.
+    let (folder, program) = (site.path(""), env!("CARGO_BIN_EXE_reelfs"));
+    let reelfs = format!("#!/bin/sh\ncd {folder:?} && exec {program:?} \"$@\"\n");
+    fs::write(home.join("reelfs"), reelfs).expect("a file");
+    run_tool("chmod", &["+x", text(&home.join("reelfs"))]);
     home
 }
 
@@ -73,7 +80,7 @@ fn the_examples_of_the_page_written_by_hand_do_what_they_say() {
     assert_eq!(examples, EXAMPLES.map(|[_, example, _]| example), "each is tried here");
     let site = front_door();
     let daemon = site.run();
-    let script = format!("set -ex\n{}", EXAMPLES.as_flattened().join("\n"));
+    let script = format!("set -ex\nPATH=~:$PATH\n{}", EXAMPLES.as_flattened().join("\n"));
     let output = Command::new("sh")
         .args(["-c", &script])
         .current_dir(site.mount())

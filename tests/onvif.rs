@@ -73,12 +73,14 @@ fn a_camera_is_found_recorded_and_found_again_where_it_has_moved_to() {
     let file = password(&site, PASSWORD);
     let login = ["--username", USERNAME, "--password-file", text(&file)];
     let (_, told, _) = discovered(&site, &login);
-    for words in ["127.0.0.1:8000", "Example X-1", SERIAL, "1280x720 H264, 320x180 H264"] {
+    let other = "127.0.0.1:8000: behind its address, ?profile=still is 1920x1080 JPEG";
+    for words in ["Example X-1", SERIAL, "1280x720 H264, 320x180 H264", other] {
         assert!(told.contains(words), "{words}: {told}");
     }
     let (_, json, _) = discovered(&site, &[&login[..], &["--json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json[0]["serial"], json[1].is_null()), (&SERIAL.into(), true), "{json}");
+    assert_eq!(json[0]["profiles"].as_array().map(Vec::len), Some(3), "{json}");
 
     // What it prints is a section that works.
     let (_, sections) = told.split_once("for reelfs.toml\n").expect("sections");

@@ -45,8 +45,13 @@ fn wait_refused(daemon: &Daemon, words: &str) {
     });
 }
 
+/// Waits until a stream has a state; one that has left and has no closed clip yet has none.
 fn wait_state(daemon: &Daemon, camera: &str, state: &str) {
-    wait_until(&format!("{camera} is {state}"), 30, || daemon.camera(camera)["state"] == state);
+    wait_until(&format!("{camera} is {state}"), 30, || {
+        let status = daemon.status();
+        let mut cameras = status["cameras"].as_array().expect("a list").iter();
+        cameras.any(|it| it["name"] == camera && it["state"] == state)
+    });
 }
 
 /// All clips of a camera, closed ones and the growing one.

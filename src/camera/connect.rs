@@ -80,7 +80,14 @@ pub async fn connect(
         }
         Camera::Onvif(camera) => {
             let endpoint = camera.locate(hosts).await?;
-            Inner::Sessions(Box::new(Sessions::open(&endpoint, hosts, clock).await?))
+            let opened = match Sessions::open(&endpoint, hosts, Arc::clone(&clock)).await {
+                Err(CameraError::Connect { .. }) => {
+                    let endpoint = camera.beside(&endpoint, hosts)?;
+                    Sessions::open(&endpoint, hosts, clock).await?
+                }
+                opened => opened?,
+            };
+            Inner::Sessions(Box::new(opened))
         }
         Camera::Program(program) => Inner::Run(Box::new(Run::start(program, clock).await?)),
     };

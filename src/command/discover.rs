@@ -171,7 +171,7 @@ impl Camera {
 
     fn section(&self, request: &DiscoverRequest, serials: &[&str], name: &str) -> String {
         let address = toml_text(&self.address(serials));
-        let place = match self.profiles().len() {
+        let place = match onvif::of_one_lens(self.profiles()).len() {
             0 | 1 => format!("url = {address}\n"),
             _ => format!("streams = {{ main = {address}, sub = {address} }}\n"),
         };
@@ -189,12 +189,24 @@ fn portable(text: &str) -> String {
     if name.parse::<CameraName>().is_ok() { name } else { "camera".to_owned() }
 }
 
+/// Main first, sub last.
 fn streams_text(profiles: &[Profile]) -> String {
-    let text = |profile: &Profile| {
-        let (width, height) = profile.picture;
-        format!("{width}x{height} {}", profile.encoding)
-    };
-    profiles.iter().map(text).collect::<Vec<_>>().join(", ")
+    let own = onvif::of_one_lens(profiles);
+    own.into_iter().map(profile_text).collect::<Vec<_>>().join(", ")
+}
+
+fn profile_text(profile: &Profile) -> String {
+    let (width, height) = profile.picture;
+    format!("{width}x{height} {}", profile.encoding)
+}
+
+/// Profiles that are neither main nor sub, nor between them: what names them.
+fn others_text(profiles: &[Profile]) -> Option<String> {
+    let own = onvif::of_one_lens(profiles);
+    let others = profiles.iter().filter(|profile| !own.contains(profile));
+    let others: Vec<String> =
+        others.map(|it| format!("?profile={} is {}", it.token, profile_text(it))).collect();
+    (!others.is_empty()).then(|| one_line(&others.join(", ")))
 }
 
 fn print(
@@ -224,6 +236,9 @@ fn print(
     }
     write!(out, "{table}")?;
     for camera in cameras {
+        if let Some(others) = others_text(camera.profiles()) {
+            writeln!(out, "{}: behind its address, {others}", camera.place())?;
+        }
         if let Err(error) = &camera.said {
             let advice = match (error, &request.login.username) {
                 (OnvifError::Denied { .. }, None) => "; --username and --password-file log in",

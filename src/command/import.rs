@@ -10,6 +10,7 @@ mod opened;
 mod stored;
 mod taking;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Naming {
 struct Job<'a> {
     request: &'a ImportRequest,
     camera: String,
+    /// Those that were found in folders.
+    found: HashSet<PathBuf>,
 }
 
 /// Puts files into the ring and prints a line for each, and what was left out of it.
@@ -86,7 +89,8 @@ pub fn import(
     for (camera, given) in batches {
         let (files, unread) = place_all(request, &given, now, &mut out)?;
         left_out += unread;
-        let job = Job { request, camera };
+        let found = given.into_iter().filter(|given| given.is_found).map(|given| given.path);
+        let job = Job { request, camera, found: found.collect() };
         checks::refuse_by_time(config, &job, &files, now)?;
         jobs.push((job, files));
     }
@@ -160,16 +164,20 @@ impl Opened {
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
         let mut planned = Vec::with_capacity(jobs.len());
+        let mut left_out = 0;
         for (job, files) in jobs {
             let plan = self.plan(config, &job, files)?;
             for file in &plan.passed {
                 let path = file.survey.path.display();
                 writeln!(out, "{path}: imported before, from {} on", utc_timestamp(file.start))?;
             }
+            for why in &plan.left_out {
+                writeln!(out, "{why}: left out")?;
+            }
+            left_out += plan.left_out.len() as u64;
             self.refuse_by_room(config, &job, &plan)?;
             planned.push((job, plan));
         }
-        let mut left_out = 0;
         for (job, plan) in &planned {
             match job.request.plan {
                 true => self.tell(job, plan, out)?,

@@ -16,6 +16,7 @@ use crate::config::{CameraConfig, Config};
 use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::Writer;
+use crate::segment::Switch;
 use crate::units::{StreamKey, StreamNumber};
 use crate::view::{Layout, clip_boundary_after};
 use crate::zone::Zone;
@@ -31,6 +32,9 @@ pub(super) struct Placed {
     pub settings: CameraConfig,
     pub session: Camera,
     pub stream: StreamNumber,
+    /// How it was switched by hand when it was placed: of a stream that is new the ring may not
+    /// have heard yet.
+    pub switch: Option<Switch>,
 }
 
 impl Placed {
@@ -110,7 +114,7 @@ impl Recording {
 
     /// Begins to record a camera.
     pub(super) fn start(&self, config: &Config, camera: Placed) -> Recorded {
-        let Placed { settings, session, stream } = camera;
+        let Placed { settings, session, stream, .. } = camera;
         let clip_seconds = Arc::new(AtomicU64::new(clip_seconds(config, settings.name.as_str())));
         let of_recorder = RecorderSettings {
             camera: session,

@@ -12,6 +12,7 @@ use super::superblocks::Caretaker;
 use super::wanted::{Change, Off, Switches};
 use crate::archive::Archive;
 use crate::check::Scrubber;
+use crate::cli::quantity::duration_text;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
@@ -251,8 +252,8 @@ impl Reporter {
             ring,
             device: device_status(&health, &counters, unwritable),
             expiry_suspended: suspension.map(|suspension| {
-                let ahead = seconds(suspension.step_nanos);
-                format!("the clock is {ahead} s ahead of what is known: {}", suspension.reason)
+                let ahead = whole_seconds_text(suspension.step_nanos);
+                format!("the clock is {ahead} ahead of what is known: {}", suspension.reason)
             }),
             footage_ahead: purge.newest_ahead.map(|end| {
                 let end = utc_timestamp(end);
@@ -273,12 +274,12 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
         State::AwaitingKeyFrame { why } => ("waiting for a key frame", why.clone()),
         State::Recording => ("recording", None),
         State::Waiting { error, retry, .. } => {
-            let wait = seconds(retry.0 - now.0);
+            let wait = whole_seconds_text(retry.0 - now.0);
             let tries = match status.tries {
                 0 | 1 => String::new(),
                 tries => format!(", after {tries} tries"),
             };
-            ("waiting", Some(format!("{error}; next try in {wait} s{tries}")))
+            ("waiting", Some(format!("{error}; next try in {wait}{tries}")))
         }
         State::Stopped => ("stopped", None),
     };
@@ -317,4 +318,9 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
 /// Whole seconds of a length in nanoseconds; none where it is negative.
 fn seconds(nanos: i64) -> u64 {
     u64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(0)
+}
+
+/// The same for people.
+fn whole_seconds_text(nanos: i64) -> String {
+    duration_text(Duration::from_secs(seconds(nanos)))
 }

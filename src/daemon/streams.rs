@@ -68,10 +68,11 @@ pub(super) fn register_all(
                 store.writer.new_stream()
             }
         };
+        let switch = fact.switch;
         if registration.changed {
             store.writer.set_stream(stream, fact.encode());
         }
-        Placed { settings: settings.clone(), session, stream }
+        Placed { settings: settings.clone(), session, stream, switch }
     });
     registered.collect()
 }

@@ -116,7 +116,7 @@ pub(super) fn look(
         .into_iter()
         .filter(|camera| camera.settings.enabled)
         .map(|camera| {
-            let kept = fact_of(&camera, store).and_then(|fact| fact.switch);
+            let kept = fact_of(&camera, store).map_or(camera.switch, |fact| fact.switch);
             let switch = switches.in_force(camera.stream, kept, &reading);
             let why = why_off(&camera.settings, switch, now, &config.view.zone);
             (camera, why)

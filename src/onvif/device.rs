@@ -90,14 +90,13 @@ pub fn information(service: &Url, login: Option<&Login>) -> Result<Information, 
     Device::reach(service, login)?.information()
 }
 
-/// Asks a camera which streams it has, those of its first lens that are coded alike, the largest
-/// first.
+/// Asks a camera which streams it has.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn profiles(service: &Url, login: Option<&Login>) -> Result<Vec<Profile>, OnvifError> {
     let (_, profiles) = Device::reach(service, login)?.profiles()?;
-    Ok(of_one_lens(&profiles).into_iter().cloned().collect())
+    Ok(profiles)
 }
 
 impl<'l> Device<'l> {
@@ -265,8 +264,10 @@ fn pixels(profile: &Profile) -> u64 {
 }
 
 /// The profiles of the first lens, the largest first: those that are no JPEG, which a camera has
-/// for still pictures, where there are any.
-fn of_one_lens(profiles: &[Profile]) -> Vec<&Profile> {
+/// for still pictures, where there are any. The first is [`Wanted::Main`], the last one
+/// [`Wanted::Sub`].
+#[must_use]
+pub fn of_one_lens(profiles: &[Profile]) -> Vec<&Profile> {
     let is_jpeg = |profile: &Profile| profile.encoding.eq_ignore_ascii_case("JPEG");
     let has_others = profiles.iter().any(|profile| !is_jpeg(profile));
     let mut coded: Vec<&Profile> =

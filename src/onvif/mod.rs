@@ -24,7 +24,7 @@ mod soap;
 mod xml;
 
 pub use address::{Address, SERVICE_PATH, Wanted};
-pub use device::{Answer, Information, Profile, ask, information, profiles};
+pub use device::{Answer, Information, Profile, ask, information, of_one_lens, profiles};
 pub use discovery::{Found, interfaces, search};
 pub use soap::Login;
 

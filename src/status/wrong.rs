@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn each_trouble_is_said() {
         let mut status =
-            running(&[("waiting", Some("refused; next try in 4 s")), ("connecting", None)]);
+            running(&[("waiting", Some("refused; next try in 4s")), ("connecting", None)]);
         status.expiry_suspended = Some("the clock is ahead".into());
         status.device.state = "gone".into();
         status.device.refused = Some("another ring is there".into());
@@ -85,7 +85,7 @@ mod tests {
             [
                 "the device is gone (another ring is there)",
                 "nothing expires: the clock is ahead",
-                "yard is not recorded: refused; next try in 4 s",
+                "yard is not recorded: refused; next try in 4s",
                 "yard is not recorded: connecting",
             ]
         );

@@ -24,6 +24,7 @@ const OVERLAP_NANOS_MAX: i64 = NANOS_PER_SECOND / 2;
 const PER_MILLE: u64 = 1010;
 
 /// What is to be done.
+#[derive(Default)]
 pub(super) struct Plan {
     /// Files that are in the ring already.
     pub(super) passed: Vec<Placed>,
@@ -31,6 +32,8 @@ pub(super) struct Plan {
     pub(super) known_clips: BTreeSet<ClipId>,
     /// The others.
     pub(super) files: Vec<Wanted>,
+    /// Why files are left out that were found in folders.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A file that is taken.
@@ -134,9 +137,16 @@ impl Opened {
         files: Vec<Placed>,
     ) -> Result<Plan, CommandError> {
         let stream = self.known_stream(&job.camera);
-        let mut plan = Plan { passed: Vec::new(), known_clips: BTreeSet::new(), files: Vec::new() };
+        let mut plan = Plan::default();
         for file in files {
-            self.refuse_too_large(&file)?;
+            match self.too_large(&file) {
+                Some(why) if job.found.contains(&file.survey.path) => {
+                    plan.left_out.push(why);
+                    continue;
+                }
+                Some(why) => return Err(CommandError::Failed(why)),
+                None => {}
+            }
             let known = match stream {
                 Some(stream) => {
                     let in_ring = InRing::read(self, config, stream, &file)?;
@@ -156,15 +166,16 @@ impl Opened {
         Ok(plan)
     }
 
-    fn refuse_too_large(&self, file: &Placed) -> Result<(), CommandError> {
+    /// Why a file can't be taken: a sample of it has no room.
+    fn too_large(&self, file: &Placed) -> Option<String> {
         let (length, most) = (file.survey.largest_sample, self.sample_bytes_max());
-        if length <= most {
-            return Ok(());
-        }
         let path = file.survey.path.display();
-        Err(CommandError::Failed(format!(
-            "{path}: a frame of {length} bytes does not fit a block of the ring, {most} bytes do"
-        )))
+        (length > most).then(|| {
+            format!(
+                "{path}: a frame of {length} bytes does not fit a block of the ring, {most} bytes \
+                 do"
+            )
+        })
     }
 
     /// What of a file is in the ring, from its beginning on; `None` where all is.

@@ -341,7 +341,7 @@ mod tests {
             name: format!("camera-at-the-gate-of-house-{number:02}"),
             state: states[number as usize % 3].into(),
             reason: (number % 3 == 2).then(|| {
-                "the camera says 404 Not Found to what it was asked for; next try in 60 s, after \
+                "the camera says 404 Not Found to what it was asked for; next try in 1m, after \
                  1234 tries"
                     .into()
             }),
