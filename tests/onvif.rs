@@ -145,7 +145,7 @@ fn a_camera_that_says_no_says_why() {
     reason("denied", "authentication failed");
     reason("none", "authentication failed");
     reason("lost", "no camera with the serial number SN-13 answers in the network");
-    reason("away", "can't connect to 127.0.0.1:8002");
+    reason("away", "can't connect to 127.0.0.1:8002: Connection refused");
     wait_state(&daemon, "other", "recording");
     assert_eq!(daemon.camera("denied")["error"]["kind"], "denied");
     // With the right password it goes on by itself.

@@ -177,7 +177,10 @@ impl<'l> Caller<'l> {
         let unreachable = |error: ureq::Error| OnvifError::Unreachable {
             host: service.host_str().unwrap_or_default().to_owned(),
             port: service.port_or_known_default().unwrap_or_default(),
-            why: error.to_string(),
+            why: match error {
+                ureq::Error::Io(error) => error.to_string(),
+                other => other.to_string(),
+            },
         };
         let mut reply = post.send(envelope).map_err(unreachable)?;
         let (status, headers) = (reply.status(), reply.headers().clone());
