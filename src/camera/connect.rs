@@ -81,9 +81,9 @@ pub async fn connect(
         Camera::Onvif(camera) => {
             let endpoint = camera.locate(hosts).await?;
             let opened = match Sessions::open(&endpoint, hosts, Arc::clone(&clock)).await {
-                Err(CameraError::Connect { .. }) => {
-                    let endpoint = camera.beside(&endpoint, hosts)?;
-                    Sessions::open(&endpoint, hosts, clock).await?
+                Err(error @ CameraError::Connect { .. }) => {
+                    let beside = camera.beside(&endpoint, hosts).ok_or(error)?;
+                    Sessions::open(&beside, hosts, clock).await?
                 }
                 opened => opened?,
             };

@@ -16,8 +16,6 @@ use crate::onvif::{self, Address, Found, Login, OnvifError};
 const SEARCH_WAIT: Duration = Duration::from_secs(3);
 /// What a search has found is used for so long: all cameras of a network may be away at once.
 const SEARCH_VALID: Duration = Duration::from_secs(5);
-/// Devices that are asked at once who they are.
-const ASKED_AT_ONCE: usize = 16;
 /// A search with all its questions is over by then: others wait for it.
 const ASKING_MAX: Duration = Duration::from_secs(20);
 
@@ -116,28 +114,19 @@ impl Search {
             .cloned()
             .collect();
         unknown.dedup_by(|one, other| one.service == other.service);
-        for some in unknown.chunks(ASKED_AT_ONCE) {
-            if until.is_over() {
-                break;
-            }
-            let refused = &self.refused;
-            let asked: Vec<_> = std::thread::scope(|scope| {
-                let asked: Vec<_> = some
-                    .iter()
-                    .map(|found| scope.spawn(move || serial_of(&found.service, login, refused)))
-                    .collect();
-                asked.into_iter().map(|asked| asked.join().unwrap_or(Asked::Silent)).collect()
-            });
-            for (found, asked) in some.iter().zip(asked) {
-                match asked {
-                    Asked::Said(serial) => drop(self.serials.insert(named(found), serial)),
-                    Asked::Refused(login) => {
-                        self.refused.insert((found.service.clone(), login));
-                    }
-                    Asked::Silent => {
-                        self.silent.insert((found.service.clone(), login.cloned()));
-                    }
+        let asked = onvif::ask_each(&unknown, |found| {
+            (!until.is_over()).then(|| serial_of(&found.service, login, &self.refused))
+        });
+        for (found, asked) in unknown.iter().zip(asked) {
+            match asked.flatten() {
+                Some(Asked::Said(serial)) => drop(self.serials.insert(named(found), serial)),
+                Some(Asked::Refused(login)) => {
+                    self.refused.insert((found.service.clone(), login));
                 }
+                Some(Asked::Silent) => {
+                    self.silent.insert((found.service.clone(), login.cloned()));
+                }
+                None => {}
             }
         }
         // Counted from its end: who has waited for it is not to begin another one.

@@ -112,19 +112,15 @@ impl OnvifCamera {
         }
     }
 
-    /// The same at the host that was asked, where the stream is said to be elsewhere and nobody
-    /// answers there: the camera may not know the address by which it is reached.
-    ///
-    /// # Errors
-    /// As [`Endpoint::at`].
-    pub(super) fn beside(&self, said: &Endpoint, hosts: &Hosts) -> Result<Endpoint, CameraError> {
+    /// The same at the host that was asked, where the stream is said to be elsewhere: the camera
+    /// may not know the address by which it is reached.
+    pub(super) fn beside(&self, said: &Endpoint, hosts: &Hosts) -> Option<Endpoint> {
+        let known = hosts.finder.known(&self.address)?;
+        let host = known.service.host_str().filter(|host| said.url.host_str() != Some(host))?;
         let mut url = said.url.clone();
-        if let Some(known) = hosts.finder.known(&self.address) {
-            let changed = url.set_host(known.service.host_str());
-            changed.map_err(|error| CameraError::Url { why: error.to_string() })?;
-        }
+        url.set_host(Some(host)).ok()?;
         let is_told_plainly = self.is_named(&url);
-        said.at(url, is_told_plainly)
+        said.at(url, is_told_plainly).ok()
     }
 
     /// What the camera at a device service is asked with, or any that answers a search.

@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::login::{LoginRequest, toml_text};
@@ -21,8 +19,6 @@ use crate::units::Counted;
 
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(100);
-/// Cameras that are asked at once.
-const ASKED_AT_ONCE: usize = 16;
 /// Stands where nothing is known.
 const UNKNOWN: &str = "-";
 
@@ -103,29 +99,15 @@ fn search(interfaces: &[Ipv4Addr], length: Duration) -> Result<Vec<Found>, Comma
 /// Asks each of them who it is, in the order in which they were found.
 fn ask_all(found: Vec<Found>, login: Option<&Login>) -> Vec<Camera> {
     let bar = progress_bar(found.len() as u64, "{wide_bar} {pos} of {len} cameras asked");
-    let cameras = Mutex::new(Vec::with_capacity(found.len()));
-    for some in found.chunks(ASKED_AT_ONCE) {
-        std::thread::scope(|scope| {
-            for found in some {
-                scope.spawn(|| ask_one(found, login, &cameras, &bar));
-            }
-        });
-    }
-    bar.finish_and_clear();
-    let mut cameras = cameras.into_inner().unwrap_or_default();
-    cameras.sort_by(|one: &Camera, other: &Camera| {
-        one.found.service.as_str().cmp(other.found.service.as_str())
+    let asked = onvif::ask_each(&found, |found| {
+        let said = onvif::information(&found.service, login)
+            .and_then(|said| Ok((said, onvif::profiles(&found.service, login)?)));
+        bar.inc(1);
+        said
     });
-    cameras
-}
-
-fn ask_one(found: &Found, login: Option<&Login>, cameras: &Mutex<Vec<Camera>>, bar: &ProgressBar) {
-    let said = onvif::information(&found.service, login)
-        .and_then(|said| Ok((said, onvif::profiles(&found.service, login)?)));
-    bar.inc(1);
-    if let Ok(mut cameras) = cameras.lock() {
-        cameras.push(Camera { found: found.clone(), said });
-    }
+    bar.finish_and_clear();
+    let all = found.into_iter().zip(asked);
+    all.filter_map(|(found, said)| Some(Camera { found, said: said? })).collect()
 }
 
 impl Camera {

@@ -116,11 +116,8 @@ impl Section<'_> {
         }
         let line = Some(self.document.line(name.span()));
         let stream = Stream { name: name.get_ref(), said, label };
-        Ok(Section {
-            stream: Some(stream),
-            line,
-            ..Section::new(self.document, self.kind, line, self.keys)
-        })
+        let new = Section::new(self.document, self.kind, line, self.keys);
+        Ok(Section { stream: Some(stream), ..new })
     }
 
     /// Which stream of its camera this is, where it is one of several.

@@ -21,6 +21,8 @@ const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250),
 /// Each probe is sent so often, and so far apart: datagrams get lost.
 const REPEATS: u32 = 3;
 const REPEAT_INTERVAL: Duration = Duration::from_millis(400);
+/// Devices that are asked at once.
+const ASKED_AT_ONCE: usize = 16;
 /// How long one wait for an answer lasts.
 const READ_WAIT: Duration = Duration::from_millis(100);
 /// More than a datagram can hold.
@@ -93,6 +95,19 @@ pub fn search(from: &[Ipv4Addr], wait: Duration) -> io::Result<Vec<Found>> {
         Some(Err(error)) if found.is_empty() => Err(error),
         _ => Ok(found),
     }
+}
+
+/// Asks devices, several of them at once; answers in their order, none of one where asking failed.
+#[must_use]
+pub fn ask_each<T: Send>(found: &[Found], ask: impl Fn(&Found) -> T + Sync) -> Vec<Option<T>> {
+    let mut answers = Vec::with_capacity(found.len());
+    for some in found.chunks(ASKED_AT_ONCE) {
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = some.iter().map(|found| scope.spawn(|| ask(found))).collect();
+            answers.extend(asked.into_iter().map(|asked| asked.join().ok()));
+        });
+    }
+    answers
 }
 
 fn search_from(from: Ipv4Addr, until: Deadline, found: &Mutex<Vec<Found>>) -> io::Result<()> {

@@ -25,7 +25,7 @@ mod xml;
 
 pub use address::{Address, SERVICE_PATH, Wanted};
 pub use device::{Answer, Information, Profile, ask, information, of_one_lens, profiles};
-pub use discovery::{Found, interfaces, search};
+pub use discovery::{Found, ask_each, interfaces, search};
 pub use soap::Login;
 
 /// Parses what comes from the network, as [`ask`] and [`search`] do; for a fuzzer.
