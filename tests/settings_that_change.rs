@@ -313,24 +313,36 @@ fn taken(daemon: &Daemon) -> [u64; 3] {
     [number("VmRSS:"), number("Threads:"), files as u64]
 }
 
+/// Has cameras come and go: of one stream, of two, and with hours, of which one is switched.
+fn come_and_go(site: &mut Site, daemon: &Daemon, times: usize) {
+    const AT_ONCE: usize = 10;
+    let stays = site.cameras.clone();
+    let nobody = || [NOBODY.to_owned(), NOBODY.to_owned()];
+    for _ in 0..times {
+        for number in 0..AT_ONCE {
+            let name = format!("c{number}");
+            let camera = match number % 3 {
+                0 => format!("[[camera]]\nname = \"{name}\"\nurl = \"{NOBODY}\"\n"),
+                1 => section(&name, nobody(), ""),
+                _ => section(&name, nobody(), "record = \"mon-fri 18:00-07:00\"\n"),
+            };
+            site.cameras.push_str(&camera);
+        }
+        reload(site, daemon);
+        assert_eq!(record(site, &["off", "c1", "--for", "1h"]).0, Some(0));
+        site.cameras.clone_from(&stays);
+        reload(site, daemon);
+    }
+}
+
 #[test]
 fn hundreds_of_cameras_that_come_and_go_leave_nothing_behind() {
-    const AT_ONCE: usize = 10;
-    let mut site = Site::new("64M");
+    let mut site = Site::new("128M");
     site.add_camera("stays", NOBODY, "");
-    let stays = site.cameras.clone();
     let daemon = site.run();
-    let mut come_and_go = |times: usize| {
-        for _ in 0..times {
-            (0..AT_ONCE).for_each(|number| site.add_camera(&format!("c{number}"), NOBODY, ""));
-            reload(&site, &daemon);
-            site.cameras.clone_from(&stays);
-            reload(&site, &daemon);
-        }
-    };
-    come_and_go(10);
+    come_and_go(&mut site, &daemon, 10);
     let before = taken(&daemon);
-    come_and_go(50);
+    come_and_go(&mut site, &daemon, 50);
     let after = taken(&daemon);
     assert!(after[0] < before[0] + (8 << 10), "{before:?} and {after:?} KiB");
     assert!(after[1] <= before[1] + 2, "{before:?} and {after:?} threads");
