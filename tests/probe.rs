@@ -91,7 +91,7 @@ fn a_camera_of_the_configuration_is_asked_as_it_says_and_a_fault_is_named() {
         (
             &[absent.as_str(), "--username", "viewer", "--password-file", text(&password)][..],
             1,
-            "404",
+            "describe failed: the camera has no stream /9 (404 Not Found)",
         ),
         (&["http://127.0.0.1/"][..], 2, "scheme \"http\""),
         (&["yard", "--username", "viewer"][..], 2, "are for an address"),

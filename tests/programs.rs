@@ -111,6 +111,9 @@ fn every_frame_of_a_program_is_recorded_and_it_is_run_again_when_it_ends() {
     wait_log(&daemon, "AAC 44.1 kHz, over a pipe, from \"ffmpeg\"", 1);
     wait_log(&daemon, "yard: recording has ended after 8 s: ffmpeg ended; trying again", 20);
     wait_until("it is run again", 30, || daemon.camera("yard")["reconnects"] == 1);
+    run_tool("pkill", &["-KILL", "--parent", &daemon.id().to_string(), "ffmpeg"]);
+    wait_log(&daemon, ": ffmpeg ended: signal: 9 (SIGKILL)", 10);
+    wait_until("and once more", 30, || daemon.camera("yard")["reconnects"] == 2);
     assert_eq!(daemon.camera("yard")["transport"], "a pipe");
     daemon.stop();
 

@@ -37,12 +37,17 @@ fn reload(site: &Site, daemon: &Daemon) {
     wait_taken(daemon, &before);
 }
 
-/// Waits until settings were refused for a reason with these words.
-fn wait_refused(daemon: &Daemon, words: &str) {
-    wait_until(words, 10, || {
-        let refused = &daemon.status()["settings"]["refused"];
-        refused.as_str().is_some_and(|reason| reason.contains(words))
-    });
+/// Why settings were refused last.
+fn refused(daemon: &Daemon) -> Option<String> {
+    daemon.status()["settings"]["refused"].as_str().map(str::to_owned)
+}
+
+/// Waits until settings are refused for another reason than before, which has these words.
+fn wait_refused(daemon: &Daemon, before: Option<&str>, words: &str) -> String {
+    wait_until(words, 10, || refused(daemon).is_some_and(|reason| before != Some(&reason)));
+    let reason = refused(daemon).expect("a reason");
+    assert!(reason.contains(words), "{words}: {reason}");
+    reason
 }
 
 /// Waits until a stream has a state; one that has left and has no closed clip yet has none.
@@ -165,6 +170,25 @@ fn reason(daemon: &Daemon, camera: &str) -> String {
 }
 
 #[test]
+fn a_camera_that_is_not_there_is_told_with_its_reason_and_its_tries() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.add_camera("yard", &cameras.url(9), "");
+    let daemon = site.run();
+    let tries = || daemon.camera("yard")["tries"].as_u64().unwrap_or_default();
+    wait_until("it is tried again", 30, || tries() >= 2);
+    let error = daemon.camera("yard")["error"].clone();
+    let words = "the camera has no stream /9 (404 Not Found)";
+    assert!(error["text"].as_str().is_some_and(|text| text.contains(words)), "{error}");
+    let output = site.reelfs(&["status", "--config", text(&site.path("reelfs.toml"))]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(words), "{said}");
+    assert!(daemon.log().contains(&format!("yard: not recorded: describe failed: {words}")));
+    daemon.stop();
+}
+
+#[test]
 fn cameras_are_switched_by_hand_and_by_hours_and_stay_so_over_a_power_cut() {
     let cameras = Cameras::start(&["--cameras", "4", "--gop", "25"]);
     let mut site = Site::new("128M");
@@ -235,17 +259,19 @@ fn cameras_are_switched_by_hand_and_by_hours_and_stay_so_over_a_power_cut() {
     assert!(of("switched off by hand") && of("record is \"off\"") && of("12:00-12:01"), "{ledger}");
 }
 
-#[test]
-fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
-    let mut site = Site::new("64M");
-    site.add_camera("yard", NOBODY, "");
-    let daemon = site.run();
-    let (good, before) = (site.config(), since(&daemon));
-    let text = fs::read_to_string(&good).expect("the settings");
-    let camera = |line: &str| text.clone() + line + "\n";
-    let section = |lines: &str| text.clone() + "[[camera]]\n" + lines + "\n";
+/// The first line that differs, counted from 1.
+fn changed_line(text: &str, other: &str) -> usize {
+    let mut lines = text.lines().zip(other.lines());
+    let same = lines.position(|(one, other)| one != other);
+    1 + same.unwrap_or_else(|| text.lines().count())
+}
+
+/// Settings with a mistake, and what is said of it.
+fn in_twenty_ways(text: &str) -> [(String, &'static str); 20] {
+    let camera = |line: &str| text.to_owned() + line + "\n";
+    let section = |lines: &str| text.to_owned() + "[[camera]]\n" + lines + "\n";
     let many = |number| format!("[[camera]]\nname = \"c{number}\"\nurl = \"{NOBODY}\"\n");
-    let bad: [(String, &str); 20] = [
+    [
         (String::new(), "view.mount: missing"),
         (text.replace("[purge]", "[purge"), "reelfs.toml:"),
         (text.replace("[purge]", "[purg]"), "no such section; did you mean `purge`?"),
@@ -265,16 +291,34 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
         (camera("password_file = \"/pw\""), "there is no `username`"),
         (section("name = \"door\""), "camera.url: missing"),
         (section(&format!("name = \"yard\"\nurl = \"{NOBODY}\"")), "yard"),
-        ((0..20).map(many).fold(text.clone(), |all, one| all + &one), "too few for 21 cameras"),
-    ];
-    for (number, (wrong, words)) in bad.iter().enumerate() {
+        ((0..20).map(many).fold(text.to_owned(), |all, one| all + &one), "too few for 21 cameras"),
+    ]
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", NOBODY, "");
+    let daemon = site.run();
+    let (good, before) = (site.config(), since(&daemon));
+    let text = fs::read_to_string(&good).expect("the settings");
+    // The file as a whole, and what two settings say together.
+    let without_line = [0, 19];
+    let mut last = None;
+    for (number, (wrong, words)) in in_twenty_ways(&text).iter().enumerate() {
         assert_ne!(*wrong, text, "{words}");
         fs::write(&good, wrong).expect("room");
         daemon.signal("HUP");
-        wait_refused(&daemon, words);
+        let reason = wait_refused(&daemon, last.as_deref(), words);
+        // The name that is there already stands below the head of its section.
+        let line = changed_line(&text, wrong) + usize::from(number == 18);
+        let of_line = format!("reelfs.toml:{line}: ");
+        assert!(without_line.contains(&number) || reason.contains(&of_line), "{of_line}{reason}");
+        last = Some(reason);
         assert_eq!(since(&daemon), before, "{number}");
         assert_eq!(daemon.status()["cameras"].as_array().map(Vec::len), Some(1), "{number}");
     }
+    let last = last.as_deref();
     let beside = site.path("good.toml");
     fs::write(&beside, &text).expect("room");
     let told = site.reelfs(&["status", "--config", daemon::text(&beside)]);
@@ -284,10 +328,10 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
     let layout = text.replace("[view]", "[view]\nlayout = \"%Q.mp4\"");
     fs::write(&good, layout).expect("room");
     daemon.signal("HUP");
-    wait_refused(&daemon, "view.layout");
+    let reason = wait_refused(&daemon, last, "view.layout");
     fs::remove_file(&good).expect("it is there");
     daemon.signal("HUP");
-    wait_refused(&daemon, "can't be read");
+    wait_refused(&daemon, Some(&reason), "can't be read");
 
     // Back again, with what can be taken now and what can't.
     let changed = text.replace("flush = \"1s\"", "flush = \"3s\"").replace("10s", "20s");
@@ -313,12 +357,19 @@ fn taken(daemon: &Daemon) -> [u64; 3] {
     [number("VmRSS:"), number("Threads:"), files as u64]
 }
 
-/// Has cameras come and go: of one stream, of two, and with hours, of which one is switched.
-fn come_and_go(site: &mut Site, daemon: &Daemon, times: usize) {
+/// Has cameras come and go: of one stream, of two, and with hours, of which one is switched; and
+/// each time the one with these streams, which is recorded.
+fn come_and_go(site: &mut Site, daemon: &Daemon, live: Option<&[String; 2]>, times: usize) {
     const AT_ONCE: usize = 10;
     let stays = site.cameras.clone();
     let nobody = || [NOBODY.to_owned(), NOBODY.to_owned()];
     for _ in 0..times {
+        if let Some(streams) = live {
+            site.cameras.push_str(&section("yard", streams.clone(), ""));
+            reload(site, daemon);
+            wait_state(daemon, "yard", "recording");
+            wait_state(daemon, "yard.sub", "recording");
+        }
         for number in 0..AT_ONCE {
             let name = format!("c{number}");
             let camera = match number % 3 {
@@ -340,9 +391,12 @@ fn hundreds_of_cameras_that_come_and_go_leave_nothing_behind() {
     let mut site = Site::new("128M");
     site.add_camera("stays", NOBODY, "");
     let daemon = site.run();
-    come_and_go(&mut site, &daemon, 10);
+    let cameras = Cameras::start(&["--cameras", "2", "--gop", "12"]);
+    let live = [cameras.url(1), cameras.url(2)];
+    come_and_go(&mut site, &daemon, Some(&live), 4);
     let before = taken(&daemon);
-    come_and_go(&mut site, &daemon, 50);
+    come_and_go(&mut site, &daemon, Some(&live), 8);
+    come_and_go(&mut site, &daemon, None, 42);
     let after = taken(&daemon);
     assert!(after[0] < before[0] + (8 << 10), "{before:?} and {after:?} KiB");
     assert!(after[1] <= before[1] + 2, "{before:?} and {after:?} threads");
@@ -445,7 +499,7 @@ fn a_name_that_differs_from_that_of_other_footage_by_case_alone_is_refused() {
     let config = site.config();
     daemon.signal("HUP");
     let words = "camera.name: \"Yard\" differs from \"yard\", of which the ring has footage";
-    wait_refused(&daemon, words);
+    wait_refused(&daemon, None, words);
     assert_eq!(daemon.camera("yard")["state"], "waiting", "the former one is in force");
     daemon.stop();
     let import = ["import", "--config", text(&config), "--camera", "Yard", "--start", "-10m"];

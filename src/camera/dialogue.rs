@@ -24,11 +24,13 @@ const OPTIONS_TIMEOUT: Duration = Duration::from_secs(3);
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Answers to one request that ask for credentials, each in another way.
 const CHALLENGES_MAX: u32 = 4;
+/// "Not Found" (RFC 2326, 11.2).
+const NOT_FOUND: u16 = 404;
 /// "Unsupported Transport" (RFC 2326, 11.3.14).
 const UNSUPPORTED_TRANSPORT: u16 = 461;
 /// Refusals of a request that another address may be right for: "Not Found", "Method Not Valid in
 /// This State", and the two about aggregates (RFC 2326, 11.3).
-const OTHER_ADDRESS: [u16; 4] = [404, 455, 459, 460];
+const OTHER_ADDRESS: [u16; 4] = [NOT_FOUND, 455, 459, 460];
 /// Refusals of a request that may be right without a range, of which what is live has none:
 /// "Header Field Not Valid for Resource", "Invalid Range" (RFC 2326, 11.3).
 const NO_RANGE: [u16; 2] = [456, 457];
@@ -149,7 +151,14 @@ impl Dialogue {
                 why: one_line(&format!("redirected to {location}, which is not rtsp:")),
             });
         }
-        granted("describe", &answer)?;
+        granted("describe", &answer).map_err(|error| match error {
+            CameraError::Refused { stage, why } if answer.status == NOT_FOUND => {
+                let path = one_line(self.url.path());
+                let why = format!("the camera has no stream {path} ({why})");
+                CameraError::Refused { stage, why }
+            }
+            error => error,
+        })?;
         let headers = &answer.headers;
         let said = headers.get("content-base").or_else(|| headers.get("content-location"));
         let base = header::base(&self.url, said);

@@ -13,7 +13,13 @@ use crate::config::duration;
 #[command(after_help = "\
 Cameras answer that speak ONVIF, and in which it is not switched off. Most of them say their \
 serial number and their streams only to who logs in; the login is tried at every camera that \
-answers, once. Exit status: 0 some were found, 1 none was, 2 wrong usage.
+answers, once.
+
+An object of --json has url, service, endpoint, name, hardware, manufacturer, model, serial, \
+profiles (token, name, encoding, width, height), and error, why it did not say so much; what is \
+not known is null.
+
+Exit status: 0 some were found, 1 none was, 2 wrong usage.
 
 Example: reelfs discover --username viewer --password-file viewer.password")]
 pub struct DiscoverArguments {

@@ -13,7 +13,15 @@ use crate::config::duration;
 /// `reelfs probe`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Nothing is recorded, and a daemon may run: the camera has one guest more for so long. Exit status: \
+Nothing is recorded, and a daemon may run: the camera has one guest more for so long.
+
+The object of --json has camera (its address), server, login, transport, codec, width, height, \
+stated_rate and rate (pictures a second, as it says and as they came), frames, group_seconds, \
+bits_per_second, sound, sound_packets, sound_bits_per_second, records, sender_reports, \
+jitter_seconds, lost_packets, began_seconds (from the first request to the first frame), and \
+notes; what is not known is null.
+
+Exit status: \
 0 it can be recorded, 1 it can not, and why, 2 wrong usage or configuration.
 
 Example: reelfs probe rtsp://192.0.2.10/stream1 --username viewer --password-file viewer.password")]

@@ -15,7 +15,7 @@ use crate::camera::{Camera, Transport};
 use crate::cli::quantity::{bit_rate_text, size_text};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::probe::{Heard, Wanted, advice, listen, snapshot};
+use crate::probe::{Heard, Wanted, advice, better_transport, listen, snapshot};
 use crate::units::{ByteCount, Counted};
 
 /// A day, in seconds.
@@ -132,7 +132,7 @@ fn print(
         writeln!(out, "{:<12}{said}", "note")?;
     }
     if request.config.is_none() {
-        write!(out, "\n{}", section(request, camera))?;
+        write!(out, "\n{}", section(request, camera, heard))?;
     }
     Ok(out.flush()?)
 }
@@ -186,12 +186,13 @@ fn rows(heard: &Heard) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What the configuration may say.
-fn section(request: &ProbeRequest, camera: &Camera) -> String {
+/// What the configuration may say: what was asked for, and what suits the camera better.
+fn section(request: &ProbeRequest, camera: &Camera, heard: &Heard) -> String {
     let address = toml_text(camera.address());
     let mut text = format!("[[camera]]\nname = \"{UNNAMED}\"\nurl = {address}\n");
     text += &request.login.lines();
-    let way = request.transport.filter(|way| *way != Transport::Auto);
+    let way = better_transport(heard).or(request.transport);
+    let way = way.filter(|way| *way != Transport::Auto);
     if let Some(way) = way
         && let Some((name, _)) = Transport::NAMES.into_iter().find(|(_, known)| *known == way)
     {

@@ -514,11 +514,13 @@ mod tests {
 
     #[test]
     fn a_password_that_everybody_may_read_is_a_warning() {
-        let (config, name) = with_password_file(b"s3cret\n", 0o644);
-        let warnings = config.unwrap().warnings;
-        let who = "others than its owner may read this password";
-        let advice = format!("{name}: {who}; chmod 600 {name}");
-        assert_eq!(warnings, [advice]);
+        for mode in [0o644, 0o640, 0o604] {
+            let (config, name) = with_password_file(b"s3cret\n", mode);
+            let warnings = config.unwrap().warnings;
+            let who = "others than its owner may read this password";
+            let advice = format!("{name}: {who}; chmod 600 {name}");
+            assert_eq!(warnings, [advice], "{mode:o}");
+        }
     }
 
     #[test]

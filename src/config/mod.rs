@@ -164,16 +164,29 @@ impl Config {
         let socket = document.section(&keys::CONTROL)?.path(&keys::CONTROL_SOCKET)?.value;
         let control = ControlConfig { socket };
         let lines = document.lines();
-        Ok(Config {
-            ring,
-            view,
-            purge,
-            control,
-            cameras,
-            warnings,
-            file: path.to_path_buf(),
-            lines,
-        })
+        let file = path.to_path_buf();
+        let mut config = Config { ring, view, purge, control, cameras, warnings, file, lines };
+        let shorter = config.shorter_clips();
+        config.warnings.extend(shorter);
+        Ok(config)
+    }
+
+    /// What is to be said of cameras whose footage goes sooner than a clip would end.
+    fn shorter_clips(&self) -> Vec<String> {
+        let (file, clip) = (self.file.display(), self.view.clip);
+        let mut said = Vec::new();
+        for camera in &self.cameras {
+            let name = camera.name.as_str();
+            let Some(retain) = self.retain_of(name).filter(|retain| *retain < clip) else {
+                continue;
+            };
+            let [retain, clip, own] = [retain, clip, self.clip_of(name)].map(duration::text);
+            said.push(format!(
+                "{file}: {name}: a retain of {retain} is shorter than a clip of {clip}: its clips \
+                 are {own} long"
+            ));
+        }
+        said
     }
 
     /// The file that it was read from.
@@ -506,6 +519,18 @@ url = "rtsp://192.0.2.11/stream1"
             assert_eq!(config.clip_of("front-door"), clip, "{retain}");
             assert_eq!(config.clip_of("yard"), minutes(10), "30 days");
             assert_eq!(config.purge_interval(), every, "{retain}");
+            let said = match retain {
+                "1m" => {
+                    vec!["a retain of 1m is shorter than a clip of 10m: its clips are 15s long"]
+                }
+                "9m" => vec!["a retain of 9m is shorter than a clip of 10m: its clips are 2m long"],
+                _ => Vec::new(),
+            };
+            let said: Vec<String> = said
+                .iter()
+                .map(|words| format!("/etc/reelfs/reelfs.toml: front-door: {words}"))
+                .collect();
+            assert_eq!(config.warnings, said, "{retain}");
         }
     }
 

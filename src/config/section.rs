@@ -170,9 +170,10 @@ impl Section<'_> {
         Ok(self.optional_string(key)?.map(|text| text.map(|text| self.absolute(&text))))
     }
 
-    /// A path, from the file's own directory on where it is relative.
+    /// A path from the root on, from the file's own directory where it is relative.
     pub(super) fn absolute(&self, path: &str) -> PathBuf {
-        self.document.file().parent().unwrap_or(Path::new("")).join(path)
+        let path = self.document.file().parent().unwrap_or(Path::new("")).join(path);
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     /// True or false: the file's or the default.

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::Heard;
-use crate::camera::A_PIPE;
+use crate::camera::{A_PIPE, Transport};
 
 /// Groups that are longer than this are worth a word: clips begin with a key frame, and damage
 /// lasts to the next one.
 const GROUP_MAX: Duration = Duration::from_secs(5);
+/// What a camera's transport is called where the network may lose packets.
+const UDP: &str = "UDP";
 /// Pictures that come so much later than others are.
 const JITTER_MAX: Duration = Duration::from_millis(500);
 
@@ -30,7 +32,7 @@ pub fn advice(heard: &Heard) -> Vec<String> {
     if heard.lost_packets > 0 {
         let over = match heard.facts.transport {
             A_PIPE => ": the program left them out, or was too slow",
-            "UDP" => "; over TCP the network sends them again: transport = \"tcp\"",
+            UDP => "; over TCP the network sends them again: transport = \"tcp\"",
             _ => ": the camera drops them itself; a lower bit rate helps",
         };
         said.push(format!("{} packets did not arrive{over}", heard.lost_packets));
@@ -46,6 +48,13 @@ pub fn advice(heard: &Heard) -> Vec<String> {
         said.push(format!("pictures come up to {millis} ms later than others: the network waits"));
     }
     said
+}
+
+/// How packets had better come; `None` where they may come as they did.
+#[must_use]
+pub fn better_transport(heard: &Heard) -> Option<Transport> {
+    let is_lossy = heard.lost_packets > 0 && heard.facts.transport == UDP;
+    is_lossy.then_some(Transport::Tcp)
 }
 
 #[cfg(test)]
@@ -68,6 +77,8 @@ mod tests {
         let mut lossy = heard(1);
         (lossy.lost_packets, lossy.facts.transport) = (3, "UDP");
         assert!(advice(&lossy)[0].ends_with("transport = \"tcp\""));
+        assert_eq!(better_transport(&lossy), Some(Transport::Tcp));
+        assert_eq!(better_transport(&heard(1)), None);
         lossy.facts.has_sender_reports = false;
         assert!(advice(&lossy)[1].contains("no sane sender reports"));
         lossy.facts.transport = A_PIPE;

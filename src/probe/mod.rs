@@ -12,7 +12,7 @@ use crate::camera::{Camera, CameraError, Frame, Frames, Hosts, Received, Session
 use crate::clock::{Clock, Stopwatch};
 use crate::units::{NANOS_PER_SECOND, Ticks, length_of};
 
-pub use advice::advice;
+pub use advice::{advice, better_transport};
 pub use snapshot::{SnapshotError, snapshot};
 
 /// How often whoever waits is told how it goes.

@@ -11,8 +11,9 @@ pub const CAMERA_NAME: Key = Key {
     example: "\"front-door\"",
     text: "Its name in the tree: 1 to 64 letters (a to z), digits, `-`, `_` and `.`, with no dot \
            at either end; not `now` or `live`, nor a name that Windows keeps for itself. No two \
-           cameras have the same, in upper or lower case. The footage of a camera goes by its \
-           name: another name is another camera.",
+           cameras have the same, in upper or lower case, nor has footage in the ring one that \
+           differs by case alone. The footage of a camera goes by its name: another name is \
+           another camera.",
 };
 
 /// `camera.url`
