@@ -32,6 +32,7 @@
 //! | [`retention`] | which clips expire and why; pure |
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
+//! | [`live`] | what cameras send at this moment, for whoever watches |
 //! | [`compilation`] | parts of clips as one file, in each container; pure |
 //! | [`mp4`] | chunks to size, boxes and pieces; pure |
 //! | [`blank`] | pictures and sound that show that there is nothing; pure |
@@ -197,6 +198,7 @@ pub mod flac;
 pub mod import;
 pub mod index;
 pub mod library;
+pub mod live;
 mod matroska;
 pub mod mount;
 pub mod mp4;

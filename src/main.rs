@@ -24,6 +24,7 @@ use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
 use reelfs::control::{Ask, To};
 use reelfs::daemon::{self, DaemonError};
 use reelfs::import::{Beginning, NamePattern};
+use reelfs::mount::GONE_READERS_LOG;
 use reelfs::units::WallTime;
 use reelfs::zone::Zone;
 
@@ -80,8 +81,8 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
-    let log = env_logger::Env::default().default_filter_or("info");
-    env_logger::Builder::from_env(log).init();
+    let filter = format!("info,{GONE_READERS_LOG}=off");
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).init();
     match carry_out(cli, &mut stdout()) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {

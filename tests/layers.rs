@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Highest first; rooms of one row do not name one another.
-const ROOMS: [&[&str]; 32] = [
+const ROOMS: [&[&str]; 33] = [
     &["main"],
     &["command"],
     &["daemon", "import", "probe"],
@@ -29,6 +29,7 @@ const ROOMS: [&[&str]; 32] = [
     &["retention"],
     &["dating"],
     &["view"],
+    &["live"],
     &["compilation"],
     &["mp4"],
     &["blank"],

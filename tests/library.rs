@@ -14,6 +14,7 @@ use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::{Device, DeviceHolder, ReturningDevice};
 use reelfs::index::Index;
 use reelfs::library::{Changes, Complaints, Deed, Footage, Grace, LibraryError, RingLibrary};
+use reelfs::live::Live;
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
 use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
@@ -81,6 +82,7 @@ fn open() -> Open {
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),
         deeds: Arc::default(),
+        live: Live::default(),
     };
     let clip = {
         let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);

@@ -41,6 +41,11 @@ impl EbmlWriter {
         self.size(size);
     }
 
+    /// The beginning of one whose end nobody knows yet (RFC 8794, 6.2).
+    pub(super) fn begin_endless(&mut self, id: u32) {
+        self.begin(id, u64::MAX >> SIZE_BYTES);
+    }
+
     /// An element that contains what `body` writes.
     pub(super) fn master(&mut self, id: u32, body: impl FnOnce(&mut EbmlWriter)) {
         self.begin(id, 0);

@@ -43,7 +43,7 @@ const SYNC: u32 = 0x0200_0000;
 const NOT_SYNC: u32 = 0x0101_0000;
 
 /// The tables that a track has to have, without entries.
-const NO_SAMPLES: [Option<u64>; TABLES] = {
+pub(super) const NO_SAMPLES: [Option<u64>; TABLES] = {
     let mut counts = [None; TABLES];
     counts[Table::Durations as usize] = Some(0);
     counts[Table::Chunks as usize] = Some(0);
@@ -110,9 +110,7 @@ impl Container for Fragments {
         let clock = MovieClock::new(compilation.start, &traks, Some(1));
         let length_nanos = compilation.total_nanos.saturating_add(self.delay_nanos);
         let mut to = BoxWriter::default();
-        mvex::write(&mut to, &clock, &traks, length_nanos, |trak| {
-            if trak.id == VIDEO as u32 + 1 { NOT_SYNC } else { SYNC }
-        });
+        mvex::write(&mut to, &clock, &traks, Some(length_nanos), usual_flags);
         Ok(to.finish())
     }
 
@@ -124,29 +122,47 @@ impl Container for Fragments {
         samples: [Vec<Placed>; TRACKS],
         to: &mut PartData,
     ) {
-        let counts = samples.each_ref().map(|samples| samples.len() as u64);
-        let mut moof = BoxWriter::default();
-        let mut offset = moof_bytes(counts) + HEADER_BYTES;
-        moof.plain(b"moof", |moof| {
-            moof.full(b"mfhd", 0, 0, |to| to.u32(number as u32 + 1));
-            for (track, samples) in samples.iter().enumerate() {
-                let Some(first) = samples.first() else { continue };
-                let delay = compilation.common.ticks(track, self.delay_nanos);
-                moof.plain(b"traf", |traf| {
-                    let id = track as u32 + 1;
-                    traf.full(b"tfhd", 0, DEFAULT_BASE_IS_MOOF, |to| to.u32(id));
-                    let decoded = first.decoded.saturating_add(delay).max(0);
-                    traf.full(b"tfdt", 1, 0, |to| to.i64(decoded));
-                    run(traf, track, offset, samples, compilation.lag_of(track));
-                });
-                offset += samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
-            }
-        });
-        moof.u32((offset - moof_bytes(counts)) as u32);
-        moof.raw(b"mdat");
-        to.add(moof.finish().into());
+        let tracks = samples.each_ref().map(Vec::as_slice);
+        let delay = |track| compilation.common.ticks(track, self.delay_nanos);
+        to.add(fragment(number, tracks, delay, |track| compilation.lag_of(track)).into());
         samples.into_iter().flatten().flat_map(|sample| sample.data).for_each(|data| to.add(data));
     }
+}
+
+/// What most samples of a track are (8.8.3.1).
+pub(super) fn usual_flags(trak: &Trak<'_>) -> u32 {
+    if trak.id == VIDEO as u32 + 1 { NOT_SYNC } else { SYNC }
+}
+
+/// The `moof` of the samples of each track, which come right behind it, and the header of their
+/// `mdat`. `delay` says how much later than they say the samples of a track are decoded, and `lag`
+/// how much earlier than that they are shown, in its ticks.
+pub(super) fn fragment(
+    number: usize,
+    samples: [&[Placed]; TRACKS],
+    delay: impl Fn(usize) -> i64,
+    lag: impl Fn(usize) -> i64,
+) -> Vec<u8> {
+    let counts = samples.map(|samples| samples.len() as u64);
+    let mut moof = BoxWriter::default();
+    let mut offset = moof_bytes(counts) + HEADER_BYTES;
+    moof.plain(b"moof", |moof| {
+        moof.full(b"mfhd", 0, 0, |to| to.u32(number as u32 + 1));
+        for (track, samples) in samples.into_iter().enumerate() {
+            let Some(first) = samples.first() else { continue };
+            moof.plain(b"traf", |traf| {
+                let id = track as u32 + 1;
+                traf.full(b"tfhd", 0, DEFAULT_BASE_IS_MOOF, |to| to.u32(id));
+                let decoded = first.decoded.saturating_add(delay(track)).max(0);
+                traf.full(b"tfdt", 1, 0, |to| to.i64(decoded));
+                run(traf, track, offset, samples, lag(track));
+            });
+            offset += samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+        }
+    });
+    moof.u32((offset - moof_bytes(counts)) as u32);
+    moof.raw(b"mdat");
+    moof.finish()
 }
 
 /// The samples of a track (8.8.8), whose bytes begin at `offset`, and which are shown as much

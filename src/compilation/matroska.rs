@@ -11,7 +11,7 @@ use super::ebml::EbmlWriter;
 use super::part::PartData;
 use super::segmented::{Container, Counted, Segmenting};
 use super::segments::{Boundary, Measure, Placed};
-use super::{Compilation, SOUND, TRACKS, Track, VIDEO};
+use super::{Compilation, SOUND, TRACKS, VIDEO};
 use crate::matroska::{EPOCH_NANOS, id};
 use crate::mp4::{Mp4Error, entry};
 use crate::segment::{Codec, ParameterSet, Sample};
@@ -19,7 +19,7 @@ use crate::units::{NANOS_PER_SECOND, WallTime};
 
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 /// How long a cluster is at most.
-const CLUSTER_NANOS: i64 = 20 * NANOS_PER_SECOND;
+pub(super) const CLUSTER_NANOS: i64 = 20 * NANOS_PER_SECOND;
 /// `Cluster` with its size and `Timestamp`.
 const CLUSTER_BYTES: u64 = 4 + 8 + 1 + 1 + 8;
 /// `SimpleBlock` with its size, the number of its track, its time and its flags.
@@ -75,10 +75,12 @@ impl Container for Matroska {
         }
         let segments = boundaries.last().map_or(0, |end| end.offset);
         let mut info = EbmlWriter::default();
-        self.info(&mut info, compilation);
+        let length = compilation.total_nanos.saturating_add(self.delay_nanos);
+        let start = compilation.start.plus_nanos(-self.delay_nanos);
+        self::info(&mut info, start, Some(length));
         let mut tracks = EbmlWriter::default();
         tracks.master(id::TRACKS, |to| {
-            compilation.tracks().for_each(|track| track_entry(to, &track));
+            compilation.tracks().for_each(|track| track_entry(to, track.number, track.set));
         });
         let head = seek_head([0; 3]).length();
         let places = [head, head + info.length(), head + info.length() + tracks.length()];
@@ -86,11 +88,7 @@ impl Container for Matroska {
         let behind = places[2] + self.cues(boundaries, 0).length();
         let cues = self.cues(boundaries, behind);
         let mut to = EbmlWriter::default();
-        to.master(id::EBML, |to| {
-            to.bytes(id::DOC_TYPE, b"matroska");
-            to.integer(id::DOC_TYPE_VERSION, 4);
-            to.integer(id::DOC_TYPE_READ_VERSION, 2);
-        });
+        file_type(&mut to);
         to.begin(id::SEGMENT, behind + segments);
         for element in [seek_head(places), info, tracks, cues] {
             to.raw(&element.finish());
@@ -154,21 +152,14 @@ fn write_cluster(timestamp: i64, blocks: Vec<Block>, to: &mut PartData) {
     head.integer(id::TIMESTAMP, timestamp.unsigned_abs());
     to.add(head.finish().into());
     for block in blocks {
-        let mut head = Vec::with_capacity(BLOCK_BYTES as usize);
-        head.push(id::SIMPLE_BLOCK as u8);
-        let size = BLOCK_BYTES - 1 - 4 + u64::from(block.sample.size);
-        head.extend((size as u32 | 1 << 28).to_be_bytes());
-        head.push(0x80 | (block.track as u8 + 1));
         let relative = milliseconds(block.shown) - timestamp;
-        let relative = relative.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        head.extend(relative.to_be_bytes());
-        head.push(if block.sample.is_sync { 0x80 } else { 0 });
+        let head = block_head(block.track, block.sample.size, relative, block.sample.is_sync);
         to.add(head.into());
         block.sample.data.into_iter().for_each(|data| to.add(data));
     }
 }
 
-fn milliseconds(nanos: i64) -> i64 {
+pub(super) fn milliseconds(nanos: i64) -> i64 {
     (nanos + NANOS_PER_MILLISECOND / 2).div_euclid(NANOS_PER_MILLISECOND)
 }
 
@@ -187,18 +178,6 @@ fn seek_head([info, tracks, cues]: [u64; 3]) -> EbmlWriter {
 }
 
 impl Matroska {
-    fn info(&self, to: &mut EbmlWriter, compilation: &Compilation) {
-        let length = compilation.total_nanos.saturating_add(self.delay_nanos);
-        let WallTime(start) = compilation.start.plus_nanos(-self.delay_nanos);
-        to.master(id::INFO, |to| {
-            to.integer(id::TIMESTAMP_SCALE, NANOS_PER_MILLISECOND.unsigned_abs());
-            to.float(id::DURATION, length as f64 / NANOS_PER_MILLISECOND as f64);
-            to.integer(id::DATE, start.saturating_sub(EPOCH_NANOS).cast_unsigned());
-            to.bytes(id::MUXING_APP, b"reelfs");
-            to.bytes(id::WRITING_APP, b"reelfs");
-        });
-    }
-
     /// When and where each segment begins, the first of them at `behind`.
     fn cues(&self, boundaries: &[Boundary], behind: u64) -> EbmlWriter {
         let mut to = EbmlWriter::default();
@@ -219,28 +198,64 @@ impl Matroska {
     }
 }
 
+/// What kind of file it is (RFC 8794, 11.2).
+pub(super) fn file_type(to: &mut EbmlWriter) {
+    to.master(id::EBML, |to| {
+        to.bytes(id::DOC_TYPE, b"matroska");
+        to.integer(id::DOC_TYPE_VERSION, 4);
+        to.integer(id::DOC_TYPE_READ_VERSION, 2);
+    });
+}
+
+/// What holds for the whole file, which begins then and is so long, where that is known.
+pub(super) fn info(to: &mut EbmlWriter, WallTime(start): WallTime, length_nanos: Option<i64>) {
+    to.master(id::INFO, |to| {
+        to.integer(id::TIMESTAMP_SCALE, NANOS_PER_MILLISECOND.unsigned_abs());
+        if let Some(length) = length_nanos {
+            to.float(id::DURATION, length as f64 / NANOS_PER_MILLISECOND as f64);
+        }
+        to.integer(id::DATE, start.saturating_sub(EPOCH_NANOS).cast_unsigned());
+        to.bytes(id::MUXING_APP, b"reelfs");
+        to.bytes(id::WRITING_APP, b"reelfs");
+    });
+}
+
+/// What stands in front of a sample of so many bytes, which is shown so many milliseconds behind
+/// the beginning of its cluster.
+pub(super) fn block_head(track: usize, size: u32, relative: i64, is_sync: bool) -> Vec<u8> {
+    let mut head = Vec::with_capacity(BLOCK_BYTES as usize);
+    head.push(id::SIMPLE_BLOCK as u8);
+    let size = BLOCK_BYTES - 1 - 4 + u64::from(size);
+    head.extend((size as u32 | 1 << 28).to_be_bytes());
+    head.push(0x80 | (track as u8 + 1));
+    let relative = relative.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+    head.extend(relative.to_be_bytes());
+    head.push(if is_sync { 0x80 } else { 0 });
+    head
+}
+
 /// A track (RFC 9559, 5.1.4).
-fn track_entry(to: &mut EbmlWriter, track: &Track<'_>) {
-    let number = track.number as u64 + 1;
+pub(super) fn track_entry(to: &mut EbmlWriter, track: usize, set: &ParameterSet) {
+    let number = track as u64 + 1;
     to.master(id::TRACK_ENTRY, |to| {
         to.integer(id::TRACK_NUMBER, number);
         to.integer(id::TRACK_UID, number);
         to.integer(id::TRACK_TYPE, number);
         to.integer(id::FLAG_LACING, 0);
         to.bytes(id::LANGUAGE, b"und");
-        let (codec, private) = codec(track.set);
+        let (codec, private) = codec(set);
         to.bytes(id::CODEC, codec.as_bytes());
         if !private.is_empty() {
             to.bytes(id::CODEC_PRIVATE, &private);
         }
-        if track.set.codec == Codec::Opus {
-            let skipped = track.set.configuration.get(2..4).unwrap_or_default();
+        if set.codec == Codec::Opus {
+            let skipped = set.configuration.get(2..4).unwrap_or_default();
             let skipped = skipped.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
             let second = NANOS_PER_SECOND.unsigned_abs();
             to.integer(id::CODEC_DELAY, skipped * second / OPUS_RATE);
             to.integer(id::SEEK_PRE_ROLL, OPUS_ROLL_NANOS);
         }
-        if let Some(video) = &track.set.video {
+        if let Some(video) = &set.video {
             let (horizontal, vertical) = entry::pixel_aspect(video);
             let (width, height) = (u64::from(video.width), u64::from(video.height));
             to.master(id::VIDEO, |to| {
@@ -250,7 +265,7 @@ fn track_entry(to: &mut EbmlWriter, track: &Track<'_>) {
                 to.integer(id::DISPLAY_HEIGHT, height);
             });
         }
-        if let Some(audio) = &track.set.audio {
+        if let Some(audio) = &set.audio {
             to.master(id::AUDIO, |to| {
                 to.float(id::SAMPLING_FREQUENCY, f64::from(audio.sample_rate));
                 to.integer(id::CHANNELS, audio.channels.into());

@@ -13,6 +13,8 @@
 //! | [`Compilation::transport`] | packets of 188 bytes | a segment; packets as they are read |
 //!
 //! Files of segments have in common how segments are found and made: `segments` and `segmented`.
+//! What has no end, because it is made of what comes, is `endless`: the same containers, sample by
+//! sample.
 //!
 //! **What all parts have in common** is said in [`Common`]: one sample entry for all pictures, that
 //! of the first part (their parameter sets are in band, or put in front of key frames here), one
@@ -43,6 +45,7 @@ mod clip;
 mod clock;
 mod cut;
 mod ebml;
+mod endless;
 mod fit;
 mod fragments;
 mod keys;
@@ -58,6 +61,7 @@ mod transport;
 use std::sync::Arc;
 
 pub use cut::{Cut, Wanted};
+pub use endless::{Arriving, EndlessFile, EndlessForm, EndlessTracks, Put};
 pub use fit::{ClipSets, Common, first_shown};
 pub use keys::key_frames;
 pub use movie::{FilePiece, MovieFile, PartTables, TableBytes};

@@ -11,6 +11,13 @@ const ENTRY_BYTES: usize = 2;
 const LENGTH_BYTES: usize = 4;
 const START_CODE: [u8; LENGTH_BYTES] = [0, 0, 0, 1];
 
+/// A packet that says nothing (2.4.3.3).
+pub(super) const NULL_PACKET: [u8; PACKET_BYTES] = {
+    let mut packet = [0xff; PACKET_BYTES];
+    (packet[0], packet[1], packet[2], packet[3]) = (0x47, 0x1f, 0xff, 0x10);
+    packet
+};
+
 /// How many packets so many bytes take, which are the first of a PES packet; `is_entry` where
 /// decoding can begin with them.
 pub(super) fn packets_of(bytes: usize, is_entry: bool) -> u64 {

@@ -21,9 +21,9 @@ use crate::units::NANOS_PER_SECOND;
 /// Length of a packet.
 pub(super) const PACKET_BYTES: usize = 188;
 /// Time between two clock references: at most 100 ms (2.7.2).
-const PCR_NANOS: i64 = 80_000_000;
+pub(super) const PCR_NANOS: i64 = 80_000_000;
 /// So many of them from table to table: 400 ms; receivers wait for half a second.
-const TABLES_EVERY: i64 = 5;
+pub(super) const TABLES_EVERY: i64 = 5;
 /// How long a sample is there before it is decoded, in nanoseconds.
 const DELAY_NANOS: i64 = 700_000_000;
 /// Ticks a second of time stamps, and how they are counted (2.4.3.6).
@@ -38,7 +38,7 @@ const PIDS: [u16; TRACKS] = [0x100, 0x101];
 const PROGRAMME: u16 = 1;
 
 /// See the [module](self).
-struct Transport {
+pub(super) struct Transport {
     pictures: Codec,
     /// Sound that has a place in it.
     sound: Option<Sound>,
@@ -67,13 +67,17 @@ impl Sound {
     }
 }
 
+/// Whether MPEG-TS has a place for such pictures: their units have lengths of four bytes, which
+/// start codes take the place of.
+pub(super) fn fits(pictures: &ParameterSet) -> bool {
+    matches!(pictures.codec, Codec::H264 | Codec::H265) && entry::length_size(pictures) == Some(4)
+}
+
 impl Common {
-    /// Whether MPEG-TS has a place for the pictures: their units have lengths of four bytes, which
-    /// start codes take the place of.
+    /// Whether MPEG-TS has a place for the pictures.
     #[must_use]
     pub fn fits_transport(&self) -> bool {
-        matches!(self.video().codec, Codec::H264 | Codec::H265)
-            && entry::length_size(self.video()) == Some(4)
+        fits(self.video())
     }
 
     /// The same without the sound that MPEG-TS has no place for.
@@ -90,14 +94,23 @@ impl Compilation {
     /// The parts as MPEG-TS, which [`Common::fits_transport`] says yes to.
     #[must_use]
     pub fn transport(self) -> Segmenting {
-        let pictures = self.common.video().codec;
-        let sound = self.common.sound().and_then(Sound::new);
-        let tables = [association(), map(pictures, sound)];
-        Segmenting::new(self, Box::new(Transport { pictures, sound, tables }))
+        let transport = Transport::new(self.common.video(), self.common.sound());
+        Segmenting::new(self, Box::new(transport))
     }
 }
 
 impl Transport {
+    /// Of pictures that [fit](fits), and the sound that does.
+    pub(super) fn new(pictures: &ParameterSet, sound: Option<&ParameterSet>) -> Transport {
+        let (pictures, sound) = (pictures.codec, sound.and_then(Sound::new));
+        Transport { pictures, sound, tables: [association(), map(pictures, sound)] }
+    }
+
+    /// Whether it has a place for the sound.
+    pub(super) fn has_sound(&self) -> bool {
+        self.sound.is_some()
+    }
+
     /// What stands in front of a sample.
     fn prefix(&self, track: usize, size: u32, is_reordered: bool) -> Prefix {
         let mut prefix = match (track, self.sound) {
@@ -196,12 +209,15 @@ enum Item {
 }
 
 impl Transport {
-    fn tables(&self, counter: u8) -> Vec<u8> {
+    /// The tables, with their count.
+    pub(super) fn tables(&self, counter: u8) -> Vec<u8> {
         let [association, map] = &self.tables;
         [section(TABLE_PID, counter, association), section(MAP_PID, counter, map)].concat()
     }
 
-    fn packed(
+    /// A sample as packets, with when it is shown and decoded in nanoseconds of the file, and the
+    /// number of its first packet.
+    pub(super) fn packed(
         &self,
         track: usize,
         sample: Placed,
@@ -229,7 +245,7 @@ fn stamp(nanos: i64) -> u64 {
 }
 
 /// A packet that says what time it is (2.4.3.4 and 2.4.3.5).
-fn clock_reference(nanos: i64, counter: u8) -> Vec<u8> {
+pub(super) fn clock_reference(nanos: i64, counter: u8) -> Vec<u8> {
     let ticks = i128::from(nanos) * STAMPS * CLOCK_EXTENSION / i128::from(NANOS_PER_SECOND);
     let base = (ticks / CLOCK_EXTENSION).rem_euclid(1 << STAMP_BITS) as u64;
     let extension = (ticks % CLOCK_EXTENSION) as u64;

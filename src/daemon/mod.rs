@@ -34,6 +34,7 @@ use crate::control::Control;
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::{Grace, RingLibrary};
+use crate::live::Live;
 use crate::mount::{self, MountError};
 use crate::ring::{self, Opening, Ring, RingError, Superblock, Writer};
 use crate::shown::Shown;
@@ -224,6 +225,7 @@ struct Store {
     writer: Writer,
     opening: Opening,
     ticks: watch::Sender<u64>,
+    live: Live,
 }
 
 impl Store {
@@ -268,7 +270,20 @@ impl Store {
         // Set once, here.
         let _ = opened.set(archive.clone());
         let path = path.clone();
-        Ok(Store { path, clock, device, catalogue, shown, archive, index, writer, opening, ticks })
+        let live = Live::default();
+        Ok(Store {
+            path,
+            clock,
+            device,
+            catalogue,
+            shown,
+            archive,
+            index,
+            writer,
+            opening,
+            ticks,
+            live,
+        })
     }
 
     /// Flushes the ring and closes it; then the index.
@@ -331,6 +346,7 @@ fn start(
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
         deeds: Arc::default(),
+        live: store.live.clone(),
     });
     let view = View {
         path: config.view.mount.clone(),

@@ -13,6 +13,7 @@ use super::{DaemonError, Store, scrub, tables};
 use crate::camera::{Camera, Hosts};
 use crate::clock::{Clock, ClockGuard, KnownTime};
 use crate::config::{CameraConfig, Config};
+use crate::live::Live;
 use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::Writer;
@@ -54,6 +55,7 @@ pub(super) struct Recording {
     chunk_bytes_max: usize,
     /// That of the names of clips.
     zone: Zone,
+    live: Live,
 }
 
 /// A camera that is recorded.
@@ -109,6 +111,7 @@ impl Recording {
             flush_interval: config.ring.flush,
             chunk_bytes_max: CHUNK_BYTES_MAX.min(block_length.0 - HEADER_ROOM_BYTES) as usize,
             zone: layout.zone(&config.view.zone),
+            live: store.live.clone(),
         }
     }
 
@@ -125,6 +128,7 @@ impl Recording {
             boundary: boundary(self.zone.clone(), clip_seconds.clone()),
             keeps_damaged: settings.keeps_damaged,
             clock: self.clock.clone(),
+            live: self.live.clone(),
         };
         let (sink, ticks) = (self.writer.clone(), self.ticks.subscribe());
         let recorder = recorder::spawn(&self.runtime, of_recorder, sink, ticks);

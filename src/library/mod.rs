@@ -18,6 +18,7 @@ pub use deeds::{Deed, Deeds, DoneTo, Gathered};
 pub use ring_library::{Complaints, Grace, RingLibrary};
 
 pub use crate::archive::Bytes;
+use crate::live::Live;
 use crate::named::{Form, Named};
 use crate::ring::{Refusal, Usage};
 use crate::units::{ClipKey, WallTime};
@@ -103,6 +104,11 @@ pub trait Footage: Send + Sync + 'static {
 
     /// Names of the cameras with a growing clip. Does not wait.
     fn growing_cameras(&self) -> Vec<String>;
+
+    /// What cameras send at this moment; `None` where nothing is recorded. Does not wait.
+    fn live(&self) -> Option<Live> {
+        None
+    }
 
     /// How full the ring is. Does not wait.
     fn usage(&self) -> Usage;

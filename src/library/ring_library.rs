@@ -12,6 +12,7 @@ use crate::archive::{
 };
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
+use crate::live::Live;
 use crate::named::{Form, Gaps, Named};
 use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
@@ -45,6 +46,8 @@ pub struct RingLibrary {
     pub complaints: Arc<Complaints>,
     /// What is done to clips on request, for the log.
     pub deeds: Arc<Deeds>,
+    /// What cameras send at this moment.
+    pub live: Live,
 }
 
 /// From a removal to the purge. It may change at any time, for removals to come.
@@ -283,6 +286,10 @@ impl Footage for RingLibrary {
         let own = catalogue.streams().filter(|(stream, _)| stream.ring == self.archive.number());
         let streams = own.filter(|(stream, _)| catalogue.growing_of(*stream).is_some());
         streams.map(|(_, fact)| fact.name().to_owned()).collect()
+    }
+
+    fn live(&self) -> Option<Live> {
+        Some(self.live.clone())
     }
 
     fn usage(&self) -> Usage {

@@ -29,7 +29,12 @@ pub(super) enum Found<T> {
     Here(T),
     /// By who may wait for the disk.
     OnDisk(Look<T>),
+    /// From a camera that may have to be waited for.
+    Coming(Expect<T>),
 }
+
+/// Looks whether it has come; with true, for the last time.
+pub(super) type Expect<T> = Box<dyn FnMut(bool) -> Option<Result<T, Errno>> + Send>;
 
 /// Looks for it on the disk.
 pub(super) type Look<T> = Box<dyn FnOnce() -> Result<Give<T>, Errno> + Send>;

@@ -7,6 +7,7 @@ use fuser::{FileAttr, FileHandle};
 
 use super::lock;
 use crate::library::OpenFile;
+use crate::live::Viewer;
 use crate::units::ClipKey;
 
 /// How many may be open at once: as many as one process may have on Linux (`fs.nr_open`).
@@ -26,6 +27,8 @@ pub(super) enum Content {
     File(Arc<dyn OpenFile>),
     /// Bytes that were made when it was opened.
     Made(Vec<u8>),
+    /// What a camera sends.
+    Live(Mutex<Viewer>),
 }
 
 /// See the [module](self).
@@ -67,7 +70,7 @@ impl Handles {
         let state = lock(&self.0);
         let holds = |handle: &&Arc<Handle>| match &handle.content {
             Content::File(file) => file.holds(clip),
-            Content::Made(_) => false,
+            Content::Made(_) | Content::Live(_) => false,
         };
         state.open.values().filter(holds).map(|handle| handle.attributes.ino.0).collect()
     }

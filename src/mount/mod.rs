@@ -5,8 +5,9 @@
 //! [`Library`](crate::library::Library).
 //!
 //! A request goes from `filesystem` to `served`, which asks the kind of directory that its inode is
-//! of, or in: `root`, `clips`, `trash`, `now` or `ranges`. Each of these is a type that implements
-//! `directory::Directory`; what it finds, at once or on the disk, `served` gives to the kernel.
+//! of, or in: `root`, `clips`, `trash`, `now`, `live` or `ranges`. Each of these is a type that
+//! implements `directory::Directory`; what it finds, at once or on the disk, `served` gives to the
+//! kernel.
 //!
 //! What is decided here is how the kernel is talked to:
 //!
@@ -16,6 +17,8 @@
 //! - `getattr`, `lookup` and `readdir` are answered from memory. What may wait for the disk goes
 //!   through a queue that leaves threads for the rest, and is answered with EIO in the end: the
 //!   kernel can't interrupt a request, so a process that waits for one can't even be killed.
+//! - What cameras send at this moment is never cached, and can't be sought in. Who waits for it
+//!   does so in a room of its own (`waiting`), for half a second at most.
 //! - Nothing is unmounted behind a killed daemon's back: that takes a helper process, and
 //!   `allow_other`. The next run finds a dead mount of its own kind and replaces it.
 
@@ -26,6 +29,7 @@ mod disk_queue;
 mod errno;
 mod filesystem;
 mod handles;
+mod live;
 mod notifier;
 mod now;
 mod place;
@@ -35,12 +39,16 @@ mod served;
 mod session;
 mod snapshots;
 mod trash;
+mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use notifier::Notifier;
 pub use place::{MountError, examine, prepare};
 pub use session::{Mounted, Options, mount};
+
+/// Where it is logged that a reader who was killed took no answer, as an error, which it is not.
+pub const GONE_READERS_LOG: &str = "fuser::reply";
 
 // A request that panics is answered with EIO, and the ones behind it are served all the same:
 // what a lock guards is changed in steps that each leave it whole.

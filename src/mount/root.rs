@@ -1,4 +1,4 @@
-//! The root: what the layout puts there, the status file, and the way to ranges.
+//! The root: what the layout puts there, the status file, and the ways to ranges and to `live`.
 
 use std::sync::Arc;
 
@@ -8,19 +8,21 @@ use super::attributes::{Described, FILE_TTL, NO_TTL};
 use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
+use super::live::LiveFiles;
 use super::ranges::Ranges;
-use crate::view::{Inode, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
+use crate::view::{Inode, LIVE_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
 
 /// See the [module](self).
 pub(super) struct Root {
     pub(super) clips: Arc<Clips>,
     pub(super) ranges: Arc<Ranges>,
+    pub(super) live: Arc<LiveFiles>,
     /// Whether it lists what is otherwise found by its name alone.
     pub(super) list_special: bool,
 }
 
 /// Cookies of what has no place among those of the tree: behind all of them.
-const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 2;
+const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 3;
 
 impl Root {
     /// The status file with this content. It is made anew whenever it is asked for.
@@ -42,6 +44,7 @@ impl Directory for Root {
         match name {
             STATUS_NAME => self.describe(Inode::Status).map(Found::Here),
             RANGE_NAME => self.ranges.describe(Inode::Ranges).map(Found::Here),
+            LIVE_NAME => self.live.describe(Inode::Live).map(Found::Here),
             _ => self.clips.look_up(parent, name),
         }
     }
@@ -56,6 +59,7 @@ impl Directory for Root {
             return Ok(());
         }
         let special = [
+            (LIVE_NAME, self.live.describe(Inode::Live)?),
             (RANGE_NAME, self.ranges.describe(Inode::Ranges)?),
             (TRASH_NAME, self.clips.describe(Inode::Trash)?),
             (STATUS_NAME, self.describe(Inode::Status)?),
@@ -93,14 +97,14 @@ impl Directory for Root {
     fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         match name {
             STATUS_NAME => Err(Errno::EPERM),
-            RANGE_NAME => Err(Errno::EISDIR),
+            RANGE_NAME | LIVE_NAME => Err(Errno::EISDIR),
             _ => self.clips.unlink(parent, name),
         }
     }
 
     fn rmdir(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         match name {
-            RANGE_NAME => Err(Errno::EPERM),
+            RANGE_NAME | LIVE_NAME => Err(Errno::EPERM),
             _ => self.clips.rmdir(parent, name),
         }
     }

@@ -10,12 +10,14 @@ use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::disk_queue::{Answer, DiskQueue, Pending};
 use super::errno;
 use super::handles::{Content, Handle, Handles};
+use super::live::LiveFiles;
 use super::notifier::Notifier;
 use super::now::Now;
 use super::ranges::Ranges;
 use super::root::Root;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
+use super::waiting::WaitingRoom;
 use crate::library::{Attribute, Library};
 use crate::ring::Usage;
 use crate::shown::Shown;
@@ -34,6 +36,8 @@ pub(super) struct Served {
     trash: Trash,
     now: Now,
     ranges: Arc<Ranges>,
+    live: Arc<LiveFiles>,
+    waiting: WaitingRoom,
 }
 
 /// Cookies of `.` and `..`; those of a tree's entries are above.
@@ -47,7 +51,7 @@ impl Served {
         shown: Arc<Shown>,
         library: Arc<dyn Library>,
         owner: Ownership,
-        disk: DiskQueue,
+        (disk, waiting): (DiskQueue, WaitingRoom),
         notifier: Notifier,
         list_special: bool,
     ) -> Served {
@@ -72,14 +76,24 @@ impl Served {
             made: Arc::clone(&made),
             refused: Arc::default(),
         });
+        let live =
+            Arc::new(LiveFiles { shown: Arc::clone(&shown), library: Arc::clone(&library), owner });
+        let root = Root {
+            clips: Arc::clone(&clips),
+            ranges: Arc::clone(&ranges),
+            live: Arc::clone(&live),
+            list_special,
+        };
         Served {
             shown,
             library,
             handles,
             disk,
+            waiting,
             snapshots,
             made,
-            root: Root { clips: Arc::clone(&clips), ranges: Arc::clone(&ranges), list_special },
+            root,
+            live,
             ranges,
             trash: Trash { clips: Arc::clone(&clips), notifier },
             clips,
@@ -94,6 +108,7 @@ impl Served {
         let directory: &dyn Directory = match named {
             Inode::Root | Inode::Status => &self.root,
             Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
+            Inode::Live | Inode::LiveFile(_) => &*self.live,
             Inode::Trash => &self.trash,
             Inode::Ranges | Inode::Range(_) | Inode::RangeLog(_) => &*self.ranges,
             Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
@@ -155,6 +170,7 @@ impl Served {
                 Ok(found) => pending.answer(|reply| give(reply, found())),
                 Err(errno) => pending.fail(errno),
             }),
+            Ok(Found::Coming(expect)) => self.waiting.expect(expect, reply, give),
             // Of a lookup, too, an error, not an entry without inode: what is absent now may be
             // there in a moment, and must not be cached as absent.
             Err(errno) => reply.fail(errno),
@@ -201,6 +217,10 @@ impl Served {
             Content::File(_) => Flags::FOPEN_KEEP_CACHE | Flags::FOPEN_NOFLUSH,
             // It has no size before it is made, and is never to be read from a cache.
             Content::Made(_) => Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NOFLUSH,
+            // Nor is there anything to seek in.
+            Content::Live(_) => {
+                Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NONSEEKABLE | Flags::FOPEN_NOFLUSH
+            }
         };
         match self.handles.add(handle) {
             Some(number) => reply.opened(number, flags),
@@ -216,6 +236,7 @@ impl Served {
         let size = match &handle.content {
             Content::File(file) => file.size(),
             Content::Made(bytes) => bytes.len() as u64,
+            Content::Live(_) => return self.waiting.read(handle, length as usize, reply),
         };
         let length = size.saturating_sub(offset).min(u64::from(length)) as u32;
         if length == 0 {
@@ -226,6 +247,7 @@ impl Served {
             Content::File(_) => self.disk.run(reply, move |pending| {
                 read_file(&handle, offset, length, pending);
             }),
+            Content::Live(_) => reply.error(Errno::EIO),
         }
     }
 

@@ -19,6 +19,7 @@ use super::lock;
 use super::notifier::Notifier;
 use super::place::{self, FILE_SYSTEM_TYPE, MountError};
 use super::served::Served;
+use super::waiting::WaitingRoom;
 use crate::library::Library;
 use crate::shown::Shown;
 
@@ -83,8 +84,10 @@ pub fn mount(
         Ownership { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let notifier = Notifier::default();
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
-    let served =
-        Served::new(shown.clone(), library, owner, disk, notifier.clone(), options.list_special);
+    let live = library.live().unwrap_or_default();
+    let waiting = WaitingRoom::new(live).map_err(failed("start a thread"))?;
+    let (queues, special) = ((disk, waiting), options.list_special);
+    let served = Served::new(shown.clone(), library, owner, queues, notifier.clone(), special);
     let (ended_sender, ended) = channel();
     let requests = Requests { served: Arc::new(served), ended: ended_sender };
     let direct = nix::unistd::geteuid().is_root();

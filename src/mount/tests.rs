@@ -10,6 +10,7 @@ use super::clips::Clips;
 use super::directory::{Directory, Found};
 use super::disk_queue::DiskQueue;
 use super::handles::{Content, Handle};
+use super::live::LiveFiles;
 use super::notifier::Notifier;
 use super::now::Now;
 use super::ranges::Ranges;
@@ -17,15 +18,17 @@ use super::root::Root;
 use super::served::Served;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
+use super::waiting::WaitingRoom;
 use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
+use crate::live::Live;
 use crate::named::{Form, Named};
 use crate::ring::Usage;
 use crate::segment::NameForm;
 use crate::shown::Shown;
 use crate::units::{ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
 use crate::view::{
-    Inode, Layout, ListedClip, NOW_NAME, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
-    Tree,
+    Inode, LIVE_NAME, Layout, ListedClip, NOW_NAME, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME,
+    TRASH_NAME, Tree,
 };
 use crate::zone::Zone;
 
@@ -166,6 +169,7 @@ struct Scene {
     clips: Arc<Clips>,
     trash: Trash,
     root: Root,
+    live: Arc<LiveFiles>,
     ranges: Arc<Ranges>,
     now: Now,
     served: Served,
@@ -203,10 +207,22 @@ fn scene() -> Scene {
     let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
     let notifier = Notifier::default();
-    let served = Served::new(shown.clone(), library.clone(), OWNER, disk, notifier.clone(), false);
+    let waiting = WaitingRoom::new(Live::default()).expect("a thread");
+    let (queues, special) = ((disk, waiting), false);
+    let (live, owner) = (library.clone(), OWNER);
+    let live = Arc::new(LiveFiles { shown: shown.clone(), library: live, owner });
+    let served =
+        Served::new(shown.clone(), library.clone(), OWNER, queues, notifier.clone(), special);
+    let root = Root {
+        clips: clips.clone(),
+        ranges: ranges.clone(),
+        live: live.clone(),
+        list_special: false,
+    };
     Scene {
         trash: Trash { clips: clips.clone(), notifier },
-        root: Root { clips: clips.clone(), ranges: ranges.clone(), list_special: false },
+        root,
+        live,
         ranges,
         day: decoded(day),
         camera: decoded(camera),
@@ -252,13 +268,13 @@ fn names(directory: &dyn Directory, inode: Inode, after: u64) -> Vec<(u64, Strin
 fn here<T>(found: Result<Found<T>, Errno>) -> Result<T, Errno> {
     match found? {
         Found::Here(found) => Ok(found),
-        Found::OnDisk(_) => panic!("the disk is not needed for it"),
+        Found::OnDisk(_) | Found::Coming(_) => panic!("nobody has to wait for it"),
     }
 }
 
 fn from_disk<T>(found: Result<Found<T>, Errno>) -> Result<T, Errno> {
     match found? {
-        Found::Here(_) => panic!("it takes the disk"),
+        Found::Here(_) | Found::Coming(_) => panic!("it takes the disk"),
         Found::OnDisk(look) => Ok(look()?()),
     }
 }
@@ -271,6 +287,7 @@ fn size_of(handle: &Handle) -> u64 {
     match &handle.content {
         Content::File(file) => file.size(),
         Content::Made(bytes) => bytes.len() as u64,
+        Content::Live(_) => panic!("nobody knows its size"),
     }
 }
 
@@ -469,12 +486,12 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     let listed: Vec<String> =
         names(&scene.root, Inode::Root, 0).into_iter().map(|(_, name, _)| name).collect();
     assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
-    let (clips, ranges) = (scene.clips.clone(), scene.ranges.clone());
-    let all = Root { clips, ranges, list_special: true };
+    let (clips, ranges, live) = (scene.clips.clone(), scene.ranges.clone(), scene.live.clone());
+    let all = Root { clips, ranges, live, list_special: true };
     let ranges = &*scene.ranges;
     let lines = names(&all, Inode::Root, 0);
-    let listed: Vec<&str> = lines.iter().rev().take(3).map(|(_, name, _)| name.as_str()).collect();
-    assert_eq!(listed, [STATUS_NAME, TRASH_NAME, RANGE_NAME]);
+    let listed: Vec<&str> = lines.iter().rev().take(4).map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(listed, [STATUS_NAME, TRASH_NAME, RANGE_NAME, LIVE_NAME]);
     for (number, (cookie, ..)) in lines.iter().enumerate() {
         assert_eq!(names(&all, Inode::Root, *cookie), lines[number + 1..], "from {cookie} on");
     }

@@ -5,13 +5,13 @@ use super::moov::{MovieClock, file_type, movie_header, trak};
 use super::trak::Trak;
 use crate::units::Ticks;
 
-/// Writes `ftyp` and `moov`; what follows lasts so many nanoseconds. `flags` says what the samples
-/// of a track mostly are (8.8.3.1).
+/// Writes `ftyp` and `moov`; what follows lasts so many nanoseconds, where that is known. `flags`
+/// says what the samples of a track mostly are (8.8.3.1).
 pub(crate) fn write(
     to: &mut BoxWriter,
     clock: &MovieClock,
     traks: &[Trak<'_>],
-    length_nanos: i64,
+    length_nanos: Option<i64>,
     flags: impl Fn(&Trak<'_>) -> u32,
 ) {
     file_type(to);
@@ -22,8 +22,10 @@ pub(crate) fn write(
         }
         // 8.8.1 to 8.8.3.
         to.plain(b"mvex", |to| {
-            let length = Ticks::from_nanos(length_nanos, clock.timescale);
-            to.full(b"mehd", 1, 0, |to| to.i64(length.0));
+            if let Some(nanos) = length_nanos {
+                let length = Ticks::from_nanos(nanos, clock.timescale);
+                to.full(b"mehd", 1, 0, |to| to.i64(length.0));
+            }
             for track in traks {
                 to.full(b"trex", 0, 0, |to| {
                     to.u32(track.id);

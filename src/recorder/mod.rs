@@ -9,17 +9,19 @@
 mod backoff;
 mod cutter;
 mod drops;
+mod live;
 mod observing;
 mod outage;
+mod settings;
 mod sink;
 mod status;
 mod stream;
 
 pub use cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut, Rate, Refusal};
 pub use drops::{DropReason, Drops};
+pub use settings::RecorderSettings;
 pub use sink::Sink;
 pub use status::{State, StreamStatus};
-pub use stream::RecorderSettings;
 
 use std::sync::mpsc;
 use std::time::Duration;

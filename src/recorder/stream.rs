@@ -7,37 +7,18 @@ use log::Level;
 use tokio::sync::watch;
 
 use super::backoff::Backoff;
-use super::cutter::{Action, Boundary, Chunk, Cutter, CutterSettings, HandOut};
+use super::cutter::{Action, Chunk, Cutter, CutterSettings, HandOut};
+use super::live::Tap;
 use super::observing::{Gathered, Observing};
 use super::outage::{Outage, span};
+use super::settings::RecorderSettings;
 use super::sink::Sink;
 use super::status::{Shared, State};
-use crate::camera::{self, Camera, CameraError, Failure, Frame, Frames, Hosts, Received};
-use crate::clock::{Clock, Deadline, Reading};
+use crate::camera::{self, CameraError, Failure, Frame, Frames, Received};
+use crate::clock::{Deadline, Reading};
 use crate::ring::{NewChunk, Refused};
 use crate::segment::{EndReason, Observation};
-use crate::units::{BootTime, ClipId, StreamNumber};
-
-/// What to record, and how.
-#[derive(Clone)]
-pub struct RecorderSettings {
-    /// Where the frames come from.
-    pub camera: Camera,
-    /// Sessions by camera host, shared by all recorders.
-    pub hosts: Arc<Hosts>,
-    /// The stream that the clips belong to.
-    pub stream: StreamNumber,
-    /// How often the ring is flushed.
-    pub flush_interval: Duration,
-    /// The most bytes that a chunk's samples may have: a block of the ring less its headers.
-    pub chunk_bytes_max: usize,
-    /// Where a clip that began at the given time should end.
-    pub boundary: Boundary,
-    /// Whether frames are kept, and marked, that follow a lost one, up to the next key frame.
-    pub keeps_damaged: bool,
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-}
+use crate::units::{BootTime, ClipId};
 
 /// How often a password is looked for that a camera might take.
 const PASSWORD_LOOK: Duration = Duration::from_secs(2);
@@ -59,6 +40,7 @@ pub(super) struct StreamTask<S: Sink> {
     cutter: Cutter,
     clip: Option<ClipId>,
     status: Shared,
+    tap: Tap,
     outage: Option<Outage>,
     observing: Observing,
     ring_closed: bool,
@@ -83,10 +65,12 @@ impl<S: Sink> StreamTask<S> {
             boundary: Arc::clone(&settings.boundary),
             keeps_damaged: settings.keeps_damaged,
         });
+        let tap = Tap::new(settings.live.feed(settings.camera.name()));
         StreamTask {
             settings,
             sink,
             cutter,
+            tap,
             clip: None,
             status,
             outage: None,
@@ -170,6 +154,7 @@ impl<S: Sink> StreamTask<S> {
     async fn record(&mut self, frames: &mut Frames) -> Over {
         self.has_begun = false;
         self.status.set(|status| status.session(frames.facts()));
+        self.tap.begin(frames.facts().sound.is_some(), &self.now());
         loop {
             tokio::select! {
                 biased;
@@ -215,6 +200,7 @@ impl<S: Sink> StreamTask<S> {
     fn take(&mut self, frame: Frame, frames: &Frames) {
         let now = frame.received;
         let lost = u64::from(frame.lost_packets);
+        self.tap.take(&frame);
         self.cutter.push(frame);
         self.carry_on(&now);
         if self.cutter.is_recording() && !std::mem::replace(&mut self.has_begun, true) {

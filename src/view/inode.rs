@@ -5,11 +5,12 @@
 //! | 0, 0 | 1 | the root, as FUSE has it |
 //! | 0, 0 | session (22 bits), ring (8), counter (32), together above 1 | a clip |
 //! | 0, 1 | 0 | `.status.json` |
-//! | 0, 1 | a count, with bits 61 and 60 clear | a snapshot of what grows |
+//! | 0, 1 | a count, with bits 61 to 59 clear | a snapshot of what grows |
+//! | 0, 1 | bit 59, and a name's hash, with bits 61 and 60 clear | a file in `live` |
 //! | 0, 1 | bit 60, and a count, with bits 61 and 59 clear | a range that has been named |
 //! | 0, 1 | bits 60 and 59, and a path's hash | what is said of the ranges of a camera |
 //! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
-//! | 1, 0 | a path's hash | a directory; `now`, `.trash` and `.range` are three known ones |
+//! | 1, 0 | a path's hash | a directory; `now`, `live`, `.trash` and `.range` are known ones |
 //! | 1, 1 | as those of a clip | a clip that has got other times than those it was listed with |
 //!
 //! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
@@ -28,6 +29,9 @@ pub const ROOT: u64 = 1;
 
 /// The directory of growing clips, in the root. It is in the tree; what it lists is not.
 pub const NOW_NAME: &str = "now";
+
+/// The directory of what cameras send at this moment, in the root: found by its name, not listed.
+pub const LIVE_NAME: &str = "live";
 
 /// The directory of removed clips, in the root: found by its name, not listed.
 pub const TRASH_NAME: &str = ".trash";
@@ -53,7 +57,7 @@ const UNMADE_BIT: u64 = 1 << 61;
 /// Set in the inode of what is in the directory of ranges, where the one above is not.
 const RANGE_BIT: u64 = 1 << 60;
 
-/// Set in that of what is said of ranges.
+/// Set in that of what is said of ranges, and, without the one above, of a file in `live`.
 const LOG_BIT: u64 = 1 << 59;
 
 /// What a path's hash may fill.
@@ -63,13 +67,14 @@ pub(super) const HASH_MASK: u64 = MADE_BIT - 1;
 const MADE_MASK: u64 = UNMADE_BIT - 1;
 
 /// What a count of snapshots may fill.
-const SNAPSHOT_MASK: u64 = RANGE_BIT - 1;
+const SNAPSHOT_MASK: u64 = LOG_BIT - 1;
 
-/// What a count of ranges may fill, or the hash of a path.
+/// What a count of ranges may fill, or the hash of a path or a name.
 const RANGE_MASK: u64 = LOG_BIT - 1;
 
 /// Made of the path as any other directory's; written out, so that it is known without hashing.
 const NOW: u64 = 0xAA8F_98E4_EE9B_0E47;
+const LIVE: u64 = 0xBBE1_6D3D_612E_1EE1;
 const TRASH: u64 = 0x9ACC_138A_B22E_4D4D;
 const RANGES: u64 = 0x8278_DD3B_A189_7229;
 
@@ -80,6 +85,10 @@ pub enum Inode {
     Root,
     /// The directory of growing clips.
     Now,
+    /// The directory of what cameras send.
+    Live,
+    /// A file in it.
+    LiveFile(NameHash),
     /// The directory of removed clips; those below it are any directories.
     Trash,
     /// The directory of ranges; one in it is any directory, and a camera's.
@@ -125,8 +134,12 @@ impl Inode {
                 Some(Inode::RangeLog(PathHash(word & RANGE_MASK)))
             }
             (false, true) if word & RANGE_BIT != 0 => Some(Inode::Range(word & RANGE_MASK)),
+            (false, true) if word & LOG_BIT != 0 => {
+                Some(Inode::LiveFile(NameHash(word & RANGE_MASK)))
+            }
             (false, true) => Some(Inode::Snapshot(made)),
             (true, false) if word == NOW => Some(Inode::Now),
+            (true, false) if word == LIVE => Some(Inode::Live),
             (true, false) if word == TRASH => Some(Inode::Trash),
             (true, false) if word == RANGES => Some(Inode::Ranges),
             (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
@@ -140,6 +153,8 @@ impl Inode {
         match self {
             Inode::Root => ROOT,
             Inode::Now => NOW,
+            Inode::Live => LIVE,
+            Inode::LiveFile(NameHash(hash)) => MADE_BIT | LOG_BIT | hash,
             Inode::Trash => TRASH,
             Inode::Ranges => RANGES,
             Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
@@ -163,6 +178,12 @@ impl Inode {
     #[must_use]
     pub fn unmade(name: &str) -> Inode {
         Inode::Unmade(NameHash(hash(name) & MADE_MASK))
+    }
+
+    /// The file `name` in the directory of what cameras send.
+    #[must_use]
+    pub fn live(name: &str) -> Inode {
+        Inode::LiveFile(NameHash(hash(&format!("{LIVE_NAME}/{name}")) & RANGE_MASK))
     }
 
     /// The directory of the ranges of a camera.
@@ -193,12 +214,16 @@ impl Inode {
     #[must_use]
     pub fn cookie(self) -> u64 {
         match self {
-            Inode::Root | Inode::Now | Inode::Trash | Inode::Ranges | Inode::Directory(_) => {
-                self.word() & HASH_MASK | MADE_BIT
-            }
+            Inode::Root
+            | Inode::Now
+            | Inode::Live
+            | Inode::Trash
+            | Inode::Ranges
+            | Inode::Directory(_) => self.word() & HASH_MASK | MADE_BIT,
             Inode::Redated(clip) => clip.number(),
             Inode::Clip(_)
             | Inode::Status
+            | Inode::LiveFile(_)
             | Inode::Snapshot(_)
             | Inode::Range(_)
             | Inode::RangeLog(_)
@@ -263,8 +288,12 @@ mod tests {
 
     #[test]
     fn what_is_always_there_has_the_inode_of_its_path() {
-        let known =
-            [(NOW_NAME, Inode::Now), (TRASH_NAME, Inode::Trash), (RANGE_NAME, Inode::Ranges)];
+        let known = [
+            (NOW_NAME, Inode::Now),
+            (LIVE_NAME, Inode::Live),
+            (TRASH_NAME, Inode::Trash),
+            (RANGE_NAME, Inode::Ranges),
+        ];
         for (name, inode) in known {
             assert_eq!(inode.word(), directory(name, 0), "{name}");
         }
@@ -286,13 +315,15 @@ mod tests {
             (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),
-            (Inode::Snapshot(SNAPSHOT_MASK), 0x4FFF_FFFF_FFFF_FFFF),
+            (Inode::Snapshot(SNAPSHOT_MASK), 0x47FF_FFFF_FFFF_FFFF),
+            (Inode::live("a.mp4"), 0x497D_8806_DC30_4A5F),
             (Inode::Range(0), 0x5000_0000_0000_0000),
             (Inode::Range(RANGE_MASK), 0x57FF_FFFF_FFFF_FFFF),
             (Inode::range_log_of("a"), 0x5FCA_2516_C698_9EC1),
             (Inode::unmade("a.mp4"), 0x6584_FE4B_BD62_0248),
             (Inode::Trash, 0x9ACC_138A_B22E_4D4D),
             (Inode::Now, 0xAA8F_98E4_EE9B_0E47),
+            (Inode::Live, LIVE),
             (Inode::directory("2026-11-21", 0, HASH_MASK), 0x99DE_9950_7246_C784),
         ];
         for (inode, word) in written {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{Datelike, Timelike};
 
 use super::hour::{LocalStart, NameHour};
-use super::inode::NOW_NAME;
+use super::inode::{LIVE_NAME, NOW_NAME};
 use crate::segment::{NameForm, NameRank};
 use crate::units::WallTime;
 use crate::zone::Zone;
@@ -14,7 +14,7 @@ use crate::zone::Zone;
 pub const CLIP_SUFFIX: &str = ".mp4";
 
 /// Top-level names that are not a layout's to give. Everything with a leading dot is, too.
-const RESERVED: [&str; 2] = [NOW_NAME, "live"];
+const RESERVED: [&str; 2] = [NOW_NAME, LIVE_NAME];
 
 /// Behind the hour that is shown for the second time, as in the hours 2A and 2B of timetables.
 const SECOND_PASS: char = 'b';

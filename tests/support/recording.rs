@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use reelfs::camera::{Camera, Hosts};
 use reelfs::clock::{Clock, Reading};
+use reelfs::live::Live;
 use reelfs::recorder::{RecorderHandle, RecorderSettings, Sink, StreamStatus, spawn};
 use reelfs::ring::{NewChunk, Refused, Timing};
 use reelfs::segment::{ChunkTable, EndReason, Observation, TrackKind};
@@ -205,6 +206,7 @@ impl Recording {
             boundary: Arc::new(move |start| WallTime((start.0.div_euclid(clip) + 1) * clip)),
             keeps_damaged: true,
             clock: Arc::new(SystemClock),
+            live: Live::default(),
         };
         let handle = spawn(runtime.handle(), settings, keeper.clone(), ticks);
         Recording { runtime, handle, keeper }

@@ -52,6 +52,7 @@ mod wall_clock;
 
 pub use chunk::Chunk;
 pub use clip::Boundary;
+pub(super) use decode_times::{DecodeTimes, Interval};
 pub use hand_out::{Action, HandOut, Refusal};
 pub use rate::Rate;
 

@@ -1,0 +1,195 @@
+//! Who watches, and what comes: without a camera or a mount.
+
+use std::sync::Arc;
+
+use super::{Feed, Live, LiveSample, NotYet, Taken, Viewer};
+use crate::clock::Reading;
+use crate::compilation::{EndlessForm, EndlessTracks};
+use crate::segment::{Codec, Look, ParameterSet, VideoParameters};
+use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
+
+/// From picture to picture.
+const STEP: i64 = NANOS_PER_SECOND / 25;
+/// Pictures of a group.
+const GROUP: i64 = 25;
+
+fn tracks(width: u16) -> Arc<EndlessTracks> {
+    let (height, pixel_aspect, look) = (480, (1, 1), Look::PLAIN);
+    let video = Some(VideoParameters { width, height, pixel_aspect, look });
+    let configuration = vec![1, 0x4D, 0x40, 0x1E, 0xFF, 0xE0, 0];
+    let set = ParameterSet { codec: Codec::H264, configuration, video, audio: None };
+    Arc::new(EndlessTracks { video: Arc::new(set), sound: None })
+}
+
+fn reading(nanos: i64) -> Reading {
+    let wall = WallTime(1_800_000_000 * NANOS_PER_SECOND);
+    Reading { wall, boot: BootTime(nanos), boot_id: [7; 16], synchronised: true }
+}
+
+/// The picture of that number: its bytes say which it is.
+fn picture(number: i64, width: u16) -> LiveSample {
+    LiveSample {
+        is_sound: false,
+        decoded_nanos: number * STEP,
+        shown_nanos: number * STEP,
+        length_nanos: STEP,
+        is_sync: number % GROUP == 0,
+        data: format!("<{number:06}>").as_bytes().into(),
+        tracks: tracks(width),
+    }
+}
+
+/// Pictures come, each a hundredth of a second after its time.
+fn push(feed: &Feed, numbers: impl IntoIterator<Item = i64>) {
+    for number in numbers {
+        feed.push(picture(number, 640), &reading(number * STEP + NANOS_PER_SECOND / 100));
+    }
+}
+
+fn watch(live: &Live) -> Viewer {
+    live.watch("yard", EndlessForm::Movie, &reading(0)).unwrap_or_else(|why| panic!("{why:?}"))
+}
+
+/// All that there is to read.
+fn read(viewer: &mut Viewer) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Taken::Bytes(bytes) = viewer.take(100) {
+        all.extend(bytes);
+    }
+    all
+}
+
+/// The numbers of the pictures in some bytes.
+fn numbers(bytes: &[u8]) -> Vec<i64> {
+    let found = bytes.windows(8).filter(|it| it[0] == b'<' && it[7] == b'>');
+    found.filter_map(|it| std::str::from_utf8(&it[1..7]).ok()?.parse().ok()).collect()
+}
+
+/// When each fragment is decoded, in ticks.
+fn times(bytes: &[u8]) -> Vec<u64> {
+    let found = bytes.windows(16).filter(|it| it.starts_with(b"tfdt"));
+    found.map(|it| it[8..16].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))).collect()
+}
+
+#[test]
+fn a_file_begins_with_the_newest_key_frame_and_goes_on_with_what_comes() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    let not_yet = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    assert_eq!(not_yet, Some(NotYet::Waiting("no key frame has come")));
+    let unknown = live.watch("attic", EndlessForm::Movie, &reading(0)).err();
+    assert_eq!(unknown, Some(NotYet::Waiting("it is not recorded")));
+    push(&feed, 3..60);
+    let mut viewer = watch(&live);
+    let first = read(&mut viewer);
+    assert_eq!(&first[4..8], b"ftyp");
+    assert_eq!(numbers(&first), (50..60).collect::<Vec<i64>>());
+    assert_eq!(times(&first), (0..10).map(|number| number * 3600).collect::<Vec<u64>>());
+    assert_eq!(viewer.take(10), Taken::Nothing);
+    viewer.pass();
+    viewer.pass();
+    assert_eq!(viewer.take(100), Taken::Bytes(b"\0\0\0\x08free".to_vec()));
+    push(&feed, 60..62);
+    assert_eq!(numbers(&read(&mut viewer)), [60, 61]);
+    drop(feed);
+    assert_eq!(viewer.take(10), Taken::Over);
+}
+
+#[test]
+fn who_is_slow_goes_on_with_the_newest_key_frame_at_its_time() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    push(&feed, 0..30);
+    let mut viewer = watch(&live);
+    assert_eq!(numbers(&read(&mut viewer)), (25..30).collect::<Vec<i64>>());
+    // Within two groups nothing is missing.
+    push(&feed, 30..70);
+    assert_eq!(numbers(&read(&mut viewer)), (30..70).collect::<Vec<i64>>());
+    push(&feed, 70..205);
+    let rest = read(&mut viewer);
+    assert_eq!(numbers(&rest), (200..205).collect::<Vec<i64>>());
+    assert_eq!(times(&rest)[0], (200 - 25) * 3600);
+}
+
+#[test]
+fn what_nobody_watches_is_one_group_and_a_bounded_one() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    let kept = || feed.channel.kept();
+    push(&feed, 0..60);
+    assert_eq!(kept(), (10, 80));
+    let viewer = watch(&live);
+    push(&feed, 60..85);
+    assert_eq!(kept().0, 35, "a group more for those that are slow");
+    drop(viewer);
+    assert_eq!(kept().0, 10);
+    let large: Arc<[u8]> = vec![0; 1 << 20].into();
+    for number in 100..120 {
+        let sample = LiveSample { data: large.clone(), ..picture(number, 640) };
+        feed.push(sample, &reading(number * STEP));
+        assert!(kept().1 <= 9 << 20, "{:?}", kept());
+    }
+    assert!(live.watch("yard", EndlessForm::Movie, &reading(0)).is_err(), "it has no beginning");
+    push(&feed, 125..130);
+    assert_eq!(numbers(&read(&mut watch(&live))), (125..130).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_stray_is_left_out_and_another_line_of_time_goes_on_behind_the_former() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    push(&feed, 0..5);
+    let mut viewer = watch(&live);
+    let hour = 3600 * NANOS_PER_SECOND;
+    let astray = LiveSample { shown_nanos: hour, ..picture(5, 640) };
+    feed.push(astray, &reading(5 * STEP));
+    push(&feed, 6..8);
+    assert_eq!(numbers(&read(&mut viewer)), [0, 1, 2, 3, 4, 6, 7]);
+    // From here on the camera counts from another time on.
+    for number in 25..60 {
+        let own = picture(number, 640);
+        let (decoded_nanos, shown_nanos) = (own.decoded_nanos + hour, own.shown_nanos + hour);
+        let sample = LiveSample { decoded_nanos, shown_nanos, ..own };
+        feed.push(sample, &reading(number * STEP + NANOS_PER_SECOND / 100));
+    }
+    let rest = read(&mut viewer);
+    assert_eq!(numbers(&rest), (50..60).collect::<Vec<i64>>());
+    assert_eq!(times(&rest)[0], 50 * 3600);
+    // And a session begins before the last frame of the former one is over.
+    feed.begin(false, &reading(60 * STEP));
+    push(&feed, 50..53);
+    let again = times(&read(&mut viewer));
+    assert!(again.windows(2).all(|pair| pair[0] < pair[1]), "{again:?}");
+    assert!(again[0] > 59 * 3600, "{again:?}");
+}
+
+#[test]
+fn pictures_of_another_size_and_another_recorder_end_a_file() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    push(&feed, 0..5);
+    let mut viewer = watch(&live);
+    feed.push(picture(25, 320), &reading(25 * STEP));
+    assert_eq!(numbers(&read(&mut viewer)), (0..5).collect::<Vec<i64>>());
+    assert_eq!(viewer.take(10), Taken::Over);
+    let mut viewer = watch(&live);
+    assert_eq!(numbers(&read(&mut viewer)), [25]);
+    let other = live.feed("yard");
+    assert_eq!(viewer.take(10), Taken::Over);
+    drop(feed);
+    push(&other, 0..2);
+    assert_eq!(numbers(&read(&mut watch(&live))), [0, 1], "the former feed took nothing with it");
+}
+
+#[test]
+fn promised_sound_is_waited_for_but_not_for_ever() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    feed.begin(true, &reading(0));
+    push(&feed, 0..5);
+    let watch = |nanos| live.watch("yard", EndlessForm::Movie, &reading(nanos));
+    assert_eq!(watch(5 * STEP).err(), Some(NotYet::Waiting("its sound has not come")));
+    assert!(watch(3 * NANOS_PER_SECOND).is_ok());
+    feed.note_sound(4 * STEP, &reading(5 * STEP));
+    assert!(watch(5 * STEP).is_ok());
+}
