@@ -13,8 +13,6 @@ mod imported;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Instant;
 
 use daemon::{run_tool, text};
 use imported::{
@@ -475,87 +473,4 @@ fn what_an_edit_leaves_out_is_left_out() {
 
 fn shown_first(packets: &[Packet]) -> f64 {
     packets.iter().map(|packet| packet.at).filter(|at| *at >= 0.0).fold(f64::MAX, f64::min)
-}
-
-#[test]
-fn an_import_takes_no_room_from_what_is_newer_or_from_itself() {
-    let bench = Bench::new("24M");
-    let noise = "-vf noise=alls=60:allf=t -qp 28 -an";
-    let file = bench.source("noise.mp4", 12, noise);
-    let length = fs::metadata(&file).expect("a file").len();
-    assert!((6 << 20..16 << 20).contains(&length), "{length}");
-    bench.ended(0, &["--start", START], &[&file]);
-    let other = bench.source("other.mp4", 12, &format!("{noise} -bf 1"));
-    // Older footage would push out newer; newer pushes out what is older.
-    let output = bench.import(&["--start", "2026-02-01T12:00:00Z"], &[&other]);
-    assert!(string(&output.stderr).contains("clips would make room that are newer"), "{output:?}");
-    assert_eq!(output.status.code(), Some(1));
-    let plan = bench.ended(1, &["--plan", "--start", "2026-02-01T12:00:00Z"], &[&other]);
-    assert!(!plan.contains("Nothing was changed"));
-    assert_eq!(bench.clips().len(), 2);
-    let said = bench.ended(0, &["--plan", "--start", "2026-04-01T12:00:00Z"], &[&other]);
-    assert!(said.contains("would make room. Nothing was changed"), "{said}");
-    bench.ended(0, &["--start", "2026-04-01T12:00:00Z"], &[&other]);
-    assert!(bench.spans().iter().any(|(start, _)| *start > 86_400.0));
-    let all = [&file, &other, &bench.source("third.mp4", 12, &format!("{noise} -bf 3"))];
-    let all: Vec<&Path> = all.iter().map(|file| file.as_path()).collect();
-    let output = bench.import(&["--start", "2026-05-01T12:00:00Z"], &all);
-    assert!(string(&output.stderr).contains("their end would push out their beginning"));
-    assert_eq!(output.status.code(), Some(1));
-}
-
-#[test]
-fn an_import_that_is_killed_goes_on_where_it_ended() {
-    /// At so many moments.
-    const STEPS: u32 = 6;
-    let bench = Bench::new("96M");
-    let words = "-vf noise=alls=60:allf=t -qp 26 -bf 2 -g 60 -an";
-    let files: Vec<PathBuf> = (0..3)
-        .map(|number| {
-            bench.source(&format!("f{number}.mp4"), 8, &format!("{words} -b_qfactor 1.{number}"))
-        })
-        .collect();
-    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let wanted: Vec<Packet> = files.iter().flat_map(|file| packets(file, "v")).collect();
-    let began = Instant::now();
-    bench.ended(0, &["--start", START], &files);
-    let whole = began.elapsed();
-    let config = bench.site.config();
-    let head = ["import", "--config", text(&config), "--camera", "yard", "--start", START];
-    let words: Vec<&str> = head.into_iter().chain(files.iter().map(|file| text(file))).collect();
-    let (mut were_killed, mut went_on) = (0, 0);
-    for step in 0..STEPS {
-        bench.emptied();
-        let mut command = bench.site.command(&words);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it");
-        std::thread::sleep(whole * step / STEPS);
-        were_killed += u32::from(child.try_wait().expect("a child").is_none());
-        child.kill().and_then(|()| child.wait()).expect("it is killed");
-        let said = bench.ended(0, &["--start", START], &files);
-        went_on += u32::from(said.contains("imported before") || said.contains("the rest"));
-        assert_all_once(&bench.packets("v"), &wanted, &said);
-        let end = bench.spans().last().expect("clips").1;
-        assert!((end - 24.0).abs() < 0.05, "{end}");
-    }
-    assert!(were_killed > STEPS / 2 && went_on > 1, "{were_killed} killed, {went_on} went on");
-    let said = bench.ended(0, &["--start", START], &files);
-    assert_eq!(said.matches("imported before").count(), files.len(), "{said}");
-}
-
-/// All packets are there at their times. Where an import ended amid a group, what the rest of it
-/// needs is there once more, a tick long.
-fn assert_all_once(found: &[Packet], wanted: &[Packet], said: &str) {
-    let digest = |packet: &Packet| packet.digest.clone();
-    let all: BTreeSet<String> = found.iter().map(digest).collect();
-    let missing = wanted.iter().filter(|packet| !all.contains(&packet.digest)).count();
-    assert_eq!(missing, 0, "of {}: {said}", wanted.len());
-    let step = 0.04;
-    let shown: BTreeSet<i64> = found.iter().map(|it| (it.at / step).round() as i64).collect();
-    let gone: Vec<i64> = (0..wanted.len() as i64).filter(|slot| !shown.contains(slot)).collect();
-    let near = |slot: &i64| -> Vec<(f64, bool)> {
-        let at = *slot as f64 * step;
-        let near = found.iter().filter(|it| (it.at - at).abs() < 0.3);
-        near.map(|it| (it.at, it.is_key)).collect()
-    };
-    assert_eq!(gone, [0; 0], "{said}{:?}", gone.first().map(near));
 }

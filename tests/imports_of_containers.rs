@@ -15,7 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use daemon::{run_tool, text};
-use imported::{Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, cut, packets};
+use imported::{
+    Bench, LEFT_OUT, Packet, START, assert_same, assert_same_sound, by_names, cut, packets,
+};
 
 /// Length of a packet of MPEG-TS.
 const PACKET_BYTES: usize = 188;
@@ -263,15 +265,6 @@ fn put(bench: &Bench, parts: &[PathBuf], names: &[&str]) {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::copy(part, path).expect("a copy");
     }
-}
-
-/// Imports a folder by the names of its files: the exit status, and what is said.
-fn by_names(bench: &Bench, pattern: &str, more: &[&str], folder: &str) -> (Option<i32>, String) {
-    let (config, folder) = (bench.site.config(), bench.path(folder));
-    let words = ["import", "--config", text(&config), "--name-pattern", pattern];
-    let output = bench.site.reelfs(&[&words[..], more, &[text(&folder)]].concat());
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[test]

@@ -23,10 +23,10 @@ use crate::cli::quantity::size_text;
 use crate::clock::Clock;
 use crate::config::{CameraConfig, Config};
 use crate::import::{Beginning, Footage, NamePattern, Placed, Survey, has_own_times, placed};
-use crate::units::{ByteCount, Counted, WallTime};
+use crate::units::{ByteCount, ClipId, Counted, WallTime};
 use crate::view::utc_timestamp;
 use crate::zone::Zone;
-use checks::Plan;
+use checks::{Plan, Wanted};
 use folders::Given;
 use opened::Opened;
 
@@ -67,6 +67,9 @@ struct Job<'a> {
     found: HashSet<PathBuf>,
 }
 
+/// A job, and what is to be done for it.
+type Planned<'a> = (Job<'a>, Plan);
+
 /// Puts files into the ring and prints a line for each, and what was left out of it.
 ///
 /// # Errors
@@ -95,13 +98,18 @@ pub fn import(
         jobs.push((job, files));
     }
     let opened = Opened::open(config, clock)?;
-    let outcome = opened.import_all(config, jobs, &mut out).map(|more| left_out += more);
+    let mut begun = Vec::new();
+    let outcome = opened.import_all(config, request, jobs, &mut begun, &mut out);
+    let outcome = outcome.map(|more| left_out += more);
     // Also after an error: what was taken is closed in order.
     let closed = opened.writer.close().map_err(of_ring(&config.ring.device));
-    outcome?;
-    closed?;
+    let outcome = outcome.and(closed).and_then(|()| opened.refuse_losses(config));
+    if let (Err(_), Some(end)) = (&outcome, opened.end_of(&begun)) {
+        let end = utc_timestamp(end);
+        writeln!(out, "up to {end} it is in the ring; the same words go on behind that")?;
+    }
     out.flush()?;
-    opened.refuse_losses(config)?;
+    outcome?;
     match left_out {
         0 => Ok(()),
         files => Err(CommandError::Failed(format!(
@@ -155,12 +163,14 @@ fn place_all(
 }
 
 impl Opened {
-    /// Answers of how many files something is left out. Whatever is refused is, before anything is
-    /// written.
+    /// Answers of how many files something is left out; `begun` are the clips of the last camera
+    /// then. Whatever is refused is, before anything is written.
     fn import_all(
         &self,
         config: &Config,
+        request: &ImportRequest,
         jobs: Vec<(Job<'_>, Vec<Placed>)>,
+        begun: &mut Vec<ClipId>,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
         let mut planned = Vec::with_capacity(jobs.len());
@@ -175,21 +185,25 @@ impl Opened {
                 writeln!(out, "{why}: left out")?;
             }
             left_out += plan.left_out.len() as u64;
-            self.refuse_by_room(config, &job, &plan)?;
             planned.push((job, plan));
         }
+        if !request.force {
+            self.refuse_by_room(config, &planned)?;
+        }
+        if request.plan {
+            self.tell(&planned, out)?;
+            return Ok(left_out);
+        }
         for (job, plan) in &planned {
-            match job.request.plan {
-                true => self.tell(job, plan, out)?,
-                false => left_out += self.take_all(config, job, plan, out)?,
-            }
+            begun.clear();
+            left_out += self.take_all(config, job, plan, begun, out)?;
         }
         Ok(left_out)
     }
 
     /// Says what would be done.
-    fn tell(&self, job: &Job<'_>, plan: &Plan, out: &mut dyn Write) -> Result<(), CommandError> {
-        for file in plan.files.iter().map(|wanted| &wanted.file) {
+    fn tell(&self, planned: &[Planned<'_>], out: &mut dyn Write) -> Result<(), CommandError> {
+        for (job, Wanted { file, .. }) in checks::wanted(planned) {
             writeln!(
                 out,
                 "{}: {} from {} to {} ({}): {}, {}",
@@ -206,14 +220,13 @@ impl Opened {
             }
         }
         let usage = self.ring.usage();
-        let bytes = size_text(plan.bytes());
         let (free, size) = (size_text(usage.free), size_text(usage.size));
-        let pushed_out = self.pushed_out(plan.bytes());
         writeln!(
             out,
-            "{}, {bytes}; {free} of {size} are free; {} would make room. Nothing was changed",
-            Counted(plan.files.len() as u64, "file"),
-            Counted(pushed_out.len() as u64, "clip")
+            "{}, {}; {free} of {size} are free; {} would make room. Nothing was changed",
+            Counted(checks::wanted(planned).count() as u64, "file"),
+            size_text(checks::bytes(planned)),
+            Counted(self.room(planned).pushed_out.len() as u64, "clip")
         )?;
         Ok(())
     }

@@ -65,6 +65,17 @@ impl Bench {
         )
     }
 
+    /// A picture of noise of about 80 kB each tenth of a second.
+    pub fn noise(&self, name: &str, pictures: u32) -> PathBuf {
+        self.make(
+            name,
+            &format!(
+                "-f rawvideo -s 320x240 -pix_fmt yuvj420p -r 10 -i /dev/urandom -frames:v \
+                 {pictures} -c:v mjpeg -q:v 1"
+            ),
+        )
+    }
+
     /// Has GStreamer write a file: what stands between a parser of H.264 and that.
     pub fn launched(&self, name: &str, muxer: &str) -> PathBuf {
         let file = self.path(name);
@@ -145,6 +156,20 @@ impl Bench {
         let words = ["format", "--size", &size, "--block-size", "1M", "--label", "test"];
         assert!(self.site.reelfs(&[&words[..], &[text(&ring)]].concat()).status.success());
     }
+}
+
+/// Imports a folder by the names of its files: the exit status, and what is said.
+pub fn by_names(
+    bench: &Bench,
+    pattern: &str,
+    more: &[&str],
+    folder: &str,
+) -> (Option<i32>, String) {
+    let (config, folder) = (bench.site.config(), bench.path(folder));
+    let words = ["import", "--config", text(&config), "--name-pattern", pattern];
+    let output = bench.site.reelfs(&[&words[..], more, &[text(&folder)]].concat());
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), string(&said))
 }
 
 pub fn string(bytes: &[u8]) -> String {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::Job;
 use super::opened::Opened;
 use super::stored::InRing;
+use super::{Job, Planned};
 use crate::catalogue::Clip;
 use crate::cli::quantity::{duration_text, size_text};
 use crate::command::CommandError;
@@ -22,6 +22,8 @@ const HEADER_ROOM_BYTES: u64 = 128 << 10;
 const OVERLAP_NANOS_MAX: i64 = NANOS_PER_SECOND / 2;
 /// A ring takes so many bytes for a thousand of samples, tables and headers included.
 const PER_MILLE: u64 = 1010;
+/// The ring reserves blocks for two batches, each of which begins and ends amid one, and one more.
+const BLOCKS_AHEAD: u64 = 5;
 
 /// What is to be done.
 #[derive(Default)]
@@ -56,11 +58,43 @@ impl Plan {
         ByteCount(bytes / 1000 * PER_MILLE)
     }
 
+    /// The blocks of so many bytes that those may lie in: one is left where a sample has no room.
+    fn blocks(&self, block: u64) -> u64 {
+        match self.files.is_empty() {
+            true => 0,
+            false => {
+                let left = self.largest_sample().min(block / 2);
+                self.bytes().0.div_ceil((block - left).max(1))
+            }
+        }
+    }
+
     /// The length of the largest sample, in bytes.
     pub(super) fn largest_sample(&self) -> u64 {
         let samples = self.files.iter().map(|wanted| wanted.file.survey.largest_sample);
         samples.max().unwrap_or(0)
     }
+}
+
+/// What makes room.
+#[derive(Default)]
+pub(super) struct Room {
+    /// Clips, the oldest first.
+    pub(super) pushed_out: Vec<Clip>,
+    /// What is missing where all go that may.
+    pub(super) missing: ByteCount,
+}
+
+/// All files that are taken, with what they are taken for.
+pub(super) fn wanted<'a>(
+    planned: &'a [Planned<'_>],
+) -> impl Iterator<Item = (&'a Job<'a>, &'a Wanted)> {
+    planned.iter().flat_map(|(job, plan)| plan.files.iter().map(move |wanted| (job, wanted)))
+}
+
+/// What all of them take of the ring.
+pub(super) fn bytes(planned: &[Planned<'_>]) -> ByteCount {
+    ByteCount(planned.iter().map(|(_, plan)| plan.bytes().0).sum())
 }
 
 /// Refuses footage that is too old, of the future, or over one another.
@@ -210,50 +244,59 @@ impl Opened {
         Err(overlap(file, &format!("the camera's clip from {start} to {end}")))
     }
 
-    /// Clips that make room for so many bytes.
-    pub(super) fn pushed_out(&self, bytes: ByteCount) -> Vec<Clip> {
-        let usage = self.ring.usage();
+    /// What makes room for all of it.
+    pub(super) fn room(&self, planned: &[Planned<'_>]) -> Room {
+        let (geometry, usage) = (self.ring.superblock().geometry, self.ring.usage());
+        let block = geometry.block_length.0;
+        let blocks: u64 = planned.iter().map(|(_, plan)| plan.blocks(block)).sum();
+        if blocks == 0 {
+            return Room::default();
+        }
         // While it writes, the ring has room made for what comes next.
-        let ahead = (QUEUE_BYTES_MAX as u64).min(usage.size.0 / 4);
-        let mut missing = bytes.0.saturating_add(ahead).saturating_sub(usage.free.0);
-        if bytes.0 <= usage.free.0.saturating_sub(ahead) {
-            return Vec::new();
-        }
+        let most = u64::from(geometry.block_count / 4).max(1);
+        let ahead = (QUEUE_BYTES_MAX as u64 / block + BLOCKS_AHEAD).min(most);
+        let needed = (blocks + ahead) * block;
         let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
-        let mut clips: Vec<&Clip> =
-            catalogue.clips().filter(|clip| clip.state.is_evictable()).collect();
+        let (mut clips, kept): (Vec<&Clip>, Vec<&Clip>) =
+            catalogue.clips().partition(|clip| clip.state.is_evictable());
         clips.sort_by_key(|clip| clip.key);
-        let mut pushed_out = Vec::new();
-        for clip in clips {
-            if missing == 0 {
-                break;
-            }
+        let kept: u64 = kept.iter().map(|clip| clip.used.0).sum();
+        let mut missing = needed.saturating_sub(usage.free.0);
+        let is_pushed_out = |clip: &&&Clip| {
+            let is_short = missing > 0;
             missing = missing.saturating_sub(clip.used.0);
-            pushed_out.push(clip.clone());
+            is_short
+        };
+        Room {
+            pushed_out: clips
+                .iter()
+                .take_while(is_pushed_out)
+                .map(|clip| (*clip).clone())
+                .collect(),
+            missing: ByteCount((needed + kept).saturating_sub(usage.size.0)),
         }
-        pushed_out
     }
 
     /// Refuses what has no room, or would take it from what is newer, or still asked for.
     pub(super) fn refuse_by_room(
         &self,
         config: &Config,
-        job: &Job<'_>,
-        plan: &Plan,
+        planned: &[Planned<'_>],
     ) -> Result<(), CommandError> {
-        let Some(first) = plan.files.first().filter(|_| !job.request.force) else { return Ok(()) };
-        let (bytes, usage) = (plan.bytes(), self.ring.usage());
+        let starts = wanted(planned).map(|(_, wanted)| wanted.file.start);
+        let Some(oldest) = starts.min() else { return Ok(()) };
+        let (bytes, usage) = (bytes(planned), self.ring.usage());
         let device = config.ring.device.display();
         let needed = size_text(bytes);
-        if bytes.0 > usage.size.0 {
+        let Room { pushed_out, missing } = self.room(planned);
+        if missing.0 > 0 {
+            let had = size_text(ByteCount(bytes.0.saturating_sub(missing.0)));
             let size = size_text(usage.size);
             return Err(CommandError::Failed(format!(
-                "{device}: {needed} do not fit a ring of {size}: their end would push out their \
-                 beginning; --force takes them regardless"
+                "{device}: {needed} do not fit a ring of {size}, which has room for {had}: their \
+                 end would push out their beginning; --force takes them regardless"
             )));
         }
-        let pushed_out = self.pushed_out(bytes);
-        let oldest = plan.files.iter().fold(first.file.start, |it, next| it.min(next.file.start));
         let is_wanted = |clip: &&Clip| {
             let camera = self.camera_of(clip);
             let retain = config.retain_of(&camera);

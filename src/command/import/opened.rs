@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::daemon::refuse_mixed_up;
 use crate::device::{Access, Device, FileDevice, OpenError};
 use crate::ring::{self, Ring, Settings, Writer};
-use crate::units::{Counted, RingNumber, StreamKey, StreamNumber};
+use crate::units::{ClipId, Counted, RingNumber, StreamKey, StreamNumber, WallTime};
 
 /// Nobody shows what is imported while it is.
 struct Nobody;
@@ -88,6 +88,13 @@ impl Opened {
             self.writer.sync().map_err(of_ring(&config.ring.device))?;
         }
         Ok(stream)
+    }
+
+    /// Where the last of some clips ends that are in the ring.
+    pub(super) fn end_of(&self, clips: &[ClipId]) -> Option<WallTime> {
+        let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        let taken = catalogue.clips().filter(|clip| clip.listed() && clips.contains(&clip.id()));
+        taken.map(|clip| clip.fact.end).max()
     }
 
     /// What the writer could not store, and what had to make room, it has counted.

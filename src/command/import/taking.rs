@@ -61,7 +61,8 @@ struct Taking<'a> {
     drops: Drops,
     run: Option<Run>,
     clip: Option<ClipId>,
-    clips: Vec<ClipId>,
+    /// All clips so far.
+    begun: Vec<ClipId>,
     /// When the last chunk was cut.
     cut_at: WallTime,
     batch_bytes: usize,
@@ -78,12 +79,14 @@ struct Taken {
 }
 
 impl Opened {
-    /// Takes what was planned. Answers of how many files something is left out.
+    /// Takes what was planned. Answers of how many files something is left out, and which clips
+    /// have begun.
     pub(super) fn take_all(
         &self,
         config: &Config,
         job: &Job<'_>,
         plan: &Plan,
+        begun: &mut Vec<ClipId>,
         out: &mut dyn Write,
     ) -> Result<u64, CommandError> {
         // What an import before this one had taken is kept, too.
@@ -126,25 +129,18 @@ impl Opened {
             })?;
         }
         // Also after an error: the clip that grows ends behind what was taken of it.
-        let end = taking.ended_at();
         let ended = taking.end_run();
         bar.finish_and_clear();
         left_out = left_out.max(u64::from(taking.tell_drops(out)?));
-        let clips = taking.clips;
-        if let Err(error) = outcome.and(ended) {
-            if let Some(end) = end.filter(|_| !clips.is_empty()) {
-                let end = utc_timestamp(end);
-                writeln!(out, "up to {end} it is in the ring; the same words go on behind that")?;
-            }
-            return Err(error);
-        }
+        begun.extend(&taking.begun);
+        outcome.and(ended)?;
         writeln!(
             out,
             "{} in {}",
             Counted(plan.files.len() as u64, "file"),
-            Counted(clips.len() as u64, "clip")
+            Counted(begun.len() as u64, "clip")
         )?;
-        self.keep(config, job, clips)?;
+        self.keep(config, job, taking.begun)?;
         Ok(left_out)
     }
 
@@ -214,7 +210,7 @@ impl<'a> Taking<'a> {
             drops: Drops::default(),
             run: None,
             clip: None,
-            clips: Vec::new(),
+            begun: Vec::new(),
             cut_at: WallTime(0),
             batch_bytes: 0,
             batch_chunks: 0,
@@ -295,11 +291,6 @@ impl<'a> Taking<'a> {
         Ok(())
     }
 
-    /// Where what was taken last ends.
-    fn ended_at(&self) -> Option<WallTime> {
-        self.run.as_ref().and_then(|run| run.last).map(|last| last.wall)
-    }
-
     fn carry_out(&mut self, out: HandOut) -> Result<(), CommandError> {
         let mut failed = None;
         let taken = out.offer(|chunk| {
@@ -316,7 +307,6 @@ impl<'a> Taking<'a> {
                 Action::End { reason, length_nanos } => {
                     if let Some(clip) = self.clip.take() {
                         self.writer.end_clip(clip, reason.code(), Some(length_nanos));
-                        self.clips.push(clip);
                     }
                 }
                 Action::Observe(seen) => {
@@ -330,7 +320,9 @@ impl<'a> Taking<'a> {
     fn append(&mut self, mut chunk: Chunk) -> Result<(), CommandError> {
         self.cut_at = self.run.as_ref().and_then(|run| run.last).map_or(self.cut_at, |it| it.wall);
         if chunk.begins_clip {
-            self.clip = Some(self.writer.new_clip());
+            let clip = self.writer.new_clip();
+            self.begun.push(clip);
+            self.clip = Some(clip);
         }
         let Some(clip) = self.clip else { return Ok(()) };
         // Its times are what somebody says of it, and no clock's.
