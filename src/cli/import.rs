@@ -28,9 +28,9 @@ pub struct ImportArguments {
     /// are taken
     #[arg(long, value_name = "NAME", required_unless_present = "name_pattern")]
     pub camera: Option<CameraName>,
-    /// How files are named, from some folder on: {camera}, %Y, %m, %d, %H, %M, %S, %f (a fraction
-    /// of a second), %s (since 1970), and * for anything within a name. Their names say when they
-    /// begin then, and folders are looked through
+    /// How files are named, from some folder on: {camera}, %Y (or %y), %m, %d, %H, %M, %S, %f (a
+    /// fraction of a second), %s (since 1970), and * for anything within a name. Their names say
+    /// when they begin then, and folders are looked through
     #[arg(long, value_name = "PATTERN", conflicts_with = "start")]
     pub name_pattern: Option<String>,
     /// Time zone of the names, as Europe/Berlin or UTC [default: that of the configuration]

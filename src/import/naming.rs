@@ -16,8 +16,9 @@ use crate::zone::Zone;
 type Field = (char, &'static str, &'static str);
 
 /// The fields of a time.
-const FIELDS: [Field; 8] = [
+const FIELDS: [Field; 9] = [
     ('Y', "year", "[0-9]{4}"),
+    ('y', "short", "[0-9]{2}"),
     ('m', "month", "[0-9]{2}"),
     ('d', "day", "[0-9]{2}"),
     ('H', "hour", "[0-9]{2}"),
@@ -27,6 +28,8 @@ const FIELDS: [Field; 8] = [
     ('s', "epoch", "[0-9]{9,11}"),
 ];
 const CAMERA: Field = ('c', "camera", "[A-Za-z0-9._-]{1,64}?");
+/// What years of two digits count from.
+const CENTURY: u32 = 2000;
 /// Digits of a fraction of a second at most.
 const FRACTION_DIGITS: usize = 9;
 /// Patterns are no longer, in bytes.
@@ -106,8 +109,9 @@ impl NamePattern {
         }
         expression.push('$');
         let has = |wanted: char| named.iter().any(|(letter, ..)| *letter == wanted);
-        if !has('s') && !['Y', 'm', 'd', 'H'].into_iter().all(has) {
-            return Err("says no time: it needs %Y, %m, %d and %H, or %s".to_owned());
+        let has_year = has('Y') || has('y');
+        if !has('s') && !(has_year && ['m', 'd', 'H'].into_iter().all(has)) {
+            return Err("says no time: it needs %Y or %y, %m, %d and %H, or %s".to_owned());
         }
         let rounded_nanos = match () {
             () if has('f') => 1,
@@ -161,7 +165,11 @@ fn time_of(found: &Captures<'_>, zone: &Zone) -> Option<WallTime> {
         let seconds: i64 = epoch.as_str().parse().ok()?;
         return Some(WallTime(seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos.into())?));
     }
-    let year = i32::try_from(number("year")?).ok()?;
+    let year = match found.name("year") {
+        Some(_) => number("year")?,
+        None => CENTURY + number("short")?,
+    };
+    let year = i32::try_from(year).ok()?;
     let date = NaiveDate::from_ymd_opt(year, number("month")?, number("day")?)?;
     let time =
         NaiveTime::from_hms_nano_opt(number("hour")?, number("minute")?, number("second")?, nanos)?;
@@ -196,6 +204,23 @@ mod tests {
                 "{camera}/%Y-%m-%d_%H-%M-%S-%f.mp4",
                 "yard/2026-03-01_13-05-10-000125.mp4",
                 (yard(), at + 125_000),
+            ),
+            // motionEye, Motion, Shinobi, and ZoneMinder with its deep storage.
+            (
+                "{camera}/%Y-%m-%d/%H-%M-%S.mp4",
+                "/var/lib/motioneye/yard/2026-03-01/13-05-10.mp4",
+                (yard(), at),
+            ),
+            ("*-%Y%m%d%H%M%S.mp4", "/var/lib/motion/03-20260301130510.mp4", (None, at)),
+            (
+                "{camera}/%Y-%m-%dT%H-%M-%S.mp4",
+                "Shinobi/videos/2Df5hBE/yard/2026-03-01T13-05-10.mp4",
+                (yard(), at),
+            ),
+            (
+                "%y/%m/%d/%H/%M/%S/*-video.mp4",
+                "/var/cache/zoneminder/events/1/26/03/01/13/05/10/4711-video.mp4",
+                (None, at),
             ),
             ("/{camera}_*_%s.ts", "a/yard_main_1772370310.ts", (yard(), at)),
             ("%Y%m%d%H%M%S*", "20260301130510.more.mkv", (None, at)),
@@ -240,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_pattern_and_no_name_end_it_in_a_panic(
-            pattern in "[%{}*a-zA-Z0-9/._-]{0,40}|(%[YmdHMSfs%]|[{]camera[}]|[*]|/|x){4,20}",
+            pattern in "[%{}*a-zA-Z0-9/._-]{0,40}|(%[YymdHMSfs%]|[{]camera[}]|[*]|/|x){4,20}",
             path in "[0-9a-z/._-]{0,60}",
         ) {
             if let Ok(pattern) = NamePattern::parse(&pattern) {
