@@ -87,6 +87,28 @@ pub enum Remark {
         /// In bytes.
         length: u64,
     },
+    /// Samples have no bytes: nothing is left out with them.
+    #[error("{kind}: {count} of its samples are empty, and passed")]
+    Empty {
+        /// What the track is to people.
+        kind: &'static str,
+        /// How many.
+        count: u64,
+    },
+    /// Samples name a sample entry that is not there.
+    #[error("{kind}: nothing says how {count} of its samples are coded, which are left out")]
+    NoEntry {
+        /// What the track is to people.
+        kind: &'static str,
+        /// How many.
+        count: u64,
+    },
+    /// Frames of ADTS hold several packets of AAC, which only a decoder can part.
+    #[error("sound: {count} frames hold several packets of AAC each, and are left out")]
+    Unparted {
+        /// How many.
+        count: u64,
+    },
     /// Sound is coded in another way from somewhere on.
     #[error("sound: {count} of its samples are coded in another way than the first, and left out")]
     Recoded {
@@ -118,8 +140,13 @@ impl Remark {
             | Remark::Ends { .. }
             | Remark::Torn { .. }
             | Remark::Recoded { .. }
+            | Remark::NoEntry { .. }
+            | Remark::Unparted { .. }
             | Remark::Damaged { .. } => true,
-            Remark::LeftOut { .. } | Remark::Stray { .. } | Remark::TimesAnew { .. } => false,
+            Remark::LeftOut { .. }
+            | Remark::Stray { .. }
+            | Remark::Empty { .. }
+            | Remark::TimesAnew { .. } => false,
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Frames<'a> {
     shown: i64,
     heard: SoundTimes,
     is_sound_told: bool,
+    is_sound_behind_loss: bool,
+    /// Packets of sound so far that are none.
+    unheard: u64,
     /// A picture, of which it is not known yet what follows it.
     held: Option<Frame>,
     sound: Option<Frame>,
@@ -54,6 +57,8 @@ impl<'a> Frames<'a> {
             shown: i64::MIN,
             heard: SoundTimes::default(),
             is_sound_told: false,
+            is_sound_behind_loss: false,
+            unheard: 0,
             held: None,
             sound: None,
         })
@@ -63,6 +68,12 @@ impl<'a> Frames<'a> {
     #[must_use]
     pub fn undecoded(&self) -> u64 {
         self.pictures.undecoded()
+    }
+
+    /// Packets of sound so far that nothing decodes.
+    #[must_use]
+    pub fn unheard(&self) -> u64 {
+        self.unheard
     }
 
     /// A track's time on the line of all, in ticks.
@@ -78,9 +89,8 @@ impl<'a> Frames<'a> {
     /// The next picture in the order of decoding.
     fn picture(&mut self) -> Result<Option<Frame>, ImportError> {
         let timescale = self.footage.timescale();
-        let Some((number, time, picture)) = self.pictures.next()? else { return Ok(None) };
-        let is_behind_loss =
-            self.footage.video.samples.get(number).is_some_and(|it| it.is_behind_loss);
+        let Some((_, time, picture)) = self.pictures.next()? else { return Ok(None) };
+        let is_behind_loss = std::mem::take(&mut self.pictures.is_behind_loss);
         let pts = self.ticks(time, timescale);
         self.shown = self.shown.max(pts);
         let at = At {
@@ -110,6 +120,7 @@ impl<'a> Frames<'a> {
         let rate = stored.sample_rate;
         while let Some(sample) = track.samples.get(self.next_sound) {
             self.next_sound += 1;
+            self.is_sound_behind_loss |= sample.is_behind_loss;
             let nanos = Ticks(sample.pts).to_nanos(track.timescale);
             // What is heard without pictures belongs to whatever is behind them.
             if !sample.shown && nanos >= 0 || nanos >= self.end_nanos {
@@ -117,6 +128,7 @@ impl<'a> Frames<'a> {
             }
             let stated = Ticks::from_nanos(nanos.saturating_add(self.zero_nanos), rate).0;
             let Some((data, ticks)) = stored.frame(self.footage.read(track, sample)?) else {
+                (self.unheard, self.is_sound_behind_loss) = (self.unheard + 1, true);
                 continue;
             };
             let pts = self.heard.place(stated, ticks, rate);
@@ -128,7 +140,7 @@ impl<'a> Frames<'a> {
                 captured: self.reading(pts, rate).wall,
                 // A packet is there when the sound in it is over.
                 received: self.reading(end, rate),
-                is_behind_loss: sample.is_behind_loss,
+                is_behind_loss: std::mem::take(&mut self.is_sound_behind_loss),
             };
             self.sound = Some(stored.sounding(data, ticks, at, is_first));
             return Ok(());
@@ -174,6 +186,9 @@ pub(super) struct Pictures<'a> {
     stored: Vec<StoredPictures>,
     entry: Option<u16>,
     next: usize,
+    /// Something is missing before the picture that came last, or before what was none and lies
+    /// in front of it.
+    is_behind_loss: bool,
 }
 
 impl<'a> Pictures<'a> {
@@ -182,7 +197,7 @@ impl<'a> Pictures<'a> {
         let stored = entries.map(|entry| StoredPictures::new(entry, Some(footage.order.depth)));
         let stored = stored.collect::<Result<Vec<_>, String>>();
         let stored = stored.map_err(|why| footage.fails(Problem::Malformed(why)))?;
-        Ok(Pictures { footage, stored, entry: None, next: 0 })
+        Ok(Pictures { footage, stored, entry: None, next: 0, is_behind_loss: false })
     }
 
     fn undecoded(&self) -> u64 {
@@ -195,6 +210,7 @@ impl<'a> Pictures<'a> {
             let number = self.next;
             let Some(sample) = self.footage.video.samples.get(number) else { return Ok(None) };
             self.next += 1;
+            self.is_behind_loss |= sample.is_behind_loss;
             let time = self.footage.order.times.get(number).copied().flatten();
             let stored = self.stored.get_mut(usize::from(sample.entry));
             let Some((time, stored)) = time.zip(stored) else { continue };

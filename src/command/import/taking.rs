@@ -76,6 +76,7 @@ struct Taken {
     bytes: u64,
     has_sound: bool,
     undecoded: u64,
+    unheard: u64,
 }
 
 impl Opened {
@@ -190,6 +191,10 @@ fn remarks(wanted: &Wanted, taken: &Taken) -> Vec<(String, bool)> {
         let frames = Counted(taken.undecoded, "frame");
         remarks.push((format!("{frames} that nothing decodes"), true));
     }
+    if taken.unheard > 0 {
+        let packets = Counted(taken.unheard, "packet");
+        remarks.push((format!("{packets} of sound that nothing decodes"), true));
+    }
     remarks
 }
 
@@ -252,7 +257,7 @@ impl<'a> Taking<'a> {
             bar.inc(frame.data.len() as u64);
             self.push(frame)?;
         }
-        taken.undecoded = frames.undecoded();
+        (taken.undecoded, taken.unheard) = (frames.undecoded(), frames.unheard());
         Ok(taken)
     }
 

@@ -136,6 +136,9 @@ impl Walk<'_> {
         if is_uniform && (!is_wanted || of_track.size == 0) {
             let bytes = u64::from(of_track.size) * u64::from(count);
             *behind = behind.saturating_add(bytes);
+            if is_wanted {
+                self.places.pass_empty(count, of_track.duration);
+            }
             return Some(());
         }
         for _ in 0..count {

@@ -120,13 +120,17 @@ impl<'a> Trak<'a> {
         }
         let mut places = places(stbl, &entries, length);
         let anew = self.add_fragments(movie, fragments, (timescale, length), &mut places);
-        self.remark(&places, anew, remarks);
         let edits = Edits::read(self.body, timescale, movie.timescale);
-        let known = entries.len();
-        let samples = places.whole.iter().filter(|place| usize::from(place.entry) < known);
-        let samples = samples.map(|place| {
+        let (mut samples, mut unknown) = (Vec::with_capacity(places.whole.len()), 0);
+        let mut is_behind_loss = false;
+        for place in &places.whole {
+            if usize::from(place.entry) >= entries.len() {
+                unknown += 1;
+                is_behind_loss = true;
+                continue;
+            }
             let (pts, shown) = edits.shown(place.composed);
-            Sample {
+            samples.push(Sample {
                 pts,
                 offset: place.offset,
                 skip: 0,
@@ -135,10 +139,10 @@ impl<'a> Trak<'a> {
                 entry: place.entry,
                 sync: place.sync,
                 shown,
-                is_behind_loss: false,
-            }
-        });
-        let samples = samples.collect();
+                is_behind_loss: std::mem::take(&mut is_behind_loss),
+            });
+        }
+        self.remark(&places, unknown, anew, remarks);
         let (number, kind, packing) = (self.number(), self.kind, Packing::Plain);
         Ok(Track { number, kind, timescale, entries, samples, packing })
     }
@@ -160,11 +164,19 @@ impl<'a> Trak<'a> {
         walk.anew
     }
 
-    fn remark(&self, places: &Places, anew: Vec<u64>, remarks: &mut Vec<Remark>) {
-        let missing = places.count.saturating_sub(places.whole.len() as u64);
+    /// Says what is left out; of `unknown` samples no entry is there.
+    fn remark(&self, places: &Places, unknown: u64, anew: Vec<u64>, remarks: &mut Vec<Remark>) {
+        let kind = if self.kind == Kind::Video { "video" } else { "sound" };
+        let there = (places.whole.len() as u64).saturating_add(places.empty);
+        let missing = places.count.saturating_sub(there);
         if missing > 0 {
-            let kind = if self.kind == Kind::Video { "video" } else { "sound" };
             remarks.push(Remark::CutOff { kind, missing, count: places.count });
+        }
+        if places.empty > 0 {
+            remarks.push(Remark::Empty { kind, count: places.empty });
+        }
+        if unknown > 0 {
+            remarks.push(Remark::NoEntry { kind, count: unknown });
         }
         remarks.extend(anew.into_iter().map(|sample| Remark::TimesAnew { sample }));
     }

@@ -24,6 +24,8 @@ pub(super) struct Places {
     pub(super) whole: Vec<Place>,
     /// How many there should be.
     pub(super) count: u64,
+    /// How many of those have no bytes.
+    pub(super) empty: u64,
     /// Where the last of them ends, in decode time.
     pub(super) end: i64,
 }
@@ -34,9 +36,19 @@ impl Places {
         self.count += 1;
         self.end = place.decoded.saturating_add(place.duration.into());
         let end = place.offset.saturating_add(place.size.into());
-        if end <= length && place.size > 0 && !self.is_full(length) {
+        if place.size == 0 {
+            self.empty += 1;
+        } else if end <= length && !self.is_full(length) {
             self.whole.push(place);
         }
+    }
+
+    /// Passes so many samples without bytes.
+    pub(super) fn pass_empty(&mut self, count: u32, duration: u32) {
+        self.count += u64::from(count);
+        self.empty += u64::from(count);
+        let ticks = i64::from(count).saturating_mul(duration.into());
+        self.end = self.end.saturating_add(ticks);
     }
 
     /// Whether there are as many as a file of so many bytes can have.

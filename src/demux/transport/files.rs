@@ -132,16 +132,23 @@ fn tracks(transport: &Transport, listed: Vec<Listed>, mut remarks: Vec<Remark>) 
     for (lane, mut listed) in transport.lanes.iter().zip(listed) {
         let stream = &lane.stream;
         if listed.entries.is_empty() {
-            let coding = match lane.is_scrambled {
-                true => Coding::Other("encrypted".to_owned()),
-                false => stream.coding.clone(),
+            let other = |name: &str| Coding::Other(name.to_owned());
+            let coding = match (lane.is_scrambled, lane.is_hidden_sound) {
+                (true, _) => other("encrypted"),
+                (_, true) => other("AAC that the table of streams calls private data"),
+                _ => stream.coding.clone(),
             };
             listed.entries.push(Entry::of(coding));
         }
-        let count = lane.torn() + listed.left_out;
-        if count > 0 {
+        if lane.torn() > 0 {
             let kind = if stream.kind == Kind::Video { "video" } else { "sound" };
-            remarks.push(Remark::Torn { kind, count });
+            remarks.push(Remark::Torn { kind, count: lane.torn() });
+        }
+        if lane.unparted() > 0 {
+            remarks.push(Remark::Unparted { count: lane.unparted() });
+        }
+        if listed.left_out > 0 {
+            remarks.push(Remark::Recoded { count: listed.left_out });
         }
         tracks.push(Track {
             number: stream.pid.into(),

@@ -6,7 +6,7 @@ use super::Unit;
 use super::packets::Packet;
 use super::pictures::Pictures;
 use super::sections::Stream;
-use super::sound::Sound;
+use super::sound::{Sound, is_adts};
 use super::stamps::{Own, Stamp, Stamped, Stamps};
 use crate::demux::cursor::Cursor;
 use crate::demux::{Coding, Kind};
@@ -25,6 +25,8 @@ pub(super) struct Lane {
     content: Content,
     /// Nobody can read it.
     pub(super) is_scrambled: bool,
+    /// It is called data, and is AAC behind headers.
+    pub(super) is_hidden_sound: bool,
     /// Another stream may go on here: what begins next need not follow what was before.
     may_join: bool,
 }
@@ -46,7 +48,8 @@ impl Lane {
             _ => Content::Other,
         };
         let (counter, own) = (Counter::default(), Own::default());
-        Lane { stream, counter, own, content, is_scrambled: false, may_join: false }
+        let (is_scrambled, is_hidden_sound, may_join) = (false, false, false);
+        Lane { stream, counter, own, content, is_scrambled, is_hidden_sound, may_join }
     }
 
     /// Whether there are pictures in it that are taken apart.
@@ -79,7 +82,10 @@ impl Lane {
         match &mut self.content {
             Content::Pictures(pictures) => pictures.push(&part, number, units),
             Content::Sound(sound) => sound.push(&part, number, units),
-            Content::Other => {}
+            Content::Other => {
+                let is_data = self.stream.kind == Kind::Other;
+                self.is_hidden_sound |= is_data && part.stamp.is_some() && is_adts(part.body);
+            }
         }
     }
 
@@ -103,6 +109,14 @@ impl Lane {
             Content::Pictures(pictures) => pictures.torn,
             Content::Sound(sound) => sound.torn,
             Content::Other => 0,
+        }
+    }
+
+    /// Frames of sound that hold several packets.
+    pub(super) fn unparted(&self) -> u64 {
+        match &self.content {
+            Content::Sound(sound) => sound.unparted,
+            _ => 0,
         }
     }
 

@@ -7,9 +7,9 @@
 //!
 //! A file is read through once to know where its samples lie; each is then read again from there.
 //!
-//! It is our own: crates that take packets apart leave to others what a recorder needs of them, which
-//! is most of it: where in a file each sample lies, packets that are further apart, what is to be
-//! done where packets are missing or times begin anew.
+//! It is our own: crates that take packets apart leave to others what a recorder needs of them,
+//! which is most of it: where in a file each sample lies, packets that are further apart, what is
+//! to be done where packets are missing or times begin anew.
 //!
 //! | part | knows |
 //! |---|---|

@@ -31,6 +31,8 @@ pub(super) struct Sound {
     is_behind_loss: bool,
     /// How often something was missing.
     pub(super) torn: u64,
+    /// Frames that hold several packets, and are left out.
+    pub(super) unparted: u64,
 }
 
 /// The time of what comes next: so many samples behind a time stamp.
@@ -51,6 +53,8 @@ struct Found {
 /// What bytes begin with.
 enum Beginning {
     Packet(Found),
+    /// Several packets in so many bytes, which nothing parts, of so many samples.
+    Several(usize, u64),
     /// Nothing of use in so many bytes.
     Nothing(usize),
     /// More has to come.
@@ -68,6 +72,7 @@ impl Sound {
             told: None,
             is_behind_loss: false,
             torn: 0,
+            unparted: 0,
         }
     }
 
@@ -94,6 +99,10 @@ impl Sound {
                     self.take(found, at, stream, units);
                     at = end;
                 }
+                Beginning::Several(bytes, samples) => {
+                    self.pass_several(at, samples);
+                    at += bytes;
+                }
                 Beginning::Nothing(bytes) => at += bytes.max(1),
                 Beginning::Open => break,
             }
@@ -119,11 +128,26 @@ impl Sound {
         }
     }
 
-    /// Hands out a packet that was found behind so many bytes.
-    fn take(&mut self, found: Found, at: usize, stream: usize, units: &mut VecDeque<Unit>) {
+    /// What begins behind so many bytes has the time of the stamp before it.
+    fn set_clock(&mut self, at: usize) {
         if let Some((_, from)) = self.stamp.take_if(|(begins, _)| *begins <= at) {
             self.clock = Some(Clock { from, samples: 0 });
         }
+    }
+
+    /// Leaves out what lies behind so many bytes; time goes on over it.
+    fn pass_several(&mut self, at: usize, samples: u64) {
+        self.set_clock(at);
+        if let Some(clock) = &mut self.clock {
+            clock.samples += samples;
+        }
+        self.unparted += 1;
+        self.is_behind_loss = true;
+    }
+
+    /// Hands out a packet that was found behind so many bytes.
+    fn take(&mut self, found: Found, at: usize, stream: usize, units: &mut VecDeque<Unit>) {
+        self.set_clock(at);
         // What comes before any time stamp has no time.
         let Some(clock) = &mut self.clock else { return };
         let (samples, rate) = found.samples;
@@ -175,6 +199,11 @@ impl Sound {
     }
 }
 
+/// Whether bytes begin with a frame of AAC behind its header.
+pub(super) fn is_adts(bytes: &[u8]) -> bool {
+    matches!(adts(bytes), Beginning::Packet(_) | Beginning::Several(..))
+}
+
 /// An access unit of AAC behind its header.
 fn adts(bytes: &[u8]) -> Beginning {
     let Some(header) = bytes.first_chunk::<7>() else { return Beginning::Open };
@@ -193,8 +222,7 @@ fn adts(bytes: &[u8]) -> Beginning {
         return Beginning::Open;
     }
     if blocks > 0 {
-        // Several in one have lengths of their own, and nobody writes them.
-        return Beginning::Nothing(length);
+        return Beginning::Several(length, (blocks + 1) * u64::from(UNIT_SAMPLES));
     }
     let specific = (kind << 11 | index << 7 | channels << 3) as u16;
     let entry = Entry { configuration: specific.to_be_bytes().to_vec(), ..Entry::of(Coding::Aac) };
