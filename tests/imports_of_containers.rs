@@ -139,6 +139,38 @@ fn of_damaged_packets_the_rest_is_taken_and_told() {
 }
 
 #[test]
+fn why_sound_of_packets_is_left_out_is_told_truly() {
+    let bench = Bench::new("64M");
+    let file = bench.source("whole.ts", 3, "");
+    bench.ended(0, &["--start", START], &[&file]);
+    let wanted = bench.packets("a");
+    bench.emptied();
+    // Of a frame behind a header of ADTS, that it holds two packets.
+    let mut bytes = fs::read(&file).expect("a file");
+    let header = |at: &usize| {
+        let begins = bytes[*at..].starts_with(&[0xff, 0xf1]) && bytes[*at + 6] == 0xfc;
+        begins && *at % PACKET_BYTES < PACKET_BYTES - 7 && bytes[*at + 2] & 0xc0 == 0x40
+    };
+    let header = (bytes.len() / 2..bytes.len() - 7).find(header).expect("a header");
+    bytes[header + 6] |= 1;
+    let path = bench.path("several.ts");
+    fs::write(&path, &bytes).expect("a file");
+    let said = bench.ended(LEFT_OUT, &["--start", START], &[&path]);
+    assert!(said.contains("sound: 1 frames hold several packets of AAC each"), "{said}");
+    let found = bench.packets("a");
+    let found = digests(&found);
+    let gone = wanted.iter().filter(|packet| !found.contains(&packet.digest.as_str())).count();
+    // It takes the time of two: one behind it may have none left.
+    assert!((1..=2).contains(&gone), "{gone}: {said}");
+    bench.emptied();
+
+    let hidden = bench.source("hidden.m2ts", 2, "-mpegts_m2ts_mode 1");
+    let said = bench.ended(0, &["--start", START], &[&hidden]);
+    let told = "is left out: AAC that the table of streams calls private data";
+    assert!(said.contains(told) && said.contains("50 frames"), "{said}");
+}
+
+#[test]
 fn one_damaged_packet_moves_no_other_picture() {
     let bench = Bench::new("64M");
     let file = bench.source("whole.ts", 8, "-an -g 25 -bf 0");
@@ -340,6 +372,22 @@ fn folders_of_fragments_are_imported_once() {
         );
         assert_eq!(bench.packets("v").len(), 200, "{said}");
     }
+    bench.emptied();
+    // The same as MPEG-TS.
+    let folder = bench.path("ts");
+    fs::create_dir(&folder).expect("a folder");
+    let name = folder.join("%d.ts");
+    let words = ["-v", "error", "-i", text(&whole), "-c", "copy", "-f", "segment"];
+    let more = ["-segment_time", "2", "-reset_timestamps", "1", text(&name)];
+    run_tool("ffmpeg", &[&words[..], &more].concat());
+    let parts: Vec<PathBuf> = (0..4).map(|it| folder.join(format!("{it}.ts"))).collect();
+    let names = names.each_ref().map(|name| name.replace(".mp4", ".ts"));
+    put(&bench, &parts, &names.each_ref().map(String::as_str));
+    let (status, said) = import(&pattern.replace(".mp4", ".ts"), &["--name-zone", "UTC"]);
+    assert!(status == Some(0) && said.contains("4 files in 1 clip"), "{said}");
+    assert!(said.contains("4 files not named like the pattern"), "{said}");
+    let slots = bench.packets("v").iter().map(|it| (it.at * 25.0).round() as i64).collect();
+    assert_eq!(BTreeSet::from_iter(0..200), slots, "{said}");
     let (status, said) = import("{camera}/%q.mp4", &[]);
     assert!(status == Some(2) && said.contains("--name-pattern: %q is no field of it"), "{said}");
     let (status, said) = import("%s.mp4", &[]);

@@ -23,13 +23,14 @@ pub struct Bench {
     pub site: Site,
 }
 
-/// A packet of a file: when it is shown in seconds, whether decoding can begin with it, and a
-/// digest of its bytes.
+/// A packet of a file: when it is shown in seconds, whether decoding can begin with it, a digest of
+/// its bytes, and where it ends in the file, where that is known.
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub at: f64,
     pub is_key: bool,
     pub digest: String,
+    pub end: Option<usize>,
 }
 
 impl Bench {
@@ -88,6 +89,18 @@ impl Bench {
         file
     }
 
+    /// Has GStreamer write so many pictures into files, which `muxer` has to call `s%d.mp4`.
+    pub fn launched_parts(&self, muxer: &str, pictures: u32) -> Vec<PathBuf> {
+        let muxer = muxer.replace("s%d.mp4", text(&self.path("s%d.mp4")));
+        let line = format!(
+            "-q videotestsrc num-buffers={pictures} ! video/x-raw,width=320,height=240,\
+             framerate=25/1 ! x264enc key-int-max=50 bframes=2 ! h264parse ! {muxer}"
+        );
+        run_tool("gst-launch-1.0", &line.split_whitespace().collect::<Vec<_>>());
+        let named = (0..).map(|number| self.path(&format!("s{number}.mp4")));
+        named.take_while(|path| path.exists()).collect()
+    }
+
     /// What ffmpeg leaves that is killed after some seconds.
     pub fn killed(&self, name: &str, more: &str) -> PathBuf {
         let path = self.path(name);
@@ -96,12 +109,15 @@ impl Bench {
              1 {more} -flush_packets 1 {}",
             text(&path)
         );
-        let words = line.split_whitespace();
-        let writer = Command::new("ffmpeg").args(words).stdin(Stdio::null()).spawn();
-        let mut writer = writer.expect("ffmpeg");
+        self.killed_program(Command::new("ffmpeg").args(line.split_whitespace()));
+        path
+    }
+
+    /// Runs a program for some seconds.
+    pub fn killed_program(&self, command: &mut Command) {
+        let mut writer = command.stdin(Stdio::null()).spawn().expect("it is installed");
         std::thread::sleep(Duration::from_millis(3700));
         writer.kill().and_then(|()| writer.wait()).expect("it is killed");
-        path
     }
 
     pub fn import(&self, words: &[&str], files: &[&Path]) -> Output {
@@ -125,6 +141,11 @@ impl Bench {
         let ring = self.site.ring_path();
         let output = self.site.reelfs(&["inspect", text(&ring), "clips", "--json"]);
         serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Pictures in all clips, those that are not shown, too.
+    pub fn frames(&self) -> u64 {
+        self.clips().iter().map(|clip| clip["frames"].as_u64().expect("a number")).sum()
     }
 
     pub fn spans(&self) -> Vec<(f64, f64)> {
@@ -179,12 +200,13 @@ pub fn string(bytes: &[u8]) -> String {
 /// The packets of a kind of a file that are shown, in the order of decoding.
 pub fn packets(file: &Path, kind: &str) -> Vec<Packet> {
     let words = ["-v", "error", "-select_streams", kind, "-show_data_hash", "md5"];
-    let entries = ["-show_entries", "packet=pts_time,flags,data_hash", "-of", "csv=p=0"];
+    let entries = ["-show_entries", "packet=pts_time,size,pos,flags,data_hash", "-of", "csv=p=0"];
     let lines = run_tool("ffprobe", &[&words[..], &entries, &[text(file)]].concat());
+    let number = |word: &str| word.parse::<usize>().ok();
     let packets = lines.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(',').collect();
         // Of one that is not played from its beginning the digest stands elsewhere.
-        let [at, flags, digest, ..] = fields[..] else { return None };
+        let [at, size, place, flags, digest, ..] = fields[..] else { return None };
         if digest.is_empty() {
             return None;
         }
@@ -192,6 +214,7 @@ pub fn packets(file: &Path, kind: &str) -> Vec<Packet> {
             at: at.parse().ok()?,
             is_key: flags.starts_with('K'),
             digest: digest.to_owned(),
+            end: number(place).zip(number(size)).map(|(place, size)| place + size),
         };
         (!flags.contains('D')).then_some(packet)
     });
