@@ -109,8 +109,8 @@ impl NamePattern {
         }
         expression.push('$');
         let has = |wanted: char| named.iter().any(|(letter, ..)| *letter == wanted);
-        let has_year = has('Y') || has('y');
-        if !has('s') && !(has_year && ['m', 'd', 'H'].into_iter().all(has)) {
+        let has_hour = (has('Y') || has('y')) && ['m', 'd', 'H'].into_iter().all(has);
+        if !has_hour && !has('s') {
             return Err("says no time: it needs %Y or %y, %m, %d and %H, or %s".to_owned());
         }
         let rounded_nanos = match () {
