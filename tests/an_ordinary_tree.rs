@@ -110,6 +110,18 @@ fn copying_listing_and_removing_work_as_on_any_disk_while_recording_goes_on() {
     let end = clips::attribute(&clip, "end");
     assert_eq!(modified[..19].replace(' ', "T"), end[..19], "mtime is the end of the footage");
 
+    let of = |name| clips::attribute(&clip, name);
+    assert_eq!((of("width").as_str(), of("state").as_str()), ("320", "closed"));
+    assert_eq!((of("clock").as_str(), of("ended").as_str()), ("given", "stopped"));
+    let [frames, keys, bytes, used] = ["frames", "keyframes", "bytes", "used"]
+        .map(|name| of(name).parse::<u64>().expect("a number"));
+    assert!(keys > 0 && keys < frames && bytes > frames && used > bytes, "{keys} {bytes} {used}");
+    let [day, yard] = ["2026-03-01", "2026-03-01/yard"].map(|below| mount.join(below));
+    assert_eq!(["clips", "end"].map(|name| clips::attribute(&day, name))[0], "4");
+    let sizes = clips_of(&mount, "yard").into_iter().filter(|it| it.starts_with("2026-03-01"));
+    let sizes: u64 = sizes.map(|it| mount.join(it).metadata().expect("a clip").len()).sum();
+    assert_eq!(clips::attribute(&yard, "bytes"), sizes.to_string());
+
     assert_refuses_changes(&mount);
     assert_recording(&daemon);
 

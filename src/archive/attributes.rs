@@ -7,8 +7,9 @@ use crate::segment::{ClipFact, Pauses};
 use crate::units::{ClipId, NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
 
-/// What a clip that still grows does not have yet.
 pub(super) const DIGEST_ATTRIBUTE: &str = "user.reelfs.digest";
+/// What a clip that still grows does not have yet.
+pub(super) const OF_CLOSED: [&str; 2] = [DIGEST_ATTRIBUTE, "user.reelfs.ended"];
 
 /// Longest value of the pauses, in bytes: together with the others it has to fit what ext4 keeps
 /// of one file's attributes, which is a block of 4 KiB, or `cp -a` and `rsync -X` fail there.
@@ -18,29 +19,48 @@ const PAUSES_BYTES_MAX: usize = 2048;
 const LINES_BYTES_MAX: usize = 1600;
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
-/// The extended attributes of a clip of the ring `ring_uuid`: times in UTC to the nanosecond, the
-/// duration in seconds. Pauses and records are told of where there are any.
+/// Whose a clip is.
+#[derive(Clone, Debug)]
+pub struct Whose {
+    /// What its camera is called.
+    pub camera: String,
+    /// The UUID of its stream; `None` where the ring has lost it.
+    pub stream: Option<[u8; 16]>,
+    /// That of its ring.
+    pub ring: [u8; 16],
+}
+
+/// The extended attributes of a clip: times in UTC to the nanosecond, the duration in seconds.
+/// Pauses and records are told of where there are any.
 #[must_use]
-pub fn attributes(
-    camera: &str,
-    ring_uuid: &[u8; 16],
-    clip: ClipId,
-    fact: &ClipFact,
-) -> Vec<(&'static str, String)> {
+pub fn attributes(whose: &Whose, clip: ClipId, fact: &ClipFact) -> Vec<(&'static str, String)> {
     let length = fact.end.nanos_since(fact.start).max(0);
     let digest: String = fact.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let id = format!("{} {clip}", uuid::Uuid::from_bytes(*ring_uuid));
+    let id = format!("{} {clip}", uuid::Uuid::from_bytes(whose.ring));
+    let (width, height) = fact.picture;
+    let bytes = fact.tracks.iter().fold(0_u64, |sum, track| sum.saturating_add(track.bytes));
     let mut attributes = vec![
         ("user.reelfs.start", utc_timestamp(fact.start)),
         ("user.reelfs.end", utc_timestamp(fact.end)),
         ("user.reelfs.duration", seconds(length)),
-        ("user.reelfs.camera", camera.to_owned()),
+        ("user.reelfs.camera", whose.camera.clone()),
         ("user.reelfs.codec", fact.codec.clone()),
+        ("user.reelfs.width", width.to_string()),
+        ("user.reelfs.height", height.to_string()),
         ("user.reelfs.frames", fact.frames().to_string()),
+        ("user.reelfs.keyframes", fact.key_frames().to_string()),
+        ("user.reelfs.bytes", bytes.to_string()),
         ("user.reelfs.damaged", fact.damaged().to_string()),
         ("user.reelfs.id", id),
         (DIGEST_ATTRIBUTE, digest),
     ];
+    attributes.extend([
+        ("user.reelfs.clock", fact.quality.name().to_owned()),
+        ("user.reelfs.ended", fact.end_reason.to_string()),
+    ]);
+    if let Some(stream) = whose.stream {
+        attributes.push(("user.reelfs.stream", uuid::Uuid::from_bytes(stream).to_string()));
+    }
     if !fact.pauses.is_empty() {
         attributes.push(("user.reelfs.gaps", pauses_text(fact)));
     }
@@ -59,6 +79,7 @@ pub fn range_attributes(range: &OpenedRange) -> Vec<(&'static str, String)> {
         ("user.reelfs.end", utc_timestamp(range.end)),
         ("user.reelfs.duration", seconds(range.length_nanos.max(0))),
         ("user.reelfs.camera", range.camera.clone()),
+        ("user.reelfs.bytes", range.content.size().to_string()),
     ];
     let line = |times: &Range<WallTime>, why: &str| {
         let length = milliseconds(times.end.nanos_since(times.start).max(0));
@@ -147,10 +168,14 @@ mod tests {
         fact
     }
 
-    fn one(fact: &ClipFact, name: &str) -> Option<String> {
+    fn all(fact: &ClipFact) -> Vec<(&'static str, String)> {
         let clip = ClipId(Sequence::new(SessionNumber(3), 17));
-        let all = attributes("a", &[0x11; 16], clip, fact);
-        all.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+        let camera = "a".repeat(64);
+        attributes(&Whose { camera, stream: Some([0x22; 16]), ring: [0x11; 16] }, clip, fact)
+    }
+
+    fn one(fact: &ClipFact, name: &str) -> Option<String> {
+        all(fact).into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     #[test]
@@ -159,6 +184,9 @@ mod tests {
         assert_eq!(one(&whole, "user.reelfs.damaged").as_deref(), Some("0"));
         assert_eq!(one(&whole, "user.reelfs.gaps"), None);
         assert_eq!(one(&whole, "user.reelfs.records"), None);
+        let stream = "22222222-2222-2222-2222-222222222222";
+        assert_eq!(one(&whole, "user.reelfs.stream").as_deref(), Some(stream));
+        assert_eq!(one(&whole, "user.reelfs.clock").as_deref(), Some("synchronised"));
         let id = "11111111-1111-1111-1111-111111111111 3.17";
         assert_eq!(one(&whole, "user.reelfs.id").as_deref(), Some(id));
         let gaps = "1970-01-01T00:00:00.040000000Z 5.040\n1970-01-01T00:01:00.040000000Z 5.040";
@@ -172,6 +200,10 @@ mod tests {
         let lines: Vec<&str> = gaps.lines().collect();
         assert_eq!(lines.len(), Pauses::LISTED_MAX + 1);
         assert_eq!(lines[Pauses::LISTED_MAX], "+968 4878.333");
+        // With their names, and what the state of a clip adds, they fit what ext4 keeps of a file.
+        let bytes: usize =
+            all(&paused(1000)).iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(bytes + 300 <= 3500, "{bytes} bytes");
         // What a forged fact says may be longer than any camera's.
         let mut forged = ClipFact { start: WallTime(i64::MAX), ..paused(0) };
         for _ in 0..40 {

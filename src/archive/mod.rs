@@ -14,7 +14,7 @@ mod recent;
 mod register;
 mod updater;
 
-pub use attributes::{attributes, range_attributes};
+pub use attributes::{Whose, attributes, range_attributes};
 pub use fact::fact_in_force;
 pub use file::{Bytes, ClipFile};
 pub use open::{Archive, GrowingFile};

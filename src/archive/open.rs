@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::ArchiveError;
-use super::attributes::{DIGEST_ATTRIBUTE, attributes};
+use super::attributes::{OF_CLOSED, Whose, attributes};
 use super::file::ClipFile;
 use super::range::KnownSets;
 use super::recent::Recent;
@@ -120,9 +120,11 @@ impl Archive {
         let Some(clip) = clip else { return Ok(None) };
         let Some((fact, contents)) = self.grown(clip)? else { return Ok(None) };
         let file = Arc::new(self.lay_out(clip, &fact, &contents)?);
-        let uuid = &self.ring.superblock().ring_uuid;
-        let mut attributes = attributes(camera, uuid, clip, &fact);
-        attributes.retain(|(name, _)| *name != DIGEST_ATTRIBUTE);
+        let stream = self.catalogue().stream_of(self.number(), camera).map(|(_, it)| it.uuid);
+        let ring = self.ring.superblock().ring_uuid;
+        let whose = Whose { camera: camera.to_owned(), stream, ring };
+        let mut attributes = attributes(&whose, clip, &fact);
+        attributes.retain(|(name, _)| !OF_CLOSED.contains(name));
         Ok(Some(GrowingFile { file, start: fact.start, end: fact.end, attributes }))
     }
 

@@ -11,6 +11,7 @@
 
 mod deeds;
 mod ring_library;
+mod states;
 
 use std::sync::Arc;
 

@@ -5,18 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo};
+use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo, states};
 use super::{Footage, LibraryError, OpenFile, Snapshot};
 use crate::archive::{
-    Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, attributes, range_attributes,
+    Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, Whose, attributes, range_attributes,
 };
 use crate::clock::{Clock, Throttle, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::live::Live;
 use crate::named::{Form, Gaps, Named};
-use crate::ring::{ClipState, ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
+use crate::ring::{ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
 use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
-use crate::view::utc_timestamp;
 use crate::zone::Zone;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
@@ -297,17 +296,14 @@ impl Footage for RingLibrary {
     }
 
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
-        let uuid = &self.archive.ring().superblock().ring_uuid;
+        let ring = self.archive.ring().superblock().ring_uuid;
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
-        let mut attributes = attributes(&catalogue.camera_of(clip), uuid, clip.id(), &clip.fact);
-        let expires = match clip.state {
-            ClipState::Expiring { until, .. } => Some(utc_timestamp(until)),
-            ClipState::Found => Some("found".to_owned()),
-            ClipState::Unknown(state) => Some(format!("unknown ({})", state.code)),
-            ClipState::Closed | ClipState::Kept { .. } | ClipState::Purging { .. } => None,
-        };
-        attributes.extend(expires.map(|expires| ("user.reelfs.expires", expires)));
+        let stream = catalogue.stream(clip.stream).map(|stream| stream.uuid);
+        let whose = Whose { camera: catalogue.camera_of(clip), stream, ring };
+        let mut attributes = attributes(&whose, clip.id(), &clip.fact);
+        attributes.push(("user.reelfs.used", clip.used.0.to_string()));
+        attributes.extend(states::attributes(clip.state));
         Some(attributes)
     }
 

@@ -13,7 +13,7 @@ use crate::library::{Attribute, Library, LibraryError, OpenFile};
 use crate::named::Form;
 use crate::shown::Shown;
 use crate::units::{ClipKey, WallTime};
-use crate::view::{CLIP_SUFFIX, Inode, Node, NodeKind};
+use crate::view::{CLIP_SUFFIX, Inode, Node, NodeKind, utc_timestamp};
 
 /// See the [module](self).
 pub(super) struct Clips {
@@ -36,6 +36,18 @@ impl Clips {
             NodeKind::Clip { clip, .. } => Ok(clip),
             NodeKind::Directory { .. } => Err(Errno::EISDIR),
         }
+    }
+
+    /// What the clips in a directory, and below it, come to.
+    fn of_directory(&self, node: &Node) -> Vec<Attribute> {
+        let Some(sums) = self.shown.tree().sums(node.inode) else { return Vec::new() };
+        let end = (sums.clips > 0).then(|| ("user.reelfs.end", utc_timestamp(node.modified)));
+        let mut attributes = vec![
+            ("user.reelfs.clips", sums.clips.to_string()),
+            ("user.reelfs.bytes", sums.bytes.to_string()),
+        ];
+        attributes.extend(end);
+        attributes
     }
 
     /// A clip as a file of another kind, which is not listed.
@@ -104,9 +116,10 @@ impl Directory for Clips {
     }
 
     fn extended(&self, inode: Inode) -> Vec<Attribute> {
-        match self.node(inode).map(|node| node.kind) {
-            Ok(NodeKind::Clip { clip, .. }) => self.library.attributes(clip).unwrap_or_default(),
-            _ => Vec::new(),
+        let Ok(node) = self.node(inode) else { return Vec::new() };
+        match node.kind {
+            NodeKind::Clip { clip, .. } => self.library.attributes(clip).unwrap_or_default(),
+            NodeKind::Directory { .. } => self.of_directory(&node),
         }
     }
 

@@ -4,9 +4,10 @@
 //! crash reads the last block of a stream and not all of them.
 
 use super::clip::{
-    ClipFact, EndReason, TrackTotals, VERSION_MAX, decode_flaws, decode_totals, encode_flaws,
-    encode_totals, version_of,
+    ClipFact, TrackTotals, VERSION_MAX, decode_flaws, decode_totals, encode_flaws, encode_totals,
+    version_of,
 };
+use super::end_reason::EndReason;
 use super::name::NameForm;
 use super::pause::Pauses;
 use super::table::{ChunkTable, ClockQuality, TrackKind, TrackNumber, TrackTable};

@@ -11,6 +11,7 @@
 //! than a small multiple of its own length.
 
 mod clip;
+mod end_reason;
 mod growth;
 mod name;
 mod parameters;
@@ -21,7 +22,8 @@ mod stream;
 mod table;
 
 pub use crate::wire::Malformed;
-pub use clip::{ClipFact, EndReason, TrackTotals};
+pub use clip::{ClipFact, TrackTotals};
+pub use end_reason::EndReason;
 pub use growth::{EntryFacts, Growth, ParameterMark};
 pub use name::{NameForm, NameRank};
 pub use parameters::{AudioParameters, Codec, Colour, Look, ParameterSet, VideoParameters};

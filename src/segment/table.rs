@@ -87,6 +87,17 @@ impl ClockQuality {
         }
     }
 
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ClockQuality::Unsynchronised => "not synchronised",
+            ClockQuality::Synchronised => "synchronised",
+            ClockQuality::Given => "given",
+            ClockQuality::Unknown(_) => "unknown",
+        }
+    }
+
     /// Whether a clock was read, rather than a person or a file asked; of what is not known nobody
     /// can say so.
     #[must_use]

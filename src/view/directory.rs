@@ -14,9 +14,19 @@ pub(super) struct Directory {
     /// Whether it is `.trash`, or below it.
     pub(super) is_trash: bool,
     pub(super) newest: WallTime,
+    pub(super) sums: Sums,
     pub(super) entries: BTreeMap<u64, Listed>,
     /// Checksum of each name, and its cookie: a third of the memory of a second copy of the names.
     names: BTreeSet<(u32, u64)>,
+}
+
+/// What all clips in a directory, and below it, come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many there are.
+    pub clips: u64,
+    /// Length of their files, in bytes.
+    pub bytes: u64,
 }
 
 /// What a directory knows of an entry.
@@ -46,6 +56,7 @@ impl Directory {
             subdirectories: 0,
             is_trash,
             newest: WallTime(0),
+            sums: Sums::default(),
             entries: BTreeMap::new(),
             names: BTreeSet::new(),
         }

@@ -19,6 +19,7 @@ mod trash;
 mod tree;
 
 pub use calendar::clip_boundary_after;
+pub use directory::Sums;
 pub use inode::{
     Inode, LIVE_NAME, NOW_NAME, NameHash, PathHash, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME,
     TRASH_NAME,

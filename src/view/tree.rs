@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use super::directory::{ClipTimes, Directory, Listed};
+use super::directory::{ClipTimes, Directory, Listed, Sums};
 use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::{CLIP_SUFFIX, Layout};
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
@@ -105,6 +105,10 @@ impl Tree {
         self.clips.insert(clip, parent);
         self.emptied.remove(&parent);
         self.note_newest(parent, times.end);
+        self.change_sums(parent, |sums| Sums {
+            clips: sums.clips + 1,
+            bytes: sums.bytes.saturating_add(times.size),
+        });
         Place { clip, redated: times.redated, parent, name }
     }
 
@@ -113,9 +117,13 @@ impl Tree {
         let parent = self.clips.remove(&clip)?;
         let directory = self.directories.get_mut(&parent)?;
         let listed = directory.take(Inode::Clip(clip).cookie())?;
-        let times = listed.clip.map(|times| (times.end, times.redated));
-        let (end, redated) = times.unwrap_or_default();
+        let times = listed.clip.map(|times| (times.end, times.redated, times.size));
+        let (end, redated, size) = times.unwrap_or_default();
         self.after_removal(parent, end);
+        self.change_sums(parent, |sums| Sums {
+            clips: sums.clips.saturating_sub(1),
+            bytes: sums.bytes.saturating_sub(size),
+        });
         Some(Place { clip, redated, parent, name: listed.name.into() })
     }
 
@@ -170,6 +178,13 @@ impl Tree {
             let node = self.listed_node(*cookie, listed)?;
             Some(Entry { cookie: *cookie, name: &listed.name, node })
         }))
+    }
+
+    /// What the clips in a directory, and below it, come to; those in the trash are apart from all
+    /// others.
+    #[must_use]
+    pub fn sums(&self, inode: u64) -> Option<Sums> {
+        self.directories.get(&inode).map(|directory| directory.sums)
     }
 
     /// Removes an empty directory.
@@ -293,6 +308,18 @@ impl Tree {
         }
     }
 
+    /// Changes the sums of a directory and of those that it is in, up to the root, or to the trash.
+    fn change_sums(&mut self, inode: u64, change: impl Fn(Sums) -> Sums) {
+        let mut inode = inode;
+        while let Some(directory) = self.directories.get_mut(&inode) {
+            directory.sums = change(directory.sums);
+            if inode == ROOT || inode == Inode::Trash.word() {
+                return;
+            }
+            inode = directory.parent;
+        }
+    }
+
     /// Keeps `newest` and the list of empty directories right once something that ended at `end`
     /// has left a directory.
     fn after_removal(&mut self, inode: u64, end: WallTime) {
@@ -385,6 +412,33 @@ mod tests {
         assert_eq!(tree.parent(place.parent), find(&tree, "2026-11-21").map(|day| day.inode));
         assert_eq!(names(&tree, place.parent), ["00-10-00.mp4"]);
         assert_eq!(tree.place(key(100)), Some(place));
+    }
+
+    #[test]
+    fn a_directory_knows_what_the_clips_below_it_come_to() {
+        let mut tree = tree();
+        let sums = |tree: &Tree, path: &str| {
+            let node = find(tree, path).expect("listed");
+            tree.sums(node.inode).map(|sums| (sums.clips, sums.bytes))
+        };
+        for (number, camera, minute) in [(100, "a", 1), (101, "a", 2), (102, "b", 1)] {
+            tree.insert(&clip(number, camera, minute));
+        }
+        let next_day = 24 * 60;
+        tree.insert(&clip(103, "a", next_day));
+        let root = |tree: &Tree| tree.sums(ROOT).map(|sums| (sums.clips, sums.bytes));
+        assert_eq!(sums(&tree, "2026-11-21/a"), Some((2, 201_000)));
+        assert_eq!(sums(&tree, "2026-11-21"), Some((3, 303_000)));
+        assert_eq!(root(&tree), Some((4, 406_000)));
+        tree.discard(key(101));
+        assert_eq!(sums(&tree, "2026-11-21"), Some((2, 202_000)));
+        assert_eq!(sums(&tree, ".trash"), Some((1, 101_000)));
+        assert_eq!(root(&tree), Some((3, 305_000)), "the trash is apart");
+        tree.restore(key(101));
+        tree.remove(key(102));
+        assert_eq!(sums(&tree, "2026-11-21"), Some((2, 201_000)));
+        assert_eq!(sums(&tree, ".trash"), Some((0, 0)));
+        assert_eq!(root(&tree), Some((3, 304_000)));
     }
 
     #[test]

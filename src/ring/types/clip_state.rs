@@ -1,6 +1,8 @@
 //! The states of a closed clip, and what each request makes of them: one pure function, which
 //! everything that decides about clips calls.
 
+use std::fmt;
+
 use crate::units::WallTime;
 
 /// Why a clip is leaving, or left.
@@ -14,6 +16,17 @@ pub enum Reason {
     Evicted,
     /// What a later program said, under a number that this one does not know.
     Unknown(u8),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Deleted => "deleted",
+            Reason::Expired => "expired",
+            Reason::Evicted => "evicted",
+            Reason::Unknown(code) => return write!(f, "unknown ({code})"),
+        })
+    }
 }
 
 /// A state that a later program gave a clip: kept as it was written, and left alone.

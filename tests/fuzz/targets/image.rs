@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use reelfs::archive::{Archive, CatalogueUpdater, ClipFile, Listener, attributes};
+use reelfs::archive::{Archive, CatalogueUpdater, ClipFile, Listener, Whose, attributes};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::check;
 use reelfs::clock::{Clock, Reading};
@@ -95,7 +95,9 @@ impl Open {
             let fact = ClipKey::new(RingNumber(0), clip)
                 .and_then(|key| self.catalogue().clip(key).map(|found| found.fact.clone()));
             let Some(fact) = fact else { continue };
-            black_box(attributes("front-door", &UUID, clip, &fact));
+            let camera = "front-door".to_owned();
+            let whose = Whose { camera, stream: None, ring: UUID };
+            black_box(attributes(&whose, clip, &fact));
             let size = mp4::size(&fact);
             if let Ok(file) = self.archive.open_clip(clip) {
                 assert_eq!(size, Ok(file.size()), "what stat says and what is opened");

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use reelfs::archive::attributes;
+use reelfs::archive::{Whose, attributes};
 use reelfs::mp4::{self, Chunk, Movie, Piece, entry_facts};
 use reelfs::ring::ClipContents;
 use reelfs::segment::{ChunkTable, ClipFact, EndReason, EntryFacts, Growth, NameForm};
@@ -44,7 +44,9 @@ pub fn fact_of(contents: &ClipContents) -> Option<(Growth, ClipFact)> {
 fn check(movie: &Movie, fact: &ClipFact, contents: &ClipContents, from: u64, length: u64) {
     assert_eq!(mp4::size(fact), Ok(movie.size()), "what stat says and what is opened");
     assert!(movie.header_length() as u64 <= movie.size());
-    black_box(attributes("front-door", &[7; 16], ClipId(Sequence(9)), fact));
+    let camera = "front-door".to_owned();
+    let whose = Whose { camera, stream: Some([8; 16]), ring: [7; 16] };
+    black_box(attributes(&whose, ClipId(Sequence(9)), fact));
     for range in [0..movie.size(), 0..u64::MAX, from..from.saturating_add(length)] {
         let end = range.end.min(movie.size());
         let mut at = range.start.min(end);
