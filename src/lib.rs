@@ -160,6 +160,7 @@
 //! |---|---|---|
 //! | states asked for (`ring`) | the ring's shared state | requests are served as answered |
 //! | parts (`daemon`) | counters of purge, scrub, recorders | one status is of one moment |
+//! | a file that is read (`live`) | the frames of its stream | a read takes those that are there |
 //! | asking (`device`) | state of the device | one thread at a time asks whether it is there |
 //!
 //! The last one alone is held across two reads of a page: nothing else waits for it. Whoever is

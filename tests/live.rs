@@ -219,7 +219,8 @@ fn a_hundred_readers_have_the_same_frames_and_cost_no_frame_of_the_recording() {
 
 #[test]
 fn a_camera_that_is_away_is_waited_for_and_one_that_comes_back_goes_on() {
-    let mut cameras = Cameras::start(&["--gop", "25", "--paramchange", "3600"]);
+    let options = ["--gop", "25", "--paramchange", "3600", "--sound", "aac"];
+    let mut cameras = Cameras::start(&options);
     let mut site = Site::new("256M");
     site.add_camera("yard0", &cameras.url(1), "");
     site.add_camera("gone", "rtsp://127.0.0.1:1/", "");

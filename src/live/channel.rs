@@ -13,6 +13,9 @@ use crate::units::{BootTime, NANOS_PER_SECOND};
 const UNWATCHED_BYTES_MAX: usize = 8 << 20;
 /// The same of one that somebody watches.
 const WATCHED_BYTES_MAX: usize = 32 << 20;
+/// What is kept for those that are slow is at least so long, in nanoseconds: where each picture is a
+/// key frame, two groups are nothing.
+const WATCHED_NANOS_MIN: i64 = 2 * NANOS_PER_SECOND;
 /// A frame that is so far off the line of time is astray, in nanoseconds.
 const ASTRAY_NANOS: i64 = 10 * NANOS_PER_SECOND;
 /// So many of them in a row are no strays: the line of time is another one.
@@ -77,21 +80,54 @@ pub(super) struct Channel {
 
 #[derive(Default)]
 struct State {
-    /// Of what line of time the samples are.
+    /// Of what line of time the samples are that come.
     line: u64,
     /// How late frames of each track are at best, by that.
     leads: [Option<FastestWay>; 2],
-    strays: u32,
+    /// How many of each track in a row were astray.
+    strays: [u32; 2],
     /// The number of the first sample that is there.
     first: u64,
-    samples: VecDeque<LiveSample>,
+    samples: VecDeque<Kept>,
+    /// What those take.
     bytes: usize,
-    /// The numbers of the last key frames: those from which on samples are kept.
-    keys: VecDeque<u64>,
+    /// The last key frames that somebody may begin with: their numbers, and when they came.
+    keys: VecDeque<(u64, BootTime)>,
+    /// The group that comes was too long to be kept.
+    is_too_long: bool,
+    /// What comes is of use from the next key frame on.
+    awaits_key: bool,
+    /// The camera does not send.
+    is_paused: bool,
     /// Whether the camera has promised sound, and when the session began.
     promise: Option<BootTime>,
     viewers: usize,
     is_over: bool,
+}
+
+/// A sample, and of what line of time it is.
+struct Kept {
+    line: u64,
+    sample: LiveSample,
+}
+
+impl Kept {
+    /// What it takes, in bytes.
+    fn bytes(&self) -> usize {
+        /// The two counts in front of bytes that are shared.
+        const COUNTS: usize = 2 * size_of::<usize>();
+        self.sample.data.len() + size_of::<Kept>() + COUNTS
+    }
+}
+
+/// What comes next for a reader.
+pub(super) enum Next {
+    /// The sample of that number, and of that line of time.
+    Sample(u64, LiveSample, u64),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing more.
+    Over,
 }
 
 impl Channel {
@@ -113,10 +149,16 @@ impl Channel {
     pub(super) fn enter(&self, now: BootTime) -> Result<(u64, TimeLine), NotYet> {
         let mut state = lock(&self.state);
         if state.is_over {
-            return Err(NotYet::Waiting("it is not recorded"));
+            return Err(NotYet::Never("it is not recorded".to_owned()));
         }
-        let Some(newest) = state.keys.back().copied() else {
-            return Err(NotYet::Waiting("no key frame has come"));
+        if state.is_paused {
+            return Err(NotYet::Waiting("its camera sends nothing"));
+        }
+        let Some((newest, _)) = state.keys.back().copied() else {
+            return Err(NotYet::Waiting(match state.is_too_long {
+                true => "its key frames are too far apart: it begins with the next one",
+                false => "no key frame has come",
+            }));
         };
         let has_sound = state.leads[1].is_some();
         let waits = |begun: BootTime| now.0.saturating_sub(begun.0) < SOUND_NANOS_MAX;
@@ -127,33 +169,37 @@ impl Channel {
         Ok((newest, state.time_line()))
     }
 
-    /// How many samples are kept, and their bytes.
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.samples.len(), state.bytes)
-    }
-
     pub(super) fn leave(&self) {
         let mut state = lock(&self.state);
         state.viewers -= 1;
         state.forget();
     }
 
-    /// The sample of that number, or where it is gone the newest key frame, with its number and
-    /// its line of time. `None` where there is nothing yet, and `Err` where nothing more comes.
-    pub(super) fn sample(&self, number: u64) -> Result<Option<(u64, LiveSample, TimeLine)>, ()> {
+    /// The sample of that number, or where it is gone the newest key frame.
+    pub(super) fn next(&self, number: u64) -> Next {
         let state = lock(&self.state);
-        let number = match number < state.first {
-            true => state.keys.back().copied().unwrap_or(state.first),
-            false => number,
+        let wanted = match number < state.first {
+            true => state.keys.back().map(|(key, _)| *key),
+            false => Some(number),
         };
-        let place = usize::try_from(number - state.first).unwrap_or(usize::MAX);
-        match state.samples.get(place) {
-            Some(sample) => Ok(Some((number, sample.clone(), state.time_line()))),
-            None if state.is_over => Err(()),
-            None => Ok(None),
+        let place = wanted.and_then(|wanted| usize::try_from(wanted - state.first).ok());
+        match (wanted, place.and_then(|place| state.samples.get(place))) {
+            (Some(number), Some(kept)) => Next::Sample(number, kept.sample.clone(), kept.line),
+            _ if state.is_over => Next::Over,
+            _ => Next::Nothing,
         }
+    }
+
+    /// The line of time that is in force.
+    pub(super) fn time_line(&self) -> TimeLine {
+        lock(&self.state).time_line()
+    }
+
+    /// How many samples are kept, and their bytes.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.samples.len(), state.bytes)
     }
 }
 
@@ -168,31 +214,54 @@ impl State {
         TimeLine { number: self.line, offsets }
     }
 
-    /// Forgets all that has come, since what comes is of another line of time.
+    /// What comes is of another line of time: nobody begins with what came before.
     fn begin(&mut self) {
         self.line += 1;
-        (self.leads, self.strays) = ([None; 2], 0);
-        self.drop_before(self.next());
+        (self.leads, self.strays, self.is_too_long) = ([None; 2], [0; 2], false);
+        self.keys.clear();
+        self.awaits_key = true;
+        self.forget();
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(gone) = self.samples.pop_front() {
+            self.bytes -= gone.bytes();
+            self.first += 1;
+        }
+        while self.keys.front().is_some_and(|(key, _)| *key < self.first) {
+            self.keys.pop_front();
+        }
     }
 
     fn drop_before(&mut self, number: u64) {
-        while self.first < number {
-            let Some(gone) = self.samples.pop_front() else { break };
-            self.bytes -= gone.data.len();
-            self.first += 1;
+        while self.first < number && !self.samples.is_empty() {
+            self.drop_first();
         }
-        self.keys.retain(|key| *key >= number);
     }
 
-    /// Forgets what nobody needs.
+    /// Forgets what nobody needs: without viewers all but the group that comes, and all of it where
+    /// that is long; with viewers what is older than two groups and than some time, and what is
+    /// too much.
     fn forget(&mut self) {
-        let (groups, most) = match self.viewers {
-            0 => (1, UNWATCHED_BYTES_MAX),
-            _ => (2, WATCHED_BYTES_MAX),
-        };
-        while self.keys.len() > groups || self.bytes > most {
-            let next = self.keys.get(1).copied().unwrap_or(self.next());
-            self.drop_before(next);
+        if self.viewers == 0 {
+            let newest = self.keys.back().map_or(self.next(), |(key, _)| *key);
+            self.drop_before(newest);
+            if self.bytes > UNWATCHED_BYTES_MAX {
+                self.is_too_long = true;
+                self.drop_before(self.next());
+            }
+            return;
+        }
+        let came = self.keys.back().map_or(0, |(_, came)| came.0);
+        let is_old = |came_then: BootTime| came.saturating_sub(came_then.0) > WATCHED_NANOS_MIN;
+        while self.keys.len() > 2
+            && let Some((second, came_then)) = self.keys.get(1).copied()
+            && is_old(came_then)
+        {
+            self.drop_before(second);
+        }
+        while self.bytes > WATCHED_BYTES_MAX {
+            self.drop_first();
         }
     }
 
@@ -201,13 +270,13 @@ impl State {
         let lead = received.0.saturating_sub(end_nanos);
         let known = self.leads[track].map(|way| way.lead());
         if known.is_some_and(|known| lead.abs_diff(known) > ASTRAY_NANOS.unsigned_abs()) {
-            self.strays += 1;
-            if self.strays < STRAYS_MAX {
+            self.strays[track] += 1;
+            if self.strays[track] < STRAYS_MAX {
                 return true;
             }
             self.begin();
         }
-        self.strays = 0;
+        self.strays[track] = 0;
         match &mut self.leads[track] {
             Some(way) => way.note(lead, received),
             none => *none = Some(FastestWay::new(lead, received)),
@@ -223,15 +292,16 @@ impl State {
             return;
         }
         let is_key = sample.is_sync && !sample.is_sound;
-        if !is_key && self.keys.is_empty() {
+        if is_key {
+            self.keys.push_back((self.next(), received));
+            (self.is_paused, self.is_too_long, self.awaits_key) = (false, false, false);
+        } else if self.awaits_key || self.keys.is_empty() && self.viewers == 0 {
             // Nothing begins with it.
             return;
         }
-        if is_key {
-            self.keys.push_back(self.next());
-        }
-        self.bytes += sample.data.len();
-        self.samples.push_back(sample);
+        let kept = Kept { line: self.line, sample };
+        self.bytes += kept.bytes();
+        self.samples.push_back(kept);
         self.forget();
     }
 }
@@ -255,6 +325,14 @@ impl Feed {
         state.promise = has_sound.then_some(now.boot);
     }
 
+    /// The session is over: who watches waits for the next one, and nobody begins before.
+    pub fn pause(&self) {
+        let mut state = lock(&self.channel.state);
+        state.is_paused = true;
+        state.keys.clear();
+        state.forget();
+    }
+
     /// Whether anybody watches.
     #[must_use]
     pub fn is_watched(&self) -> bool {
@@ -268,8 +346,14 @@ impl Feed {
 
     /// Takes a frame that came then.
     pub fn push(&self, sample: LiveSample, received: &Reading) {
-        lock(&self.channel.state).push(sample, received.boot);
-        self.channel.signal.give();
+        let is_watched = {
+            let mut state = lock(&self.channel.state);
+            state.push(sample, received.boot);
+            state.viewers > 0
+        };
+        if is_watched {
+            self.channel.signal.give();
+        }
     }
 }
 

@@ -6,9 +6,9 @@
 //! once, however many read them.
 //!
 //! A stream without viewers keeps the group of pictures that it is in, so that the next one begins
-//! at once; one with viewers keeps a second group for those that are slow. Who is slower still is
-//! taken to the newest key frame. So a viewer costs the recorder nothing that it would wait for:
-//! it copies a frame, and wakes whoever answers the viewers.
+//! at once; one with viewers keeps a second group, and two seconds, for those that are slow. Who is
+//! slower still is taken to the newest key frame. So a viewer costs the recorder nothing that it
+//! would wait for: it copies each frame, watched or not, and wakes whoever answers the viewers.
 //!
 //! | part | knows |
 //! |---|---|
@@ -94,7 +94,7 @@ impl Live {
         let channel = lock(&self.channels).get(stream).cloned();
         match channel {
             Some(channel) => Viewer::new(channel, form, now),
-            None => Err(NotYet::Waiting("it is not recorded")),
+            None => Err(NotYet::Never("it is not recorded".to_owned())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Feed, Live, LiveSample, NotYet, Taken, Viewer};
 use crate::clock::Reading;
 use crate::compilation::{EndlessForm, EndlessTracks};
-use crate::segment::{Codec, Look, ParameterSet, VideoParameters};
+use crate::segment::{AudioParameters, Codec, Look, ParameterSet, VideoParameters};
 use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
 
 /// From picture to picture.
@@ -78,7 +78,7 @@ fn a_file_begins_with_the_newest_key_frame_and_goes_on_with_what_comes() {
     let not_yet = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
     assert_eq!(not_yet, Some(NotYet::Waiting("no key frame has come")));
     let unknown = live.watch("attic", EndlessForm::Movie, &reading(0)).err();
-    assert_eq!(unknown, Some(NotYet::Waiting("it is not recorded")));
+    assert_eq!(unknown, Some(NotYet::Never("it is not recorded".to_owned())));
     push(&feed, 3..60);
     let mut viewer = watch(&live);
     let first = read(&mut viewer);
@@ -117,21 +117,114 @@ fn what_nobody_watches_is_one_group_and_a_bounded_one() {
     let feed = live.feed("yard");
     let kept = || feed.channel.kept();
     push(&feed, 0..60);
-    assert_eq!(kept(), (10, 80));
+    assert_eq!(kept().0, 10);
+    let each = kept().1 / 10;
+    assert!(each > size_of::<LiveSample>() + 8, "{each} bytes: what is around it counts, too");
     let viewer = watch(&live);
-    push(&feed, 60..85);
-    assert_eq!(kept().0, 35, "a group more for those that are slow");
+    push(&feed, 60..160);
+    assert_eq!(kept().0, 85, "two groups, and two seconds, for those that are slow");
     drop(viewer);
     assert_eq!(kept().0, 10);
     let large: Arc<[u8]> = vec![0; 1 << 20].into();
-    for number in 100..120 {
+    for number in 175..190 {
         let sample = LiveSample { data: large.clone(), ..picture(number, 640) };
         feed.push(sample, &reading(number * STEP));
         assert!(kept().1 <= 9 << 20, "{:?}", kept());
     }
-    assert!(live.watch("yard", EndlessForm::Movie, &reading(0)).is_err(), "it has no beginning");
-    push(&feed, 125..130);
-    assert_eq!(numbers(&read(&mut watch(&live))), (125..130).collect::<Vec<i64>>());
+    let why = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    let too_long = "its key frames are too far apart: it begins with the next one";
+    assert_eq!(why, Some(NotYet::Waiting(too_long)));
+    push(&feed, 200..205);
+    let mut viewer = watch(&live);
+    assert_eq!(numbers(&read(&mut viewer)), (200..205).collect::<Vec<i64>>());
+
+    // Who keeps up goes on, however long the group; and nobody keeps more than so much.
+    for number in 205..245 {
+        let data = [format!("<{number:06}>").as_bytes(), &large].concat();
+        let sample = LiveSample { data: data.into(), is_sync: false, ..picture(number, 640) };
+        feed.push(sample, &reading(number * STEP));
+        assert_eq!(numbers(&read(&mut viewer)), [number]);
+        assert!(kept().1 <= 34 << 20, "{:?}", kept());
+    }
+    push(&feed, [250]);
+    assert_eq!(numbers(&read(&mut viewer)), [250]);
+}
+
+#[test]
+fn a_camera_that_sends_key_frames_alone_leaves_its_readers_time() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    let key = |number| LiveSample { is_sync: true, ..picture(number, 640) };
+    let push = |numbers: std::ops::Range<i64>| {
+        numbers.for_each(|number| feed.push(key(number), &reading(number * STEP)));
+    };
+    push(0..10);
+    let mut viewer = watch(&live);
+    assert_eq!(numbers(&read(&mut viewer)), [9]);
+    push(10..55);
+    assert_eq!(numbers(&read(&mut viewer)), (10..55).collect::<Vec<i64>>());
+    push(55..120);
+    assert_eq!(numbers(&read(&mut viewer)), [119]);
+}
+
+#[test]
+fn nobody_begins_while_a_camera_is_away_and_who_watches_loses_nothing() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    push(&feed, 0..5);
+    let mut viewer = watch(&live);
+    assert_eq!(numbers(&read(&mut viewer)), (0..5).collect::<Vec<i64>>());
+    push(&feed, 5..10);
+    feed.pause();
+    let why = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    assert_eq!(why, Some(NotYet::Waiting("its camera sends nothing")));
+    feed.begin(false, &reading(100 * STEP));
+    let again = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    assert_eq!(again, why, "it has not sent anything yet");
+    push(&feed, 125..128);
+    let read = numbers(&read(&mut viewer));
+    assert_eq!(read, [5, 6, 7, 8, 9, 125, 126, 127], "what had come before is read, too");
+    assert!(live.watch("yard", EndlessForm::Movie, &reading(0)).is_ok());
+}
+
+/// Packets of sound, 40 ms each, whose time is their number's; not to be found by one.
+fn sound(feed: &Feed, of: &Arc<EndlessTracks>, number: i64) {
+    let sample = LiveSample {
+        is_sound: true,
+        data: b"sound".as_slice().into(),
+        tracks: of.clone(),
+        is_sync: true,
+        ..picture(number, 640)
+    };
+    feed.push(sample, &reading((number + 1) * STEP));
+}
+
+#[test]
+fn pictures_that_jump_in_time_go_on_also_beside_sound_that_does_not() {
+    let live = Live::default();
+    let feed = live.feed("yard");
+    let silent = tracks(640);
+    let audio = Some(AudioParameters { sample_rate: 8000, channels: 1 });
+    let set = ParameterSet { codec: Codec::Aac, configuration: vec![], video: None, audio };
+    let both = Arc::new(EndlessTracks { video: silent.video.clone(), sound: Some(set.into()) });
+    let sent = |numbers: std::ops::Range<i64>, jump: i64| {
+        for number in numbers {
+            sound(&feed, &both, number);
+            let own = picture(number, 640);
+            let (decoded_nanos, shown_nanos) = (own.decoded_nanos + jump, own.shown_nanos + jump);
+            let sample = LiveSample { decoded_nanos, shown_nanos, tracks: both.clone(), ..own };
+            feed.push(sample, &reading(number * STEP));
+        }
+    };
+    sent(0..10, 0);
+    let mut viewer = watch(&live);
+    let first = read(&mut viewer);
+    assert_eq!(numbers(&first).len(), 10);
+    assert!(times(&first).len() >= 19, "sound from the first picture on");
+    sent(10..60, 3600 * NANOS_PER_SECOND);
+    let rest = read(&mut viewer);
+    assert!(numbers(&rest).ends_with(&[57, 58, 59]), "{:?}", numbers(&rest));
+    assert_eq!(numbers(&read(&mut watch(&live))).first(), Some(&50));
 }
 
 #[test]

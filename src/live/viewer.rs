@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::NotYet;
-use super::channel::{Channel, LiveSample, TimeLine};
+use super::channel::{Channel, LiveSample, Next, TimeLine};
 use crate::clock::Reading;
 use crate::compilation::{Arriving, EndlessFile, EndlessForm, EndlessTracks, Put};
 
@@ -69,11 +69,11 @@ impl Viewer {
         now: &Reading,
     ) -> Result<Viewer, NotYet> {
         let (next, line) = channel.enter(now.boot)?;
-        let begun = match channel.sample(next) {
-            Ok(Some((_, sample, _))) => EndlessFile::new(form, &sample.tracks, now.wall)
+        let begun = match channel.next(next) {
+            Next::Sample(_, sample, _) => EndlessFile::new(form, &sample.tracks, now.wall)
                 .map(|file| (file, sample.tracks))
                 .map_err(NotYet::Never),
-            _ => Err(NotYet::Waiting("no key frame has come")),
+            Next::Nothing | Next::Over => Err(NotYet::Waiting("no key frame has come")),
         };
         let (file, tracks) = begun.inspect_err(|_| channel.leave())?;
         let header = Bytes::Made(file.header());
@@ -128,10 +128,10 @@ impl Viewer {
 
     /// Makes the next bytes; false where there is nothing to make them of.
     fn make(&mut self) -> bool {
-        let (number, sample, line) = match self.channel.sample(self.next) {
-            Ok(Some(found)) => found,
-            Ok(None) => return false,
-            Err(()) => {
+        let (number, sample, line) = match self.channel.next(self.next) {
+            Next::Sample(number, sample, line) => (number, sample, line),
+            Next::Nothing => return false,
+            Next::Over => {
                 self.is_over = true;
                 return false;
             }
@@ -141,8 +141,14 @@ impl Viewer {
             self.is_over = true;
             return false;
         }
-        self.line.go_on(&line);
-        self.put(&sample);
+        let now = self.channel.time_line();
+        if now.number == line {
+            self.line.go_on(&now);
+        }
+        // What is of a line of time that came and went meanwhile has no place.
+        if self.line.number == line {
+            self.put(&sample);
+        }
         true
     }
 

@@ -1,13 +1,16 @@
 //! `live`: what cameras send at this moment, as files without an end.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fuser::{Errno, FileType, Generation};
 
 use super::attributes::{DIRECTORY_TTL, Described, NO_TTL, Ownership};
 use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
-use crate::clock::{Reading, since_boot};
+use super::lock;
+use crate::clock::{Reading, Throttle, since_boot};
 use crate::compilation::EndlessForm;
 use crate::library::Library;
 use crate::live::{Live, NotYet};
@@ -15,11 +18,27 @@ use crate::shown::Shown;
 use crate::units::WallTime;
 use crate::view::{Inode, LIVE_NAME, Node, NodeKind, ROOT, ranges_name};
 
+/// Between two lines in the log about the same file.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// See the [module](self).
 pub(super) struct LiveFiles {
-    pub(super) shown: Arc<Shown>,
-    pub(super) library: Arc<dyn Library>,
-    pub(super) owner: Ownership,
+    shown: Arc<Shown>,
+    library: Arc<dyn Library>,
+    owner: Ownership,
+    told: Arc<Told>,
+}
+
+/// Files that the log has spoken of lately: those who want one try again and again.
+#[derive(Default)]
+struct Told(Mutex<HashMap<String, Throttle>>);
+
+impl Told {
+    fn is_due(&self, name: &str) -> bool {
+        let mut all = lock(&self.0);
+        let throttle = all.entry(name.to_owned());
+        throttle.or_insert_with(|| Throttle::every(COMPLAINT_INTERVAL)).take(since_boot())
+    }
 }
 
 /// A file that is there, whether or not its camera is.
@@ -30,6 +49,10 @@ struct Named {
 }
 
 impl LiveFiles {
+    pub(super) fn new(shown: Arc<Shown>, library: Arc<dyn Library>, owner: Ownership) -> LiveFiles {
+        LiveFiles { shown, library, owner, told: Arc::default() }
+    }
+
     fn all(&self) -> impl Iterator<Item = Named> {
         let cameras = self.library.cameras().into_iter();
         cameras.flat_map(|camera| {
@@ -98,8 +121,9 @@ impl Directory for LiveFiles {
             return Err(Errno::EISDIR);
         }
         let Named { camera, form, name } = self.find(inode)?;
-        let live = self.library.live().ok_or(Errno::EIO)?;
+        let live = self.library.live().ok_or(Errno::ENXIO)?;
         let (attributes, library) = (self.file(inode).attributes, Arc::clone(&self.library));
+        let told = Arc::clone(&self.told);
         Ok(Found::Coming(Box::new(move |is_last| {
             match watch(&live, &camera, form, library.now()) {
                 Ok(viewer) => {
@@ -111,7 +135,9 @@ impl Directory for LiveFiles {
                         NotYet::Waiting(why) => why.to_owned(),
                         NotYet::Never(why) => why,
                     };
-                    log::warn!("{LIVE_NAME}/{name}: {why}");
+                    if told.is_due(&name) {
+                        log::warn!("{LIVE_NAME}/{name}: {why}");
+                    }
                     Some(Err(Errno::EIO))
                 }
             }

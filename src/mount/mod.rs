@@ -47,7 +47,8 @@ pub use notifier::Notifier;
 pub use place::{MountError, examine, prepare};
 pub use session::{Mounted, Options, mount};
 
-/// Where it is logged that a reader who was killed took no answer, as an error, which it is not.
+/// Where it is logged that an answer could not be given, as an error. It is none where who asked
+/// was killed meanwhile, which is common; why else it can be is told to nobody then.
 pub const GONE_READERS_LOG: &str = "fuser::reply";
 
 // A request that panics is answered with EIO, and the ones behind it are served all the same:

@@ -76,8 +76,7 @@ impl Served {
             made: Arc::clone(&made),
             refused: Arc::default(),
         });
-        let live =
-            Arc::new(LiveFiles { shown: Arc::clone(&shown), library: Arc::clone(&library), owner });
+        let live = Arc::new(LiveFiles::new(Arc::clone(&shown), Arc::clone(&library), owner));
         let root = Root {
             clips: Arc::clone(&clips),
             ranges: Arc::clone(&ranges),

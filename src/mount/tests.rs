@@ -210,7 +210,7 @@ fn scene() -> Scene {
     let waiting = WaitingRoom::new(Live::default()).expect("a thread");
     let (queues, special) = ((disk, waiting), false);
     let (live, owner) = (library.clone(), OWNER);
-    let live = Arc::new(LiveFiles { shown: shown.clone(), library: live, owner });
+    let live = Arc::new(LiveFiles::new(shown.clone(), live, owner));
     let served =
         Served::new(shown.clone(), library.clone(), OWNER, queues, notifier.clone(), special);
     let root = Root {
@@ -306,7 +306,9 @@ fn a_directory_of_clips_finds_lists_describes_and_opens_what_is_in_it() {
     let attributes = clips.describe(clip).expect("a clip").attributes;
     assert_eq!((attributes.kind, attributes.size), (FileType::RegularFile, CLIP_BYTES));
     assert_eq!(clips.extended(clip), [("user.reelfs.frames", "7".to_owned())]);
-    assert_eq!(clips.extended(scene.camera), []);
+    let end = ("user.reelfs.end", "1970-01-01T00:01:00.000000000Z".to_owned());
+    let sums = [("user.reelfs.clips", "1".to_owned()), ("user.reelfs.bytes", "1000".to_owned())];
+    assert_eq!(clips.extended(scene.camera), [&sums[..], &[end]].concat());
     let handle = from_disk(clips.open(clip)).expect("a clip");
     assert_eq!((handle.attributes.ino.0, size_of(&handle)), (clip.word(), CLIP_BYTES));
     assert_eq!(here(clips.open(scene.day)).err(), Some(Errno::EISDIR));

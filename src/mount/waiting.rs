@@ -1,8 +1,9 @@
-//! Requests that wait for what cameras send: on no thread of FUSE, and none for long.
+//! Requests that wait for what cameras send, on no thread of FUSE: reads for half a second at most,
+//! opens for ten.
 //!
 //! One thread answers them, as soon as something comes; who has waited long enough is answered
 //! with what there is. The kernel can't interrupt a request: a process that waits in one can't be
-//! killed, and nothing unmounted.
+//! killed.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,20 +77,7 @@ impl WaitingRoom {
     pub(super) fn read(&self, handle: Arc<Handle>, length: usize, reply: ReplyData) {
         let mut once = Some(reply);
         self.wait(READ_MAX, move |is_last| {
-            let Content::Live(viewer) = &handle.content else { return true };
-            let mut viewer = lock(viewer);
-            let taken = match viewer.take(length) {
-                Taken::Nothing if is_last => {
-                    viewer.pass();
-                    viewer.take(length)
-                }
-                taken => taken,
-            };
-            let bytes = match taken {
-                Taken::Nothing => return false,
-                Taken::Bytes(bytes) => bytes,
-                Taken::Over => Vec::new(),
-            };
+            let Some(bytes) = taken(&handle, length, is_last) else { return false };
             if let Some(reply) = once.take() {
                 reply.data(&bytes);
             }
@@ -143,5 +131,23 @@ impl Shared {
             let longest = if is_empty { Duration::from_secs(3600) } else { LOOK };
             self.live.wait(seen, longest);
         }
+    }
+}
+
+/// What a read of a live file gets; `None` where it has to wait. Nothing is locked behind it.
+fn taken(handle: &Handle, length: usize, is_last: bool) -> Option<Vec<u8>> {
+    let Content::Live(viewer) = &handle.content else { return Some(Vec::new()) };
+    let mut viewer = lock(viewer);
+    let taken = match viewer.take(length) {
+        Taken::Nothing if is_last => {
+            viewer.pass();
+            viewer.take(length)
+        }
+        taken => taken,
+    };
+    match taken {
+        Taken::Nothing => None,
+        Taken::Bytes(bytes) => Some(bytes),
+        Taken::Over => Some(Vec::new()),
     }
 }

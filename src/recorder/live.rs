@@ -47,7 +47,16 @@ impl Tap {
     pub(super) fn begin(&mut self, has_sound: bool, now: &Reading) {
         self.feed.begin(has_sound, now);
         self.times.restart(None);
-        (self.last, self.sound, self.tracks) = (None, None, None);
+        self.last = None;
+        if !has_sound {
+            self.sound = None;
+            self.learn_tracks();
+        }
+    }
+
+    /// The session is over.
+    pub(super) fn pause(&self) {
+        self.feed.pause();
     }
 
     pub(super) fn take(&mut self, frame: &Frame) {
@@ -77,6 +86,11 @@ impl Tap {
             TrackKind::Audio => self.sound = Some((track, parameters.clone(), set)),
             TrackKind::Timed | TrackKind::Unknown(_) => return,
         }
+        self.learn_tracks();
+    }
+
+    /// What was known of a session before holds until something else is said: files go on.
+    fn learn_tracks(&mut self) {
         if let Some(video) = self.video.clone() {
             let sound = self.sound.as_ref().map(|(.., set)| set.clone());
             self.tracks = Some(Arc::new(EndlessTracks { video, sound }));

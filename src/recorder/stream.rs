@@ -141,6 +141,7 @@ impl<S: Sink> StreamTask<S> {
             Err(error) => Over::Failed(error),
             Ok(mut frames) => {
                 let over = self.record(&mut frames).await;
+                self.tap.pause();
                 match over {
                     Over::Stopped | Over::RingClosed => frames.close().await,
                     // Another session need not wait for that.

@@ -1,4 +1,4 @@
-//! Matroska without lengths (RFC 9559, 26: a live stream): a cluster for each key frame.
+//! Matroska without lengths (RFC 9559, "Matroska Streaming"): a cluster for each key frame.
 
 use super::{Arriving, Endless, EndlessTracks, Put};
 use crate::compilation::ebml::EbmlWriter;

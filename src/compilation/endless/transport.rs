@@ -6,6 +6,10 @@ use crate::compilation::TRACKS;
 use crate::compilation::VIDEO;
 use crate::compilation::packets::NULL_PACKET;
 use crate::compilation::transport::{PCR_NANOS, TABLES_EVERY, Transport, clock_reference};
+use crate::units::NANOS_PER_SECOND;
+
+/// Clock references of so much time are made up for in front of a sample, in nanoseconds.
+const CAUGHT_UP_NANOS: i64 = NANOS_PER_SECOND;
 
 /// See the [module](self).
 pub(super) struct Packets {
@@ -35,12 +39,16 @@ impl Packets {
             self.clocks = 0;
         }
         let now = sample.decoded_nanos;
-        if self.clock.is_none_or(|clock| now.saturating_sub(clock) >= PCR_NANOS) {
+        // Pictures may be rarer than the clock; what was a pause stays one.
+        let since = self.clock.map_or(now, |clock| clock.saturating_add(PCR_NANOS));
+        let mut at = since.max(now.saturating_sub(CAUGHT_UP_NANOS));
+        while at <= now {
             // A packet without payload has the number of the last one that has some.
             let last = self.counters[VIDEO].wrapping_sub(1) as u8;
-            made.extend(clock_reference(now, last));
-            self.clock = Some(now);
+            made.extend(clock_reference(at, last));
+            self.clock = Some(at);
             self.clocks += 1;
+            at += PCR_NANOS;
         }
         made
     }
