@@ -48,6 +48,7 @@
 //! | `matroska` | numbers of Matroska's elements |
 //! | `audio` | what packets of sound say of themselves; pure |
 //! | [`zone`] | local time, by the time zone database or by rules; pure |
+//! | [`logged`] | the last lines of the log |
 //! | [`wire`], [`bits`] | how numbers are written |
 //! | [`units`] | types for offsets, counts, ticks, sequences |
 //!
@@ -200,6 +201,7 @@ pub mod import;
 pub mod index;
 pub mod library;
 pub mod live;
+pub mod logged;
 mod matroska;
 pub mod mount;
 pub mod mp4;

@@ -4,10 +4,14 @@
 //! their help.
 
 use std::fmt::Display;
-use std::io::{Stdout, stdout};
+use std::io::{self, Stdout, Write, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use env_logger::Env;
+use env_logger::fmt::Formatter;
+use env_logger::fmt::style::AnsiColor;
+use log::Record;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
     CheckArguments, Cli, Command, DiscoverArguments, FormatArguments, ImportArguments,
@@ -24,9 +28,15 @@ use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
 use reelfs::control::{Ask, To};
 use reelfs::daemon::{self, DaemonError};
 use reelfs::import::{Beginning, NamePattern};
+use reelfs::logged::Logged;
 use reelfs::mount::GONE_READERS_LOG;
 use reelfs::units::WallTime;
 use reelfs::zone::Zone;
+
+/// What is logged, for whoever reads it in the mount.
+static LOGGED: Logged = Logged::new();
+/// Spaces before the further lines of a message.
+const INDENT: &str = "\n    ";
 
 /// The command could not be carried out.
 const FAILED: u8 = 1;
@@ -82,7 +92,8 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let filter = format!("info,{GONE_READERS_LOG}=off");
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).init();
+    let mut logger = env_logger::Builder::from_env(Env::default().default_filter_or(filter));
+    logger.format(write_line).init();
     match carry_out(cli, &mut stdout()) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
@@ -90,6 +101,17 @@ fn main() -> ExitCode {
             ExitCode::from(failure.status)
         }
     }
+}
+
+/// Writes a line as env_logger does by itself, and keeps the same one.
+fn write_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level, target) = (out.timestamp(), record.level(), record.target());
+    let message = record.args().to_string().replace('\n', INDENT);
+    LOGGED.add(level, target, &format!("[{time} {level:<5} {target}] {message}"));
+    let style = out.default_level_style(level);
+    let subtle = if style.is_plain() { style } else { AnsiColor::BrightBlack.on_default() };
+    let (open, close) = (format_args!("{subtle}[{subtle:#}"), format_args!("{subtle}]{subtle:#}"));
+    writeln!(out, "{open}{time} {style}{level:<5}{style:#} {target}{close} {message}")
 }
 
 /// Answers the exit status.
@@ -142,7 +164,7 @@ fn run(arguments: &RunArguments, out: &mut Stdout) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         return Ok(command::ready(&config, &clock, out)?);
     }
-    Ok(daemon::run(&config)?)
+    Ok(daemon::run(&config, &LOGGED)?)
 }
 
 fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<u8, Failure> {

@@ -40,7 +40,7 @@ const ROOMS: [&[&str]; 33] = [
     &["device"],
     &["clock"],
     &["captions", "demux", "flac", "named"],
-    &["audio", "bits", "matroska", "wire", "zone"],
+    &["audio", "bits", "logged", "matroska", "wire", "zone"],
     &["units"],
 ];
 

@@ -78,7 +78,7 @@ fn open() -> Open {
         writer,
         clock,
         grace: Arc::new(Grace::new(GRACE)),
-        status_json: Box::new(|| b"{}".to_vec()),
+        told: Box::new(|_| b"{}".to_vec()),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),
         deeds: Arc::default(),

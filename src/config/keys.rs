@@ -170,9 +170,9 @@ pub const VIEW_LIST_SPECIAL: Key = Key {
     kind: Kind::Boolean,
     absent: Absent::Default("false"),
     example: "true",
-    text: "List live, .range, .trash and .status.json in the root. They are found by their names \
-           in any case; listed, they are also met by whatever walks the tree: rsync and find see \
-           what was removed, too, and files without an end.",
+    text: "List live, .range, .trash, .status.json and the like in the root. They are found by \
+           their names in any case; listed, they are also met by whatever walks the tree: rsync \
+           and find see what was removed, too, and files without an end.",
 };
 
 /// `purge.every`

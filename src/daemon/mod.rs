@@ -35,6 +35,7 @@ use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::{Grace, RingLibrary};
 use crate::live::Live;
+use crate::logged::Logged;
 use crate::mount::{self, MountError};
 use crate::ring::{self, Opening, Ring, RingError, Superblock, Writer};
 use crate::shown::Shown;
@@ -161,12 +162,12 @@ impl Steps {
     }
 }
 
-/// Records, serves and purges until a signal ends it.
+/// Records, serves and purges until a signal ends it. What it logs, it finds in `logged`.
 ///
 /// # Errors
 /// Why it could not start, or that the mount went away under it. Everything that was started is
 /// stopped again, and what was recorded is safe.
-pub fn run(config: &Config) -> Result<(), DaemonError> {
+pub fn run(config: &Config, logged: &'static Logged) -> Result<(), DaemonError> {
     let mut steps = Steps::begin();
     for warning in &config.warnings {
         log::warn!("{warning}");
@@ -177,7 +178,7 @@ pub fn run(config: &Config) -> Result<(), DaemonError> {
     mount::prepare(&config.view.mount)?;
     let store = Store::open(config, &layout)?;
     steps.done("the ring is open");
-    let mut running = match start(config, &layout, sessions, &store, &mut steps) {
+    let mut running = match start(config, &layout, sessions, (&store, logged), &mut steps) {
         Ok(running) => running,
         Err(error) => {
             if let Err(error) = store.close() {
@@ -324,7 +325,7 @@ fn start(
     config: &Config,
     layout: &Layout,
     sessions: Vec<Camera>,
-    store: &Store,
+    (store, logged): (&Store, &'static Logged),
     steps: &mut Steps,
 ) -> Result<Running, DaemonError> {
     refuse_mixed_up(config, &config.cameras, &locked(&store.catalogue), store.archive.number())?;
@@ -334,7 +335,7 @@ fn start(
         .enable_all()
         .build()
         .map_err(|source| DaemonError::System { what: "threads for cameras", source })?;
-    let reporter = Arc::new(Reporter::new(config, store));
+    let reporter = Arc::new(Reporter::new(config, store, logged));
     let (told, ticks) = (reporter.clone(), store.ticks.clone());
     let library = Arc::new(RingLibrary {
         archive: store.archive.clone(),
@@ -342,7 +343,7 @@ fn start(
         writer: store.writer.clone(),
         clock: store.clock.clone(),
         grace: Arc::new(Grace::new(config.purge.grace)),
-        status_json: Box::new(move || told.json()),
+        told: Box::new(move |what| told.told(what)),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
         deeds: Arc::default(),

@@ -16,6 +16,8 @@ use crate::cli::quantity::duration_text;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
+use crate::library::Told;
+use crate::logged::Logged;
 use crate::purge::{self, Purger};
 use crate::recorder::{DropReason, State, StreamStatus};
 use crate::segment::Switch;
@@ -33,6 +35,7 @@ pub(super) struct Reporter {
     path: PathBuf,
     device: Arc<ReturningDevice>,
     began: BootTime,
+    logged: &'static Logged,
     settings: Mutex<InForce>,
     parts: Mutex<Parts>,
 }
@@ -61,7 +64,7 @@ pub(super) struct Parts {
 }
 
 impl Reporter {
-    pub(super) fn new(config: &Config, store: &Store) -> Reporter {
+    pub(super) fn new(config: &Config, store: &Store, logged: &'static Logged) -> Reporter {
         let in_force = InForce { cameras: Vec::new(), told: SettingsStatus::default() };
         let reporter = Reporter {
             archive: store.archive.clone(),
@@ -69,6 +72,7 @@ impl Reporter {
             path: config.ring.device.clone(),
             device: store.device.clone(),
             began: store.clock.read().boot,
+            logged,
             settings: Mutex::new(in_force),
             parts: Mutex::default(),
         };
@@ -195,8 +199,16 @@ impl Reporter {
         self.parts().purger.as_ref().and_then(Purger::known_time)
     }
 
+    /// What is asked for.
+    pub(super) fn told(&self, what: Told) -> Vec<u8> {
+        match what {
+            Told::Status => self.json(),
+            Told::Log => self.logged.text().into_bytes(),
+        }
+    }
+
     /// The whole status as JSON, with a line feed at its end.
-    pub(super) fn json(&self) -> Vec<u8> {
+    fn json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(&self.status()).unwrap_or_default();
         json.push(b'\n');
         json

@@ -29,6 +29,15 @@ use crate::zone::Zone;
 /// An extended attribute: its whole name (`user.reelfs.start`), and its value.
 pub type Attribute = (&'static str, String);
 
+/// What the daemon says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// What `.status.json` holds.
+    Status,
+    /// The last lines of the log.
+    Log,
+}
+
 /// Why something can't be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LibraryError {
@@ -117,8 +126,8 @@ pub trait Footage: Send + Sync + 'static {
     /// The extended attributes of a closed clip; `None` where it is gone. Does not wait.
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>>;
 
-    /// What `.status.json` holds at this moment. Does not wait.
-    fn status_json(&self) -> Vec<u8>;
+    /// What the daemon says of itself at this moment. Does not wait.
+    fn told(&self, what: Told) -> Vec<u8>;
 }
 
 /// What becomes of clips. Called from several threads at once.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo, states};
-use super::{Footage, LibraryError, OpenFile, Snapshot};
+use super::{Footage, LibraryError, OpenFile, Snapshot, Told};
 use crate::archive::{
     Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, Whose, attributes, range_attributes,
 };
@@ -37,8 +37,8 @@ pub struct RingLibrary {
     pub clock: Arc<dyn Clock>,
     /// From a removal to the purge.
     pub grace: Arc<Grace>,
-    /// What the daemon says of itself, as JSON.
-    pub status_json: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// What the daemon says of itself.
+    pub told: Box<dyn Fn(Told) -> Vec<u8> + Send + Sync>,
     /// Asks whoever records to hand over what it holds; does not wait.
     pub ask_to_hand_over: Box<dyn Fn() + Send + Sync>,
     /// What the log has spoken of lately.
@@ -307,8 +307,8 @@ impl Footage for RingLibrary {
         Some(attributes)
     }
 
-    fn status_json(&self) -> Vec<u8> {
-        (self.status_json)()
+    fn told(&self, what: Told) -> Vec<u8> {
+        (self.told)(what)
     }
 }
 

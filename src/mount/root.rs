@@ -1,4 +1,4 @@
-//! The root: what the layout puts there, the status file, and the ways to ranges and to `live`.
+//! The root: what the layout puts there, what the daemon says, the ways to ranges and to `live`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
 use super::live::LiveFiles;
 use super::ranges::Ranges;
-use crate::view::{Inode, LIVE_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
+use crate::library::Told;
+use crate::view::{Inode, LIVE_NAME, LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
 
 /// See the [module](self).
 pub(super) struct Root {
@@ -22,14 +23,24 @@ pub(super) struct Root {
 }
 
 /// Cookies of what has no place among those of the tree: behind all of them.
-const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 3;
+const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 4;
+
+/// What the daemon says of itself, as files.
+const TOLD: [(&str, Inode, Told); 2] =
+    [(STATUS_NAME, Inode::Status, Told::Status), (LOG_NAME, Inode::Log, Told::Log)];
 
 impl Root {
-    /// The status file with this content. It is made anew whenever it is asked for.
-    fn status(&self, content: &[u8]) -> Described {
+    /// What such a file holds. It is made anew whenever it is asked for.
+    fn content(&self, inode: Inode) -> Option<Vec<u8>> {
+        let (_, _, what) = TOLD.iter().find(|(_, told, _)| *told == inode)?;
+        Some(self.clips.library.told(*what))
+    }
+
+    /// A file with this content.
+    fn file(&self, inode: Inode, content: &[u8]) -> Described {
         let root = self.clips.shown.tree().node(ROOT);
         let modified = root.map(|root| root.modified).unwrap_or_default();
-        let (inode, size) = (Inode::Status.word(), content.len() as u64);
+        let (inode, size) = (inode.word(), content.len() as u64);
         Described {
             attributes: self.clips.owner.file(inode, size, modified, modified),
             generation: Generation(0),
@@ -41,8 +52,10 @@ impl Root {
 
 impl Directory for Root {
     fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        if let Some((_, inode, _)) = TOLD.iter().find(|(told, ..)| *told == name) {
+            return self.describe(*inode).map(Found::Here);
+        }
         match name {
-            STATUS_NAME => self.describe(Inode::Status).map(Found::Here),
             RANGE_NAME => self.ranges.describe(Inode::Ranges).map(Found::Here),
             LIVE_NAME => self.live.describe(Inode::Live).map(Found::Here),
             _ => self.clips.look_up(parent, name),
@@ -62,9 +75,10 @@ impl Directory for Root {
             (LIVE_NAME, self.live.describe(Inode::Live)?),
             (RANGE_NAME, self.ranges.describe(Inode::Ranges)?),
             (TRASH_NAME, self.clips.describe(Inode::Trash)?),
-            (STATUS_NAME, self.describe(Inode::Status)?),
         ];
-        for (cookie, (name, described)) in (SPECIAL_COOKIE..).zip(special) {
+        let told = TOLD.iter().map(|(name, inode, _)| Ok((*name, self.describe(*inode)?)));
+        let told: Vec<_> = told.collect::<Result<_, Errno>>()?;
+        for (cookie, (name, described)) in (SPECIAL_COOKIE..).zip(special.into_iter().chain(told)) {
             if cookie > after && add(&Line { cookie, name, described }) {
                 break;
             }
@@ -73,9 +87,9 @@ impl Directory for Root {
     }
 
     fn describe(&self, inode: Inode) -> Result<Described, Errno> {
-        match inode {
-            Inode::Status => Ok(self.status(&self.clips.library.status_json())),
-            _ => self.clips.describe(inode),
+        match self.content(inode) {
+            Some(content) => Ok(self.file(inode, &content)),
+            None => self.clips.describe(inode),
         }
     }
 
@@ -84,19 +98,14 @@ impl Directory for Root {
     }
 
     fn open(&self, inode: Inode) -> Result<Found<Handle>, Errno> {
-        match inode {
-            Inode::Status => {
-                let content = self.clips.library.status_json();
-                let attributes = self.status(&content).attributes;
-                Ok(Found::Here(Handle { attributes, content: Content::Made(content) }))
-            }
-            _ => Err(Errno::EISDIR),
-        }
+        let content = self.content(inode).ok_or(Errno::EISDIR)?;
+        let attributes = self.file(inode, &content).attributes;
+        Ok(Found::Here(Handle { attributes, content: Content::Made(content) }))
     }
 
     fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         match name {
-            STATUS_NAME => Err(Errno::EPERM),
+            _ if TOLD.iter().any(|(told, ..)| *told == name) => Err(Errno::EPERM),
             RANGE_NAME | LIVE_NAME => Err(Errno::EISDIR),
             _ => self.clips.unlink(parent, name),
         }

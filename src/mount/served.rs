@@ -105,7 +105,7 @@ impl Served {
     fn named(&self, inode: u64) -> Result<(Inode, &dyn Directory), Errno> {
         let named = Inode::decode(inode).ok_or(Errno::ESTALE)?;
         let directory: &dyn Directory = match named {
-            Inode::Root | Inode::Status => &self.root,
+            Inode::Root | Inode::Status | Inode::Log | Inode::Metrics => &self.root,
             Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
             Inode::Live | Inode::LiveFile(_) => &*self.live,
             Inode::Trash => &self.trash,

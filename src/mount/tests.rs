@@ -19,7 +19,7 @@ use super::served::Served;
 use super::snapshots::Snapshots;
 use super::trash::Trash;
 use super::waiting::WaitingRoom;
-use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot};
+use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot, Told};
 use crate::live::Live;
 use crate::named::{Form, Named};
 use crate::ring::Usage;
@@ -136,7 +136,7 @@ impl Footage for Scripted {
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         (clip == CLIP).then(|| vec![("user.reelfs.frames", "7".to_owned())])
     }
-    fn status_json(&self) -> Vec<u8> {
+    fn told(&self, _what: Told) -> Vec<u8> {
         STATUS.to_vec()
     }
 }

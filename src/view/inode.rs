@@ -6,6 +6,7 @@
 //! | 0, 0 | session (22 bits), ring (8), counter (32), together above 1 | a clip |
 //! | 0, 1 | 0 | `.status.json` |
 //! | 0, 1 | a count, with bits 61 to 59 clear | a snapshot of what grows |
+//! | 0, 1 | the last two such counts, which no snapshot gets | `.metrics`, `.log` |
 //! | 0, 1 | bit 59, and a name's hash, with bits 61 and 60 clear | a file in `live` |
 //! | 0, 1 | bit 60, and a count, with bits 61 and 59 clear | a range that has been named |
 //! | 0, 1 | bits 60 and 59, and a path's hash | what is said of the ranges of a camera |
@@ -45,6 +46,12 @@ pub const RANGE_LOG_NAME: &str = ".log";
 /// The status file, in the root: found by its name, not listed.
 pub const STATUS_NAME: &str = ".status.json";
 
+/// What the daemon counts, in the root: found by its name, not listed.
+pub const METRICS_NAME: &str = ".metrics";
+
+/// The last lines of the log, in the root: found by its name, not listed.
+pub const LOG_NAME: &str = ".log";
+
 /// Set in a directory's inode.
 const DIRECTORY_BIT: u64 = 1 << 63;
 
@@ -68,6 +75,10 @@ const MADE_MASK: u64 = UNMADE_BIT - 1;
 
 /// What a count of snapshots may fill.
 const SNAPSHOT_MASK: u64 = LOG_BIT - 1;
+
+/// Counts that no snapshot gets.
+const METRICS: u64 = SNAPSHOT_MASK - 1;
+const LOG: u64 = SNAPSHOT_MASK;
 
 /// What a count of ranges may fill, or the hash of a path or a name.
 const RANGE_MASK: u64 = LOG_BIT - 1;
@@ -102,6 +113,10 @@ pub enum Inode {
     Redated(ClipKey),
     /// The status file.
     Status,
+    /// What the daemon counts.
+    Metrics,
+    /// The last lines of the log.
+    Log,
     /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
     Snapshot(u64),
     /// A range that has been named: the how-manieth of this mount, from 0 on.
@@ -137,6 +152,8 @@ impl Inode {
             (false, true) if word & LOG_BIT != 0 => {
                 Some(Inode::LiveFile(NameHash(word & RANGE_MASK)))
             }
+            (false, true) if made == METRICS => Some(Inode::Metrics),
+            (false, true) if made == LOG => Some(Inode::Log),
             (false, true) => Some(Inode::Snapshot(made)),
             (true, false) if word == NOW => Some(Inode::Now),
             (true, false) if word == LIVE => Some(Inode::Live),
@@ -161,6 +178,8 @@ impl Inode {
             Inode::Clip(clip) => clip.number(),
             Inode::Redated(clip) => DIRECTORY_BIT | MADE_BIT | clip.number(),
             Inode::Status => MADE_BIT,
+            Inode::Metrics => MADE_BIT | METRICS,
+            Inode::Log => MADE_BIT | LOG,
             Inode::Snapshot(count) => MADE_BIT | count & SNAPSHOT_MASK,
             Inode::Range(count) => MADE_BIT | RANGE_BIT | count & RANGE_MASK,
             Inode::RangeLog(PathHash(hash)) => MADE_BIT | RANGE_BIT | LOG_BIT | hash,
@@ -223,6 +242,8 @@ impl Inode {
             Inode::Redated(clip) => clip.number(),
             Inode::Clip(_)
             | Inode::Status
+            | Inode::Metrics
+            | Inode::Log
             | Inode::LiveFile(_)
             | Inode::Snapshot(_)
             | Inode::Range(_)
@@ -315,7 +336,9 @@ mod tests {
             (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),
-            (Inode::Snapshot(SNAPSHOT_MASK), 0x47FF_FFFF_FFFF_FFFF),
+            (Inode::Snapshot(SNAPSHOT_MASK - 2), 0x47FF_FFFF_FFFF_FFFD),
+            (Inode::Metrics, 0x47FF_FFFF_FFFF_FFFE),
+            (Inode::Log, 0x47FF_FFFF_FFFF_FFFF),
             (Inode::live("a.mp4"), 0x497D_8806_DC30_4A5F),
             (Inode::Range(0), 0x5000_0000_0000_0000),
             (Inode::Range(RANGE_MASK), 0x57FF_FFFF_FFFF_FFFF),
