@@ -1,11 +1,13 @@
-//! What a daemon says of itself in its mount, beside the status for people: its log.
+//! What a daemon says of itself in its mount, beside the status for people: its log, and what it
+//! counts.
 
 #[path = "support/cameras.rs"]
 mod cameras;
 #[path = "support/daemon.rs"]
 mod daemon;
 
-use std::fs;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
 use cameras::Cameras;
 use daemon::{Daemon, Site, run_tool, text, try_tool, wait_until};
@@ -42,5 +44,55 @@ fn the_log_is_in_the_mount_as_it_is_on_standard_error_and_tells_no_secret() {
     assert!(listed.lines().any(|name| name == ".log"), "{listed}");
     assert!(!try_tool("rm", &["-f", text(&path)]).status.success());
     assert_eq!(run_tool("tail", &["-n", "1", text(&path)]).lines().count(), 1);
+    daemon.stop();
+}
+
+/// The value of a sample: of its name with its labels.
+fn value(metrics: &str, sample: &str) -> f64 {
+    let lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+    let mut found = lines.filter(|(name, _)| *name == sample);
+    let (_, value) = found.next().unwrap_or_else(|| panic!("no {sample}:\n{metrics}"));
+    assert!(found.next().is_none(), "{sample} is there twice:\n{metrics}");
+    value.parse().expect("a number")
+}
+
+#[test]
+fn metrics_are_those_of_the_status_and_please_prometheus() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let (site, daemon) = recording(&cameras);
+    let mut watching = File::open(site.mount().join("live/yard.mp4")).expect("it is sent");
+    let before = daemon.camera("yard");
+    let metrics = read(&site, ".metrics");
+    let after = daemon.camera("yard");
+    for (name, told) in [("frames_total", "frames"), ("bytes_total", "bytes")] {
+        let counted = value(&metrics, &format!("reelfs_camera_{name}{{camera=\"yard\"}}"));
+        let [least, most] = [&before, &after].map(|status| status[told].as_f64().expect(told));
+        assert!((least..=most).contains(&counted) && counted > 0.0, "{name}: {counted}");
+    }
+    assert_eq!(value(&metrics, "reelfs_camera_state{camera=\"yard\",state=\"recording\"}"), 1.0);
+    assert_eq!(value(&metrics, "reelfs_live_viewers{camera=\"yard\"}"), 1.0);
+    let early = "{camera=\"yard\",reason=\"the device does not keep up\"}";
+    assert_eq!(value(&metrics, &format!("reelfs_camera_dropped_frames_total{early}")), 0.0);
+    assert!(value(&metrics, "reelfs_log_lines_total{level=\"info\"}") >= 3.0);
+    let opened = "reelfs_fuse_request_duration_seconds_count{operation=\"open\"}";
+    let opened_before = value(&metrics, opened);
+    assert!(opened_before >= 2.0, "{metrics}");
+    assert!(value(&read(&site, ".metrics"), opened) > opened_before);
+
+    // What waits for the camera is not what a disk is slow at.
+    let mut some = vec![0; 1 << 16];
+    std::io::Read::read(&mut watching, &mut some).expect("what the camera sends");
+    drop(watching);
+    let metrics = read(&site, ".metrics");
+    let live = "reelfs_fuse_request_duration_seconds_count{operation=\"read_live\"}";
+    assert!(value(&metrics, live) >= 1.0, "{metrics}");
+
+    let file = File::open(site.mount().join(".metrics")).expect("it is there");
+    let mut judge = Command::new("promtool");
+    judge.args(["check", "metrics"]).stdin(Stdio::from(file));
+    let judged = judge.output().expect("promtool, of the package prometheus");
+    let said =
+        [judged.stdout, judged.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert!(judged.status.success() && said == ["", ""], "{said:?}\n{metrics}");
     daemon.stop();
 }

@@ -17,13 +17,14 @@ use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
 use crate::library::Told;
+use crate::live::Live;
 use crate::logged::Logged;
 use crate::purge::{self, Purger};
 use crate::recorder::{DropReason, State, StreamStatus};
 use crate::segment::Switch;
 use crate::status::{
-    CameraErrorStatus, CameraStatus, SCHEMA, SettingsStatus, Status, camera_totals, device_status,
-    ring_status,
+    CameraErrorStatus, CameraStatus, Counted, SCHEMA, SettingsStatus, Status, camera_totals,
+    device_status, metrics, ring_status,
 };
 use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber};
 use crate::view::utc_timestamp;
@@ -36,6 +37,7 @@ pub(super) struct Reporter {
     device: Arc<ReturningDevice>,
     began: BootTime,
     logged: &'static Logged,
+    live: Live,
     settings: Mutex<InForce>,
     parts: Mutex<Parts>,
 }
@@ -73,6 +75,7 @@ impl Reporter {
             device: store.device.clone(),
             began: store.clock.read().boot,
             logged,
+            live: store.live.clone(),
             settings: Mutex::new(in_force),
             parts: Mutex::default(),
         };
@@ -203,6 +206,7 @@ impl Reporter {
     pub(super) fn told(&self, what: Told) -> Vec<u8> {
         match what {
             Told::Status => self.json(),
+            Told::Metrics => self.metrics().into_bytes(),
             Told::Log => self.logged.text().into_bytes(),
         }
     }
@@ -212,6 +216,18 @@ impl Reporter {
         let mut json = serde_json::to_vec_pretty(&self.status()).unwrap_or_default();
         json.push(b'\n');
         json
+    }
+
+    fn metrics(&self) -> String {
+        let mut status = self.status();
+        // A count that only comes with the first frame is none whose growth is seen.
+        for camera in &mut status.cameras {
+            for reason in DropReason::ALL {
+                camera.dropped.entry(reason.words().to_owned()).or_default();
+            }
+        }
+        let (lines, viewers) = (self.logged.counts().to_vec(), self.live.viewers());
+        metrics(&status, &Counted { lines, viewers })
     }
 
     fn status(&self) -> Status {

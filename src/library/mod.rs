@@ -34,6 +34,8 @@ pub type Attribute = (&'static str, String);
 pub enum Told {
     /// What `.status.json` holds.
     Status,
+    /// What `.metrics` holds, but for what a door counts itself.
+    Metrics,
     /// The last lines of the log.
     Log,
 }

@@ -169,6 +169,11 @@ impl Channel {
         Ok((newest, state.time_line()))
     }
 
+    /// How many watch it.
+    pub(super) fn viewers(&self) -> usize {
+        lock(&self.state).viewers
+    }
+
     pub(super) fn leave(&self) {
         let mut state = lock(&self.state);
         state.viewers -= 1;

@@ -98,6 +98,16 @@ impl Live {
         }
     }
 
+    /// How many watch each stream that is recorded, by the name of the stream.
+    #[must_use]
+    pub fn viewers(&self) -> Vec<(String, usize)> {
+        let channels: Vec<Arc<Channel>> = lock(&self.channels).values().cloned().collect();
+        let count = |channel: Arc<Channel>| (channel.stream().to_owned(), channel.viewers());
+        let mut viewers: Vec<_> = channels.into_iter().map(count).collect();
+        viewers.sort_unstable();
+        viewers
+    }
+
     /// How often something has come.
     #[must_use]
     pub fn count(&self) -> u64 {

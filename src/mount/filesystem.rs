@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -17,6 +16,7 @@ use fuser::{
 };
 
 use super::attributes::{give_names, give_one};
+use super::operations::Operation;
 use super::served::Served;
 use super::session;
 use crate::units::PAGE_BYTES;
@@ -29,14 +29,6 @@ pub(super) struct Requests {
     pub(super) served: Arc<Served>,
     /// Told when the last request has been served.
     pub(super) ended: Sender<()>,
-}
-
-/// Runs a handler. A panic would end its thread without a word, and with it an eighth of the
-/// mount; the reply that it held is answered with EIO as it is dropped.
-fn guarded(what: &str, handler: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(handler)).is_err() {
-        log::error!("{what} panicked; EIO to it");
-    }
 }
 
 fn give_empty(done: Result<(), Errno>, reply: ReplyEmpty) {
@@ -69,27 +61,27 @@ impl Filesystem for Requests {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        guarded("lookup", || match name_of(name) {
-            Ok(name) => self.served.look_up(parent.0, name, reply),
+        self.run(Operation::LookUp, |timer| match name_of(name) {
+            Ok(name) => self.served.look_up(parent.0, name, timer.with(reply)),
             Err(errno) => reply.error(errno),
         });
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
-        guarded("forget", || self.served.forget(ino.0, nlookup));
+        self.run(Operation::Forget, |_timer| self.served.forget(ino.0, nlookup));
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        guarded("getattr", || match self.served.describe(ino.0) {
+        self.run(Operation::GetAttr, |_timer| match self.served.describe(ino.0) {
             Ok(described) => reply.attr(&described.attribute_ttl, &described.attributes),
             Err(errno) => reply.error(errno),
         });
     }
 
     fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        guarded("open", || match flags.acc_mode() {
+        self.run(Operation::Open, |timer| match flags.acc_mode() {
             OpenAccMode::O_RDONLY if flags.0 & libc::O_TRUNC == 0 => {
-                self.served.open(ino.0, reply);
+                self.served.open(ino.0, timer.with(reply));
             }
             _ => reply.error(Errno::EROFS),
         });
@@ -106,7 +98,7 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        guarded("read", || self.served.read(fh, offset, size, reply));
+        self.run(Operation::Read, |timer| self.served.read(fh, offset, size, timer.with(reply)));
     }
 
     fn flush(
@@ -130,7 +122,7 @@ impl Filesystem for Requests {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        guarded("release", || {
+        self.run(Operation::Release, |_timer| {
             self.served.close(fh);
             reply.ok();
         });
@@ -144,7 +136,7 @@ impl Filesystem for Requests {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        guarded("fsync", || self.served.sync_file(ino.0, reply));
+        self.run(Operation::Fsync, |timer| self.served.sync_file(ino.0, timer.with(reply)));
     }
 
     fn readdir(
@@ -155,7 +147,7 @@ impl Filesystem for Requests {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        guarded("readdir", || {
+        self.run(Operation::ReadDir, |_timer| {
             let listed = self.served.list(ino.0, offset, &mut |line| {
                 let attributes = &line.described.attributes;
                 reply.add(attributes.ino, line.cookie, attributes.kind, line.name)
@@ -175,7 +167,7 @@ impl Filesystem for Requests {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        guarded("readdirplus", || {
+        self.run(Operation::ReadDirPlus, |_timer| {
             let listed = self.served.list(ino.0, offset, &mut |line| {
                 let told = &line.described;
                 let (ino, ttl) = (told.attributes.ino, told.entry_ttl);
@@ -196,11 +188,11 @@ impl Filesystem for Requests {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        guarded("fsyncdir", || self.served.sync(reply));
+        self.run(Operation::FsyncDir, |timer| self.served.sync(timer.with(reply)));
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        guarded("statfs", || {
+        self.run(Operation::StatFs, |_timer| {
             let usage = self.served.usage();
             let (size, free) = (usage.size.0 / PAGE_BYTES, usage.free.0 / PAGE_BYTES);
             // Inodes are not counted: 0 of 0, as Btrfs says it.
@@ -210,22 +202,26 @@ impl Filesystem for Requests {
     }
 
     fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        guarded("getxattr", || give_one(&self.served.extended(ino.0), name, size, reply));
+        self.run(Operation::GetXattr, |_timer| {
+            give_one(&self.served.extended(ino.0), name, size, reply);
+        });
     }
 
     fn listxattr(&self, _req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        guarded("listxattr", || give_names(&self.served.extended(ino.0), size, reply));
+        self.run(Operation::ListXattr, |_timer| {
+            give_names(&self.served.extended(ino.0), size, reply);
+        });
     }
 
     fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        guarded("unlink", || {
+        self.run(Operation::Unlink, |_timer| {
             let done = name_of(name).and_then(|name| self.served.unlink(parent.0, name));
             give_empty(done, reply);
         });
     }
 
     fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        guarded("rmdir", || {
+        self.run(Operation::RmDir, |_timer| {
             let done = name_of(name).and_then(|name| self.served.rmdir(parent.0, name));
             give_empty(done, reply);
         });
@@ -241,7 +237,7 @@ impl Filesystem for Requests {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        guarded("rename", || {
+        self.run(Operation::Rename, |_timer| {
             // That nothing may be in the way, the kernel has seen to.
             let renamed = match (name.to_str(), newname.to_str()) {
                 _ if !RenameFlags::RENAME_NOREPLACE.contains(flags) => Err(Errno::EINVAL),

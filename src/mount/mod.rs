@@ -32,6 +32,7 @@ mod handles;
 mod live;
 mod notifier;
 mod now;
+mod operations;
 mod place;
 mod ranges;
 mod root;

@@ -9,31 +9,42 @@ use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
 use super::live::LiveFiles;
+use super::operations::Operations;
 use super::ranges::Ranges;
 use crate::library::Told;
-use crate::view::{Inode, LIVE_NAME, LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME};
+use crate::view::{
+    Inode, LIVE_NAME, LOG_NAME, METRICS_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+};
 
 /// See the [module](self).
 pub(super) struct Root {
     pub(super) clips: Arc<Clips>,
     pub(super) ranges: Arc<Ranges>,
     pub(super) live: Arc<LiveFiles>,
+    pub(super) operations: Arc<Operations>,
     /// Whether it lists what is otherwise found by its name alone.
     pub(super) list_special: bool,
 }
 
 /// Cookies of what has no place among those of the tree: behind all of them.
-const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 4;
+const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 5;
 
 /// What the daemon says of itself, as files.
-const TOLD: [(&str, Inode, Told); 2] =
-    [(STATUS_NAME, Inode::Status, Told::Status), (LOG_NAME, Inode::Log, Told::Log)];
+const TOLD: [(&str, Inode, Told); 3] = [
+    (STATUS_NAME, Inode::Status, Told::Status),
+    (METRICS_NAME, Inode::Metrics, Told::Metrics),
+    (LOG_NAME, Inode::Log, Told::Log),
+];
 
 impl Root {
     /// What such a file holds. It is made anew whenever it is asked for.
     fn content(&self, inode: Inode) -> Option<Vec<u8>> {
         let (_, _, what) = TOLD.iter().find(|(_, told, _)| *told == inode)?;
-        Some(self.clips.library.told(*what))
+        let mut content = self.clips.library.told(*what);
+        if *what == Told::Metrics {
+            content.extend(self.operations.text().into_bytes());
+        }
+        Some(content)
     }
 
     /// A file with this content.

@@ -13,6 +13,7 @@ use super::handles::{Content, Handle, Handles};
 use super::live::LiveFiles;
 use super::notifier::Notifier;
 use super::now::Now;
+use super::operations::{Operation, Operations, Timed, Timer};
 use super::ranges::Ranges;
 use super::root::Root;
 use super::snapshots::Snapshots;
@@ -38,6 +39,7 @@ pub(super) struct Served {
     ranges: Arc<Ranges>,
     live: Arc<LiveFiles>,
     waiting: WaitingRoom,
+    operations: Arc<Operations>,
 }
 
 /// Cookies of `.` and `..`; those of a tree's entries are above.
@@ -55,6 +57,7 @@ impl Served {
         notifier: Notifier,
         list_special: bool,
     ) -> Served {
+        let operations = Arc::<Operations>::default();
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
         let (made, handles) = (notifier.made(), notifier.handles());
         let clips = Arc::new(Clips {
@@ -81,6 +84,7 @@ impl Served {
             clips: Arc::clone(&clips),
             ranges: Arc::clone(&ranges),
             live: Arc::clone(&live),
+            operations: Arc::clone(&operations),
             list_special,
         };
         Served {
@@ -89,6 +93,7 @@ impl Served {
             handles,
             disk,
             waiting,
+            operations,
             snapshots,
             made,
             root,
@@ -98,6 +103,11 @@ impl Served {
             clips,
             now,
         }
+    }
+
+    /// A request begins.
+    pub(super) fn begin(&self, operation: Operation) -> Timer {
+        self.operations.begin(operation)
     }
 
     /// What an inode names, and the kind of directory that answers for it: its own, or that of the
@@ -130,7 +140,7 @@ impl Served {
     }
 
     /// Answers a lookup.
-    pub(super) fn look_up(&self, parent: u64, name: &str, reply: ReplyEntry) {
+    pub(super) fn look_up(&self, parent: u64, name: &str, reply: Timed<ReplyEntry>) {
         let found = match name {
             // Asked by inode alone, of files too, when an NFS client comes back with a handle.
             "." => self.look_up_again(parent).map(Found::Here),
@@ -192,7 +202,7 @@ impl Served {
     }
 
     /// Answers an open for reading.
-    pub(super) fn open(self: &Arc<Self>, inode: u64, reply: ReplyOpen) {
+    pub(super) fn open(self: &Arc<Self>, inode: u64, reply: Timed<ReplyOpen>) {
         let found = self.named(inode).and_then(|(named, kind)| kind.open(named));
         let served = Arc::clone(self);
         self.answer(found, reply, move |reply, handle| served.give_handle(handle, reply));
@@ -206,7 +216,7 @@ impl Served {
         }
     }
 
-    fn give_handle(&self, handle: Handle, reply: ReplyOpen) {
+    fn give_handle(&self, handle: Handle, reply: Timed<ReplyOpen>) {
         use fuser::FopenFlags as Flags;
         let is_range = matches!(Inode::decode(handle.attributes.ino.0), Some(Inode::Range(_)));
         let flags = match handle.content {
@@ -222,31 +232,43 @@ impl Served {
             }
         };
         match self.handles.add(handle) {
-            Some(number) => reply.opened(number, flags),
-            None => reply.error(Errno::ENFILE),
+            Some(number) => reply.give(|reply| reply.opened(number, flags)),
+            None => reply.fail(Errno::ENFILE),
         }
     }
 
     /// Answers a read: all bytes that are within the file, or an error.
-    pub(super) fn read(&self, number: FileHandle, offset: u64, length: u32, reply: ReplyData) {
+    pub(super) fn read(
+        &self,
+        number: FileHandle,
+        offset: u64,
+        length: u32,
+        mut reply: Timed<ReplyData>,
+    ) {
         let Some(handle) = self.handles.get(number) else {
-            return reply.error(Errno::EBADF);
+            return reply.fail(Errno::EBADF);
         };
         let size = match &handle.content {
             Content::File(file) => file.size(),
             Content::Made(bytes) => bytes.len() as u64,
-            Content::Live(_) => return self.waiting.read(handle, length as usize, reply),
+            Content::Live(_) => {
+                reply.is_of(Operation::ReadLive);
+                return self.waiting.read(handle, length as usize, reply);
+            }
         };
         let length = size.saturating_sub(offset).min(u64::from(length)) as u32;
         if length == 0 {
-            return reply.data(&[]);
+            return reply.give(|reply| reply.data(&[]));
         }
         match &handle.content {
-            Content::Made(bytes) => reply.data(&bytes[offset as usize..][..length as usize]),
+            Content::Made(bytes) => {
+                let bytes = &bytes[offset as usize..][..length as usize];
+                reply.give(|reply| reply.data(bytes));
+            }
             Content::File(_) => self.disk.run(reply, move |pending| {
                 read_file(&handle, offset, length, pending);
             }),
-            Content::Live(_) => reply.error(Errno::EIO),
+            Content::Live(_) => reply.fail(Errno::EIO),
         }
     }
 
@@ -256,18 +278,18 @@ impl Served {
     }
 
     /// Makes an open file durable, and answers then.
-    pub(super) fn sync_file(&self, inode: u64, reply: ReplyEmpty) {
+    pub(super) fn sync_file(&self, inode: u64, reply: Timed<ReplyEmpty>) {
         let made = Inode::decode(inode)
             .and_then(|inode| self.snapshots.get(inode).or_else(|| self.made.get(inode)));
         match made {
             Some(_) => self.sync(reply),
             // A closed clip is durable before it is listed.
-            None => reply.ok(),
+            None => reply.give(ReplyEmpty::ok),
         }
     }
 
     /// Makes everything durable, and answers then.
-    pub(super) fn sync(&self, reply: ReplyEmpty) {
+    pub(super) fn sync(&self, reply: Timed<ReplyEmpty>) {
         let library = Arc::clone(&self.library);
         let (snapshots, made) = (Arc::clone(&self.snapshots), Arc::clone(&self.made));
         self.disk.run(reply, move |pending| match library.sync() {
@@ -275,7 +297,7 @@ impl Served {
                 // What has just become durable is in the next snapshot.
                 snapshots.outdate();
                 made.outdate();
-                pending.answer(ReplyEmpty::ok);
+                pending.answer(|reply| reply.give(ReplyEmpty::ok));
             }
             Err(error) => {
                 log::error!("sync: {error}");
@@ -321,19 +343,23 @@ impl Served {
     }
 }
 
-fn give_entry(reply: ReplyEntry, found: Described) {
+fn give_entry(reply: Timed<ReplyEntry>, found: Described) {
     let Described { attributes, generation, attribute_ttl, entry_ttl } = found;
-    reply.entry_with_ttls(&attribute_ttl, &entry_ttl, &attributes, generation);
+    reply.give(|reply| {
+        reply.entry_with_ttls(&attribute_ttl, &entry_ttl, &attributes, generation);
+    });
 }
 
-fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<ReplyData>) {
+fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<Timed<ReplyData>>) {
     let Content::File(file) = &handle.content else {
         return pending.fail(Errno::EIO);
     };
     let inode = handle.attributes.ino;
     match file.read(offset, length) {
         // The kernel would fill up a short answer with zeros.
-        Ok(bytes) if bytes.len() == length as usize => pending.answer(|reply| reply.data(&bytes)),
+        Ok(bytes) if bytes.len() == length as usize => {
+            pending.answer(|reply| reply.give(|reply| reply.data(&bytes)));
+        }
         Ok(bytes) => {
             log::error!("inode {inode}: {} bytes at {offset}, {length} expected", bytes.len());
             pending.fail(Errno::EIO);

@@ -27,8 +27,8 @@ use crate::segment::NameForm;
 use crate::shown::Shown;
 use crate::units::{ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
 use crate::view::{
-    Inode, LIVE_NAME, Layout, ListedClip, NOW_NAME, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME,
-    TRASH_NAME, Tree,
+    Inode, LIVE_NAME, LOG_NAME, Layout, ListedClip, METRICS_NAME, NOW_NAME, RANGE_LOG_NAME,
+    RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree,
 };
 use crate::zone::Zone;
 
@@ -217,6 +217,7 @@ fn scene() -> Scene {
         clips: clips.clone(),
         ranges: ranges.clone(),
         live: live.clone(),
+        operations: Arc::default(),
         list_special: false,
     };
     Scene {
@@ -489,11 +490,12 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
         names(&scene.root, Inode::Root, 0).into_iter().map(|(_, name, _)| name).collect();
     assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
     let (clips, ranges, live) = (scene.clips.clone(), scene.ranges.clone(), scene.live.clone());
-    let all = Root { clips, ranges, live, list_special: true };
+    let operations = Arc::default();
+    let all = Root { clips, ranges, live, operations, list_special: true };
     let ranges = &*scene.ranges;
     let lines = names(&all, Inode::Root, 0);
-    let listed: Vec<&str> = lines.iter().rev().take(4).map(|(_, name, _)| name.as_str()).collect();
-    assert_eq!(listed, [STATUS_NAME, TRASH_NAME, RANGE_NAME, LIVE_NAME]);
+    let listed: Vec<&str> = lines.iter().rev().take(6).map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(listed, [LOG_NAME, METRICS_NAME, STATUS_NAME, TRASH_NAME, RANGE_NAME, LIVE_NAME]);
     for (number, (cookie, ..)) in lines.iter().enumerate() {
         assert_eq!(names(&all, Inode::Root, *cookie), lines[number + 1..], "from {cookie} on");
     }

@@ -17,6 +17,7 @@ use super::directory::Expect;
 use super::disk_queue::Answer;
 use super::handles::{Content, Handle};
 use super::lock;
+use super::operations::Timed;
 use crate::clock::Deadline;
 use crate::live::{Live, Taken};
 
@@ -74,12 +75,12 @@ impl WaitingRoom {
     }
 
     /// Answers a read with what a camera has sent, and where nothing comes with what readers pass.
-    pub(super) fn read(&self, handle: Arc<Handle>, length: usize, reply: ReplyData) {
+    pub(super) fn read(&self, handle: Arc<Handle>, length: usize, reply: Timed<ReplyData>) {
         let mut once = Some(reply);
         self.wait(READ_MAX, move |is_last| {
             let Some(bytes) = taken(&handle, length, is_last) else { return false };
             if let Some(reply) = once.take() {
-                reply.data(&bytes);
+                reply.give(|reply| reply.data(&bytes));
             }
             true
         });

@@ -1,12 +1,15 @@
-//! What the daemon says of itself, and a ring of which none runs: the content of `.status.json`.
+//! What the daemon says of itself, and a ring of which none runs: the content of `.status.json` and
+//! of `.metrics`.
 //! Pure; times are RFC 3339 in UTC, lengths in seconds, sizes in bytes.
 
 mod fill;
+mod metrics;
 mod wrong;
 
 use std::collections::BTreeMap;
 
 pub use fill::{camera_totals, device_status, ring_status};
+pub use metrics::{Counted, Exposition, Kind, metrics};
 
 use serde::{Deserialize, Serialize};
 
