@@ -96,3 +96,60 @@ fn metrics_are_those_of_the_status_and_please_prometheus() {
     assert!(judged.status.success() && said == ["", ""], "{said:?}\n{metrics}");
     daemon.stop();
 }
+
+/// Names on standard error what is wrong with a status, the second file, by its schema, the first
+/// one, with which nothing may be in it that is not described.
+const JUDGE: &str = r##"
+import json, sys
+from jsonschema import Draft202012Validator, FormatChecker
+schema, status = (json.load(open(path)) for path in sys.argv[1:])
+Draft202012Validator.check_schema(schema)
+def close(part):
+    if isinstance(part, dict):
+        if "properties" in part:
+            part["additionalProperties"] = False
+            for name, told in part["properties"].items():
+                if not told.get("description"):
+                    sys.exit(f"{name}: no description")
+        for inner in part.values():
+            close(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            close(inner)
+close(schema)
+errors = list(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(status))
+for error in errors:
+    print("/".join(map(str, error.absolute_path)), error.message, file=sys.stderr)
+sys.exit(1 if errors else 0)
+"##;
+
+/// What the judge says of a status.
+fn judged(site: &Site, status: &str) -> String {
+    let path = site.path("status.json");
+    fs::write(&path, status).expect("room");
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/src/status/schema.json");
+    let output = try_tool("/usr/bin/python3", &["-c", JUDGE, schema, text(&path)]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.success(), said.is_empty(), "{said}");
+    said
+}
+
+#[test]
+fn the_status_is_as_its_schema_says_with_a_daemon_and_without_one() {
+    let cameras = Cameras::start(&["--gop", "25"]);
+    let mut site = Site::new("64M");
+    site.add_camera("yard", &cameras.url(1), "");
+    site.add_camera("nowhere", "rtsp://127.0.0.1:9/1", "");
+    let daemon = site.run();
+    daemon.wait_recording("yard");
+    wait_until("an error", 10, || daemon.camera("nowhere")["error"].is_object());
+    let status = read(&site, ".status.json");
+    assert_eq!(judged(&site, &status), "");
+    let other = status.replacen("\"frames\"", "\"framez\"", 1);
+    let said = judged(&site, &other);
+    assert!(said.contains("framez") && said.contains("'frames' is a required"), "{said}");
+    daemon.stop();
+    let config = site.config();
+    let output = site.reelfs(&["status", "--json", "--config", text(&config)]);
+    assert_eq!(judged(&site, &String::from_utf8_lossy(&output.stdout)), "");
+}

@@ -13,8 +13,8 @@ pub use metrics::{Counted, Exposition, Kind, metrics};
 
 use serde::{Deserialize, Serialize};
 
-/// The form of what is said: it grows by one where a name goes, or means something else. Names that
-/// come change nothing for who does not know them.
+/// The form of what is said, which `schema.json` describes: it grows by one where a name goes, or
+/// means something else. Names that come change nothing for who does not know them.
 pub const SCHEMA: u32 = 1;
 
 /// The whole.
