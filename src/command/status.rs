@@ -12,7 +12,7 @@ use super::{CommandError, unless_closed};
 use crate::clock::{Clock, within};
 use crate::config::Config;
 use crate::ring::{Counters, Inspection};
-use crate::status::{DeviceStatus, SCHEMA, Status, camera_totals, ring_status};
+use crate::status::{DeviceStatus, SCHEMA, Status, camera_totals, foresee, ring_status};
 use crate::units::WallTime;
 use crate::view::{STATUS_NAME, utc_timestamp};
 
@@ -128,7 +128,7 @@ fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status,
         let asked = cameras.iter_mut().take(configured.len());
         asked.for_each(|camera| camera.state = "unknown".to_owned());
     }
-    Ok(Status {
+    let mut status = Status {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
         running: is_running,
@@ -137,7 +137,9 @@ fn read_ring(config: &Config, now: WallTime, is_running: bool) -> Result<Status,
         device: DeviceStatus { state: "unknown".into(), ..DeviceStatus::default() },
         cameras,
         ..Status::default()
-    })
+    };
+    foresee(&mut status, &superblock.geometry, &usage);
+    Ok(status)
 }
 
 fn print_json(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {

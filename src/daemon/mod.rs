@@ -385,7 +385,8 @@ fn start(
         log::warn!("{socket}: `reelfs record` can switch no camera: {error}");
     });
     let (mounted, writer, control) = (Some(mounted), store.writer.clone(), control.ok());
-    Ok(Running { reporter, view, mounted, recording, runtime, writer, asks, control })
+    let warned = Vec::new();
+    Ok(Running { reporter, view, mounted, recording, runtime, writer, asks, control, warned })
 }
 
 fn source_name(store: &Store) -> String {

@@ -24,7 +24,7 @@ use crate::recorder::{DropReason, State, StreamStatus};
 use crate::segment::Switch;
 use crate::status::{
     CameraErrorStatus, CameraStatus, Counted, SCHEMA, SettingsStatus, Status, camera_totals,
-    device_status, metrics, ring_status,
+    device_status, foresee, metrics, ring_status,
 };
 use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber};
 use crate::view::utc_timestamp;
@@ -218,6 +218,11 @@ impl Reporter {
         json
     }
 
+    /// What will be wrong if nothing changes.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.status().warnings
+    }
+
     fn metrics(&self) -> String {
         let mut status = self.status();
         // A count that only comes with the first frame is none whose growth is seen.
@@ -241,7 +246,7 @@ impl Reporter {
         };
         let configured: Vec<(&str, Option<Duration>)> =
             in_force.iter().map(|(name, retain, _)| (name.as_str(), *retain)).collect();
-        let health = self.device.health();
+        let (health, geometry) = (self.device.health(), ring.superblock().geometry);
         let (mut ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
             let superblock = ring.superblock();
@@ -291,6 +296,7 @@ impl Reporter {
             cameras,
             ..Status::default()
         };
+        foresee(&mut status, &geometry, &usage);
         status.wrong = status.troubles();
         status
     }

@@ -28,6 +28,8 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the trusted time goes to the ledger: it is what the next start compares its clock
 /// with, and beyond an hour's difference it would doubt it.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(600);
+/// How often it is looked at whether the ring is large enough: rates change with the day.
+const FORECAST_INTERVAL: Duration = Duration::from_secs(3600);
 /// The cameras' threads get this long to end once their tasks have.
 const RUNTIME_STOP: Duration = Duration::from_secs(2);
 
@@ -102,6 +104,8 @@ pub(super) struct Running {
     pub asks: mpsc::Receiver<Asked>,
     /// Where that is asked; `None` where nobody can.
     pub control: Option<Control>,
+    /// Cameras that were warned of.
+    pub warned: Vec<Option<String>>,
 }
 
 impl Running {
@@ -111,6 +115,7 @@ impl Running {
         let mut tidied = Stopwatch::start();
         let mut clock_kept = None::<Stopwatch>;
         let mut looked = Stopwatch::start();
+        let mut foreseen = None::<Stopwatch>;
         while !signals.stop_asked() {
             std::thread::sleep(LOOK_INTERVAL);
             if signals.take_confirm() {
@@ -131,6 +136,10 @@ impl Running {
                 tidied = Stopwatch::start();
                 self.keep_mounted();
                 self.view.shown.drop_empty(clock.read().boot);
+            }
+            if foreseen.is_none_or(|at| at.elapsed() >= FORECAST_INTERVAL) {
+                foreseen = Some(Stopwatch::start());
+                self.warn();
             }
             if clock_kept.is_none_or(|at| at.elapsed() >= CLOCK_INTERVAL) {
                 clock_kept = self.keep_clock().then(Stopwatch::start);
@@ -154,6 +163,16 @@ impl Running {
             }
             Err(error) => log::debug!("not mounted again yet: {error}"),
         }
+    }
+
+    /// Once for each camera, as long as it stays so: the numbers in it change.
+    fn warn(&mut self) {
+        let warnings = self.reporter.warnings();
+        let camera = |warning: &String| warning.split(": at today's").next().map(str::to_owned);
+        for warning in warnings.iter().filter(|it| !self.warned.contains(&camera(it))) {
+            log::warn!("{warning}");
+        }
+        self.warned = warnings.iter().map(camera).collect();
     }
 
     fn keep_clock(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::forecast::rate;
 use super::{CameraStatus, DeviceStatus, RingStatus};
 use crate::catalogue::Catalogue;
 use crate::device::Health;
@@ -35,6 +36,7 @@ pub fn ring_status(
         bad_blocks: usage.bad_blocks,
         oldest: oldest.map(utc_timestamp),
         retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
+        forecast_seconds: None,
         clips: totals.iter().map(|totals| totals.clips).sum(),
         evicted: counters.evicted,
         device_errors: counters.errors(),
@@ -115,6 +117,7 @@ fn camera(
         oldest: oldest.map(utc_timestamp),
         retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
         retain_seconds,
+        bytes_per_second: stream.and_then(|stream| rate(catalogue, stream, now)),
         ..CameraStatus::default()
     }
 }

@@ -110,6 +110,9 @@ pub fn metrics(status: &Status, counted: &Counted) -> String {
     out.sample("reelfs_build_info", &[("version", &status.version)], 1);
     let uptime = status.uptime_seconds;
     out.single("reelfs_uptime_seconds", Gauge, "For how long the daemon has run.", uptime);
+    let warnings = Some(status.warnings.len());
+    let help = "How many things will be wrong if nothing changes.";
+    out.single("reelfs_warnings", Gauge, help, warnings);
     let wrong = Some(status.wrong.len());
     out.single("reelfs_troubles", Gauge, "How many things are wrong now.", wrong);
     let suspended = Some(u8::from(status.expiry_suspended.is_some()));
@@ -139,6 +142,7 @@ fn ring(out: &mut Exposition, ring: &RingStatus) {
         ("bad_blocks", "Blocks that are not used any more.", Some(ring.bad_blocks.into())),
         ("clips", "Closed clips, without removed ones.", Some(ring.clips)),
         ("retention_seconds", "Age of the oldest footage.", ring.retention_seconds),
+        ("forecast_seconds", "Age at which footage will make room.", ring.forecast_seconds),
     ];
     for (name, help, value) in now {
         out.single(&format!("reelfs_ring_{name}"), Gauge, help, value);
@@ -217,6 +221,8 @@ fn cameras(out: &mut Exposition, cameras: &[CameraStatus]) {
     }
     let (name, help) = ("reelfs_camera_last_frame_age_seconds", "Time since its last frame.");
     out.each(cameras, (name, Gauge, help), |camera| camera.last_frame_age_seconds);
+    let (name, help) = ("reelfs_camera_bytes_per_second", "What its last day takes a second.");
+    out.each(cameras, (name, Gauge, help), |camera| camera.bytes_per_second);
     type Value = (&'static str, &'static str, fn(&CameraStatus) -> Option<u64>);
     let now: [Value; 5] = [
         ("failed_tries", "Attempts in a row that failed.", |camera| Some(camera.tries)),

@@ -3,12 +3,14 @@
 //! Pure; times are RFC 3339 in UTC, lengths in seconds, sizes in bytes.
 
 mod fill;
+mod forecast;
 mod metrics;
 mod wrong;
 
 use std::collections::BTreeMap;
 
 pub use fill::{camera_totals, device_status, ring_status};
+pub use forecast::foresee;
 pub use metrics::{Counted, Exposition, Kind, metrics};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,9 @@ pub struct Status {
     /// What is wrong now, in a line each; see [`Status::troubles`].
     #[serde(default)]
     pub wrong: Vec<String>,
+    /// What will be wrong if nothing changes, in a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// When it was said.
     pub at: String,
     /// For how long the daemon has been running, in seconds.
@@ -89,6 +94,10 @@ pub struct RingStatus {
     pub oldest: Option<String>,
     /// Age of the oldest footage, in seconds: the retention that is achieved.
     pub retention_seconds: Option<u64>,
+    /// How old footage will be when it makes room for new, at the rates of the last day, in
+    /// seconds; nothing where all of it expires before, or too little was recorded to tell.
+    #[serde(default)]
+    pub forecast_seconds: Option<u64>,
     /// Number of closed clips, removed ones not counted.
     pub clips: u64,
     /// Clips evicted since the daemon started.
@@ -228,4 +237,8 @@ pub struct CameraStatus {
     pub retention_seconds: Option<u64>,
     /// The retention that is asked for, in seconds.
     pub retain_seconds: Option<u64>,
+    /// What its footage of the last day takes a second, in bytes; nothing where that is less than
+    /// ten minutes.
+    #[serde(default)]
+    pub bytes_per_second: Option<f64>,
 }

@@ -63,6 +63,7 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
         // Without a daemon, the line above says it.
         status.wrong.iter().for_each(|wrong| add("wrong", Some(wrong.clone())));
     }
+    status.warnings.iter().for_each(|warning| add("warning", Some(warning.clone())));
     add("settings", status.settings.as_ref().map(settings_text));
     for (name, told) in ring_rows(&status.ring, status.uptime_seconds.is_some()) {
         add(name, Some(told));
@@ -164,6 +165,11 @@ fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)
         ("oldest", oldest),
         ("clips", ring.clips.to_string()),
     ];
+    if let Some(forecast) = ring.forecast_seconds {
+        let told =
+            format!("goes back {} when full, at the last day's rates", seconds_text(forecast));
+        rows.insert(4, ("forecast", told));
+    }
     if ring.bad_blocks > 0 {
         rows.push(("bad blocks", format!("{}, not used any more", ring.bad_blocks)));
     }
