@@ -13,8 +13,8 @@ use crate::units::{BootTime, NANOS_PER_SECOND};
 const UNWATCHED_BYTES_MAX: usize = 8 << 20;
 /// The same of one that somebody watches.
 const WATCHED_BYTES_MAX: usize = 32 << 20;
-/// What is kept for those that are slow is at least so long, in nanoseconds: where each picture is a
-/// key frame, two groups are nothing.
+/// What is kept for those that are slow is at least so long, in nanoseconds: where each picture is
+/// a key frame, two groups are nothing.
 const WATCHED_NANOS_MIN: i64 = 2 * NANOS_PER_SECOND;
 /// A frame that is so far off the line of time is astray, in nanoseconds.
 const ASTRAY_NANOS: i64 = 10 * NANOS_PER_SECOND;
