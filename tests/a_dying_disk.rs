@@ -157,12 +157,6 @@ impl Drop for Pinned {
     }
 }
 
-fn resident_bytes(daemon: &Daemon) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
-}
-
 #[test]
 fn a_disk_that_fails_on_command() {
     faultfs::serve_if_asked();
@@ -398,7 +392,7 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
     let daemon = bench.site.run();
     wait_until("a clip", 30, || !clips_of(&bench.site.mount(), "door").is_empty());
     let known = closed_clips(&bench.site.mount());
-    let used = resident_bytes(&daemon);
+    let used = daemon.kernel_number("VmRSS") << 10;
     let older = fs::read(bench.faulty.backing()).expect("the ring");
     wait_more_frames(&daemon, "door");
 
@@ -427,7 +421,7 @@ fn a_disk_that_vanishes_is_used_again_when_it_is_back_and_nothing_in_its_place_i
         fs::remove_file(&place).expect("removed");
     }
     assert_eq!(device_state(&daemon), "gone");
-    assert!(resident_bytes(&daemon) < used + (64 << 20), "memory is bounded");
+    assert!((daemon.kernel_number("VmRSS") << 10) < used + (64 << 20), "memory is bounded");
 
     bench.faulty.mount_again();
     wait_until("it is back", 10, || daemon.log().contains("recording goes on"));
@@ -693,7 +687,7 @@ fn a_disk_that_stalls_costs_whole_groups_beyond_the_queue_and_no_session() {
         (1..=CAMERAS).filter_map(of).sum::<u64>()
     };
     wait_until("the queue is full", 60, || dropped() > 0);
-    let resident = resident_bytes(&daemon);
+    let resident = daemon.kernel_number("VmRSS") << 10;
     assert!(resident < 3 * QUEUE_BYTES_MAX as u64, "{resident} bytes");
     bench.faulty.release();
     wait_until("it answers", 20, || device_state(&daemon) == "present");
@@ -1053,7 +1047,7 @@ fn a_disk_too_slow_for_a_while_costs_whole_groups_counted_and_said_once_a_minute
         names.iter().map(of).collect()
     };
     wait_until("every camera has lost something", 60, || counts().iter().all(|lost| *lost > 0));
-    let resident = resident_bytes(&daemon);
+    let resident = daemon.kernel_number("VmRSS") << 10;
     assert!(resident < 3 * QUEUE_BYTES_MAX as u64, "{resident} bytes");
     bench.faulty.mend();
     for name in &names {

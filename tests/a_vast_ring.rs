@@ -294,13 +294,6 @@ fn check_reads(device: &Arc<Kept>) {
     assert_eq!(catalogue.read().expect("alive").clips().count(), CLIPS + STREAMS);
 }
 
-/// A line of what the kernel says of a process, in KiB.
-fn kilobytes(daemon: &Daemon, key: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line for it");
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 fn seconds_to_record(daemon: &Daemon) -> f64 {
     let log = daemon.log();
     let behind = log.split("recording after ").nth(1).expect("it records");
@@ -324,7 +317,7 @@ fn a_ring_of_a_million_blocks_records_within_seconds() {
     let daemon = site.run();
     let seconds = seconds_to_record(&daemon);
     daemon.wait_recording("yard");
-    let (peak, now) = (kilobytes(&daemon, "VmHWM") >> 10, kilobytes(&daemon, "VmRSS") >> 10);
+    let (peak, now) = (daemon.kernel_number("VmHWM") >> 10, daemon.kernel_number("VmRSS") >> 10);
     println!("recording after {seconds:.2} s; memory {now} MiB, at most {peak} MiB");
     let places = u64::from(geometry().block_count) + (CLIPS * EXTENTS) as u64;
     let most = places * PLACE_BYTES_MAX + CLIPS as u64 * CLIP_BYTES_MAX + PROGRAM_BYTES_MAX;

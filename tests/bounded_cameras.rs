@@ -154,14 +154,6 @@ fn assert_undisturbed(daemon: &Daemon, name: &str, camera: &OddCamera) {
     assert!(dropped.values().all(|count| count == 0), "{dropped:?}");
 }
 
-/// A figure of a process, in MiB.
-fn memory_mebibytes(daemon: &Daemon, name: &str) -> u64 {
-    let path = format!("/proc/{}/status", daemon.id());
-    let status = std::fs::read_to_string(path).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with(name)).expect("the figure");
-    line.split_whitespace().nth(1).and_then(|it| it.parse::<u64>().ok()).expect("kB") >> 10
-}
-
 #[test]
 fn what_is_larger_than_it_has_reason_to_be_is_refused_by_its_limit_and_costs_no_other() {
     let filler = |bytes: usize| "a=x-filler:".to_owned() + &"z".repeat(bytes) + "\r\n";
@@ -176,10 +168,10 @@ fn what_is_larger_than_it_has_reason_to_be_is_refused_by_its_limit_and_costs_no_
     ]);
     let site = site(&cameras);
     let daemon = site.run();
-    let before = memory_mebibytes(&daemon, "VmRSS:");
+    let before = daemon.kernel_number("VmRSS") >> 10;
     std::thread::sleep(Duration::from_secs(12));
     assert_undisturbed(&daemon, "good", &cameras["good"]);
-    let (log, peak) = (daemon.log(), memory_mebibytes(&daemon, "VmHWM:"));
+    let (log, peak) = (daemon.log(), daemon.kernel_number("VmHWM") >> 10);
     println!("{before} MiB at first, {peak} MiB at most");
     for (name, size) in [("head", "64 KiB"), ("description", "256 KiB"), ("picture", "MiB")] {
         let lines = lines(&log, name);

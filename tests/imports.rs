@@ -238,23 +238,23 @@ fn fragments_are_found_where_a_writer_began_anew_or_meant_to_wrap_them() {
 #[test]
 fn what_a_recorder_decides_of_a_stream_is_decided_of_a_file() {
     let bench = Bench::new("64M");
-    // Twenty seconds are missing, and two sizes follow one another.
-    let gap = bench.make(
-        "gap.mp4",
-        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=26 -vf select=lt(t\\,3)+gte(t\\,23) \
-         -fps_mode passthrough -c:v libx264 -g 25 -pix_fmt yuv420p",
-    );
+    // Of so many seconds those from one to another are missing.
+    let lacking = |name: &str, seconds: u32, from: u32, to: u32| {
+        let words = format!(
+            "-f lavfi -i testsrc2=size=320x240:rate=25:duration={seconds} -vf \
+             select=lt(t\\,{from})+gte(t\\,{to}) -fps_mode passthrough -c:v libx264 -g 25 \
+             -pix_fmt yuv420p"
+        );
+        bench.make(name, &words)
+    };
+    let gap = lacking("gap.mp4", 26, 3, 23);
     let said = bench.ended(0, &["--start", START], &[&gap]);
     assert!(said.contains("1 file in 2 clips"), "{said}");
     let spans = bench.spans();
     assert!((spans[0].1 - 3.0).abs() < 0.1 && (spans[1].0 - 23.0).abs() < 0.01, "{spans:?}");
     bench.emptied();
     // For four seconds nothing comes, which a clip lasts through.
-    let pause = bench.make(
-        "pause.mp4",
-        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=9 -vf select=lt(t\\,2)+gte(t\\,6) \
-         -fps_mode passthrough -c:v libx264 -g 25 -pix_fmt yuv420p",
-    );
+    let pause = lacking("pause.mp4", 9, 2, 6);
     let said = bench.ended(0, &["--start", START], &[&pause]);
     assert!(said.contains("1 file in 1 clip"), "{said}");
     assert_same("pause.mp4", &bench.packets("v"), &packets(&pause, "v"));

@@ -197,11 +197,7 @@ fn who_is_slow_goes_on_with_a_key_frame_and_who_is_killed_is_gone_at_once() {
 fn a_hundred_readers_have_the_same_frames_and_cost_no_frame_of_the_recording() {
     let cameras = Cameras::start(&["--gop", "25", "--sound", "pcmu"]);
     let (site, daemon) = recording(&[&cameras]);
-    let resident = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("KiB")
-    };
+    let resident = || daemon.kernel_number("VmRSS");
     let before = resident();
     let path = live(&site, "yard0.mp4");
     let counts: Vec<usize> = std::thread::scope(|scope| {

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use cameras::Cameras;
-use daemon::{Daemon, Site, text, wait_until};
+use daemon::{Site, text, wait_until};
 use onvif_device::{Model, OnvifDevice, USERNAME, leave_the_network};
 
 const SERIAL: &str = "SN 42/7";
@@ -45,10 +45,6 @@ fn discovered(site: &Site, words: &[&str]) -> (Option<i32>, String, String) {
     let output = site.reelfs(&[&["discover", "--for", "1s"][..], words].concat());
     let told = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (output.status.code(), told(output.stdout), told(output.stderr))
-}
-
-fn wait_state(daemon: &Daemon, camera: &str, state: &str) {
-    wait_until(&format!("{camera} is {state}"), 40, || daemon.camera(camera)["state"] == state);
 }
 
 fn frames(site: &Site, stream: &str) -> Vec<u64> {
@@ -87,7 +83,7 @@ fn a_camera_is_found_recorded_and_found_again_where_it_has_moved_to() {
     site.cameras = sections.replace("name = \"x-1\"", "name = \"yard\"");
     let daemon = site.run();
     for stream in ["yard", "yard.sub"] {
-        wait_state(&daemon, stream, "recording");
+        daemon.wait_state(stream, "recording", 40);
     }
     let log = daemon.log();
     assert!(log.contains(": is at 127.0.0.1:8000: Example X-1, serial number SN 42/7"), "{log}");
@@ -102,12 +98,12 @@ fn a_camera_is_found_recorded_and_found_again_where_it_has_moved_to() {
         daemon.log().contains("found again at 127.0.0.2:8001 by its serial number SN 42/7")
     });
     for stream in ["yard", "yard.sub"] {
-        wait_state(&daemon, stream, "recording");
+        daemon.wait_state(stream, "recording", 40);
         wait_until("frames of it", 30, || daemon.camera(stream)["reconnects"] == 1);
     }
     daemon.stop();
     let daemon = site.run();
-    wait_state(&daemon, "yard.sub", "recording");
+    daemon.wait_state("yard.sub", "recording", 40);
     for stream in ["yard", "yard.sub"] {
         assert!(frames(&site, stream).len() > 25, "{stream}");
     }
@@ -146,11 +142,11 @@ fn a_camera_that_says_no_says_why() {
     reason("none", "authentication failed");
     reason("lost", "no camera with the serial number SN-13 answers in the network");
     reason("away", "can't connect to 127.0.0.1:8002: Connection refused");
-    wait_state(&daemon, "other", "recording");
+    daemon.wait_state("other", "recording", 40);
     assert_eq!(daemon.camera("denied")["error"]["kind"], "denied");
     // With the right password it goes on by itself.
     password(&site, PASSWORD);
-    wait_state(&daemon, "denied", "recording");
+    daemon.wait_state("denied", "recording", 40);
     daemon.stop();
     // By its profile, and one that is not there.
     let probe = |url: &str| {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use cameras::Cameras;
 use clips::{attribute, attribute_time, packet_digests};
-use daemon::{Daemon, Site, run_tool, text, wait_until};
+use daemon::{Site, run_tool, text, wait_until};
 use yard::{RATE, YARD, assert_reads_in_pieces, assert_times, clip, digest, named, site, times};
 
 fn log(site: &Site) -> String {
@@ -294,12 +294,6 @@ fn the_time_on_the_wall_is_subtitles_and_what_is_in_a_range_is_told() {
     daemon.stop();
 }
 
-fn resident_kibibytes(daemon: &Daemon) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 #[test]
 fn made_names_without_end_leave_memory_level() {
     let site = site();
@@ -314,9 +308,9 @@ fn made_names_without_end_leave_memory_level() {
         }
     };
     ask(0, 2000);
-    let before = resident_kibibytes(&daemon);
+    let before = daemon.kernel_number("VmRSS");
     ask(2000, 12_000);
-    let more = resident_kibibytes(&daemon).saturating_sub(before);
+    let more = daemon.kernel_number("VmRSS").saturating_sub(before);
     assert!(more < 16 << 10, "{more} KiB more");
     daemon.stop();
 }

@@ -50,15 +50,6 @@ fn wait_refused(daemon: &Daemon, before: Option<&str>, words: &str) -> String {
     reason
 }
 
-/// Waits until a stream has a state; one that has left and has no closed clip yet has none.
-fn wait_state(daemon: &Daemon, camera: &str, state: &str) {
-    wait_until(&format!("{camera} is {state}"), 30, || {
-        let status = daemon.status();
-        let mut cameras = status["cameras"].as_array().expect("a list").iter();
-        cameras.any(|it| it["name"] == camera && it["state"] == state)
-    });
-}
-
 /// All clips of a camera, closed ones and the growing one.
 fn clips_of(site: &Site, camera: &str) -> Vec<PathBuf> {
     let clips = clips::clips_of(&site.mount(), camera).into_iter();
@@ -98,9 +89,9 @@ fn a_fifth_camera_comes_changes_and_goes_and_no_stream_of_four_loses_a_frame() {
     site.cameras = format!("{four}{}", section("goes", of(5), ""));
     let daemon = site.run();
     let has_state = |streams: [&str; 2], state| {
-        streams.iter().for_each(|stream| wait_state(&daemon, stream, state));
+        streams.iter().for_each(|stream| daemon.wait_state(stream, state, 30));
     };
-    streams.iter().for_each(|stream| wait_state(&daemon, stream, "recording"));
+    streams.iter().for_each(|stream| daemon.wait_state(stream, "recording", 30));
     has_state(["goes", "goes.sub"], "recording");
     wait_until("a clip", 30, || !clips_of(&site, "goes.sub").is_empty());
 
@@ -199,7 +190,7 @@ fn cameras_are_switched_by_hand_and_by_hours_and_stay_so_over_a_power_cut() {
     site.add_camera("hours", &cameras.url(4), &hours);
     let daemon = site.run();
     for stream in ["yard", "yard.sub"] {
-        wait_state(&daemon, stream, "recording");
+        daemon.wait_state(stream, "recording", 30);
     }
     assert_eq!(daemon.camera("door")["state"], "off");
     assert!(reason(&daemon, "door").starts_with("record is \"off\", since "));
@@ -217,27 +208,27 @@ fn cameras_are_switched_by_hand_and_by_hours_and_stay_so_over_a_power_cut() {
     }
     assert_eq!(daemon.status()["wrong"], serde_json::json!([]));
     for stream in ["yard", "yard.sub"] {
-        wait_state(&daemon, stream, "recording");
+        daemon.wait_state(stream, "recording", 30);
     }
 
     // Until somebody says so, whatever happens to the daemon; a stream of its own.
     assert_eq!(record(&site, &["off", "yard.sub"]).1, "yard.sub: off\n");
     assert_eq!(record(&site, &["on", "door", "hours"]).0, Some(0));
-    wait_state(&daemon, "door", "recording");
-    wait_state(&daemon, "hours", "recording");
+    daemon.wait_state("door", "recording", 30);
+    daemon.wait_state("hours", "recording", 30);
     daemon.kill();
     assert_eq!(record(&site, &["off", "yard"]).0, Some(1), "no daemon listens");
     let daemon = site.run();
     assert_eq!(daemon.camera("yard.sub")["state"], "off");
     assert!(reason(&daemon, "yard.sub").starts_with("switched off by hand, since "));
-    wait_state(&daemon, "door", "recording");
-    wait_state(&daemon, "yard", "recording");
+    daemon.wait_state("door", "recording", 30);
+    daemon.wait_state("yard", "recording", 30);
     let (status, told) = record(&site, &["auto", "yard", "hours"]);
     assert_eq!((status, told.lines().count()), (Some(0), 3), "{told}");
     assert_eq!(record(&site, &["off", "door"]).0, Some(0));
-    wait_state(&daemon, "door", "off");
-    wait_state(&daemon, "hours", "off");
-    wait_state(&daemon, "yard.sub", "recording");
+    daemon.wait_state("door", "off", 30);
+    daemon.wait_state("hours", "off", 30);
+    daemon.wait_state("yard.sub", "recording", 30);
 
     // Settings do not turn on what somebody has turned off, nor does a stream that is new, and one
     // that is disabled is in nobody's way.
@@ -348,13 +339,8 @@ fn what_is_wrong_is_refused_by_its_line_and_the_former_settings_stay() {
 
 /// Resident memory in KiB, threads, and open files.
 fn taken(daemon: &Daemon) -> [u64; 3] {
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
-    let number = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
-    };
     let files = fs::read_dir(format!("/proc/{}/fd", daemon.id())).expect("it runs").count();
-    [number("VmRSS:"), number("Threads:"), files as u64]
+    [daemon.kernel_number("VmRSS"), daemon.kernel_number("Threads"), files as u64]
 }
 
 /// Has cameras come and go: of one stream, of two, and with hours, of which one is switched; and
@@ -367,8 +353,8 @@ fn come_and_go(site: &mut Site, daemon: &Daemon, live: Option<&[String; 2]>, tim
         if let Some(streams) = live {
             site.cameras.push_str(&section("yard", streams.clone(), ""));
             reload(site, daemon);
-            wait_state(daemon, "yard", "recording");
-            wait_state(daemon, "yard.sub", "recording");
+            daemon.wait_state("yard", "recording", 30);
+            daemon.wait_state("yard.sub", "recording", 30);
         }
         for number in 0..AT_ONCE {
             let name = format!("c{number}");
@@ -444,11 +430,11 @@ fn a_camera_that_is_disabled_is_left_alone_and_nobody_misses_it() {
     assert_eq!(since(&daemon), before, "a file that is written as it was is no news");
     site.cameras = site.cameras.replace("false", "true");
     reload(&site, &daemon);
-    wait_state(&daemon, "yard", "waiting");
+    daemon.wait_state("yard", "waiting", 30);
     assert_eq!(status(&site).status.code(), Some(1));
     site.cameras = site.cameras.replace("true", "false");
     reload(&site, &daemon);
-    wait_state(&daemon, "yard", "disabled");
+    daemon.wait_state("yard", "disabled", 30);
     let log = daemon.log();
     assert!(log.contains("yard: disabled: it is not recorded from now on"), "{log}");
     daemon.stop();

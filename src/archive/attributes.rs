@@ -7,9 +7,10 @@ use crate::segment::{ClipFact, Pauses};
 use crate::units::{ClipId, NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
 
-pub(super) const DIGEST_ATTRIBUTE: &str = "user.reelfs.digest";
+const DIGEST_ATTRIBUTE: &str = "user.reelfs.digest";
+const ENDED_ATTRIBUTE: &str = "user.reelfs.ended";
 /// What a clip that still grows does not have yet.
-pub(super) const OF_CLOSED: [&str; 2] = [DIGEST_ATTRIBUTE, "user.reelfs.ended"];
+pub(super) const OF_CLOSED: [&str; 2] = [DIGEST_ATTRIBUTE, ENDED_ATTRIBUTE];
 
 /// Longest value of the pauses, in bytes: together with the others it has to fit what ext4 keeps
 /// of one file's attributes, which is a block of 4 KiB, or `cp -a` and `rsync -X` fail there.
@@ -53,11 +54,9 @@ pub fn attributes(whose: &Whose, clip: ClipId, fact: &ClipFact) -> Vec<(&'static
         ("user.reelfs.damaged", fact.damaged().to_string()),
         ("user.reelfs.id", id),
         (DIGEST_ATTRIBUTE, digest),
-    ];
-    attributes.extend([
         ("user.reelfs.clock", fact.quality.name().to_owned()),
-        ("user.reelfs.ended", fact.end_reason.to_string()),
-    ]);
+        (ENDED_ATTRIBUTE, fact.end_reason.to_string()),
+    ];
     if let Some(stream) = whose.stream {
         attributes.push(("user.reelfs.stream", uuid::Uuid::from_bytes(stream).to_string()));
     }

@@ -41,6 +41,9 @@ pub enum Transport {
     Udp,
 }
 
+/// What people call the way of packets that come beside the connection.
+pub const UDP: &str = "UDP";
+
 impl Transport {
     /// All of them, by the name that a configuration has.
     pub const NAMES: [(&str, Transport); 3] =

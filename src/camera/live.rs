@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialogue::Dialogue;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, UDP};
 use super::error::CameraError;
 use super::header::SESSION_TIMEOUT;
 use super::hosts::{Hosts, renewal_after};
@@ -360,7 +360,7 @@ impl Live {
 
     /// How packets come.
     pub(super) fn transport(&self) -> &'static str {
-        if self.way.is_udp() { "UDP" } else { "TCP" }
+        if self.way.is_udp() { UDP } else { "TCP" }
     }
 
     /// What the camera says that it is; empty where it says nothing.

@@ -95,7 +95,7 @@ mod wire;
 
 pub use coding::ReorderDepth;
 pub use connect::{Frames, Received, SessionFacts, connect};
-pub use endpoint::{Endpoint, PasswordSource, Transport};
+pub use endpoint::{Endpoint, PasswordSource, Transport, UDP};
 pub use error::{CameraError, Failure, one_line};
 pub use hosts::Hosts;
 pub use onvif_camera::OnvifCamera;

@@ -3,8 +3,11 @@
 //! Nothing that becomes a fact is decided by these but by a [`Clock`](super::Clock), which a test
 //! replaces.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::io;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::units::BootTime;
@@ -123,6 +126,35 @@ impl Throttle {
             self.last = Some(now);
         }
         is_ready
+    }
+}
+
+/// A [`Throttle`] for each of some things.
+#[derive(Debug)]
+pub struct Throttles<K> {
+    interval: Duration,
+    of: Mutex<HashMap<K, Throttle>>,
+}
+
+impl<K: Clone + Eq + Hash> Throttles<K> {
+    /// So many things are remembered; then all are forgotten, and let something through again.
+    const MOST: usize = 256;
+
+    /// Lets the first one of each through.
+    #[must_use]
+    pub fn every(interval: Duration) -> Throttles<K> {
+        Throttles { interval, of: Mutex::new(HashMap::new()) }
+    }
+
+    /// Whether the interval is over since one of this thing was let through; where it is, it
+    /// begins anew.
+    pub fn take(&self, thing: &K, now: BootTime) -> bool {
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= Self::MOST && !all.contains_key(thing) {
+            all.clear();
+        }
+        let throttle = all.entry(thing.clone());
+        throttle.or_insert_with(|| Throttle::every(self.interval)).take(now)
     }
 }
 

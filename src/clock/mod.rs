@@ -5,7 +5,7 @@ mod fastest_way;
 mod guard;
 mod system;
 
-pub use elapsed::{Deadline, Stopwatch, Throttle, within};
+pub use elapsed::{Deadline, Stopwatch, Throttle, Throttles, within};
 pub use fastest_way::FastestWay;
 pub use guard::{CONFIRMATION_NANOS, EARLIEST, FORWARD_STEP_NANOS_MAX};
 pub use guard::{ClockGuard, Doubt, KnownTime, Verdict};

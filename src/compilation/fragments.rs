@@ -19,8 +19,9 @@ use crate::mp4::boxes::{BoxWriter, FULL_HEADER_BYTES, HEADER_BYTES};
 use crate::mp4::moov::MovieClock;
 use crate::mp4::mvex;
 use crate::mp4::tables::{TABLES, Table};
-use crate::mp4::trak::Trak;
-use crate::segment::Sample;
+use crate::mp4::trak::{Media, Trak};
+use crate::segment::{ParameterSet, Sample};
+use crate::units::WallTime;
 
 /// `mfhd` (8.8.5).
 const MFHD: u64 = FULL_HEADER_BYTES + 4;
@@ -43,7 +44,7 @@ const SYNC: u32 = 0x0200_0000;
 const NOT_SYNC: u32 = 0x0101_0000;
 
 /// The tables that a track has to have, without entries.
-pub(super) const NO_SAMPLES: [Option<u64>; TABLES] = {
+const NO_SAMPLES: [Option<u64>; TABLES] = {
     let mut counts = [None; TABLES];
     counts[Table::Durations as usize] = Some(0);
     counts[Table::Chunks as usize] = Some(0);
@@ -105,13 +106,10 @@ impl Container for Fragments {
             let what = "bytes from one key frame to the next";
             return Err(Mp4Error::TooLarge { what, found: found.into(), limit });
         }
-        let traks: Vec<Trak<'_>> =
-            compilation.tracks().map(|track| track.trak(None, NO_SAMPLES)).collect();
-        let clock = MovieClock::new(compilation.start, &traks, Some(1));
+        let tracks = compilation.tracks();
+        let tracks = tracks.map(|track| (track.number, track.timescale, track.set));
         let length_nanos = compilation.total_nanos.saturating_add(self.delay_nanos);
-        let mut to = BoxWriter::default();
-        mvex::write(&mut to, &clock, &traks, Some(length_nanos), usual_flags);
-        Ok(to.finish())
+        Ok(header(compilation.start, tracks, Some(length_nanos)))
     }
 
     fn write(
@@ -129,9 +127,31 @@ impl Container for Fragments {
     }
 }
 
-/// What most samples of a track are (8.8.3.1).
-pub(super) fn usual_flags(trak: &Trak<'_>) -> u32 {
-    if trak.id == VIDEO as u32 + 1 { NOT_SYNC } else { SYNC }
+/// `ftyp` and `moov` of fragments that begin at `start`, and last so long where that is known, of
+/// tracks with their numbers, ticks a second, and what decodes them.
+pub(super) fn header<'a>(
+    start: WallTime,
+    tracks: impl Iterator<Item = (usize, u32, &'a ParameterSet)>,
+    length_nanos: Option<i64>,
+) -> Vec<u8> {
+    let trak = |(track, timescale, set): (usize, u32, &'a ParameterSet)| Trak {
+        id: track as u32 + 1,
+        media: Media::Recorded(set.codec.track_kind(), vec![set]),
+        timescale,
+        shown: None,
+        media_length: 0,
+        describes: None,
+        first_duration: 0,
+        counts: NO_SAMPLES,
+        sample_bytes: None,
+    };
+    let traks: Vec<Trak<'_>> = tracks.map(trak).collect();
+    let clock = MovieClock::new(start, &traks, Some(1));
+    let mut to = BoxWriter::default();
+    mvex::write(&mut to, &clock, &traks, length_nanos, |trak| {
+        if trak.id == VIDEO as u32 + 1 { NOT_SYNC } else { SYNC }
+    });
+    to.finish()
 }
 
 /// The `moof` of the samples of each track, which come right behind it, and the header of their

@@ -142,12 +142,12 @@ struct Track<'a> {
 impl<'a> Track<'a> {
     /// What boxes tell of it, which is presented as `shown` says and has so many entries in its
     /// tables.
-    fn trak(&self, shown: Option<Presentation>, counts: [Option<u64>; TABLES]) -> Trak<'a> {
+    fn trak(&self, shown: Presentation, counts: [Option<u64>; TABLES]) -> Trak<'a> {
         Trak {
             id: self.number as u32 + 1,
             media: Media::Recorded(self.set.codec.track_kind(), vec![self.set]),
             timescale: self.timescale,
-            shown,
+            shown: Some(shown),
             media_length: self.shown.media_length,
             describes: None,
             first_duration: self.shown.first_duration,

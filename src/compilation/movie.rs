@@ -240,7 +240,7 @@ impl MovieFile {
                 let is_there = self.present[number][table as usize];
                 is_there.then(|| self.compilation.parts.iter().rev().find_map(counted).unwrap_or(0))
             });
-            let mut trak = track.trak(Some(track.shown.presentation), counts);
+            let mut trak = track.trak(track.shown.presentation, counts);
             trak.timescale = faster(trak.timescale, speed)?;
             Ok((number, trak))
         });

@@ -24,7 +24,7 @@ use crate::recorder::{DropReason, State, StreamStatus};
 use crate::segment::Switch;
 use crate::status::{
     CameraErrorStatus, CameraStatus, Counted, SCHEMA, SettingsStatus, Status, camera_totals,
-    device_status, foresee, metrics, ring_status,
+    device_status, foresee, metrics, ring_status, unkept,
 };
 use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber};
 use crate::view::utc_timestamp;
@@ -218,9 +218,9 @@ impl Reporter {
         json
     }
 
-    /// What will be wrong if nothing changes.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.status().warnings
+    /// Cameras whose `retain` can't be kept, with what is to be said of each.
+    pub(super) fn unkept(&self) -> Vec<(String, String)> {
+        unkept(&self.status())
     }
 
     fn metrics(&self) -> String {

@@ -105,7 +105,7 @@ pub(super) struct Running {
     /// Where that is asked; `None` where nobody can.
     pub control: Option<Control>,
     /// Cameras that were warned of.
-    pub warned: Vec<Option<String>>,
+    pub warned: Vec<String>,
 }
 
 impl Running {
@@ -167,12 +167,11 @@ impl Running {
 
     /// Once for each camera, as long as it stays so: the numbers in it change.
     fn warn(&mut self) {
-        let warnings = self.reporter.warnings();
-        let camera = |warning: &String| warning.split(": at today's").next().map(str::to_owned);
-        for warning in warnings.iter().filter(|it| !self.warned.contains(&camera(it))) {
+        let unkept = self.reporter.unkept();
+        for (_, warning) in unkept.iter().filter(|(camera, _)| !self.warned.contains(camera)) {
             log::warn!("{warning}");
         }
-        self.warned = warnings.iter().map(camera).collect();
+        self.warned = unkept.into_iter().map(|(camera, _)| camera).collect();
     }
 
     fn keep_clock(&self) -> bool {

@@ -1,8 +1,7 @@
 //! The library of a ring: answered by archive, catalogue and writer.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo, states};
@@ -10,7 +9,7 @@ use super::{Footage, LibraryError, OpenFile, Snapshot, Told};
 use crate::archive::{
     Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, Whose, attributes, range_attributes,
 };
-use crate::clock::{Clock, Throttle, since_boot};
+use crate::clock::{Clock, Throttles, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::live::Live;
 use crate::named::{Form, Gaps, Named};
@@ -22,8 +21,6 @@ use crate::zone::Zone;
 const HAND_OVER: Duration = Duration::from_millis(50);
 /// Between two lines in the log about the same clip.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
-/// Clips that complaints are remembered of.
-const COMPLAINTS_MAX: usize = 256;
 
 /// The footage of a ring that is open.
 pub struct RingLibrary {
@@ -78,20 +75,18 @@ impl Grace {
 }
 
 /// Clips that the log has spoken of lately: the kernel asks for a damaged page again and again.
-#[derive(Default)]
-pub struct Complaints(Mutex<HashMap<ClipId, Throttle>>);
+pub struct Complaints(Throttles<ClipId>);
+
+impl Default for Complaints {
+    fn default() -> Complaints {
+        Complaints(Throttles::every(COMPLAINT_INTERVAL))
+    }
+}
 
 impl Complaints {
     fn log(&self, clip: ClipId, error: &LibraryError) {
-        if matches!(error, LibraryError::Gone | LibraryError::Closed) {
-            return;
-        }
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= COMPLAINTS_MAX && !told.contains_key(&clip) {
-            told.clear();
-        }
-        let throttle = told.entry(clip).or_insert_with(|| Throttle::every(COMPLAINT_INTERVAL));
-        if throttle.take(since_boot()) {
+        let is_fault = !matches!(error, LibraryError::Gone | LibraryError::Closed);
+        if is_fault && self.0.take(&clip, since_boot()) {
             log::error!("a reader gets EIO: {error}");
         }
     }

@@ -120,10 +120,16 @@ impl Kept {
     }
 }
 
+/// Of what line of time a sample is, and the one that is in force.
+pub(super) struct Line {
+    pub(super) of_sample: u64,
+    pub(super) in_force: TimeLine,
+}
+
 /// What comes next for a reader.
 pub(super) enum Next {
-    /// The sample of that number, and of that line of time.
-    Sample(u64, LiveSample, u64),
+    /// The sample of that number.
+    Sample(u64, LiveSample, Line),
     /// Nothing yet.
     Nothing,
     /// Nothing more.
@@ -189,15 +195,13 @@ impl Channel {
         };
         let place = wanted.and_then(|wanted| usize::try_from(wanted - state.first).ok());
         match (wanted, place.and_then(|place| state.samples.get(place))) {
-            (Some(number), Some(kept)) => Next::Sample(number, kept.sample.clone(), kept.line),
+            (Some(number), Some(kept)) => {
+                let line = Line { of_sample: kept.line, in_force: state.time_line() };
+                Next::Sample(number, kept.sample.clone(), line)
+            }
             _ if state.is_over => Next::Over,
             _ => Next::Nothing,
         }
-    }
-
-    /// The line of time that is in force.
-    pub(super) fn time_line(&self) -> TimeLine {
-        lock(&self.state).time_line()
     }
 
     /// How many samples are kept, and their bytes.

@@ -27,8 +27,8 @@ pub use channel::{Feed, LiveSample};
 pub use viewer::{Taken, Viewer};
 
 use self::channel::Channel;
-use crate::clock::Reading;
 use crate::compilation::EndlessForm;
+use crate::units::{BootTime, WallTime};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,11 +86,16 @@ impl Live {
         }
     }
 
-    /// A file of what a stream sends, from its newest key frame on; it is `now`.
+    /// A file of what a stream sends, from its newest key frame on; it is `now`, by both clocks.
     ///
     /// # Errors
     /// Why there is none, or not yet.
-    pub fn watch(&self, stream: &str, form: EndlessForm, now: &Reading) -> Result<Viewer, NotYet> {
+    pub fn watch(
+        &self,
+        stream: &str,
+        form: EndlessForm,
+        now: (WallTime, BootTime),
+    ) -> Result<Viewer, NotYet> {
         let channel = lock(&self.channels).get(stream).cloned();
         match channel {
             Some(channel) => Viewer::new(channel, form, now),

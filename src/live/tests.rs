@@ -26,6 +26,11 @@ fn reading(nanos: i64) -> Reading {
     Reading { wall, boot: BootTime(nanos), boot_id: [7; 16], synchronised: true }
 }
 
+fn at(nanos: i64) -> (WallTime, BootTime) {
+    let Reading { wall, boot, .. } = reading(nanos);
+    (wall, boot)
+}
+
 /// The picture of that number: its bytes say which it is.
 fn picture(number: i64, width: u16) -> LiveSample {
     LiveSample {
@@ -47,7 +52,7 @@ fn push(feed: &Feed, numbers: impl IntoIterator<Item = i64>) {
 }
 
 fn watch(live: &Live) -> Viewer {
-    live.watch("yard", EndlessForm::Movie, &reading(0)).unwrap_or_else(|why| panic!("{why:?}"))
+    live.watch("yard", EndlessForm::Movie, at(0)).unwrap_or_else(|why| panic!("{why:?}"))
 }
 
 /// All that there is to read.
@@ -75,9 +80,9 @@ fn times(bytes: &[u8]) -> Vec<u64> {
 fn a_file_begins_with_the_newest_key_frame_and_goes_on_with_what_comes() {
     let live = Live::default();
     let feed = live.feed("yard");
-    let not_yet = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    let not_yet = live.watch("yard", EndlessForm::Movie, at(0)).err();
     assert_eq!(not_yet, Some(NotYet::Waiting("no key frame has come")));
-    let unknown = live.watch("attic", EndlessForm::Movie, &reading(0)).err();
+    let unknown = live.watch("attic", EndlessForm::Movie, at(0)).err();
     assert_eq!(unknown, Some(NotYet::Never("it is not recorded".to_owned())));
     push(&feed, 3..60);
     let mut viewer = watch(&live);
@@ -131,7 +136,7 @@ fn what_nobody_watches_is_one_group_and_a_bounded_one() {
         feed.push(sample, &reading(number * STEP));
         assert!(kept().1 <= 9 << 20, "{:?}", kept());
     }
-    let why = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    let why = live.watch("yard", EndlessForm::Movie, at(0)).err();
     let too_long = "its key frames are too far apart: it begins with the next one";
     assert_eq!(why, Some(NotYet::Waiting(too_long)));
     push(&feed, 200..205);
@@ -176,15 +181,15 @@ fn nobody_begins_while_a_camera_is_away_and_who_watches_loses_nothing() {
     assert_eq!(numbers(&read(&mut viewer)), (0..5).collect::<Vec<i64>>());
     push(&feed, 5..10);
     feed.pause();
-    let why = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    let why = live.watch("yard", EndlessForm::Movie, at(0)).err();
     assert_eq!(why, Some(NotYet::Waiting("its camera sends nothing")));
     feed.begin(false, &reading(100 * STEP));
-    let again = live.watch("yard", EndlessForm::Movie, &reading(0)).err();
+    let again = live.watch("yard", EndlessForm::Movie, at(0)).err();
     assert_eq!(again, why, "it has not sent anything yet");
     push(&feed, 125..128);
     let read = numbers(&read(&mut viewer));
     assert_eq!(read, [5, 6, 7, 8, 9, 125, 126, 127], "what had come before is read, too");
-    assert!(live.watch("yard", EndlessForm::Movie, &reading(0)).is_ok());
+    assert!(live.watch("yard", EndlessForm::Movie, at(0)).is_ok());
 }
 
 /// Packets of sound, 40 ms each, whose time is their number's; not to be found by one.
@@ -280,7 +285,7 @@ fn promised_sound_is_waited_for_but_not_for_ever() {
     let feed = live.feed("yard");
     feed.begin(true, &reading(0));
     push(&feed, 0..5);
-    let watch = |nanos| live.watch("yard", EndlessForm::Movie, &reading(nanos));
+    let watch = |nanos| live.watch("yard", EndlessForm::Movie, at(nanos));
     assert_eq!(watch(5 * STEP).err(), Some(NotYet::Waiting("its sound has not come")));
     assert!(watch(3 * NANOS_PER_SECOND).is_ok());
     feed.note_sound(4 * STEP, &reading(5 * STEP));

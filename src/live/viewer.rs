@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::NotYet;
 use super::channel::{Channel, LiveSample, Next, TimeLine};
-use crate::clock::Reading;
 use crate::compilation::{Arriving, EndlessFile, EndlessForm, EndlessTracks, Put};
+use crate::units::{BootTime, WallTime};
 
 /// A reader who asks for more at once is given no more than this, in bytes: it is to be answered
 /// soon.
@@ -66,11 +66,11 @@ impl Viewer {
     pub(super) fn new(
         channel: Arc<Channel>,
         form: EndlessForm,
-        now: &Reading,
+        (wall, boot): (WallTime, BootTime),
     ) -> Result<Viewer, NotYet> {
-        let (next, line) = channel.enter(now.boot)?;
+        let (next, line) = channel.enter(boot)?;
         let begun = match channel.next(next) {
-            Next::Sample(_, sample, _) => EndlessFile::new(form, &sample.tracks, now.wall)
+            Next::Sample(_, sample, _) => EndlessFile::new(form, &sample.tracks, wall)
                 .map(|file| (file, sample.tracks))
                 .map_err(NotYet::Never),
             Next::Nothing | Next::Over => Err(NotYet::Waiting("no key frame has come")),
@@ -141,12 +141,11 @@ impl Viewer {
             self.is_over = true;
             return false;
         }
-        let now = self.channel.time_line();
-        if now.number == line {
-            self.line.go_on(&now);
+        if line.in_force.number == line.of_sample {
+            self.line.go_on(&line.in_force);
         }
         // What is of a line of time that came and went meanwhile has no place.
-        if self.line.number == line {
+        if self.line.number == line.of_sample {
             self.put(&sample);
         }
         true

@@ -1,6 +1,5 @@
 //! `live`: what cameras send at this moment, as files without an end.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,13 +8,11 @@ use fuser::{Errno, FileType, Generation};
 use super::attributes::{DIRECTORY_TTL, Described, NO_TTL, Ownership};
 use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
-use super::lock;
-use crate::clock::{Reading, Throttle, since_boot};
+use crate::clock::{Throttles, since_boot};
 use crate::compilation::EndlessForm;
 use crate::library::Library;
-use crate::live::{Live, NotYet};
+use crate::live::NotYet;
 use crate::shown::Shown;
-use crate::units::WallTime;
 use crate::view::{Inode, LIVE_NAME, Node, NodeKind, ROOT, ranges_name};
 
 /// Between two lines in the log about the same file.
@@ -26,19 +23,8 @@ pub(super) struct LiveFiles {
     shown: Arc<Shown>,
     library: Arc<dyn Library>,
     owner: Ownership,
-    told: Arc<Told>,
-}
-
-/// Files that the log has spoken of lately: those who want one try again and again.
-#[derive(Default)]
-struct Told(Mutex<HashMap<String, Throttle>>);
-
-impl Told {
-    fn is_due(&self, name: &str) -> bool {
-        let mut all = lock(&self.0);
-        let throttle = all.entry(name.to_owned());
-        throttle.or_insert_with(|| Throttle::every(COMPLAINT_INTERVAL)).take(since_boot())
-    }
+    /// Files that the log has spoken of lately: those who want one try again and again.
+    told: Arc<Throttles<String>>,
 }
 
 /// A file that is there, whether or not its camera is.
@@ -50,7 +36,8 @@ struct Named {
 
 impl LiveFiles {
     pub(super) fn new(shown: Arc<Shown>, library: Arc<dyn Library>, owner: Ownership) -> LiveFiles {
-        LiveFiles { shown, library, owner, told: Arc::default() }
+        let told = Arc::new(Throttles::every(COMPLAINT_INTERVAL));
+        LiveFiles { shown, library, owner, told }
     }
 
     fn all(&self) -> impl Iterator<Item = Named> {
@@ -125,7 +112,7 @@ impl Directory for LiveFiles {
         let (attributes, library) = (self.file(inode).attributes, Arc::clone(&self.library));
         let told = Arc::clone(&self.told);
         Ok(Found::Coming(Box::new(move |is_last| {
-            match watch(&live, &camera, form, library.now()) {
+            match live.watch(&camera, form, (library.now(), since_boot())) {
                 Ok(viewer) => {
                     Some(Ok(Handle { attributes, content: Content::Live(Mutex::new(viewer)) }))
                 }
@@ -135,7 +122,7 @@ impl Directory for LiveFiles {
                         NotYet::Waiting(why) => why.to_owned(),
                         NotYet::Never(why) => why,
                     };
-                    if told.is_due(&name) {
+                    if told.take(&name, since_boot()) {
                         log::warn!("{LIVE_NAME}/{name}: {why}");
                     }
                     Some(Err(Errno::EIO))
@@ -152,14 +139,4 @@ impl Directory for LiveFiles {
     fn rmdir(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
         Err(Errno::ENOTDIR)
     }
-}
-
-fn watch(
-    live: &Live,
-    camera: &str,
-    form: EndlessForm,
-    wall: WallTime,
-) -> Result<crate::live::Viewer, NotYet> {
-    let now = Reading { wall, boot: since_boot(), boot_id: [0; 16], synchronised: false };
-    live.watch(camera, form, &now)
 }

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use super::Heard;
-use crate::camera::{A_PIPE, Transport};
+use crate::camera::{A_PIPE, Transport, UDP};
 
 /// Groups that are longer than this are worth a word: clips begin with a key frame, and damage
 /// lasts to the next one.
 const GROUP_MAX: Duration = Duration::from_secs(5);
-/// What a camera's transport is called where the network may lose packets.
-const UDP: &str = "UDP";
 /// Pictures that come so much later than others are.
 const JITTER_MAX: Duration = Duration::from_millis(500);
 

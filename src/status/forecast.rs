@@ -5,7 +5,7 @@
 //! there: it takes ten minutes of them. The ring is taken as full, whether or not it is: footage
 //! older than its camera's `retain` is gone by then, and the oldest of the rest makes room.
 
-use super::Status;
+use super::{CameraStatus, Status};
 use crate::catalogue::Catalogue;
 use crate::ring::{Geometry, Usage};
 use crate::units::{NANOS_PER_SECOND, StreamKey, WallTime};
@@ -57,11 +57,10 @@ fn overwritten_after(capacity: u64, cameras: &[(f64, Option<u64>)]) -> Option<u6
 
 /// Says it in a status of which all else is there.
 pub fn foresee(status: &mut Status, geometry: &Geometry, usage: &Usage) {
-    let is_to_come = |state: &str| !matches!(state, "removed" | "disabled");
     let cameras: Vec<(f64, Option<u64>)> = status
         .cameras
         .iter()
-        .filter(|camera| is_to_come(&camera.state))
+        .filter(|camera| is_to_come(camera))
         .filter_map(|camera| Some((camera.bytes_per_second?, camera.retain_seconds)))
         .collect();
     let ready = (usage.size.0 / READY_PART).min(READY_BYTES_MAX);
@@ -70,18 +69,30 @@ pub fn foresee(status: &mut Status, geometry: &Geometry, usage: &Usage) {
     let lost = blocks.saturating_mul(geometry.block_length.0).saturating_add(ready);
     let forecast = overwritten_after(usage.size.0.saturating_sub(lost), &cameras);
     status.ring.forecast_seconds = forecast;
-    let Some(forecast) = forecast else { return };
-    for camera in &status.cameras {
-        let retain = camera.retain_seconds.filter(|retain| *retain > forecast);
-        if let Some(retain) = retain.filter(|_| is_to_come(&camera.state)) {
-            let [forecast, retain] = [forecast, retain].map(length_text);
-            status.warnings.push(format!(
-                "{}: at today's rates footage is overwritten after {forecast}, and its retain is \
-                 {retain}",
-                camera.name
-            ));
-        }
-    }
+    status.warnings = unkept(status).into_iter().map(|(_, warning)| warning).collect();
+}
+
+/// Cameras whose `retain` can't be kept, in a status that says how far back the ring will go, with
+/// what is to be said of each.
+#[must_use]
+pub fn unkept(status: &Status) -> Vec<(String, String)> {
+    let Some(forecast) = status.ring.forecast_seconds else { return Vec::new() };
+    let unkept = status.cameras.iter().filter(|camera| is_to_come(camera)).filter_map(|camera| {
+        let retain = camera.retain_seconds.filter(|retain| *retain > forecast)?;
+        let [forecast, retain] = [forecast, retain].map(length_text);
+        let name = camera.name.clone();
+        let warning = format!(
+            "{name}: at today's rates footage is overwritten after {forecast}, and its retain is \
+             {retain}"
+        );
+        Some((name, warning))
+    });
+    unkept.collect()
+}
+
+/// Whether footage of it will come.
+fn is_to_come(camera: &CameraStatus) -> bool {
+    !matches!(camera.state.as_str(), "removed" | "disabled")
 }
 
 /// For people: hours up to two days, then days.
@@ -93,7 +104,6 @@ fn length_text(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::CameraStatus;
     use crate::units::ByteCount;
 
     #[test]

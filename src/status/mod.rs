@@ -10,7 +10,7 @@ mod wrong;
 use std::collections::BTreeMap;
 
 pub use fill::{camera_totals, device_status, ring_status};
-pub use forecast::foresee;
+pub use forecast::{foresee, unkept};
 pub use metrics::{Counted, Exposition, Kind, metrics};
 
 use serde::{Deserialize, Serialize};

@@ -255,6 +255,25 @@ impl Daemon {
         self.child.id()
     }
 
+    /// A number that the kernel tells of its process (proc(5), `/proc/PID/status`), such as `VmRSS`
+    /// in KiB.
+    pub fn kernel_number(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|number| number.parse().ok()).expect("a line with a number")
+    }
+
+    /// Waits until a stream has a state; one that has left and has no closed clip yet has none.
+    pub fn wait_state(&self, camera: &str, state: &str, seconds: u64) {
+        wait_until(&format!("{camera} is {state}"), seconds, || {
+            let status = self.status();
+            let mut cameras = status["cameras"].as_array().expect("a list").iter();
+            cameras.any(|it| it["name"] == camera && it["state"] == state)
+        });
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         run_tool("kill", &["-s", name, &self.child.id().to_string()]);

@@ -5,7 +5,6 @@ use crate::compilation::ebml::EbmlWriter;
 use crate::compilation::matroska::{
     CLUSTER_NANOS, block_head, file_type, info, milliseconds, track_entry,
 };
-use crate::compilation::{SOUND, VIDEO};
 use crate::matroska::id;
 use crate::units::WallTime;
 
@@ -33,11 +32,7 @@ impl Endless for Clusters {
         to.begin_endless(id::SEGMENT);
         info(&mut to, self.start, None);
         to.master(id::TRACKS, |to| {
-            for track in [VIDEO, SOUND] {
-                if let Some(set) = self.tracks.set(track) {
-                    track_entry(to, track, set);
-                }
-            }
+            self.tracks.each().for_each(|(track, set)| track_entry(to, track, set));
         });
         to.finish()
     }

@@ -42,11 +42,10 @@ impl EndlessTracks {
         own.codec == other.codec && own.video == other.video && self.sound == others.sound
     }
 
-    fn set(&self, track: usize) -> Option<&ParameterSet> {
-        match track {
-            VIDEO => Some(&self.video),
-            _ => self.sound.as_deref(),
-        }
+    /// Those that there are, with their numbers.
+    fn each(&self) -> impl Iterator<Item = (usize, &ParameterSet)> {
+        let sets = [(VIDEO, Some(&self.video)), (SOUND, self.sound.as_ref())];
+        sets.into_iter().filter_map(|(track, set)| Some((track, &**set?)))
     }
 }
 

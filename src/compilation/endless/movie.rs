@@ -1,12 +1,8 @@
 //! Fragmented mp4, a fragment for each sample (ISO/IEC 14496-12, 8.8).
 
 use super::{Arriving, Endless, EndlessTracks, Put};
-use crate::compilation::fragments::{NO_SAMPLES, fragment, usual_flags};
-use crate::compilation::{SOUND, TRACKS, VIDEO};
-use crate::mp4::boxes::BoxWriter;
-use crate::mp4::moov::MovieClock;
-use crate::mp4::mvex;
-use crate::mp4::trak::{Media, Trak};
+use crate::compilation::TRACKS;
+use crate::compilation::fragments::{fragment, header};
 use crate::units::WallTime;
 
 /// Ticks a second of the pictures.
@@ -30,25 +26,9 @@ impl Movie {
 
 impl Endless for Movie {
     fn header(&self) -> Vec<u8> {
-        let trak = |track: usize| {
-            let set = self.tracks.set(track)?;
-            Some(Trak {
-                id: track as u32 + 1,
-                media: Media::Recorded(set.codec.track_kind(), vec![set]),
-                timescale: self.timescales[track],
-                shown: None,
-                media_length: 0,
-                describes: None,
-                first_duration: 0,
-                counts: NO_SAMPLES,
-                sample_bytes: None,
-            })
-        };
-        let traks: Vec<Trak<'_>> = [VIDEO, SOUND].into_iter().filter_map(trak).collect();
-        let clock = MovieClock::new(self.start, &traks, Some(1));
-        let mut to = BoxWriter::default();
-        mvex::write(&mut to, &clock, &traks, None, usual_flags);
-        to.finish()
+        let tracks = self.tracks.each();
+        let tracks = tracks.map(|(track, set)| (track, self.timescales[track], set));
+        header(self.start, tracks, None)
     }
 
     fn put(&mut self, sample: &Arriving<'_>) -> Put {

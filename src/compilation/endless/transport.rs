@@ -2,10 +2,9 @@
 //! often as it has to be.
 
 use super::{Arriving, Endless, EndlessTracks, Put};
-use crate::compilation::TRACKS;
-use crate::compilation::VIDEO;
 use crate::compilation::packets::NULL_PACKET;
 use crate::compilation::transport::{PCR_NANOS, TABLES_EVERY, Transport, clock_reference};
+use crate::compilation::{TRACKS, VIDEO};
 use crate::units::NANOS_PER_SECOND;
 
 /// Clock references of so much time are made up for in front of a sample, in nanoseconds.
