@@ -9,6 +9,9 @@ mod daemon;
 mod made;
 #[path = "support/numbered.rs"]
 mod numbered;
+#[path = "support/ports.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+mod ports;
 #[path = "support/web.rs"]
 mod web;
 

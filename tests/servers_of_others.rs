@@ -6,6 +6,8 @@ mod cameras;
 #[path = "support/frames.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of this")]
 mod frames;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/recording.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of this")]
 mod recording;

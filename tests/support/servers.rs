@@ -3,13 +3,15 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
+
+use crate::ports::{free_port, free_ports};
 
 /// Pictures a second.
 pub const RATE: u64 = 25;
@@ -217,23 +219,6 @@ impl Server {
     }
 }
 
-/// Ports that are free, as far as one can know.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its number").port()
-}
-
-/// The first of 32 UDP ports that are free, an even one.
-fn free_udp_ports() -> u16 {
-    let bind = |port| UdpSocket::bind(("127.0.0.1", port));
-    loop {
-        let port = bind(0).and_then(|socket| socket.local_addr()).expect("a port").port() & !1;
-        if port < u16::MAX - 32 && (port..port + 32).all(|port| bind(port).is_ok()) {
-            return port;
-        }
-    }
-}
-
 fn support(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/servers").join(name)
 }
@@ -290,7 +275,7 @@ pub fn vlc(footage: &Footage) -> Server {
 
 /// `/live`, the film over and over, which ffmpeg announces; over UDP alone.
 pub fn rtsp_streaming_server(footage: &Footage) -> Server {
-    let (publishers, clients, packets) = (free_port(), free_port(), free_udp_ports());
+    let (publishers, clients, packets) = (free_port(), free_port(), free_ports(32));
     let film = footage.path("film.mp4");
     Server::new(clients, move || {
         let words = [publishers, clients, packets].map(|port| port.to_string());

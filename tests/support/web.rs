@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Running};
 use crate::daemon::{Site, text, wait_until};
+use crate::ports::free_port;
 
 const PAGE: &str = include_str!("hls.html");
 /// What `scripts/servers` installs.
@@ -59,9 +60,7 @@ impl Web {
                 }
             }
         });
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("its address").to_string();
-        drop(free);
+        let address = format!("127.0.0.1:{}", free_port());
         let config = folder.join("nginx.conf");
         fs::write(&config, configuration(site, &folder, &address, &teller)).expect("its settings");
         let log = folder.join("first.log");
