@@ -97,8 +97,9 @@
 //!    `test: a_synced_removal_is_durable_at_once`
 //!    `test: a_removed_clip_is_in_the_trash_over_a_crash_and_mv_brings_it_back`
 //!    `test: no_byte_of_a_purged_clip_is_left_on_the_device_and_its_neighbours_are_intact`
-//! 7. **Kept footage is never overwritten.**
+//! 7. **Kept footage is never overwritten,** within a budget that the operator sets and `df` shows.
 //!    `test: nothing_young_kept_or_restorable_is_ever_purged`
+//!    `test: kept_footage_outlives_a_ring_that_turns_round_ten_times`
 //!    `test: a_cut_after_any_write_or_flush_loses_nothing_that_was_acknowledged`
 //! 8. **An overwritten or damaged file is an error to its reader, never other bytes.**
 //!    `test: a_flipped_bit_costs_the_unit_that_it_is_in`

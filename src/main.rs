@@ -14,23 +14,24 @@ use env_logger::fmt::style::AnsiColor;
 use log::Record;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
-    CheckArguments, Cli, Command, DiscoverArguments, FormatArguments, ImportArguments,
-    InspectArguments, LoginArguments, ProbeArguments, RecordArguments, Recording, RunArguments,
-    StartArgument, StatusArguments, Subject, pages, parse,
+    CheckArguments, Cli, ClipsArguments, Command, DiscoverArguments, FormatArguments,
+    ImportArguments, InspectArguments, LoginArguments, ProbeArguments, RecordArguments, Recording,
+    RunArguments, StartArgument, StatusArguments, Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
-    self, CHECK_FAILED, CheckRequest, CommandError, DiscoverRequest, FormatRequest, ImportRequest,
-    InspectRequest, LoginRequest, NO_ANSWER, Naming, PlanRequest, ProbeRequest, RecordRequest,
-    Selection, StatusRequest,
+    self, CHECK_FAILED, CheckRequest, ClipsRequest, CommandError, DiscoverRequest, FormatRequest,
+    ImportRequest, InspectRequest, LoginRequest, NO_ANSWER, Naming, PlanRequest, ProbeRequest,
+    RecordRequest, Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
-use reelfs::control::{Ask, To};
+use reelfs::control::{RecordAsk, Span, To, Verb};
 use reelfs::daemon::{self, DaemonError};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::logged::Logged;
 use reelfs::mount::GONE_READERS_LOG;
 use reelfs::units::WallTime;
+use reelfs::view::utc_timestamp;
 use reelfs::zone::Zone;
 
 /// What is logged, for whoever reads it in the mount.
@@ -126,6 +127,10 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
         Command::Discover(arguments) => discover(arguments, out),
         Command::Probe(arguments) => probe(arguments, out),
         Command::Record(arguments) => record(arguments, out),
+        Command::Keep(arguments) => clips(Verb::Keep, Some(arguments.until), arguments.clips, out),
+        Command::Unkeep(arguments) => clips(Verb::Unkeep, None, arguments, out),
+        Command::Rm(arguments) => clips(Verb::Rm, None, arguments, out),
+        Command::Restore(arguments) => clips(Verb::Restore, None, arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
             Ok(())
@@ -271,13 +276,36 @@ fn record(arguments: RecordArguments, out: &mut Stdout) -> Result<(), Failure> {
         Recording::Off => To::Off,
         Recording::Auto => To::Auto,
     };
-    let ask = Ask {
+    let ask = RecordAsk {
         cameras: arguments.cameras,
         record,
         config: Some(config.absolute_file()),
         length: arguments.length,
     };
     Ok(command::record(&RecordRequest { socket, ask }, out)?)
+}
+
+fn clips(
+    verb: Verb,
+    until: Option<String>,
+    arguments: ClipsArguments,
+    out: &mut Stdout,
+) -> Result<(), Failure> {
+    let ClipsArguments { config, camera, from, to, dry_run, paths } = arguments;
+    let config = Config::load(&config.path())?;
+    let now = SystemClock::new().read().wall;
+    let time = |moment: Option<Moment>| -> Result<Option<String>, MomentError> {
+        let time = moment.map(|moment| moment.resolve(&config.view.zone, now)).transpose()?;
+        Ok(time.map(utc_timestamp))
+    };
+    let (from, to) = (time(from)?, time(to)?);
+    if camera.is_some() && from.is_none() && to.is_none() {
+        let why = "--camera needs --from or --to: all that a camera has is its directories";
+        return Err(Failure::new(true, &why));
+    }
+    let span = camera.map(|camera| Span { camera, from, to });
+    let request = ClipsRequest { verb, until, paths, span, dry_run };
+    Ok(command::clips(&config, &request, out)?)
 }
 
 fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {

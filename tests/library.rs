@@ -13,7 +13,9 @@ use reelfs::archive::{Archive, CatalogueUpdater, Listener};
 use reelfs::catalogue::{Catalogue, Change};
 use reelfs::device::{Device, DeviceHolder, ReturningDevice};
 use reelfs::index::Index;
-use reelfs::library::{Changes, Complaints, Deed, Footage, Grace, LibraryError, RingLibrary};
+use reelfs::library::{
+    Changes, Complaints, Deed, Footage, Grace, KeepMax, LibraryError, RingLibrary,
+};
 use reelfs::live::Live;
 use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
 use reelfs::units::{ClipKey, RingNumber, WallTime};
@@ -78,6 +80,7 @@ fn open() -> Open {
         writer,
         clock,
         grace: Arc::new(Grace::new(GRACE)),
+        keep_max: Arc::new(KeepMax::new(30)),
         told: Box::new(|_| b"{}".to_vec()),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),

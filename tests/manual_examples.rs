@@ -13,7 +13,7 @@ use clips::footage;
 use daemon::{Site, run_tool, text};
 
 /// What is done in the tree before an example, the example, and what holds behind it.
-const EXAMPLES: [[&str; 3]; 17] = [
+const EXAMPLES: [[&str; 3]; 25] = [
     [
         "",
         "cp .range/front-door/2026-11-21T13-05-00--13-07-30.mp4 ~/clip.mp4",
@@ -41,17 +41,42 @@ const EXAMPLES: [[&str; 3]; 17] = [
         "test ! -e .trash/2026-11-21/front-door/13-10-00.mp4",
     ],
     ["rm -r 2026-11-21", "rm -r .trash/2026-11-21", "test ! -e .trash/2026-11-21"],
+    [
+        "",
+        "setfattr -n user.reelfs.keep -v 2099-01-31 2026-11-20/front-door/13-05-00.mp4",
+        "test -s .kept/2026-11-20/front-door/13-05-00.mp4",
+    ],
+    [
+        "",
+        "setfattr -n user.reelfs.keep -v 90d .range/front-door/2026-11-20T13-05-00--13-07-30.mp4",
+        "getfattr --only-values -n user.reelfs.keep 2026-11-20/front-door/13-05-00.mp4 | grep Z",
+    ],
+    ["", "setfattr -n user.reelfs.keep -v forever 2026-11-20", "! rm -rf 2026-11-20"],
+    [
+        "",
+        "setfattr -x user.reelfs.keep .kept/2026-11-20",
+        "test ! -e .kept/2026-11-20/front-door/*",
+    ],
+    ["", "df -h .kept", ""],
+    [
+        "",
+        "reelfs keep --until 90d --camera front-door --from 2026-11-20T13:05 --to 2026-11-20T13:06",
+        "test -s .kept/2026-11-20/front-door/13-05-00.mp4",
+    ],
+    ["", "reelfs unkeep .kept/2026-11-20", "test ! -e .kept/2026-11-20/front-door/*"],
+    ["", "reelfs rm --dry-run 2026-11-20", "test -s 2026-11-20/front-door/13-05-00.mp4"],
     ["", "reelfs record off front-door --for 2h", "reelfs status | grep 'front-door  *off '"],
     ["", "reelfs record auto front-door", "! reelfs status | grep 'front-door  *off '"],
 ];
 
-/// Two clips of the day of the examples, and footage of the last minute.
+/// Clips of the days of the examples, and footage of the last minute.
 fn front_door() -> Site {
     let mut site = Site::new("64M");
     site.add_camera("front-door", "rtsp://127.0.0.1:1/", "retain = \"4000d\"\n");
     let file = footage(&site.path(""), "made.mp4", 10, &[]);
     let just_now = run_tool("date", &["-u", "-d", "20 seconds ago", "+%F %T"]);
-    for start in ["2026-11-21 13:05:00", "2026-11-21 13:10:00", just_now.trim()] {
+    let days = ["2026-11-20 13:05:00", "2026-11-21 13:05:00", "2026-11-21 13:10:00"];
+    for start in days.into_iter().chain([just_now.trim()]) {
         site.import_with("front-door", start, &file, &["--force"]);
     }
     site
@@ -65,7 +90,9 @@ fn home(site: &Site) -> PathBuf {
     fs::write(home.join(".config/mpv/mpv.conf"), settings).expect("its settings");
     // The program, where its settings are.
     let (folder, program) = (site.path(""), env!("CARGO_BIN_EXE_reelfs"));
-    let reelfs = format!("#!/bin/sh\ncd {folder:?} && exec {program:?} \"$@\"\n");
+    let config = folder.join("reelfs.toml");
+    let reelfs =
+        format!("#!/bin/sh\nword=$1\nshift\nexec {program:?} $word --config {config:?} \"$@\"\n");
     fs::write(home.join("reelfs"), reelfs).expect("a file");
     run_tool("chmod", &["+x", text(&home.join("reelfs"))]);
     home

@@ -105,6 +105,7 @@ impl Footage for Memory {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         let growing = *self.growing.lock().expect("no panic");
         Ok(growing.map(|growths| Snapshot {
+            clips: Vec::new(),
             file: Arc::new(clip_of(vec![growths; usize::from(growths) * GROWTH], &self.gate)),
             start: WallTime(DAY),
             end: WallTime(DAY + i64::from(growths) * NANOS_PER_SECOND),
@@ -130,6 +131,7 @@ impl Footage for Memory {
         let (file, time) = (self.open_clip(clip)?, WallTime(DAY));
         let attributes = Vec::new();
         Ok(Snapshot {
+            clips: Vec::new(),
             file,
             start: time,
             end: time,
@@ -155,7 +157,11 @@ impl Footage for Memory {
     fn usage(&self) -> Usage {
         let gib = |count: u64| ByteCount(count << 30);
         let (size, used, expiring, free) = (gib(10), gib(7), gib(1), gib(3));
-        Usage { size, used, expiring, free, bad_blocks: 0 }
+        Usage { size, used, expiring, kept: gib(2), free, bad_blocks: 0 }
+    }
+
+    fn keep_max(&self) -> ByteCount {
+        ByteCount(4 << 30)
     }
 
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
@@ -182,6 +188,18 @@ impl Changes for Memory {
     fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.purged.lock().expect("no panic").push(clip);
         Ok(())
+    }
+
+    fn keep(
+        &self,
+        clips: &[ClipKey],
+        _until: Option<WallTime>,
+    ) -> Result<Vec<ClipKey>, LibraryError> {
+        Ok(clips.to_vec())
+    }
+
+    fn release(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError> {
+        Ok(clips.to_vec())
     }
 
     fn sync(&self) -> Result<(), LibraryError> {

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::clips::{ClipsArguments, KeepArguments};
 use super::discover::DiscoverArguments;
 use super::import::ImportArguments;
 use super::moment::Moment;
@@ -58,6 +59,28 @@ pub enum Command {
     Probe(ProbeArguments),
     /// Switch cameras on and off while the daemon runs
     Record(RecordArguments),
+    /// Protect clips from removal, age and the ring's need for space
+    Keep(KeepArguments),
+    /// Take the protection of clips back
+    #[command(after_help = "\
+As setfattr -x user.reelfs.keep does it.
+
+Example: reelfs unkeep .kept/2026-11-21")]
+    Unkeep(ClipsArguments),
+    /// Remove clips into the trash; in the trash, for good
+    #[command(after_help = "\
+As rm -r does it: a removed clip can be restored for as long as purge.grace says, and one in \
+.trash goes for good. Kept ones stay, and the exit status is 1 then.
+
+Example: reelfs rm --camera yard --from \"yesterday 13:05\" --to \"yesterday 13:20\" --dry-run")]
+    Rm(ClipsArguments),
+    /// Bring removed clips back from the trash
+    #[command(after_help = "\
+As mv out of .trash does it.
+
+Example: reelfs restore .trash/2026-11-21/yard
+Example: reelfs restore --camera yard --from yesterday --to today")]
+    Restore(ClipsArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages that are made from definitions

@@ -3,6 +3,7 @@
 //! [`Cli`] is the one definition of the command line: help, completions and the manual page
 //! `reelfs.1` are made from it ([`pages`]). What the commands do is not known here.
 
+pub mod clips;
 pub mod command;
 pub mod discover;
 pub mod import;
@@ -15,6 +16,7 @@ pub mod quantity;
 pub mod record;
 pub mod table;
 
+pub use clips::{ClipsArguments, KeepArguments};
 pub use command::{
     CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, InspectArguments,
     RunArguments, StatusArguments, Subject, parse,

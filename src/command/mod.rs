@@ -4,6 +4,7 @@
 //! standard error. A reader that has seen enough (`| head`) is no error.
 
 mod check;
+mod clips;
 mod contents;
 mod discover;
 mod error;
@@ -18,6 +19,7 @@ mod record;
 mod status;
 
 pub use check::{CHECK_FAILED, CheckRequest, check};
+pub use clips::{ClipsRequest, clips};
 pub use discover::{DiscoverRequest, discover};
 pub use error::CommandError;
 pub use format::{FormatRequest, PlanRequest, format, plan};

@@ -1,10 +1,10 @@
 //! `reelfs record`: cameras switched on and off by hand.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{CommandError, unless_closed};
-use crate::control::{Ask, ask};
+use crate::control::{Answer, Ask, RecordAsk, ask};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct RecordRequest {
     /// Where the daemon listens.
     pub socket: PathBuf,
     /// What it is told.
-    pub ask: Ask,
+    pub ask: RecordAsk,
 }
 
 /// Has the daemon switch cameras, and prints what it has done.
@@ -21,13 +21,25 @@ pub struct RecordRequest {
 /// Nobody listens, there is no such camera, or it is not on the disk yet.
 pub fn record(request: &RecordRequest, out: &mut dyn Write) -> Result<(), CommandError> {
     request.ask.length().map_err(CommandError::Usage)?;
-    let socket = request.socket.display();
-    let answer = ask(&request.socket, &request.ask).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            CommandError::Failed(format!("{socket}: no daemon listens there"))
-        }
-        _ => CommandError::Failed(format!("{socket}: {error}")),
-    })?;
-    let done = answer.map_err(CommandError::Failed)?;
-    unless_closed(done.iter().try_for_each(|line| Ok(writeln!(out, "{line}")?)))
+    let answer = asked(&request.socket, &Ask::Record(request.ask.clone()))?;
+    if let Some(why) = answer.error {
+        return Err(CommandError::Failed(why));
+    }
+    unless_closed(answer.done.iter().try_for_each(|line| Ok(writeln!(out, "{line}")?)))
+}
+
+/// What the daemon answers.
+///
+/// # Errors
+/// Nobody listens, or answers.
+pub(super) fn asked(socket: &Path, what: &Ask) -> Result<Answer, CommandError> {
+    ask(socket, what).map_err(|error| {
+        let socket = socket.display();
+        CommandError::Failed(match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                format!("{socket}: no daemon listens there")
+            }
+            _ => format!("{socket}: {error}"),
+        })
+    })
 }

@@ -1,7 +1,7 @@
 //! What becomes of settings that change while they are in force. Pure.
 
 use super::keys::{self, Key};
-use super::{CameraConfig, Config, PurgeConfig, ViewConfig};
+use super::{CameraConfig, Config, PurgeConfig, RingConfig, ViewConfig};
 
 /// A key, and whether two configurations say the same under it.
 type Compared = (&'static Key, fn(&Config, &Config) -> bool);
@@ -34,7 +34,7 @@ impl Config {
         let later = AT_RESTART.iter().filter(|(_, is_same)| !is_same(self, &new));
         let later = later.map(|(key, _)| key.label()).collect();
         let changed = Config {
-            ring: self.ring.clone(),
+            ring: RingConfig { keep_max: new.ring.keep_max, ..self.ring.clone() },
             control: self.control.clone(),
             view: ViewConfig { clip: new.view.clip, ..self.view.clone() },
             purge: PurgeConfig { wipe: self.purge.wipe, ..new.purge },
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_needs_a_restart_stays_as_it_is_and_is_named() {
         let old = config("flush = \"1s\"", "", "", "");
-        let ring = "flush = \"5s\"\nindex = \"i\"\nscrub = \"off\"";
+        let ring = "flush = \"5s\"\nindex = \"i\"\nscrub = \"off\"\nkeep_max = \"5%\"";
         let view = "clip = \"5m\"\nlist_special = true\nallow_other = true";
         let purge = "wipe = true\ngrace = \"1h\"\nretain = \"3d\"\nevery = \"2m\"";
         let new = config(ring, view, purge, "[[camera]]\nname = \"a\"\nurl = \"rtsp://h/\"");
@@ -95,7 +95,8 @@ mod tests {
             "purge.wipe",
         ];
         assert_eq!(later, named);
-        assert_eq!((now.ring.clone(), now.purge.wipe), (old.ring.clone(), false));
+        assert_eq!((now.ring.keep_max, now.purge.wipe), (5, false));
+        assert_eq!(now.ring, RingConfig { keep_max: 5, ..old.ring.clone() });
         assert!(!now.view.list_special && !now.view.allow_other);
         assert_eq!(now.view.clip, Duration::from_secs(300));
         assert_eq!(now.purge.grace, Duration::from_secs(3600));

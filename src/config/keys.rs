@@ -103,6 +103,18 @@ pub const RING_SCRUB: Key = Key {
            status`. `off` switches it off.",
 };
 
+/// `ring.keep_max`
+pub const RING_KEEP_MAX: Key = Key {
+    section: &RING,
+    name: "keep_max",
+    kind: Kind::Share { most: 90 },
+    absent: Absent::Default("30%"),
+    example: "\"30%\"",
+    text: "How much of the ring may be kept: protected by hand from removal, age and the ring's \
+           need for space. More is refused. It counts in whole blocks; what is kept already stays \
+           kept when this becomes less.",
+};
+
 /// `view.mount`
 pub const VIEW_MOUNT: Key = Key {
     section: &VIEW,
@@ -239,17 +251,18 @@ pub const CONTROL_SOCKET: Key = Key {
     kind: Kind::Path,
     absent: Absent::Default("/run/reelfs/control"),
     example: "\"/run/reelfs/control\"",
-    text: "The socket at which the daemon listens to `reelfs record`, and to any program that \
-           speaks HTTP over one; see RECORDING AT HOURS in reelfs(7). The daemon's user and group \
-           may use it. Each daemon of a machine has its own.",
+    text: "The socket at which the daemon listens to `reelfs record`, `keep` and the like, and to \
+           any program that speaks HTTP over one; see RECORDING AT HOURS and KEEPING in reelfs(7). \
+           The daemon's user and group may use it. Each daemon of a machine has its own.",
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 28] = [
+pub const KEYS: [&Key; 29] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
     &RING_SCRUB,
+    &RING_KEEP_MAX,
     &VIEW_MOUNT,
     &VIEW_ZONE,
     &VIEW_LAYOUT,
@@ -284,7 +297,7 @@ pub fn of(section: &SectionKind) -> impl Iterator<Item = &'static Key> + use<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::duration;
+    use crate::config::{duration, share};
 
     #[test]
     fn every_default_is_a_value_that_the_key_allows() {
@@ -294,6 +307,9 @@ mod tests {
                 Kind::Duration { least, most } | Kind::DurationOrOff { least, most } => {
                     let value = duration::parse(default).unwrap();
                     assert!(least <= value && value <= most, "{}", key.label());
+                }
+                Kind::Share { most } => {
+                    assert!(share::parse(default, most).is_ok(), "{}", key.label());
                 }
                 Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),
                 Kind::Text | Kind::Path | Kind::Words | Kind::Streams => {

@@ -33,6 +33,11 @@ pub enum Kind {
         /// The longest.
         most: Duration,
     },
+    /// A share of something, a text such as `30%`, from nothing on.
+    Share {
+        /// The largest, in percent.
+        most: u8,
+    },
     /// As [`Kind::Duration`], or [`OFF`].
     DurationOrOff {
         /// The shortest.

@@ -80,6 +80,7 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Words => "List of texts".to_owned(),
         Kind::Streams => "Addresses, or sections of keys, by name".to_owned(),
         Kind::Boolean => "True or false".to_owned(),
+        Kind::Share { most } => format!("Share, 0% to {most}%"),
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
         }

@@ -16,6 +16,7 @@ mod manual;
 mod nearest;
 mod origin;
 mod section;
+mod share;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ pub struct RingConfig {
     pub flush: Duration,
     /// Time in which all footage is tried once, at least a second; `None`: never.
     pub scrub: Option<Duration>,
+    /// How much of the ring may be kept, in percent: 0 to 90.
+    pub keep_max: u8,
 }
 
 /// `[view]`.
@@ -286,6 +289,7 @@ fn read_ring(section: &Section<'_>, mount: &Path) -> Result<RingConfig, ConfigEr
         index: outside_mount(&keys::RING_INDEX)?,
         flush: section.duration(&keys::RING_FLUSH)?.value,
         scrub: section.duration_or_off(&keys::RING_SCRUB)?,
+        keep_max: section.share(&keys::RING_KEEP_MAX)?,
     })
 }
 

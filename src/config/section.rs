@@ -11,6 +11,7 @@ use super::document::{ConfigError, Document, Located};
 use super::duration;
 use super::keys::{self, Absent, Key, Kind, SectionKind};
 use super::nearest::nearest;
+use super::share;
 
 /// One section; an absent one has no keys.
 pub(super) struct Section<'d> {
@@ -187,6 +188,13 @@ impl Section<'_> {
         }
     }
 
+    /// A share, in percent: the file's or the default; within the key's range.
+    pub(super) fn share(&self, key: &Key) -> Result<u8, ConfigError> {
+        let text = self.string(key)?;
+        let most = if let Kind::Share { most } = key.kind { most } else { u8::MAX };
+        share::parse(&text.value, most).map_err(|why| text.refuse(why))
+    }
+
     /// A length of time: the file's or the default; within the key's range.
     pub(super) fn duration(&self, key: &Key) -> Result<Located<Duration>, ConfigError> {
         duration_in_range(self.string(key)?, key)
@@ -292,6 +300,7 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
         Kind::DurationOrOff { .. } => {
             format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
         }
+        Kind::Share { .. } => format!("a share such as {}", key.example),
         Kind::Words => format!("a list of texts such as {}", key.example),
         Kind::Streams => format!("addresses by name such as {}", key.example),
         Kind::Text | Kind::Path => format!("a text in quotes such as {}", key.example),

@@ -11,12 +11,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{Answer, Ask, RECORD_PATH, Written};
+use super::{Answer, Ask, CLIPS_PATH, RECORD_PATH};
 
 /// Longer than the daemon takes.
 const TIMEOUT: Duration = Duration::from_secs(40);
-/// A line for each of 256 streams is shorter, in bytes.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A line for each clip of a year of a camera is shorter, in bytes.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Asks the daemon that listens at `socket`.
 ///
@@ -35,16 +35,15 @@ async fn send(socket: &Path, ask: &Ask) -> io::Result<Answer> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    let body = serde_json::to_vec(ask)?;
-    let request = Request::post(RECORD_PATH)
+    let (path, body) = match ask {
+        Ask::Record(ask) => (RECORD_PATH, serde_json::to_vec(ask)?),
+        Ask::Clips(ask) => (CLIPS_PATH, serde_json::to_vec(ask)?),
+    };
+    let request = Request::post(path)
         .header(hyper::header::HOST, "reelfs")
         .body(Full::new(Bytes::from(body)))
         .map_err(io::Error::other)?;
     let response = sender.send_request(request).await.map_err(io::Error::other)?;
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let written: Written = serde_json::from_slice(&body.map_err(io::Error::other)?.to_bytes())?;
-    Ok(match written.error {
-        Some(why) => Err(why),
-        None => Ok(written.done),
-    })
+    Ok(serde_json::from_slice(&body.map_err(io::Error::other)?.to_bytes())?)
 }

@@ -1,13 +1,15 @@
 //! What a daemon is asked to do while it runs, over a socket of the system.
 //!
-//! HTTP, so that any program can ask: `POST /record` with an object of JSON, [`Ask`], is answered
-//! with one, [`Answer`]. The socket may be used by its owner and its group, nobody else; an ask is
-//! small, few are served at once, and each has its time. The only room that knows hyper.
+//! HTTP, so that any program can ask: `POST /record` with an object of JSON, [`RecordAsk`], and
+//! `POST /clips` with a [`ClipsAsk`] are each answered with one, [`Answer`]. The socket may be used
+//! by its owner and its group, nobody else; an ask is small, few are served at once, and each has
+//! its time. The only room that knows hyper.
 
 mod client;
+mod clips;
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,10 +17,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::duration;
 
 pub use client::ask;
+pub use clips::{ClipsAsk, Span, Verb};
 pub use server::{Asked, Control};
 
 /// Where cameras are switched.
 const RECORD_PATH: &str = "/record";
+/// Where clips are kept, removed and restored.
+const CLIPS_PATH: &str = "/clips";
 
 /// What is to become of cameras' recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +40,7 @@ pub enum To {
 /// To switch cameras by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ask {
+pub struct RecordAsk {
     /// Names of cameras, with all of their streams, or of single streams.
     pub cameras: Vec<String>,
     /// To what.
@@ -49,7 +54,7 @@ pub struct Ask {
     pub length: Option<String>,
 }
 
-impl Ask {
+impl RecordAsk {
     /// A year, in seconds: who means longer says no time.
     const LENGTH_SECONDS_MAX: u64 = 366 * 86_400;
 
@@ -67,25 +72,53 @@ impl Ask {
     }
 }
 
-/// What came of an ask: a line for each stream that it concerns, or why nothing was done.
-pub type Answer = Result<Vec<String>, String>;
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To switch cameras.
+    Record(RecordAsk),
+    /// To do something with clips.
+    Clips(ClipsAsk),
+}
 
-/// An answer as it is written.
-#[derive(Debug, Serialize, Deserialize)]
-struct Written {
+impl Ask {
+    /// The configuration that is meant.
+    #[must_use]
+    pub fn config(&self) -> Option<&Path> {
+        match self {
+            Ask::Record(ask) => ask.config.as_deref(),
+            Ask::Clips(ask) => ask.config.as_deref(),
+        }
+    }
+}
+
+/// What came of an ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was done, in lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    done: Vec<String>,
+    pub done: Vec<String>,
+    /// Why something, or all of it, was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
+}
+
+impl From<Result<Vec<String>, String>> for Answer {
+    fn from(outcome: Result<Vec<String>, String>) -> Answer {
+        match outcome {
+            Ok(done) => Answer { done, error: None },
+            Err(why) => Answer { done: Vec::new(), error: Some(why) },
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ask(record: To, length: &str) -> Ask {
+    fn ask(record: To, length: &str) -> RecordAsk {
         let (cameras, length) = (vec!["yard".to_owned()], Some(length.to_owned()));
-        Ask { cameras, record, config: None, length }
+        RecordAsk { cameras, record, config: None, length }
     }
 
     #[test]
@@ -95,16 +128,16 @@ mod tests {
         {
             assert!(ask(to, length).length().is_err(), "{length}");
         }
-        assert_eq!(Ask { length: None, ..ask(To::Auto, "") }.length(), Ok(None));
+        assert_eq!(RecordAsk { length: None, ..ask(To::Auto, "") }.length(), Ok(None));
     }
 
     #[test]
     fn an_ask_is_written_as_the_manual_has_it() {
         let text = r#"{"cameras":["yard"],"record":"off","for":"2h"}"#;
-        assert_eq!(serde_json::from_str::<Ask>(text).unwrap(), ask(To::Off, "2h"));
+        assert_eq!(serde_json::from_str::<RecordAsk>(text).unwrap(), ask(To::Off, "2h"));
         assert_eq!(serde_json::to_string(&ask(To::Off, "2h")).unwrap(), text);
         for wrong in [r#"{"cameras":["yard"]}"#, r#"{"cameras":"yard","record":"off"}"#, "[]"] {
-            assert!(serde_json::from_str::<Ask>(wrong).is_err(), "{wrong}");
+            assert!(serde_json::from_str::<RecordAsk>(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -21,14 +21,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Answer, Ask, RECORD_PATH, Written};
+use super::{Answer, Ask, CLIPS_PATH, RECORD_PATH};
 
 /// Who may use the socket: its owner and its group.
 const MODE: u32 = 0o660;
 /// Of the directory that it is made in, where there is none.
 const DIRECTORY_MODE: u32 = 0o755;
-/// An ask is hundreds of bytes long.
-const ASK_BYTES_MAX: usize = 64 << 10;
+/// Paths of a thousand clips are shorter.
+const ASK_BYTES_MAX: usize = 1 << 20;
 /// Served at once; others wait.
 const CONNECTIONS_MAX: usize = 16;
 /// To say what is asked.
@@ -150,17 +150,13 @@ async fn serve_one(stream: UnixStream, asked: Sender<Asked>) {
 
 async fn response(request: Request<Incoming>, asked: &Sender<Asked>) -> Response<Full<Bytes>> {
     let (status, answer) = match understood(request).await {
-        Err((status, why)) => (status, Err(why)),
+        Err((status, why)) => (status, Err(why).into()),
         Ok(ask) => match answered(ask, asked).await {
-            Ok(done) => (StatusCode::OK, Ok(done)),
-            Err(why) => (StatusCode::UNPROCESSABLE_ENTITY, Err(why)),
+            answer @ Answer { error: None, .. } => (StatusCode::OK, answer),
+            answer => (StatusCode::UNPROCESSABLE_ENTITY, answer),
         },
     };
-    let written = match answer {
-        Ok(done) => Written { done, error: None },
-        Err(why) => Written { done: Vec::new(), error: Some(why) },
-    };
-    let mut body = serde_json::to_vec(&written).unwrap_or_default();
+    let mut body = serde_json::to_vec(&answer).unwrap_or_default();
     body.push(b'\n');
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -170,8 +166,10 @@ async fn response(request: Request<Incoming>, asked: &Sender<Asked>) -> Response
 }
 
 async fn understood(request: Request<Incoming>) -> Result<Ask, (StatusCode, String)> {
-    if request.uri().path() != RECORD_PATH {
-        return Err((StatusCode::NOT_FOUND, format!("there is {RECORD_PATH}")));
+    let path = request.uri().path().to_owned();
+    if ![RECORD_PATH, CLIPS_PATH].contains(&path.as_str()) {
+        let why = format!("there are {RECORD_PATH} and {CLIPS_PATH}");
+        return Err((StatusCode::NOT_FOUND, why));
     }
     if request.method() != Method::POST {
         return Err((StatusCode::METHOD_NOT_ALLOWED, "POST is".to_owned()));
@@ -181,16 +179,24 @@ async fn understood(request: Request<Incoming>) -> Result<Ask, (StatusCode, Stri
     let body = tokio::time::timeout(ASK_TIMEOUT, body).await;
     let body = body.map_err(|_| wrong("it takes too long to say it".to_owned()))?;
     let body = body.map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| wrong(error.to_string()))
+    let body = body.to_bytes();
+    let ask = match path.as_str() {
+        RECORD_PATH => serde_json::from_slice(&body).map(Ask::Record),
+        _ => serde_json::from_slice(&body).map(Ask::Clips),
+    };
+    ask.map_err(|error| wrong(error.to_string()))
 }
 
 async fn answered(ask: Ask, asked: &Sender<Asked>) -> Answer {
     let (answer, answered) = oneshot::channel();
-    let gone = |_| "the daemon is stopping".to_owned();
-    asked.send(Asked { ask, answer }).map_err(|_| gone(()))?;
+    let not_done = |why: &str| Err(why.to_owned()).into();
+    if asked.send(Asked { ask, answer }).is_err() {
+        return not_done("the daemon is stopping");
+    }
     match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
-        Ok(answer) => answer.map_err(|_| gone(()))?,
-        Err(_) => Err("the daemon does not answer".to_owned()),
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => not_done("the daemon is stopping"),
+        Err(_) => not_done("the daemon does not answer"),
     }
 }
 
@@ -198,7 +204,7 @@ async fn answered(ask: Ask, asked: &Sender<Asked>) -> Answer {
 mod tests {
     use std::sync::mpsc;
 
-    use super::super::{To, ask};
+    use super::super::{RecordAsk, To, ask};
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -207,7 +213,8 @@ mod tests {
     }
 
     fn off() -> Ask {
-        Ask { cameras: vec!["yard".to_owned()], record: To::Off, config: None, length: None }
+        let cameras = vec!["yard".to_owned()];
+        Ask::Record(RecordAsk { cameras, record: To::Off, config: None, length: None })
     }
 
     #[test]
@@ -222,13 +229,14 @@ mod tests {
             for answer in [Ok(vec!["yard: off".to_owned()]), Err("no such camera".to_owned())] {
                 let asked = asks.recv().expect("an ask");
                 assert_eq!(asked.ask, off());
-                asked.answer(answer);
+                asked.answer(answer.into());
             }
         });
-        assert_eq!(ask(&path, &off()).expect("an answer"), Ok(vec!["yard: off".to_owned()]));
-        assert_eq!(ask(&path, &off()).expect("an answer"), Err("no such camera".to_owned()));
+        let answer = || ask(&path, &off()).expect("an answer");
+        assert_eq!(answer(), Ok(vec!["yard: off".to_owned()]).into());
+        assert_eq!(answer(), Err("no such camera".to_owned()).into());
         daemon.join().expect("it ends");
-        assert_eq!(ask(&path, &off()).expect("one"), Err("the daemon is stopping".to_owned()));
+        assert_eq!(answer(), Err("the daemon is stopping".to_owned()).into());
         drop(control);
         assert!(!path.exists() && ask(&path, &off()).is_err());
     }

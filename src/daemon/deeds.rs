@@ -16,6 +16,11 @@ fn line(gathered: &Gathered) -> String {
         Deed::Removed => ("removed", ""),
         Deed::Restored => ("restored", ""),
         Deed::GivenUp => ("removed", " for good"),
+        Deed::Kept => ("kept", ""),
+        Deed::Released => ("released", ""),
+        Deed::NotRemoved => ("not removed, because kept:", ""),
+        Deed::NotKept => ("not kept, because ring.keep_max allows no more:", ""),
+        Deed::Grows => ("not kept, because what is behind it grows:", ""),
     };
     let what = match (*clips, cameras.len()) {
         (1, _) => format!("{}: {verb} the clip from {}", first.camera, utc_second(first.start)),
@@ -26,6 +31,8 @@ fn line(gathered: &Gathered) -> String {
     };
     let until = match (deed, first.until) {
         (Deed::Removed, Some(until)) => format!(", restorable until {}", utc_second(until)),
+        (Deed::Kept, None) => ", for ever".to_owned(),
+        (Deed::Kept, Some(until)) => format!(", until {}", utc_second(until)),
         _ => String::new(),
     };
     format!("{what}{how}, {}{until}", size_text(*bytes))

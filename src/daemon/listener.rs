@@ -95,7 +95,7 @@ impl TreeKeeper {
         show(&self.shown, &listed, fact.frames());
     }
 
-    /// Removed clips are in the trash; those that are being purged are nowhere.
+    /// Removed clips are in the trash, kept ones among those, too; what is being purged is nowhere.
     fn restate(&self, key: ClipKey) {
         let state = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +104,9 @@ impl TreeKeeper {
         match state {
             Some(state) if state.is_in_trash() => self.shown.discard(key),
             Some(state) if state.is_purging() => self.shown.hide(key),
-            _ => {}
+            Some(state) if state.is_kept() => self.shown.show_kept(key),
+            Some(_) => _ = self.shown.hide_kept(key),
+            None => {}
         }
     }
 

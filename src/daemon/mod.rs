@@ -4,6 +4,7 @@
 //! recorders, purge, scrub. Shutdown goes the other way round, so that each part still finds below
 //! it what it needs.
 
+mod clips;
 mod deeds;
 mod holder;
 mod limits;
@@ -343,6 +344,7 @@ fn start(
         writer: store.writer.clone(),
         clock: store.clock.clone(),
         grace: Arc::new(Grace::new(config.purge.grace)),
+        keep_max: reporter.keep_max.clone(),
         told: Box::new(move |what| told.told(what)),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
@@ -379,10 +381,9 @@ fn start(
     }
     let (asked, asks) = mpsc::channel();
     let socket = &config.control.socket;
-    let control = Control::listen(socket, runtime.handle(), asked);
-    let control = control.inspect_err(|error| {
+    let control = Control::listen(socket, runtime.handle(), asked).inspect_err(|error| {
         let socket = socket.display();
-        log::warn!("{socket}: `reelfs record` can switch no camera: {error}");
+        log::warn!("{socket}: nobody can ask for anything, as `reelfs record` does: {error}");
     });
     let (mounted, writer, control) = (Some(mounted), store.writer.clone(), control.ok());
     let warned = Vec::new();

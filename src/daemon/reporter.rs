@@ -16,7 +16,7 @@ use crate::cli::quantity::duration_text;
 use crate::clock::{Clock, KnownTime};
 use crate::config::Config;
 use crate::device::ReturningDevice;
-use crate::library::Told;
+use crate::library::{KeepMax, Told};
 use crate::live::Live;
 use crate::logged::Logged;
 use crate::purge::{self, Purger};
@@ -38,11 +38,14 @@ pub(super) struct Reporter {
     began: BootTime,
     logged: &'static Logged,
     live: Live,
+    /// How much may be kept.
+    pub(super) keep_max: Arc<KeepMax>,
     settings: Mutex<InForce>,
     parts: Mutex<Parts>,
 }
 
 /// The settings that are in force.
+#[derive(Default)]
 struct InForce {
     /// Names, the `retain` that holds for each, and whether it is recorded.
     cameras: Vec<(String, Option<Duration>, bool)>,
@@ -67,7 +70,6 @@ pub(super) struct Parts {
 
 impl Reporter {
     pub(super) fn new(config: &Config, store: &Store, logged: &'static Logged) -> Reporter {
-        let in_force = InForce { cameras: Vec::new(), told: SettingsStatus::default() };
         let reporter = Reporter {
             archive: store.archive.clone(),
             clock: store.clock.clone(),
@@ -76,7 +78,8 @@ impl Reporter {
             began: store.clock.read().boot,
             logged,
             live: store.live.clone(),
-            settings: Mutex::new(in_force),
+            keep_max: Arc::new(KeepMax::new(config.ring.keep_max)),
+            settings: Mutex::default(),
             parts: Mutex::default(),
         };
         reporter.in_force(config, Vec::new());
@@ -257,6 +260,7 @@ impl Reporter {
             )
         };
         ring.device_errors += health.read_errors;
+        ring.keep_max_bytes = Some(self.keep_max.of(usage.size).0);
         for (camera, (_, _, enabled)) in cameras.iter_mut().zip(&in_force) {
             if !enabled {
                 camera.state = "disabled".to_owned();

@@ -125,7 +125,7 @@ impl Running {
             }
             settings.look(signals.take_reload(), self, store);
             if let Ok(asked) = self.asks.try_recv() {
-                settings.switch(asked, self, store);
+                settings.answer(asked, self, store);
             }
             if looked.elapsed() >= HOURS_INTERVAL {
                 looked = Stopwatch::start();

@@ -19,12 +19,13 @@ use super::recording::{Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
 use super::running::Running;
 use super::{
-    DaemonError, Store, checked, locked, refuse_mixed_up, refuse_too_few_blocks, streams, wanted,
+    DaemonError, Store, checked, clips, locked, refuse_mixed_up, refuse_too_few_blocks, streams,
+    wanted,
 };
 use crate::camera::Camera;
 use crate::clock::Stopwatch;
 use crate::config::{Config, FILE_BYTES_MAX};
-use crate::control::Asked;
+use crate::control::{Answer, Ask, Asked};
 use crate::device::Device;
 
 /// A file is read when nothing has happened to it for so long: editors write in several steps.
@@ -103,20 +104,34 @@ impl Settings {
         }
     }
 
-    /// Switches what somebody asks for, at once.
-    pub(super) fn switch(&self, asked: Asked, running: &Running, store: &Store) {
+    /// Does what somebody asks for, at once, and answers when it is on the disk.
+    pub(super) fn answer(&self, asked: Asked, running: &Running, store: &Store) {
         if asked.is_given_up() {
             return;
         }
-        let answer = match running.recording.is_some() {
-            true => wanted::switch(&asked.ask, &self.config, &running.reporter, store),
-            false => Err("nothing is recorded: the ring can't be written".to_owned()),
+        let own = self.config.absolute_file();
+        let answer = match &asked.ask {
+            ask if ask.config().is_some_and(|meant| *meant != own) => {
+                Err(format!("the daemon that listens here is another one, of {}", own.display()))
+                    .into()
+            }
+            Ask::Record(_) if running.recording.is_none() => {
+                Err("nothing is recorded: the ring can't be written".to_owned()).into()
+            }
+            Ask::Record(ask) => {
+                let done = wanted::switch(ask, &running.reporter, store);
+                self.look_at_hours(running, store);
+                done.into()
+            }
+            Ask::Clips(ask) => clips::carry_out(ask, &running.view, &self.config.view.zone, store),
         };
-        let answer = answer.and_then(|done| {
-            self.look_at_hours(running, store);
-            wanted::keep(store).map(|()| done)
+        asked.answer(match answer.done.is_empty() {
+            true => answer,
+            false => {
+                let kept = wanted::keep(store).err();
+                Answer { error: answer.error.or(kept), ..answer }
+            }
         });
-        asked.answer(answer);
     }
 
     /// Takes what has changed, where the file has or somebody `asked`.
@@ -152,6 +167,7 @@ impl Settings {
             log::warn!("{file}: {key} has changed, which takes effect at the next start");
         }
         running.view.library.grace.set(config.purge.grace);
+        running.view.library.keep_max.set(config.ring.keep_max);
         if let Some(recording) = &running.recording {
             change_cameras(&config, sessions, (&running.reporter, recording), store);
         }

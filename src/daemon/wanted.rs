@@ -13,7 +13,7 @@ use super::reporter::Reporter;
 use super::{Store, locked};
 use crate::clock::{Reading, within};
 use crate::config::{self, CameraConfig, Config};
-use crate::control::{Answer, Ask, To};
+use crate::control::{RecordAsk, To};
 use crate::segment::{Observation, ObservationKind, StreamFact, Switch};
 use crate::units::{BootTime, StreamKey, StreamNumber, WallTime};
 use crate::view::utc_second;
@@ -169,11 +169,11 @@ fn fact_of(camera: &Placed, store: &Store) -> Option<StreamFact> {
 
 /// Switches what somebody asks for: a camera with all its streams, or a stream by its own name.
 /// What comes of it is seen to by [`look`].
-pub(super) fn switch(ask: &Ask, config: &Config, reporter: &Reporter, store: &Store) -> Answer {
-    let own = config.absolute_file();
-    if ask.config.as_ref().is_some_and(|meant| *meant != own) {
-        return Err(format!("the daemon that listens here is another one, of {}", own.display()));
-    }
+pub(super) fn switch(
+    ask: &RecordAsk,
+    reporter: &Reporter,
+    store: &Store,
+) -> Result<Vec<String>, String> {
     let length = ask.length()?;
     let cameras = reporter.cameras();
     let chosen = chosen(&ask.cameras, &cameras)?;
@@ -234,13 +234,13 @@ fn chosen<'c>(names: &[String], cameras: &'c [Placed]) -> Result<Vec<&'c Placed>
     }
 }
 
-/// Waits until what was switched is on the disk, and known to all.
+/// Waits until what was asked for is on the disk, and known to all.
 ///
 /// # Errors
 /// It is not yet, and why.
 pub(super) fn keep(store: &Store) -> Result<(), String> {
     let writer = store.writer.clone();
-    let why = match within(KEEP_MAX, "switching", move || writer.sync()) {
+    let why = match within(KEEP_MAX, "keeping", move || writer.sync()) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it does not answer".to_owned(),

@@ -22,6 +22,16 @@ pub enum Deed {
     Restored,
     /// It was in the trash, and has been given up before its deadline.
     GivenUp,
+    /// It is protected.
+    Kept,
+    /// It is protected no more.
+    Released,
+    /// It was to be removed, and is protected.
+    NotRemoved,
+    /// It was to be protected, and there is no room for more.
+    NotKept,
+    /// It was to be protected with one that grows.
+    Grows,
 }
 
 /// The clip that it was done to.
@@ -33,7 +43,7 @@ pub struct DoneTo {
     pub start: WallTime,
     /// Space that it takes on the device.
     pub bytes: ByteCount,
-    /// Until when it can be restored, if it is removed.
+    /// Until when it can be restored, if it is removed, or is protected, if that ends.
     pub until: Option<WallTime>,
 }
 

@@ -10,19 +10,21 @@
 //! Errors are values to decide by. Which errno or status one becomes, each door decides.
 
 mod deeds;
+mod keeping;
 mod ring_library;
 mod states;
 
 use std::sync::Arc;
 
 pub use deeds::{Deed, Deeds, DoneTo, Gathered};
+pub use keeping::KeepMax;
 pub use ring_library::{Complaints, Grace, RingLibrary};
 
 pub use crate::archive::Bytes;
 use crate::live::Live;
 use crate::named::{Form, Named};
 use crate::ring::{Refusal, Usage};
-use crate::units::{ClipKey, WallTime};
+use crate::units::{ByteCount, ClipKey, WallTime};
 use crate::view::{GoneDirectory, Moved, Place};
 use crate::zone::Zone;
 
@@ -55,6 +57,22 @@ pub enum LibraryError {
     /// The device failed; says how.
     #[error("device: {0}")]
     Device(String),
+    /// More would be kept than may be: bytes of the blocks that kept clips refer to.
+    #[error("no more may be kept (ring.keep_max)")]
+    NoRoom {
+        /// What is kept already.
+        before: ByteCount,
+        /// What would be.
+        after: ByteCount,
+        /// What may be.
+        most: ByteCount,
+    },
+    /// What is to be kept grows.
+    #[error("a clip that grows can't be kept before it is closed")]
+    Grows,
+    /// Too much is asked for at once.
+    #[error("the device does not keep up")]
+    Busy,
     /// Nothing can be changed, because nothing can be written; the log has said why.
     #[error("the ring can't be written")]
     Unwritable,
@@ -125,6 +143,9 @@ pub trait Footage: Send + Sync + 'static {
     /// How full the ring is. Does not wait.
     fn usage(&self) -> Usage;
 
+    /// What the blocks that kept clips refer to may come to. Does not wait.
+    fn keep_max(&self) -> ByteCount;
+
     /// The extended attributes of a closed clip; `None` where it is gone. Does not wait.
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>>;
 
@@ -153,6 +174,26 @@ pub trait Changes: Send + Sync + 'static {
     /// Where it is kept, or gone already, or nothing can be written any more.
     fn purge(&self, clip: ClipKey) -> Result<(), LibraryError>;
 
+    /// Protects clips until a time, or until somebody releases them, or changes how long they are
+    /// protected: true at once, durable with the next flush. Answers those that are: one that can't
+    /// be is left out, unless none can. Does not wait.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoRoom`] or [`LibraryError::Grows`], and none of them is; or why the first
+    /// of them can't be.
+    fn keep(
+        &self,
+        clips: &[ClipKey],
+        until: Option<WallTime>,
+    ) -> Result<Vec<ClipKey>, LibraryError>;
+
+    /// Ends the protection of those of these clips that have one, and answers which: true at once,
+    /// durable with the next flush. Does not wait.
+    ///
+    /// # Errors
+    /// Where nothing can be written any more.
+    fn release(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError>;
+
     /// Makes everything durable that has happened so far, and waits for it.
     ///
     /// # Errors
@@ -171,6 +212,12 @@ pub trait Watcher: Send + Sync + 'static {
 
     /// A clip has another place: in the trash, or out of it.
     fn clip_moved(&self, moved: &Moved);
+
+    /// A clip is shown among the kept ones, too.
+    fn clip_kept(&self, place: &Place);
+
+    /// A clip is no longer shown among the kept ones.
+    fn clip_released(&self, place: &Place);
 
     /// A clip that left the listing earlier has been purged: its bytes are no longer true.
     fn clip_purged(&self, clip: ClipKey);
@@ -224,6 +271,8 @@ pub struct Snapshot {
     pub end: WallTime,
     /// Its extended attributes.
     pub attributes: Vec<Attribute>,
+    /// The clips that it has something of.
+    pub clips: Vec<ClipKey>,
     /// What it has in common with a file of the same bytes; `None` where no other has them.
     pub identity: Option<[u8; 32]>,
     /// Memory that it takes, in bytes, about.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo, states};
+use super::keeping::state_refused;
+use super::{Attribute, Bytes, Changes, Deed, Deeds, DoneTo, KeepMax, states};
 use super::{Footage, LibraryError, OpenFile, Snapshot, Told};
 use crate::archive::{
     Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, Whose, attributes, range_attributes,
@@ -13,8 +14,8 @@ use crate::clock::{Clock, Throttles, since_boot};
 use crate::device::{Device, ReturningDevice};
 use crate::live::Live;
 use crate::named::{Form, Gaps, Named};
-use crate::ring::{ReadError, Refusal, StateRefused, StateRequest, Usage, Writer};
-use crate::units::{ClipId, ClipKey, RingNumber, WallTime};
+use crate::ring::{ReadError, Refusal, StateRequest, Usage, Writer};
+use crate::units::{ByteCount, ClipId, ClipKey, RingNumber, WallTime};
 use crate::zone::Zone;
 
 /// Recorders hand over what they hold within this time; `fsync` waits for it.
@@ -34,6 +35,8 @@ pub struct RingLibrary {
     pub clock: Arc<dyn Clock>,
     /// From a removal to the purge.
     pub grace: Arc<Grace>,
+    /// How much may be kept.
+    pub keep_max: Arc<KeepMax>,
     /// What the daemon says of itself.
     pub told: Box<dyn Fn(Told) -> Vec<u8> + Send + Sync>,
     /// Asks whoever records to hand over what it holds; does not wait.
@@ -149,7 +152,7 @@ impl OpenFile for OpenedFile {
 
 impl RingLibrary {
     /// Nothing can be made durable on a device that is gone, and nobody knows for how long.
-    fn check_present(&self) -> Result<(), LibraryError> {
+    pub(super) fn check_present(&self) -> Result<(), LibraryError> {
         match self.device.is_present() {
             true => Ok(()),
             false => Err(LibraryError::Device("the device is gone".to_owned())),
@@ -164,17 +167,22 @@ impl RingLibrary {
     ) -> Result<Snapshot, LibraryError> {
         let opened = opened.map_err(|error| library_error(&error))?;
         let attributes = range_attributes(&opened);
-        let OpenedRange { content: file, start, end, identity, .. } = opened;
+        let OpenedRange { content: file, start, end, identity, clips, .. } = opened;
+        let clips = clips.into_iter().filter_map(|clip| self.key_of(clip)).collect();
         let (memory, complaints) = (file.memory(), self.complaints.clone());
         let (ring, tells_holes) = (self.archive.number(), form.gaps == Gaps::Refused);
         let file = Arc::new(OpenedFile { ring, file, tells_holes, complaints });
-        Ok(Snapshot { file, start, end, attributes, identity: Some(identity), memory })
+        Ok(Snapshot { file, start, end, attributes, clips, identity: Some(identity), memory })
     }
 
     /// What the ring calls a clip; one of another ring is none of this library's.
-    fn own(&self, clip: ClipKey) -> Result<ClipId, LibraryError> {
+    pub(super) fn own(&self, clip: ClipKey) -> Result<ClipId, LibraryError> {
         let is_own = clip.ring() == self.archive.number();
         is_own.then(|| clip.clip()).ok_or(LibraryError::Gone)
+    }
+
+    fn key_of(&self, clip: ClipId) -> Option<ClipKey> {
+        ClipKey::new(self.archive.number(), clip)
     }
 
     /// Sets a state that somebody asks for, and remembers it for the log.
@@ -186,14 +194,18 @@ impl RingLibrary {
     ) -> Result<(), LibraryError> {
         // Before it: a clip that is given up may be gone a moment later.
         let done_to = self.done_to(clip, until);
-        self.change_state(clip, request)?;
+        self.change_state(clip, request).inspect_err(|error| {
+            if *error == LibraryError::Refused(Refusal::Kept) {
+                self.tell(clip, Deed::NotRemoved, None);
+            }
+        })?;
         if let Some(done_to) = done_to {
             self.deeds.gather(deed, done_to, self.clock.boot());
         }
         Ok(())
     }
 
-    fn done_to(&self, clip: ClipKey, until: Option<WallTime>) -> Option<DoneTo> {
+    pub(super) fn done_to(&self, clip: ClipKey, until: Option<WallTime>) -> Option<DoneTo> {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
         let (camera, start) = (catalogue.camera_of(clip), clip.fact.start);
@@ -202,17 +214,8 @@ impl RingLibrary {
 
     fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
         self.check_present()?;
-        self.writer.change_state(self.own(clip)?, request).map(drop).map_err(
-            |refused| match refused {
-                StateRefused::Gone | StateRefused::Changed => LibraryError::Gone,
-                // What is being purged is gone for everybody else.
-                StateRefused::State(Refusal::Purging) => LibraryError::Gone,
-                StateRefused::State(refusal) => LibraryError::Refused(refusal),
-                StateRefused::Unwritable => LibraryError::Unwritable,
-                StateRefused::QueueFull => LibraryError::Device(refused.to_string()),
-                StateRefused::Closed => LibraryError::Closed,
-            },
-        )
+        let changed = self.writer.change_state(self.own(clip)?, request);
+        changed.map(drop).map_err(state_refused)
     }
 }
 
@@ -231,6 +234,7 @@ impl Footage for RingLibrary {
         let growing = self.archive.open_growing(camera).map_err(|error| library_error(&error))?;
         Ok(growing.map(|growing| Snapshot {
             identity: None,
+            clips: self.key_of(growing.file.clip()).into_iter().collect(),
             memory: growing.file.memory(),
             file: Arc::new(Opened {
                 clip: growing.file.clip(),
@@ -290,6 +294,10 @@ impl Footage for RingLibrary {
         self.archive.ring().usage()
     }
 
+    fn keep_max(&self) -> ByteCount {
+        self.keep_max()
+    }
+
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         let ring = self.archive.ring().superblock().ring_uuid;
         let catalogue = self.archive.catalogue();
@@ -298,7 +306,9 @@ impl Footage for RingLibrary {
         let whose = Whose { camera: catalogue.camera_of(clip), stream, ring };
         let mut attributes = attributes(&whose, clip.id(), &clip.fact);
         attributes.push(("user.reelfs.used", clip.used.0.to_string()));
-        attributes.extend(states::attributes(clip.state));
+        // What was asked for is true at once.
+        let state = self.writer.state_asked(clip.id()).unwrap_or(clip.state);
+        attributes.extend(states::attributes(state));
         Some(attributes)
     }
 
@@ -319,6 +329,18 @@ impl Changes for RingLibrary {
 
     fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {
         self.carry_out(clip, (Deed::GivenUp, StateRequest::Purge), None)
+    }
+
+    fn keep(
+        &self,
+        clips: &[ClipKey],
+        until: Option<WallTime>,
+    ) -> Result<Vec<ClipKey>, LibraryError> {
+        self.keep_all(clips, until)
+    }
+
+    fn release(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError> {
+        self.release_all(clips)
     }
 
     fn sync(&self) -> Result<(), LibraryError> {

@@ -72,7 +72,10 @@ impl Clips {
 }
 
 impl Directory for Clips {
+    /// A directory that is gone is ESTALE: the kernel may have its name still, as behind a `mv` out
+    /// of the trash, and looks it up again then.
     fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        self.node(parent)?;
         let node = self.shown.tree().lookup(parent.word(), name);
         match node {
             Some(node) => Ok(Found::Here(self.owner.node(&node))),
@@ -120,6 +123,14 @@ impl Directory for Clips {
         match node.kind {
             NodeKind::Clip { clip, .. } => self.library.attributes(clip).unwrap_or_default(),
             NodeKind::Directory { .. } => self.of_directory(&node),
+        }
+    }
+
+    fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        let node = self.node(inode)?;
+        match node.kind {
+            NodeKind::Clip { clip, .. } => Ok(vec![clip]),
+            NodeKind::Directory { .. } => Ok(self.shown.tree().clips_below(node.inode)),
         }
     }
 

@@ -8,6 +8,7 @@ use fuser::{Errno, FileAttr, FileType, Generation};
 use super::attributes::{Described, FILE_TTL};
 use super::handles::Handle;
 use crate::library::{Attribute, LibraryError};
+use crate::units::ClipKey;
 use crate::view::Inode;
 
 /// One line of a listing.
@@ -68,6 +69,11 @@ pub(super) trait Directory: Send + Sync {
     /// Extended attributes of a directory, or of a file; none where it has none.
     fn extended(&self, _inode: Inode) -> Vec<Attribute> {
         Vec::new()
+    }
+
+    /// The clips that a file has something of, or that are in a directory.
+    fn clips(&self, _inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        Err(Errno::EPERM)
     }
 
     /// Removes a file.

@@ -15,6 +15,9 @@ pub(super) fn of_open(error: &LibraryError) -> Errno {
         LibraryError::Damaged(_)
         | LibraryError::Device(_)
         | LibraryError::Refused(_)
+        | LibraryError::NoRoom { .. }
+        | LibraryError::Grows
+        | LibraryError::Busy
         | LibraryError::Unwritable
         | LibraryError::Closed => Errno::EIO,
     }
@@ -28,7 +31,7 @@ pub(super) fn of_lookup(error: &LibraryError) -> Errno {
     }
 }
 
-/// A clip can't be removed or restored.
+/// A clip can't be removed, restored, kept or released.
 pub(super) fn of_change(error: &LibraryError) -> Errno {
     match error {
         // What was restored meanwhile is no longer where somebody looked it up.
@@ -37,6 +40,9 @@ pub(super) fn of_change(error: &LibraryError) -> Errno {
         | LibraryError::Refused(Refusal::NotRemoved) => Errno::ENOENT,
         LibraryError::Refused(_) => Errno::EPERM,
         LibraryError::Unwritable => Errno::EROFS,
+        LibraryError::NoRoom { .. } => Errno::ENOSPC,
+        LibraryError::Grows => Errno::EBUSY,
+        LibraryError::Busy => Errno::EAGAIN,
         LibraryError::Damaged(_) | LibraryError::Device(_) | LibraryError::Closed => Errno::EIO,
     }
 }

@@ -191,9 +191,9 @@ impl Filesystem for Requests {
         self.run(Operation::FsyncDir, |timer| self.served.sync(timer.with(reply)));
     }
 
-    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+    fn statfs(&self, _req: &Request, ino: INodeNo, reply: ReplyStatfs) {
         self.run(Operation::StatFs, |_timer| {
-            let usage = self.served.usage();
+            let usage = self.served.usage(ino.0);
             let (size, free) = (usage.size.0 / PAGE_BYTES, usage.free.0 / PAGE_BYTES);
             // Inodes are not counted: 0 of 0, as Btrfs says it.
             let page = PAGE_BYTES as u32;
@@ -355,18 +355,22 @@ impl Filesystem for Requests {
     fn setxattr(
         &self,
         _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::EROFS);
+        self.run(Operation::SetXattr, |_timer| {
+            give_empty(self.served.set_extended(ino.0, name, value, flags), reply);
+        });
     }
 
-    fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
+    fn removexattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.run(Operation::RemoveXattr, |_timer| {
+            give_empty(self.served.remove_extended(ino.0, name), reply);
+        });
     }
 
     fn link(

@@ -29,6 +29,7 @@ mod disk_queue;
 mod errno;
 mod filesystem;
 mod handles;
+mod keeping;
 mod live;
 mod notifier;
 mod now;

@@ -97,6 +97,16 @@ impl Watcher for Notifier {
         });
     }
 
+    /// A clip has another name beside its own: only the directory of that has changed.
+    fn clip_kept(&self, place: &Place) {
+        self.clip_closed(place);
+    }
+
+    /// It has lost that name; its pages and those of ranges are what they were.
+    fn clip_released(&self, place: &Place) {
+        self.tell(|waiting| waiting.forget_name(place.parent, place.inode(), &place.name));
+    }
+
     /// A clip that left the listing earlier has been purged: who has it open may not read it from
     /// a cache any more.
     fn clip_purged(&self, clip: ClipKey) {

@@ -11,6 +11,7 @@ use super::handles::Handle;
 use super::snapshots::Snapshots;
 use crate::library::{Attribute, Library};
 use crate::shown::Shown;
+use crate::units::ClipKey;
 use crate::view::{Inode, growing_name};
 
 /// See the [module](self).
@@ -100,6 +101,11 @@ impl Directory for Now {
     fn extended(&self, inode: Inode) -> Vec<Attribute> {
         let numbered = self.snapshots.get(inode);
         numbered.map(|numbered| numbered.snapshot.attributes.clone()).unwrap_or_default()
+    }
+
+    fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        let made = self.snapshots.get(inode);
+        made.map(|made| made.snapshot.clips.clone()).ok_or(Errno::EPERM)
     }
 
     fn unlink(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {

@@ -29,13 +29,15 @@ pub(super) enum Operation {
     StatFs,
     GetXattr,
     ListXattr,
+    SetXattr,
+    RemoveXattr,
     Unlink,
     RmDir,
     Rename,
 }
 
 /// As FUSE calls them, in their order.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 19] = [
     "lookup",
     "forget",
     "getattr",
@@ -50,6 +52,8 @@ const NAMES: [&str; 17] = [
     "statfs",
     "getxattr",
     "listxattr",
+    "setxattr",
+    "removexattr",
     "unlink",
     "rmdir",
     "rename",

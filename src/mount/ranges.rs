@@ -216,6 +216,11 @@ impl Directory for Ranges {
         numbered.map(|numbered| numbered.snapshot.attributes.clone()).unwrap_or_default()
     }
 
+    fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        let made = self.made.get(inode);
+        made.map(|made| made.snapshot.clips.clone()).ok_or(Errno::EPERM)
+    }
+
     fn unlink(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {
         Err(Errno::EPERM)
     }

@@ -12,8 +12,9 @@ use super::live::LiveFiles;
 use super::operations::Operations;
 use super::ranges::Ranges;
 use crate::library::Told;
+use crate::units::ClipKey;
 use crate::view::{
-    Inode, LIVE_NAME, LOG_NAME, METRICS_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+    Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
 };
 
 /// See the [module](self).
@@ -27,7 +28,7 @@ pub(super) struct Root {
 }
 
 /// Cookies of what has no place among those of the tree: behind all of them.
-const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 5;
+const SPECIAL_COOKIE: u64 = i64::MAX as u64 - 6;
 
 /// What the daemon says of itself, as files.
 const TOLD: [(&str, Inode, Told); 3] = [
@@ -86,6 +87,7 @@ impl Directory for Root {
             (LIVE_NAME, self.live.describe(Inode::Live)?),
             (RANGE_NAME, self.ranges.describe(Inode::Ranges)?),
             (TRASH_NAME, self.clips.describe(Inode::Trash)?),
+            (KEPT_NAME, self.clips.describe(Inode::Kept)?),
         ];
         let told = TOLD.iter().map(|(name, inode, _)| Ok((*name, self.describe(*inode)?)));
         let told: Vec<_> = told.collect::<Result<_, Errno>>()?;
@@ -112,6 +114,13 @@ impl Directory for Root {
         let content = self.content(inode).ok_or(Errno::EISDIR)?;
         let attributes = self.file(inode, &content).attributes;
         Ok(Found::Here(Handle { attributes, content: Content::Made(content) }))
+    }
+
+    fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        match inode {
+            Inode::Root => self.clips.clips(inode),
+            _ => Err(Errno::EPERM),
+        }
     }
 
     fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {

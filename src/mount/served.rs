@@ -20,7 +20,6 @@ use super::snapshots::Snapshots;
 use super::trash::Trash;
 use super::waiting::WaitingRoom;
 use crate::library::{Attribute, Library};
-use crate::ring::Usage;
 use crate::shown::Shown;
 use crate::view::Inode;
 
@@ -105,6 +104,14 @@ impl Served {
         }
     }
 
+    pub(super) fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    pub(super) fn library(&self) -> &dyn Library {
+        &*self.library
+    }
+
     /// A request begins.
     pub(super) fn begin(&self, operation: Operation) -> Timer {
         self.operations.begin(operation)
@@ -112,13 +119,14 @@ impl Served {
 
     /// What an inode names, and the kind of directory that answers for it: its own, or that of the
     /// directory which it is in.
-    fn named(&self, inode: u64) -> Result<(Inode, &dyn Directory), Errno> {
+    pub(super) fn named(&self, inode: u64) -> Result<(Inode, &dyn Directory), Errno> {
         let named = Inode::decode(inode).ok_or(Errno::ESTALE)?;
         let directory: &dyn Directory = match named {
             Inode::Root | Inode::Status | Inode::Log | Inode::Metrics => &self.root,
             Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
             Inode::Live | Inode::LiveFile(_) => &*self.live,
             Inode::Trash => &self.trash,
+            Inode::Kept => &*self.clips,
             Inode::Ranges | Inode::Range(_) | Inode::RangeLog(_) => &*self.ranges,
             Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
             Inode::Directory(_) if self.is_of_ranges(named) => &*self.ranges,
@@ -304,11 +312,6 @@ impl Served {
                 pending.fail(errno::of_read(&error));
             }
         });
-    }
-
-    /// How full the ring is.
-    pub(super) fn usage(&self) -> Usage {
-        self.library.usage()
     }
 
     /// Extended attributes of an inode; none where it has none.

@@ -212,6 +212,7 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         Snapshot {
+            clips: Vec::new(),
             file: Arc::new(Empty),
             start: WallTime(0),
             end: WallTime(0),

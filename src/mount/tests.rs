@@ -1,5 +1,6 @@
 //! Each kind of directory without a kernel: what is in it, what is found, and what becomes of it.
 
+use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ use crate::segment::NameForm;
 use crate::shown::Shown;
 use crate::units::{ByteCount, ClipKey, NANOS_PER_SECOND, WallTime};
 use crate::view::{
-    Inode, LIVE_NAME, LOG_NAME, Layout, ListedClip, METRICS_NAME, NOW_NAME, RANGE_LOG_NAME,
-    RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree,
+    Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, Layout, ListedClip, METRICS_NAME, NOW_NAME,
+    RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME, Tree,
 };
 use crate::zone::Zone;
 
@@ -72,6 +73,7 @@ impl Footage for Scripted {
     fn snapshot(&self, _camera: &str) -> Result<Option<Snapshot>, LibraryError> {
         let bytes = *self.growing_bytes.lock().expect("no panic");
         Ok((bytes > 0).then(|| Snapshot {
+            clips: Vec::new(),
             file: Arc::new(Zeros(bytes, None)),
             start: WallTime(0),
             end: WallTime(1),
@@ -95,6 +97,7 @@ impl Footage for Scripted {
         let mut identity = [0; 32];
         identity[..8].copy_from_slice(&bytes.to_le_bytes());
         Ok(Snapshot {
+            clips: Vec::new(),
             file: Arc::new(Zeros(bytes, None)),
             start: range.start,
             end: range.end,
@@ -112,6 +115,7 @@ impl Footage for Scripted {
     ) -> Result<Snapshot, LibraryError> {
         let bytes = self.open_clip(clip)?.size();
         Ok(Snapshot {
+            clips: Vec::new(),
             file: Arc::new(Zeros(bytes + 1, None)),
             start: WallTime(0),
             end: WallTime(1),
@@ -131,7 +135,10 @@ impl Footage for Scripted {
     }
     fn usage(&self) -> Usage {
         let none = ByteCount(0);
-        Usage { size: none, used: none, expiring: none, free: none, bad_blocks: 0 }
+        Usage { size: none, used: none, expiring: none, kept: none, free: none, bad_blocks: 0 }
+    }
+    fn keep_max(&self) -> ByteCount {
+        ByteCount(0)
     }
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         (clip == CLIP).then(|| vec![("user.reelfs.frames", "7".to_owned())])
@@ -157,6 +164,16 @@ impl Changes for Scripted {
     }
     fn purge(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.ask("purge")
+    }
+    fn keep(
+        &self,
+        clips: &[ClipKey],
+        _until: Option<WallTime>,
+    ) -> Result<Vec<ClipKey>, LibraryError> {
+        self.ask("keep").map(|()| clips.to_vec())
+    }
+    fn release(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError> {
+        self.ask("release").map(|()| clips.to_vec())
     }
     fn sync(&self) -> Result<(), LibraryError> {
         self.ask("sync")
@@ -494,8 +511,9 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     let all = Root { clips, ranges, live, operations, list_special: true };
     let ranges = &*scene.ranges;
     let lines = names(&all, Inode::Root, 0);
-    let listed: Vec<&str> = lines.iter().rev().take(6).map(|(_, name, _)| name.as_str()).collect();
-    assert_eq!(listed, [LOG_NAME, METRICS_NAME, STATUS_NAME, TRASH_NAME, RANGE_NAME, LIVE_NAME]);
+    let listed: Vec<&str> = lines.iter().rev().take(7).map(|(_, name, _)| name.as_str()).collect();
+    let told = [LOG_NAME, METRICS_NAME, STATUS_NAME];
+    assert_eq!(listed, [&told[..], &[KEPT_NAME, TRASH_NAME, RANGE_NAME, LIVE_NAME]].concat());
     for (number, (cookie, ..)) in lines.iter().enumerate() {
         assert_eq!(names(&all, Inode::Root, *cookie), lines[number + 1..], "from {cookie} on");
     }
@@ -575,4 +593,36 @@ fn a_range_that_can_not_be_made_is_told_of_in_the_log_of_its_camera() {
     }
     assert!(!log().contains(".hidden"), "what shells look for everywhere is not told of");
     assert_eq!(log().lines().count(), 100, "the oldest go");
+}
+
+#[test]
+fn a_directory_that_is_gone_is_looked_up_again_by_its_name() {
+    let scene = scene();
+    let gone = Inode::ranges_of("of nobody");
+    assert_eq!(scene.clips.look_up(gone, "13-00-00.mp4").err(), Some(Errno::ESTALE));
+    assert_eq!(scene.clips.look_up(scene.day, "13-00-00.mp4").err(), Some(Errno::ENOENT));
+}
+
+#[test]
+fn only_footage_is_kept_and_of_the_attributes_only_that_one_is_set() {
+    let scene = scene();
+    let (clip, asked) = (Inode::Clip(CLIP).word(), &scene.library.asked);
+    let keep = |inode: u64, value: &[u8], flags| {
+        scene.served.set_extended(inode, OsStr::new("user.reelfs.keep"), value, flags)
+    };
+    assert_eq!(keep(clip, b"forever", 0), Ok(()));
+    assert_eq!(keep(scene.day.word(), b"90d", libc::XATTR_CREATE), Ok(()));
+    assert_eq!(scene.served.remove_extended(clip, OsStr::new("user.reelfs.keep")), Ok(()));
+    assert_eq!(*asked.lock().expect("no panic"), ["keep", "keep", "release"]);
+    assert_eq!(keep(clip, b"forever", libc::XATTR_REPLACE), Err(Errno::ENODATA), "it has none");
+    assert_eq!(keep(clip, b"soon", 0), Err(Errno::EINVAL));
+    assert_eq!(keep(clip, &[0xFF], 0), Err(Errno::EINVAL));
+    for inode in [Inode::Status, Inode::Now, Inode::Live, Inode::Ranges] {
+        assert_eq!(keep(inode.word(), b"forever", 0), Err(Errno::EPERM), "{inode:?}");
+    }
+    assert_eq!(keep(Inode::Trash.word(), b"forever", 0), Err(Errno::ENODATA), "nothing is in it");
+    let other = OsStr::new("user.other");
+    assert_eq!(scene.served.set_extended(clip, other, b"1", 0), Err(Errno::EROFS));
+    assert_eq!(scene.served.remove_extended(clip, other), Err(Errno::EROFS));
+    assert_eq!(asked.lock().expect("no panic").len(), 3);
 }

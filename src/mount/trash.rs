@@ -76,6 +76,10 @@ impl Directory for Trash {
         self.clips.extended(inode)
     }
 
+    fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
+        self.clips.clips(inode)
+    }
+
     /// Gives a clip up for good.
     fn unlink(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         let clip = self.clips.clip_named(parent, name)?;

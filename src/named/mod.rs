@@ -10,7 +10,7 @@
 //! day    = 2026-11-21
 //! clock  = 13-05-00 [ "." 1*9 digits ]
 //! offset = "Z" / ( "+" / "-" ) hhmm
-//! length = 1*( digits ( "d" / "h" / "m" / "s" ) )
+//! length = 1*( digits ( "w" / "d" / "h" / "m" / "s" ) )
 //! ```
 //!
 //! A time without an offset is that of the tree's zone: the first one, where the clock shows it
@@ -21,6 +21,7 @@
 
 mod form;
 mod parser;
+mod until;
 
 use std::fmt;
 use std::ops::Range;
@@ -28,6 +29,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 
 pub use form::{Container, Form, Gaps};
+pub use until::{parse_rfc3339, parse_until};
 
 use self::parser::Parser;
 use crate::units::{NANOS_PER_SECOND, WallTime};
@@ -62,6 +64,9 @@ pub enum NameError {
     /// A range where one time is meant.
     #[error("a key frame is of one time, {0} is a stretch of it")]
     Instant(String),
+    /// A time that is to come, and is not.
+    #[error("{0:?} is over")]
+    Over(String),
     /// A range without length.
     #[error("{0:?} ends before it begins")]
     Backwards(String),

@@ -61,10 +61,7 @@ impl<'a> Parser<'a> {
         let to = match (to, begin) {
             (Point::At(time), _) => time,
             (Point::Now, _) => self.now,
-            (Point::Day(day), _) => {
-                let next = day.checked_add_days(Days::new(1));
-                self.local(next.ok_or_else(|| NameError::Far(said.to_owned()))?.into())?
-            }
+            (Point::Day(day), _) => self.end_of(day)?,
             (Point::Clock(clock), Some(begin)) => self.next(begin, clock)?,
             (Point::Clock(_) | Point::Before(_), _) => {
                 return Err(NameError::Time(said.to_owned()));
@@ -75,6 +72,22 @@ impl<'a> Parser<'a> {
             _ => begin.unwrap_or(to),
         };
         if from < to { Ok(from..to) } else { Err(NameError::Backwards(said.to_owned())) }
+    }
+
+    /// A time that is to come: a day stands for its end, a length counts from now on.
+    pub(super) fn until(&mut self) -> Result<WallTime, NameError> {
+        let whole = self.rest;
+        match self.point()? {
+            Point::At(time) => Ok(time),
+            Point::Day(day) => self.end_of(day),
+            Point::Before(nanos) => Ok(self.now.plus_nanos(nanos)),
+            Point::Clock(_) | Point::Now => Err(NameError::Time(whole.to_owned())),
+        }
+    }
+
+    fn end_of(&self, day: NaiveDate) -> Result<WallTime, NameError> {
+        let next = day.checked_add_days(Days::new(1));
+        self.local(next.ok_or_else(|| NameError::Far(day.to_string()))?.into())
     }
 
     fn point(&mut self) -> Result<Point, NameError> {
@@ -232,6 +245,7 @@ fn digits_of(text: &str) -> usize {
 /// The length of what a letter stands for.
 fn nanos_of_unit(unit: char) -> Option<i64> {
     let seconds = match unit {
+        'w' => 7 * 24 * 3600,
         'd' => 24 * 3600,
         'h' => 3600,
         'm' => 60,

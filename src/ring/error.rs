@@ -138,6 +138,27 @@ pub enum Refused {
     Closed,
 }
 
+/// Why no clip was protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeepRefused {
+    /// There would be more of it than may be; in bytes of whole blocks.
+    #[error("no more may be kept (ring.keep_max): {after} bytes would be, of {most} at most")]
+    NoRoom {
+        /// What is kept already.
+        before: ByteCount,
+        /// What would be.
+        after: ByteCount,
+        /// What may be.
+        most: ByteCount,
+    },
+    /// One of them grows: what is not closed can't be protected.
+    #[error("clip {0} grows")]
+    Grows(ClipId),
+    /// What stands in the way of the first of them.
+    #[error(transparent)]
+    State(#[from] StateRefused),
+}
+
 /// Why the state of a clip was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateRefused {

@@ -69,7 +69,7 @@ use std::sync::Arc;
 pub use block::BlockHeader;
 pub use chunk::{ChunkHeader, ChunkKind, FIXED_BYTES as CHUNK_FIXED_BYTES, UNIT_BYTES};
 pub use disk_label::DiskLabel;
-pub use error::{ReadError, Refused, RingError, StateRefused};
+pub use error::{KeepRefused, ReadError, Refused, RingError, StateRefused};
 pub use fact::Fact;
 pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
 pub use found::{FoundSuperblock, LeftBehind, LostChunks, LostPlace};

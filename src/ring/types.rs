@@ -332,6 +332,8 @@ pub struct Usage {
     pub used: ByteCount,
     /// Part of `used`: chunks of clips that expire or are being purged, in pages.
     pub expiring: ByteCount,
+    /// Part of `used`: blocks that kept clips refer to.
+    pub kept: ByteCount,
     /// Blocks that nothing refers to.
     pub free: ByteCount,
     /// Blocks that refused a write or a read: not used again, and counted as used.

@@ -1,6 +1,7 @@
 //! The one thread that writes, and the handle through which work reaches it.
 
 mod asked_states;
+mod changes;
 mod clocks;
 mod observations;
 
@@ -15,7 +16,7 @@ use asked_states::AskedStates;
 
 use super::append::NotStored;
 use super::core::Core;
-use super::error::{Refused, RingError, StateRefused};
+use super::error::{Refused, RingError};
 use super::fact::Fact;
 use super::sequences::Sequences;
 use super::state::Shared;
@@ -42,6 +43,11 @@ pub(super) enum Request {
     },
     ChangeState {
         clip: ClipId,
+        request: StateRequest,
+    },
+    /// The same of each.
+    ChangeStates {
+        clips: Vec<ClipId>,
         request: StateRequest,
     },
     SetStream {
@@ -212,58 +218,6 @@ impl Writer {
         }
     }
 
-    /// Asks for another state of a closed clip: durable with the next flush. Answers the state
-    /// that it leads to after everything that was asked for before.
-    ///
-    /// # Errors
-    /// The clip is gone, or its state does not allow it; the ring does not keep up, or is closed.
-    pub fn change_state(
-        &self,
-        clip: ClipId,
-        request: StateRequest,
-    ) -> Result<ClipState, StateRefused> {
-        self.try_change(clip, None, request)
-    }
-
-    /// The same, unless the clip is in another state than `from`, or will be by what was asked for
-    /// before.
-    ///
-    /// # Errors
-    /// As [`Writer::change_state`], and where the state is another.
-    pub fn change_state_from(
-        &self,
-        clip: ClipId,
-        from: ClipState,
-        request: StateRequest,
-    ) -> Result<ClipState, StateRefused> {
-        self.try_change(clip, Some(from), request)
-    }
-
-    fn try_change(
-        &self,
-        clip: ClipId,
-        from: Option<ClipState>,
-        request: StateRequest,
-    ) -> Result<ClipState, StateRefused> {
-        let mut states = self.inner.queued.states();
-        if self.inner.queued.closed.load(Ordering::Acquire) {
-            return Err(StateRefused::Closed);
-        }
-        // The ring itself may have begun to free the clip since: nothing leads back from there.
-        let real = Shared::read(&self.inner.shared).changeable(clip)?;
-        let known = if real.is_purging() { real } else { states.of(clip).unwrap_or(real) };
-        if from.is_some_and(|from| from != known) {
-            return Err(StateRefused::Changed);
-        }
-        let next = known.after(request)?;
-        match self.inner.requests.try_send(Request::ChangeState { clip, request }) {
-            Ok(()) => states.asked(clip, next),
-            Err(TrySendError::Full(_)) => return Err(StateRefused::QueueFull),
-            Err(TrySendError::Disconnected(_)) => return Err(StateRefused::Closed),
-        }
-        Ok(next)
-    }
-
     /// Makes everything handed in so far durable, facts included, and waits for it.
     ///
     /// # Errors
@@ -360,8 +314,10 @@ impl WriterThread {
             Request::Append(chunk) => self.append(chunk),
             Request::EndClip { clip, ending } => self.core.end_clip(clip, ending),
             Request::ChangeState { clip, request } => {
-                self.core.change_state(clip, request);
-                self.queued.states().served(clip);
+                self.change_state(clip, request);
+            }
+            Request::ChangeStates { clips, request } => {
+                clips.into_iter().for_each(|clip| self.change_state(clip, request));
             }
             Request::TimeClip(stream, clip, timing) => self.core.time_clip(stream, clip, timing),
             Request::Redate(clip, shift_nanos) => self.core.redate(clip, shift_nanos),
@@ -379,6 +335,11 @@ impl WriterThread {
             }
             Request::Close { .. } => {}
         }
+    }
+
+    fn change_state(&mut self, clip: ClipId, request: StateRequest) {
+        self.core.change_state(clip, request);
+        self.queued.states().served(clip);
     }
 
     fn append(&mut self, chunk: NewChunk) {

@@ -9,7 +9,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::library::{Changes, LibraryError, Watcher};
-use crate::units::{BootTime, ClipKey};
+use crate::units::{BootTime, ClipKey, WallTime};
 use crate::view::{ListedClip, Moved, Place, RemoveError, Tree};
 
 /// See the [module](self).
@@ -95,6 +95,31 @@ impl Shown {
         Ok(())
     }
 
+    /// Protects clips until a time, or until somebody releases them; answers how many.
+    ///
+    /// # Errors
+    /// Where the library refuses; all are shown as before.
+    pub fn keep(
+        &self,
+        clips: &[ClipKey],
+        until: Option<WallTime>,
+        library: &dyn Changes,
+    ) -> Result<usize, LibraryError> {
+        let kept = library.keep(clips, until)?;
+        kept.iter().for_each(|clip| self.show_kept(*clip));
+        Ok(kept.len())
+    }
+
+    /// Ends the protection of those of these clips that have one; answers how many those are.
+    ///
+    /// # Errors
+    /// Where the library refuses; all are shown as before.
+    pub fn release(&self, clips: &[ClipKey], library: &dyn Changes) -> Result<usize, LibraryError> {
+        let released = library.release(clips)?;
+        released.iter().for_each(|clip| _ = self.hide_kept(*clip));
+        Ok(released.len())
+    }
+
     /// Removes an empty directory. The asker knows, and nobody else is told.
     ///
     /// # Errors
@@ -133,6 +158,7 @@ impl Shown {
 
     /// Where its new times put it, if it was shown: in the trash, if it was there.
     pub fn redate(&self, clip: &ListedClip<'_>) {
+        let released = self.hide_kept(clip.clip);
         let (before, now) = {
             let mut tree = self.tree_to_change();
             let Some(before) = tree.remove(clip.clip) else { return };
@@ -148,10 +174,28 @@ impl Shown {
             watcher.clip_gone(&before);
             watcher.clip_closed(&now);
         });
+        if released {
+            self.show_kept(clip.clip);
+        }
+    }
+
+    /// Among the kept ones, too, if it is listed.
+    pub fn show_kept(&self, clip: ClipKey) {
+        let place = self.tree_to_change().keep(clip);
+        if let Some(place) = place {
+            self.tell(|watcher| watcher.clip_kept(&place));
+        }
+    }
+
+    /// Not among the kept ones; answers whether it was.
+    pub fn hide_kept(&self, clip: ClipKey) -> bool {
+        let place = self.tree_to_change().release(clip);
+        place.inspect(|place| self.tell(|watcher| watcher.clip_released(place))).is_some()
     }
 
     /// In the trash, if it was listed.
     pub fn discard(&self, clip: ClipKey) {
+        self.hide_kept(clip);
         let moved = self.tree_to_change().discard(clip);
         self.tell_moved(moved);
     }
@@ -164,6 +208,7 @@ impl Shown {
 
     /// Nowhere: it can't be read any more.
     pub fn hide(&self, clip: ClipKey) {
+        self.hide_kept(clip);
         let place = self.tree_to_change().remove(clip);
         if let Some(place) = place {
             self.tell(|watcher| watcher.clip_gone(&place));

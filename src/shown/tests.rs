@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::segment::NameForm;
-use crate::units::WallTime;
 use crate::view::{GoneDirectory, Inode, Layout, TRASH_NAME};
 use crate::zone::Zone;
 
@@ -34,6 +33,12 @@ impl Watcher for Heard {
     fn clip_moved(&self, moved: &Moved) {
         self.add(if moved.from.parent == moved.to.parent { "nowhere" } else { "moved" });
     }
+    fn clip_kept(&self, _place: &Place) {
+        self.add("kept");
+    }
+    fn clip_released(&self, _place: &Place) {
+        self.add("released");
+    }
     fn clip_purged(&self, _clip: ClipKey) {
         self.add("purged");
     }
@@ -54,6 +59,16 @@ impl Changes for Answers {
     }
     fn purge(&self, _clip: ClipKey) -> Result<(), LibraryError> {
         self.0.clone()
+    }
+    fn keep(
+        &self,
+        clips: &[ClipKey],
+        _until: Option<WallTime>,
+    ) -> Result<Vec<ClipKey>, LibraryError> {
+        self.0.clone().map(|()| clips.to_vec())
+    }
+    fn release(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError> {
+        self.0.clone().map(|()| clips.to_vec())
     }
     fn sync(&self) -> Result<(), LibraryError> {
         self.0.clone()
@@ -174,4 +189,26 @@ fn directories_that_leave_with_their_last_clip_are_told() {
     shown.put_back(CLIP);
     shown.drop_emptied_trash(day);
     assert_eq!(heard.all(), ["moved", "directory", "directory"]);
+}
+
+#[test]
+fn what_is_kept_is_shown_twice_until_it_is_released_or_leaves() {
+    let (shown, heard) = with_a_clip();
+    let library = Answers(Ok(()));
+    assert_eq!(shown.keep(&[CLIP], None, &library), Ok(1));
+    assert_eq!((in_trash(&shown), heard.all()), (Some(false), vec!["kept"]));
+    shown.show_kept(CLIP);
+    assert_eq!(heard.all(), Vec::<&str>::new(), "its news");
+    shown.redate(&listed());
+    assert_eq!(heard.all(), ["released", "gone", "closed", "kept"]);
+    assert!(shown.keep(&[CLIP], None, &refuses()).is_err());
+    assert!(shown.release(&[CLIP], &refuses()).is_err());
+    assert_eq!(heard.all(), Vec::<&str>::new());
+    assert_eq!(shown.release(&[CLIP], &library), Ok(1));
+    assert_eq!((shown.hide_kept(CLIP), heard.all()), (false, vec!["released"]));
+    shown.show_kept(CLIP);
+    shown.discard(CLIP);
+    assert_eq!(heard.all(), ["kept", "released", "moved"]);
+    shown.show_kept(CLIP);
+    assert_eq!(heard.all(), Vec::<&str>::new(), "it is removed");
 }

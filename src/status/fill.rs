@@ -32,6 +32,8 @@ pub fn ring_status(
         size_bytes: usage.size.0,
         used_bytes: usage.used.0,
         expiring_bytes: usage.expiring.0,
+        kept_bytes: usage.kept.0,
+        keep_max_bytes: None,
         free_bytes: usage.free.0,
         bad_blocks: usage.bad_blocks,
         oldest: oldest.map(utc_timestamp),
@@ -232,6 +234,7 @@ mod tests {
             size: ByteCount(56 << 20),
             used: ByteCount(8 << 20),
             expiring: ByteCount(4096),
+            kept: ByteCount(2 << 20),
             free: ByteCount(48 << 20),
             bad_blocks: 3,
         };
@@ -244,5 +247,6 @@ mod tests {
         assert_eq!(status.oldest.as_deref(), Some("1970-01-01T02:00:00.000000000Z"));
         assert_eq!(status.retention_seconds, Some(10 * 3600));
         assert_eq!((status.expiring_bytes, status.free_bytes), (4096, 48 << 20));
+        assert_eq!((status.kept_bytes, status.keep_max_bytes), (2 << 20, None));
     }
 }

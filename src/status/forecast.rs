@@ -137,7 +137,8 @@ mod tests {
         ];
         let geometry = Geometry::plan(ByteCount(1 << 40), None).expect("a geometry");
         let (size, none) = (ByteCount(1 << 40), ByteCount(0));
-        let usage = Usage { size, used: none, expiring: none, free: size, bad_blocks: 0 };
+        let usage =
+            Usage { size, used: none, expiring: none, kept: none, free: size, bad_blocks: 0 };
         let mut status = Status { cameras, ..Status::default() };
         foresee(&mut status, &geometry, &usage);
         let days = status.ring.forecast_seconds.expect("a forecast") as f64 / 86_400.0;

@@ -138,6 +138,8 @@ fn ring(out: &mut Exposition, ring: &RingStatus) {
         ("size_bytes", "All blocks.", Some(ring.size_bytes)),
         ("used_bytes", "Blocks with footage.", Some(ring.used_bytes)),
         ("expiring_bytes", "Removed footage that is not purged yet.", Some(ring.expiring_bytes)),
+        ("kept_bytes", "Blocks of kept footage.", Some(ring.kept_bytes)),
+        ("keep_max_bytes", "What those may come to.", ring.keep_max_bytes),
         ("free_bytes", "Blocks without footage.", Some(ring.free_bytes)),
         ("bad_blocks", "Blocks that are not used any more.", Some(ring.bad_blocks.into())),
         ("clips", "Closed clips, without removed ones.", Some(ring.clips)),

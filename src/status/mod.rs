@@ -86,6 +86,12 @@ pub struct RingStatus {
     pub used_bytes: u64,
     /// Removed footage that is not purged yet, in bytes.
     pub expiring_bytes: u64,
+    /// Blocks of kept footage, in bytes.
+    #[serde(default)]
+    pub kept_bytes: u64,
+    /// What those may come to, in bytes, where a daemon runs.
+    #[serde(default)]
+    pub keep_max_bytes: Option<u64>,
     /// Blocks without footage, in bytes.
     pub free_bytes: u64,
     /// Blocks that refused a write or a read, and are not used any more.

@@ -11,7 +11,7 @@
 //! | 0, 1 | bit 60, and a count, with bits 61 and 59 clear | a range that has been named |
 //! | 0, 1 | bits 60 and 59, and a path's hash | what is said of the ranges of a camera |
 //! | 0, 1 | bit 61, and a name's hash | a name in `now` that is listed: no snapshot yet |
-//! | 1, 0 | a path's hash | a directory; `now`, `live`, `.trash` and `.range` are known ones |
+//! | 1, 0 | a path's hash | a directory; those that are always there are known ones |
 //! | 1, 1 | as those of a clip | a clip that has got other times than those it was listed with |
 //!
 //! An inode that is listed in the tree has a *cookie*: its place in the listing of its directory.
@@ -36,6 +36,9 @@ pub const LIVE_NAME: &str = "live";
 
 /// The directory of removed clips, in the root: found by its name, not listed.
 pub const TRASH_NAME: &str = ".trash";
+
+/// The directory of kept clips, in the root: found by its name, not listed.
+pub const KEPT_NAME: &str = ".kept";
 
 /// The directory of ranges, in the root: found by its name, not listed.
 pub const RANGE_NAME: &str = ".range";
@@ -87,6 +90,7 @@ const RANGE_MASK: u64 = LOG_BIT - 1;
 const NOW: u64 = 0xAA8F_98E4_EE9B_0E47;
 const LIVE: u64 = 0xBBE1_6D3D_612E_1EE1;
 const TRASH: u64 = 0x9ACC_138A_B22E_4D4D;
+const KEPT: u64 = 0x8CF3_B3FE_41B8_3AE3;
 const RANGES: u64 = 0x8278_DD3B_A189_7229;
 
 /// What an inode stands for.
@@ -102,6 +106,8 @@ pub enum Inode {
     LiveFile(NameHash),
     /// The directory of removed clips; those below it are any directories.
     Trash,
+    /// The directory of kept clips; those below it are any directories.
+    Kept,
     /// The directory of ranges; one in it is any directory, and a camera's.
     Ranges,
     /// Any other directory of the tree.
@@ -158,6 +164,7 @@ impl Inode {
             (true, false) if word == NOW => Some(Inode::Now),
             (true, false) if word == LIVE => Some(Inode::Live),
             (true, false) if word == TRASH => Some(Inode::Trash),
+            (true, false) if word == KEPT => Some(Inode::Kept),
             (true, false) if word == RANGES => Some(Inode::Ranges),
             (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
             (true, true) => ClipKey::from_number(word & HASH_MASK).map(Inode::Redated),
@@ -173,6 +180,7 @@ impl Inode {
             Inode::Live => LIVE,
             Inode::LiveFile(NameHash(hash)) => MADE_BIT | LOG_BIT | hash,
             Inode::Trash => TRASH,
+            Inode::Kept => KEPT,
             Inode::Ranges => RANGES,
             Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
             Inode::Clip(clip) => clip.number(),
@@ -237,6 +245,7 @@ impl Inode {
             | Inode::Now
             | Inode::Live
             | Inode::Trash
+            | Inode::Kept
             | Inode::Ranges
             | Inode::Directory(_) => self.word() & HASH_MASK | MADE_BIT,
             Inode::Redated(clip) => clip.number(),
@@ -313,6 +322,7 @@ mod tests {
             (NOW_NAME, Inode::Now),
             (LIVE_NAME, Inode::Live),
             (TRASH_NAME, Inode::Trash),
+            (KEPT_NAME, Inode::Kept),
             (RANGE_NAME, Inode::Ranges),
         ];
         for (name, inode) in known {

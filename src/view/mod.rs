@@ -12,6 +12,7 @@ mod calendar;
 mod directory;
 mod hour;
 mod inode;
+mod kept;
 mod layout;
 mod node;
 mod timestamp;
@@ -21,8 +22,8 @@ mod tree;
 pub use calendar::clip_boundary_after;
 pub use directory::Sums;
 pub use inode::{
-    Inode, LIVE_NAME, LOG_NAME, METRICS_NAME, NOW_NAME, NameHash, PathHash, RANGE_LOG_NAME,
-    RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+    Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, NOW_NAME, NameHash, PathHash,
+    RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
 };
 pub use layout::{CLIP_SUFFIX, ClipPath, Layout, LayoutError, growing_name, ranges_name};
 pub use node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};

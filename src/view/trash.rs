@@ -2,7 +2,7 @@
 
 use super::inode::{Inode, ROOT, TRASH_NAME, word_of_cookie};
 use super::node::{GoneDirectory, Place};
-use super::tree::Tree;
+use super::tree::{Tree, is_hidden};
 use crate::units::ClipKey;
 
 /// A clip has another place.
@@ -21,7 +21,8 @@ impl Tree {
         self.directories.get(&inode).is_some_and(|directory| directory.is_trash)
     }
 
-    /// Moves a listed clip into `.trash`; `None` where it is not listed, or there already.
+    /// Moves a listed clip into `.trash`, and out of `.kept`; `None` where it is not listed, or
+    /// there already.
     pub fn discard(&mut self, clip: ClipKey) -> Option<Moved> {
         let parent = *self.clips.get(&clip)?;
         if self.is_trash(parent) {
@@ -57,12 +58,12 @@ impl Tree {
         })
     }
 
-    /// All clips in a directory and below it.
+    /// All clips in a directory and below it; those in the root are the ones that are listed.
     #[must_use]
     pub fn clips_below(&self, inode: u64) -> Vec<ClipKey> {
         let Some(directory) = self.directories.get(&inode) else { return Vec::new() };
         let mut clips = Vec::new();
-        for &cookie in directory.entries.keys() {
+        for &cookie in directory.entries.keys().filter(|cookie| !is_hidden(**cookie)) {
             let inode = word_of_cookie(cookie);
             match Inode::decode(inode) {
                 Some(Inode::Clip(clip)) => clips.push(clip),
@@ -101,7 +102,7 @@ impl Tree {
         Some(Moved { from, to })
     }
 
-    fn path_of(&self, inode: u64) -> Vec<String> {
+    pub(super) fn path_of(&self, inode: u64) -> Vec<String> {
         let mut path = Vec::new();
         let mut inode = inode;
         while let Some(directory) = self.directories.get(&inode)

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use super::directory::{ClipTimes, Directory, Listed, Sums};
-use super::inode::{HASH_MASK, Inode, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
+use super::inode::{HASH_MASK, Inode, KEPT_NAME, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::{CLIP_SUFFIX, Layout};
 use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
 use crate::units::{BootTime, ClipKey, NANOS_PER_SECOND, WallTime};
@@ -17,6 +17,16 @@ use crate::zone::Zone;
 /// How long an emptied directory stays: `rm -r` of 10,000 clips is well within it.
 const EMPTY_NANOS_MIN: i64 = 60 * NANOS_PER_SECOND;
 
+/// Whether what is listed below a directory is no matter of the one that it is in.
+fn is_top(inode: u64) -> bool {
+    [Inode::Root, Inode::Trash, Inode::Kept].iter().any(|top| top.word() == inode)
+}
+
+/// Whether a directory, in the root, is found by its name alone.
+pub(super) fn is_hidden(cookie: u64) -> bool {
+    [Inode::Trash, Inode::Kept].iter().any(|hidden| hidden.cookie() == cookie)
+}
+
 /// All closed clips, by directory.
 #[derive(Debug)]
 pub struct Tree {
@@ -24,6 +34,8 @@ pub struct Tree {
     zone: Zone,
     /// The directory of each clip.
     pub(super) clips: HashMap<ClipKey, u64>,
+    /// The directory below `.kept` of each clip that is kept.
+    pub(super) kept: HashMap<ClipKey, u64>,
     pub(super) directories: HashMap<u64, Directory>,
     /// Empty directories, and when [`Tree::drop_empty`] first found them so.
     emptied: BTreeMap<u64, Option<BootTime>>,
@@ -34,7 +46,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// An empty tree: a root with `now` in it, and `.trash`. `zone` is the configured one.
+    /// An empty tree: a root with `now` in it, `.trash` and `.kept`. `zone` is the configured one.
     #[must_use]
     pub fn new(layout: Layout, zone: Zone) -> Tree {
         Self::with_hash_mask(layout, zone, HASH_MASK)
@@ -51,6 +63,7 @@ impl Tree {
             layout,
             zone,
             clips: HashMap::new(),
+            kept: HashMap::new(),
             directories: HashMap::from([(ROOT, Directory::new(ROOT, "", 0, false))]),
             emptied: BTreeMap::new(),
             removals: 0,
@@ -58,9 +71,10 @@ impl Tree {
         };
         tree.add_directory(Inode::Now, ROOT, NOW_NAME);
         tree.add_directory(Inode::Trash, ROOT, TRASH_NAME);
+        tree.add_directory(Inode::Kept, ROOT, KEPT_NAME);
         if let Some(root) = tree.directories.get_mut(&ROOT) {
             // A link count that `find` can rely on is one of what is listed.
-            root.subdirectories -= 1;
+            root.subdirectories -= 2;
         }
         tree.emptied.clear();
         tree
@@ -99,10 +113,21 @@ impl Tree {
             let stem = name.strip_suffix(CLIP_SUFFIX).unwrap_or(&name);
             name = format!("{stem}~{:x}.mp4", clip.number());
         }
+        self.clips.insert(clip, parent);
+        self.add_clip(clip, parent, name, times)
+    }
+
+    /// Puts a clip into a directory, where it may be beside another one.
+    pub(super) fn add_clip(
+        &mut self,
+        clip: ClipKey,
+        parent: u64,
+        name: String,
+        times: ClipTimes,
+    ) -> Place {
         if let Some(directory) = self.directories.get_mut(&parent) {
             directory.add(Inode::Clip(clip).cookie(), &name, Some(times));
         }
-        self.clips.insert(clip, parent);
         self.emptied.remove(&parent);
         self.note_newest(parent, times.end);
         self.change_sums(parent, |sums| Sums {
@@ -112,9 +137,16 @@ impl Tree {
         Place { clip, redated: times.redated, parent, name }
     }
 
-    /// Takes a clip off the listing; answers where it was, `None` where it was not listed.
+    /// Takes a clip off the listing, that of what is kept, too; answers where it was, `None` where
+    /// it was not listed.
     pub fn remove(&mut self, clip: ClipKey) -> Option<Place> {
+        self.release(clip);
         let parent = self.clips.remove(&clip)?;
+        self.take_clip(clip, parent)
+    }
+
+    /// Takes a clip out of a directory.
+    pub(super) fn take_clip(&mut self, clip: ClipKey, parent: u64) -> Option<Place> {
         let directory = self.directories.get_mut(&parent)?;
         let listed = directory.take(Inode::Clip(clip).cookie())?;
         let times = listed.clip.map(|times| (times.end, times.redated, times.size));
@@ -172,8 +204,7 @@ impl Tree {
     pub fn list(&self, inode: u64, after: u64) -> Option<impl Iterator<Item = Entry<'_>>> {
         let directory = self.directories.get(&inode)?;
         let behind = (Bound::Excluded(after), Bound::Unbounded);
-        let hidden = Inode::Trash.cookie();
-        let entries = directory.entries.range(behind).filter(move |(cookie, _)| **cookie != hidden);
+        let entries = directory.entries.range(behind).filter(|(cookie, _)| !is_hidden(**cookie));
         Some(entries.filter_map(|(cookie, listed)| {
             let node = self.listed_node(*cookie, listed)?;
             Some(Entry { cookie: *cookie, name: &listed.name, node })
@@ -196,7 +227,7 @@ impl Tree {
         let inode = word_of_cookie(cookie);
         match Inode::decode(inode) {
             Some(Inode::Directory(_)) => {}
-            Some(Inode::Now | Inode::Trash) => return Err(RemoveError::Reserved),
+            Some(Inode::Now | Inode::Trash | Inode::Kept) => return Err(RemoveError::Reserved),
             _ => return Err(RemoveError::NotADirectory),
         }
         let directory = self.directories.get(&inode).ok_or(RemoveError::Missing)?;
@@ -301,7 +332,7 @@ impl Tree {
                 return;
             }
             directory.newest = end;
-            if inode == ROOT || inode == Inode::Trash.word() {
+            if is_top(inode) {
                 return;
             }
             inode = directory.parent;
@@ -313,7 +344,7 @@ impl Tree {
         let mut inode = inode;
         while let Some(directory) = self.directories.get_mut(&inode) {
             directory.sums = change(directory.sums);
-            if inode == ROOT || inode == Inode::Trash.word() {
+            if is_top(inode) {
                 return;
             }
             inode = directory.parent;
@@ -324,7 +355,7 @@ impl Tree {
     /// has left a directory.
     fn after_removal(&mut self, inode: u64, end: WallTime) {
         let is_empty = self.directories.get(&inode).is_some_and(|dir| dir.entries.is_empty());
-        if is_empty && inode != ROOT && inode != Inode::Trash.word() {
+        if is_empty && !is_top(inode) {
             self.emptied.insert(inode, None);
         }
         let mut inode = inode;
@@ -337,7 +368,7 @@ impl Tree {
                 .iter()
                 .filter_map(|(cookie, listed)| match listed.clip {
                     Some(times) => Some(times.end),
-                    None if *cookie == Inode::Trash.cookie() => None,
+                    None if is_hidden(*cookie) => None,
                     None => Some(self.directories.get(&word_of_cookie(*cookie))?.newest),
                 })
                 .max();
@@ -349,7 +380,7 @@ impl Tree {
             if let Some(directory) = self.directories.get_mut(&inode) {
                 directory.newest = newest;
             }
-            if inode == ROOT || inode == Inode::Trash.word() {
+            if is_top(inode) {
                 return;
             }
             inode = parent;

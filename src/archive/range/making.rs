@@ -101,7 +101,18 @@ impl Making<'_> {
         let length_nanos = building.length_nanos() / i64::from(speed);
         let Building { end, gaps, omitted, .. } = building;
         let camera = self.asked.camera.to_owned();
-        Ok(OpenedRange { camera, content, start, end, length_nanos, gaps, omitted, identity })
+        let clips = self.sources.iter().map(|source| source.contents.clip).collect();
+        Ok(OpenedRange {
+            camera,
+            content,
+            start,
+            end,
+            length_nanos,
+            gaps,
+            omitted,
+            clips,
+            identity,
+        })
     }
 
     fn failed(&self, reason: Mp4Error) -> ArchiveError {

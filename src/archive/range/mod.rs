@@ -78,6 +78,8 @@ pub struct OpenedRange {
     pub gaps: Vec<Range<WallTime>>,
     /// Footage that could not be in it, and why.
     pub omitted: Vec<(Range<WallTime>, &'static str)>,
+    /// The clips that it has something of.
+    pub clips: Vec<ClipId>,
     /// Two files that have this in common have the same bytes.
     pub identity: [u8; 32],
 }

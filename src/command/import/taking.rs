@@ -18,10 +18,9 @@ use crate::command::contents::of_ring;
 use crate::command::progress::progress_bar;
 use crate::config::Config;
 use crate::import::{Footage, Frames};
+use crate::library::KeepMax;
 use crate::recorder::{Action, Chunk, Cutter, CutterSettings, Drops, HandOut};
-use crate::ring::{
-    NewChunk, QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX, Refused, RingError, StateRequest, Writer,
-};
+use crate::ring::{NewChunk, QUEUE_BYTES_MAX, QUEUE_CHUNKS_MAX, Refused, RingError, Writer};
 use crate::segment::{ClockQuality, EndReason, TrackNumber};
 use crate::units::{ByteCount, ClipId, Counted, NANOS_PER_SECOND, StreamNumber, WallTime};
 use crate::view::{clip_boundary_after, utc_timestamp};
@@ -157,12 +156,16 @@ impl Opened {
         // Only what is closed durably can be kept.
         self.writer.sync().map_err(of_ring(device))?;
         let until = Some(self.now.wall.plus(keep));
-        for clip in clips {
-            let kept = self.writer.change_state(clip, StateRequest::Keep { until });
-            kept.map_err(|error| {
-                CommandError::Failed(format!("{}: not kept: {error}", device.display()))
-            })?;
-        }
+        let clips: Vec<ClipId> = clips.into_iter().collect();
+        let size = self.ring.usage().size;
+        let kept = match clips.is_empty() {
+            true => Ok(clips),
+            false => self.writer.keep(&clips, until, KeepMax::new(config.ring.keep_max).of(size)),
+        };
+        kept.map_err(|error| {
+            let device = device.display();
+            CommandError::Failed(format!("{device}: it is imported, and not kept: {error}"))
+        })?;
         self.writer.sync().map_err(of_ring(device))
     }
 }

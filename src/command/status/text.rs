@@ -139,6 +139,16 @@ fn settings_text(settings: &SettingsStatus) -> String {
     format!("{file}, since {}{later}", whole_second(since))
 }
 
+/// What is kept, and how much may be; nothing where nothing is.
+fn kept_text(ring: &RingStatus) -> String {
+    let size = |bytes| size_text(ByteCount(bytes));
+    match ring.keep_max_bytes {
+        _ if ring.kept_bytes == 0 => String::new(),
+        Some(most) => format!(", {} kept of {} at most", size(ring.kept_bytes), size(most)),
+        None => format!(", {} kept", size(ring.kept_bytes)),
+    }
+}
+
 fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)> {
     let size = |bytes| size_text(ByteCount(bytes));
     let mut name = ring.device.clone();
@@ -146,10 +156,11 @@ fn ring_rows(ring: &RingStatus, has_counted: bool) -> Vec<(&'static str, String)
         let _ = write!(name, " ({})", ring.label);
     }
     let space = format!(
-        "{}: {} used, {} of that expiring, {} free",
+        "{}: {} used, {} of that expiring{}, {} free",
         size(ring.size_bytes),
         size(ring.used_bytes),
         size(ring.expiring_bytes),
+        kept_text(ring),
         size(ring.free_bytes)
     );
     let oldest = match (&ring.oldest, ring.retention_seconds) {

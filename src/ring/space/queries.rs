@@ -1,5 +1,6 @@
 //! Questions to the facts in force.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -224,6 +225,15 @@ impl Space {
         self.carried.bytes()
     }
 
+    /// What some clips refer to, in bytes of whole blocks.
+    #[must_use]
+    pub fn bytes_of(&self, is_meant: impl Fn(ClipId, &ClipRecord) -> bool) -> ByteCount {
+        let meant = self.clips.iter().filter(|(clip, record)| is_meant(**clip, record));
+        let extents = meant.flat_map(|(_, record)| record.all_extents());
+        let blocks: HashSet<BlockNumber> = extents.map(|extent| extent.block).collect();
+        ByteCount(blocks.len() as u64 * u64::from(self.pages_per_block) * PAGE_BYTES)
+    }
+
     /// How full the ring is.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -233,11 +243,13 @@ impl Space {
         let reserved = self.reserved.keys().filter(|block| !self.is_bad(**block)).count();
         let free = (self.free.len() + reserved) as u64 * block_bytes;
         let leaving = |record: &&ClipRecord| record.state.is_some_and(|state| !state.is_listed());
+        let is_kept = |_, record: &ClipRecord| record.state.is_some_and(ClipState::is_kept);
         let leaving = self.clips.values().filter(leaving);
         Usage {
             size: ByteCount(size),
             used: ByteCount(size - free),
             expiring: ByteCount(leaving.map(|record| record.used().0).sum()),
+            kept: self.bytes_of(is_kept),
             free: ByteCount(free),
             bad_blocks: self.blocks.iter().filter(|block| block.bad).count() as u32,
         }

@@ -233,6 +233,12 @@ impl ClipState {
         matches!(self, ClipState::Closed | ClipState::Kept { .. })
     }
 
+    /// Whether it is protected.
+    #[must_use]
+    pub fn is_kept(self) -> bool {
+        matches!(self, ClipState::Kept { .. })
+    }
+
     /// Whether it is in the trash: removed, and restorable.
     #[must_use]
     pub fn is_in_trash(self) -> bool {
