@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use cameras::Cameras;
 use daemon::{Site, run_tool, text, wait_until};
@@ -300,6 +301,25 @@ fn a_ring_in_use_is_refused_to_everybody_else() {
 
     let daemon = site.run();
     assert!(daemon.log().contains("the mount of a run that was killed is replaced"));
+    daemon.stop();
+}
+
+/// A daemon that is stopped stands for one that hangs: no call of the system for its mount ends.
+#[test]
+fn a_mount_point_that_does_not_answer_is_told_and_does_not_hang_a_run() {
+    let site = site();
+    let daemon = site.run();
+    daemon.signal("STOP");
+    let (begun, config) = (Instant::now(), site.config());
+    let checked = site.reelfs(&["run", "--check", "--config", text(&config)]);
+    let mount = site.mount();
+    assert_refused(&checked, FAILED, &[text(&mount), "does not answer", "umount -f"]);
+    let mut second = site.start_under(&[]);
+    assert_eq!(second.wait_end().code(), Some(FAILED));
+    assert!(second.log().contains("does not answer"), "{}", second.log());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    daemon.signal("CONT");
+    assert_eq!(daemon.status()["running"], true);
     daemon.stop();
 }
 

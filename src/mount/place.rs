@@ -6,9 +6,12 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
+
+use crate::clock::within;
 
 /// What the kernel calls this file system, in `mount` and in /proc/self/mountinfo.
 pub(super) const FILE_SYSTEM_TYPE: &str = "fuse.reelfs";
@@ -22,6 +25,9 @@ const MOUNT_INFO: &str = "/proc/self/mountinfo";
 /// How many dead mounts on top of one another are cleared away: one for each killed run, had no
 /// run cleared any.
 const STALE_MAX: usize = 16;
+
+/// What is mounted at a mount point answers within this, or never.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Why the tree can't be mounted, or unmounted.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +56,12 @@ pub enum MountError {
         /// What it is of.
         source_name: String,
     },
+    /// Whoever has mounted something there does not answer: it was stopped, or hangs itself.
+    #[error(
+        "mount point {0}: what is mounted there does not answer; end the program behind it, or cut \
+         it off: umount -f {0}"
+    )]
+    Hangs(PathBuf),
     /// The kernel, or fusermount3, refuses.
     #[error("mount point {path}: {what}: {source}")]
     System {
@@ -83,6 +95,26 @@ struct MountLine {
 /// Where it is no empty directory, can't be made, or something else is mounted there; where the
 /// device of FUSE can't be opened.
 pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
+    answered(path, prepare_now)
+}
+
+/// Asks what is at a path. Each call of the system for one in a mount may wait without end for
+/// whoever serves it, and no signal ends that.
+fn answered<T: Send + 'static>(
+    path: &Path,
+    ask: impl FnOnce(&Path) -> Result<T, MountError> + Send + 'static,
+) -> Result<T, MountError> {
+    let asked = path.to_owned();
+    match within(ANSWER_MAX, "mount-point", move || ask(&asked)) {
+        Ok(answer) => answer,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(MountError::Hangs(path.to_owned()))
+        }
+        Err(error) => Err(MountError::system(path, "look at it", error)),
+    }
+}
+
+fn prepare_now(path: &Path) -> Result<PathBuf, MountError> {
     let absolute = absolute(path)?;
     for _ in 0..STALE_MAX {
         let top = mounted_at(&absolute)
@@ -108,11 +140,19 @@ pub fn prepare(path: &Path) -> Result<PathBuf, MountError> {
 /// # Errors
 /// As [`prepare`].
 pub fn examine(path: &Path) -> Result<(), MountError> {
+    answered(path, examine_now)
+}
+
+fn examine_now(path: &Path) -> Result<(), MountError> {
     let absolute = absolute(path)?;
     let top = mounted_at(&absolute);
     match top.map_err(|error| MountError::system(path, "read mountinfo", error))? {
         None => check_empty(path, &absolute).and_then(|()| check_device(path)),
-        Some(top) if top.kind == FILE_SYSTEM_TYPE => Ok(()),
+        Some(top) if top.kind == FILE_SYSTEM_TYPE => {
+            // A live run or a killed one, as long as the kernel says which.
+            is_dead(&absolute);
+            Ok(())
+        }
         Some(MountLine { kind, source: source_name, .. }) => {
             Err(MountError::Taken { path: path.to_owned(), kind, source_name })
         }
