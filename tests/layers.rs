@@ -45,8 +45,9 @@ const ROOMS: [&[&str]; 33] = [
 ];
 
 /// The same for the files and folders of `src/ring`.
-const SUBROOMS: [&[&str]; 21] = [
+const SUBROOMS: [&[&str]; 22] = [
     &["mod"],
+    &["follow"],
     &["wipe"],
     &["recovery", "writer"],
     &["append"],

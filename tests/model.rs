@@ -4,6 +4,8 @@
 //! Each round is one history, from one seed. `REELFS_ROUNDS=n` plays `n` of them, `REELFS_STEPS=n`
 //! makes each `n` steps long, and `REELFS_SEED=n` plays the one with that seed, exactly as it was.
 
+#[path = "support/follower.rs"]
+mod follower;
 #[path = "support/naive.rs"]
 mod naive;
 mod support;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use follower::Follower;
 use naive::{Clip, Naive, Piece};
 use reelfs::device::Device;
 use reelfs::ring::{
@@ -33,6 +36,8 @@ const STEPS_COMPARED: u64 = 60;
 const BARRIER: StreamNumber = StreamNumber(1_000);
 /// Faults that one `sync` can meet, and one to spare.
 const SYNCS_MAX: usize = 8;
+/// Steps between two looks of who only reads.
+const STEPS_FOLLOWED: u64 = 7;
 /// A line on how far it is comes so often, in rounds.
 const TELL_ROUNDS: u64 = 20;
 
@@ -91,6 +96,8 @@ struct Round {
     clock: Set,
     open: Open,
     memory: Memory,
+    /// Reads beside all of it.
+    follower: Follower,
     naive: Naive,
     /// Clips that might have been given up when the last step began.
     evictable: BTreeSet<ClipId>,
@@ -194,6 +201,7 @@ impl Round {
         let (clock, memory) = (Set::at(2_000 * SECOND), Memory::default());
         let open = open(&disk, &clock, &memory, &plan).expect("a healthy disk");
         let naive = Naive::default();
+        let follower = Follower::begin(&disk);
         Round {
             plan,
             dice,
@@ -201,6 +209,7 @@ impl Round {
             clock,
             open,
             memory,
+            follower,
             naive,
             evictable: BTreeSet::new(),
             growing: BTreeMap::new(),
@@ -222,6 +231,9 @@ impl Round {
         while self.steps < steps {
             self.steps += 1;
             self.step();
+            if self.steps.is_multiple_of(STEPS_FOLLOWED) {
+                self.follow();
+            }
             if self.steps.is_multiple_of(STEPS_COMPARED) {
                 self.sync_until_good();
                 self.compare();
@@ -588,6 +600,7 @@ impl Round {
         let wanted: Vec<&ClipId> = wanted.map(|(id, _)| id).collect();
         assert_eq!(listed, wanted, "the listing");
         self.check_samples(false);
+        self.compare_follower(&told);
         let disk = self.disk.clone();
         let inspection = Inspection::open(&*disk).expect("a healthy disk");
         assert_eq!(inspection.findings.rotten, [], "the ledger has rotted");
@@ -598,6 +611,26 @@ impl Round {
             .collect();
         assert!(self.naive.observations.ends_with(&found), "observations");
         assert!(found.len() >= self.naive.observations.len().min(100), "{} left", found.len());
+    }
+
+    /// Whoever only reads looks at what has come; it fails where the disk does.
+    fn follow(&mut self) {
+        if let Err(error) = self.follower.look(true) {
+            assert!(self.disk.is_off() || self.disk.may_fail(), "following: {error}");
+        }
+    }
+
+    /// What is durable is known to who only reads, and reads alike.
+    fn compare_follower(&mut self, told: &Told) {
+        self.follow();
+        if self.disk.may_fail() {
+            return;
+        }
+        self.follower.compare(told);
+        let clips = self.naive.clips.iter().filter(|(_, clip)| clip.listed.is_some());
+        for (id, clip) in clips.filter(|(_, clip)| !clip.is_purging() && clip.durable > 0) {
+            check_samples_of(self.follower.ring(), *id, clip, self.is_damaged(clip));
+        }
     }
 
     /// Each chunk of each clip is what was handed in; where reads may fail, that or an error.
@@ -824,6 +857,7 @@ impl Round {
     /// Opens a disk, through cuts and failures on the way; answers what was given up meanwhile.
     fn opened(&mut self, mut image: Image, crashed: bool) -> BTreeSet<ClipId> {
         let mut given_up = BTreeSet::new();
+        let left = self.follower.look_at(&image);
         for attempt in 0.. {
             assert!(attempt < SYNCS_MAX, "the ring does not open");
             self.disk = Disk::on_power(image, self.dice.roll(1 << 30));
@@ -847,6 +881,13 @@ impl Round {
                     self.open = open;
                     self.disk.heal_for_a_time();
                     self.disk.cut_never();
+                    if attempt == 0 {
+                        // A start may give clips up for room.
+                        let told = self.told();
+                        left.without(&told.gone).compare(&told);
+                    }
+                    self.follower.go_on(&self.disk);
+                    self.follow();
                     self.add_missing_tables();
                     return given_up;
                 }

@@ -12,6 +12,7 @@ mod file;
 mod handle;
 mod holder;
 mod misfortune;
+mod only_read;
 mod range_lock;
 mod refusal;
 mod returning;
@@ -21,6 +22,7 @@ use std::io;
 pub use aligned::AlignedBuffer;
 pub use file::{Access, FileDevice, OpenError};
 pub use holder::{DeviceHolder, Health};
+pub use only_read::OnlyRead;
 pub use refusal::is_of_one_place;
 pub use returning::ReturningDevice;
 

@@ -7,6 +7,7 @@
 //!
 //! | subroom | purpose |
 //! |---|---|
+//! | `follow` | a ring that another process writes, or nobody, as it goes on |
 //! | `wipe` | frees clips for good, zeroed first where that is wanted |
 //! | `writer`, `recovery` | the thread that writes and its handle; opening, and a ledger anew |
 //! | `append` | chunks of clips into blocks, ends of clips, the end of a session |
@@ -38,6 +39,7 @@ mod core;
 mod disk_label;
 mod error;
 mod fact;
+mod follow;
 mod format;
 mod found;
 mod geometry;
@@ -71,6 +73,7 @@ pub use chunk::{ChunkHeader, ChunkKind, FIXED_BYTES as CHUNK_FIXED_BYTES, UNIT_B
 pub use disk_label::DiskLabel;
 pub use error::{KeepRefused, ReadError, Refused, RingError, StateRefused};
 pub use fact::Fact;
+pub use follow::Follower;
 pub use format::{BLOCK_HEADER_BYTES, FormatOptions, format, overhead};
 pub use found::{FoundSuperblock, LeftBehind, LostChunks, LostPlace};
 pub use found::{

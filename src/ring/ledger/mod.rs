@@ -5,10 +5,12 @@
 //! the place of the older one, in pieces, beside the running log, and serves once it is complete
 //! and flushed.
 
+mod read_on;
 mod replay;
 mod scan;
 mod write;
 
+pub use read_on::{Log, More};
 pub use replay::{Findings, LedgerError, Replay};
 
 use std::io;
