@@ -3,8 +3,10 @@
 //! 0: done. 1: failed. 2: wrong usage or configuration. `check` and `status` have their own: see
 //! their help.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Stdout, Write, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,8 +17,9 @@ use log::Record;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
     CheckArguments, Cli, ClipsArguments, Command, DiscoverArguments, FormatArguments,
-    ImportArguments, InspectArguments, LoginArguments, ProbeArguments, RecordArguments, Recording,
-    RunArguments, StartArgument, StatusArguments, Subject, pages, parse,
+    ImportArguments, InspectArguments, LoginArguments, MountArguments, ProbeArguments,
+    RecordArguments, Recording, RunArguments, StartArgument, StatusArguments, Subject, pages,
+    parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
@@ -26,12 +29,12 @@ use reelfs::command::{
 };
 use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
 use reelfs::control::{RecordAsk, Span, To, Verb};
-use reelfs::daemon::{self, DaemonError};
+use reelfs::daemon::{self, DaemonError, ReaderSettings};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::logged::Logged;
 use reelfs::mount::GONE_READERS_LOG;
 use reelfs::units::WallTime;
-use reelfs::view::utc_timestamp;
+use reelfs::view::{Layout, utc_timestamp};
 use reelfs::zone::Zone;
 
 /// What is logged, for whoever reads it in the mount.
@@ -120,6 +123,7 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
     let done = match cli.command {
         Command::Format(arguments) => format(arguments, out),
         Command::Run(arguments) => run(&arguments, out),
+        Command::Mount(arguments) => return mount(&arguments),
         Command::Status(arguments) => return status(&arguments, out),
         Command::Inspect(arguments) => inspect(&arguments, out),
         Command::Check(arguments) => return check(arguments, out),
@@ -170,6 +174,49 @@ fn run(arguments: &RunArguments, out: &mut Stdout) -> Result<(), Failure> {
         return Ok(command::ready(&config, &clock, out)?);
     }
     Ok(daemon::run(&config, &LOGGED)?)
+}
+
+/// In the background: by this program once more, with the same words.
+fn mount(arguments: &MountArguments) -> Result<u8, Failure> {
+    if !arguments.foreground {
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::new(false, &format!("the program's own file: {error}")))?;
+        let mut words: Vec<_> = std::env::args_os().skip(1).collect();
+        if words.first().is_none_or(|word| word != "mount") {
+            words.insert(0, "mount".into());
+        }
+        words.extend(["--foreground", "--tell"].map(OsString::from));
+        let ended = command::in_background(&program, &words)?;
+        return Ok(ended.map_or(0, |status| status.code().map_or(FAILED, |code| code as u8)));
+    }
+    let options = arguments.options();
+    let zone = options.zone.unwrap_or_else(|| {
+        let (zone, warning) = system_zone();
+        warning.iter().for_each(|warning| log::warn!("{warning}"));
+        zone
+    });
+    let absolute = |path: &Path| {
+        let failed = |error| Failure::new(false, &format!("{}: {error}", path.display()));
+        std::path::absolute(path).map_err(failed)
+    };
+    let layout = options.layout.map_or_else(|| Layout::parse("default"), Ok);
+    let settings = ReaderSettings {
+        ring: absolute(&arguments.ring)?,
+        mount: absolute(&arguments.directory)?,
+        zone,
+        layout: layout.map_err(|why| Failure::new(true, &why))?,
+        allow_other: options.allow_other,
+        list_special: options.list_special,
+    };
+    let tells = arguments.tell;
+    daemon::read(&settings, &LOGGED, || {
+        if tells {
+            daemon::leave_session();
+            // Whoever waited for it may have been killed.
+            let _ = writeln!(stdout(), "{}", command::READY);
+        }
+    })?;
+    Ok(0)
 }
 
 fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<u8, Failure> {

@@ -17,7 +17,7 @@ use reelfs::library::{
     Changes, Complaints, Deed, Footage, Grace, KeepMax, LibraryError, RingLibrary,
 };
 use reelfs::live::Live;
-use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest};
+use reelfs::ring::{ClipState, Refusal, Ring, Settings, StateRequest, Writer};
 use reelfs::units::{ClipKey, RingNumber, WallTime};
 use support::memory::Still;
 
@@ -77,15 +77,15 @@ fn open() -> Open {
     let library = RingLibrary {
         archive,
         device,
-        writer,
+        writer: Some(writer),
         clock,
         grace: Arc::new(Grace::new(GRACE)),
         keep_max: Arc::new(KeepMax::new(30)),
-        told: Box::new(|_| b"{}".to_vec()),
+        told: Box::new(|_| Some(b"{}".to_vec())),
         ask_to_hand_over: Box::new(|| ()),
         complaints: Arc::new(Complaints::default()),
         deeds: Arc::default(),
-        live: Live::default(),
+        live: Some(Live::default()),
     };
     let clip = {
         let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);
@@ -95,6 +95,10 @@ fn open() -> Open {
 }
 
 impl Open {
+    fn writer(&self) -> &Writer {
+        self.library.writer.as_ref().expect("it is open to be written")
+    }
+
     /// As soon as the ring has done all that it was asked for.
     fn state(&self) -> Option<ClipState> {
         self.library.sync().expect("a flush");
@@ -139,25 +143,24 @@ fn a_clip_is_read_removed_and_restored_without_a_mount() {
     let wanted = [(Deed::Removed, 2, Some(until)), (Deed::Restored, 1, None)];
     assert_eq!(told[..2], wanted, "and nothing that was refused");
     assert_eq!(all[0].bytes.0, 2 * all[0].first.bytes.0);
-    open.library.writer.close().expect("it closes");
+    open.writer().close().expect("it closes");
 }
 
 #[test]
 fn a_kept_clip_is_neither_removed_nor_purged_and_a_restore_leaves_it_kept() {
     let open = open();
     let kept = ClipState::Kept { until: None };
-    let keep =
-        open.library.writer.change_state(open.clip.clip(), StateRequest::Keep { until: None });
+    let keep = open.writer().change_state(open.clip.clip(), StateRequest::Keep { until: None });
     assert_eq!(keep, Ok(kept));
     let refused = Err(LibraryError::Refused(Refusal::Kept));
     assert_eq!(open.library.remove(open.clip), refused, "also before the ring has come to it");
     assert_eq!(open.library.purge(open.clip), refused);
     open.library.restore(open.clip).expect("it is there");
     assert_eq!(open.state(), Some(kept));
-    let release = open.library.writer.change_state(open.clip.clip(), StateRequest::Release);
+    let release = open.writer().change_state(open.clip.clip(), StateRequest::Release);
     assert_eq!(release, Ok(ClipState::Closed));
     open.library.remove(open.clip).expect("nobody keeps it any more");
-    open.library.writer.close().expect("it closes");
+    open.writer().close().expect("it closes");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::clips::{ClipsArguments, KeepArguments};
 use super::discover::DiscoverArguments;
 use super::import::ImportArguments;
 use super::moment::Moment;
+use super::mount::{MountArguments, spelled_out};
 use super::probe::ProbeArguments;
 use super::quantity;
 use super::record::RecordArguments;
@@ -45,6 +46,8 @@ pub enum Command {
     Format(FormatArguments),
     /// Record every camera and serve the mount, in the foreground
     Run(RunArguments),
+    /// Mount a ring that is only read: a disk from another machine, or beside its daemon
+    Mount(MountArguments),
     /// Show cameras and ring: from the daemon, or from the ring where none runs
     Status(StatusArguments),
     /// Show what is in a ring; changes nothing, and may be used while the daemon runs
@@ -359,6 +362,7 @@ pub struct CompletionsArguments {
 /// What is wrong with it, in words for the user, or that help or version was asked for:
 /// `clap::Error::exit` prints either to where it belongs and ends with 2 or 0.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let arguments = spelled_out(arguments.into_iter().collect());
     let cli = Cli::try_parse_from(arguments).map_err(with_words)?;
     if let Command::Inspect(inspect) = &cli.command
         && let Err(reason) = inspect.subject()

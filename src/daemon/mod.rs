@@ -10,6 +10,7 @@ mod holder;
 mod limits;
 mod listener;
 mod opening;
+mod reader;
 mod recording;
 mod reporter;
 mod running;
@@ -44,6 +45,7 @@ use crate::units::Counted;
 use crate::view::{Layout, Tree};
 use holder::RingHolder;
 use listener::TreeKeeper;
+pub use reader::{ReaderSettings, leave_session, read};
 use recording::Recording;
 use reporter::{Parts, Reporter};
 use running::{Running, View};
@@ -188,8 +190,7 @@ pub fn run(config: &Config, logged: &'static Logged) -> Result<(), DaemonError> 
             return Err(error);
         }
     };
-    let is_writable = store.opening.unwritable.is_none();
-    let what = if is_writable { "recording" } else { "serving read-only" };
+    let what = store.opening.unwritable.as_ref().map_or("recording", |_| "serving read-only");
     log::info!("{what} after {:.3} s", steps.began.elapsed().as_secs_f64());
     running.wait(&signals, Settings::new(config.clone()), &store);
     running.stop(&store);
@@ -271,10 +272,9 @@ impl Store {
         let archive = Arc::new(Archive::new(ring, catalogue.clone(), index.clone()));
         // Set once, here.
         let _ = opened.set(archive.clone());
-        let path = path.clone();
         let live = Live::default();
         Ok(Store {
-            path,
+            path: path.clone(),
             clock,
             device,
             catalogue,
@@ -341,15 +341,15 @@ fn start(
     let library = Arc::new(RingLibrary {
         archive: store.archive.clone(),
         device: store.device.clone(),
-        writer: store.writer.clone(),
+        writer: Some(store.writer.clone()),
         clock: store.clock.clone(),
         grace: Arc::new(Grace::new(config.purge.grace)),
         keep_max: reporter.keep_max.clone(),
-        told: Box::new(move |what| told.told(what)),
+        told: Box::new(move |what| Some(told.told(what))),
         ask_to_hand_over: Box::new(move || listener::tick(&ticks)),
         complaints: Arc::default(),
         deeds: Arc::default(),
-        live: store.live.clone(),
+        live: Some(store.live.clone()),
     });
     let view = View {
         path: config.view.mount.clone(),

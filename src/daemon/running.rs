@@ -63,7 +63,7 @@ impl Signals {
         Ok(signals)
     }
 
-    fn stop_asked(&self) -> bool {
+    pub(super) fn stop_asked(&self) -> bool {
         self.stop.load(std::sync::atomic::Ordering::Relaxed)
     }
 

@@ -81,6 +81,14 @@ impl Index {
         Index::open_bounded(directory, IndexIdentity { ring: ring_uuid, session }, INDEX_BYTES_MAX)
     }
 
+    /// No index: whatever is asked is for the ring to answer.
+    #[must_use]
+    pub fn none() -> Index {
+        let queue = Arc::new(Queue::new());
+        queue.give_up();
+        Index { queue, is_closed: true }
+    }
+
     fn open_bounded(directory: &Path, identity: IndexIdentity, bytes_max: u64) -> Index {
         let queue = Arc::new(Queue::new());
         let worker = worker::Worker::new(directory, identity, bytes_max, Arc::clone(&queue));

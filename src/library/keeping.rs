@@ -37,7 +37,7 @@ impl RingLibrary {
         until: Option<WallTime>,
     ) -> Result<Vec<ClipKey>, LibraryError> {
         let ids = self.ids(clips)?;
-        let kept = self.writer.keep(&ids, until, self.keep_max());
+        let kept = self.writer()?.keep(&ids, until, self.keep_max());
         let tell = |clips: &[ClipKey], deed| {
             clips.iter().for_each(|clip| self.tell(*clip, deed, until));
         };
@@ -54,7 +54,7 @@ impl RingLibrary {
     /// As [`Changes::release`](super::Changes::release).
     pub(super) fn release_all(&self, clips: &[ClipKey]) -> Result<Vec<ClipKey>, LibraryError> {
         let ids = self.ids(clips)?;
-        let released = among(clips, &self.writer.release(&ids).map_err(refused)?);
+        let released = among(clips, &self.writer()?.release(&ids).map_err(refused)?);
         released.iter().for_each(|clip| self.tell(*clip, Deed::Released, None));
         Ok(released)
     }

@@ -149,8 +149,8 @@ pub trait Footage: Send + Sync + 'static {
     /// The extended attributes of a closed clip; `None` where it is gone. Does not wait.
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>>;
 
-    /// What the daemon says of itself at this moment. Does not wait.
-    fn told(&self, what: Told) -> Vec<u8>;
+    /// What the daemon says of itself at this moment; `None` where there is none. Does not wait.
+    fn told(&self, what: Told) -> Option<Vec<u8>>;
 }
 
 /// What becomes of clips. Called from several threads at once.

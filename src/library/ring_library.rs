@@ -11,7 +11,7 @@ use crate::archive::{
     Archive, ArchiveError, ClipFile, OpenedRange, RangeContent, Whose, attributes, range_attributes,
 };
 use crate::clock::{Clock, Throttles, since_boot};
-use crate::device::{Device, ReturningDevice};
+use crate::device::Device;
 use crate::live::Live;
 use crate::named::{Form, Gaps, Named};
 use crate::ring::{ReadError, Refusal, StateRequest, Usage, Writer};
@@ -28,25 +28,25 @@ pub struct RingLibrary {
     /// Clips as files.
     pub archive: Arc<Archive>,
     /// Whether the ring's device is there.
-    pub device: Arc<ReturningDevice>,
-    /// What states are set through.
-    pub writer: Writer,
+    pub device: Arc<dyn Device>,
+    /// What states are set through; `None` where the ring is only read.
+    pub writer: Option<Writer>,
     /// The time that deadlines count from.
     pub clock: Arc<dyn Clock>,
     /// From a removal to the purge.
     pub grace: Arc<Grace>,
     /// How much may be kept.
     pub keep_max: Arc<KeepMax>,
-    /// What the daemon says of itself.
-    pub told: Box<dyn Fn(Told) -> Vec<u8> + Send + Sync>,
+    /// What the daemon says of itself; `None` where nobody says it.
+    pub told: Box<dyn Fn(Told) -> Option<Vec<u8>> + Send + Sync>,
     /// Asks whoever records to hand over what it holds; does not wait.
     pub ask_to_hand_over: Box<dyn Fn() + Send + Sync>,
     /// What the log has spoken of lately.
     pub complaints: Arc<Complaints>,
     /// What is done to clips on request, for the log.
     pub deeds: Arc<Deeds>,
-    /// What cameras send at this moment.
-    pub live: Live,
+    /// What cameras send at this moment; `None` where they send to somebody else.
+    pub live: Option<Live>,
 }
 
 /// From a removal to the purge. It may change at any time, for removals to come.
@@ -159,6 +159,11 @@ impl RingLibrary {
         }
     }
 
+    /// Nothing can be changed where nobody writes.
+    pub(super) fn writer(&self) -> Result<&Writer, LibraryError> {
+        self.writer.as_ref().ok_or(LibraryError::Unwritable)
+    }
+
     /// A file that was made, as it is shown.
     fn opened(
         &self,
@@ -214,7 +219,7 @@ impl RingLibrary {
 
     fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
         self.check_present()?;
-        let changed = self.writer.change_state(self.own(clip)?, request);
+        let changed = self.writer()?.change_state(self.own(clip)?, request);
         changed.map(drop).map_err(state_refused)
     }
 }
@@ -287,7 +292,7 @@ impl Footage for RingLibrary {
     }
 
     fn live(&self) -> Option<Live> {
-        Some(self.live.clone())
+        self.live.clone()
     }
 
     fn usage(&self) -> Usage {
@@ -307,12 +312,13 @@ impl Footage for RingLibrary {
         let mut attributes = attributes(&whose, clip.id(), &clip.fact);
         attributes.push(("user.reelfs.used", clip.used.0.to_string()));
         // What was asked for is true at once.
-        let state = self.writer.state_asked(clip.id()).unwrap_or(clip.state);
+        let asked = self.writer.as_ref().and_then(|writer| writer.state_asked(clip.id()));
+        let state = asked.unwrap_or(clip.state);
         attributes.extend(states::attributes(state));
         Some(attributes)
     }
 
-    fn told(&self, what: Told) -> Vec<u8> {
+    fn told(&self, what: Told) -> Option<Vec<u8>> {
         (self.told)(what)
     }
 }
@@ -345,13 +351,14 @@ impl Changes for RingLibrary {
 
     fn sync(&self) -> Result<(), LibraryError> {
         self.check_present()?;
-        if self.archive.ring().unwritable().is_some() {
+        let writer = match &self.writer {
+            Some(writer) if self.archive.ring().unwritable().is_none() => writer,
             // Nothing has been taken that would have to be made durable.
-            return Ok(());
-        }
+            _ => return Ok(()),
+        };
         (self.ask_to_hand_over)();
         std::thread::sleep(HAND_OVER);
-        self.writer.sync().map_err(|error| LibraryError::Device(error.to_string()))
+        writer.sync().map_err(|error| LibraryError::Device(error.to_string()))
     }
 }
 

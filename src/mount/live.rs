@@ -41,8 +41,8 @@ impl LiveFiles {
     }
 
     fn all(&self) -> impl Iterator<Item = Named> {
-        let cameras = self.library.cameras().into_iter();
-        cameras.flat_map(|camera| {
+        let cameras = self.library.live().map(|_| self.library.cameras());
+        cameras.into_iter().flatten().flat_map(|camera| {
             EndlessForm::ALL.map(|(suffix, form)| {
                 let name = ranges_name(&camera) + suffix;
                 Named { camera: camera.clone(), form, name }

@@ -38,10 +38,11 @@ const TOLD: [(&str, Inode, Told); 3] = [
 ];
 
 impl Root {
-    /// What such a file holds. It is made anew whenever it is asked for.
+    /// What such a file holds, where it is one and somebody says it. It is made anew whenever it is
+    /// asked for.
     fn content(&self, inode: Inode) -> Option<Vec<u8>> {
         let (_, _, what) = TOLD.iter().find(|(_, told, _)| *told == inode)?;
-        let mut content = self.clips.library.told(*what);
+        let mut content = self.clips.library.told(*what)?;
         if *what == Told::Metrics {
             content.extend(self.operations.text().into_bytes());
         }
@@ -65,7 +66,8 @@ impl Root {
 impl Directory for Root {
     fn look_up(&self, parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
         if let Some((_, inode, _)) = TOLD.iter().find(|(told, ..)| *told == name) {
-            return self.describe(*inode).map(Found::Here);
+            let content = self.content(*inode).ok_or(Errno::ENOENT)?;
+            return Ok(Found::Here(self.file(*inode, &content)));
         }
         match name {
             RANGE_NAME => self.ranges.describe(Inode::Ranges).map(Found::Here),
@@ -89,8 +91,9 @@ impl Directory for Root {
             (TRASH_NAME, self.clips.describe(Inode::Trash)?),
             (KEPT_NAME, self.clips.describe(Inode::Kept)?),
         ];
-        let told = TOLD.iter().map(|(name, inode, _)| Ok((*name, self.describe(*inode)?)));
-        let told: Vec<_> = told.collect::<Result<_, Errno>>()?;
+        let told = TOLD.iter().filter_map(|(name, inode, _)| {
+            Some((*name, self.file(*inode, &self.content(*inode)?)))
+        });
         for (cookie, (name, described)) in (SPECIAL_COOKIE..).zip(special.into_iter().chain(told)) {
             if cookie > after && add(&Line { cookie, name, described }) {
                 break;

@@ -143,8 +143,8 @@ impl Footage for Scripted {
     fn attributes(&self, clip: ClipKey) -> Option<Vec<Attribute>> {
         (clip == CLIP).then(|| vec![("user.reelfs.frames", "7".to_owned())])
     }
-    fn told(&self, _what: Told) -> Vec<u8> {
-        STATUS.to_vec()
+    fn told(&self, _what: Told) -> Option<Vec<u8>> {
+        Some(STATUS.to_vec())
     }
 }
 

@@ -1,0 +1,56 @@
+//! `reelfs mount` in the background: the same program once more, which says when the tree is there.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use super::CommandError;
+
+/// What the one in the background says when the tree is there.
+pub const READY: &str = "ready";
+
+/// Begins this program again with `words`, and answers when it has said that it is [`READY`]; what
+/// it logs until then goes to standard error. It is left running, in a session of its own.
+///
+/// # Errors
+/// It can't be begun. Where it ends first it has said why, and how it ended is answered.
+pub fn in_background(
+    program: &Path,
+    words: &[impl AsRef<OsStr>],
+) -> Result<Option<ExitStatus>, CommandError> {
+    let failed = |error: io::Error| CommandError::Failed(format!("{}: {error}", program.display()));
+    let mut child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let (told, said) = (child.stdout.take(), child.stderr.take());
+    // What it logs is read as it comes: nobody waits for a pipe that is full.
+    let log = thread::spawn(move || said.map(pass_on));
+    let is_ready = told.is_some_and(|told| {
+        BufReader::new(told).lines().map_while(Result::ok).any(|line| line == READY)
+    });
+    if is_ready {
+        return Ok(None);
+    }
+    ended(&mut child, log).map(Some).map_err(failed)
+}
+
+fn ended<T>(child: &mut Child, log: thread::JoinHandle<T>) -> io::Result<ExitStatus> {
+    let status = child.wait();
+    // What it said last.
+    let _ = log.join();
+    status
+}
+
+fn pass_on(mut said: impl Read) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = said.read(&mut buffer) {
+        // There is nobody to tell where standard error is closed.
+        let _ = io::stderr().write_all(&buffer[..length]);
+    }
+}
