@@ -1,7 +1,7 @@
 //! A ring that is only read, as it goes on: another process records into it, or nobody does.
 //!
 //! Nothing is written, and nothing is asked of whoever writes. The ledger's log is read on from
-//! where it was left, a page at a time; where it does not go on there, because a checkpoint has
+//! where it was left; where it does not go on there, because a checkpoint has
 //! taken its place or a flush has failed, the whole ledger is read, and what differs is told.
 //!
 //! What grew when nobody writes any more is closed as a start of the daemon would close it, in
@@ -23,13 +23,12 @@ use super::space::Space;
 use super::state::Shared;
 use super::superblock::Superblock;
 use super::types::{Interpreter, Settings};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::device::{Device, OnlyRead};
 use crate::units::{Counted, SessionNumber};
 
-/// A log that has said nothing for so long while somebody writes may go on in the other area alone,
-/// where this one takes no page any more.
-const QUIET_MAX: Duration = Duration::from_secs(60);
+/// A log that has said nothing when it was looked at so often in a row may go on elsewhere.
+const QUIET_LOOKS: u32 = 3;
 
 /// Why nothing can be written through a ring that is followed.
 const ONLY_READ: &str = "the ring is only read";
@@ -53,7 +52,8 @@ pub struct Follower {
     over: Option<SessionNumber>,
     /// Clips were closed in memory: the ledger does not know.
     has_closed: bool,
-    quiet: Stopwatch,
+    /// Looks in a row that have found nothing.
+    quiet_looks: u32,
 }
 
 impl Ring {
@@ -87,7 +87,7 @@ impl Ring {
             is_written_to,
             over: None,
             has_closed: false,
-            quiet: Stopwatch::start(),
+            quiet_looks: 0,
         };
         follower.learn()?;
         Ok((Arc::new(ring), follower))
@@ -95,33 +95,35 @@ impl Ring {
 }
 
 impl Follower {
-    /// Takes in what has come since the last time: one or two reads where nothing has. What was
-    /// known stays where that fails.
+    /// Takes in what has come since the last time: one read where nothing has, or four in the end.
+    /// What was known stays where that fails.
     ///
     /// # Errors
     /// See [`RingError`]; [`RingError::Overwritten`] where it is another ring by now.
     pub fn look(&mut self, is_written_to: bool) -> Result<(), RingError> {
         let has_ended = self.is_written_to && !is_written_to;
         self.is_written_to = is_written_to;
-        let more = match &mut self.log {
-            Some(log) => {
-                log.read(&*self.device).map_err(RingError::device("reading the ledger"))?
-            }
-            None => More::Anew,
-        };
-        match more {
+        match self.read_on()? {
             More::Facts(facts) if !self.has_closed => {
-                self.quiet = Stopwatch::start();
                 facts.iter().for_each(|fact| self.take_in(fact));
             }
             More::Facts(_) | More::Anew => return self.learn(),
-            More::Nothing if is_written_to && self.quiet.elapsed() >= QUIET_MAX => {
-                return self.learn();
-            }
             More::Nothing => {}
         }
         // What it wrote last has been read before what it left behind is looked for.
         if has_ended { self.learn() } else { Ok(()) }
+    }
+
+    fn read_on(&mut self) -> Result<More, RingError> {
+        let Some(log) = &mut self.log else { return Ok(More::Anew) };
+        let more = log.read(&*self.device).map_err(RingError::device("reading the ledger"))?;
+        if !matches!(more, More::Nothing) {
+            self.quiet_looks = 0;
+            return Ok(more);
+        }
+        self.quiet_looks = self.quiet_looks.saturating_add(1);
+        let is_quiet = self.quiet_looks > QUIET_LOOKS;
+        Ok(if is_quiet && log.goes_on_elsewhere(&*self.device) { More::Anew } else { more })
     }
 
     fn take_in(&mut self, fact: &Fact) {
@@ -171,8 +173,8 @@ impl Follower {
         for news in &news {
             self.interpreter.news(news);
         }
-        self.log = Some(replay.ledger.into_log(replay.epoch));
-        self.quiet = Stopwatch::start();
+        self.log = Some(replay.into_log());
+        self.quiet_looks = 0;
         Ok(())
     }
 

@@ -61,6 +61,8 @@ pub struct Replay {
     pub doubtful_since: Option<u64>,
     /// What was met.
     pub findings: Findings,
+    /// Of each area that has any page: which, its generation, and the page behind its last one.
+    pub(super) ends: Vec<(usize, u64, u32)>,
     /// The ledger, to append to.
     pub ledger: Ledger,
 }
@@ -114,6 +116,8 @@ impl Ledger {
         let generation_max = areas.iter().map(|scan| scan.generation_max).max().unwrap_or(0);
         let epoch = areas.iter().map(|scan| scan.epoch).max().unwrap_or(0);
         findings.pages_read = areas.iter().map(|scan| scan.findings.pages_read).sum();
+        let end = |scan: &Scan| (scan.tail.area, scan.generation, scan.tail.next_page);
+        let ends = areas.iter().map(end).collect();
         // An unfinished newer checkpoint is no damage in itself.
         areas.retain(|scan| scan.tail.checkpointed);
         areas.sort_by_key(|scan| scan.generation);
@@ -142,6 +146,7 @@ impl Ledger {
             epoch,
             doubtful_since: choice.doubtful_since,
             findings,
+            ends,
             ledger: Ledger::at(superblock, tail, mirror, generation_max),
         })
     }
