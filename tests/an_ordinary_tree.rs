@@ -175,3 +175,38 @@ fn rmdir_takes_what_is_empty_and_nothing_else() {
     assert_eq!(closed_clips(&site.mount()), Vec::<String>::new());
     daemon.stop();
 }
+
+/// Whether the kernel is at least of this version.
+fn kernel_is(major: u32, minor: u32) -> bool {
+    let release = run_tool("uname", &["-r"]);
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+}
+
+#[test]
+fn a_container_may_have_the_mount_with_ids_of_its_own() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    site.view.push_str("allow_other = true\n");
+    let file = clips::footage(&site.path(""), "footage.mp4", 20, &[]);
+    site.import("yard", "2026-03-01T12:00:00Z", &file);
+    let daemon = site.run();
+    let elsewhere = site.path("elsewhere");
+    fs::create_dir(&elsewhere).expect("a mount point");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/idmapped.py");
+    let output = try_tool("python3", &[script, text(&site.mount()), text(&elsewhere), "4321"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    if kernel_is(6, 12) {
+        assert!(output.status.success(), "{said}");
+        let clip = elsewhere.join("2026-03-01/yard/12-00-00.mp4");
+        assert_eq!(run_tool("stat", &["-c", "%u %g", text(&clip)]).trim(), "4321 4321");
+        run_tool("chmod", &["a+rx", text(&site.path(""))]);
+        let as_other = ["--reuid", "4321", "--regid", "4321", "--clear-groups", "rm", "-f"];
+        run_tool("setpriv", &[&as_other[..], &[text(&clip)]].concat());
+        assert!(!site.mount().join("2026-03-01/yard/12-00-00.mp4").exists());
+        run_tool("umount", &[text(&elsewhere)]);
+    } else {
+        assert!(said.contains("Invalid argument"), "no FUSE mount has that before 6.12: {said}");
+    }
+    daemon.stop();
+}

@@ -29,6 +29,8 @@ pub(super) struct Requests {
     pub(super) served: Arc<Served>,
     /// Told when the last request has been served.
     pub(super) ended: Sender<()>,
+    /// Whether this process has mounted it itself.
+    pub(super) direct: bool,
 }
 
 fn give_empty(done: Result<(), Errno>, reply: ReplyEmpty) {
@@ -51,7 +53,7 @@ fn name_of(name: &OsStr) -> Result<&str, Errno> {
 
 impl Filesystem for Requests {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        session::ask_kernel(config);
+        session::ask_kernel(config, self.direct);
         Ok(())
     }
 

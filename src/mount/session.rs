@@ -39,6 +39,11 @@ const CAPABILITIES: [InitFlags; 5] = [
     InitFlags::FUSE_EXPORT_SUPPORT,
 ];
 
+/// The same of a mount that root makes by itself: a container may have it with ids of its own
+/// (mount_setattr(2), MOUNT_ATTR_IDMAP; Linux 6.12). Requests then come without an id, and where
+/// fuser is to look at those it refuses all.
+const OF_DIRECT_MOUNTS: InitFlags = InitFlags::FUSE_ALLOW_IDMAP;
+
 /// Requests for read-ahead that the kernel may have under way.
 const BACKGROUND_MAX: u16 = 64;
 
@@ -89,8 +94,8 @@ pub fn mount(
     let (queues, special) = ((disk, waiting), options.list_special);
     let served = Served::new(shown.clone(), library, owner, queues, notifier.clone(), special);
     let (ended_sender, ended) = channel();
-    let requests = Requests { served: Arc::new(served), ended: ended_sender };
     let direct = nix::unistd::geteuid().is_root();
+    let requests = Requests { served: Arc::new(served), ended: ended_sender, direct };
     let session = if direct {
         mount_directly(&absolute, options, requests)
     } else {
@@ -209,7 +214,8 @@ fn mount_directly(
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
     let source_name = Some(options.source_name.as_str());
     nix::mount::mount(source_name, path, Some(FILE_SYSTEM_TYPE), flags, Some(data.as_str()))?;
-    Session::from_fd(requests, device.into(), config.acl, config).inspect_err(|_| {
+    // Who may enter, the kernel looks at alone.
+    Session::from_fd(requests, device.into(), SessionACL::All, config).inspect_err(|_| {
         if let Err(error) = place::unmount(path) {
             log::error!("unmount {}: {error}", path.display());
         }
@@ -217,8 +223,9 @@ fn mount_directly(
 }
 
 /// Says how the kernel is to talk to this mount, as far as it can.
-pub(super) fn ask_kernel(config: &mut KernelConfig) {
-    for capability in CAPABILITIES {
+pub(super) fn ask_kernel(config: &mut KernelConfig, direct: bool) {
+    let of_direct = direct.then_some(OF_DIRECT_MOUNTS);
+    for capability in CAPABILITIES.into_iter().chain(of_direct) {
         if config.add_capabilities(capability).is_err() {
             log::info!("this kernel has no {capability:?}");
         }
