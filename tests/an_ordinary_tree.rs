@@ -210,3 +210,28 @@ fn a_container_may_have_the_mount_with_ids_of_its_own() {
     }
     daemon.stop();
 }
+
+#[test]
+fn who_may_not_set_the_read_ahead_is_told_who_may_and_how() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    // As a user or a container has it.
+    let read_only = "mount -o remount,bind,ro /sys && exec \"$@\"";
+    let daemon = site.run_under(&["unshare", "-m", "sh", "-c", read_only, "sh"]);
+    let hint = format!(
+        "read_ahead_kb: Read-only file system (os error 30); root may: echo 2048 > \
+        /sys/class/bdi/$(mountpoint -d {})/read_ahead_kb",
+        text(&site.mount())
+    );
+    assert!(daemon.log().contains(&hint), "{}", daemon.log());
+    daemon.stop();
+
+    let daemon = site.run();
+    let device = run_tool("mountpoint", &["-d", text(&site.mount())]);
+    let setting = format!("/sys/class/bdi/{}/read_ahead_kb", device.trim());
+    let kib = || fs::read_to_string(&setting).expect("the kernel says").trim().to_owned();
+    assert_eq!(kib(), "2048");
+    let command = daemon.log().lines().find(|line| line.contains("root may")).map(str::to_owned);
+    assert_eq!(command, None, "there is nothing to say");
+    daemon.stop();
+}

@@ -120,7 +120,12 @@ pub fn mount(
     };
     notifier.start(kernel).map_err(failed("start a thread"))?;
     if let Err(error) = widen_read_ahead(&mounted.path) {
-        log::info!("{}: read-ahead stays as it is: {error}", path.display());
+        let path = mounted.path.display();
+        log::warn!(
+            "{path}: the kernel reads ahead little, and long reads take up to twice their time: \
+             {error}; root may: echo {READ_AHEAD_KIB} > \
+             /sys/class/bdi/$(mountpoint -d {path})/read_ahead_kb"
+        );
     }
     Ok(mounted)
 }
