@@ -1,39 +1,24 @@
 //! Where a clip is found: the `layout` of the configuration, and the names that it gives.
 
-use std::fmt::Write as _;
+use chrono::Timelike;
 
-use chrono::{Datelike, Timelike};
-
-use super::hour::{LocalStart, NameHour};
-use super::inode::{LIVE_NAME, NOW_NAME};
+use super::cameras::camera_and_stream;
+use super::field::push_number;
+use super::hour::LocalStart;
+use super::pattern::{CAMERA_BYTES_MAX, NOT_PORTABLE, Pattern, is_reserved, render};
 use crate::segment::{NameForm, NameRank};
 use crate::units::WallTime;
 use crate::zone::Zone;
 
-/// Every clip's name ends with it.
-pub const CLIP_SUFFIX: &str = ".mp4";
-
-/// Top-level names that are not a layout's to give. Everything with a leading dot is, too.
-const RESERVED: [&str; 2] = [NOW_NAME, LIVE_NAME];
-
-/// Behind the hour that is shown for the second time, as in the hours 2A and 2B of timetables.
-const SECOND_PASS: char = 'b';
-
-/// What SMB does not allow in a name, `/` aside.
-const NOT_PORTABLE: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
-
-/// The most that a camera's name takes of a file name, in bytes; more is cut.
-const CAMERA_BYTES_MAX: usize = 128;
-
-/// The most that a component may come to, in bytes: a name has 255, less what a clip may add
-/// (`.000-4294967295+0200.mp4`; `b00` and `s000n16777215.mp4` are less), and less what tells two
-/// clips of one name apart (`~3fffffffffffffff`).
-const COMPONENT_BYTES_MAX: usize = 255 - 24 - 17;
+pub use super::pattern::CLIP_SUFFIX;
 
 /// The words that may stand for a pattern, and the zone that it is shown in: the configured one
 /// (false) or always UTC (true).
-const PRESETS: [(&str, &str, bool); 2] = [
+const PRESETS: [(&str, &str, bool); 5] = [
     ("default", "%Y-%m-%d/{camera}/%H-%M-%S.mp4", false),
+    ("day", "%Y-%m-%d/{camera}/%H-%M-%S.mp4", false),
+    ("camera", "{camera}/%Y-%m-%d/%H-%M-%S.mp4", false),
+    ("hour", "%Y-%m-%d/%H/{camera}/%H-%M-%S.mp4", false),
     ("frigate", "%Y-%m-%d/%H/{camera}/%M.%S.mp4", true),
 ];
 
@@ -50,8 +35,7 @@ pub struct LayoutError {
 /// Where clips are found: directories, and a file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    directories: Vec<Vec<Piece>>,
-    stem: Vec<Piece>,
+    pattern: Pattern,
     utc: bool,
 }
 
@@ -64,104 +48,24 @@ pub struct ClipPath {
     pub file: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Camera,
-    Year,
-    YearOfCentury,
-    Month,
-    Day,
-    DayOfYear,
-    /// The first one of a component, which sorts: see [`NameHour`].
-    SortingHour,
-    /// What stands behind it where the hour is shown for the second time, in front of what follows.
-    SecondPass,
-    Hour,
-    Minute,
-    Second,
-}
-
-impl Piece {
-    /// The most bytes that it comes to.
-    fn bytes_max(&self) -> usize {
-        match self {
-            Piece::Text(text) => text.len(),
-            // One more than the cut: see `portable` and `Layout::path`.
-            Piece::Camera => CAMERA_BYTES_MAX + 1,
-            Piece::Year => 4,
-            Piece::DayOfYear => 3,
-            // Part of what a clip may add: see `COMPONENT_BYTES_MAX`.
-            Piece::SecondPass => 0,
-            _ => 2,
-        }
-    }
-}
-
 impl Layout {
-    /// Reads a pattern or the name of a preset (`default`, `frigate`).
+    /// Reads a pattern or the name of a preset (`day`, which is the default, `camera`, `hour`,
+    /// `frigate`).
     ///
-    /// A pattern is a relative path with `{camera}`, `%Y %y %m %d %j %H %M %S`, `%F` for
-    /// `%Y-%m-%d` and `%%` for a percent sign, and ends with `.mp4`.
+    /// A pattern is a relative path with `{camera}`, perhaps `{stream}`, fields of strftime(3),
+    /// `%F` for `%Y-%m-%d` and `%%` for a percent sign, and ends with `.mp4`. With `{stream}`,
+    /// `{camera}` is the camera alone ([`camera_and_stream`]).
     ///
     /// # Errors
     /// Says why the pattern does not give every clip a name of its own that every client can
-    /// read.
+    /// read, and that sorts in time.
     pub fn parse(pattern: &str) -> Result<Layout, LayoutError> {
         let preset = PRESETS.iter().find(|(name, ..)| *name == pattern);
         let (text, utc) = preset.map_or((pattern, false), |(_, text, utc)| (*text, *utc));
-        Self::parse_pattern(text, utc)
-            .map_err(|reason| LayoutError { pattern: pattern.to_owned(), reason })
-    }
-
-    fn parse_pattern(text: &str, utc: bool) -> Result<Layout, String> {
-        let Some(stem) = text.strip_suffix(CLIP_SUFFIX) else {
-            return Err(format!("has to end with {CLIP_SUFFIX}"));
-        };
-        let mut components = Vec::new();
-        for component in stem.split('/') {
-            components.push(parse_component(component)?);
+        match Pattern::parse(text) {
+            Ok(pattern) => Ok(Layout { pattern, utc }),
+            Err(reason) => Err(LayoutError { pattern: pattern.to_owned(), reason }),
         }
-        let stem = components.pop().unwrap_or_default();
-        let layout = Layout { directories: components, stem, utc };
-        layout.check_top()?;
-        layout.check_distinct()?;
-        Ok(layout)
-    }
-
-    /// The root's names are shared with what is not a clip.
-    fn check_top(&self) -> Result<(), String> {
-        let top = self.directories.first().unwrap_or(&self.stem);
-        let Some(Piece::Text(text)) = top.first() else {
-            return Ok(());
-        };
-        if text.starts_with('.') {
-            return Err("names with a leading dot are reserved at the top".to_owned());
-        }
-        if top.len() == 1 && !self.directories.is_empty() && is_reserved(text) {
-            return Err(format!("{text:?} is reserved at the top"));
-        }
-        Ok(())
-    }
-
-    fn check_distinct(&self) -> Result<(), String> {
-        let all: Vec<&Piece> = self.directories.iter().flatten().chain(&self.stem).collect();
-        let has = |piece: Piece| all.contains(&&piece);
-        let day = has(Piece::DayOfYear) || has(Piece::Month) && has(Piece::Day);
-        let needs = [
-            (has(Piece::Camera), "{camera}"),
-            (has(Piece::Year) || has(Piece::YearOfCentury), "%Y"),
-            (day, "%m and %d"),
-            (has(Piece::SortingHour), "%H"),
-            (has(Piece::Minute), "%M"),
-            (has(Piece::Second), "%S"),
-        ];
-        let missing: Vec<&str> =
-            needs.iter().filter(|(there, _)| !there).map(|(_, what)| *what).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(format!("does not tell all clips apart without {}", missing.join(", ")))
     }
 
     /// The zone that names are in: `configured`, unless the layout fixes one. Clips have to be
@@ -175,15 +79,21 @@ impl Layout {
     #[must_use]
     pub fn path(&self, zone: &Zone, camera: &str, start: WallTime, form: NameForm) -> ClipPath {
         let local = LocalStart::new(&self.zone(zone), start, form);
-        let camera = portable(camera);
+        let (camera, stream) = match self.pattern.has_stream() {
+            true => camera_and_stream(camera),
+            false => (camera, ""),
+        };
+        let bytes_max = self.pattern.name_bytes_max();
+        let names = (&*portable(camera, bytes_max), &*portable(stream, bytes_max));
+        let directories = self.pattern.directories.iter();
         let mut directories: Vec<String> =
-            self.directories.iter().map(|pieces| render(pieces, &local, &camera)).collect();
+            directories.map(|pieces| render(pieces, &local, names)).collect();
         if let Some(top) = directories.first_mut()
             && is_reserved(top)
         {
             top.push('_');
         }
-        let mut file = render(&self.stem, &local, &camera);
+        let mut file = render(&self.pattern.stem, &local, names);
         push_form(&mut file, form, local.time.nanosecond() / 1_000_000);
         if let Some(seconds) = local.told_offset_seconds {
             push_offset(&mut file, seconds);
@@ -196,119 +106,23 @@ impl Layout {
 /// The name of a camera's growing clip in `now/`.
 #[must_use]
 pub fn growing_name(camera: &str) -> String {
-    portable(camera) + CLIP_SUFFIX
+    portable(camera, CAMERA_BYTES_MAX) + CLIP_SUFFIX
 }
 
 /// The name of the directory in which a camera's ranges are.
 #[must_use]
 pub fn ranges_name(camera: &str) -> String {
-    portable(camera)
-}
-
-fn is_reserved(name: &str) -> bool {
-    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
-}
-
-fn parse_component(component: &str) -> Result<Vec<Piece>, String> {
-    if component.is_empty() {
-        return Err("has an empty component".to_owned());
-    }
-    if component == "." || component == ".." {
-        return Err(format!("has a component {component:?}"));
-    }
-    if component.ends_with(['.', ' ']) {
-        return Err(format!("{component:?} ends with a dot or a space, which SMB can't show"));
-    }
-    let mut pieces = Vec::new();
-    let mut rest = component;
-    while let Some(first) = rest.chars().next() {
-        rest = if let Some(behind) = rest.strip_prefix("{camera}") {
-            pieces.push(Piece::Camera);
-            behind
-        } else if let Some(behind) = rest.strip_prefix('%') {
-            parse_field(behind, &mut pieces)?
-        } else {
-            push_char(&mut pieces, first)?;
-            &rest[first.len_utf8()..]
-        };
-    }
-    mark_sorting_hour(&mut pieces);
-    if pieces.iter().map(Piece::bytes_max).sum::<usize>() > COMPONENT_BYTES_MAX {
-        return Err(format!("{component:?} can get longer than {COMPONENT_BYTES_MAX} bytes"));
-    }
-    Ok(pieces)
-}
-
-/// Has the first hour sort. Its mark stands right behind it, `02b-10`, but behind all that follows
-/// where that would sort behind the mark: `02h10` is in front of `02hb10`, not of `02bh10`.
-fn mark_sorting_hour(pieces: &mut Vec<Piece>) {
-    let Some(hour) = pieces.iter().position(|piece| *piece == Piece::Hour) else { return };
-    pieces[hour] = Piece::SortingHour;
-    let behind = &pieces[hour + 1..];
-    let until = behind.iter().position(|piece| !matches!(piece, Piece::Text(_) | Piece::Camera));
-    let between = &behind[..until.unwrap_or(behind.len())];
-    let at = if between.iter().all(sorts_in_front_of_mark) { 0 } else { between.len() };
-    pieces.insert(hour + 1 + at, Piece::SecondPass);
-}
-
-/// By bytes, and for whoever goes by letters and digits alone, as many locales do.
-fn sorts_in_front_of_mark(piece: &Piece) -> bool {
-    let Piece::Text(text) = piece else { return false };
-    text.starts_with(|c| c < SECOND_PASS) && !text.contains(char::is_alphabetic)
-}
-
-/// Reads what follows a percent sign, answers what follows that.
-fn parse_field<'a>(text: &'a str, pieces: &mut Vec<Piece>) -> Result<&'a str, String> {
-    let mut chars = text.chars();
-    let piece = match chars.next() {
-        Some('Y') => Piece::Year,
-        Some('y') => Piece::YearOfCentury,
-        Some('m') => Piece::Month,
-        Some('d') => Piece::Day,
-        Some('j') => Piece::DayOfYear,
-        Some('H') => Piece::Hour,
-        Some('M') => Piece::Minute,
-        Some('S') => Piece::Second,
-        Some('F') => {
-            let dash = || Piece::Text("-".to_owned());
-            pieces.extend([Piece::Year, dash(), Piece::Month, dash(), Piece::Day]);
-            return Ok(chars.as_str());
-        }
-        Some('%') => {
-            push_char(pieces, '%')?;
-            return Ok(chars.as_str());
-        }
-        Some(other) => return Err(format!("%{other} is none of %Y %y %m %d %j %H %M %S %F %%")),
-        None => return Err("ends a component with %".to_owned()),
-    };
-    pieces.push(piece);
-    Ok(chars.as_str())
-}
-
-fn push_char(pieces: &mut Vec<Piece>, char: char) -> Result<(), String> {
-    match char {
-        '{' | '}' => return Err("has a brace that is not part of {camera}".to_owned()),
-        _ if char.is_control() || NOT_PORTABLE.contains(&char) => {
-            return Err(format!("has {char:?}, which SMB can't show"));
-        }
-        _ => {}
-    }
-    if let Some(Piece::Text(text)) = pieces.last_mut() {
-        text.push(char);
-    } else {
-        pieces.push(Piece::Text(char.into()));
-    }
-    Ok(())
+    portable(camera, CAMERA_BYTES_MAX)
 }
 
 /// A camera's name as part of a file name. What a configuration allows passes unchanged; what an
 /// older or foreign ring may hold becomes something that every client can show.
-fn portable(camera: &str) -> String {
+fn portable(camera: &str, bytes_max: usize) -> String {
     let mut name = String::with_capacity(camera.len());
     for char in camera.chars() {
         let bad = char == '/' || char.is_control() || NOT_PORTABLE.contains(&char);
         let char = if bad || char == '.' && name.is_empty() { '_' } else { char };
-        if name.len() + char.len_utf8() > CAMERA_BYTES_MAX {
+        if name.len() + char.len_utf8() > bytes_max {
             break;
         }
         name.push(char);
@@ -317,48 +131,6 @@ fn portable(camera: &str) -> String {
         name.push('_');
     }
     name
-}
-
-fn render(pieces: &[Piece], start: &LocalStart, camera: &str) -> String {
-    let local = &start.time;
-    let mut name = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => name.push_str(text),
-            Piece::Camera => name.push_str(camera),
-            Piece::Year => push_number(&mut name, local.year().unsigned_abs(), 4),
-            Piece::YearOfCentury => {
-                push_number(&mut name, local.year().rem_euclid(100).unsigned_abs(), 2);
-            }
-            Piece::Month => push_number(&mut name, local.month(), 2),
-            Piece::Day => push_number(&mut name, local.day(), 2),
-            Piece::DayOfYear => push_number(&mut name, local.ordinal(), 3),
-            Piece::Hour => push_number(&mut name, local.hour(), 2),
-            Piece::SortingHour => push_number(&mut name, start.hour.sorts_as(), 2),
-            Piece::SecondPass => push_second_pass(&mut name, start.hour),
-            Piece::Minute => push_number(&mut name, local.minute(), 2),
-            Piece::Second => push_number(&mut name, local.second(), 2),
-        }
-    }
-    name
-}
-
-fn push_number(name: &mut String, number: u32, digits: usize) {
-    // Writing to a String can't fail.
-    let _ = write!(name, "{number:0digits$}");
-}
-
-/// Behind every minute of the hour, in front of the next one: digits sort in front of letters,
-/// whatever a client makes of punctuation.
-fn push_second_pass(name: &mut String, hour: NameHour) {
-    match hour {
-        NameHour::Only(_) => {}
-        NameHour::Again(_) => name.push(SECOND_PASS),
-        NameHour::AgainBehind { own, .. } => {
-            name.push(SECOND_PASS);
-            push_number(name, own, 2);
-        }
-    }
 }
 
 /// A form sorts by the character in front of the milliseconds, against the dot of the extension
@@ -444,6 +216,75 @@ mod tests {
         );
         let frigate = Layout::parse("frigate").expect("a preset");
         assert_eq!(frigate.zone(&zone("Europe/Berlin")), Zone::UTC);
+    }
+
+    #[test]
+    fn each_preset_has_the_names_that_it_always_had() {
+        let start = "2026-11-21T00:10:09+01:00";
+        for (preset, wanted) in [
+            ("default", "2026-11-21/front-door/00-10-09.mp4"),
+            ("day", "2026-11-21/front-door/00-10-09.mp4"),
+            ("camera", "front-door/2026-11-21/00-10-09.mp4"),
+            ("hour", "2026-11-21/00/front-door/00-10-09.mp4"),
+            ("frigate", "2026-11-20/23/front-door/10.09.mp4"),
+        ] {
+            assert_eq!(path(preset, start, NameForm::Seconds), wanted, "{preset}");
+        }
+        assert_eq!(PRESETS.len(), 5, "each is here");
+    }
+
+    #[test]
+    fn a_stream_is_told_from_its_camera_where_the_layout_has_a_place_for_it() {
+        let layout = |pattern: &str| Layout::parse(pattern).expect("a good layout");
+        let path = |pattern: &str, name: &str| {
+            let path = layout(pattern).path(&Zone::UTC, name, WallTime(0), NameForm::Seconds);
+            [path.directories, vec![path.file]].concat().join("/")
+        };
+        let apart = "{camera}/{stream}/%F/%H-%M-%S.mp4";
+        assert_eq!(path(apart, "front-door"), "front-door/main/1970-01-01/00-00-00.mp4");
+        assert_eq!(path(apart, "front-door.sub"), "front-door/sub/1970-01-01/00-00-00.mp4");
+        assert_eq!(path("camera", "front-door.sub"), "front-door.sub/1970-01-01/00-00-00.mp4");
+        let first = "{stream}/%F/{camera}/%H-%M-%S.mp4";
+        assert_eq!(path(first, "yard.now"), "now_/1970-01-01/yard/00-00-00.mp4");
+        assert_eq!(path("%F_{camera}.{stream}_%H-%M-%S.mp4", "a.b"), "1970-01-01_a.b_00-00-00.mp4");
+        assert!(refusal("{stream}/%F/%H-%M-%S.mp4").contains("{camera}"));
+        for glued in ["{camera}-{stream}", "{camera}{stream}", "{stream}_%d{camera}"] {
+            let reason = refusal(&format!("%F/{glued}/%H-%M-%S.mp4"));
+            assert!(reason.contains("run together"), "{glued}: {reason}");
+        }
+        layout("{camera}/%F/{camera}-{stream}/%H-%M-%S.mp4");
+    }
+
+    #[test]
+    fn a_layout_that_does_not_sort_in_time_is_refused_with_the_field_and_the_reason() {
+        for (pattern, reason) in [
+            ("%d-%m-%Y/{camera}/%H-%M-%S.mp4", "%d does not sort in time without %m in front"),
+            ("%m-%d-%Y/{camera}/%H-%M-%S.mp4", "%m does not sort in time without %Y in front"),
+            ("{camera}/%H/%F/%M-%S.mp4", "%H does not sort in time without %d in front"),
+            ("%F/{camera}/%M-%H-%S.mp4", "%M does not sort in time without %H in front"),
+            ("%F/{camera}/%H-%S-%M.mp4", "%S does not sort in time without %M in front"),
+            ("%Y/%B/%m/%d/{camera}/%H-%M-%S.mp4", "%B does not sort in time without %m in front"),
+            ("%G-%m-%d/{camera}/%Y%H%M%S.mp4", "%m does not sort in time without %Y in front"),
+            ("%Y-%V-%u/{camera}/%m%d%H%M%S.mp4", "%V does not sort in time without %G in front"),
+            ("%F/{camera}/%I-%M-%S.mp4", "%I does not sort in time; %H does"),
+            ("%F/{camera}/%H-%M-%S%z.mp4", "%z does not sort in time; what a clock shows twice"),
+            ("%D/{camera}/%H-%M-%S.mp4", "%D has slashes"),
+            ("%F/{camera}/%H-%M-%S-%Q.mp4", "%Q is none of %Y %y %m"),
+        ] {
+            assert!(refusal(pattern).contains(reason), "{pattern}: {}", refusal(pattern));
+        }
+        let start = "2026-12-31T23:10:09+01:00";
+        for (pattern, wanted) in [
+            ("%Y/%m-%b/%d-%a/{camera}/%H%M%S.mp4", "2026/12-Dec/31-Thu/front-door/231009.mp4"),
+            ("%G-W%V-%u/{camera}/%H%M%S.mp4", "2026-W53-4/front-door/231009.mp4"),
+            (
+                "%Y-%W-%U/%F-%A/{camera}/%s.mp4",
+                "2026-52-52/2026-12-31-Thursday/front-door/1798755009.mp4",
+            ),
+            ("{camera}/%s-%B.mp4", "front-door/1798755009-December.mp4"),
+        ] {
+            assert_eq!(path(pattern, start, NameForm::Seconds), wanted);
+        }
     }
 
     #[test]

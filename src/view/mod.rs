@@ -9,17 +9,21 @@
 //! from its path. Clips of several rings may be in one tree, and in one directory.
 
 mod calendar;
+mod cameras;
 mod directory;
+mod field;
 mod hour;
 mod inode;
 mod kept;
 mod layout;
 mod node;
+mod pattern;
 mod timestamp;
 mod trash;
 mod tree;
 
 pub use calendar::clip_boundary_after;
+pub use cameras::{Selection, camera_and_stream};
 pub use directory::Sums;
 pub use inode::{
     Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, NOW_NAME, NameHash, PathHash,

@@ -134,9 +134,18 @@ pub fn seeds() -> Vec<Seed> {
     let pattern = "%y/%j/{camera} %H%M%S.mp4";
     let odd = clip(begin(2, pattern), "a/b:c..", i64::MIN, 7);
     let odd = clip(odd, "now", i64::MAX, 0);
+    let apart = begin(2, "{stream}/%G-W%V-%u/%U %W/{camera}.%s %B %a.mp4");
+    let apart = clip(apart, "front-door.sub", i64::MAX, 0);
+    let apart = clip(apart, "now.live", i64::MIN, 1 << 31 | 1);
     let boundary = begin(3, "frigate").bytes(&[4]).bytes(&start.to_le_bytes()).bytes(&[10]);
     let range = "2026-11-21T13-05-00.5+0100--13-07-30,1h30m--now,2026-11-21.held.mp4";
     let range = begin(1, "default").bytes(&[2]).part(range.as_bytes()).bytes(&[0; 8]);
     let range = range.bytes(&start.to_le_bytes());
-    vec![("two", removed.0), ("odd", odd.0), ("boundary", boundary.0), ("range", range.0)]
+    vec![
+        ("two", removed.0),
+        ("odd", odd.0),
+        ("apart", apart.0),
+        ("boundary", boundary.0),
+        ("range", range.0),
+    ]
 }
