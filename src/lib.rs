@@ -19,7 +19,7 @@
 //! | [`control`] | what a daemon is asked to do while it runs, over a socket |
 //! | [`cli`], [`config`] | words and settings; the only source of help, completions, man pages |
 //! | [`mount`] | FUSE requests in, tree and pieces out; the only room that knows fuser and errno |
-//! | [`shown`] | what is shown: the one owner of the tree, who tells whoever watches it |
+//! | [`shown`] | what is shown: the one owner of each tree, who tells whoever watches it |
 //! | [`library`] | the interface to footage: reading, changing, telling |
 //! | [`recorder`] | one stream's life: connect, chunk, cut into clips, reconnect |
 //! | [`camera`] | cameras in, samples out; the only room that knows RTSP and retina |
@@ -82,6 +82,8 @@
 //!    `test: two_clips_in_one_second_keep_their_names_when_the_other_is_deleted`
 //!    `test: the_image_of_version_1_opens_and_its_clip_has_the_bytes_that_it_always_had`
 //!    `test: what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them`
+//!    So it is in every view, under one layout and zone.
+//!    `test: each_view_has_its_own_names_cameras_owner_and_permissions_over_a_restart`
 //! 4. **Time in a file is time on the wall.** A gap is never papered over: a pause of the camera
 //!    lasts in the file as long as it did, and is told; one of ten seconds that is not the camera's
 //!    usual step, or a jump of time, ends the clip.
@@ -150,6 +152,8 @@
 //! | *purging* | a clip that is being freed; nothing brings it back |
 //! | *redated* | a clip that was recorded on a wrong clock, and has its right times |
 //! | *snapshot* | a growing clip as it is at one moment, as a file |
+//! | *view* | a mount of the ring: clips of some cameras under one layout, zone and owner |
+//! | *layout* | the pattern of the paths that clips have in a view |
 //! | *range* | what a camera recorded between two times, as a file that is made by being named |
 //! | *part* | of such a file: a clip, a piece of one, or what is made for a gap |
 //!

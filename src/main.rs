@@ -278,9 +278,9 @@ fn import(arguments: ImportArguments, out: &mut Stdout) -> Result<(), Failure> {
     let beginning = match arguments.start {
         None => Beginning::Created,
         Some(StartArgument::File) => Beginning::OwnTimes,
-        Some(StartArgument::At(start)) => Beginning::At(start.resolve(&config.view.zone, now)?),
+        Some(StartArgument::At(start)) => Beginning::At(start.resolve(&config.zone, now)?),
     };
-    let naming = naming(&arguments, &config.view.zone)?;
+    let naming = naming(&arguments, &config.zone)?;
     let request = ImportRequest {
         camera: arguments.camera.map(|camera| camera.as_str().to_owned()),
         beginning: if naming.is_some() { Beginning::Named } else { beginning },
@@ -342,7 +342,7 @@ fn clips(
     let config = Config::load(&config.path())?;
     let now = SystemClock::new().read().wall;
     let time = |moment: Option<Moment>| -> Result<Option<String>, MomentError> {
-        let time = moment.map(|moment| moment.resolve(&config.view.zone, now)).transpose()?;
+        let time = moment.map(|moment| moment.resolve(&config.zone, now)).transpose()?;
         Ok(time.map(utc_timestamp))
     };
     let (from, to) = (time(from)?, time(to)?);

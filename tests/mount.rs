@@ -285,8 +285,7 @@ fn nothing_shown() -> Arc<Shown> {
 }
 
 fn mount_at(path: &Path, shown: &Arc<Shown>, memory: &Arc<Memory>) -> Mounted {
-    let options =
-        Options { allow_other: false, source_name: "a label".to_owned(), list_special: false };
+    let options = Options { source_name: "a label".to_owned(), ..Options::default() };
     let source = Arc::clone(memory) as Arc<dyn Library>;
     mount(path, &options, Arc::clone(shown), source)
         .expect("a mount; this needs root and /dev/fuse")
@@ -699,7 +698,7 @@ fn an_unmount_ends_while_somebody_has_a_file_open() {
 #[test]
 fn a_mount_that_is_alive_is_not_replaced() {
     let rig = Rig::new();
-    let options = Options { allow_other: false, source_name: "x".to_owned(), list_special: false };
+    let options = Options { source_name: "x".to_owned(), ..Options::default() };
     let source = Arc::clone(&rig.memory) as Arc<dyn Library>;
     let refused = mount(&rig.path(""), &options, nothing_shown(), source).err().expect("taken");
     assert!(refused.to_string().contains("fuse.reelfs is already mounted"), "{refused}");

@@ -25,7 +25,7 @@ pub struct ClipsArguments {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Clips, ranges, or directories of clips, in the mount
+    /// Clips, ranges, or directories of clips, in the mount of any view
     #[arg(value_name = "PATH", required_unless_present = "camera")]
     pub paths: Vec<PathBuf>,
 }

@@ -35,12 +35,15 @@ pub fn clips(
     request: &ClipsRequest,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let paths: Vec<String> =
-        request.paths.iter().map(|path| below_mount(config, path)).collect::<Result<_, _>>()?;
-    for paths in portions(paths) {
+    let mut places = Vec::new();
+    for path in &request.paths {
+        places.push(below_mount(config, path)?);
+    }
+    for (mount, paths) in portions(places) {
         let ask = Ask::Clips(ClipsAsk {
             verb: request.verb,
             until: request.until.clone(),
+            mount,
             paths,
             span: request.span.clone(),
             dry_run: request.dry_run,
@@ -56,34 +59,50 @@ pub fn clips(
     Ok(())
 }
 
-/// Where something is in the mount.
-fn below_mount(config: &Config, path: &Path) -> Result<String, CommandError> {
+/// Where something is: the mount of a view, and its path below that.
+type Place = (PathBuf, String);
+
+/// Where something is in the mount of a view.
+fn below_mount(config: &Config, path: &Path) -> Result<Place, CommandError> {
     let failed =
         |path: &Path, why: &str| CommandError::Failed(format!("{}: {why}", path.display()));
-    let absolute =
-        |path: &Path| path.canonicalize().map_err(|error| failed(path, &error.to_string()));
-    let mount = absolute(&config.view.mount)?;
-    let found = absolute(path)?;
-    let Ok(below) = found.strip_prefix(&mount) else {
-        return Err(failed(path, &format!("it is not in {}", mount.display())));
-    };
-    let below = below.to_str().ok_or_else(|| failed(path, "it is not UTF-8"))?;
-    Ok(if below.is_empty() { ".".to_owned() } else { below.to_owned() })
+    let found = path.canonicalize().map_err(|error| failed(path, &error.to_string()))?;
+    let mut why = Vec::new();
+    for view in &config.views {
+        match view.mount.canonicalize() {
+            Ok(mount) => match found.strip_prefix(&mount) {
+                Ok(below) => {
+                    let below = below.to_str().ok_or_else(|| failed(path, "it is not UTF-8"))?;
+                    let below = if below.is_empty() { "." } else { below };
+                    return Ok((view.mount.clone(), below.to_owned()));
+                }
+                Err(_) => why.push(mount.display().to_string()),
+            },
+            // Of one that is not there, another one may be meant.
+            Err(error) => why.push(format!("{} ({error})", view.mount.display())),
+        }
+    }
+    Err(failed(path, &format!("it is not in {}", why.join(", nor in "))))
 }
 
-/// The same, some at a time; one portion where there is none.
-fn portions(paths: Vec<String>) -> Vec<Vec<String>> {
-    let mut portions = vec![Vec::new()];
+/// The same by view, some at a time; one portion where there is none.
+fn portions(places: Vec<Place>) -> Vec<(Option<PathBuf>, Vec<String>)> {
+    let mut portions: Vec<(Option<PathBuf>, Vec<String>)> = Vec::new();
     let mut bytes = 0;
-    for path in paths {
+    for (mount, path) in places {
         bytes += path.len();
-        if bytes > PATHS_BYTES_MAX {
-            portions.push(Vec::new());
-            bytes = path.len();
+        match portions.last_mut() {
+            Some((last, paths)) if *last == Some(mount.clone()) && bytes <= PATHS_BYTES_MAX => {
+                paths.push(path);
+            }
+            _ => {
+                bytes = path.len();
+                portions.push((Some(mount), vec![path]));
+            }
         }
-        if let Some(last) = portions.last_mut() {
-            last.push(path);
-        }
+    }
+    if portions.is_empty() {
+        portions.push((None, Vec::new()));
     }
     portions
 }
@@ -94,9 +113,15 @@ mod tests {
 
     #[test]
     fn many_paths_are_asked_for_in_portions_and_none_at_once() {
-        assert_eq!(portions(Vec::new()), [Vec::<String>::new()]);
-        let path = "x".repeat(100);
-        let all = portions(vec![path; 6000]);
-        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [2621, 2621, 758]);
+        assert_eq!(portions(Vec::new()), [(None, Vec::new())]);
+        let place = |mount: &str| (PathBuf::from(mount), "x".repeat(100));
+        let all = portions(vec![place("/a"); 6000]);
+        let lengths: Vec<usize> = all.iter().map(|(_, paths)| paths.len()).collect();
+        assert_eq!(lengths, [2621, 2621, 758]);
+        let mixed = portions(vec![place("/a"), place("/a"), place("/b"), place("/a")]);
+        let mixed: Vec<_> =
+            mixed.iter().map(|(mount, paths)| (mount.as_deref(), paths.len())).collect();
+        let [a, b] = ["/a", "/b"].map(|mount| Some(Path::new(mount)));
+        assert_eq!(mixed, [(a, 2), (b, 1), (a, 1)]);
     }
 }

@@ -1,6 +1,7 @@
 //! `reelfs run --check`: whether everything is there that recording needs. Changes nothing.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::{CommandError, WhileRead};
 use crate::clock::Clock;
 use crate::config::{CameraConfig, Config};
 use crate::daemon::{checked, refuse_mixed_up, refuse_too_few_blocks};
-use crate::mount;
+use crate::mount::{self, MountError};
 use crate::probe::{Wanted, listen};
 use crate::ring::Inspection;
 use crate::units::Counted;
@@ -38,9 +39,13 @@ pub fn ready(
     let count = Counted(config.cameras.len() as u64, "camera");
     line(&mut out, "settings", &format!("{}: {count}", config.file().display()))?;
     line(&mut out, "ring", &look_at_ring(config)?)?;
-    let mount = &config.view.mount;
-    mount::examine(mount).map_err(|reason| CommandError::Failed(reason.to_string()))?;
-    line(&mut out, "mount", &mount.display().to_string())?;
+    let failed = |reason: MountError| CommandError::Failed(reason.to_string());
+    let mounts: Vec<&Path> = config.views.iter().map(|view| view.mount.as_path()).collect();
+    for mount in &mounts {
+        mount::examine(mount).map_err(failed)?;
+        line(&mut out, "mount", &mount.display().to_string())?;
+    }
+    mount::refuse_nested(&mounts).map_err(failed)?;
     let enabled: Vec<&CameraConfig> = config.cameras.iter().filter(|it| it.enabled).collect();
     let answers = ask_all(&enabled, clock);
     for (camera, answer) in enabled.iter().zip(&answers) {

@@ -55,7 +55,11 @@ pub fn status(
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let mut status = match ask_daemon(&config.view.mount) {
+    let Some(view) = config.views.iter().find(|view| view.cameras.is_all()) else {
+        let why = "no view shows the status: each is one of some cameras (view.cameras)";
+        return Err(CommandError::Failed(why.to_owned()));
+    };
+    let mut status = match ask_daemon(&view.mount) {
         Answer::Said(status) => *status,
         Answer::Silence => from_ring(config, clock, true)?,
         Answer::Nobody => from_ring(config, clock, false)?,

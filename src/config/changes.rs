@@ -1,5 +1,7 @@
 //! What becomes of settings that change while they are in force. Pure.
 
+use std::path::PathBuf;
+
 use super::keys::{self, Key};
 use super::{CameraConfig, Config, PurgeConfig, RingConfig, ViewConfig};
 
@@ -7,19 +9,45 @@ use super::{CameraConfig, Config, PurgeConfig, RingConfig, ViewConfig};
 type Compared = (&'static Key, fn(&Config, &Config) -> bool);
 
 /// Keys that take effect when the daemon starts.
-const AT_RESTART: [Compared; 11] = [
+const AT_RESTART: [Compared; 16] = [
     (&keys::RING_DEVICE, |one, other| one.ring.device == other.ring.device),
     (&keys::RING_INDEX, |one, other| one.ring.index == other.ring.index),
     (&keys::RING_FLUSH, |one, other| one.ring.flush == other.ring.flush),
     (&keys::RING_SCRUB, |one, other| one.ring.scrub == other.ring.scrub),
-    (&keys::VIEW_MOUNT, |one, other| one.view.mount == other.view.mount),
-    (&keys::VIEW_ZONE, |one, other| one.view.zone == other.view.zone),
-    (&keys::VIEW_LAYOUT, |one, other| one.view.layout == other.view.layout),
-    (&keys::VIEW_ALLOW_OTHER, |one, other| one.view.allow_other == other.view.allow_other),
-    (&keys::VIEW_LIST_SPECIAL, |one, other| one.view.list_special == other.view.list_special),
+    (&keys::VIEW_MOUNT, |one, other| {
+        let mounts = |config: &Config| config.views.iter().map(|it| it.mount.clone()).collect();
+        let [one, other]: [Vec<PathBuf>; 2] = [one, other].map(mounts);
+        one == other
+    }),
+    (&keys::VIEW_ZONE, |one, other| have_same(one, other, |a, b| a.zone == b.zone)),
+    (&keys::VIEW_LAYOUT, |one, other| have_same(one, other, |a, b| a.layout == b.layout)),
+    (&keys::VIEW_ALLOW_OTHER, |one, other| {
+        have_same(one, other, |a, b| a.allow_other == b.allow_other)
+    }),
+    (&keys::VIEW_LIST_SPECIAL, |one, other| {
+        have_same(one, other, |a, b| a.list_special == b.list_special)
+    }),
+    (&keys::VIEW_CAMERAS, |one, other| have_same(one, other, |a, b| a.cameras == b.cameras)),
+    (&keys::VIEW_READ_ONLY, |one, other| have_same(one, other, |a, b| a.read_only == b.read_only)),
+    (&keys::VIEW_UID, |one, other| have_same(one, other, |a, b| a.uid == b.uid)),
+    (&keys::VIEW_GID, |one, other| have_same(one, other, |a, b| a.gid == b.gid)),
+    (&keys::VIEW_UMASK, |one, other| have_same(one, other, |a, b| a.umask == b.umask)),
     (&keys::CONTROL_SOCKET, |one, other| one.control.socket == other.control.socket),
     (&keys::PURGE_WIPE, |one, other| one.purge.wipe == other.purge.wipe),
 ];
+
+/// Whether the views that are in both have the same, as far as `is_same` looks. One that is in one
+/// of them alone differs by its mount.
+fn have_same(
+    one: &Config,
+    other: &Config,
+    is_same: impl Fn(&ViewConfig, &ViewConfig) -> bool,
+) -> bool {
+    one.views.iter().all(|view| {
+        let namesake = other.views.iter().find(|it| it.mount == view.mount);
+        namesake.is_none_or(|namesake| is_same(view, namesake))
+    })
+}
 
 /// Whether what a key says takes effect when the daemon starts, and no earlier.
 pub(super) fn needs_restart(key: &Key) -> bool {
@@ -36,7 +64,8 @@ impl Config {
         let changed = Config {
             ring: RingConfig { keep_max: new.ring.keep_max, ..self.ring.clone() },
             control: self.control.clone(),
-            view: ViewConfig { clip: new.view.clip, ..self.view.clone() },
+            views: self.views.clone(),
+            zone: self.zone.clone(),
             purge: PurgeConfig { wipe: self.purge.wipe, ..new.purge },
             ..new
         };
@@ -69,6 +98,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::zone::Zone;
 
     fn config(ring: &str, view: &str, purge: &str, cameras: &str) -> Config {
         let text = format!(
@@ -97,13 +127,33 @@ mod tests {
         assert_eq!(later, named);
         assert_eq!((now.ring.keep_max, now.purge.wipe), (5, false));
         assert_eq!(now.ring, RingConfig { keep_max: 5, ..old.ring.clone() });
-        assert!(!now.view.list_special && !now.view.allow_other);
-        assert_eq!(now.view.clip, Duration::from_secs(300));
+        assert!(!now.views[0].list_special && !now.views[0].allow_other);
+        assert_eq!(now.clip, Duration::from_secs(300));
         assert_eq!(now.purge.grace, Duration::from_secs(3600));
         assert_eq!(now.purge.retain, Some(Duration::from_secs(3 * 86_400)));
         assert_eq!(now.cameras.len(), 1);
         let (again, later) = now.changed_to(now.clone());
-        assert_eq!((again.view, later), (now.view, Vec::new()));
+        assert_eq!((again.views, later), (now.views, Vec::new()));
+    }
+
+    #[test]
+    fn views_are_compared_by_their_mounts() {
+        let views = |text: &str| {
+            let ring = "[ring]\ndevice = \"ring\"\n";
+            Config::parse(Path::new("/r/reelfs.toml"), &format!("{ring}{text}")).expect("settings")
+        };
+        let a = "[[view]]\nmount = \"a\"\nzone = \"UTC\"\n";
+        let b = "[[view]]\nmount = \"b\"\nzone = \"Asia/Tokyo\"\n";
+        let old = views(&format!("{a}{b}"));
+        let later = |text: &str| old.changed_to(views(text)).1;
+        assert_eq!(later(&format!("{a}{b}")), Vec::<String>::new());
+        assert_eq!(later(a), ["view.mount"], "one goes");
+        assert_eq!(later(&format!("{b}{a}")), ["view.mount"], "another one is the first");
+        let changed =
+            format!("{a}read_only = true\numask = \"077\"\n{b}cameras = [\"x\"]\nuid = 3\n");
+        assert_eq!(later(&changed), ["view.cameras", "view.read_only", "view.uid", "view.umask"]);
+        let (now, _) = old.changed_to(views(&changed));
+        assert_eq!((now.views, now.zone), (old.views.clone(), Zone::UTC));
     }
 
     #[test]

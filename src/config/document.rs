@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, SectionKind};
+use super::keys::{self, Repeats, SectionKind};
 use super::nearest::nearest;
 use super::section::{Section, type_of};
 
@@ -131,26 +131,28 @@ impl<'t> Document<'t> {
             let line = Some(self.line(place.span()));
             Section::new(self, kind, line, Some(keys))
         };
-        match (kind.repeated, value.get_ref()) {
-            (false, DeValue::Table(keys)) => Ok(vec![section(value, keys)]),
-            (false, other) => {
+        match (kind.repeats, value.get_ref()) {
+            (Repeats::Never | Repeats::AtWill, DeValue::Table(keys)) => {
+                Ok(vec![section(value, keys)])
+            }
+            (Repeats::Never, other) => {
                 let reason = format!("is {}, has to be a section [{}]", type_of(other), kind.name);
                 Err(self.refuse(name, kind.name, reason))
             }
-            (true, DeValue::Array(sections)) => sections
+            (_, DeValue::Array(sections)) => sections
                 .iter()
                 .map(|each| match each.get_ref() {
                     DeValue::Table(keys) => Ok(section(each, keys)),
                     _ => Err(self.refuse(each, kind.name, not_repeated(kind))),
                 })
                 .collect(),
-            (true, _) => Err(self.refuse(name, kind.name, not_repeated(kind))),
+            (_, _) => Err(self.refuse(name, kind.name, not_repeated(kind))),
         }
     }
 
-    /// The line of every key of the sections that are not repeated, by its label.
+    /// The line of every key of the sections that are there once, by its label.
     pub(super) fn lines(&self) -> BTreeMap<String, usize> {
-        let known = keys::KEYS.iter().filter(|key| !key.section.repeated);
+        let known = keys::KEYS.iter().filter(|key| key.section.repeats != Repeats::Always);
         known
             .filter_map(|key| {
                 let section = self.root.get(key.section.name)?.get_ref().as_table()?;
@@ -182,7 +184,10 @@ fn reason_of(error: &toml::de::Error, text: &str) -> String {
 }
 
 fn not_repeated(kind: &SectionKind) -> String {
-    format!("write [[{0}]], once for each {0}", kind.name)
+    match kind.repeats {
+        Repeats::AtWill => format!("write [{0}], or [[{0}]] once for each {0}", kind.name),
+        _ => format!("write [[{0}]], once for each {0}", kind.name),
+    }
 }
 
 fn unknown_section(name: &str) -> String {

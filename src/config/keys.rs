@@ -1,25 +1,32 @@
 //! Every key of the configuration: type, range, default and text. The only place that has them.
 
 mod camera;
+mod view;
 
 use std::time::Duration;
 
 pub use camera::*;
+pub use view::*;
 
-pub use super::kind::{Absent, Key, Kind, OFF, SectionKind};
+pub use super::kind::{Absent, Key, Kind, OFF, Repeats, SectionKind};
 
 /// `[ring]`
 pub const RING: SectionKind =
-    SectionKind { name: "ring", repeated: false, text: "Where footage is stored." };
+    SectionKind { name: "ring", repeats: Repeats::Never, text: "Where footage is stored." };
 
 /// `[view]`
-pub const VIEW: SectionKind =
-    SectionKind { name: "view", repeated: false, text: "How footage is shown." };
+pub const VIEW: SectionKind = SectionKind {
+    name: "view",
+    repeats: Repeats::AtWill,
+    text: "How footage is shown: as a tree of files. [[view]], once for each, shows it in several \
+           ways at once, each at a place of its own. `clip`, and the zone of the first one, in \
+           which clips are cut and hours of recording are, are those of all.",
+};
 
 /// `[purge]`
 pub const PURGE: SectionKind = SectionKind {
     name: "purge",
-    repeated: false,
+    repeats: Repeats::Never,
     text: "How footage goes: removed by hand, or too old. What is neither stays until the ring \
            needs the space for something newer.",
 };
@@ -27,14 +34,14 @@ pub const PURGE: SectionKind = SectionKind {
 /// `[control]`
 pub const CONTROL: SectionKind = SectionKind {
     name: "control",
-    repeated: false,
+    repeats: Repeats::Never,
     text: "How a daemon is told what to do while it runs.",
 };
 
 /// `[[camera]]`
 pub const CAMERA: SectionKind = SectionKind {
     name: "camera",
-    repeated: true,
+    repeats: Repeats::Always,
     text: "A camera to record; one section for each. None at all is allowed: what is in the ring \
            is then served, and nothing recorded.",
 };
@@ -115,78 +122,6 @@ pub const RING_KEEP_MAX: Key = Key {
            kept when this becomes less.",
 };
 
-/// `view.mount`
-pub const VIEW_MOUNT: Key = Key {
-    section: &VIEW,
-    name: "mount",
-    kind: Kind::Path,
-    absent: Absent::Missing,
-    example: "\"/srv/cameras\"",
-    text: "Where the tree is mounted: an empty directory. A mount that a killed run has left \
-           there is replaced.",
-};
-
-/// `view.zone`
-pub const VIEW_ZONE: Key = Key {
-    section: &VIEW,
-    name: "zone",
-    kind: Kind::Text,
-    absent: Absent::Means("that of the variable TZ, or else of the system"),
-    example: "\"Europe/Berlin\"",
-    text: "Time zone of names and days, by its name in the time zone database. Times are stored \
-           in UTC: a change renames the clips. Where it is not given, TZ may be anything that the \
-           C library understands, and /etc/localtime a link, a copy or mounted from a host; a \
-           zone without a name is used as its rules say. What is not understood, and what the C \
-           library takes for another zone, is warned of.",
-};
-
-/// `view.layout`
-pub const VIEW_LAYOUT: Key = Key {
-    section: &VIEW,
-    name: "layout",
-    kind: Kind::Text,
-    absent: Absent::Default("%Y-%m-%d/{camera}/%H-%M-%S.mp4"),
-    example: "\"%Y-%m-%d/{camera}/%H-%M-%S.mp4\"",
-    text: "Path of a clip below the mount. The fields are those of strftime(3) for the time at \
-           which the clip begins, and {camera} for the camera's name. A change renames the clips.",
-};
-
-/// `view.clip`
-pub const VIEW_CLIP: Key = Key {
-    section: &VIEW,
-    name: "clip",
-    kind: seconds(10, HOUR),
-    absent: Absent::Default("10m"),
-    example: "\"10m\"",
-    text: "Longest clip. It divides an hour: clips begin on its multiples, at the first key frame \
-           there, and at local midnight. Clips of a camera are a quarter of its retain at most: \
-           each is purged as a whole, when all of it is as old as that.",
-};
-
-/// `view.allow_other`
-pub const VIEW_ALLOW_OTHER: Key = Key {
-    section: &VIEW,
-    name: "allow_other",
-    kind: Kind::Boolean,
-    absent: Absent::Default("false"),
-    example: "false",
-    text: "Whether users other than the one who runs the daemon may enter the mount; a file \
-           server such as Samba needs it. Where the daemon does not run as root, \
-           /etc/fuse.conf has to say user_allow_other.",
-};
-
-/// `view.list_special`
-pub const VIEW_LIST_SPECIAL: Key = Key {
-    section: &VIEW,
-    name: "list_special",
-    kind: Kind::Boolean,
-    absent: Absent::Default("false"),
-    example: "true",
-    text: "List live, .range, .trash, .status.json and the like in the root. They are found by \
-           their names in any case; listed, they are also met by whatever walks the tree: rsync \
-           and find see what was removed, too, and files without an end.",
-};
-
 /// `purge.every`
 pub const PURGE_EVERY: Key = Key {
     section: &PURGE,
@@ -257,7 +192,7 @@ pub const CONTROL_SOCKET: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 29] = [
+pub const KEYS: [&Key; 34] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -269,6 +204,11 @@ pub const KEYS: [&Key; 29] = [
     &VIEW_CLIP,
     &VIEW_ALLOW_OTHER,
     &VIEW_LIST_SPECIAL,
+    &VIEW_CAMERAS,
+    &VIEW_READ_ONLY,
+    &VIEW_UID,
+    &VIEW_GID,
+    &VIEW_UMASK,
     &PURGE_EVERY,
     &PURGE_GRACE,
     &PURGE_WIPE,
@@ -297,7 +237,7 @@ pub fn of(section: &SectionKind) -> impl Iterator<Item = &'static Key> + use<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{duration, share};
+    use crate::config::{duration, permissions, share};
 
     #[test]
     fn every_default_is_a_value_that_the_key_allows() {
@@ -312,6 +252,12 @@ mod tests {
                     assert!(share::parse(default, most).is_ok(), "{}", key.label());
                 }
                 Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),
+                Kind::Number { most } => {
+                    assert!(default.parse::<u32>().unwrap() <= most, "{}", key.label());
+                }
+                Kind::Permissions => {
+                    assert!(permissions::parse(default).is_ok(), "{}", key.label());
+                }
                 Kind::Text | Kind::Path | Kind::Words | Kind::Streams => {
                     assert!(!default.is_empty(), "{}", key.label());
                 }

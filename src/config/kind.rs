@@ -7,10 +7,21 @@ use std::time::Duration;
 pub struct SectionKind {
     /// As in `[name]`.
     pub name: &'static str,
-    /// Whether there is one for each thing, as `[[name]]`.
-    pub repeated: bool,
+    /// How often it may be there.
+    pub repeats: Repeats,
     /// What its keys are about; a sentence of the manual.
     pub text: &'static str,
+}
+
+/// How often a section may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// Once, as `[name]`.
+    Never,
+    /// As `[name]`, or one for each thing, as `[[name]]`.
+    AtWill,
+    /// One for each thing, as `[[name]]`.
+    Always,
 }
 
 /// What a key may say.
@@ -26,6 +37,13 @@ pub enum Kind {
     Streams,
     /// True or false.
     Boolean,
+    /// A whole number from nothing on.
+    Number {
+        /// The largest.
+        most: u32,
+    },
+    /// Bits of permissions, a text of three or four octal digits such as `027`.
+    Permissions,
     /// A length of time, both ends of the range allowed.
     Duration {
         /// The shortest.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::changes::needs_restart;
 use super::duration;
-use super::keys::{self, Absent, Key, Kind, SectionKind};
-use super::{CAMERAS_MAX, FILE_NAME, SYSTEM_FILE};
+use super::keys::{self, Absent, Key, Kind, Repeats, SectionKind};
+use super::{CAMERAS_MAX, FILE_NAME, SYSTEM_FILE, VIEWS_MAX};
 
 /// When the pages were last gone over as a whole. A fixed date: a page that is made twice from one
 /// definition is the same.
@@ -54,13 +54,17 @@ pub fn manual() -> String {
 }
 
 fn write_section(page: &mut String, section: &SectionKind) {
-    let heading = match section.repeated {
-        true => format!("[[{}]]", section.name),
-        false => format!("[{}]", section.name),
+    let heading = match section.repeats {
+        Repeats::Always => format!("[[{}]]", section.name),
+        Repeats::AtWill => format!("[{0}] or [[{0}]]", section.name),
+        Repeats::Never => format!("[{}]", section.name),
     };
     let _ = writeln!(page, ".SH {heading}");
     *page += &escaped(section.text);
-    if section.repeated {
+    if *section == keys::VIEW {
+        *page += &escaped(&format!("At most {VIEWS_MAX}."));
+    }
+    if *section == keys::CAMERA {
         *page += &escaped(&format!("At most {CAMERAS_MAX}."));
     }
     for key in keys::of(section) {
@@ -80,6 +84,8 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Words => "List of texts".to_owned(),
         Kind::Streams => "Addresses, or sections of keys, by name".to_owned(),
         Kind::Boolean => "True or false".to_owned(),
+        Kind::Number { most } => format!("Whole number, 0 to {most}"),
+        Kind::Permissions => "Octal digits".to_owned(),
         Kind::Share { most } => format!("Share, 0% to {most}%"),
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
@@ -103,9 +109,9 @@ fn absent_in_words(key: &Key) -> String {
 fn write_example(page: &mut String) {
     *page += ".SH EXAMPLE\n.nf\n";
     for section in keys::SECTIONS {
-        let heading = match section.repeated {
-            true => format!("[[{}]]", section.name),
-            false => format!("[{}]", section.name),
+        let heading = match section.repeats {
+            Repeats::Always => format!("[[{}]]", section.name),
+            Repeats::AtWill | Repeats::Never => format!("[{}]", section.name),
         };
         let _ = writeln!(page, "{heading}");
         // A camera has an address, several, or a command.

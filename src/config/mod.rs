@@ -15,8 +15,10 @@ mod kind;
 mod manual;
 mod nearest;
 mod origin;
+mod permissions;
 mod section;
 mod share;
+mod view;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -33,9 +35,10 @@ pub use document::ConfigError;
 pub use hours::{Hours, Recorded};
 pub use manual::{manual, manual_title};
 pub use origin::Origin;
+pub use view::{VIEWS_MAX, ViewConfig};
 pub use zone::{parse as parse_zone, system_zone};
 
-use document::{Document, Located};
+use document::Document;
 use section::Section;
 
 const HOUR_SECONDS: u64 = 3600;
@@ -64,8 +67,12 @@ pub const CAMERAS_MAX: usize = 256;
 pub struct Config {
     /// `[ring]`: where footage is stored.
     pub ring: RingConfig,
-    /// `[view]`: how it is shown.
-    pub view: ViewConfig,
+    /// `[view]`, or each `[[view]]`: how it is shown; one at least.
+    pub views: Vec<ViewConfig>,
+    /// The longest clip: 10 s to 1 h, whole seconds, divides an hour.
+    pub clip: Duration,
+    /// The zone of the first view: that of times which are of no view.
+    pub zone: Zone,
     /// `[purge]`: how it goes.
     pub purge: PurgeConfig,
     /// `[control]`: how it is told what to do.
@@ -91,23 +98,6 @@ pub struct RingConfig {
     pub scrub: Option<Duration>,
     /// How much of the ring may be kept, in percent: 0 to 90.
     pub keep_max: u8,
-}
-
-/// `[view]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ViewConfig {
-    /// Where the tree is mounted.
-    pub mount: PathBuf,
-    /// The zone of names and days.
-    pub zone: Zone,
-    /// Pattern of a clip's path; not empty, otherwise unchecked: the view knows what it allows.
-    pub layout: String,
-    /// The longest clip: 10 s to 1 h, whole seconds, divides an hour.
-    pub clip: Duration,
-    /// Whether users other than the daemon's may enter the mount.
-    pub allow_other: bool,
-    /// Whether the root lists what is otherwise found by its name alone.
-    pub list_special: bool,
 }
 
 /// `[purge]`.
@@ -161,22 +151,24 @@ impl Config {
         document.refuse_unknown_keys()?;
         let mut warnings = Vec::new();
         let purge = read_purge(&document.section(&keys::PURGE)?)?;
-        let view = read_view(&document.section(&keys::VIEW)?, &mut warnings)?;
-        let ring = read_ring(&document.section(&keys::RING)?, &view.mount)?;
+        let (views, clip) = view::read_all(&document, &mut warnings)?;
+        let ring = read_ring(&document.section(&keys::RING)?, &views)?;
         let cameras = camera::read_all(&document, &mut warnings)?;
+        let zone = views.first().map_or(Zone::UTC, |view| view.zone.clone());
         let socket = document.section(&keys::CONTROL)?.path(&keys::CONTROL_SOCKET)?.value;
         let control = ControlConfig { socket };
         let lines = document.lines();
         let file = path.to_path_buf();
-        let mut config = Config { ring, view, purge, control, cameras, warnings, file, lines };
-        let shorter = config.shorter_clips();
-        config.warnings.extend(shorter);
+        let mut config =
+            Config { ring, views, clip, zone, purge, control, cameras, warnings, file, lines };
+        let likely = [config.shorter_clips(), config.unlikely_views()].concat();
+        config.warnings.extend(likely);
         Ok(config)
     }
 
     /// What is to be said of cameras whose footage goes sooner than a clip would end.
     fn shorter_clips(&self) -> Vec<String> {
-        let (file, clip) = (self.file.display(), self.view.clip);
+        let (file, clip) = (self.file.display(), self.clip);
         let mut said = Vec::new();
         for camera in &self.cameras {
             let name = camera.name.as_str();
@@ -213,6 +205,13 @@ impl Config {
         ConfigError::of_key(&self.file, line, label, reason.to_string())
     }
 
+    /// The same of the layout of a view.
+    #[must_use]
+    pub fn refuse_layout(&self, view: &ViewConfig, reason: impl ToString) -> ConfigError {
+        let label = keys::VIEW_LAYOUT.label();
+        ConfigError::of_key(&self.file, view.layout_line, label, reason.to_string())
+    }
+
     /// The error of a ring that is not there, which is `reason`.
     #[must_use]
     pub fn no_ring(&self, reason: impl Display) -> ConfigError {
@@ -238,10 +237,10 @@ impl Config {
     /// A clip is purged as a whole: a longer one would outlive its beginning's age by far.
     #[must_use]
     pub fn clip_of(&self, camera: &str) -> Duration {
-        let Some(retain) = self.retain_of(camera) else { return self.view.clip };
-        let most = (retain / RETAIN_PARTS).min(self.view.clip).as_secs();
+        let Some(retain) = self.retain_of(camera) else { return self.clip };
+        let most = (retain / RETAIN_PARTS).min(self.clip).as_secs();
         let divides = |seconds: &u64| HOUR_SECONDS.is_multiple_of(*seconds);
-        (1..=most).rev().find(divides).map_or(self.view.clip, Duration::from_secs)
+        (1..=most).rev().find(divides).map_or(self.clip, Duration::from_secs)
     }
 
     /// Whether frames of `camera` are kept that follow a lost one.
@@ -276,10 +275,10 @@ fn read_text(path: &Path) -> Result<String, String> {
     }
 }
 
-fn read_ring(section: &Section<'_>, mount: &Path) -> Result<RingConfig, ConfigError> {
+fn read_ring(section: &Section<'_>, views: &[ViewConfig]) -> Result<RingConfig, ConfigError> {
     let outside_mount = |key: &keys::Key| {
         let path = section.path(key)?;
-        match path.value.starts_with(mount) {
+        match views.iter().any(|view| path.value.starts_with(&view.mount)) {
             true => Err(path.refuse("lies in the mount point, where it would be hidden")),
             false => Ok(path.value),
         }
@@ -291,33 +290,6 @@ fn read_ring(section: &Section<'_>, mount: &Path) -> Result<RingConfig, ConfigEr
         scrub: section.duration_or_off(&keys::RING_SCRUB)?,
         keep_max: section.share(&keys::RING_KEEP_MAX)?,
     })
-}
-
-fn read_view(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<ViewConfig, ConfigError> {
-    let zone = match section.optional_string(&keys::VIEW_ZONE)? {
-        Some(name) => zone::parse(&name.value).map_err(|reason| name.refuse(reason))?,
-        None => {
-            let (zone, warning) = system_zone();
-            warnings.extend(warning);
-            zone
-        }
-    };
-    let clip = section.duration(&keys::VIEW_CLIP)?;
-    Ok(ViewConfig {
-        mount: section.path(&keys::VIEW_MOUNT)?.value,
-        zone,
-        layout: section.string(&keys::VIEW_LAYOUT)?.value,
-        clip: divisor_of_an_hour(clip)?,
-        allow_other: section.boolean(&keys::VIEW_ALLOW_OTHER)?.value,
-        list_special: section.boolean(&keys::VIEW_LIST_SPECIAL)?.value,
-    })
-}
-
-fn divisor_of_an_hour(clip: Located<Duration>) -> Result<Duration, ConfigError> {
-    match clip.value.subsec_nanos() == 0 && HOUR_SECONDS.is_multiple_of(clip.value.as_secs()) {
-        true => Ok(clip.value),
-        false => Err(clip.refuse("does not divide an hour: 5m, 10m, 15m, 20m, 30m and 1h do")),
-    }
 }
 
 fn read_purge(section: &Section<'_>) -> Result<PurgeConfig, ConfigError> {
@@ -375,8 +347,8 @@ url = "rtsp://192.0.2.11/stream1"
         let config = parse(WHOLE).unwrap();
         assert_eq!(config.ring.device, Path::new("/dev/disk/by-partlabel/reelfs"));
         assert_eq!(config.ring.flush, Duration::from_secs(2));
-        assert_eq!(config.view.zone, Zone::named("Europe/Berlin").unwrap());
-        assert_eq!(config.view.clip, Duration::from_secs(600));
+        assert_eq!(config.views[0].zone, Zone::named("Europe/Berlin").unwrap());
+        assert_eq!(config.clip, Duration::from_secs(600));
         assert_eq!(config.purge.grace, Duration::from_secs(86_400));
         assert_eq!(config.cameras.len(), 2);
         assert_eq!(config.retain_of("front-door"), Some(Duration::from_secs(14 * 86_400)));
@@ -390,13 +362,13 @@ url = "rtsp://192.0.2.11/stream1"
         let text = "[ring]\ndevice = \"ring.img\"\n[view]\nmount = \"mnt\"\nzone = \"UTC\"\n";
         let config = parse(text).unwrap();
         assert_eq!(config.ring.device, Path::new("/etc/reelfs/ring.img"));
-        assert_eq!(config.view.mount, Path::new("/etc/reelfs/mnt"));
+        assert_eq!(config.views[0].mount, Path::new("/etc/reelfs/mnt"));
         assert_eq!(config.ring.index, Path::new("/var/lib/reelfs/index"));
         assert_eq!(config.ring.flush, Duration::from_secs(2));
-        assert_eq!(config.view.layout, "%Y-%m-%d/{camera}/%H-%M-%S.mp4");
+        assert_eq!(config.views[0].layout, "%Y-%m-%d/{camera}/%H-%M-%S.mp4");
         assert_eq!(config.ring.scrub, Some(Duration::from_secs(30 * 86_400)));
         assert_eq!(config.purge.retain, None);
-        assert!(!config.purge.wipe && !config.view.allow_other);
+        assert!(!config.purge.wipe && !config.views[0].allow_other);
         assert!(config.cameras.is_empty());
     }
 

@@ -9,8 +9,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::{ConfigError, Document, Located};
 use super::duration;
-use super::keys::{self, Absent, Key, Kind, SectionKind};
+use super::keys::{self, Absent, Key, Kind, Repeats, SectionKind};
 use super::nearest::nearest;
+use super::permissions;
 use super::share;
 
 /// One section; an absent one has no keys.
@@ -195,6 +196,24 @@ impl Section<'_> {
         share::parse(&text.value, most).map_err(|why| text.refuse(why))
     }
 
+    /// A whole number within the key's range, where the file has it.
+    pub(super) fn optional_number(&self, key: &Key) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let DeValue::Integer(number) = value.value else { return Err(wrong_type(&value, key)) };
+        let most = if let Kind::Number { most } = key.kind { most } else { u32::MAX };
+        let read = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        match read.filter(|number| *number <= most) {
+            Some(number) => Ok(Some(number)),
+            None => Err(value.refuse(format!("{number} is not from 0 to {most}"))),
+        }
+    }
+
+    /// Bits of permissions: the file's or the default.
+    pub(super) fn permissions(&self, key: &Key) -> Result<u16, ConfigError> {
+        let text = self.string(key)?;
+        permissions::parse(&text.value).map_err(|why| text.refuse(why))
+    }
+
     /// A length of time: the file's or the default; within the key's range.
     pub(super) fn duration(&self, key: &Key) -> Result<Located<Duration>, ConfigError> {
         duration_in_range(self.string(key)?, key)
@@ -274,7 +293,9 @@ impl Section<'_> {
             Absent::Missing | Absent::Means(_) => {
                 let section = match &self.stream {
                     Some(stream) => format!("[{}]", stream.label),
-                    None if self.kind.repeated => format!("[[{}]]", self.kind.name),
+                    None if self.kind.repeats == Repeats::Always => {
+                        format!("[[{}]]", self.kind.name)
+                    }
                     None => format!("[{}]", self.kind.name),
                 };
                 let reason = format!("missing: say `{} = \"…\"` in {section}", key.name);
@@ -301,6 +322,8 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
             format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
         }
         Kind::Share { .. } => format!("a share such as {}", key.example),
+        Kind::Number { .. } => format!("a whole number such as {}", key.example),
+        Kind::Permissions => format!("a text in quotes such as {}", key.example),
         Kind::Words => format!("a list of texts such as {}", key.example),
         Kind::Streams => format!("addresses by name such as {}", key.example),
         Kind::Text | Kind::Path => format!("a text in quotes such as {}", key.example),

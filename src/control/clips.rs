@@ -31,9 +31,12 @@ pub struct ClipsAsk {
     /// Of what is kept: `forever`, a day, a time or a length, as of `user.reelfs.keep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Files and directories, by their paths below the mount.
+    /// Files and directories, by their paths below the mount of a view.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    /// Where that view is mounted, as its settings have it; the first one where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<PathBuf>,
     /// All of a camera that was recorded in some time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,

@@ -1,15 +1,16 @@
 //! Clips that somebody asks to be kept, released, removed or restored, by their paths or by the
 //! time of a camera.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::running::View;
+use super::views::{View, Views};
 use super::{Store, locked};
 use crate::catalogue::Clip;
 use crate::cli::quantity::size_text;
 use crate::clock::Stopwatch;
 use crate::control::{Answer, ClipsAsk, Verb};
-use crate::library::{Footage, LibraryError};
+use crate::library::{Footage, LibraryError, RingLibrary};
 use crate::named::{Form, Named, parse_until};
 use crate::ring::{ClipState, Refusal};
 use crate::segment::StreamFact;
@@ -36,20 +37,30 @@ struct Chosen {
 /// Who looks for them.
 struct Search<'s> {
     view: &'s View,
-    zone: &'s Zone,
+    library: &'s RingLibrary,
+    zone: Zone,
     store: &'s Store,
 }
 
 /// Does what is asked for, or says what would be done.
-pub(super) fn carry_out(ask: &ClipsAsk, view: &View, zone: &Zone, store: &Store) -> Answer {
-    let search = Search { view, zone, store };
+pub(super) fn carry_out(ask: &ClipsAsk, views: &Views, store: &Store) -> Answer {
+    let mount = ask.mount.as_deref();
+    let Some(view) = views.at(mount) else {
+        let mount = mount.unwrap_or(Path::new("")).display();
+        return Err(format!("no view is mounted at {mount}; there are {}", views.places())).into();
+    };
+    // A camera's time is asked for through no view, unless one is named.
+    if view.is_read_only() && (mount.is_some() || !ask.paths.is_empty()) {
+        return Err(format!("{}: the view is read-only", view.path.display())).into();
+    }
+    let search = Search { view, library: &views.library, zone: view.zone(), store };
     let chosen = match search.choose(ask) {
         Ok(chosen) => chosen,
         Err(why) => return Err(why).into(),
     };
     let until = match (&ask.until, ask.verb) {
         (None, _) => Ok(None),
-        (Some(text), Verb::Keep) => parse_until(text, zone, view.library.now()),
+        (Some(text), Verb::Keep) => parse_until(text, &search.zone, search.library.now()),
         (Some(_), _) => return Err("only what is kept has an end".to_owned()).into(),
     };
     let until = match until {
@@ -73,8 +84,9 @@ impl Search<'_> {
         if let Some(span) = &ask.span {
             let (from, to) = span.times()?;
             let catalogue = locked(&self.store.catalogue);
+            let is_shown = ask.mount.is_none() || self.view.cameras.has(&span.camera);
             let was_it = |fact: &StreamFact| fact.names.iter().any(|it| it.name == span.camera);
-            if !catalogue.streams().any(|(_, fact)| was_it(fact)) {
+            if !is_shown || !catalogue.streams().any(|(_, fact)| was_it(fact)) {
                 return Err(format!("{:?} is no camera that has footage", span.camera));
             }
             drop(catalogue);
@@ -101,7 +113,7 @@ impl Search<'_> {
                 let cameras = self.view.library.cameras();
                 let camera = cameras.into_iter().find(|known| ranges_name(known) == **camera);
                 let camera = camera.ok_or("there is no such camera")?;
-                let named = Named::parse(name, self.zone, self.view.library.now());
+                let named = Named::parse(name, &self.zone, self.library.now());
                 for range in named.map_err(|error| error.to_string())?.ranges {
                     self.add_span(&camera, (range.start, range.end), chosen);
                 }
@@ -141,7 +153,7 @@ impl Search<'_> {
         if dry_run {
             let ids: Vec<ClipId> = clips.iter().map(|clip| clip.clip()).collect();
             let (_, after) = self.store.writer.kept_with(&ids);
-            let most = self.view.library.keep_max();
+            let most = self.library.keep_max();
             let mut answer = self.would_be("kept", &clips);
             answer.done.push(format!(
                 "{} kept then, of {} at most",
@@ -151,7 +163,7 @@ impl Search<'_> {
             answer.error = (after > most).then(|| "that is more than may be kept".to_owned());
             return answer;
         }
-        let kept = self.view.shown.keep(&clips, until, &*self.view.library);
+        let kept = self.view.shown.keep(&clips, until, self.library);
         let until = until.map_or("for ever".to_owned(), |it| format!("until {}", utc_second(it)));
         match kept {
             Ok(_) => Ok(vec![format!("kept {}, {until}", self.sum(&clips))]).into(),
@@ -175,7 +187,7 @@ impl Search<'_> {
         if dry_run {
             return self.would_be("released", &kept);
         }
-        let released = self.view.shown.release(&kept, &*self.view.library);
+        let released = self.view.shown.release(&kept, self.library);
         let released = released.map_err(|error| error.to_string());
         released.map(|_| vec![format!("released {}", self.sum(&kept))]).into()
     }
@@ -200,7 +212,7 @@ impl Search<'_> {
             answer.error = stay;
             return answer;
         }
-        let (shown, library) = (&self.view.shown, &*self.view.library);
+        let (shown, library) = (&self.view.shown, self.library);
         let answer = self.each(&others, &format!("{verb} {{}}{how}"), |clip| match is_listed {
             true => shown.remove(clip, library),
             false => shown.purge(clip, library),
@@ -215,7 +227,7 @@ impl Search<'_> {
         if dry_run {
             return self.would_be("restored", clips);
         }
-        let (shown, library) = (&self.view.shown, &*self.view.library);
+        let (shown, library) = (&self.view.shown, self.library);
         self.each(clips, "restored {}", |clip| shown.restore(clip, library))
     }
 

@@ -9,8 +9,10 @@ use super::DaemonError;
 /// as threads, and eight for each processor at most.
 const ARENA_BYTES: u64 = 64 << 20;
 const ARENAS_PER_PROCESSOR: u64 = 8;
-/// Threads that the daemon has, and some more.
+/// Threads that the daemon has with one view, and some more.
 const THREADS: u64 = 48;
+/// Threads that serve each other one.
+const THREADS_PER_VIEW: u64 = 12;
 /// Everything else: code, stacks, what is queued and read.
 const OTHER_BYTES: u64 = 512 << 20;
 
@@ -18,9 +20,9 @@ const OTHER_BYTES: u64 = 512 << 20;
 ///
 /// # Errors
 /// [`DaemonError::AddressSpace`].
-pub(super) fn check() -> Result<(), DaemonError> {
+pub(super) fn check(views: usize) -> Result<(), DaemonError> {
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    let needed = needed(processors);
+    let needed = needed(processors, views);
     // Where the system does not tell it limits nothing.
     let (limit, _) = getrlimit(Resource::RLIMIT_AS).unwrap_or((RLIM_INFINITY, RLIM_INFINITY));
     match limit == RLIM_INFINITY || limit >= needed {
@@ -29,8 +31,9 @@ pub(super) fn check() -> Result<(), DaemonError> {
     }
 }
 
-fn needed(processors: u64) -> u64 {
-    OTHER_BYTES + ARENA_BYTES * THREADS.min(ARENAS_PER_PROCESSOR * processors)
+fn needed(processors: u64, views: usize) -> u64 {
+    let threads = THREADS + THREADS_PER_VIEW * (views as u64).saturating_sub(1);
+    OTHER_BYTES + ARENA_BYTES * threads.min(ARENAS_PER_PROCESSOR * processors)
 }
 
 #[cfg(test)]
@@ -39,8 +42,9 @@ mod tests {
 
     #[test]
     fn more_processors_need_more_up_to_what_threads_there_are() {
-        assert_eq!(needed(2), 1536 << 20);
-        assert_eq!(needed(8), needed(64));
-        assert_eq!(needed(64), 3584 << 20);
+        assert_eq!(needed(2, 1), 1536 << 20);
+        assert_eq!(needed(8, 1), needed(64, 1));
+        assert_eq!(needed(64, 1), 3584 << 20);
+        assert_eq!((needed(2, 3), needed(64, 3)), (1536 << 20, 5120 << 20));
     }
 }

@@ -14,7 +14,8 @@ use crate::view::{ListedClip, Place};
 /// Keeps what is shown in step with the catalogue.
 pub(super) struct TreeKeeper {
     pub catalogue: Arc<RwLock<Catalogue>>,
-    pub shown: Arc<Shown>,
+    /// Each view.
+    pub shown: Vec<Arc<Shown>>,
     /// There once the ring is open.
     pub archive: Arc<OnceLock<Arc<Archive>>>,
     /// Counts up when a flush is due.
@@ -31,7 +32,7 @@ impl Listener for TreeKeeper {
                 }
             }
             Change::Restored(clip) => {
-                self.shown.put_back(*clip);
+                self.each(|shown| shown.put_back(*clip));
                 // One that was found by a recovery may not have been shown at all.
                 self.list(*clip, "listed again");
             }
@@ -40,7 +41,7 @@ impl Listener for TreeKeeper {
                 if let Some(archive) = self.archive.get() {
                     archive.reopen(clip.clip());
                 }
-                self.show(*clip, |shown, listed, _| shown.redate(listed));
+                self.show(*clip, |all, listed, _| all.iter().for_each(|it| it.redate(listed)));
             }
             Change::Gone(clip) => self.drop_clip(clip),
             Change::Nothing | Change::StreamSet(_) | Change::Grown(_) => {}
@@ -58,18 +59,24 @@ pub(super) fn tick(ticks: &watch::Sender<u64>) {
 }
 
 impl TreeKeeper {
+    fn each(&self, change: impl Fn(&Shown)) {
+        self.shown.iter().for_each(|shown| change(shown));
+    }
+
     /// Shows a clip among the files, and says in the log `how` it came there, unless this is the
     /// start, when all of them do.
     fn list(&self, key: ClipKey, how: &str) {
-        self.show(key, |shown, listed, frames| {
-            let place = shown.list(listed);
-            if let (Some(Place { name, .. }), true) = (place, shown.is_watched()) {
+        self.show(key, |all, listed, frames| {
+            let places = all.iter().filter_map(|shown| shown.list(listed));
+            let first = places.collect::<Vec<_>>().into_iter().next();
+            let is_watched = all.iter().any(|shown| shown.is_watched());
+            if let (Some(Place { name, .. }), true) = (first, is_watched) {
                 log::info!("{}: {name} is {how}: {frames} frames", listed.camera);
             }
         });
     }
 
-    fn show(&self, key: ClipKey, show: impl FnOnce(&Shown, &ListedClip<'_>, u64)) {
+    fn show(&self, key: ClipKey, show: impl FnOnce(&[Arc<Shown>], &ListedClip<'_>, u64)) {
         let found = {
             let catalogue = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
             let named = |clip: &Clip| (clip.fact.clone(), clip.redated, catalogue.camera_of(clip));
@@ -102,16 +109,16 @@ impl TreeKeeper {
             catalogue.clip(key).map(|clip| clip.state)
         };
         match state {
-            Some(state) if state.is_in_trash() => self.shown.discard(key),
-            Some(state) if state.is_purging() => self.shown.hide(key),
-            Some(state) if state.is_kept() => self.shown.show_kept(key),
-            Some(_) => _ = self.shown.hide_kept(key),
+            Some(state) if state.is_in_trash() => self.each(|shown| shown.discard(key)),
+            Some(state) if state.is_purging() => self.each(|shown| shown.hide(key)),
+            Some(state) if state.is_kept() => self.each(|shown| shown.show_kept(key)),
+            Some(_) => self.each(|shown| _ = shown.hide_kept(key)),
             None => {}
         }
     }
 
     fn drop_clip(&self, clip: &Clip) {
-        self.shown.drop_clip(clip.key);
+        self.each(|shown| shown.drop_clip(clip.key));
         if let Some(archive) = self.archive.get() {
             archive.forget(clip.id());
         }

@@ -19,6 +19,7 @@ mod settings;
 mod streams;
 mod superblocks;
 mod tables;
+mod views;
 mod wanted;
 
 use std::path::PathBuf;
@@ -31,26 +32,28 @@ use crate::archive::{Archive, CatalogueUpdater};
 use crate::camera::{Camera, CameraError};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
-use crate::config::{Config, ConfigError, keys};
+use crate::config::{Config, ConfigError};
 use crate::control::Control;
 use crate::device::{Device, OpenError, ReturningDevice};
 use crate::index::Index;
 use crate::library::{Grace, RingLibrary};
 use crate::live::Live;
 use crate::logged::Logged;
-use crate::mount::{self, MountError};
+use crate::mount::MountError;
 use crate::ring::{self, Opening, Ring, RingError, Superblock, Writer};
 use crate::shown::Shown;
 use crate::units::Counted;
-use crate::view::{Layout, Tree};
+use crate::view::Layout;
+use crate::zone::Zone;
 use holder::RingHolder;
 use listener::TreeKeeper;
 pub use reader::{ReaderSettings, leave_session, read};
 use recording::Recording;
 use reporter::{Parts, Reporter};
-use running::{Running, View};
+use running::Running;
 use settings::Settings;
 pub use streams::refuse_mixed_up;
+use views::Views;
 
 /// Blocks that each stream needs at least: one that it fills, one reserved for it, and one or two
 /// that can be looked at before they are evicted.
@@ -175,13 +178,13 @@ pub fn run(config: &Config, logged: &'static Logged) -> Result<(), DaemonError> 
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    let (layout, sessions) = checked(config)?;
-    limits::check()?;
+    let (layouts, sessions) = checked(config)?;
+    limits::check(config.views.len())?;
     let signals = running::Signals::catch()?;
-    mount::prepare(&config.view.mount)?;
-    let store = Store::open(config, &layout)?;
+    views::prepare(config)?;
+    let store = Store::open(config, &layouts)?;
     steps.done("the ring is open");
-    let mut running = match start(config, &layout, sessions, (&store, logged), &mut steps) {
+    let mut running = match start(config, &layouts, sessions, (&store, logged), &mut steps) {
         Ok(running) => running,
         Err(error) => {
             if let Err(error) = store.close() {
@@ -200,20 +203,22 @@ pub fn run(config: &Config, logged: &'static Logged) -> Result<(), DaemonError> 
 }
 
 /// What a configuration comes to, in which everything is right that can be told without a ring: the
-/// layout, and what sessions of the cameras are begun with, in their order.
+/// layout of each view, and what sessions of the cameras are begun with, in their order.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn checked(config: &Config) -> Result<(Layout, Vec<Camera>), DaemonError> {
-    let layout = Layout::parse(&config.view.layout)
-        .map_err(|reason| config.refuse(&keys::VIEW_LAYOUT, reason))?;
+pub fn checked(config: &Config) -> Result<(Vec<Layout>, Vec<Camera>), DaemonError> {
+    let layouts = config.views.iter().map(|view| {
+        Layout::parse(&view.layout).map_err(|reason| config.refuse_layout(view, reason))
+    });
+    let layouts = layouts.collect::<Result<_, ConfigError>>()?;
     let sessions = config.cameras.iter().map(|camera| {
         camera.session().map_err(|reason| {
             let name = camera.name.as_str().to_owned();
             DaemonError::Camera { name, reason }
         })
     });
-    Ok((layout, sessions.collect::<Result<_, DaemonError>>()?))
+    Ok((layouts, sessions.collect::<Result<_, DaemonError>>()?))
 }
 
 /// Everything below the mount: ring, catalogue, tree, archive.
@@ -222,7 +227,8 @@ struct Store {
     clock: Arc<dyn Clock>,
     device: Arc<ReturningDevice>,
     catalogue: Arc<RwLock<Catalogue>>,
-    shown: Arc<Shown>,
+    /// What each view shows.
+    shown: Vec<Arc<Shown>>,
     archive: Arc<Archive>,
     index: Arc<Index>,
     writer: Writer,
@@ -232,7 +238,7 @@ struct Store {
 }
 
 impl Store {
-    fn open(config: &Config, layout: &Layout) -> Result<Store, DaemonError> {
+    fn open(config: &Config, layouts: &[Layout]) -> Result<Store, DaemonError> {
         let path = &config.ring.device;
         let failed = |reason| DaemonError::Ring { device: path.clone(), reason };
         let holder = Arc::new(RingHolder::new(path.clone()));
@@ -247,7 +253,7 @@ impl Store {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
-        let shown = Arc::new(Shown::new(Tree::new(layout.clone(), config.view.zone.clone())));
+        let shown = views::shown(config, layouts);
         let opened = Arc::new(OnceLock::new());
         let (ticks, _) = watch::channel(0);
         let keeper = TreeKeeper {
@@ -260,7 +266,7 @@ impl Store {
             ring::Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
         let updater =
             CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(keeper))
-                .naming_in(layout.zone(&config.view.zone));
+                .naming_in(cut_zone(config, layouts));
         let below: Arc<dyn Device> = device.clone();
         let (ring, writer, opening) =
             Ring::open_or_wait(below, clock.clone(), &settings, Box::new(updater))
@@ -324,7 +330,7 @@ pub fn refuse_too_few_blocks(config: &Config, superblock: &Superblock) -> Result
 
 fn start(
     config: &Config,
-    layout: &Layout,
+    layouts: &[Layout],
     sessions: Vec<Camera>,
     (store, logged): (&Store, &'static Logged),
     steps: &mut Steps,
@@ -351,17 +357,7 @@ fn start(
         deeds: Arc::default(),
         live: Some(store.live.clone()),
     });
-    let view = View {
-        path: config.view.mount.clone(),
-        options: mount::Options {
-            allow_other: config.view.allow_other,
-            source_name: source_name(store),
-            list_special: config.view.list_special,
-        },
-        shown: store.shown.clone(),
-        library,
-    };
-    let mounted = view.mount()?;
+    let views = Views::mount(config, store, library, &reporter.views)?;
     steps.done("the tree is mounted");
     // Behind the mount: a start that fails at it leaves no camera on the ring.
     let is_writable = store.device.is_writable();
@@ -369,7 +365,8 @@ fn start(
         true => streams::register_all(config, sessions, &wanted::Switches::default(), store),
         false => Vec::new(),
     };
-    let recording = is_writable.then(|| Recording::new(config, layout, store, runtime.handle()));
+    let recording = is_writable
+        .then(|| Recording::new(config, cut_zone(config, layouts), store, runtime.handle()));
     let parts = match &recording {
         Some(_) => recording::begin(config, registered, store)?,
         None => Parts::default(),
@@ -385,14 +382,13 @@ fn start(
         let socket = socket.display();
         log::warn!("{socket}: nobody can ask for anything, as `reelfs record` does: {error}");
     });
-    let (mounted, writer, control) = (Some(mounted), store.writer.clone(), control.ok());
-    let warned = Vec::new();
-    Ok(Running { reporter, view, mounted, recording, runtime, writer, asks, control, warned })
+    let (writer, control, warned) = (store.writer.clone(), control.ok(), Vec::new());
+    Ok(Running { reporter, views, recording, runtime, writer, asks, control, warned })
 }
 
-fn source_name(store: &Store) -> String {
-    let label = &store.archive.ring().superblock().label;
-    if label.is_empty() { "reelfs".into() } else { label.clone() }
+/// The zone on whose clock clips are cut: that of the names in the first view.
+fn cut_zone(config: &Config, layouts: &[Layout]) -> Zone {
+    layouts.first().map_or(Zone::UTC, |layout| layout.zone(&config.zone))
 }
 
 fn locked<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

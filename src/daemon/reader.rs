@@ -67,7 +67,7 @@ pub fn read(
     logged: &'static Logged,
     ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
-    limits::check()?;
+    limits::check(1)?;
     let signals = Signals::catch()?;
     mount::prepare(&settings.mount)?;
     let mut reader = Reader::open(settings)?;
@@ -107,7 +107,7 @@ impl Reader {
         let opened = Arc::new(OnceLock::new());
         let keeper = TreeKeeper {
             catalogue: catalogue.clone(),
-            shown: shown.clone(),
+            shown: vec![shown.clone()],
             archive: opened.clone(),
             // Nobody records here.
             ticks: watch::channel(0).0,
@@ -159,6 +159,7 @@ impl Reader {
             allow_other: settings.allow_other,
             source_name: source_name(&settings.ring),
             list_special: settings.list_special,
+            ..mount::Options::default()
         };
         Ok(mount::mount(&settings.mount, &options, self.shown.clone(), library)?)
     }

@@ -19,7 +19,7 @@ use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::Writer;
 use crate::segment::Switch;
 use crate::units::{StreamKey, StreamNumber};
-use crate::view::{Layout, clip_boundary_after};
+use crate::view::clip_boundary_after;
 use crate::zone::Zone;
 
 /// A chunk's samples at most, in bytes; smaller where a block is.
@@ -93,14 +93,14 @@ impl Recorded {
 /// The longest clip of a camera, in seconds.
 fn clip_seconds(config: &Config, camera: &str) -> u64 {
     let length = config.clip_of(camera);
-    if length < config.view.clip {
+    if length < config.clip {
         log::warn!("{camera}: clips of {length:?} at most: its retain is short");
     }
     length.as_secs()
 }
 
 impl Recording {
-    pub(super) fn new(config: &Config, layout: &Layout, store: &Store, runtime: &Handle) -> Self {
+    pub(super) fn new(config: &Config, zone: Zone, store: &Store, runtime: &Handle) -> Self {
         let block_length = store.archive.ring().superblock().geometry.block_length;
         Recording {
             hosts: Arc::new(Hosts::default()),
@@ -110,7 +110,7 @@ impl Recording {
             runtime: runtime.clone(),
             flush_interval: config.ring.flush,
             chunk_bytes_max: CHUNK_BYTES_MAX.min(block_length.0 - HEADER_ROOM_BYTES) as usize,
-            zone: layout.zone(&config.view.zone),
+            zone,
             live: store.live.clone(),
         }
     }

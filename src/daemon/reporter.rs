@@ -9,6 +9,7 @@ use super::Store;
 use super::recording::{Placed, Recorded};
 use super::scrub::scrub_status;
 use super::superblocks::Caretaker;
+use super::views;
 use super::wanted::{Change, Off, Switches};
 use crate::archive::Archive;
 use crate::check::Scrubber;
@@ -40,6 +41,8 @@ pub(super) struct Reporter {
     live: Live,
     /// How much may be kept.
     pub(super) keep_max: Arc<KeepMax>,
+    /// What is said of the views.
+    pub(super) views: views::Told,
     settings: Mutex<InForce>,
     parts: Mutex<Parts>,
 }
@@ -79,6 +82,7 @@ impl Reporter {
             logged,
             live: store.live.clone(),
             keep_max: Arc::new(KeepMax::new(config.ring.keep_max)),
+            views: views::Told::new(config),
             settings: Mutex::default(),
             parts: Mutex::default(),
         };
@@ -286,6 +290,7 @@ impl Reporter {
             at: utc_timestamp(now.wall),
             uptime_seconds: Some(seconds(now.boot.0 - self.began.0)),
             settings: Some(settings),
+            views: self.views.status(),
             ring,
             device: device_status(&health, &counters, unwritable),
             expiry_suspended: suspension.map(|suspension| {

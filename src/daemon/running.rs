@@ -1,6 +1,5 @@
 //! The daemon while it runs: signals, small chores, and stopping in order.
 
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -11,15 +10,13 @@ use super::deeds::log_deeds;
 use super::recording::{Recorded, Recording};
 use super::reporter::{Parts, Reporter};
 use super::settings::Settings;
+use super::views::Views;
 use super::{DaemonError, Store, wanted};
 use crate::clock::{Clock, Stopwatch, SystemClock, within};
 use crate::control::{Asked, Control};
-use crate::library::RingLibrary;
-use crate::mount::{self, MountError, Mounted};
 use crate::ring::{ClockFact, Writer};
-use crate::shown::Shown;
 
-/// How often signals and the mount are looked at: what a person at the keyboard does not notice.
+/// How often signals and asks are looked at: what a person at the keyboard does not notice.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often it is looked at whether cameras are to be recorded by now.
 const HOURS_INTERVAL: Duration = Duration::from_secs(1);
@@ -76,26 +73,10 @@ impl Signals {
     }
 }
 
-/// What it takes to mount the tree, also anew.
-pub(super) struct View {
-    pub path: PathBuf,
-    pub options: mount::Options,
-    pub shown: Arc<Shown>,
-    pub library: Arc<RingLibrary>,
-}
-
-impl View {
-    pub(super) fn mount(&self) -> Result<Mounted, MountError> {
-        mount::mount(&self.path, &self.options, self.shown.clone(), self.library.clone())
-    }
-}
-
 /// Everything above the ring.
 pub(super) struct Running {
     pub reporter: Arc<Reporter>,
-    pub view: View,
-    /// `None` while somebody has unmounted it.
-    pub mounted: Option<Mounted>,
+    pub views: Views,
     /// `None` where nothing can be recorded.
     pub recording: Option<Recording>,
     pub runtime: Runtime,
@@ -131,11 +112,11 @@ impl Running {
                 looked = Stopwatch::start();
                 settings.look_at_hours(self, store);
             }
-            log_deeds(&self.view.library.deeds.take_over(store.clock.boot()));
+            log_deeds(&self.views.library.deeds.take_over(store.clock.boot()));
             if tidied.elapsed() >= TIDY_INTERVAL {
                 tidied = Stopwatch::start();
-                self.keep_mounted();
-                self.view.shown.drop_empty(clock.read().boot);
+                self.views.keep_mounted();
+                self.views.drop_empty(clock.read().boot);
             }
             if foreseen.is_none_or(|at| at.elapsed() >= FORECAST_INTERVAL) {
                 foreseen = Some(Stopwatch::start());
@@ -146,23 +127,6 @@ impl Running {
             }
         }
         log::info!("asked to stop");
-    }
-
-    /// Recording goes on without the mount; it is mounted again when nothing is in its place.
-    fn keep_mounted(&mut self) {
-        if self.mounted.as_ref().is_some_and(Mounted::is_alive) {
-            return;
-        }
-        if self.mounted.take().is_some() {
-            log::error!("{}: somebody has unmounted it", self.view.path.display());
-        }
-        match self.view.mount() {
-            Ok(mounted) => {
-                log::info!("{}: mounted again", self.view.path.display());
-                self.mounted = Some(mounted);
-            }
-            Err(error) => log::debug!("not mounted again yet: {error}"),
-        }
     }
 
     /// Once for each camera, as long as it stays so: the numbers in it change.
@@ -204,10 +168,8 @@ impl Running {
                 "the purge has not ended after {PURGE_STOP:?}; it goes on at the next start"
             );
         }
-        if let Some(Err(error)) = self.mounted.map(Mounted::unmount) {
-            log::error!("{error}");
-        }
-        log_deeds(&self.view.library.deeds.take_all());
+        self.views.unmount();
+        log_deeds(&self.views.library.deeds.take_all());
         self.runtime.shutdown_timeout(RUNTIME_STOP);
         log::info!("recorders stopped, unmounted");
     }

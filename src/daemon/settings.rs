@@ -123,7 +123,7 @@ impl Settings {
                 self.look_at_hours(running, store);
                 done.into()
             }
-            Ask::Clips(ask) => clips::carry_out(ask, &running.view, &self.config.view.zone, store),
+            Ask::Clips(ask) => clips::carry_out(ask, &running.views, store),
         };
         asked.answer(match answer.done.is_empty() {
             true => answer,
@@ -166,8 +166,8 @@ impl Settings {
         for key in &at_restart {
             log::warn!("{file}: {key} has changed, which takes effect at the next start");
         }
-        running.view.library.grace.set(config.purge.grace);
-        running.view.library.keep_max.set(config.ring.keep_max);
+        running.views.library.grace.set(config.purge.grace);
+        running.views.library.keep_max.set(config.ring.keep_max);
         if let Some(recording) = &running.recording {
             change_cameras(&config, sessions, (&running.reporter, recording), store);
         }

@@ -118,7 +118,7 @@ pub(super) fn look(
         .map(|camera| {
             let kept = fact_of(&camera, store).map_or(camera.switch, |fact| fact.switch);
             let switch = switches.in_force(camera.stream, kept, &reading);
-            let why = why_off(&camera.settings, switch, now, &config.view.zone);
+            let why = why_off(&camera.settings, switch, now, &config.zone);
             (camera, why)
         })
         .collect();

@@ -12,6 +12,7 @@
 mod deeds;
 mod keeping;
 mod ring_library;
+mod selected;
 mod states;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use deeds::{Deed, Deeds, DoneTo, Gathered};
 pub use keeping::KeepMax;
 pub use ring_library::{Complaints, Grace, RingLibrary};
+pub use selected::SelectedLibrary;
 
 pub use crate::archive::Bytes;
 use crate::live::Live;

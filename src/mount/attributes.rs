@@ -19,7 +19,8 @@ pub(super) const DIRECTORY_TTL: Duration = Duration::from_secs(1);
 /// What has to be asked for every time.
 pub(super) const NO_TTL: Duration = Duration::ZERO;
 
-const DIRECTORY_MODE: u16 = 0o755;
+/// What a umask takes from.
+const DIRECTORY_MODE: u16 = 0o777;
 const FILE_MODE: u16 = 0o444;
 
 /// What `st_blocks` counts in, in bytes; POSIX leaves it open, Linux does not.
@@ -29,13 +30,15 @@ const STAT_BLOCK_BYTES: u64 = 512;
 /// inode's block size, so it has to be one that a page cache knows.
 const IO_BYTES: u32 = 4096;
 
-/// Who everything belongs to.
+/// Whom everything belongs to, and who may do what with it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ownership {
     /// User.
     pub(super) uid: u32,
     /// Group.
     pub(super) gid: u32,
+    /// Permissions that nobody has.
+    pub(super) umask: u16,
 }
 
 /// An inode, and how long it and its name may be believed.
@@ -64,7 +67,7 @@ impl Ownership {
             ctime: end,
             crtime: system_time(start),
             kind: FileType::RegularFile,
-            perm: FILE_MODE,
+            perm: FILE_MODE & !self.umask,
             nlink: 1,
             uid: self.uid,
             gid: self.gid,
@@ -87,7 +90,7 @@ impl Ownership {
                 let file = self.file(node.inode, 0, node.modified, node.modified);
                 let attributes = FileAttr {
                     kind: FileType::Directory,
-                    perm: DIRECTORY_MODE,
+                    perm: DIRECTORY_MODE & !self.umask,
                     nlink: subdirectories.saturating_add(2),
                     ..file
                 };
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_file_has_as_many_blocks_as_its_size_says() {
-        let owner = Ownership { uid: 1, gid: 2 };
+        let owner = Ownership { uid: 1, gid: 2, umask: 0o022 };
         for (size, blocks) in [(0, 0), (1, 1), (512, 1), (513, 2)] {
             assert_eq!(owner.file(5, size, WallTime(0), WallTime(0)).blocks, blocks);
         }

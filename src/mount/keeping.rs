@@ -23,6 +23,7 @@ impl Served {
         value: &[u8],
         flags: i32,
     ) -> Result<(), Errno> {
+        self.check_writable()?;
         if name != KEEP {
             return Err(Errno::EROFS);
         }
@@ -49,6 +50,7 @@ impl Served {
 
     /// Removes an extended attribute.
     pub(super) fn remove_extended(&self, inode: u64, name: &OsStr) -> Result<(), Errno> {
+        self.check_writable()?;
         if name != KEEP {
             return Err(Errno::EROFS);
         }

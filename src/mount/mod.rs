@@ -19,6 +19,8 @@
 //!   kernel can't interrupt a request, so a process that waits for one can't even be killed.
 //! - What cameras send at this moment is never cached, and can't be sought in. Who waits for it
 //!   does so in a room of its own (`waiting`), for half a second at most.
+//! - Who may do what, the kernel decides by the bits of each file (`default_permissions`); a mount
+//!   that is read-only is one for the kernel, too.
 //! - Nothing is unmounted behind a killed daemon's back: that takes a helper process, and
 //!   `allow_other`. The next run finds a dead mount of its own kind and replaces it.
 
@@ -46,8 +48,9 @@ mod waiting;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use notifier::Notifier;
-pub use place::{MountError, examine, prepare};
-pub use session::{Mounted, Options, mount};
+pub use operations::RequestCounts;
+pub use place::{MountError, examine, prepare, refuse_nested};
+pub use session::{Mounted, Options, Owner, mount};
 
 /// Where it is logged that an answer could not be given, as an error. It is none where who asked
 /// was killed meanwhile, which is common; why else it can be is told to nobody then.

@@ -97,33 +97,78 @@ impl Histogram {
 
 /// See the [module](self).
 #[derive(Default)]
-pub(super) struct Operations([Histogram; NAMES.len()]);
+struct Operations([Histogram; NAMES.len()]);
 
 impl Operations {
     /// A request begins.
-    pub(super) fn begin(self: &Arc<Self>, operation: Operation) -> Timer {
+    fn begin(self: &Arc<Self>, operation: Operation) -> Timer {
         Timer { operations: Arc::clone(self), operation, begun: Stopwatch::start() }
     }
+}
 
-    /// All of it, for `.metrics`.
+/// Requests to every view, counted; one of them is who counts.
+#[derive(Clone)]
+pub struct RequestCounts {
+    /// With what each is called.
+    all: Arc<[(String, Arc<Operations>)]>,
+    own: Arc<Operations>,
+}
+
+impl Default for RequestCounts {
+    fn default() -> RequestCounts {
+        let own = Arc::<Operations>::default();
+        RequestCounts { all: Arc::new([(String::new(), Arc::clone(&own))]), own }
+    }
+}
+
+impl RequestCounts {
+    /// One for each of these views, by their names.
+    #[must_use]
+    pub fn of(views: impl IntoIterator<Item = String>) -> Vec<RequestCounts> {
+        let all: Arc<[_]> = views.into_iter().map(|name| (name, Arc::default())).collect();
+        let of_view = |(_, own): &(String, Arc<Operations>)| RequestCounts {
+            all: Arc::clone(&all),
+            own: Arc::clone(own),
+        };
+        all.iter().map(of_view).collect()
+    }
+
+    /// A request begins.
+    pub(super) fn begin(&self, operation: Operation) -> Timer {
+        self.own.begin(operation)
+    }
+
+    /// All of it, for `.metrics`: by view, where there is more than one.
     pub(super) fn text(&self) -> String {
         const NAME: &str = "reelfs_fuse_request_duration_seconds";
         let mut out = Exposition::default();
         out.begin(NAME, Kind::Histogram, "How long requests to the mount took to be answered.");
-        let name = |suffix: &str| format!("{NAME}_{suffix}");
-        let [bucket, sum, count] = ["bucket", "sum", "count"].map(name);
+        for (view, operations) in &*self.all {
+            let view = (self.all.len() > 1).then_some(("view", view.as_str()));
+            operations.tell(NAME, view, &mut out);
+        }
+        out.into_text()
+    }
+}
+
+impl Operations {
+    fn tell(&self, name: &str, view: Option<(&str, &str)>, out: &mut Exposition) {
+        let [bucket, sum, count] = ["bucket", "sum", "count"].map(|it| format!("{name}_{it}"));
+        let mut labels: Vec<(&str, &str)> = view.into_iter().collect();
+        let own = labels.len();
         for (operation, histogram) in NAMES.iter().zip(&self.0) {
+            labels.truncate(own);
+            labels.push(("operation", operation));
             let mut total = 0;
             let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
             for (bound, requests) in bounds.zip(&histogram.buckets) {
                 total += requests.load(Ordering::Relaxed);
-                out.sample(&bucket, &[("operation", operation), ("le", bound)], total);
+                out.sample(&bucket, &[&labels[..], &[("le", bound)]].concat(), total);
             }
             let seconds = histogram.nanos.load(Ordering::Relaxed) as f64 / 1e9;
-            out.sample(&sum, &[("operation", operation)], seconds);
-            out.sample(&count, &[("operation", operation)], total);
+            out.sample(&sum, &labels, seconds);
+            out.sample(&count, &labels, total);
         }
-        out.into_text()
     }
 }
 
@@ -192,12 +237,12 @@ mod tests {
 
     #[test]
     fn each_request_is_in_every_bucket_that_it_fits_in() {
-        let operations = Arc::new(Operations::default());
+        let counts = RequestCounts::default();
         for nanos in [1, 100_000, 100_001, 5_000_000_000] {
-            operations.0[Operation::Read as usize].note(nanos);
+            counts.own.0[Operation::Read as usize].note(nanos);
         }
-        drop(operations.begin(Operation::Rename));
-        let text = operations.text();
+        drop(counts.begin(Operation::Rename));
+        let text = counts.text();
         for line in [
             "_bucket{operation=\"read\",le=\"0.0001\"} 2",
             "_bucket{operation=\"read\",le=\"0.0003\"} 3",
@@ -214,12 +259,25 @@ mod tests {
 
     #[test]
     fn a_request_that_turns_out_to_be_another_is_counted_as_that() {
-        let operations = Arc::new(Operations::default());
-        let mut timed = operations.begin(Operation::Read).with(());
+        let counts = RequestCounts::default();
+        let mut timed = counts.begin(Operation::Read).with(());
         timed.is_of(Operation::ReadLive);
         timed.give(|()| ());
-        let text = operations.text();
+        let text = counts.text();
         assert!(text.contains("_count{operation=\"read\"} 0\n"), "{text}");
         assert!(text.contains("_count{operation=\"read_live\"} 1\n"), "{text}");
+    }
+    #[test]
+    fn each_view_tells_the_requests_of_all_by_their_mounts() {
+        let views = RequestCounts::of(["/a", "/b"].map(str::to_owned));
+        drop(views[1].begin(Operation::Open));
+        for counts in &views {
+            let text = counts.text();
+            assert_eq!(text.matches("# TYPE").count(), 1);
+            for (view, count) in [("/a", 0), ("/b", 1)] {
+                let line = format!("_count{{view=\"{view}\",operation=\"open\"}} {count}\n");
+                assert!(text.contains(&line), "{line}{text}");
+            }
+        }
     }
 }

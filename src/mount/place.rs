@@ -56,6 +56,9 @@ pub enum MountError {
         /// What it is of.
         source_name: String,
     },
+    /// One would hide the other.
+    #[error("mount point {0} lies in mount point {1}")]
+    Nested(PathBuf, PathBuf),
     /// Whoever has mounted something there does not answer: it was stopped, or hangs itself.
     #[error(
         "mount point {0}: what is mounted there does not answer; end the program behind it, or cut \
@@ -133,6 +136,22 @@ fn prepare_now(path: &Path) -> Result<PathBuf, MountError> {
     check_empty(path, &absolute)?;
     check_device(path)?;
     Ok(absolute)
+}
+
+/// Makes sure that none of these mount points hides another. Each has to have been looked at, by
+/// [`prepare`] or [`examine`].
+///
+/// # Errors
+/// Where two are one directory, or one lies in another, whatever links lead there.
+pub fn refuse_nested(paths: &[&Path]) -> Result<(), MountError> {
+    let all: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+    for (at, inner) in all.iter().enumerate() {
+        let is_outer = |other: usize| other != at && inner.starts_with(&all[other]);
+        if let Some(outer) = (0..all.len()).find(|other| is_outer(*other)) {
+            return Err(MountError::Nested(paths[at].to_owned(), paths[outer].to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a tree can be mounted at `path`, or is; changes nothing.

@@ -9,7 +9,7 @@ use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line};
 use super::handles::{Content, Handle};
 use super::live::LiveFiles;
-use super::operations::Operations;
+use super::operations::RequestCounts;
 use super::ranges::Ranges;
 use crate::library::Told;
 use crate::units::ClipKey;
@@ -22,7 +22,7 @@ pub(super) struct Root {
     pub(super) clips: Arc<Clips>,
     pub(super) ranges: Arc<Ranges>,
     pub(super) live: Arc<LiveFiles>,
-    pub(super) operations: Arc<Operations>,
+    pub(super) counts: RequestCounts,
     /// Whether it lists what is otherwise found by its name alone.
     pub(super) list_special: bool,
 }
@@ -44,7 +44,7 @@ impl Root {
         let (_, _, what) = TOLD.iter().find(|(_, told, _)| *told == inode)?;
         let mut content = self.clips.library.told(*what)?;
         if *what == Told::Metrics {
-            content.extend(self.operations.text().into_bytes());
+            content.extend(self.counts.text().into_bytes());
         }
         Some(content)
     }

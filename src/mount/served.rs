@@ -13,7 +13,7 @@ use super::handles::{Content, Handle, Handles};
 use super::live::LiveFiles;
 use super::notifier::Notifier;
 use super::now::Now;
-use super::operations::{Operation, Operations, Timed, Timer};
+use super::operations::{Operation, RequestCounts, Timed, Timer};
 use super::ranges::Ranges;
 use super::root::Root;
 use super::snapshots::Snapshots;
@@ -38,7 +38,20 @@ pub(super) struct Served {
     ranges: Arc<Ranges>,
     live: Arc<LiveFiles>,
     waiting: WaitingRoom,
-    operations: Arc<Operations>,
+    counts: RequestCounts,
+    is_read_only: bool,
+}
+
+/// How something is served.
+pub(super) struct Manner {
+    /// Whom everything belongs to.
+    pub(super) owner: Ownership,
+    /// Whether the root lists all that is in it.
+    pub(super) list_special: bool,
+    /// Whether nothing can be changed.
+    pub(super) is_read_only: bool,
+    /// Where requests are counted.
+    pub(super) counts: RequestCounts,
 }
 
 /// Cookies of `.` and `..`; those of a tree's entries are above.
@@ -46,17 +59,15 @@ const SELF_COOKIE: u64 = 1;
 const PARENT_COOKIE: u64 = 2;
 
 impl Served {
-    /// Serves what is shown, with the bytes from `library`. Everything belongs to `owner`. With
-    /// `list_special`, the root lists all that is in it.
+    /// Serves what is shown, with the bytes from `library`.
     pub(super) fn new(
         shown: Arc<Shown>,
         library: Arc<dyn Library>,
-        owner: Ownership,
+        manner: Manner,
         (disk, waiting): (DiskQueue, WaitingRoom),
         notifier: Notifier,
-        list_special: bool,
     ) -> Served {
-        let operations = Arc::<Operations>::default();
+        let Manner { owner, list_special, is_read_only, counts } = manner;
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
         let (made, handles) = (notifier.made(), notifier.handles());
         let clips = Arc::new(Clips {
@@ -83,7 +94,7 @@ impl Served {
             clips: Arc::clone(&clips),
             ranges: Arc::clone(&ranges),
             live: Arc::clone(&live),
-            operations: Arc::clone(&operations),
+            counts: counts.clone(),
             list_special,
         };
         Served {
@@ -92,7 +103,8 @@ impl Served {
             handles,
             disk,
             waiting,
-            operations,
+            counts,
+            is_read_only,
             snapshots,
             made,
             root,
@@ -114,7 +126,7 @@ impl Served {
 
     /// A request begins.
     pub(super) fn begin(&self, operation: Operation) -> Timer {
-        self.operations.begin(operation)
+        self.counts.begin(operation)
     }
 
     /// What an inode names, and the kind of directory that answers for it: its own, or that of the
@@ -319,8 +331,14 @@ impl Served {
         self.named(inode).map(|(named, kind)| kind.extended(named)).unwrap_or_default()
     }
 
+    /// The kernel refuses changes itself where it is mounted so, until somebody mounts it anew.
+    pub(super) fn check_writable(&self) -> Result<(), Errno> {
+        if self.is_read_only { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
     /// Removes a file.
     pub(super) fn unlink(&self, parent: u64, name: &str) -> Result<(), Errno> {
+        self.check_writable()?;
         let done = self.named(parent).and_then(|(parent, kind)| kind.unlink(parent, name));
         // Whoever hears that a clip is removed finds it in no range any more.
         self.made.outdate();
@@ -329,6 +347,7 @@ impl Served {
 
     /// Removes an empty directory.
     pub(super) fn rmdir(&self, parent: u64, name: &str) -> Result<(), Errno> {
+        self.check_writable()?;
         self.named(parent).and_then(|(parent, kind)| kind.rmdir(parent, name))
     }
 
@@ -338,6 +357,7 @@ impl Served {
         (parent, name): (u64, &str),
         (new_parent, new_name): (u64, &str),
     ) -> Result<(), Errno> {
+        self.check_writable()?;
         let (parent, kind) = self.named(parent)?;
         let (new_parent, _) = self.named(new_parent)?;
         let done = kind.rename((parent, name), (new_parent, new_name));

@@ -17,8 +17,9 @@ use super::disk_queue::{DiskQueue, PATIENCE, THREADS};
 use super::filesystem::Requests;
 use super::lock;
 use super::notifier::Notifier;
+use super::operations::RequestCounts;
 use super::place::{self, FILE_SYSTEM_TYPE, MountError};
-use super::served::Served;
+use super::served::{Manner, Served};
 use super::waiting::WaitingRoom;
 use crate::library::Library;
 use crate::shown::Shown;
@@ -48,7 +49,7 @@ const OF_DIRECT_MOUNTS: InitFlags = InitFlags::FUSE_ALLOW_IDMAP;
 const BACKGROUND_MAX: u16 = 64;
 
 /// How to mount.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Whether other users than the daemon's may look. Needs `user_allow_other` in
     /// `/etc/fuse.conf` where the daemon is not root.
@@ -57,6 +58,42 @@ pub struct Options {
     pub source_name: String,
     /// Whether the root lists what is otherwise found by its name alone.
     pub list_special: bool,
+    /// Whether nothing can be changed through it.
+    pub read_only: bool,
+    /// Whom everything in it belongs to.
+    pub owner: Owner,
+    /// Where its requests are counted, which outlives it.
+    pub counts: RequestCounts,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            allow_other: false,
+            source_name: "reelfs".to_owned(),
+            list_special: false,
+            read_only: false,
+            owner: Owner::default(),
+            counts: RequestCounts::default(),
+        }
+    }
+}
+
+/// Whom everything belongs to, and what nobody may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// User; `None`: who mounts.
+    pub uid: Option<u32>,
+    /// Group; `None`: that of who mounts.
+    pub gid: Option<u32>,
+    /// Permissions that nobody has: 0 to 0o777.
+    pub umask: u16,
+}
+
+impl Default for Owner {
+    fn default() -> Owner {
+        Owner { uid: None, gid: None, umask: 0o022 }
+    }
 }
 
 /// A tree that is mounted. Unmounted when dropped.
@@ -85,14 +122,23 @@ pub fn mount(
 ) -> Result<Mounted, MountError> {
     let absolute = place::prepare(path)?;
     let failed = |what| move |error| MountError::system(path, what, error);
-    let owner =
-        Ownership { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+    let Owner { uid, gid, umask } = options.owner;
+    let owner = Ownership {
+        uid: uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw()),
+        gid: gid.unwrap_or_else(|| nix::unistd::getegid().as_raw()),
+        umask,
+    };
+    let manner = Manner {
+        owner,
+        list_special: options.list_special,
+        is_read_only: options.read_only,
+        counts: options.counts.clone(),
+    };
     let notifier = Notifier::default();
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
     let live = library.live().unwrap_or_default();
     let waiting = WaitingRoom::new(live).map_err(failed("start a thread"))?;
-    let (queues, special) = ((disk, waiting), options.list_special);
-    let served = Served::new(shown.clone(), library, owner, queues, notifier.clone(), special);
+    let served = Served::new(shown.clone(), library, manner, (disk, waiting), notifier.clone());
     let (ended_sender, ended) = channel();
     let direct = nix::unistd::geteuid().is_root();
     let requests = Requests { served: Arc::new(served), ended: ended_sender, direct };
@@ -192,6 +238,9 @@ fn config(options: &Options) -> Config {
         MountOption::NoExec,
         MountOption::NoAtime,
     ];
+    if options.read_only {
+        config.mount_options.push(MountOption::RO);
+    }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
     config.clone_fd = true;
@@ -216,7 +265,9 @@ fn mount_directly(
     if options.allow_other {
         data.push_str(",allow_other");
     }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
+    let mut flags =
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
+    flags.set(MsFlags::MS_RDONLY, options.read_only);
     let source_name = Some(options.source_name.as_str());
     nix::mount::mount(source_name, path, Some(FILE_SYSTEM_TYPE), flags, Some(data.as_str()))?;
     // Who may enter, the kernel looks at alone.

@@ -14,9 +14,10 @@ use super::handles::{Content, Handle};
 use super::live::LiveFiles;
 use super::notifier::Notifier;
 use super::now::Now;
+use super::operations::RequestCounts;
 use super::ranges::Ranges;
 use super::root::Root;
-use super::served::Served;
+use super::served::{Manner, Served};
 use super::snapshots::Snapshots;
 use super::trash::Trash;
 use super::waiting::WaitingRoom;
@@ -37,7 +38,7 @@ const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
 const CLIP_BYTES: u64 = 1000;
 const CLIP_NAME: &str = "00-00-00.mp4";
 const STATUS: &[u8] = b"{}\n";
-const OWNER: Ownership = Ownership { uid: 1, gid: 2 };
+const OWNER: Ownership = Ownership { uid: 1, gid: 2, umask: 0o022 };
 
 /// A library of one clip and one camera, that writes down what it is asked to change.
 #[derive(Default)]
@@ -225,16 +226,17 @@ fn scene() -> Scene {
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
     let notifier = Notifier::default();
     let waiting = WaitingRoom::new(Live::default()).expect("a thread");
-    let (queues, special) = ((disk, waiting), false);
     let (live, owner) = (library.clone(), OWNER);
     let live = Arc::new(LiveFiles::new(shown.clone(), live, owner));
-    let served =
-        Served::new(shown.clone(), library.clone(), OWNER, queues, notifier.clone(), special);
+    let counts = RequestCounts::default();
+    let manner = Manner { owner, list_special: false, is_read_only: false, counts: counts.clone() };
+    let queues = (disk, waiting);
+    let served = Served::new(shown.clone(), library.clone(), manner, queues, notifier.clone());
     let root = Root {
         clips: clips.clone(),
         ranges: ranges.clone(),
         live: live.clone(),
-        operations: Arc::default(),
+        counts,
         list_special: false,
     };
     Scene {
@@ -507,8 +509,8 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
         names(&scene.root, Inode::Root, 0).into_iter().map(|(_, name, _)| name).collect();
     assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
     let (clips, ranges, live) = (scene.clips.clone(), scene.ranges.clone(), scene.live.clone());
-    let operations = Arc::default();
-    let all = Root { clips, ranges, live, operations, list_special: true };
+    let counts = RequestCounts::default();
+    let all = Root { clips, ranges, live, counts, list_special: true };
     let ranges = &*scene.ranges;
     let lines = names(&all, Inode::Root, 0);
     let listed: Vec<&str> = lines.iter().rev().take(7).map(|(_, name, _)| name.as_str()).collect();

@@ -1,28 +1,56 @@
 //! What is shown: the tree, and who is told when it changes. Nobody else changes either.
 //!
+//! Several trees may show the same clips, each in its own way. What somebody asks for in one of
+//! them is seen in all of them at once.
+//!
 //! A change comes in two ways. Somebody asks for it: it is carried out on the spot, so that who
 //! asked sees it at once. And the ring tells of it when it became true, of what was asked for, too:
 //! what is as the news says already is left as it is, and told to nobody twice.
 //!
 //! A verb is one function here, for who asks; a place where a clip can be is one, for the news.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use crate::library::{Changes, LibraryError, Watcher};
 use crate::units::{BootTime, ClipKey, WallTime};
-use crate::view::{ListedClip, Moved, Place, RemoveError, Tree};
+use crate::view::{ListedClip, Moved, Place, RemoveError, Selection, Tree};
 
 /// See the [module](self).
 pub struct Shown {
     tree: RwLock<Tree>,
+    cameras: Selection,
     watcher: RwLock<Option<Arc<dyn Watcher>>>,
+    /// Those that show the same clips.
+    others: OnceLock<Vec<Weak<Shown>>>,
 }
 
 impl Shown {
     /// Shows `tree`, to nobody yet.
     #[must_use]
     pub fn new(tree: Tree) -> Shown {
-        Shown { tree: RwLock::new(tree), watcher: RwLock::default() }
+        Self::of(tree, Selection::ALL)
+    }
+
+    /// The same, for clips of some cameras.
+    #[must_use]
+    pub fn of(tree: Tree, cameras: Selection) -> Shown {
+        let (tree, watcher) = (RwLock::new(tree), RwLock::default());
+        Shown { tree, cameras, watcher, others: OnceLock::new() }
+    }
+
+    /// These show the same clips from now on, once and for all.
+    pub fn join(all: &[Arc<Shown>]) {
+        for shown in all {
+            let others = all.iter().filter(|other| !Arc::ptr_eq(shown, other));
+            let _ = shown.others.set(others.map(Arc::downgrade).collect());
+        }
+    }
+
+    /// Has this one and the others change, one after another: no lock is held over two of them.
+    fn each(&self, change: impl Fn(&Shown)) {
+        change(self);
+        let others = self.others.get().into_iter().flatten().filter_map(Weak::upgrade);
+        others.for_each(|other| change(&other));
     }
 
     /// From now on `watcher` is told, and whoever was told before is not.
@@ -66,8 +94,8 @@ impl Shown {
     pub fn remove(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         // The tree is not locked: the news may come before the answer.
         match library.remove(clip) {
-            Ok(()) => self.discard(clip),
-            Err(LibraryError::Gone) => self.hide(clip),
+            Ok(()) => self.each(|shown| shown.discard(clip)),
+            Err(LibraryError::Gone) => self.each(|shown| shown.hide(clip)),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -79,7 +107,7 @@ impl Shown {
     /// Where the library refuses; the clip is shown as before.
     pub fn purge(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         match library.purge(clip) {
-            Ok(()) | Err(LibraryError::Gone) => self.hide(clip),
+            Ok(()) | Err(LibraryError::Gone) => self.each(|shown| shown.hide(clip)),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -91,7 +119,7 @@ impl Shown {
     /// Where it is gone, or the library refuses; the clip is shown as before.
     pub fn restore(&self, clip: ClipKey, library: &dyn Changes) -> Result<(), LibraryError> {
         library.restore(clip)?;
-        self.put_back(clip);
+        self.each(|shown| shown.put_back(clip));
         Ok(())
     }
 
@@ -106,7 +134,7 @@ impl Shown {
         library: &dyn Changes,
     ) -> Result<usize, LibraryError> {
         let kept = library.keep(clips, until)?;
-        kept.iter().for_each(|clip| self.show_kept(*clip));
+        self.each(|shown| kept.iter().for_each(|clip| shown.show_kept(*clip)));
         Ok(kept.len())
     }
 
@@ -116,7 +144,7 @@ impl Shown {
     /// Where the library refuses; all are shown as before.
     pub fn release(&self, clips: &[ClipKey], library: &dyn Changes) -> Result<usize, LibraryError> {
         let released = library.release(clips)?;
-        released.iter().for_each(|clip| _ = self.hide_kept(*clip));
+        self.each(|shown| released.iter().for_each(|clip| _ = shown.hide_kept(*clip)));
         Ok(released.len())
     }
 
@@ -143,8 +171,12 @@ impl Shown {
 
 /// Where a clip is, as the news says.
 impl Shown {
-    /// Among the files. Answers where, unless it was shown already, there or in the trash.
+    /// Among the files, if its camera is shown. Answers where, unless it was shown already, there
+    /// or in the trash.
     pub fn list(&self, clip: &ListedClip<'_>) -> Option<Place> {
+        if !self.cameras.has(clip.camera) {
+            return None;
+        }
         let place = {
             let mut tree = self.tree_to_change();
             if tree.place(clip.clip).is_some() {

@@ -129,6 +129,35 @@ fn what_is_asked_for_is_shown_at_once_and_its_news_change_nothing() {
 }
 
 #[test]
+fn what_is_asked_for_in_one_view_is_seen_in_all_of_them_at_once() {
+    let view = |layout: &str, cameras| {
+        let layout = Layout::parse(layout).expect("a preset");
+        Arc::new(Shown::of(Tree::new(layout, Zone::UTC), cameras))
+    };
+    let other = Selection::of(vec!["b".to_owned()]);
+    let views =
+        [view("day", Selection::ALL), view("frigate", Selection::ALL), view("camera", other)];
+    Shown::join(&views);
+    let heard = Arc::new(Heard::default());
+    views[1].watched_by(heard.clone());
+    let listed = views.each_ref().map(|view| view.list(&listed()).is_some());
+    assert_eq!((listed, heard.all()), ([true, true, false], vec!["closed"]), "b is not its camera");
+    let library = Answers(Ok(()));
+    let seen = || views.each_ref().map(|view| in_trash(view));
+    views[0].remove(CLIP, &library).expect("removed");
+    assert_eq!((seen(), heard.all()), ([Some(true), Some(true), None], vec!["moved"]));
+    views[0].restore(CLIP, &library).expect("restored");
+    assert_eq!((seen(), heard.all()), ([Some(false), Some(false), None], vec!["moved"]));
+    views[0].keep(&[CLIP], None, &library).expect("kept");
+    views[0].release(&[CLIP], &library).expect("released");
+    assert_eq!(heard.all(), ["kept", "released"]);
+    assert!(views[0].remove(CLIP, &refuses()).is_err());
+    assert_eq!((seen(), heard.all()), ([Some(false), Some(false), None], vec![]));
+    views[0].purge(CLIP, &library).expect("purged");
+    assert_eq!((seen(), heard.all()), ([None; 3], vec!["gone"]));
+}
+
+#[test]
 fn what_is_refused_is_shown_as_before() {
     let (shown, heard) = with_a_clip();
     assert!(shown.remove(CLIP, &refuses()).is_err());

@@ -122,6 +122,11 @@ pub fn metrics(status: &Status, counted: &Counted) -> String {
     counted.lines.iter().for_each(|(level, count)| out.sample(name, &[("level", level)], count));
     ring(&mut out, &status.ring);
     device(&mut out, status);
+    let (name, help) = ("reelfs_view_mounted", "1 where the view is mounted.");
+    out.begin(name, Gauge, help);
+    for view in &status.views {
+        out.sample(name, &[("view", &view.mount)], u8::from(view.mounted));
+    }
     scrub(&mut out, status);
     cameras(&mut out, &status.cameras);
     let (name, help) = ("reelfs_live_viewers", "Readers of what the camera sends now.");

@@ -42,6 +42,9 @@ pub struct Status {
     /// The settings in force, where a daemon runs.
     #[serde(default)]
     pub settings: Option<SettingsStatus>,
+    /// The views, in the order of the configuration, where a daemon runs.
+    #[serde(default)]
+    pub views: Vec<ViewStatus>,
     /// The ring.
     pub ring: RingStatus,
     /// The device below it, as the daemon finds it.
@@ -69,6 +72,23 @@ pub struct SettingsStatus {
     pub refused: Option<String>,
     /// Keys that have changed since the daemon started, and take effect when it is started again.
     pub at_restart: Vec<String>,
+}
+
+/// A view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewStatus {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its layout, as it is configured.
+    pub layout: String,
+    /// The time zone that is configured for it.
+    pub zone: String,
+    /// The cameras that it shows, as they are configured; empty where it shows all of them.
+    pub cameras: Vec<String>,
+    /// Whether nothing can be changed through it.
+    pub read_only: bool,
+    /// Whether it is mounted: nobody has unmounted it.
+    pub mounted: bool,
 }
 
 /// The ring.

@@ -19,8 +19,10 @@ impl Status {
         let clock = self.footage_ahead.clone();
         let refused = self.settings.iter().filter_map(|settings| settings.refused.as_ref());
         let settings = refused.map(|why| format!("the settings are the former ones: {why}"));
+        let gone = self.views.iter().filter(|view| !view.mounted);
+        let views = gone.map(|view| format!("{}: nothing is mounted there", view.mount));
         let device = device_trouble(&self.device).into_iter();
-        device.chain(settings).chain(expiry).chain(clock).chain(cameras).collect()
+        device.chain(views).chain(settings).chain(expiry).chain(clock).chain(cameras).collect()
     }
 }
 
@@ -48,6 +50,7 @@ fn camera_trouble(camera: &CameraStatus) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::ViewStatus;
 
     fn running(cameras: &[(&str, Option<&str>)]) -> Status {
         let camera = |(state, reason): &(&str, Option<&str>)| CameraStatus {
@@ -94,6 +97,17 @@ mod tests {
             status.device.state = state.into();
             assert_eq!(status.troubles(), [format!("the device {said}")]);
         }
+    }
+
+    #[test]
+    fn a_view_that_somebody_has_unmounted_is_a_trouble() {
+        let view = |mount: &str, mounted| ViewStatus {
+            mount: mount.to_owned(),
+            mounted,
+            ..ViewStatus::default()
+        };
+        let status = Status { views: vec![view("/a", true), view("/b", false)], ..running(&[]) };
+        assert_eq!(status.troubles(), ["/b: nothing is mounted there"]);
     }
 
     #[test]

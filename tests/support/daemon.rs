@@ -52,6 +52,8 @@ pub struct Site {
     pub ring: String,
     /// Lines of the section `[view]`, the mount aside.
     pub view: String,
+    /// Further views, where there are any, and where they are mounted.
+    views: Vec<(PathBuf, String)>,
     /// Lines of the section `[purge]`.
     pub purge: String,
     /// The sections `[[camera]]`.
@@ -79,6 +81,7 @@ impl Site {
             starts: AtomicU32::new(0),
             ring: "flush = \"1s\"\n".to_owned(),
             view: "clip = \"10s\"\nzone = \"UTC\"\n".to_owned(),
+            views: Vec::new(),
             purge: String::new(),
             cameras: String::new(),
         }
@@ -94,6 +97,15 @@ impl Site {
     pub fn add_program(&mut self, name: &str, command: &[&str]) {
         let section = format!("[[camera]]\nname = \"{name}\"\ncommand = {command:?}\n");
         self.cameras.push_str(&section);
+    }
+
+    /// Adds a view that is mounted at `name` below the folder; `lines` are those of its section.
+    pub fn add_view(&mut self, name: &str, lines: &str) -> PathBuf {
+        let mount = self.path(name);
+        std::fs::create_dir(&mount).expect("a mount point");
+        let section = format!("[[view]]\nmount = {mount:?}\n{lines}\n");
+        self.views.push((mount.clone(), section));
+        mount
     }
 
     /// Something below the folder.
@@ -120,9 +132,11 @@ impl Site {
     pub fn config(&self) -> PathBuf {
         let path = self.path("reelfs.toml");
         let [ring, index, mount] = [self.ring_path(), self.index_path(), self.mount()];
+        let view = if self.views.is_empty() { "[view]" } else { "[[view]]" };
+        let views: String = self.views.iter().map(|(_, section)| section.as_str()).collect();
         let written = format!(
             "[ring]\ndevice = {ring:?}\nindex = {index:?}\n{}\n\
-             [view]\nmount = {mount:?}\n{}\n[control]\nsocket = {:?}\n[purge]\n{}\n{}",
+             {view}\nmount = {mount:?}\n{}\n{views}[control]\nsocket = {:?}\n[purge]\n{}\n{}",
             self.ring,
             self.view,
             self.path("control"),
@@ -196,7 +210,10 @@ impl Site {
 
     /// Unmounts whatever is mounted.
     pub fn unmount(&self) {
-        while nix::mount::umount2(&self.mount(), nix::mount::MntFlags::MNT_DETACH).is_ok() {}
+        let mounts = self.views.iter().map(|(mount, _)| mount.clone()).chain([self.mount()]);
+        for mount in mounts {
+            while nix::mount::umount2(&mount, nix::mount::MntFlags::MNT_DETACH).is_ok() {}
+        }
     }
 }
 

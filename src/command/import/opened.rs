@@ -48,7 +48,7 @@ impl Opened {
         let (superblock, _) = ring::read_superblock(&*device).map_err(of_ring(path))?;
         let updater =
             CatalogueUpdater::new(catalogue.clone(), superblock.ring_number, Box::new(Nobody))
-                .naming_in(config.view.zone.clone());
+                .naming_in(config.zone.clone());
         let settings = Settings { flush_interval: config.ring.flush, wipe: config.purge.wipe };
         let (ring, writer, _) = Ring::open(device, clock.clone(), &settings, Box::new(updater))
             .map_err(of_ring(path))?;

@@ -95,7 +95,7 @@ impl Opened {
             return Ok(0);
         }
         let stream = self.stream(config, job)?;
-        let (clip, zone) = (config.clip_of(&job.camera), config.view.zone.clone());
+        let (clip, zone) = (config.clip_of(&job.camera), config.zone.clone());
         let chunk_bytes_max =
             self.sample_bytes_max().min(CHUNK_BYTES_MAX.max(plan.largest_sample()));
         let settings = CutterSettings {

@@ -9,6 +9,7 @@ use crate::cli::table::{Align, Table};
 use crate::command::CommandError;
 use crate::status::{
     CameraStatus, DeviceStatus, RingStatus, ScrubFinding, ScrubStatus, SettingsStatus, Status,
+    ViewStatus,
 };
 use crate::units::{ByteCount, Counted};
 
@@ -65,6 +66,9 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     }
     status.warnings.iter().for_each(|warning| add("warning", Some(warning.clone())));
     add("settings", status.settings.as_ref().map(settings_text));
+    if status.views.len() > 1 {
+        status.views.iter().for_each(|view| add("view", Some(view_text(view))));
+    }
     for (name, told) in ring_rows(&status.ring, status.uptime_seconds.is_some()) {
         add(name, Some(told));
     }
@@ -74,6 +78,18 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     add("clock", status.footage_ahead.clone());
     add("scrub", status.scrub.as_ref().map(scrub_text));
     rows
+}
+
+/// Where a view is, and in what it differs from others.
+fn view_text(view: &ViewStatus) -> String {
+    let ViewStatus { mount, layout, zone, cameras, read_only, mounted } = view;
+    let mut text = format!("{mount}: {layout}, {zone}");
+    if !cameras.is_empty() {
+        text += &format!(", of {}", cameras.join(", "));
+    }
+    text += if *read_only { ", read-only" } else { "" };
+    text += if *mounted { "" } else { ", not mounted" };
+    text
 }
 
 /// One line, or more of them where it is too long for one; a word stays whole.
@@ -320,6 +336,27 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn people_see_the_views_where_there_are_several() {
+        let view = |mount: &str| ViewStatus {
+            mount: mount.to_owned(),
+            layout: "day".to_owned(),
+            zone: "UTC".to_owned(),
+            mounted: true,
+            ..ViewStatus::default()
+        };
+        let told = |views: Vec<ViewStatus>| {
+            let rows = rows(&Status { views, ..Status::default() });
+            let views = rows.into_iter().filter(|(name, _)| *name == "view");
+            views.map(|(_, text)| text).collect::<Vec<_>>()
+        };
+        assert_eq!(told(vec![view("/a")]), Vec::<String>::new());
+        let cameras = vec!["x".to_owned(), "y*".to_owned()];
+        let other = ViewStatus { cameras, read_only: true, mounted: false, ..view("/b") };
+        let wanted = ["/a: day, UTC", "/b: day, UTC, of x, y*, read-only, not mounted"];
+        assert_eq!(told(vec![view("/a"), other]), wanted);
+    }
 
     #[test]
     fn people_see_what_is_wrong_with_the_device_and_nothing_where_nothing_is() {

@@ -24,7 +24,10 @@ pub fn run(data: &[u8]) {
     match Config::parse(Path::new("/dev/null/reelfs.toml"), text) {
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok(config) => {
-            drop(Layout::parse(&config.view.layout));
+            for view in &config.views {
+                drop(Layout::parse(&view.layout));
+                black_box(view.cameras.has("front-door"));
+            }
             for camera in &config.cameras {
                 black_box(config.retain_of(camera.name.as_str()));
                 drop(camera.session());
@@ -56,8 +59,17 @@ password_file = \"door.password\"
 retain = \"90d\"
 ";
     let least = "[ring]\ndevice = \"d\"\n[view]\nmount = \"m\"\n";
+    let views = "[ring]\ndevice = \"d\"\n[[view]]\nmount = \"m\"\n[[view]]\nmount = \"n\"\n\
+                 layout = \"frigate\"\ncameras = [\"front*\", \"yard\"]\nread_only = true\n\
+                 uid = 0x3e8\ngid = 0\numask = \"027\"\n";
     let twice = "[[camera]]\nname = 'a'\nurl = \"rtsp://[::1]/\"\n[[camera]]\nname = 'a'\n";
-    let seeds = [("whole", whole), ("least", least), ("twice", twice), ("length", "1h30m")];
+    let seeds = [
+        ("whole", whole),
+        ("least", least),
+        ("views", views),
+        ("twice", twice),
+        ("length", "1h30m"),
+    ];
     let mut seeds: Vec<Seed> = seeds.map(|(name, text)| (name, text.as_bytes().to_vec())).into();
     seeds.push(("size", b"1.5 GiB".to_vec()));
     seeds
