@@ -32,7 +32,7 @@ use reelfs::control::{RecordAsk, Span, To, Verb};
 use reelfs::daemon::{self, DaemonError, ReaderSettings};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::logged::Logged;
-use reelfs::mount::GONE_READERS_LOG;
+use reelfs::mount::{GONE_READERS_LOG, Owner};
 use reelfs::units::WallTime;
 use reelfs::view::{Layout, utc_timestamp};
 use reelfs::zone::Zone;
@@ -207,6 +207,12 @@ fn mount(arguments: &MountArguments) -> Result<u8, Failure> {
         layout: layout.map_err(|why| Failure::new(true, &why))?,
         allow_other: options.allow_other,
         list_special: options.list_special,
+        cameras: options.cameras.unwrap_or_default(),
+        owner: Owner {
+            uid: options.uid,
+            gid: options.gid,
+            umask: options.umask.unwrap_or(Owner::default().umask),
+        },
     };
     let tells = arguments.tell;
     daemon::read(&settings, &LOGGED, || {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::config;
-use crate::view::Layout;
+use crate::view::{Layout, Selection};
 use crate::zone::Zone;
 
 /// `reelfs mount`.
@@ -19,9 +19,9 @@ there as clips, too. It serves in the background until it is unmounted, and has 
 tree is there.
 
 Options (-o, as often as wanted, or in one word with commas): zone=NAME, of names and days, by \
-default the system's; layout=PATTERN, as view.layout in reelfs.toml(5); allow_other; list_special; \
-ro. What mount(8) adds for itself is accepted and says nothing: nosuid, nodev, noexec and their \
-like, also rw: it is read-only in any case.
+default the system's; layout=PATTERN, cameras=NAME:NAME, uid=N, gid=N, umask=OCTAL, allow_other \
+and list_special, as in a view of reelfs.toml(5); ro. What mount(8) adds for itself is accepted \
+and says nothing: nosuid, nodev, noexec and their like, also rw: it is read-only in any case.
 
 Exit status: 0 mounted (or, with --foreground, unmounted again), 1 not, 2 wrong usage.
 
@@ -56,6 +56,14 @@ pub struct MountOptions {
     pub allow_other: bool,
     /// Whether the root lists what is otherwise found by its name alone.
     pub list_special: bool,
+    /// The cameras that are shown; `None`: all.
+    pub cameras: Option<Selection>,
+    /// The user whom everything belongs to; `None`: who mounts.
+    pub uid: Option<u32>,
+    /// The group that everything belongs to; `None`: that of who mounts.
+    pub gid: Option<u32>,
+    /// Permissions that nobody has; `None`: the usual ones.
+    pub umask: Option<u16>,
 }
 
 /// What mount(8) says to every file system, and what it keeps for itself.
@@ -113,9 +121,21 @@ impl MountOptions {
                 let layout = Layout::parse(pattern);
                 self.layout = Some(layout.map_err(|why| format!("layout: {why}"))?);
             }
+            ("cameras", Some(names)) => {
+                let names: Vec<String> = names.split(':').map(str::to_owned).collect();
+                if names.iter().any(String::is_empty) {
+                    return Err(format!("{option}: one of the names is empty"));
+                }
+                self.cameras = Some(Selection::of(names));
+            }
+            ("uid", Some(id)) => self.uid = Some(number(option, id)?),
+            ("gid", Some(id)) => self.gid = Some(number(option, id)?),
+            ("umask", Some(bits)) => self.umask = Some(config::parse_umask(bits)?),
             ("allow_other", None) => self.allow_other = true,
             ("list_special", None) => self.list_special = true,
-            ("zone" | "layout", None) => return Err(format!("{name} needs a value: {name}=...")),
+            ("zone" | "layout" | "cameras" | "uid" | "gid" | "umask", None) => {
+                return Err(format!("{name} needs a value: {name}=..."));
+            }
             ("comment", _) => {}
             (name, _) if name.starts_with("x-") => {}
             (name, None) if OF_MOUNT.contains(&name) => {}
@@ -130,8 +150,16 @@ impl MountOptions {
             layout: later.layout.or(self.layout),
             allow_other: self.allow_other || later.allow_other,
             list_special: self.list_special || later.list_special,
+            cameras: later.cameras.or(self.cameras),
+            uid: later.uid.or(self.uid),
+            gid: later.gid.or(self.gid),
+            umask: later.umask.or(self.umask),
         }
     }
+}
+
+fn number(option: &str, text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{option}: {text} is no number"))
 }
 
 impl MountArguments {
@@ -166,9 +194,14 @@ mod tests {
         assert!(berlin.zone.is_some());
         let both = MountOptions::parse("list_special").expect("an option").and(berlin);
         assert!(both.zone.is_some() && both.list_special && !both.allow_other);
-        for (wrong, named) in
-            [("allow_others", "allow_others"), ("zone=Nowhere", "Nowhere"), ("layout", "layout")]
-        {
+        for (wrong, named) in [
+            ("allow_others", "allow_others"),
+            ("zone=Nowhere", "Nowhere"),
+            ("layout", "layout"),
+            ("uid=me", "uid=me"),
+            ("cameras=a::b", "cameras=a::b"),
+            ("umask=9", "umask"),
+        ] {
             let why = MountOptions::parse(wrong).expect_err("wrong");
             assert!(why.contains(named), "{wrong}: {why}");
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
 use super::CommandError;
@@ -12,10 +12,11 @@ use super::CommandError;
 pub const READY: &str = "ready";
 
 /// Begins this program again with `words`, and answers when it has said that it is [`READY`]; what
-/// it logs until then goes to standard error. It is left running, in a session of its own.
+/// it logs is in `.log` of the mount then. It is left running, in a session of its own.
 ///
 /// # Errors
-/// It can't be begun. Where it ends first it has said why, and how it ended is answered.
+/// It can't be begun. Where it ends first what it logged goes to standard error, and how it ended is
+/// answered.
 pub fn in_background(
     program: &Path,
     words: &[impl AsRef<OsStr>],
@@ -30,27 +31,22 @@ pub fn in_background(
         .map_err(failed)?;
     let (told, said) = (child.stdout.take(), child.stderr.take());
     // What it logs is read as it comes: nobody waits for a pipe that is full.
-    let log = thread::spawn(move || said.map(pass_on));
+    let log = thread::spawn(move || said.map(all_of).unwrap_or_default());
     let is_ready = told.is_some_and(|told| {
         BufReader::new(told).lines().map_while(Result::ok).any(|line| line == READY)
     });
     if is_ready {
         return Ok(None);
     }
-    ended(&mut child, log).map(Some).map_err(failed)
+    let status = child.wait().map_err(failed)?;
+    // There is nobody to tell where standard error is closed.
+    let _ = io::stderr().write_all(&log.join().unwrap_or_default());
+    Ok(Some(status))
 }
 
-fn ended<T>(child: &mut Child, log: thread::JoinHandle<T>) -> io::Result<ExitStatus> {
-    let status = child.wait();
-    // What it said last.
-    let _ = log.join();
-    status
-}
-
-fn pass_on(mut said: impl Read) {
-    let mut buffer = [0; 4096];
-    while let Ok(length @ 1..) = said.read(&mut buffer) {
-        // There is nobody to tell where standard error is closed.
-        let _ = io::stderr().write_all(&buffer[..length]);
-    }
+fn all_of(mut said: impl Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    // What came before an error is there.
+    let _ = said.read_to_end(&mut all);
+    all
 }

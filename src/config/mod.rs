@@ -35,6 +35,7 @@ pub use document::ConfigError;
 pub use hours::{Hours, Recorded};
 pub use manual::{manual, manual_title};
 pub use origin::Origin;
+pub use permissions::parse as parse_umask;
 pub use view::{VIEWS_MAX, ViewConfig};
 pub use zone::{parse as parse_zone, system_zone};
 

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// What is wrong with it, in words for the user.
-pub(super) fn parse(text: &str) -> Result<u16, String> {
+pub fn parse(text: &str) -> Result<u16, String> {
     let digits = if text.len() == 4 { text.strip_prefix('0') } else { Some(text) };
     let is_octal =
         |digits: &&str| digits.len() == 3 && digits.bytes().all(|c| (b'0'..b'8').contains(&c));

@@ -15,13 +15,13 @@ use crate::catalogue::{Catalogue, Change};
 use crate::clock::{Clock, Stopwatch, SystemClock, Throttle, since_boot};
 use crate::device::{Access, Device, FileDevice};
 use crate::index::Index;
-use crate::library::{Grace, KeepMax, RingLibrary, Told};
+use crate::library::{Grace, KeepMax, Library, RingLibrary, SelectedLibrary, Told};
 use crate::logged::Logged;
-use crate::mount::{self, Mounted};
+use crate::mount::{self, Mounted, Owner, RequestCounts};
 use crate::ring::{self, Follower, Interpreter, Ring};
 use crate::shown::Shown;
 use crate::units::Counted;
-use crate::view::{Layout, Tree};
+use crate::view::{Layout, Selection, Tree};
 use crate::zone::Zone;
 
 /// How often it is looked at what the ring goes on to say: a read or two, which a spinning disk
@@ -47,6 +47,10 @@ pub struct ReaderSettings {
     pub allow_other: bool,
     /// Whether the root lists what is otherwise found by its name alone.
     pub list_special: bool,
+    /// The cameras that are shown.
+    pub cameras: Selection,
+    /// Whom everything belongs to.
+    pub owner: Owner,
 }
 
 /// Nobody listens to what is closed in memory.
@@ -103,7 +107,7 @@ impl Reader {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let catalogue = Arc::new(RwLock::new(Catalogue::new()));
         let tree = Tree::new(settings.layout.clone(), settings.zone.clone());
-        let shown = Arc::new(Shown::new(tree));
+        let shown = Arc::new(Shown::of(tree, settings.cameras.clone()));
         let opened = Arc::new(OnceLock::new());
         let keeper = TreeKeeper {
             catalogue: catalogue.clone(),
@@ -159,7 +163,13 @@ impl Reader {
             allow_other: settings.allow_other,
             source_name: source_name(&settings.ring),
             list_special: settings.list_special,
-            ..mount::Options::default()
+            read_only: true,
+            owner: settings.owner,
+            counts: RequestCounts::default(),
+        };
+        let library: Arc<dyn Library> = match settings.cameras.is_all() {
+            true => library,
+            false => Arc::new(SelectedLibrary::new(library, settings.cameras.clone())),
         };
         Ok(mount::mount(&settings.mount, &options, self.shown.clone(), library)?)
     }
