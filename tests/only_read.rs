@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use clips::{assert_plays, attribute, closed_clips, identities, identities_left};
 use daemon::{Site, is_mounted, run_tool, text, try_tool, wait_until};
+use reelfs::device::{Access, FileDevice, OpenError};
 
 /// How long new footage may take, and what is removed, to be seen by who only reads, in seconds.
 const SEEN_WITHIN: u64 = 5;
@@ -256,4 +257,21 @@ fn mount_and_fstab_know_it_by_its_type() {
     let nowhere = text(&site.path("nowhere.img")).to_owned();
     let (status, _, error) = inside(&format!("mount -t fuse.reelfs {nowhere} {place}"));
     assert!(status != Some(0) && error.contains("nowhere.img"), "{status:?}: {error}");
+}
+
+#[test]
+fn who_asks_for_a_moment_whether_a_ring_is_taken_keeps_no_daemon_out() {
+    let site = Site::new("64M");
+    let ring = site.ring_path();
+    let asking = File::open(&ring).expect("the ring");
+    asking.lock_shared().expect("nobody has it");
+    let opened = FileDevice::open(&ring, Access::Exclusive);
+    assert!(matches!(opened, Err(OpenError::InUse { .. })), "as long as that lasts");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            asking.unlock().expect("it is locked");
+        });
+        FileDevice::open(&ring, Access::Exclusive).expect("it was for a moment");
+    });
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -12,7 +13,12 @@ use nix::fcntl::{Flock, FlockArg};
 use super::handle::{Descriptor, Handle, open_direct};
 use super::misfortune::Misfortune;
 use super::{AlignedBuffer, Device, copy_on_write, create, extents, range_lock, refusal};
+use crate::clock::Stopwatch;
 use crate::units::{ByteCount, DeviceOffset, PAGE_BYTES};
+
+/// For as long at most somebody holds a lock who only asks whether it is taken: another reelfs that
+/// reads the ring, or udev that looks at the disk.
+const ASKED_MAX: Duration = Duration::from_millis(200);
 
 nix::ioctl_read!(block_device_length, 0x12, 114, u64);
 nix::ioctl_read_bad!(block_device_sector, 0x1268, libc::c_int);
@@ -276,11 +282,17 @@ impl FileDevice {
 fn lock(path: &Path, file: File, length: u64) -> Result<Descriptor, OpenError> {
     let in_use = || OpenError::InUse { path: path.to_owned() };
     let fail = |source| OpenError::System { path: path.to_owned(), source };
-    let flock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-    let file = flock.map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => in_use(),
-        errno => fail(errno.into()),
-    })?;
+    let mut file = file;
+    let begun = Stopwatch::start();
+    let file = loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => break locked,
+            Err((unlocked, Errno::EWOULDBLOCK)) if begun.elapsed() < ASKED_MAX => file = unlocked,
+            Err((_, Errno::EWOULDBLOCK)) => return Err(in_use()),
+            Err((_, errno)) => return Err(fail(errno.into())),
+        }
+        std::thread::sleep(ASKED_MAX / 20);
+    };
     let below = range_lock::take(&file, length).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => in_use(),
         _ => fail(error),

@@ -101,9 +101,10 @@ impl Follower {
     /// # Errors
     /// See [`RingError`]; [`RingError::Overwritten`] where it is another ring by now.
     pub fn look(&mut self, is_written_to: bool) -> Result<(), RingError> {
+        let more = self.read_on()?;
         let has_ended = self.is_written_to && !is_written_to;
         self.is_written_to = is_written_to;
-        match self.read_on()? {
+        match more {
             More::Facts(facts) if !self.has_closed => {
                 facts.iter().for_each(|fact| self.take_in(fact));
             }
