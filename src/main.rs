@@ -32,7 +32,7 @@ use reelfs::control::{RecordAsk, Span, To, Verb};
 use reelfs::daemon::{self, DaemonError, ReaderSettings};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::logged::Logged;
-use reelfs::mount::{GONE_READERS_LOG, Owner};
+use reelfs::mount::{self, GONE_READERS_LOG, Owner};
 use reelfs::units::WallTime;
 use reelfs::view::{Layout, utc_timestamp};
 use reelfs::zone::Zone;
@@ -138,6 +138,9 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
             Ok(())
+        }
+        Command::Announce { mount } => {
+            mount::announce(&mount).map_err(|error| Failure::new(false, &error))
         }
         Command::Man { directory } => pages::write_manuals(&directory)
             .map_err(|error| Failure::new(false, &format!("{}: {error}", directory.display()))),

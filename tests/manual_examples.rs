@@ -13,7 +13,7 @@ use clips::footage;
 use daemon::{Site, run_tool, text};
 
 /// What is done in the tree before an example, the example, and what holds behind it.
-const EXAMPLES: [[&str; 3]; 25] = [
+const EXAMPLES: [[&str; 3]; 26] = [
     [
         "",
         "cp .range/front-door/2026-11-21T13-05-00--13-07-30.mp4 ~/clip.mp4",
@@ -67,6 +67,11 @@ const EXAMPLES: [[&str; 3]; 25] = [
     ["", "reelfs rm --dry-run 2026-11-20", "test -s 2026-11-20/front-door/13-05-00.mp4"],
     ["", "reelfs record off front-door --for 2h", "reelfs status | grep 'front-door  *off '"],
     ["", "reelfs record auto front-door", "! reelfs status | grep 'front-door  *off '"],
+    [
+        "R=2026-11-20/front-door/13-05-00.mp4; reelfs rm $R; (sleep 1; reelfs restore .trash/$R) &",
+        "inotifywait -q -r -e moved_to --format %w%f .",
+        "test -s $R",
+    ],
 ];
 
 /// Clips of the days of the examples, and footage of the last minute.

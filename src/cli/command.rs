@@ -86,6 +86,12 @@ Example: reelfs restore --camera yard --from yesterday --to today")]
     Restore(ClipsArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
+    /// Make the calls in a mount that its daemon asks for
+    #[command(hide = true)]
+    Announce {
+        /// Where it is mounted.
+        mount: PathBuf,
+    },
     /// Write the manual pages that are made from definitions
     #[command(hide = true)]
     Man {

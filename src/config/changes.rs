@@ -9,7 +9,7 @@ use super::{CameraConfig, Config, PurgeConfig, RingConfig, ViewConfig};
 type Compared = (&'static Key, fn(&Config, &Config) -> bool);
 
 /// Keys that take effect when the daemon starts.
-const AT_RESTART: [Compared; 16] = [
+const AT_RESTART: [Compared; 17] = [
     (&keys::RING_DEVICE, |one, other| one.ring.device == other.ring.device),
     (&keys::RING_INDEX, |one, other| one.ring.index == other.ring.index),
     (&keys::RING_FLUSH, |one, other| one.ring.flush == other.ring.flush),
@@ -27,6 +27,7 @@ const AT_RESTART: [Compared; 16] = [
     (&keys::VIEW_LIST_SPECIAL, |one, other| {
         have_same(one, other, |a, b| a.list_special == b.list_special)
     }),
+    (&keys::VIEW_ANNOUNCE, |one, other| have_same(one, other, |a, b| a.announce == b.announce)),
     (&keys::VIEW_CAMERAS, |one, other| have_same(one, other, |a, b| a.cameras == b.cameras)),
     (&keys::VIEW_READ_ONLY, |one, other| have_same(one, other, |a, b| a.read_only == b.read_only)),
     (&keys::VIEW_UID, |one, other| have_same(one, other, |a, b| a.uid == b.uid)),

@@ -192,7 +192,7 @@ pub const CONTROL_SOCKET: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 34] = [
+pub const KEYS: [&Key; 35] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -204,6 +204,7 @@ pub const KEYS: [&Key; 34] = [
     &VIEW_CLIP,
     &VIEW_ALLOW_OTHER,
     &VIEW_LIST_SPECIAL,
+    &VIEW_ANNOUNCE,
     &VIEW_CAMERAS,
     &VIEW_READ_ONLY,
     &VIEW_UID,

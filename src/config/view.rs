@@ -27,6 +27,8 @@ pub struct ViewConfig {
     pub allow_other: bool,
     /// Whether the root lists what is otherwise found by its name alone.
     pub list_special: bool,
+    /// Whether programs that watch directories are told of what the daemon adds and removes.
+    pub announce: bool,
     /// The cameras that it shows.
     pub cameras: Selection,
     /// Whether nothing can be changed through it.
@@ -89,6 +91,7 @@ fn read(
         layout_line: layout.line,
         allow_other: section.boolean(&keys::VIEW_ALLOW_OTHER)?.value,
         list_special: section.boolean(&keys::VIEW_LIST_SPECIAL)?.value,
+        announce: section.boolean(&keys::VIEW_ANNOUNCE)?.value,
         cameras: read_cameras(section)?,
         read_only: section.boolean(&keys::VIEW_READ_ONLY)?.value,
         uid: section.optional_number(&keys::VIEW_UID)?,

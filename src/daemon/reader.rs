@@ -166,6 +166,7 @@ impl Reader {
             read_only: true,
             owner: settings.owner,
             counts: RequestCounts::default(),
+            announced_by: None,
         };
         let library: Arc<dyn Library> = match settings.cameras.is_all() {
             true => library,

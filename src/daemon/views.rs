@@ -14,6 +14,9 @@ use crate::units::BootTime;
 use crate::view::{Layout, Selection, Tree};
 use crate::zone::Zone;
 
+/// The program that runs, also where another one has been installed in its place since.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// What is shown of the catalogue in each view, and nothing yet.
 pub(super) fn shown(config: &Config, layouts: &[Layout]) -> Vec<Arc<Shown>> {
     let views = config.views.iter().zip(layouts).map(|(view, layout)| {
@@ -200,6 +203,8 @@ fn options(config: &ViewConfig, source_name: String, counts: RequestCounts) -> m
         read_only: config.read_only,
         owner: Owner { uid: config.uid, gid: config.gid, umask: config.umask },
         counts,
+        // The kernel refuses the calls themselves in one that is read-only.
+        announced_by: (config.announce && !config.read_only).then(|| PathBuf::from(OWN_PROGRAM)),
     }
 }
 

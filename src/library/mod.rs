@@ -27,7 +27,7 @@ use crate::live::Live;
 use crate::named::{Form, Named};
 use crate::ring::{Refusal, Usage};
 use crate::units::{ByteCount, ClipKey, WallTime};
-use crate::view::{GoneDirectory, Moved, Place};
+use crate::view::{GoneDirectory, MadeDirectory, Moved, Place};
 use crate::zone::Zone;
 
 /// An extended attribute: its whole name (`user.reelfs.start`), and its value.
@@ -203,8 +203,8 @@ pub trait Changes: Send + Sync + 'static {
     fn sync(&self) -> Result<(), LibraryError>;
 }
 
-/// Who shows the tree elsewhere, and has to hear when it changes: the kernel's caches. Called
-/// under no lock of the tree; never waits.
+/// Who shows the tree elsewhere, and has to hear when it changes: the kernel's caches, and programs
+/// that watch directories. Called under no lock of the tree; never waits.
 pub trait Watcher: Send + Sync + 'static {
     /// A clip has been listed.
     fn clip_closed(&self, place: &Place);
@@ -223,6 +223,9 @@ pub trait Watcher: Send + Sync + 'static {
 
     /// A clip that left the listing earlier has been purged: its bytes are no longer true.
     fn clip_purged(&self, clip: ClipKey);
+
+    /// A directory is there that was not; what it was made for is told afterwards.
+    fn directory_made(&self, made: &MadeDirectory);
 
     /// An emptied directory has been dropped.
     fn directory_gone(&self, gone: &GoneDirectory);

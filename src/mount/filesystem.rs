@@ -16,13 +16,11 @@ use fuser::{
 };
 
 use super::attributes::{give_names, give_one};
+use super::name::{NAME_BYTES_MAX, name_of};
 use super::operations::Operation;
 use super::served::Served;
 use super::session;
 use crate::units::PAGE_BYTES;
-
-/// The longest name, in bytes: NAME_MAX, and what `statfs` says.
-const NAME_BYTES_MAX: u32 = 255;
 
 /// The file system as fuser sees it.
 pub(super) struct Requests {
@@ -40,17 +38,6 @@ fn give_empty(done: Result<(), Errno>, reply: ReplyEmpty) {
     }
 }
 
-/// A name that something may have. The kernel looks each one up before it asks for anything to be
-/// made, or moved, there: what is refused here is refused for all of them.
-fn name_of(name: &OsStr) -> Result<&str, Errno> {
-    match name.to_str() {
-        _ if name.len() > NAME_BYTES_MAX as usize => Err(Errno::ENAMETOOLONG),
-        Some(name) => Ok(name),
-        // No clip's name is anything but UTF-8.
-        None => Err(Errno::ENOENT),
-    }
-}
-
 impl Filesystem for Requests {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         session::ask_kernel(config, self.direct);
@@ -62,9 +49,9 @@ impl Filesystem for Requests {
         let _ = self.ended.send(());
     }
 
-    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         self.run(Operation::LookUp, |timer| match name_of(name) {
-            Ok(name) => self.served.look_up(parent.0, name, timer.with(reply)),
+            Ok(name) => self.served.look_up(req.pid(), (parent.0, name), timer.with(reply)),
             Err(errno) => reply.error(errno),
         });
     }
@@ -215,23 +202,23 @@ impl Filesystem for Requests {
         });
     }
 
-    fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         self.run(Operation::Unlink, |_timer| {
-            let done = name_of(name).and_then(|name| self.served.unlink(parent.0, name));
+            let done = name_of(name).and_then(|name| self.served.unlink(req.pid(), parent.0, name));
             give_empty(done, reply);
         });
     }
 
-    fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         self.run(Operation::RmDir, |_timer| {
-            let done = name_of(name).and_then(|name| self.served.rmdir(parent.0, name));
+            let done = name_of(name).and_then(|name| self.served.rmdir(req.pid(), parent.0, name));
             give_empty(done, reply);
         });
     }
 
     fn rename(
         &self,
-        _req: &Request,
+        req: &Request,
         parent: INodeNo,
         name: &OsStr,
         newparent: INodeNo,
@@ -243,7 +230,9 @@ impl Filesystem for Requests {
             // That nothing may be in the way, the kernel has seen to.
             let renamed = match (name.to_str(), newname.to_str()) {
                 _ if !RenameFlags::RENAME_NOREPLACE.contains(flags) => Err(Errno::EINVAL),
-                (Some(name), Some(new)) => self.served.rename((parent.0, name), (newparent.0, new)),
+                (Some(name), Some(new)) => {
+                    self.served.rename(req.pid(), (parent.0, name), (newparent.0, new))
+                }
                 _ => Err(Errno::EPERM),
             };
             give_empty(renamed, reply);
@@ -331,14 +320,16 @@ impl Filesystem for Requests {
 
     fn mkdir(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
         _mode: u32,
         _umask: u32,
         reply: ReplyEntry,
     ) {
-        reply.error(Errno::EROFS);
+        self.run(Operation::MkDir, |timer| {
+            self.served.make_directory(req.pid(), (parent.0, name), timer.with(reply));
+        });
     }
 
     fn create(
@@ -395,22 +386,5 @@ impl Filesystem for Requests {
         reply: ReplyEntry,
     ) {
         reply.error(Errno::EPERM);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    #[test]
-    fn a_name_is_utf_8_of_at_most_255_bytes() {
-        let longest = "\u{e4}".repeat(127) + "x";
-        assert_eq!(name_of(OsStr::new(&longest)), Ok(longest.as_str()));
-        let longer = longest.clone() + "x";
-        assert_eq!(name_of(OsStr::new(&longer)), Err(Errno::ENAMETOOLONG));
-        assert_eq!(name_of(OsStr::from_bytes(&[0xFF; 256])), Err(Errno::ENAMETOOLONG));
-        assert_eq!(name_of(OsStr::from_bytes(&[0xFF; 255])), Err(Errno::ENOENT));
     }
 }

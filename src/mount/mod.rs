@@ -17,6 +17,8 @@
 //! - `getattr`, `lookup` and `readdir` are answered from memory. What may wait for the disk goes
 //!   through a queue that leaves threads for the rest, and is answered with EIO in the end: the
 //!   kernel can't interrupt a request, so a process that waits for one can't even be killed.
+//! - Programs that watch directories hear of changes by what a process of its own calls
+//!   (`announcing`).
 //! - What cameras send at this moment is never cached, and can't be sought in. Who waits for it
 //!   does so in a room of its own (`waiting`), for half a second at most.
 //! - Who may do what, the kernel decides by the bits of each file (`default_permissions`); a mount
@@ -24,7 +26,9 @@
 //! - Nothing is unmounted behind a killed daemon's back: that takes a helper process, and
 //!   `allow_other`. The next run finds a dead mount of its own kind and replaces it.
 
+mod announcing;
 mod attributes;
+mod changing;
 mod clips;
 mod directory;
 mod disk_queue;
@@ -33,6 +37,7 @@ mod filesystem;
 mod handles;
 mod keeping;
 mod live;
+mod name;
 mod notifier;
 mod now;
 mod operations;
@@ -47,6 +52,7 @@ mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use announcing::{AnnounceError, announce};
 pub use notifier::Notifier;
 pub use operations::RequestCounts;
 pub use place::{MountError, examine, prepare, refuse_nested};

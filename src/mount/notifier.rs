@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use fuser::INodeNo;
 
+use super::announcing::{CALL_MAX, Gate};
 use super::handles::Handles;
 use super::lock;
 use super::snapshots::Snapshots;
 use crate::library::Watcher;
 use crate::units::ClipKey;
-use crate::view::{GoneDirectory, Inode, Moved, Place};
+use crate::view::{GoneDirectory, Inode, MadeDirectory, Moved, Place};
 
 /// How many names may wait to be forgotten, at about 100 bytes each. What comes on top is told by
 /// inode alone: its name is then asked for again at its next use, which the kernel does on ESTALE.
@@ -28,12 +29,13 @@ pub struct Notifier {
     handles: Arc<Handles>,
     /// Ranges that have been looked up: they are others when a clip has left, or come back.
     made: Arc<Snapshots>,
+    gate: Arc<Gate>,
 }
 
 impl Default for Notifier {
     fn default() -> Notifier {
         let made = Arc::new(Snapshots::new(Inode::Range));
-        Notifier { shared: Arc::default(), handles: Arc::default(), made }
+        Notifier { shared: Arc::default(), handles: Arc::default(), made, gate: Arc::default() }
     }
 }
 
@@ -119,6 +121,11 @@ impl Watcher for Notifier {
         });
     }
 
+    /// Names that are absent are not cached: only the directory that it is in has changed.
+    fn directory_made(&self, made: &MadeDirectory) {
+        self.attributes_changed(made.parent);
+    }
+
     /// An emptied directory has been dropped.
     fn directory_gone(&self, gone: &GoneDirectory) {
         self.tell(|waiting| waiting.forget_name(gone.parent, gone.inode, &gone.name));
@@ -134,6 +141,16 @@ impl Notifier {
     /// The ranges that have been looked up.
     pub(super) fn made(&self) -> Arc<Snapshots> {
         Arc::clone(&self.made)
+    }
+
+    /// What has to be passed to have the kernel take the lock of a directory.
+    pub(super) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// What the kernel knows of an inode, its pages aside, is no longer true.
+    pub(super) fn attributes_changed(&self, inode: u64) {
+        self.tell(|waiting| _ = waiting.attributes.insert(inode));
     }
 
     /// A name stands for another inode than the kernel believes.
@@ -167,10 +184,10 @@ impl Notifier {
     /// # Errors
     /// Where no thread can be started.
     pub(super) fn start(&self, kernel: fuser::Notifier) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, gate) = (Arc::clone(&self.shared), self.gate());
         std::thread::Builder::new()
             .name("mount-notify".to_owned())
-            .spawn(move || shared.send_all(&kernel))
+            .spawn(move || shared.send_all(&kernel, &gate))
             .map(drop)
     }
 
@@ -182,7 +199,7 @@ impl Notifier {
 }
 
 impl Shared {
-    fn send_all(&self, kernel: &fuser::Notifier) {
+    fn send_all(&self, kernel: &fuser::Notifier, gate: &Gate) {
         loop {
             let idle = |waiting: &mut Waiting| !waiting.stopped && waiting.is_empty();
             let waiting = self.changed.wait_while(lock(&self.waiting), idle);
@@ -193,15 +210,17 @@ impl Shared {
             let batch = Waiting { sending: true, ..Waiting::default() };
             let batch = std::mem::replace(&mut *waiting, batch);
             drop(waiting);
-            send(kernel, &batch);
+            send(kernel, &batch, gate);
             lock(&self.waiting).sending = false;
             self.changed.notify_all();
         }
     }
 }
 
-fn send(kernel: &fuser::Notifier, batch: &Waiting) {
+fn send(kernel: &fuser::Notifier, batch: &Waiting, gate: &Gate) {
     for ((parent, _), name) in &batch.names {
+        // A call that has not ended by then waits for a lock itself, and holds none of the tree's.
+        let _passing = gate.pass(CALL_MAX);
         log_failure(kernel.inval_entry(INodeNo(*parent), OsStr::new(&**name)));
     }
     for inode in &batch.contents {

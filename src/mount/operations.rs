@@ -31,13 +31,14 @@ pub(super) enum Operation {
     ListXattr,
     SetXattr,
     RemoveXattr,
+    MkDir,
     Unlink,
     RmDir,
     Rename,
 }
 
 /// As FUSE calls them, in their order.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "lookup",
     "forget",
     "getattr",
@@ -54,6 +55,7 @@ const NAMES: [&str; 19] = [
     "listxattr",
     "setxattr",
     "removexattr",
+    "mkdir",
     "unlink",
     "rmdir",
     "rename",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fuser::{Errno, Generation};
 
+use super::announcing::Hidden;
 use super::attributes::{Described, FILE_TTL, NO_TTL};
 use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line};
@@ -14,7 +15,8 @@ use super::ranges::Ranges;
 use crate::library::Told;
 use crate::units::ClipKey;
 use crate::view::{
-    Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+    ANNOUNCE_NAME, Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, RANGE_NAME, ROOT,
+    STATUS_NAME, TRASH_NAME,
 };
 
 /// See the [module](self).
@@ -23,6 +25,8 @@ pub(super) struct Root {
     pub(super) ranges: Arc<Ranges>,
     pub(super) live: Arc<LiveFiles>,
     pub(super) counts: RequestCounts,
+    /// `None` where nothing is announced.
+    pub(super) hidden: Option<Arc<Hidden>>,
     /// Whether it lists what is otherwise found by its name alone.
     pub(super) list_special: bool,
 }
@@ -45,6 +49,8 @@ impl Root {
         let mut content = self.clips.library.told(*what)?;
         if *what == Told::Metrics {
             content.extend(self.counts.text().into_bytes());
+            let announced = self.hidden.iter().map(|hidden| hidden.announcer.text());
+            content.extend(announced.flat_map(String::into_bytes));
         }
         Some(content)
     }
@@ -69,9 +75,10 @@ impl Directory for Root {
             let content = self.content(*inode).ok_or(Errno::ENOENT)?;
             return Ok(Found::Here(self.file(*inode, &content)));
         }
-        match name {
-            RANGE_NAME => self.ranges.describe(Inode::Ranges).map(Found::Here),
-            LIVE_NAME => self.live.describe(Inode::Live).map(Found::Here),
+        match (name, &self.hidden) {
+            (ANNOUNCE_NAME, Some(hidden)) => hidden.describe(Inode::Announce).map(Found::Here),
+            (RANGE_NAME, _) => self.ranges.describe(Inode::Ranges).map(Found::Here),
+            (LIVE_NAME, _) => self.live.describe(Inode::Live).map(Found::Here),
             _ => self.clips.look_up(parent, name),
         }
     }
@@ -130,6 +137,7 @@ impl Directory for Root {
         match name {
             _ if TOLD.iter().any(|(told, ..)| *told == name) => Err(Errno::EPERM),
             RANGE_NAME | LIVE_NAME => Err(Errno::EISDIR),
+            ANNOUNCE_NAME if self.hidden.is_some() => Err(Errno::EISDIR),
             _ => self.clips.unlink(parent, name),
         }
     }
@@ -137,6 +145,7 @@ impl Directory for Root {
     fn rmdir(&self, parent: Inode, name: &str) -> Result<(), Errno> {
         match name {
             RANGE_NAME | LIVE_NAME => Err(Errno::EPERM),
+            ANNOUNCE_NAME if self.hidden.is_some() => Err(Errno::EPERM),
             _ => self.clips.rmdir(parent, name),
         }
     }

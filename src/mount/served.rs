@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fuser::{Errno, FileAttr, FileHandle, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen};
 
+use super::announcing::{Announcer, Hidden};
 use super::attributes::{Described, Ownership};
 use super::clips::Clips;
 use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
@@ -30,7 +31,7 @@ pub(super) struct Served {
     handles: Arc<Handles>,
     disk: DiskQueue,
     snapshots: Arc<Snapshots>,
-    made: Arc<Snapshots>,
+    pub(super) made: Arc<Snapshots>,
     root: Root,
     clips: Arc<Clips>,
     trash: Trash,
@@ -40,6 +41,8 @@ pub(super) struct Served {
     waiting: WaitingRoom,
     counts: RequestCounts,
     is_read_only: bool,
+    /// `None` where nothing is announced.
+    pub(super) hidden: Option<Arc<Hidden>>,
 }
 
 /// How something is served.
@@ -59,13 +62,13 @@ const SELF_COOKIE: u64 = 1;
 const PARENT_COOKIE: u64 = 2;
 
 impl Served {
-    /// Serves what is shown, with the bytes from `library`.
+    /// Serves what is shown, with the bytes from `library`. What `announcer` announces, it answers.
     pub(super) fn new(
         shown: Arc<Shown>,
         library: Arc<dyn Library>,
         manner: Manner,
         (disk, waiting): (DiskQueue, WaitingRoom),
-        notifier: Notifier,
+        (notifier, announcer): (Notifier, Option<Arc<Announcer>>),
     ) -> Served {
         let Manner { owner, list_special, is_read_only, counts } = manner;
         let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
@@ -90,7 +93,10 @@ impl Served {
             refused: Arc::default(),
         });
         let live = Arc::new(LiveFiles::new(Arc::clone(&shown), Arc::clone(&library), owner));
+        let hidden = announcer
+            .map(|announcer| Arc::new(Hidden { shown: Arc::clone(&shown), owner, announcer }));
         let root = Root {
+            hidden: hidden.clone(),
             clips: Arc::clone(&clips),
             ranges: Arc::clone(&ranges),
             live: Arc::clone(&live),
@@ -109,6 +115,7 @@ impl Served {
             made,
             root,
             live,
+            hidden,
             ranges,
             trash: Trash { clips: Arc::clone(&clips), notifier },
             clips,
@@ -138,6 +145,9 @@ impl Served {
             Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
             Inode::Live | Inode::LiveFile(_) => &*self.live,
             Inode::Trash => &self.trash,
+            Inode::Announce | Inode::Leaving | Inode::LeavingDirectory => {
+                &**self.hidden.as_ref().ok_or(Errno::ESTALE)?
+            }
             Inode::Kept => &*self.clips,
             Inode::Ranges | Inode::Range(_) | Inode::RangeLog(_) => &*self.ranges,
             Inode::Directory(_) if self.shown.tree().is_trash(inode) => &self.trash,
@@ -160,11 +170,20 @@ impl Served {
     }
 
     /// Answers a lookup.
-    pub(super) fn look_up(&self, parent: u64, name: &str, reply: Timed<ReplyEntry>) {
-        let found = match name {
+    pub(super) fn look_up(
+        &self,
+        asker: u32,
+        (parent, name): (u64, &str),
+        reply: Timed<ReplyEntry>,
+    ) {
+        let own = self.hidden.as_ref().and_then(|hidden| hidden.found(asker, parent, name));
+        let found = match (own, name) {
+            (Some(found), _) => found.map(Found::Here),
             // Asked by inode alone, of files too, when an NFS client comes back with a handle.
-            "." => self.look_up_again(parent).map(Found::Here),
-            ".." => self.parent(parent).and_then(|inode| self.describe(inode)).map(Found::Here),
+            (None, ".") => self.look_up_again(parent).map(Found::Here),
+            (None, "..") => {
+                self.parent(parent).and_then(|inode| self.describe(inode)).map(Found::Here)
+            }
             _ => self.named(parent).and_then(|(parent, kind)| kind.look_up(parent, name)),
         };
         self.answer(found, reply, give_entry);
@@ -335,38 +354,9 @@ impl Served {
     pub(super) fn check_writable(&self) -> Result<(), Errno> {
         if self.is_read_only { Err(Errno::EROFS) } else { Ok(()) }
     }
-
-    /// Removes a file.
-    pub(super) fn unlink(&self, parent: u64, name: &str) -> Result<(), Errno> {
-        self.check_writable()?;
-        let done = self.named(parent).and_then(|(parent, kind)| kind.unlink(parent, name));
-        // Whoever hears that a clip is removed finds it in no range any more.
-        self.made.outdate();
-        done
-    }
-
-    /// Removes an empty directory.
-    pub(super) fn rmdir(&self, parent: u64, name: &str) -> Result<(), Errno> {
-        self.check_writable()?;
-        self.named(parent).and_then(|(parent, kind)| kind.rmdir(parent, name))
-    }
-
-    /// Gives a file or a directory another place: the kind of directory that it is in says whether.
-    pub(super) fn rename(
-        &self,
-        (parent, name): (u64, &str),
-        (new_parent, new_name): (u64, &str),
-    ) -> Result<(), Errno> {
-        self.check_writable()?;
-        let (parent, kind) = self.named(parent)?;
-        let (new_parent, _) = self.named(new_parent)?;
-        let done = kind.rename((parent, name), (new_parent, new_name));
-        self.made.outdate();
-        done
-    }
 }
 
-fn give_entry(reply: Timed<ReplyEntry>, found: Described) {
+pub(super) fn give_entry(reply: Timed<ReplyEntry>, found: Described) {
     let Described { attributes, generation, attribute_ttl, entry_ttl } = found;
     reply.give(|reply| {
         reply.entry_with_ttls(&attribute_ttl, &entry_ttl, &attributes, generation);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use fuser::{BackgroundSession, Config, InitFlags, KernelConfig, MountOption, Session, SessionACL};
 use nix::mount::MsFlags;
 
+use super::announcing::Announcer;
 use super::attributes::Ownership;
 use super::disk_queue::{DiskQueue, PATIENCE, THREADS};
 use super::filesystem::Requests;
@@ -21,7 +22,7 @@ use super::operations::RequestCounts;
 use super::place::{self, FILE_SYSTEM_TYPE, MountError};
 use super::served::{Manner, Served};
 use super::waiting::WaitingRoom;
-use crate::library::Library;
+use crate::library::{Library, Watcher};
 use crate::shown::Shown;
 
 /// How far the kernel reads ahead, in KiB. FUSE caps it at 128 when it is mounted, which halves
@@ -64,6 +65,9 @@ pub struct Options {
     pub owner: Owner,
     /// Where its requests are counted, which outlives it.
     pub counts: RequestCounts,
+    /// The program that is run, with `announce` and the mount point behind it, to tell programs
+    /// that watch directories of changes (see [`super::announce`]); `None`: nobody is told.
+    pub announced_by: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -75,6 +79,7 @@ impl Default for Options {
             read_only: false,
             owner: Owner::default(),
             counts: RequestCounts::default(),
+            announced_by: None,
         }
     }
 }
@@ -100,6 +105,7 @@ impl Default for Owner {
 pub struct Mounted {
     path: PathBuf,
     notifier: Notifier,
+    announcer: Option<Arc<Announcer>>,
     /// `None` once it has been unmounted.
     session: Option<BackgroundSession>,
     /// Whether this process has mounted it itself, not through fusermount3.
@@ -138,7 +144,9 @@ pub fn mount(
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
     let live = library.live().unwrap_or_default();
     let waiting = WaitingRoom::new(live).map_err(failed("start a thread"))?;
-    let served = Served::new(shown.clone(), library, manner, (disk, waiting), notifier.clone());
+    let announcer = options.announced_by.as_ref().map(|_| Arc::new(Announcer::new(&notifier)));
+    let tellers = (notifier.clone(), announcer.clone());
+    let served = Served::new(shown.clone(), library, manner, (disk, waiting), tellers);
     let (ended_sender, ended) = channel();
     let direct = nix::unistd::geteuid().is_root();
     let requests = Requests { served: Arc::new(served), ended: ended_sender, direct };
@@ -151,7 +159,7 @@ pub fn mount(
     let session = session.map_err(failed("mount"))?;
     let kernel = session.notifier();
     // Before the first request is served: what the kernel knows, it has to hear of.
-    shown.watched_by(Arc::new(notifier.clone()));
+    shown.watched_by(&watchers(&notifier, announcer.as_ref()));
     let session = session.spawn().map_err(|error| {
         notifier.stop();
         let _ = direct.then(|| place::unmount(&absolute));
@@ -160,11 +168,17 @@ pub fn mount(
     let mounted = Mounted {
         path: absolute,
         notifier: notifier.clone(),
+        announcer: announcer.clone(),
         session: Some(session),
         direct,
         ended: Mutex::new(ended),
     };
     notifier.start(kernel).map_err(failed("start a thread"))?;
+    if let (Some(announcer), Some(program)) = (announcer, &options.announced_by) {
+        let caller = (program.clone(), mounted.path.clone());
+        let started = announcer.start(caller, shown, notifier);
+        started.map_err(failed("start a thread"))?;
+    }
     if let Err(error) = widen_read_ahead(&mounted.path) {
         let path = mounted.path.display();
         log::warn!(
@@ -208,6 +222,7 @@ impl Mounted {
         let Some(session) = self.session.take() else {
             return Ok(());
         };
+        self.announcer.iter().for_each(|announcer| announcer.stop());
         self.notifier.stop();
         let unmounted = if self.direct { place::unmount(&self.path) } else { Ok(()) };
         // fuser unmounts what it has mounted itself, through fusermount3.
@@ -225,6 +240,15 @@ impl Drop for Mounted {
             log::error!("{error}");
         }
     }
+}
+
+/// The kernel's caches hear of a change before other programs do, which then ask.
+fn watchers(notifier: &Notifier, announcer: Option<&Arc<Announcer>>) -> Vec<Arc<dyn Watcher>> {
+    let mut watchers: Vec<Arc<dyn Watcher>> = vec![Arc::new(notifier.clone())];
+    if let Some(announcer) = announcer {
+        watchers.push(announcer.clone());
+    }
+    watchers
 }
 
 fn config(options: &Options) -> Config {

@@ -39,6 +39,8 @@ const CLIP_BYTES: u64 = 1000;
 const CLIP_NAME: &str = "00-00-00.mp4";
 const STATUS: &[u8] = b"{}\n";
 const OWNER: Ownership = Ownership { uid: 1, gid: 2, umask: 0o022 };
+/// The process that asks, as the kernel numbers it.
+const SOMEBODY: u32 = 7;
 
 /// A library of one clip and one camera, that writes down what it is asked to change.
 #[derive(Default)]
@@ -230,13 +232,14 @@ fn scene() -> Scene {
     let live = Arc::new(LiveFiles::new(shown.clone(), live, owner));
     let counts = RequestCounts::default();
     let manner = Manner { owner, list_special: false, is_read_only: false, counts: counts.clone() };
-    let queues = (disk, waiting);
-    let served = Served::new(shown.clone(), library.clone(), manner, queues, notifier.clone());
+    let (queues, tellers) = ((disk, waiting), (notifier.clone(), None));
+    let served = Served::new(shown.clone(), library.clone(), manner, queues, tellers);
     let root = Root {
         clips: clips.clone(),
         ranges: ranges.clone(),
         live: live.clone(),
         counts,
+        hidden: None,
         list_special: false,
     };
     Scene {
@@ -490,13 +493,17 @@ fn each_inode_is_answered_for_by_its_kind_of_directory() {
         false
     });
     assert_eq!((listed, root[..2].to_vec()), (Ok(()), vec![".".to_owned(), "..".to_owned()]));
-    assert_eq!(served.unlink(Inode::Now.word(), "a.mp4"), Err(Errno::EPERM));
-    assert_eq!(served.unlink(ROOT, STATUS_NAME), Err(Errno::EPERM));
+    assert_eq!(served.unlink(SOMEBODY, Inode::Now.word(), "a.mp4"), Err(Errno::EPERM));
+    assert_eq!(served.unlink(SOMEBODY, ROOT, STATUS_NAME), Err(Errno::EPERM));
     let (from, to) = ((camera.word(), CLIP_NAME), (scene.camera.word(), CLIP_NAME));
-    assert_eq!(served.rename(to, from), Err(Errno::EPERM), "into the trash goes rm alone");
-    assert_eq!(served.rename(from, to), Ok(()));
-    assert_eq!(served.unlink(to.0, to.1), Ok(()));
-    assert_eq!(served.unlink(from.0, from.1), Ok(()));
+    assert_eq!(
+        served.rename(SOMEBODY, to, from),
+        Err(Errno::EPERM),
+        "into the trash goes rm alone"
+    );
+    assert_eq!(served.rename(SOMEBODY, from, to), Ok(()));
+    assert_eq!(served.unlink(SOMEBODY, to.0, to.1), Ok(()));
+    assert_eq!(served.unlink(SOMEBODY, from.0, from.1), Ok(()));
     assert_eq!(scene.asked(), ["restore", "remove", "purge"]);
 }
 
@@ -510,7 +517,7 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     assert!(!listed.contains(&RANGE_NAME.to_owned()), "{listed:?}");
     let (clips, ranges, live) = (scene.clips.clone(), scene.ranges.clone(), scene.live.clone());
     let counts = RequestCounts::default();
-    let all = Root { clips, ranges, live, counts, list_special: true };
+    let all = Root { clips, ranges, live, counts, hidden: None, list_special: true };
     let ranges = &*scene.ranges;
     let lines = names(&all, Inode::Root, 0);
     let listed: Vec<&str> = lines.iter().rev().take(7).map(|(_, name, _)| name.as_str()).collect();
@@ -543,7 +550,7 @@ fn ranges_are_found_by_name_and_keep_their_inode_while_their_bytes_are_the_same(
     assert_eq!(ranges.extended(second), [("user.reelfs.camera", "b:c".to_owned())]);
     let sizes = [first, second].map(|inode| here(ranges.open(inode)).map(|file| size_of(&file)));
     assert_eq!(sizes, [Ok(500), Ok(600)], "who knows the first one still gets it");
-    assert_eq!(scene.served.unlink(camera.word(), name).err(), Some(Errno::EPERM));
+    assert_eq!(scene.served.unlink(SOMEBODY, camera.word(), name).err(), Some(Errno::EPERM));
     assert_eq!(all.rmdir(Inode::Root, RANGE_NAME).err(), Some(Errno::EPERM));
 }
 

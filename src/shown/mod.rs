@@ -13,13 +13,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use crate::library::{Changes, LibraryError, Watcher};
 use crate::units::{BootTime, ClipKey, WallTime};
-use crate::view::{ListedClip, Moved, Place, RemoveError, Selection, Tree};
+use crate::view::{ListedClip, MadeDirectory, Moved, Place, RemoveError, Selection, Tree};
 
 /// See the [module](self).
 pub struct Shown {
     tree: RwLock<Tree>,
     cameras: Selection,
-    watcher: RwLock<Option<Arc<dyn Watcher>>>,
+    watchers: RwLock<Arc<[Arc<dyn Watcher>]>>,
     /// Those that show the same clips.
     others: OnceLock<Vec<Weak<Shown>>>,
 }
@@ -34,8 +34,8 @@ impl Shown {
     /// The same, for clips of some cameras.
     #[must_use]
     pub fn of(tree: Tree, cameras: Selection) -> Shown {
-        let (tree, watcher) = (RwLock::new(tree), RwLock::default());
-        Shown { tree, cameras, watcher, others: OnceLock::new() }
+        let (tree, watchers) = (RwLock::new(tree), RwLock::default());
+        Shown { tree, cameras, watchers, others: OnceLock::new() }
     }
 
     /// These show the same clips from now on, once and for all.
@@ -53,15 +53,15 @@ impl Shown {
         others.for_each(|other| change(&other));
     }
 
-    /// From now on `watcher` is told, and whoever was told before is not.
-    pub fn watched_by(&self, watcher: Arc<dyn Watcher>) {
-        *self.watcher.write().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+    /// From now on `watchers` are told, in their order, and whoever was told before is not.
+    pub fn watched_by(&self, watchers: &[Arc<dyn Watcher>]) {
+        *self.watchers.write().unwrap_or_else(PoisonError::into_inner) = watchers.into();
     }
 
     /// Whether anybody has ever been told.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.watcher().is_some()
+        !self.watchers().is_empty()
     }
 
     /// The tree, to look at. Not to be held over a call that changes it.
@@ -73,15 +73,13 @@ impl Shown {
         self.tree.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
-        self.watcher.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn watchers(&self) -> Arc<[Arc<dyn Watcher>]> {
+        self.watchers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// No lock is held meanwhile: a watcher may look at the tree.
-    fn tell(&self, what: impl FnOnce(&dyn Watcher)) {
-        if let Some(watcher) = self.watcher() {
-            what(&*watcher);
-        }
+    fn tell(&self, what: impl Fn(&dyn Watcher)) {
+        self.watchers().iter().for_each(|watcher| what(&**watcher));
     }
 }
 
@@ -177,13 +175,14 @@ impl Shown {
         if !self.cameras.has(clip.camera) {
             return None;
         }
-        let place = {
+        let (place, made) = {
             let mut tree = self.tree_to_change();
             if tree.place(clip.clip).is_some() {
                 return None;
             }
-            tree.insert(clip)
+            (tree.insert(clip), tree.take_made())
         };
+        self.tell_made(&made);
         self.tell(|watcher| watcher.clip_closed(&place));
         Some(place)
     }
@@ -191,7 +190,7 @@ impl Shown {
     /// Where its new times put it, if it was shown: in the trash, if it was there.
     pub fn redate(&self, clip: &ListedClip<'_>) {
         let released = self.hide_kept(clip.clip);
-        let (before, now) = {
+        let (before, now, made) = {
             let mut tree = self.tree_to_change();
             let Some(before) = tree.remove(clip.clip) else { return };
             let mut now = tree.insert(clip);
@@ -200,12 +199,11 @@ impl Shown {
             {
                 now = moved.to;
             }
-            (before, now)
+            (before, now, tree.take_made())
         };
-        self.tell(|watcher| {
-            watcher.clip_gone(&before);
-            watcher.clip_closed(&now);
-        });
+        self.tell(|watcher| watcher.clip_gone(&before));
+        self.tell_made(&made);
+        self.tell(|watcher| watcher.clip_closed(&now));
         if released {
             self.show_kept(clip.clip);
         }
@@ -234,7 +232,11 @@ impl Shown {
 
     /// Out of the trash, if it was there.
     pub fn put_back(&self, clip: ClipKey) {
-        let moved = self.tree_to_change().restore(clip);
+        let (moved, made) = {
+            let mut tree = self.tree_to_change();
+            (tree.restore(clip), tree.take_made())
+        };
+        self.tell_made(&made);
         self.tell_moved(moved);
     }
 
@@ -251,6 +253,10 @@ impl Shown {
     pub fn drop_clip(&self, clip: ClipKey) {
         self.hide(clip);
         self.tell(|watcher| watcher.clip_purged(clip));
+    }
+
+    fn tell_made(&self, made: &[MadeDirectory]) {
+        self.tell(|watcher| made.iter().for_each(|made| watcher.directory_made(made)));
     }
 
     fn tell_moved(&self, moved: Option<Moved>) {

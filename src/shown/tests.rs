@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::segment::NameForm;
-use crate::view::{GoneDirectory, Inode, Layout, TRASH_NAME};
+use crate::view::{GoneDirectory, Inode, Layout, MadeDirectory, TRASH_NAME};
 use crate::zone::Zone;
 
 const CLIP: ClipKey = ClipKey::from_number(100).expect("a clip's number");
@@ -41,6 +41,9 @@ impl Watcher for Heard {
     }
     fn clip_purged(&self, _clip: ClipKey) {
         self.add("purged");
+    }
+    fn directory_made(&self, _made: &MadeDirectory) {
+        self.add("made");
     }
     fn directory_gone(&self, _gone: &GoneDirectory) {
         self.add("directory");
@@ -95,9 +98,10 @@ fn listed() -> ListedClip<'static> {
 fn with_a_clip() -> (Shown, Arc<Heard>) {
     let layout = Layout::parse("default").expect("a preset");
     let (shown, heard) = (Shown::new(Tree::new(layout, Zone::UTC)), Arc::new(Heard::default()));
-    shown.watched_by(heard.clone());
+    let watcher: Arc<dyn Watcher> = heard.clone();
+    shown.watched_by(&[watcher]);
     assert!(shown.list(&listed()).is_some());
-    assert_eq!(heard.all(), ["closed"]);
+    assert_eq!(heard.all(), ["made", "made", "closed"], "the day, the camera, the clip");
     (shown, heard)
 }
 
@@ -139,7 +143,7 @@ fn what_is_asked_for_in_one_view_is_seen_in_all_of_them_at_once() {
         [view("day", Selection::ALL), view("frigate", Selection::ALL), view("camera", other)];
     Shown::join(&views);
     let heard = Arc::new(Heard::default());
-    views[1].watched_by(heard.clone());
+    views[1].watched_by(&[heard.clone()]);
     let listed = views.each_ref().map(|view| view.list(&listed()).is_some());
     assert_eq!((listed, heard.all()), ([true, true, false], vec!["closed"]), "b is not its camera");
     let library = Answers(Ok(()));
@@ -193,7 +197,10 @@ fn a_clip_that_is_redated_is_another_file_where_its_times_put_it() {
         let times = ListedClip { redated: true, start, end, ..listed() };
         shown.redate(&times);
         let now = place(&shown);
-        assert_eq!((in_trash(&shown), heard.all()), (Some(is_removed), vec!["gone", "closed"]));
+        assert_eq!(
+            (in_trash(&shown), heard.all()),
+            (Some(is_removed), vec!["gone", "made", "made", "closed"])
+        );
         assert_ne!((before.inode(), before.parent), (now.inode(), now.parent));
         let tree = shown.tree();
         assert_eq!(tree.node(before.inode()), None, "who has the old inode is told so");

@@ -6,7 +6,7 @@
 //! | 0, 0 | session (22 bits), ring (8), counter (32), together above 1 | a clip |
 //! | 0, 1 | 0 | `.status.json` |
 //! | 0, 1 | a count, with bits 61 to 59 clear | a snapshot of what grows |
-//! | 0, 1 | the last two such counts, which no snapshot gets | `.metrics`, `.log` |
+//! | 0, 1 | the last three such counts, which no snapshot gets | what leaves, `.metrics`, `.log` |
 //! | 0, 1 | bit 59, and a name's hash, with bits 61 and 60 clear | a file in `live` |
 //! | 0, 1 | bit 60, and a count, with bits 61 and 59 clear | a range that has been named |
 //! | 0, 1 | bits 60 and 59, and a path's hash | what is said of the ranges of a camera |
@@ -42,6 +42,9 @@ pub const KEPT_NAME: &str = ".kept";
 
 /// The directory of ranges, in the root: found by its name, not listed.
 pub const RANGE_NAME: &str = ".range";
+
+/// Where clips appear from that the mount announces, in the root: found by its name, not listed.
+pub const ANNOUNCE_NAME: &str = ".announce";
 
 /// What could not be made of the ranges that were asked for, in the directory of a camera's.
 pub const RANGE_LOG_NAME: &str = ".log";
@@ -80,6 +83,7 @@ const MADE_MASK: u64 = UNMADE_BIT - 1;
 const SNAPSHOT_MASK: u64 = LOG_BIT - 1;
 
 /// Counts that no snapshot gets.
+const LEAVING: u64 = SNAPSHOT_MASK - 2;
 const METRICS: u64 = SNAPSHOT_MASK - 1;
 const LOG: u64 = SNAPSHOT_MASK;
 
@@ -92,6 +96,8 @@ const LIVE: u64 = 0xBBE1_6D3D_612E_1EE1;
 const TRASH: u64 = 0x9ACC_138A_B22E_4D4D;
 const KEPT: u64 = 0x8CF3_B3FE_41B8_3AE3;
 const RANGES: u64 = 0x8278_DD3B_A189_7229;
+const ANNOUNCE: u64 = 0x982D_7DE7_FE48_6320;
+const LEAVING_DIRECTORY: u64 = 0x8EBF_7D67_CA82_BF46;
 
 /// What an inode stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +116,10 @@ pub enum Inode {
     Kept,
     /// The directory of ranges; one in it is any directory, and a camera's.
     Ranges,
+    /// The directory that clips appear from; it holds nothing that anybody can name.
+    Announce,
+    /// A directory that is gone already, as who announces that sees it.
+    LeavingDirectory,
     /// Any other directory of the tree.
     Directory(PathHash),
     /// A closed clip.
@@ -117,6 +127,8 @@ pub enum Inode {
     /// A closed clip that was recorded on a wrong clock, once it has got its times: its name and
     /// its bytes are others, so that it is another file to whoever keeps either.
     Redated(ClipKey),
+    /// A clip that is gone already, as who announces that sees it.
+    Leaving,
     /// The status file.
     Status,
     /// What the daemon counts.
@@ -158,6 +170,7 @@ impl Inode {
             (false, true) if word & LOG_BIT != 0 => {
                 Some(Inode::LiveFile(NameHash(word & RANGE_MASK)))
             }
+            (false, true) if made == LEAVING => Some(Inode::Leaving),
             (false, true) if made == METRICS => Some(Inode::Metrics),
             (false, true) if made == LOG => Some(Inode::Log),
             (false, true) => Some(Inode::Snapshot(made)),
@@ -166,6 +179,8 @@ impl Inode {
             (true, false) if word == TRASH => Some(Inode::Trash),
             (true, false) if word == KEPT => Some(Inode::Kept),
             (true, false) if word == RANGES => Some(Inode::Ranges),
+            (true, false) if word == ANNOUNCE => Some(Inode::Announce),
+            (true, false) if word == LEAVING_DIRECTORY => Some(Inode::LeavingDirectory),
             (true, false) => Some(Inode::Directory(PathHash(word & HASH_MASK))),
             (true, true) => ClipKey::from_number(word & HASH_MASK).map(Inode::Redated),
         }
@@ -182,10 +197,13 @@ impl Inode {
             Inode::Trash => TRASH,
             Inode::Kept => KEPT,
             Inode::Ranges => RANGES,
+            Inode::Announce => ANNOUNCE,
+            Inode::LeavingDirectory => LEAVING_DIRECTORY,
             Inode::Directory(PathHash(hash)) => DIRECTORY_BIT | hash,
             Inode::Clip(clip) => clip.number(),
             Inode::Redated(clip) => DIRECTORY_BIT | MADE_BIT | clip.number(),
             Inode::Status => MADE_BIT,
+            Inode::Leaving => MADE_BIT | LEAVING,
             Inode::Metrics => MADE_BIT | METRICS,
             Inode::Log => MADE_BIT | LOG,
             Inode::Snapshot(count) => MADE_BIT | count & SNAPSHOT_MASK,
@@ -247,9 +265,12 @@ impl Inode {
             | Inode::Trash
             | Inode::Kept
             | Inode::Ranges
+            | Inode::Announce
+            | Inode::LeavingDirectory
             | Inode::Directory(_) => self.word() & HASH_MASK | MADE_BIT,
             Inode::Redated(clip) => clip.number(),
             Inode::Clip(_)
+            | Inode::Leaving
             | Inode::Status
             | Inode::Metrics
             | Inode::Log
@@ -324,6 +345,8 @@ mod tests {
             (TRASH_NAME, Inode::Trash),
             (KEPT_NAME, Inode::Kept),
             (RANGE_NAME, Inode::Ranges),
+            (ANNOUNCE_NAME, Inode::Announce),
+            (".announce/\0", Inode::LeavingDirectory),
         ];
         for (name, inode) in known {
             assert_eq!(inode.word(), directory(name, 0), "{name}");
@@ -346,7 +369,8 @@ mod tests {
             (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
             (Inode::Snapshot(1), 0x4000_0000_0000_0001),
-            (Inode::Snapshot(SNAPSHOT_MASK - 2), 0x47FF_FFFF_FFFF_FFFD),
+            (Inode::Snapshot(SNAPSHOT_MASK - 3), 0x47FF_FFFF_FFFF_FFFC),
+            (Inode::Leaving, 0x47FF_FFFF_FFFF_FFFD),
             (Inode::Metrics, 0x47FF_FFFF_FFFF_FFFE),
             (Inode::Log, 0x47FF_FFFF_FFFF_FFFF),
             (Inode::live("a.mp4"), 0x497D_8806_DC30_4A5F),

@@ -26,11 +26,13 @@ pub use calendar::clip_boundary_after;
 pub use cameras::{Selection, camera_and_stream};
 pub use directory::Sums;
 pub use inode::{
-    Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, NOW_NAME, NameHash, PathHash,
-    RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
+    ANNOUNCE_NAME, Inode, KEPT_NAME, LIVE_NAME, LOG_NAME, METRICS_NAME, NOW_NAME, NameHash,
+    PathHash, RANGE_LOG_NAME, RANGE_NAME, ROOT, STATUS_NAME, TRASH_NAME,
 };
 pub use layout::{CLIP_SUFFIX, ClipPath, Layout, LayoutError, growing_name, ranges_name};
-pub use node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
+pub use node::{
+    Entry, GoneDirectory, ListedClip, MadeDirectory, Node, NodeKind, Place, RemoveError,
+};
 pub use timestamp::{utc_second, utc_timestamp};
 pub use trash::Moved;
 pub use tree::Tree;

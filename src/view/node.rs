@@ -55,6 +55,17 @@ pub struct GoneDirectory {
     pub name: String,
 }
 
+/// A directory that was not there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeDirectory {
+    /// Inode of the directory that it is in.
+    pub parent: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Its name.
+    pub name: String,
+}
+
 /// What a name or an inode stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {

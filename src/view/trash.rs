@@ -1,7 +1,7 @@
 //! Removed clips: under `.trash`, at the path that they had, until their deadline.
 
 use super::inode::{Inode, ROOT, TRASH_NAME, word_of_cookie};
-use super::node::{GoneDirectory, Place};
+use super::node::{GoneDirectory, MadeDirectory, Place};
 use super::tree::{Tree, is_hidden};
 use crate::units::ClipKey;
 
@@ -102,7 +102,15 @@ impl Tree {
         Some(Moved { from, to })
     }
 
-    pub(super) fn path_of(&self, inode: u64) -> Vec<String> {
+    /// Directories that clips have made since this was last asked, those above others first; those
+    /// in the trash and among the kept ones are left out.
+    pub fn take_made(&mut self) -> Vec<MadeDirectory> {
+        std::mem::take(&mut self.made)
+    }
+
+    /// The names on the way from the root to a directory; none of the root itself.
+    #[must_use]
+    pub fn path_of(&self, inode: u64) -> Vec<String> {
         let mut path = Vec::new();
         let mut inode = inode;
         while let Some(directory) = self.directories.get(&inode)

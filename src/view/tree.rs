@@ -10,7 +10,9 @@ use std::ops::Bound;
 use super::directory::{ClipTimes, Directory, Listed, Sums};
 use super::inode::{HASH_MASK, Inode, KEPT_NAME, NOW_NAME, ROOT, TRASH_NAME, word_of_cookie};
 use super::layout::{CLIP_SUFFIX, Layout};
-use super::node::{Entry, GoneDirectory, ListedClip, Node, NodeKind, Place, RemoveError};
+use super::node::{
+    Entry, GoneDirectory, ListedClip, MadeDirectory, Node, NodeKind, Place, RemoveError,
+};
 use crate::units::{BootTime, ClipKey, NANOS_PER_SECOND, WallTime};
 use crate::zone::Zone;
 
@@ -39,6 +41,8 @@ pub struct Tree {
     pub(super) directories: HashMap<u64, Directory>,
     /// Empty directories, and when [`Tree::drop_empty`] first found them so.
     emptied: BTreeMap<u64, Option<BootTime>>,
+    /// Directories made since somebody asked, but for what mirrors others.
+    pub(super) made: Vec<MadeDirectory>,
     /// Directories removed so far; the generation of the next one made. So all that a restart
     /// makes are of generation 0, and handles to them outlive it.
     removals: u64,
@@ -66,6 +70,7 @@ impl Tree {
             kept: HashMap::new(),
             directories: HashMap::from([(ROOT, Directory::new(ROOT, "", 0, false))]),
             emptied: BTreeMap::new(),
+            made: Vec::new(),
             removals: 0,
             hash_mask,
         };
@@ -297,6 +302,11 @@ impl Tree {
         while self.directories.contains_key(&inode.word()) {
             attempt += 1;
             inode = Inode::directory(path, attempt, self.hash_mask);
+        }
+        let mirrors = [TRASH_NAME, KEPT_NAME].map(Some).contains(&path.split('/').next());
+        if !mirrors {
+            let name = name.to_owned();
+            self.made.push(MadeDirectory { parent, inode: inode.word(), name });
         }
         self.add_directory(inode, parent, name)
     }

@@ -78,6 +78,18 @@ pub const VIEW_LIST_SPECIAL: Key = Key {
            and find see what was removed, too, and files without an end.",
 };
 
+/// `view.announce`
+pub const VIEW_ANNOUNCE: Key = Key {
+    section: &VIEW,
+    name: "announce",
+    kind: Kind::Boolean,
+    absent: Absent::Default("true"),
+    example: "false",
+    text: "Tell programs that watch directories, by inotify(7) or fanotify(7), of clips and \
+           directories that appear and go. A process of its own does, as ordinary calls in the \
+           mount; see WATCHING DIRECTORIES in reelfs(7).",
+};
+
 /// `view.cameras`
 pub const VIEW_CAMERAS: Key = Key {
     section: &VIEW,
