@@ -15,8 +15,8 @@ pub const READY: &str = "ready";
 /// it logs is in `.log` of the mount then. It is left running, in a session of its own.
 ///
 /// # Errors
-/// It can't be begun. Where it ends first what it logged goes to standard error, and how it ended is
-/// answered.
+/// It can't be begun. Where it ends first, what it logged goes to standard error, and how it ended
+/// is answered.
 pub fn in_background(
     program: &Path,
     words: &[impl AsRef<OsStr>],
