@@ -386,8 +386,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 
 /// The same error, in words of its own for a command that people look for and that is none.
 fn with_words(error: clap::Error) -> clap::Error {
-    let subject = error.get(ContextKind::InvalidSubcommand);
-    match (error.kind(), subject) {
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) if name == "export" => {
             Cli::command().error(ErrorKind::InvalidSubcommand, NO_EXPORT)
         }

@@ -87,7 +87,8 @@ pub const VIEW_ANNOUNCE: Key = Key {
     example: "false",
     text: "Tell programs that watch directories, by inotify(7) or fanotify(7), of clips and \
            directories that appear and go. A process of its own does, as ordinary calls in the \
-           mount; see WATCHING DIRECTORIES in reelfs(7).",
+           mount; see WATCHING DIRECTORIES in reelfs(7). Of a view that is read_only nothing is \
+           told: the kernel refuses the calls.",
 };
 
 /// `view.cameras`
