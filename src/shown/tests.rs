@@ -143,7 +143,8 @@ fn what_is_asked_for_in_one_view_is_seen_in_all_of_them_at_once() {
         [view("day", Selection::ALL), view("frigate", Selection::ALL), view("camera", other)];
     Shown::join(&views);
     let heard = Arc::new(Heard::default());
-    views[1].watched_by(&[heard.clone()]);
+    let watcher: Arc<dyn Watcher> = heard.clone();
+    views[1].watched_by(&[watcher]);
     let listed = views.each_ref().map(|view| view.list(&listed()).is_some());
     assert_eq!(listed, [true, true, false], "b is not its camera");
     let all = ["made", "made", "made", "closed"];
