@@ -36,7 +36,7 @@ pub enum AnnounceError {
 /// else, before it has opened anything.
 ///
 /// # Errors
-/// As [`make_calls`].
+/// The mount can't be entered, or the pipe fails; see [`AnnounceError`].
 pub fn announce(mount: &Path) -> Result<(), AnnounceError> {
     close_inherited();
     make_calls(mount, &mut io::stdin().lock(), &mut io::stdout().lock())
