@@ -7,6 +7,8 @@
 
 #[path = "support/cameras.rs"]
 mod cameras;
+#[path = "support/chance.rs"]
+mod chance;
 #[path = "support/clips.rs"]
 mod clips;
 #[path = "support/daemon.rs"]
@@ -26,6 +28,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cameras::Cameras;
+use chance::Dice;
 use clips::{clips_of, closed_clips};
 use daemon::{Daemon, Site, run_tool, text, try_tool, wait_until};
 use faultfs::{FaultFs, Kind};
@@ -747,17 +750,6 @@ fn rounds_asked() -> Option<u64> {
 fn seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
     std::env::var("REELFS_SEED").map_or(now, |seed| seed.parse().expect("a seed"))
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 /// What a run of rounds has come to.

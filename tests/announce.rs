@@ -5,6 +5,8 @@
 
 #[path = "support/cameras.rs"]
 mod cameras;
+#[path = "support/chance.rs"]
+mod chance;
 #[path = "support/clips.rs"]
 mod clips;
 #[path = "support/daemon.rs"]
@@ -21,6 +23,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cameras::Cameras;
+use chance::Dice;
 use daemon::{Daemon, Site, run_tool, text, try_tool, wait_until};
 use watchers::{Syncthing, fswatch, inotifywait, minidlna, samba};
 
@@ -325,18 +328,6 @@ fn a_directory_that_is_locked_costs_its_events_and_nothing_else() {
     wait_announced(&site, 1);
     assert!(mount.join(CLIP).exists(), "what was late has changed nothing");
     daemon.stop();
-}
-
-/// Numbers by chance, the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -6,6 +6,8 @@
 
 #[path = "support/cameras.rs"]
 mod cameras;
+#[path = "support/chance.rs"]
+mod chance;
 #[path = "support/clips.rs"]
 mod clips;
 #[path = "support/daemon.rs"]
@@ -17,23 +19,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cameras::Cameras;
+use chance::Dice;
 use clips::{Frame, Identity, attribute, clips_of, identities_left};
 use daemon::{Daemon, Site, wait_until};
 
 const FLUSH: Duration = Duration::from_secs(1);
 const SECOND: i64 = 1_000_000_000;
 const CAMERAS: [&str; 3] = ["often", "rarely", "reordered"];
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("a number"))

@@ -39,34 +39,12 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::NameForm;
-    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
-    use crate::view::{Layout, ListedClip, ROOT, RemoveError, TRASH_NAME};
-    use crate::zone::Zone;
-
-    fn key(number: u64) -> ClipKey {
-        ClipKey::from_number(number).expect("a clip's number")
-    }
+    use crate::units::{BootTime, NANOS_PER_SECOND};
+    use crate::view::trash::tests::{key, names, tree_of};
+    use crate::view::{ROOT, RemoveError, TRASH_NAME};
 
     fn tree() -> Tree {
-        let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Zone::UTC);
-        for number in 2..6 {
-            let start = WallTime(number as i64 * 86_400 * NANOS_PER_SECOND);
-            tree.insert(&ListedClip {
-                clip: key(number),
-                redated: false,
-                camera: "a",
-                start,
-                end: start.plus_nanos(NANOS_PER_SECOND),
-                form: NameForm::Seconds,
-                size: 100,
-            });
-        }
-        tree
-    }
-
-    fn names(tree: &Tree, inode: u64) -> Vec<String> {
-        tree.list(inode, 0).expect("a directory").map(|entry| entry.name.to_owned()).collect()
+        tree_of(0, 86_400, 100)
     }
 
     #[test]

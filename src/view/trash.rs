@@ -125,7 +125,7 @@ impl Tree {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::segment::NameForm;
     use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
@@ -135,14 +135,19 @@ mod tests {
     /// 2026-11-21 00:00 UTC.
     const DAY: i64 = 1_795_219_200 * NANOS_PER_SECOND;
 
-    fn key(number: u64) -> ClipKey {
+    pub(in crate::view) fn key(number: u64) -> ClipKey {
         ClipKey::from_number(number).expect("a clip's number")
     }
 
     fn tree() -> Tree {
+        tree_of(DAY, 60, 1)
+    }
+
+    /// Four clips of a camera, so many seconds apart, and of so many bytes each.
+    pub(in crate::view) fn tree_of(origin: i64, seconds_apart: i64, size: u64) -> Tree {
         let mut tree = Tree::new(Layout::parse("default").expect("a preset"), Zone::UTC);
         for number in 2..6 {
-            let start = WallTime(DAY + number as i64 * 60 * NANOS_PER_SECOND);
+            let start = WallTime(origin + number as i64 * seconds_apart * NANOS_PER_SECOND);
             tree.insert(&ListedClip {
                 clip: key(number),
                 redated: false,
@@ -150,13 +155,13 @@ mod tests {
                 start,
                 end: start.plus_nanos(NANOS_PER_SECOND),
                 form: NameForm::Seconds,
-                size: 1,
+                size,
             });
         }
         tree
     }
 
-    fn names(tree: &Tree, inode: u64) -> Vec<String> {
+    pub(in crate::view) fn names(tree: &Tree, inode: u64) -> Vec<String> {
         tree.list(inode, 0).expect("a directory").map(|entry| entry.name.to_owned()).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::scan::{Around, read_around};
 use super::{Ledger, Replay};
 use crate::device::{self, AlignedBuffer, Device};
 use crate::ring::fact::Fact;
@@ -176,21 +177,12 @@ impl Place {
     }
 }
 
-/// Pages one behind another; zeros for those that do not read.
+/// Pages one behind another; zeros for those that do not read, where others do.
 fn read_pages(device: &dyn Device, start: DeviceOffset, pages: u32) -> io::Result<AlignedBuffer> {
-    let length = (u64::from(pages) * PAGE_BYTES) as usize;
-    let error = match device::read(device, start, length) {
-        Ok(read) => return Ok(read),
-        Err(error) => error,
-    };
-    let mut all = AlignedBuffer::zeroed(length);
-    let mut found = false;
-    for (number, slot) in (0..).zip(all.chunks_mut(PAGE_BYTES as usize)) {
-        let offset = start + ByteCount(number * PAGE_BYTES);
-        if let Ok(page) = device::read(device, offset, slot.len()) {
-            slot.copy_from_slice(&page);
-            found = true;
-        }
+    let Around { bytes, error, is_empty } =
+        read_around(device, start, (u64::from(pages) * PAGE_BYTES) as usize);
+    match error {
+        Some(error) if is_empty => Err(error),
+        _ => Ok(bytes),
     }
-    if found { Ok(all) } else { Err(error) }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use super::{Findings, HOLE_PAGES_MAX, STRIDE_PAGES, Tail};
 use crate::device::{AlignedBuffer, Device};
@@ -46,8 +46,11 @@ pub(super) fn scan(
     for at in (0..area_bytes).step_by(stride_bytes as usize) {
         let range = at..(at + stride_bytes).min(area_bytes);
         let read = (range.end / PAGE_BYTES) as u32;
-        let (stride, error) = read_stride(device, start, &range);
-        if error.is_some() {
+        let length = (range.end - range.start) as usize;
+        let Around { bytes: stride, error, .. } =
+            read_around(device, start + ByteCount(range.start), length);
+        if let Some(error) = &error {
+            log::warn!("ledger: {error}; reading page by page");
             end = read;
         }
         failure = failure.or(error);
@@ -83,27 +86,32 @@ pub(super) fn scan(
     Ok(Some(Scan { generation_max, ..accept(area, generation, strides, &pages) }))
 }
 
+/// Pages that were read around those that do not read.
+pub(super) struct Around {
+    /// One behind another; zeros for those that do not read, which is rot to the caller.
+    pub bytes: AlignedBuffer,
+    /// Why they were not read at once.
+    pub error: Option<io::Error>,
+    /// Not one of them reads.
+    pub is_empty: bool,
+}
+
 /// One bad sector must not take a megabyte of pages with it: what can't be read at once is read
-/// page by page, and pages that can't be read are zeros, which is rot to the caller.
-fn read_stride(
-    device: &dyn Device,
-    start: DeviceOffset,
-    range: &Range<u64>,
-) -> (AlignedBuffer, Option<io::Error>) {
-    let length = (range.end - range.start) as usize;
-    let error = match crate::device::read(device, start + ByteCount(range.start), length) {
-        Ok(buffer) => return (buffer, None),
-        Err(error) => error,
+/// page by page.
+pub(super) fn read_around(device: &dyn Device, start: DeviceOffset, length: usize) -> Around {
+    let error = match crate::device::read(device, start, length) {
+        Ok(bytes) => return Around { bytes, error: None, is_empty: false },
+        Err(error) => Some(error),
     };
-    log::warn!("ledger: {error}; reading page by page");
-    let mut buffer = AlignedBuffer::zeroed(length);
-    for (index, slot) in buffer.chunks_mut(PAGE_BYTES as usize).enumerate() {
-        let offset = ByteCount(range.start + index as u64 * PAGE_BYTES);
-        if let Ok(page) = crate::device::read(device, start + offset, slot.len()) {
+    let (mut bytes, mut is_empty) = (AlignedBuffer::zeroed(length), true);
+    for (number, slot) in (0..).zip(bytes.chunks_mut(PAGE_BYTES as usize)) {
+        let offset = start + ByteCount(number * PAGE_BYTES);
+        if let Ok(page) = crate::device::read(device, offset, slot.len()) {
             slot.copy_from_slice(&page);
+            is_empty = false;
         }
     }
-    (buffer, Some(error))
+    Around { bytes, error, is_empty }
 }
 
 /// Pages of the log that had been flushed and are missing.
