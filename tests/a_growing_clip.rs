@@ -40,20 +40,21 @@ fn two_snapshots_that_are_open_at_once_are_each_consistent() {
     daemon.wait_recording("door");
     let growing = site.mount().join("now/door.mp4");
     let mut first = File::open(&growing).expect("a snapshot");
-    let first_inode = first.metadata().expect("its inode").ino();
+    let opened = first.metadata().expect("its inode");
+    let (first_inode, first_size) = (opened.ino(), opened.len());
     // Half of it now, half of it after the clip has grown.
     let mut begun = vec![0; 20_000];
     first.read_exact(&mut begun).expect("its beginning");
     std::thread::sleep(Duration::from_secs(4));
     let mut second = File::open(&growing).expect("a snapshot");
-    assert_ne!(first_inode, second.metadata().expect("its inode").ino());
+    assert_eq!(first_inode, second.metadata().expect("its inode").ino());
     let later = read_whole(&mut second);
     begun.extend({
         let mut rest = Vec::new();
         first.read_to_end(&mut rest).expect("the rest");
         rest
     });
-    assert_eq!(begun.len() as u64, first.metadata().expect("its size").len());
+    assert_eq!(begun.len() as u64, first_size, "what it was when it was opened");
     assert!(later.len() > begun.len() + 100_000, "it has grown by four seconds");
     let (early, late) = (site.path("early.mp4"), site.path("late.mp4"));
     std::fs::write(&early, begun).expect("a file");

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -45,6 +46,43 @@ struct Memory {
     restored: Mutex<Vec<ClipKey>>,
     purged: Mutex<Vec<ClipKey>>,
     gate: Arc<Gate>,
+}
+
+/// A union mount over a tree, unmounted when dropped.
+struct Overlay(tempfile::TempDir);
+
+impl Overlay {
+    fn over(lower: &Path) -> Overlay {
+        let overlay = Overlay(tempfile::tempdir().expect("a directory"));
+        let upper = overlay.0.path().join("upper");
+        fs::create_dir(&upper).expect("a directory");
+        // The upper layer of an overlay can't lie on another overlay, as a temporary one may.
+        let mount = |kind: &str, options: &str, at: &Path| {
+            printed("mount", &["-t", kind, kind, "-o", options, text(at)]);
+        };
+        mount("tmpfs", "size=1m", &upper);
+        for name in ["work", "upper"] {
+            fs::create_dir(upper.join(name)).expect("a directory");
+        }
+        fs::create_dir(overlay.0.path().join("merged")).expect("a directory");
+        let upper = text(&upper);
+        let options =
+            format!("lowerdir={},upperdir={upper}/upper,workdir={upper}/work", text(lower));
+        mount("overlay", &options, &overlay.path(""));
+        overlay
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join("merged").join(below)
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        for name in ["merged", "upper"] {
+            let _ = Command::new("umount").arg(self.0.path().join(name)).status();
+        }
+    }
 }
 
 /// What a test makes a disk wait at.
@@ -479,11 +517,16 @@ fn two_snapshots_open_at_once_are_each_consistent() {
     let rig = Rig::new();
     let path = rig.path("now/a.mp4");
     let consistent = |file: &File, growths: u8| {
-        let size = usize::from(growths) * GROWTH;
-        assert_eq!(file.metadata().expect("open").len(), size as u64);
-        let mut bytes = vec![0; size];
-        file.read_exact_at(&mut bytes, 0).expect("its bytes");
+        let mut file = file;
+        file.seek(SeekFrom::Start(0)).expect("a place");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("its bytes");
+        assert_eq!(bytes.len(), usize::from(growths) * GROWTH);
         assert!(bytes.iter().all(|byte| *byte == growths), "a mixture");
+    };
+    let told = |file: &File| {
+        let told = file.metadata().expect("open");
+        (told.ino(), told.len() / GROWTH as u64)
     };
     *rig.memory.growing.lock().expect("no panic") = Some(3);
     let first = File::open(&path).expect("a snapshot");
@@ -494,13 +537,43 @@ fn two_snapshots_open_at_once_are_each_consistent() {
     let second = File::open(&path).expect("a snapshot");
     consistent(&second, 5);
     consistent(&first, 3);
-    assert_ne!(first.metadata().expect("open").ino(), second.metadata().expect("open").ino());
+    let inode = told(&first).0;
+    assert_eq!((told(&first), told(&second)), ((inode, 5), (inode, 5)), "what was opened last");
     *rig.memory.growing.lock().expect("no panic") = Some(7);
     std::thread::sleep(Duration::from_millis(1100));
     consistent(&File::open(&path).expect("a snapshot"), 7);
     consistent(&first, 3);
     consistent(&second, 5);
     assert_eq!(rig.memory.syncs.load(Ordering::SeqCst), 1);
+}
+
+/// Containers, union mounts and programs with a descriptor of a path (`O_PATH`) ask by inode.
+#[test]
+fn who_holds_on_to_the_inode_of_what_grows_opens_what_it_is_by_then() {
+    let rig = Rig::new();
+    let path = rig.path("now/a.mp4");
+    let grown = |growths| *rig.memory.growing.lock().expect("no panic") = growths;
+    grown(Some(1));
+    let held = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&path);
+    let held = held.expect("a growing clip");
+    let reopen = || fs::read(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    assert_eq!(reopen().expect("a snapshot").len(), GROWTH);
+    let overlay = Overlay::over(&rig.path(""));
+    let above = overlay.path("now/a.mp4");
+    for growths in 2..5 {
+        grown(Some(growths));
+        std::thread::sleep(Duration::from_millis(1100));
+        let size = usize::from(growths) * GROWTH;
+        assert_eq!(reopen().expect("a snapshot").len(), size);
+        assert_eq!(fs::read(&above).expect("through the overlay").len(), size);
+        assert_eq!(fs::metadata(&above).expect("through the overlay").len(), size as u64);
+    }
+    grown(None);
+    assert_eq!(errno(reopen()), libc::ENOENT);
+    std::thread::sleep(Duration::from_millis(1100));
+    grown(Some(6));
+    assert_eq!(reopen().expect("the clip behind it").len(), 6 * GROWTH);
+    assert_eq!(fs::read(&above).expect("through the overlay").len(), 6 * GROWTH);
 }
 
 #[test]

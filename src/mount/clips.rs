@@ -8,7 +8,7 @@ use super::attributes::{Described, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
-use super::snapshots::Snapshots;
+use super::made::MadeFiles;
 use crate::library::{Attribute, Library, LibraryError, OpenFile};
 use crate::named::Form;
 use crate::shown::Shown;
@@ -21,7 +21,7 @@ pub(super) struct Clips {
     pub(super) library: Arc<dyn Library>,
     pub(super) owner: Ownership,
     /// Files of another kind that clips were asked for as.
-    pub(super) made: Arc<Snapshots>,
+    pub(super) made: Arc<MadeFiles>,
 }
 
 impl Clips {

@@ -56,8 +56,8 @@ pub(super) trait Directory: Send + Sync {
     fn describe(&self, inode: Inode) -> Result<Described, Errno>;
 
     /// As [`Directory::describe`], for an answer that counts as a lookup.
-    fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
-        self.describe(inode)
+    fn look_up_again(&self, inode: Inode) -> Result<Found<Described>, Errno> {
+        self.describe(inode).map(Found::Here)
     }
 
     /// The inode of the directory that a directory, or a file, is in.

@@ -23,8 +23,10 @@ pub(super) struct Handle {
 
 /// What an open file is read from.
 pub(super) enum Content {
-    /// A clip, or a snapshot.
+    /// A clip, or a range.
     File(Arc<dyn OpenFile>),
+    /// One of those that a growing clip's file had.
+    Snapshot(Arc<dyn OpenFile>),
     /// Bytes that were made when it was opened.
     Made(Vec<u8>),
     /// What a camera sends.
@@ -70,7 +72,8 @@ impl Handles {
         let state = lock(&self.0);
         let holds = |handle: &&Arc<Handle>| match &handle.content {
             Content::File(file) => file.holds(clip),
-            Content::Made(_) | Content::Live(_) => false,
+            // Not in a cache.
+            Content::Snapshot(_) | Content::Made(_) | Content::Live(_) => false,
         };
         state.open.values().filter(holds).map(|handle| handle.attributes.ino.0).collect()
     }

@@ -13,7 +13,8 @@
 //!
 //! - Closed clips never change. Their pages, names and attributes are cached for an hour, and a
 //!   [`Notifier`] says when one leaves. What is absent is not cached.
-//! - A growing clip's file shifts as it grows: each snapshot of it has an inode of its own.
+//! - A growing clip's file shifts as it grows: who opens it gets one snapshot of it, and reads that
+//!   past all caches.
 //! - `getattr`, `lookup` and `readdir` are answered from memory. What may wait for the disk goes
 //!   through a queue that leaves threads for the rest, and is answered with EIO in the end: the
 //!   kernel can't interrupt a request, so a process that waits for one can't even be killed.
@@ -37,7 +38,9 @@ mod filesystem;
 mod handles;
 mod keeping;
 mod live;
+mod made;
 mod name;
+mod newest;
 mod notifier;
 mod now;
 mod operations;
@@ -46,7 +49,6 @@ mod ranges;
 mod root;
 mod served;
 mod session;
-mod snapshots;
 mod trash;
 mod waiting;
 

@@ -12,7 +12,7 @@ use fuser::INodeNo;
 use super::announcing::{CALL_MAX, Gate};
 use super::handles::Handles;
 use super::lock;
-use super::snapshots::Snapshots;
+use super::made::MadeFiles;
 use crate::library::Watcher;
 use crate::units::ClipKey;
 use crate::view::{GoneDirectory, Inode, MadeDirectory, Moved, Place};
@@ -28,13 +28,13 @@ pub struct Notifier {
     shared: Arc<Shared>,
     handles: Arc<Handles>,
     /// Ranges that have been looked up: they are others when a clip has left, or come back.
-    made: Arc<Snapshots>,
+    made: Arc<MadeFiles>,
     gate: Arc<Gate>,
 }
 
 impl Default for Notifier {
     fn default() -> Notifier {
-        let made = Arc::new(Snapshots::new(Inode::Range));
+        let made = Arc::new(MadeFiles::default());
         Notifier { shared: Arc::default(), handles: Arc::default(), made, gate: Arc::default() }
     }
 }
@@ -139,7 +139,7 @@ impl Notifier {
     }
 
     /// The ranges that have been looked up.
-    pub(super) fn made(&self) -> Arc<Snapshots> {
+    pub(super) fn made(&self) -> Arc<MadeFiles> {
         Arc::clone(&self.made)
     }
 

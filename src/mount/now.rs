@@ -1,4 +1,8 @@
-//! `now`: what grows, as snapshots that a lookup makes.
+//! `now`: what grows, one file for each camera. Its inode stays; its content is chosen when it is
+//! opened, and stays for who has it open.
+//!
+//! The bytes of a growing clip's file shift as it grows. So nothing of it is to be in the kernel's
+//! page cache, where two snapshots would mix: what is open is read past it.
 
 use std::sync::Arc;
 
@@ -7,41 +11,69 @@ use fuser::Errno;
 use super::attributes::{Described, NO_TTL, Ownership};
 use super::directory::{AddLine, Directory, Found, Line, immutable, log_failure};
 use super::errno;
-use super::handles::Handle;
-use super::snapshots::Snapshots;
+use super::handles::{Content, Handle};
+use super::newest::{Fresh, Newest, Seen};
 use crate::library::{Attribute, Library};
 use crate::shown::Shown;
-use crate::units::ClipKey;
+use crate::units::{ClipKey, WallTime};
 use crate::view::{Inode, growing_name};
 
 /// See the [module](self).
+#[derive(Clone)]
 pub(super) struct Now {
     pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
     pub(super) owner: Ownership,
-    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) newest: Arc<Newest>,
 }
 
-impl Directory for Now {
-    fn look_up(&self, _parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
-        let cameras = self.library.growing_cameras();
-        let camera = cameras.into_iter().find(|camera| growing_name(camera) == name);
-        let camera = camera.ok_or(Errno::ENOENT)?;
-        if let Some(fresh) = self.snapshots.fresh(&camera) {
-            return Ok(Found::Here(fresh.described(self.owner)));
+impl Now {
+    /// The camera whose name in the listing comes to `inode`.
+    fn camera_of(&self, inode: Inode) -> Option<String> {
+        let mut cameras = self.library.growing_cameras().into_iter();
+        cameras.find(|camera| Inode::growing(&growing_name(camera)) == inode)
+    }
+
+    /// A snapshot of a camera's growing clip, made on the disk where the newest is no longer fresh.
+    fn snapshot<T: 'static>(
+        &self,
+        (camera, inode): (String, Inode),
+        give: impl FnOnce(Described, Fresh) -> T + Send + 'static,
+    ) -> Found<T> {
+        if let Some(fresh) = self.newest.fresh(inode) {
+            return Found::Here(give(self.described(inode, &fresh.seen), fresh));
         }
-        let (library, owner) = (Arc::clone(&self.library), self.owner);
-        let snapshots = Arc::clone(&self.snapshots);
-        Ok(Found::OnDisk(Box::new(move || match library.snapshot(&camera) {
-            Ok(Some(made)) => {
-                Ok(Box::new(move || snapshots.keep(&camera, Inode::Now, made).described(owner)))
-            }
+        let now = self.clone();
+        Found::OnDisk(Box::new(move || match now.library.snapshot(&camera) {
+            Ok(Some(made)) => Ok(Box::new(move || {
+                let fresh = now.newest.keep(inode, made);
+                give(now.described(inode, &fresh.seen), fresh)
+            })),
             Ok(None) => Err(Errno::ENOENT),
             Err(error) => {
                 log_failure("snapshot", &camera, &error);
                 Err(errno::of_open(&error))
             }
-        })))
+        }))
+    }
+
+    /// To be asked for every time: in a moment it is longer, or gone.
+    fn described(&self, inode: Inode, seen: &Seen) -> Described {
+        let attributes = self.owner.file(inode.word(), seen.size, seen.start, seen.end);
+        Described { attribute_ttl: NO_TTL, entry_ttl: NO_TTL, ..immutable(attributes) }
+    }
+
+    /// One that nobody has made a snapshot of.
+    fn unseen(&self, inode: Inode) -> Described {
+        let none = WallTime::default();
+        let attributes = self.owner.file(inode.word(), 0, none, none);
+        Described { attribute_ttl: NO_TTL, entry_ttl: NO_TTL, ..immutable(attributes) }
+    }
+}
+
+impl Directory for Now {
+    fn look_up(&self, _parent: Inode, name: &str) -> Result<Found<Described>, Errno> {
+        self.look_up_again(Inode::growing(name))
     }
 
     /// A listing makes no snapshot. What it says of the files is not to be believed for a moment,
@@ -49,44 +81,41 @@ impl Directory for Now {
     fn list(&self, _inode: Inode, after: u64, add: &mut AddLine<'_>) -> Result<(), Errno> {
         let cameras = self.library.growing_cameras();
         let names = cameras.iter().map(|camera| growing_name(camera));
-        let mut lines: Vec<_> = names.map(|name| (Inode::unmade(&name).word(), name)).collect();
-        lines.sort();
-        lines.dedup();
-        for (cookie, name) in lines.iter().filter(|(cookie, _)| *cookie > after) {
-            let attributes = self.owner.file(*cookie, 0, Default::default(), Default::default());
-            let described =
-                Described { attribute_ttl: NO_TTL, entry_ttl: NO_TTL, ..immutable(attributes) };
-            if add(&Line { cookie: *cookie, name, described }) {
+        let mut lines: Vec<_> = names.map(|name| (Inode::growing(&name), name)).collect();
+        lines.sort_by_key(|(inode, _)| inode.cookie());
+        lines.dedup_by_key(|(inode, _)| inode.cookie());
+        for (inode, name) in lines.iter().filter(|(inode, _)| inode.cookie() > after) {
+            if add(&Line { cookie: inode.cookie(), name, described: self.unseen(*inode) }) {
                 break;
             }
         }
         Ok(())
     }
 
+    /// Of a file, what the newest snapshot says: that which was looked up or opened last.
     fn describe(&self, inode: Inode) -> Result<Described, Errno> {
-        match inode {
-            Inode::Now => {
-                let node = self.shown.tree().node(inode.word());
-                node.map(|node| self.owner.node(&node)).ok_or(Errno::ESTALE)
-            }
-            _ => {
-                let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
-                Ok(numbered.described(self.owner))
-            }
+        if inode == Inode::Now {
+            let node = self.shown.tree().node(inode.word());
+            return node.map(|node| self.owner.node(&node)).ok_or(Errno::ESTALE);
+        }
+        match self.newest.seen(inode) {
+            Some(seen) => Ok(self.described(inode, &seen)),
+            None => self.camera_of(inode).map(|_| self.unseen(inode)).ok_or(Errno::ENOENT),
         }
     }
 
-    fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
-        match self.snapshots.look_up(inode) {
-            Some(numbered) => Ok(numbered.described(self.owner)),
-            None => self.describe(inode),
+    fn look_up_again(&self, inode: Inode) -> Result<Found<Described>, Errno> {
+        if inode == Inode::Now {
+            return self.describe(inode).map(Found::Here);
         }
+        let camera = self.camera_of(inode).ok_or(Errno::ENOENT)?;
+        Ok(self.snapshot((camera, inode), |described, _fresh| described))
     }
 
     fn parent(&self, inode: Inode) -> Result<u64, Errno> {
         match inode {
             Inode::Now => self.shown.tree().parent(inode.word()).ok_or(Errno::ESTALE),
-            _ => self.snapshots.get(inode).map(|made| made.parent).ok_or(Errno::ESTALE),
+            _ => Ok(Inode::Now.word()),
         }
     }
 
@@ -94,18 +123,19 @@ impl Directory for Now {
         if inode == Inode::Now {
             return Err(Errno::EISDIR);
         }
-        let numbered = self.snapshots.get(inode).ok_or(Errno::ESTALE)?;
-        Ok(Found::Here(numbered.handle(self.owner)))
+        let camera = self.camera_of(inode).ok_or(Errno::ENOENT)?;
+        Ok(self.snapshot((camera, inode), |described, fresh| {
+            let attributes = described.attributes;
+            Handle { attributes, content: Content::Snapshot(fresh.file) }
+        }))
     }
 
     fn extended(&self, inode: Inode) -> Vec<Attribute> {
-        let numbered = self.snapshots.get(inode);
-        numbered.map(|numbered| numbered.snapshot.attributes.clone()).unwrap_or_default()
+        self.newest.seen(inode).map(|seen| seen.attributes.clone()).unwrap_or_default()
     }
 
     fn clips(&self, inode: Inode) -> Result<Vec<ClipKey>, Errno> {
-        let made = self.snapshots.get(inode);
-        made.map(|made| made.snapshot.clips.clone()).ok_or(Errno::EPERM)
+        self.newest.seen(inode).map(|seen| seen.clips.clone()).ok_or(Errno::EPERM)
     }
 
     fn unlink(&self, _parent: Inode, _name: &str) -> Result<(), Errno> {

@@ -10,7 +10,7 @@ use super::directory::{AddLine, Directory, Found, Line, log_failure};
 use super::errno;
 use super::handles::{Content, Handle};
 use super::lock;
-use super::snapshots::Snapshots;
+use super::made::MadeFiles;
 use crate::library::{Attribute, Library};
 use crate::named::Named;
 use crate::shown::Shown;
@@ -25,7 +25,7 @@ pub(super) struct Ranges {
     pub(super) shown: Arc<Shown>,
     pub(super) library: Arc<dyn Library>,
     pub(super) owner: Ownership,
-    pub(super) made: Arc<Snapshots>,
+    pub(super) made: Arc<MadeFiles>,
     pub(super) refused: Arc<Refused>,
 }
 
@@ -175,11 +175,9 @@ impl Directory for Ranges {
         }
     }
 
-    fn look_up_again(&self, inode: Inode) -> Result<Described, Errno> {
-        match self.made.look_up(inode) {
-            Some(numbered) => Ok(numbered.described(self.owner)),
-            None => self.describe(inode),
-        }
+    fn look_up_again(&self, inode: Inode) -> Result<Found<Described>, Errno> {
+        let again = self.made.look_up(inode).map(|numbered| numbered.described(self.owner));
+        again.map_or_else(|| self.describe(inode), Ok).map(Found::Here)
     }
 
     fn parent(&self, inode: Inode) -> Result<u64, Errno> {

@@ -12,12 +12,13 @@ use super::disk_queue::{Answer, DiskQueue, Pending};
 use super::errno;
 use super::handles::{Content, Handle, Handles};
 use super::live::LiveFiles;
+use super::made::MadeFiles;
+use super::newest::Newest;
 use super::notifier::Notifier;
 use super::now::Now;
 use super::operations::{Operation, RequestCounts, Timed, Timer};
 use super::ranges::Ranges;
 use super::root::Root;
-use super::snapshots::Snapshots;
 use super::trash::Trash;
 use super::waiting::WaitingRoom;
 use crate::library::{Attribute, Library};
@@ -30,8 +31,8 @@ pub(super) struct Served {
     library: Arc<dyn Library>,
     handles: Arc<Handles>,
     disk: DiskQueue,
-    snapshots: Arc<Snapshots>,
-    pub(super) made: Arc<Snapshots>,
+    newest: Arc<Newest>,
+    pub(super) made: Arc<MadeFiles>,
     root: Root,
     clips: Arc<Clips>,
     trash: Trash,
@@ -71,7 +72,7 @@ impl Served {
         (notifier, announcer): (Notifier, Option<Arc<Announcer>>),
     ) -> Served {
         let Manner { owner, list_special, is_read_only, counts } = manner;
-        let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
+        let newest = Arc::new(Newest::default());
         let (made, handles) = (notifier.made(), notifier.handles());
         let clips = Arc::new(Clips {
             shown: Arc::clone(&shown),
@@ -83,7 +84,7 @@ impl Served {
             shown: Arc::clone(&shown),
             library: Arc::clone(&library),
             owner,
-            snapshots: Arc::clone(&snapshots),
+            newest: Arc::clone(&newest),
         };
         let ranges = Arc::new(Ranges {
             shown: Arc::clone(&shown),
@@ -111,7 +112,7 @@ impl Served {
             waiting,
             counts,
             is_read_only,
-            snapshots,
+            newest,
             made,
             root,
             live,
@@ -142,7 +143,7 @@ impl Served {
         let named = Inode::decode(inode).ok_or(Errno::ESTALE)?;
         let directory: &dyn Directory = match named {
             Inode::Root | Inode::Status | Inode::Log | Inode::Metrics => &self.root,
-            Inode::Now | Inode::Snapshot(_) | Inode::Unmade(_) => &self.now,
+            Inode::Now | Inode::Growing(_) => &self.now,
             Inode::Live | Inode::LiveFile(_) => &*self.live,
             Inode::Trash => &self.trash,
             Inode::Announce | Inode::Leaving | Inode::LeavingDirectory => {
@@ -180,7 +181,7 @@ impl Served {
         let found = match (own, name) {
             (Some(found), _) => found.map(Found::Here),
             // Asked by inode alone, of files too, when an NFS client comes back with a handle.
-            (None, ".") => self.look_up_again(parent).map(Found::Here),
+            (None, ".") => self.look_up_again(parent),
             (None, "..") => {
                 self.parent(parent).and_then(|inode| self.describe(inode)).map(Found::Here)
             }
@@ -189,8 +190,9 @@ impl Served {
         self.answer(found, reply, give_entry);
     }
 
-    fn look_up_again(&self, inode: u64) -> Result<Described, Errno> {
-        self.or_open(inode, self.named(inode).and_then(|(named, kind)| kind.look_up_again(named)))
+    fn look_up_again(&self, inode: u64) -> Result<Found<Described>, Errno> {
+        let found = self.named(inode).and_then(|(named, kind)| kind.look_up_again(named));
+        found.or_else(|errno| self.or_open(inode, Err(errno)).map(Found::Here))
     }
 
     /// A file that is open and has no name any more, where that is what an inode is.
@@ -250,7 +252,6 @@ impl Served {
     /// Forgets lookups.
     pub(super) fn forget(&self, inode: u64, lookups: u64) {
         if let Some(inode) = Inode::decode(inode) {
-            self.snapshots.forget(inode, lookups);
             self.made.forget(inode, lookups);
         }
     }
@@ -263,8 +264,11 @@ impl Served {
             // open: another open begins anew.
             Content::File(_) if is_range => Flags::FOPEN_NOFLUSH,
             Content::File(_) => Flags::FOPEN_KEEP_CACHE | Flags::FOPEN_NOFLUSH,
-            // It has no size before it is made, and is never to be read from a cache.
-            Content::Made(_) => Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NOFLUSH,
+            // It has no size before it is made, or another one each time, and is never to be read
+            // from a cache.
+            Content::Made(_) | Content::Snapshot(_) => {
+                Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NOFLUSH
+            }
             // Nor is there anything to seek in.
             Content::Live(_) => {
                 Flags::FOPEN_DIRECT_IO | Flags::FOPEN_NONSEEKABLE | Flags::FOPEN_NOFLUSH
@@ -288,7 +292,7 @@ impl Served {
             return reply.fail(Errno::EBADF);
         };
         let size = match &handle.content {
-            Content::File(file) => file.size(),
+            Content::File(file) | Content::Snapshot(file) => file.size(),
             Content::Made(bytes) => bytes.len() as u64,
             Content::Live(_) => {
                 reply.is_of(Operation::ReadLive);
@@ -304,7 +308,7 @@ impl Served {
                 let bytes = &bytes[offset as usize..][..length as usize];
                 reply.give(|reply| reply.data(bytes));
             }
-            Content::File(_) => self.disk.run(reply, move |pending| {
+            Content::File(_) | Content::Snapshot(_) => self.disk.run(reply, move |pending| {
                 read_file(&handle, offset, length, pending);
             }),
             Content::Live(_) => reply.fail(Errno::EIO),
@@ -318,23 +322,26 @@ impl Served {
 
     /// Makes an open file durable, and answers then.
     pub(super) fn sync_file(&self, inode: u64, reply: Timed<ReplyEmpty>) {
-        let made = Inode::decode(inode)
-            .and_then(|inode| self.snapshots.get(inode).or_else(|| self.made.get(inode)));
-        match made {
-            Some(_) => self.sync(reply),
+        let is_made = match Inode::decode(inode) {
+            Some(Inode::Growing(_)) => true,
+            other => other.is_some_and(|inode| self.made.get(inode).is_some()),
+        };
+        if is_made {
+            self.sync(reply);
+        } else {
             // A closed clip is durable before it is listed.
-            None => reply.give(ReplyEmpty::ok),
+            reply.give(ReplyEmpty::ok);
         }
     }
 
     /// Makes everything durable, and answers then.
     pub(super) fn sync(&self, reply: Timed<ReplyEmpty>) {
         let library = Arc::clone(&self.library);
-        let (snapshots, made) = (Arc::clone(&self.snapshots), Arc::clone(&self.made));
+        let (newest, made) = (Arc::clone(&self.newest), Arc::clone(&self.made));
         self.disk.run(reply, move |pending| match library.sync() {
             Ok(()) => {
                 // What has just become durable is in the next snapshot.
-                snapshots.outdate();
+                newest.outdate();
                 made.outdate();
                 pending.answer(|reply| reply.give(ReplyEmpty::ok));
             }
@@ -364,7 +371,7 @@ pub(super) fn give_entry(reply: Timed<ReplyEntry>, found: Described) {
 }
 
 fn read_file(handle: &Handle, offset: u64, length: u32, pending: Pending<Timed<ReplyData>>) {
-    let Content::File(file) = &handle.content else {
+    let (Content::File(file) | Content::Snapshot(file)) = &handle.content else {
         return pending.fail(Errno::EIO);
     };
     let inode = handle.attributes.ino;

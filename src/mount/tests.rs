@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use fuser::{Errno, FileType};
 
-use super::attributes::{Described, Ownership};
+use super::attributes::{Described, NO_TTL, Ownership};
 use super::clips::Clips;
 use super::directory::{Directory, Found};
 use super::disk_queue::DiskQueue;
 use super::handles::{Content, Handle};
 use super::live::LiveFiles;
+use super::made::MadeFiles;
+use super::newest::Newest;
 use super::notifier::Notifier;
 use super::now::Now;
 use super::operations::RequestCounts;
 use super::ranges::Ranges;
 use super::root::Root;
 use super::served::{Manner, Served};
-use super::snapshots::Snapshots;
 use super::trash::Trash;
 use super::waiting::WaitingRoom;
 use crate::library::{Attribute, Bytes, Changes, Footage, LibraryError, OpenFile, Snapshot, Told};
@@ -209,14 +210,14 @@ fn scene() -> Scene {
     let day = shown.tree().parent(camera).expect("a day");
     let library = Arc::new(Scripted::default());
     *library.clip_bytes.lock().expect("no panic") = Some(CLIP_BYTES);
-    let made = Arc::new(Snapshots::new(Inode::Range));
+    let made = Arc::new(MadeFiles::default());
     let clips = Arc::new(Clips {
         shown: shown.clone(),
         library: library.clone(),
         owner: OWNER,
         made: made.clone(),
     });
-    let snapshots = Arc::new(Snapshots::new(Inode::Snapshot));
+    let newest = Arc::new(Newest::default());
     let ranges = Arc::new(Ranges {
         shown: shown.clone(),
         library: library.clone(),
@@ -224,7 +225,7 @@ fn scene() -> Scene {
         made,
         refused: Arc::default(),
     });
-    let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, snapshots };
+    let now = Now { shown: shown.clone(), library: library.clone(), owner: OWNER, newest };
     let disk = DiskQueue::new(Duration::from_secs(1)).expect("a thread");
     let notifier = Notifier::default();
     let waiting = WaitingRoom::new(Live::default()).expect("a thread");
@@ -308,7 +309,7 @@ fn inode_of(described: Result<Described, Errno>) -> Result<u64, Errno> {
 
 fn size_of(handle: &Handle) -> u64 {
     match &handle.content {
-        Content::File(file) => file.size(),
+        Content::File(file) | Content::Snapshot(file) => file.size(),
         Content::Made(bytes) => bytes.len() as u64,
         Content::Live(_) => panic!("nobody knows its size"),
     }
@@ -429,28 +430,37 @@ fn the_root_has_the_status_by_name_alone_and_what_the_layout_puts_there() {
 }
 
 #[test]
-fn a_lookup_of_what_grows_makes_a_snapshot_and_a_listing_makes_none() {
+fn what_grows_keeps_its_inode_and_is_chosen_when_it_is_opened() {
     let scene = scene();
     let now = &scene.now;
+    let file = Inode::growing("a.mp4");
     let mut listed = names(now, Inode::Now, 0);
     for (cookie, name, inode) in &listed {
-        assert_eq!((*cookie, *inode), (Inode::unmade(name).word(), *cookie));
-        assert_eq!(now.describe(decoded(*inode)).err(), Some(Errno::ESTALE));
-        assert_eq!(here(now.open(decoded(*inode))).err(), Some(Errno::ESTALE));
+        assert_eq!((*cookie, *inode), (Inode::growing(name).word(), *cookie));
+        let described = now.describe(decoded(*inode)).expect("it is listed");
+        assert_eq!((described.attributes.size, described.attribute_ttl), (0, NO_TTL));
     }
     assert_eq!(names(now, Inode::Now, listed[0].0), listed.split_off(1), "it goes on behind one");
     assert_eq!(here(now.look_up(Inode::Now, "c.mp4")).err(), Some(Errno::ENOENT));
+    assert_eq!(now.describe(Inode::growing("c.mp4")).err(), Some(Errno::ENOENT));
     assert_eq!(from_disk(now.look_up(Inode::Now, "a.mp4")).err(), Some(Errno::ENOENT), "no byte");
     scene.grow(5);
-    let first = Inode::Snapshot(1);
-    assert!(now.describe(first).is_err());
-    assert_eq!(inode_of(from_disk(now.look_up(Inode::Now, "a.mp4"))), Ok(first.word()));
-    assert_eq!(inode_of(here(now.look_up(Inode::Now, "a.mp4"))), Ok(first.word()), "it is fresh");
-    assert_eq!(inode_of(now.look_up_again(first)), Ok(first.word()));
-    assert_eq!((now.parent(first), now.extended(first).len()), (Ok(Inode::Now.word()), 1));
-    assert_eq!(size_of(&here(now.open(first)).expect("a snapshot")), 5);
-    now.snapshots.forget(first, 3);
-    assert_eq!(here(now.open(first)).err(), Some(Errno::ESTALE));
+    let looked_up = from_disk(now.look_up(Inode::Now, "a.mp4")).expect("a snapshot");
+    let Described { attributes, attribute_ttl, entry_ttl, .. } = looked_up;
+    assert_eq!((attributes.ino.0, attributes.size), (file.word(), 5));
+    assert_eq!((attribute_ttl, entry_ttl), (NO_TTL, NO_TTL));
+    assert_eq!(inode_of(here(now.look_up(Inode::Now, "a.mp4"))), Ok(file.word()), "it is fresh");
+    assert_eq!((now.parent(file), now.extended(file).len()), (Ok(Inode::Now.word()), 1));
+    let first = here(now.open(file)).expect("it is fresh");
+    scene.grow(7);
+    now.newest.outdate();
+    let second = from_disk(now.open(file)).expect("another");
+    assert_eq!((size_of(&first), size_of(&second)), (5, 7), "each has its own");
+    let told = now.describe(file).map(|described| described.attributes.size);
+    assert_eq!(told, Ok(7), "what was opened last");
+    now.newest.outdate();
+    scene.grow(9);
+    assert_eq!(from_disk(now.look_up_again(file)).map(|found| found.attributes.size), Ok(9));
     assert_eq!(inode_of(now.describe(Inode::Now)), Ok(Inode::Now.word()));
     assert_eq!(now.parent(Inode::Now), Ok(ROOT));
     assert_eq!(here(now.open(Inode::Now)).err(), Some(Errno::EISDIR));
@@ -474,7 +484,7 @@ fn an_answer_that_nobody_waits_for_keeps_no_snapshot() {
         panic!("it takes the disk");
     };
     drop(look().expect("a snapshot"));
-    assert!(scene.now.snapshots.fresh("a").is_none());
+    assert!(scene.now.newest.seen(Inode::growing("a.mp4")).is_none());
 }
 
 #[test]

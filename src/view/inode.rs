@@ -64,8 +64,8 @@ const DIRECTORY_BIT: u64 = 1 << 63;
 /// Set in the inode of what is made while it is served, and in the cookie of a directory.
 const MADE_BIT: u64 = 1 << 62;
 
-/// Set in the inode of a name that no snapshot stands behind: no count of snapshots gets here.
-const UNMADE_BIT: u64 = 1 << 61;
+/// Set in the inode of a growing clip's file.
+const GROWING_BIT: u64 = 1 << 61;
 
 /// Set in the inode of what is in the directory of ranges, where the one above is not.
 const RANGE_BIT: u64 = 1 << 60;
@@ -77,15 +77,12 @@ const LOG_BIT: u64 = 1 << 59;
 pub(super) const HASH_MASK: u64 = MADE_BIT - 1;
 
 /// What a name's hash may fill.
-const MADE_MASK: u64 = UNMADE_BIT - 1;
+const MADE_MASK: u64 = GROWING_BIT - 1;
 
-/// What a count of snapshots may fill.
-const SNAPSHOT_MASK: u64 = LOG_BIT - 1;
-
-/// Counts that no snapshot gets.
-const LEAVING: u64 = SNAPSHOT_MASK - 2;
-const METRICS: u64 = SNAPSHOT_MASK - 1;
-const LOG: u64 = SNAPSHOT_MASK;
+/// What the mount itself says, and a clip that leaves: what is made, below the bits above.
+const LEAVING: u64 = LOG_BIT - 3;
+const METRICS: u64 = LOG_BIT - 2;
+const LOG: u64 = LOG_BIT - 1;
 
 /// What a count of ranges may fill, or the hash of a path or a name.
 const RANGE_MASK: u64 = LOG_BIT - 1;
@@ -100,7 +97,7 @@ const ANNOUNCE: u64 = 0x982D_7DE7_FE48_6320;
 const LEAVING_DIRECTORY: u64 = 0x8EBF_7D67_CA82_BF46;
 
 /// What an inode stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Inode {
     /// The root.
     Root,
@@ -135,22 +132,20 @@ pub enum Inode {
     Metrics,
     /// The last lines of the log.
     Log,
-    /// A snapshot of a growing clip: the how-manieth of this mount, from 1 on.
-    Snapshot(u64),
     /// A range that has been named: the how-manieth of this mount, from 0 on.
     Range(u64),
     /// What is said of the ranges in the directory at a path.
     RangeLog(PathHash),
-    /// A name in the listing of growing clips: it takes a lookup to make a snapshot.
-    Unmade(NameHash),
+    /// The file of a growing clip in [`Inode::Now`], whichever clip of its camera grows.
+    Growing(NameHash),
 }
 
 /// What a directory's path comes to: the same after every restart and upgrade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PathHash(u64);
 
 /// What a growing clip's name comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameHash(u64);
 
 impl Inode {
@@ -161,7 +156,7 @@ impl Inode {
         match (word & DIRECTORY_BIT != 0, word & MADE_BIT != 0) {
             (false, false) if word == ROOT => Some(Inode::Root),
             (false, false) => ClipKey::from_number(word).map(Inode::Clip),
-            (false, true) if word & UNMADE_BIT != 0 => Some(Inode::Unmade(NameHash(made))),
+            (false, true) if word & GROWING_BIT != 0 => Some(Inode::Growing(NameHash(made))),
             (false, true) if made == 0 => Some(Inode::Status),
             (false, true) if word & RANGE_BIT != 0 && word & LOG_BIT != 0 => {
                 Some(Inode::RangeLog(PathHash(word & RANGE_MASK)))
@@ -173,7 +168,7 @@ impl Inode {
             (false, true) if made == LEAVING => Some(Inode::Leaving),
             (false, true) if made == METRICS => Some(Inode::Metrics),
             (false, true) if made == LOG => Some(Inode::Log),
-            (false, true) => Some(Inode::Snapshot(made)),
+            (false, true) => None,
             (true, false) if word == NOW => Some(Inode::Now),
             (true, false) if word == LIVE => Some(Inode::Live),
             (true, false) if word == TRASH => Some(Inode::Trash),
@@ -206,10 +201,9 @@ impl Inode {
             Inode::Leaving => MADE_BIT | LEAVING,
             Inode::Metrics => MADE_BIT | METRICS,
             Inode::Log => MADE_BIT | LOG,
-            Inode::Snapshot(count) => MADE_BIT | count & SNAPSHOT_MASK,
             Inode::Range(count) => MADE_BIT | RANGE_BIT | count & RANGE_MASK,
             Inode::RangeLog(PathHash(hash)) => MADE_BIT | RANGE_BIT | LOG_BIT | hash,
-            Inode::Unmade(NameHash(hash)) => MADE_BIT | UNMADE_BIT | hash,
+            Inode::Growing(NameHash(hash)) => MADE_BIT | GROWING_BIT | hash,
         }
     }
 
@@ -219,10 +213,10 @@ impl Inode {
         if redated { Inode::Redated(clip) } else { Inode::Clip(clip) }
     }
 
-    /// The name `name` in the listing of growing clips.
+    /// The file `name` in the directory of growing clips.
     #[must_use]
-    pub fn unmade(name: &str) -> Inode {
-        Inode::Unmade(NameHash(hash(name) & MADE_MASK))
+    pub fn growing(name: &str) -> Inode {
+        Inode::Growing(NameHash(hash(name) & MADE_MASK))
     }
 
     /// The file `name` in the directory of what cameras send.
@@ -275,10 +269,9 @@ impl Inode {
             | Inode::Metrics
             | Inode::Log
             | Inode::LiveFile(_)
-            | Inode::Snapshot(_)
             | Inode::Range(_)
             | Inode::RangeLog(_)
-            | Inode::Unmade(_) => self.word(),
+            | Inode::Growing(_) => self.word(),
         }
     }
 }
@@ -368,8 +361,6 @@ mod tests {
             (clip(MADE_BIT - 1), 0x3FFF_FFFF_FFFF_FFFF),
             (redated(3 << 40 | 5), 0xC000_0300_0000_0005),
             (Inode::Status, 0x4000_0000_0000_0000),
-            (Inode::Snapshot(1), 0x4000_0000_0000_0001),
-            (Inode::Snapshot(SNAPSHOT_MASK - 3), 0x47FF_FFFF_FFFF_FFFC),
             (Inode::Leaving, 0x47FF_FFFF_FFFF_FFFD),
             (Inode::Metrics, 0x47FF_FFFF_FFFF_FFFE),
             (Inode::Log, 0x47FF_FFFF_FFFF_FFFF),
@@ -377,7 +368,7 @@ mod tests {
             (Inode::Range(0), 0x5000_0000_0000_0000),
             (Inode::Range(RANGE_MASK), 0x57FF_FFFF_FFFF_FFFF),
             (Inode::range_log_of("a"), 0x5FCA_2516_C698_9EC1),
-            (Inode::unmade("a.mp4"), 0x6584_FE4B_BD62_0248),
+            (Inode::growing("a.mp4"), 0x6584_FE4B_BD62_0248),
             (Inode::Trash, 0x9ACC_138A_B22E_4D4D),
             (Inode::Now, 0xAA8F_98E4_EE9B_0E47),
             (Inode::Live, LIVE),
@@ -389,6 +380,7 @@ mod tests {
         }
         assert_eq!(Inode::decode(0), None);
         assert_eq!(Inode::decode(3 << 62), None, "no clip has that number");
+        assert_eq!(Inode::decode(MADE_BIT | 1), None, "nothing that is made has it");
     }
 
     proptest::proptest! {
@@ -396,10 +388,12 @@ mod tests {
         #[test]
         fn every_word_is_one_inode_or_none(word: u64, kind in 0..4_u64, small in 0..4_u64) {
             let of_a_kind = kind << 62 | word & HASH_MASK;
-            for word in [word, of_a_kind, of_a_kind & !UNMADE_BIT, kind << 62 | small] {
+            for word in [word, of_a_kind, of_a_kind & !GROWING_BIT, kind << 62 | small] {
                 match Inode::decode(word) {
                     Some(inode) => proptest::prop_assert_eq!(inode.word(), word, "{:?}", inode),
-                    None => proptest::prop_assert!(word == 0 || word >> 62 == 3),
+                    None => proptest::prop_assert!(
+                        word == 0 || word >> 62 == 3 || (1..LEAVING).contains(&(word ^ MADE_BIT))
+                    ),
                 }
             }
         }

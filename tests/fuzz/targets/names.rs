@@ -100,7 +100,7 @@ pub fn run(data: &[u8]) {
             0 | 1 => insert(&mut tree, &mut input, number),
             2 => {
                 let name = String::from_utf8_lossy(input.part()).into_owned();
-                black_box(Inode::unmade(&name));
+                black_box(Inode::growing(&name));
                 for parent in [ROOT, Inode::Now.word(), input.u64()] {
                     black_box(tree.lookup(parent, &name));
                     drop(tree.rmdir(parent, &name));

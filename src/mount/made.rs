@@ -1,9 +1,6 @@
-//! What was made by being looked up, and the kernel knows: snapshots of `now`, and ranges. Each has
-//! an inode of its own.
-//!
-//! The bytes of a growing clip's file shift as it grows, and a page cache that belonged to one
-//! inode would mix two of them. So a snapshot keeps its inode and its content until the kernel
-//! forgets it. A range that has the same bytes as before has the same inode.
+//! Ranges that were made by being named, and the kernel knows. Each has an inode of its own, and
+//! keeps it and its content until the kernel forgets it; one that has the same bytes as before has
+//! the same inode.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -17,8 +14,8 @@ use crate::clock::Stopwatch;
 use crate::library::Snapshot;
 use crate::view::Inode;
 
-/// How long a lookup gets the snapshot that the last one got. `cp` stats a file, opens it, and
-/// refuses it when it is another by then.
+/// How long a lookup gets what the last one got. `cp` stats a file, opens it, and refuses it when
+/// it is another by then.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How many are kept; a snapshot's tables take up to a few hundred kilobytes. The oldest go
@@ -54,11 +51,8 @@ impl Numbered {
 }
 
 /// See the [module](self).
-pub(super) struct Snapshots {
-    /// Counts inodes of its kind.
-    inode: fn(u64) -> Inode,
-    state: Mutex<State>,
-}
+#[derive(Default)]
+pub(super) struct MadeFiles(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -97,27 +91,22 @@ impl State {
     }
 }
 
-impl Snapshots {
-    /// None yet; `inode` is that of the how-manieth.
-    pub(super) fn new(inode: fn(u64) -> Inode) -> Snapshots {
-        Snapshots { inode, state: Mutex::default() }
-    }
-
+impl MadeFiles {
     /// The newest one that is looked up by `key`, if it is fresh; counts as a lookup.
     pub(super) fn fresh(&self, key: &str) -> Option<Numbered> {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.0);
         let (count, made) = *state.newest.get(key)?;
         if made?.elapsed() >= FRESH {
             return None;
         }
-        self.count_lookup(&mut state, count)
+        count_lookup(&mut state, count)
     }
 
     /// Keeps a new one that was looked up by `key` in a directory; counts as a lookup.
     pub(super) fn keep(&self, key: &str, parent: Inode, snapshot: Snapshot) -> Numbered {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.0);
         if let Some(count) = state.same(key, &snapshot)
-            && let Some(numbered) = self.count_lookup(&mut state, count)
+            && let Some(numbered) = count_lookup(&mut state, count)
         {
             state.newest.insert(key.into(), (count, Some(Stopwatch::start())));
             return numbered;
@@ -130,7 +119,7 @@ impl Snapshots {
             snapshot: Arc::new(snapshot),
             lookups: 1,
         };
-        let numbered = self.numbered(count, &kept);
+        let numbered = numbered(count, &kept);
         state.kept.insert(count, kept);
         state.newest.insert(key, (count, Some(Stopwatch::start())));
         while state.kept.len() > KEPT_MAX || state.kept.len() > 1 && state.memory() > KEPT_BYTES_MAX
@@ -143,21 +132,21 @@ impl Snapshots {
 
     /// The snapshot with an inode; `None` where it has been dropped, or is something else.
     pub(super) fn get(&self, inode: Inode) -> Option<Numbered> {
-        let count = self.count_of(inode)?;
-        lock(&self.state).kept.get(&count).map(|kept| self.numbered(count, kept))
+        let count = count_of(inode)?;
+        lock(&self.0).kept.get(&count).map(|kept| numbered(count, kept))
     }
 
     /// Counts a lookup of an inode that the kernel knows.
     pub(super) fn look_up(&self, inode: Inode) -> Option<Numbered> {
-        self.count_lookup(&mut lock(&self.state), self.count_of(inode)?)
+        count_lookup(&mut lock(&self.0), count_of(inode)?)
     }
 
     /// The kernel has forgotten an inode `lookups` times.
     pub(super) fn forget(&self, inode: Inode, lookups: u64) {
-        let Some(count) = self.count_of(inode) else {
+        let Some(count) = count_of(inode) else {
             return;
         };
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.0);
         let Some(kept) = state.kept.get_mut(&count) else {
             return;
         };
@@ -169,27 +158,26 @@ impl Snapshots {
 
     /// The next lookup of everything makes a new one.
     pub(super) fn outdate(&self) {
-        lock(&self.state).newest.values_mut().for_each(|(_, since)| *since = None);
+        lock(&self.0).newest.values_mut().for_each(|(_, since)| *since = None);
     }
+}
 
-    fn count_lookup(&self, state: &mut State, count: u64) -> Option<Numbered> {
-        let kept = state.kept.get_mut(&count)?;
-        kept.lookups += 1;
-        Some(self.numbered(count, kept))
-    }
+fn count_lookup(state: &mut State, count: u64) -> Option<Numbered> {
+    let kept = state.kept.get_mut(&count)?;
+    kept.lookups += 1;
+    Some(numbered(count, kept))
+}
 
-    fn numbered(&self, count: u64, kept: &Kept) -> Numbered {
-        let snapshot = Arc::clone(&kept.snapshot);
-        Numbered { inode: (self.inode)(count), parent: kept.parent, snapshot }
-    }
+fn numbered(count: u64, kept: &Kept) -> Numbered {
+    let snapshot = Arc::clone(&kept.snapshot);
+    Numbered { inode: Inode::Range(count), parent: kept.parent, snapshot }
+}
 
-    /// `None` where it is none of these.
-    fn count_of(&self, inode: Inode) -> Option<u64> {
-        let count = match inode {
-            Inode::Snapshot(count) | Inode::Range(count) => count,
-            _ => return None,
-        };
-        ((self.inode)(count) == inode).then_some(count)
+/// `None` where it is none of these.
+fn count_of(inode: Inode) -> Option<u64> {
+    match inode {
+        Inode::Range(count) => Some(count),
+        _ => None,
     }
 }
 
@@ -224,56 +212,56 @@ mod tests {
 
     #[test]
     fn lookups_close_together_get_one_inode_and_a_sync_ends_that() {
-        let snapshots = Snapshots::new(Inode::Snapshot);
-        let first = snapshots.keep("a", Inode::Now, snapshot());
-        assert_eq!(snapshots.fresh("a").map(|again| again.inode), Some(first.inode));
-        assert!(snapshots.fresh("b").is_none());
-        snapshots.outdate();
-        assert!(snapshots.fresh("a").is_none());
-        assert!(snapshots.get(first.inode).is_some(), "it is still there for who knows it");
-        assert_ne!(snapshots.keep("a", Inode::Now, snapshot()).inode, first.inode);
+        let made = MadeFiles::default();
+        let first = made.keep("a", Inode::Now, snapshot());
+        assert_eq!(made.fresh("a").map(|again| again.inode), Some(first.inode));
+        assert!(made.fresh("b").is_none());
+        made.outdate();
+        assert!(made.fresh("a").is_none());
+        assert!(made.get(first.inode).is_some(), "it is still there for who knows it");
+        assert_ne!(made.keep("a", Inode::Now, snapshot()).inode, first.inode);
     }
 
     #[test]
     fn a_snapshot_stays_until_every_lookup_is_forgotten() {
-        let snapshots = Snapshots::new(Inode::Snapshot);
-        let first = snapshots.keep("a", Inode::Now, snapshot());
-        snapshots.fresh("a").expect("fresh");
-        snapshots.forget(first.inode, 1);
-        assert!(snapshots.get(first.inode).is_some());
-        snapshots.forget(first.inode, 1);
-        assert!(snapshots.get(first.inode).is_none());
-        assert!(snapshots.fresh("a").is_none());
+        let made = MadeFiles::default();
+        let first = made.keep("a", Inode::Now, snapshot());
+        made.fresh("a").expect("fresh");
+        made.forget(first.inode, 1);
+        assert!(made.get(first.inode).is_some());
+        made.forget(first.inode, 1);
+        assert!(made.get(first.inode).is_none());
+        assert!(made.fresh("a").is_none());
     }
 
     #[test]
     fn there_are_never_too_many() {
-        let snapshots = Snapshots::new(Inode::Snapshot);
+        let made = MadeFiles::default();
         let all: Vec<Inode> =
-            (0..=KEPT_MAX).map(|_| snapshots.keep("a", Inode::Now, snapshot()).inode).collect();
-        assert!(snapshots.get(all[0]).is_none());
-        assert!(snapshots.get(all[1]).is_some());
+            (0..=KEPT_MAX).map(|_| made.keep("a", Inode::Now, snapshot()).inode).collect();
+        assert!(made.get(all[0]).is_none());
+        assert!(made.get(all[1]).is_some());
         let large = || Snapshot { memory: KEPT_BYTES_MAX / 2, ..snapshot() };
-        let all = ["a", "b", "c"].map(|key| snapshots.keep(key, Inode::Now, large()).inode);
-        let kept = all.map(|inode| snapshots.get(inode).is_some());
+        let all = ["a", "b", "c"].map(|key| made.keep(key, Inode::Now, large()).inode);
+        let kept = all.map(|inode| made.get(inode).is_some());
         assert_eq!(kept, [false, true, true]);
-        assert_eq!(lock(&snapshots.state).newest.len(), 2, "nothing is left of the others");
+        assert_eq!(lock(&made.0).newest.len(), 2, "nothing is left of the others");
     }
 
     #[test]
     fn what_has_the_same_bytes_keeps_its_inode() {
-        let ranges = Snapshots::new(Inode::Range);
+        let made = MadeFiles::default();
         let of = |byte: u8| Snapshot { identity: Some([byte; 32]), ..snapshot() };
-        let first = ranges.keep("a", Inode::Now, of(1)).inode;
-        ranges.outdate();
-        assert!(ranges.fresh("a").is_none());
-        assert_eq!(ranges.keep("a", Inode::Now, of(1)).inode, first);
-        assert_ne!(ranges.keep("a", Inode::Now, of(2)).inode, first, "other bytes");
+        let first = made.keep("a", Inode::Now, of(1)).inode;
+        made.outdate();
+        assert!(made.fresh("a").is_none());
+        assert_eq!(made.keep("a", Inode::Now, of(1)).inode, first);
+        assert_ne!(made.keep("a", Inode::Now, of(2)).inode, first, "other bytes");
         assert_ne!(
-            ranges.keep("b", Inode::Now, of(2)).inode,
-            ranges.keep("a", Inode::Now, of(2)).inode,
+            made.keep("b", Inode::Now, of(2)).inode,
+            made.keep("a", Inode::Now, of(2)).inode,
             "another name"
         );
-        assert!(ranges.get(Inode::Snapshot(1)).is_none(), "another kind");
+        assert!(made.get(Inode::growing("a")).is_none(), "another kind");
     }
 }
