@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -185,6 +185,25 @@ fn what_nobody_records_into_is_read_and_nothing_of_it_is_changed() {
     assert_eq!(fs::read_dir(reader.0.join("live")).expect("live").count(), 0);
     reader.unmount();
     assert_eq!(digest(&site.ring_path()), before, "not a byte is written");
+}
+
+#[test]
+fn one_that_is_cut_off_ends_with_that_as_its_reason() {
+    let site = imported();
+    let place = Reader::place(&site);
+    let mut served = Command::new(env!("CARGO_BIN_EXE_reelfs"));
+    served.args(["mount", "--foreground", text(&site.ring_path()), text(&place.0)]);
+    let served = served.stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_until("it is mounted", 10, || is_mounted(&place.0));
+    let in_use = File::open(&place.0).expect("its root");
+    let forced = nix::mount::umount2(&place.0, nix::mount::MntFlags::MNT_FORCE);
+    assert_eq!(forced, Err(nix::errno::Errno::EBUSY));
+    let output = served.wait_with_output().expect("it ends");
+    let error = error_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("reader: somebody has cut it off ('umount -f'"), "{error}");
+    drop(in_use);
+    assert!(!is_mounted(&place.0), "nothing dead is left in its place");
 }
 
 #[test]

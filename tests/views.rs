@@ -13,6 +13,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use cameras::Cameras;
 use clips::{Identity, identities};
@@ -238,6 +239,29 @@ fn what_is_recorded_goes_into_all_and_a_view_that_is_unmounted_comes_back() {
     let gone = format!("{}: somebody has unmounted it", door.display());
     assert!(log.contains(&gone) && log.contains("door: mounted again"), "{log}");
     assert_eq!(device(&all), before, "the other one has not noticed");
+
+    // Somebody who can't unmount it, because it is in use, has cut it off.
+    let clip = fs::File::open(&door).expect("a directory");
+    let forced = nix::mount::umount2(&door, nix::mount::MntFlags::MNT_FORCE);
+    assert_eq!(forced, Err(nix::errno::Errno::EBUSY));
+    wait_until("it is mounted again", 15, || {
+        daemon.log().matches("door: mounted again").count() == 2 && is_mounted(&door)
+    });
+    drop(clip);
+    let cut_off = format!("{}: somebody has cut it off ('umount -f'", door.display());
+    let log = daemon.log();
+    assert!(log.contains(&cut_off) && log.matches(&gone).count() == 1, "{log}");
+    // What somebody else mounts in its place stays.
+    nix::mount::umount2(&door, nix::mount::MntFlags::MNT_DETACH).expect("it is mounted");
+    let nothing = None::<&str>;
+    nix::mount::mount(Some("others"), &door, Some("tmpfs"), nix::mount::MsFlags::empty(), nothing)
+        .expect("a mount of somebody else");
+    wait_until("it is noticed", 15, || daemon.log().matches(&gone).count() == 2);
+    fs::write(door.join("theirs"), b"x").expect("their file");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(door.join("theirs").exists(), "{}", daemon.log());
+    nix::mount::umount(&door).expect("it is mounted");
+    wait_until("it is mounted again", 15, || is_mounted(&door));
     wait_until("what grows there", 10, grows);
     daemon.stop();
 

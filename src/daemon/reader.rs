@@ -17,7 +17,7 @@ use crate::device::{Access, Device, FileDevice};
 use crate::index::Index;
 use crate::library::{Grace, KeepMax, Library, RingLibrary, SelectedLibrary, Told};
 use crate::logged::Logged;
-use crate::mount::{self, Mounted, Owner, RequestCounts};
+use crate::mount::{self, Lost, MountError, Mounted, Owner, RequestCounts};
 use crate::ring::{self, Follower, Interpreter, Ring};
 use crate::shown::Shown;
 use crate::units::Counted;
@@ -80,9 +80,10 @@ pub fn read(
     log::info!("{}: {}", settings.mount.display(), Counted(clips, "clip"));
     ready();
     reader.serve(&signals, &mounted);
-    match mounted.is_alive() {
-        true => Ok(mounted.unmount()?),
-        false => Ok(()),
+    match mounted.lost() {
+        None => Ok(mounted.unmount()?),
+        Some(Lost::Unmounted) => Ok(()),
+        Some(how) => Err(MountError::Lost { path: settings.mount.clone(), how }.into()),
     }
 }
 

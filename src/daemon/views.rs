@@ -81,9 +81,10 @@ impl View {
         if self.mounted.as_ref().is_some_and(Mounted::is_alive) {
             return;
         }
-        if self.mounted.take().is_some() {
+        if let Some(lost) = self.mounted.as_ref().and_then(Mounted::lost) {
+            self.mounted = None;
             self.is_mounted.store(false, Ordering::Relaxed);
-            log::error!("{}: somebody has unmounted it", self.path.display());
+            log::error!("{}: {lost}", self.path.display());
         }
         match self.mount() {
             Ok(()) => log::info!("{}: mounted again", self.path.display()),

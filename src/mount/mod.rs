@@ -57,7 +57,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use announcing::{AnnounceError, announce};
 pub use notifier::Notifier;
 pub use operations::RequestCounts;
-pub use place::{MountError, examine, prepare, refuse_nested};
+pub use place::{Lost, MountError, examine, prepare, refuse_nested};
 pub use session::{Mounted, Options, Owner, mount};
 
 /// Where it is logged that an answer could not be given, as an error. It is none where who asked

@@ -29,7 +29,22 @@ const STALE_MAX: usize = 16;
 /// What is mounted at a mount point answers within this, or never.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// Why the tree can't be mounted, or unmounted.
+/// Why nobody is served any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Somebody has unmounted it.
+    #[error("somebody has unmounted it")]
+    Unmounted,
+    /// Somebody has cut it off (`umount -f`, or by `/sys/fs/fuse/connections`): it is in its place,
+    /// and whoever asks it for anything gets an error.
+    #[error(
+        "somebody has cut it off ('umount -f', or by /sys/fs/fuse/connections); who had a file open \
+         gets an error for it"
+    )]
+    CutOff,
+}
+
+/// Why the tree can't be mounted, or unmounted, or is not mounted any more.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// The mount point does not exist.
@@ -65,6 +80,14 @@ pub enum MountError {
          it off: umount -f {0}"
     )]
     Hangs(PathBuf),
+    /// Nobody is served any more.
+    #[error("{path}: {how}")]
+    Lost {
+        /// The mount point.
+        path: PathBuf,
+        /// By whom.
+        how: Lost,
+    },
     /// The kernel, or fusermount3, refuses.
     #[error("mount point {path}: {what}: {source}")]
     System {
@@ -85,7 +108,9 @@ impl MountError {
 
 /// A line of mountinfo (proc(5)).
 #[derive(Debug, PartialEq, Eq)]
-struct MountLine {
+pub(super) struct MountLine {
+    id: String,
+    device: String,
     point: PathBuf,
     kind: String,
     source: String,
@@ -239,7 +264,7 @@ fn is_dead(path: &Path) -> bool {
 }
 
 /// What is mounted at `path`, uppermost; `None` where nothing is.
-fn mounted_at(path: &Path) -> io::Result<Option<MountLine>> {
+pub(super) fn mounted_at(path: &Path) -> io::Result<Option<MountLine>> {
     let text = fs::read(MOUNT_INFO)?;
     let mut lines = text.split(|byte| *byte == b'\n').filter_map(parse_line);
     Ok(lines.rfind(|line| line.point == path))
@@ -252,6 +277,8 @@ fn parse_line(line: &[u8]) -> Option<MountLine> {
     let dash = fields.iter().position(|field| *field == b"-")?;
     let text = |field: &[u8]| String::from_utf8_lossy(&unescape(field)).into_owned();
     Some(MountLine {
+        id: text(fields.first()?),
+        device: text(fields.get(2)?),
         point: OsString::from_vec(unescape(fields.get(4)?)).into(),
         kind: text(fields.get(dash + 1)?),
         source: text(fields.get(dash + 2)?),
@@ -317,6 +344,7 @@ mod tests {
             br"36 35 0:98 / /srv/my\040cameras rw shared:1 master:2 - fuse.reelfs yard\011x rw";
         let found = parse_line(line).expect("a mount");
         assert_eq!(found.point, Path::new("/srv/my cameras"));
+        assert_eq!((found.id.as_str(), found.device.as_str()), ("36", "0:98"));
         assert_eq!((found.kind.as_str(), found.source.as_str()), ("fuse.reelfs", "yard\tx"));
     }
 

@@ -19,7 +19,7 @@ use super::filesystem::Requests;
 use super::lock;
 use super::notifier::Notifier;
 use super::operations::RequestCounts;
-use super::place::{self, FILE_SYSTEM_TYPE, MountError};
+use super::place::{self, FILE_SYSTEM_TYPE, Lost, MountError, MountLine};
 use super::served::{Manner, Served};
 use super::waiting::WaitingRoom;
 use crate::library::{Library, Watcher};
@@ -104,6 +104,8 @@ impl Default for Owner {
 /// A tree that is mounted. Unmounted when dropped.
 pub struct Mounted {
     path: PathBuf,
+    /// What the kernel says of it; `None` where it says nothing.
+    line: Option<MountLine>,
     notifier: Notifier,
     announcer: Option<Arc<Announcer>>,
     /// `None` once it has been unmounted.
@@ -166,6 +168,7 @@ pub fn mount(
         MountError::system(path, "start a thread", error)
     })?;
     let mounted = Mounted {
+        line: place::mounted_at(&absolute).ok().flatten(),
         path: absolute,
         notifier: notifier.clone(),
         announcer: announcer.clone(),
@@ -209,6 +212,18 @@ impl Mounted {
         self.session.as_ref().is_some_and(|session| !session.guard.is_finished())
     }
 
+    /// Why nobody is served any more; `None` while it is [alive](Mounted::is_alive).
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        (!self.is_alive()).then(|| if self.is_in_place() { Lost::CutOff } else { Lost::Unmounted })
+    }
+
+    /// Whether what is mounted there is this, and not what somebody else has mounted since.
+    fn is_in_place(&self) -> bool {
+        let found = place::mounted_at(&self.path).ok().flatten();
+        found.is_some() && found == self.line
+    }
+
     /// Unmounts, and waits a few seconds for the requests under way. Whoever still has a file
     /// open gets an error for it.
     ///
@@ -224,7 +239,8 @@ impl Mounted {
         };
         self.announcer.iter().for_each(|announcer| announcer.stop());
         self.notifier.stop();
-        let unmounted = if self.direct { place::unmount(&self.path) } else { Ok(()) };
+        let is_ours = self.direct && (self.line.is_none() || self.is_in_place());
+        let unmounted = if is_ours { place::unmount(&self.path) } else { Ok(()) };
         // fuser unmounts what it has mounted itself, through fusermount3.
         drop(session);
         if unmounted.is_ok() && lock(&self.ended).recv_timeout(END_MAX).is_err() {
