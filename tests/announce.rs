@@ -13,6 +13,9 @@ mod clips;
 mod daemon;
 #[path = "support/ports.rs"]
 mod ports;
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+#[path = "support/shares.rs"]
+mod shares;
 #[path = "support/watchers.rs"]
 mod watchers;
 
@@ -159,7 +162,7 @@ fn programs_that_people_run_see_a_clip_that_appears_and_goes() {
     wait_announced(&site, 1);
     let fswatch = fswatch(&mount);
     let minidlna = minidlna(&folder, &mount);
-    let [_server, client] = samba(&folder, &mount, YARD);
+    let (_server, client) = samba(&folder, &mount, YARD);
     let syncthing = Syncthing::start(&folder, &mount);
     assert!(syncthing.has(&CLIP.replace("20.mp4", "10.mp4")) && !syncthing.has(CLIP));
     reelfs(&site, "restore", CLIP);

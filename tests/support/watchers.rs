@@ -13,8 +13,9 @@ use std::thread;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::daemon::{run_tool, text, try_tool, wait_until};
+use crate::daemon::{run_tool, text, wait_until};
 use crate::ports::{free_port, free_ports};
+use crate::shares::Samba;
 
 /// A file server, an indexer or a client takes so many seconds at most, on a loaded machine.
 const PATIENCE: u64 = 30;
@@ -136,43 +137,20 @@ pub fn minidlna(folder: &Path, root: &Path) -> Watching {
     watching
 }
 
-/// Samba's server with a share of a tree, and a client that is told of what happens in a directory
-/// of it.
-pub fn samba(folder: &Path, root: &Path, directory: &str) -> [Watching; 2] {
-    let port = free_port().to_string();
-    let mut settings = "[global]\nserver role = standalone\nmap to guest = Bad User\n\
-                        guest account = root\nload printers = no\ndisable spoolss = yes\n\
-                        interfaces = 127.0.0.1\nbind interfaces only = yes\nlog level = 1\n"
-        .to_owned();
-    for place in ["private dir", "lock directory", "state directory", "cache directory"]
-        .into_iter()
-        .chain(["pid directory", "ncalrpc dir"])
-    {
-        settings += &format!("{place} = {}/samba\n", text(folder));
-    }
-    settings += &format!("log file = {}/samba/log\n", text(folder));
-    settings += &format!("[tree]\npath = {}\nguest ok = yes\nread only = yes\n", text(root));
-    fs::create_dir_all(folder.join("samba")).expect("room");
-    let file = folder.join("smb.conf");
-    fs::write(&file, settings).expect("room");
-    let mut server = Command::new("smbd");
-    server.args(["-F", "--no-process-group", "-s", text(&file), "-p", &port]);
-    let server = Watching::start(&mut server);
-    let share = "//127.0.0.1/tree";
-    let client = ["-s", text(&file), "-p", &port, "-N", share, "-c"];
-    let lists = || try_tool("smbclient", &[&client[..], &["ls"]].concat()).status.success();
-    wait_until("the file server", PATIENCE, lists);
+/// A client of Samba's server that is told of what happens in a directory of a tree.
+pub fn samba(folder: &Path, root: &Path, directory: &str) -> (Samba, Watching) {
+    let samba = Samba::over(folder, root);
     let mut command = Command::new("stdbuf");
-    command.args(["-oL", "smbclient"]).args(client).arg(format!("notify {directory}"));
+    command.args(["-oL", "smbclient"]).args(&samba.client).arg(format!("notify {directory}"));
     let client = Watching::start(&mut command);
     // It is the server that watches, in a process of the client's own.
     let watches = || {
-        let children = run_tool("pgrep", &["-P", &server.child.id().to_string()]);
+        let children = run_tool("pgrep", &["-P", &samba.server.id().to_string()]);
         let children = children.lines().filter_map(|line| line.parse().ok());
         children.map(inotify_watches).sum::<usize>() > 0
     };
     wait_until("the file server watches", PATIENCE, watches);
-    [server, client]
+    (samba, client)
 }
 
 /// Syncthing with a tree as a folder to send, which is never scanned again.
