@@ -9,6 +9,7 @@ mod frames;
 #[path = "support/recording.rs"]
 mod recording;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -172,6 +173,9 @@ fn a_camera_that_fails_in_any_way_is_recorded_again() {
     seconds(3);
     let status = recording.status();
     assert!(status.reconnects >= 1 && status.lost_packets >= 3, "{status:?}");
+    let gaps: BTreeMap<&str, u64> = status.gaps.kinds().collect();
+    let count = |kind| gaps.get(kind).copied().unwrap_or(0);
+    assert!(count("disconnected") >= 1 && count("pause") == 1 && count("damaged") >= 1, "{gaps:?}");
     let (clips, observed) = recording.finish();
     assert_exact(&cameras, &clips);
     assert_joined(&clips);

@@ -356,6 +356,8 @@ fn describe(camera: &mut CameraStatus, status: &StreamStatus, now: BootTime) {
     camera.dropped = some
         .map(|(reason, frames)| (reason.words().to_owned(), frames))
         .collect::<BTreeMap<_, _>>();
+    let gaps = status.gaps.kinds().map(|(what, count)| (what.to_owned(), count));
+    camera.gaps = gaps.collect();
 }
 
 /// Whole seconds of a length in nanoseconds; none where it is negative.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::Errno;
 
+use super::announcing::Announced;
 use super::disk_queue::Answer;
 use super::filesystem::Requests;
 use crate::clock::Stopwatch;
@@ -87,6 +88,8 @@ struct Histogram {
     /// Not those of the buckets before; the last one is for what is beyond all bounds.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
+    /// Requests that could not be answered.
+    failures: AtomicU64,
 }
 
 impl Histogram {
@@ -106,20 +109,31 @@ impl Operations {
     fn begin(self: &Arc<Self>, operation: Operation) -> Timer {
         Timer { operations: Arc::clone(self), operation, begun: Stopwatch::start() }
     }
+
+    fn note_failure(&self, operation: Operation) {
+        self.0[operation as usize].failures.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-/// Requests to every view, counted; one of them is who counts.
+/// Requests to every view, and what was announced in it, counted; one of them is who counts.
 #[derive(Clone)]
 pub struct RequestCounts {
-    /// With what each is called.
-    all: Arc<[(String, Arc<Operations>)]>,
-    own: Arc<Operations>,
+    all: Arc<[OfView]>,
+    own: OfView,
+}
+
+#[derive(Clone, Default)]
+struct OfView {
+    /// What it is called.
+    name: String,
+    operations: Arc<Operations>,
+    announced: Arc<Announced>,
 }
 
 impl Default for RequestCounts {
     fn default() -> RequestCounts {
-        let own = Arc::<Operations>::default();
-        RequestCounts { all: Arc::new([(String::new(), Arc::clone(&own))]), own }
+        let own = OfView::default();
+        RequestCounts { all: Arc::new([own.clone()]), own }
     }
 }
 
@@ -127,28 +141,40 @@ impl RequestCounts {
     /// One for each of these views, by their names.
     #[must_use]
     pub fn of(views: impl IntoIterator<Item = String>) -> Vec<RequestCounts> {
-        let all: Arc<[_]> = views.into_iter().map(|name| (name, Arc::default())).collect();
-        let of_view = |(_, own): &(String, Arc<Operations>)| RequestCounts {
-            all: Arc::clone(&all),
-            own: Arc::clone(own),
-        };
-        all.iter().map(of_view).collect()
+        let views = views.into_iter().map(|name| OfView { name, ..OfView::default() });
+        let all: Arc<[OfView]> = views.collect();
+        all.iter().map(|own| RequestCounts { all: Arc::clone(&all), own: own.clone() }).collect()
     }
 
     /// A request begins.
     pub(super) fn begin(&self, operation: Operation) -> Timer {
-        self.own.begin(operation)
+        self.own.operations.begin(operation)
+    }
+
+    /// Where it is counted what is announced.
+    pub(super) fn announced(&self) -> Arc<Announced> {
+        Arc::clone(&self.own.announced)
     }
 
     /// All of it, for `.metrics`: by view, where there is more than one.
     pub(super) fn text(&self) -> String {
-        const NAME: &str = "reelfs_fuse_request_duration_seconds";
+        const DURATION: &str = "reelfs_fuse_request_duration_seconds";
+        const ERRORS: &str = "reelfs_fuse_errors_total";
+        let is_one = self.all.len() == 1;
+        let views = self.all.iter().map(|of| ((!is_one).then_some(("view", of.name.as_str())), of));
         let mut out = Exposition::default();
-        out.begin(NAME, Kind::Histogram, "How long requests to the mount took to be answered.");
-        for (view, operations) in &*self.all {
-            let view = (self.all.len() > 1).then_some(("view", view.as_str()));
-            operations.tell(NAME, view, &mut out);
+        out.begin(DURATION, Kind::Histogram, "How long requests to the mount took to be answered.");
+        for (view, of) in views.clone() {
+            of.operations.tell(DURATION, view, &mut out);
         }
+        out.begin(ERRORS, Kind::Counter, "Requests to the mount that failed: EIO, ENODATA.");
+        for (view, of) in views.clone() {
+            for (operation, histogram) in NAMES.iter().zip(&of.operations.0) {
+                let labels: Vec<_> = view.into_iter().chain([("operation", *operation)]).collect();
+                out.sample(ERRORS, &labels, histogram.failures.load(Ordering::Relaxed));
+            }
+        }
+        Announced::tell_all(views.map(|(view, of)| (view, &*of.announced)), &mut out);
         out.into_text()
     }
 }
@@ -180,7 +206,9 @@ impl Requests {
     /// EIO as it is dropped.
     pub(super) fn run(&self, operation: Operation, handler: impl FnOnce(Timer)) {
         let timer = self.served.begin(operation);
+        let operations = Arc::clone(&timer.operations);
         if catch_unwind(AssertUnwindSafe(|| handler(timer))).is_err() {
+            operations.note_failure(operation);
             log::error!("{} panicked; EIO to it", operation.name());
         }
     }
@@ -229,6 +257,10 @@ impl<R> Timed<R> {
 
 impl<R: Answer> Answer for Timed<R> {
     fn fail(self, errno: Errno) {
+        // What is not there, or not allowed, is no failure of the mount.
+        if errno == Errno::EIO || errno == Errno::ENODATA {
+            self.timer.operations.note_failure(self.timer.operation);
+        }
         self.give(|reply| reply.fail(errno));
     }
 }
@@ -241,7 +273,7 @@ mod tests {
     fn each_request_is_in_every_bucket_that_it_fits_in() {
         let counts = RequestCounts::default();
         for nanos in [1, 100_000, 100_001, 5_000_000_000] {
-            counts.own.0[Operation::Read as usize].note(nanos);
+            counts.own.operations.0[Operation::Read as usize].note(nanos);
         }
         drop(counts.begin(Operation::Rename));
         let text = counts.text();
@@ -269,14 +301,33 @@ mod tests {
         assert!(text.contains("_count{operation=\"read\"} 0\n"), "{text}");
         assert!(text.contains("_count{operation=\"read_live\"} 1\n"), "{text}");
     }
+
+    #[test]
+    fn a_request_that_can_not_be_answered_is_a_failure_and_one_for_what_is_not_there_is_none() {
+        struct Reply;
+        impl Answer for Reply {
+            fn fail(self, _errno: Errno) {}
+        }
+        let counts = RequestCounts::default();
+        for errno in [Errno::EIO, Errno::ENODATA, Errno::ENOENT, Errno::EROFS] {
+            counts.begin(Operation::Read).with(Reply).fail(errno);
+        }
+        let text = counts.text();
+        assert!(text.contains("reelfs_fuse_errors_total{operation=\"read\"} 2\n"), "{text}");
+        assert!(text.contains("reelfs_fuse_errors_total{operation=\"lookup\"} 0\n"), "{text}");
+    }
+
     #[test]
     fn each_view_tells_the_requests_of_all_by_their_mounts() {
         let views = RequestCounts::of(["/a", "/b"].map(str::to_owned));
         drop(views[1].begin(Operation::Open));
+        views[1].announced().note();
         for counts in &views {
             let text = counts.text();
-            assert_eq!(text.matches("# TYPE").count(), 1);
+            assert_eq!(text.matches("# TYPE").count(), 4);
             for (view, count) in [("/a", 0), ("/b", 1)] {
+                let told = format!("reelfs_announcements_total{{view=\"{view}\"}} {count}\n");
+                assert!(text.contains(&told), "{told}{text}");
                 let line = format!("_count{{view=\"{view}\",operation=\"open\"}} {count}\n");
                 assert!(text.contains(&line), "{line}{text}");
             }

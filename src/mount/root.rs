@@ -49,8 +49,6 @@ impl Root {
         let mut content = self.clips.library.told(*what)?;
         if *what == Told::Metrics {
             content.extend(self.counts.text().into_bytes());
-            let announced = self.hidden.iter().map(|hidden| hidden.announcer.text());
-            content.extend(announced.flat_map(String::into_bytes));
         }
         Some(content)
     }

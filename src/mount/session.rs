@@ -146,7 +146,8 @@ pub fn mount(
     let disk = DiskQueue::new(PATIENCE).map_err(failed("start a thread"))?;
     let live = library.live().unwrap_or_default();
     let waiting = WaitingRoom::new(live).map_err(failed("start a thread"))?;
-    let announcer = options.announced_by.as_ref().map(|_| Arc::new(Announcer::new(&notifier)));
+    let counted = options.announced_by.as_ref().map(|_| options.counts.announced());
+    let announcer = counted.map(|counts| Arc::new(Announcer::new(&notifier, counts)));
     let tellers = (notifier.clone(), announcer.clone());
     let served = Served::new(shown.clone(), library, manner, (disk, waiting), tellers);
     let (ended_sender, ended) = channel();

@@ -1,9 +1,11 @@
 //! How a stream is doing, for whoever asks.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::drops::Drops;
 use crate::camera::{Failure, SessionFacts};
+use crate::segment::ObservationKind;
 use crate::units::{BootTime, WallTime};
 
 /// What a recorder is doing.
@@ -45,6 +47,8 @@ pub struct StreamStatus {
     pub dropped: Drops,
     /// Frames recorded that follow a lost one, and may look like it.
     pub damaged: u64,
+    /// Times without footage, or with damaged footage, by what they were.
+    pub gaps: Gaps,
     /// Packets that the network or the camera lost.
     pub lost_packets: u64,
     /// Times that recording began again.
@@ -63,6 +67,31 @@ pub struct StreamStatus {
     pub has_sender_reports: bool,
     /// When the last frame that is recorded was received.
     pub last_frame: Option<BootTime>,
+}
+
+/// Numbers of times without footage, or with damaged footage, by what they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps(BTreeMap<&'static str, u64>);
+
+impl Gaps {
+    /// Counts one, but not what was wanted.
+    pub(super) fn add(&mut self, kind: ObservationKind) {
+        let what = match kind {
+            ObservationKind::Dropped => "dropped",
+            ObservationKind::Lost => "lost",
+            ObservationKind::Disconnected => "disconnected",
+            ObservationKind::TimeJump => "time jump",
+            ObservationKind::Pause => "pause",
+            ObservationKind::Damaged => "damaged",
+            ObservationKind::Off | ObservationKind::Unknown(_) => return,
+        };
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// How many there were of each kind that there was.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
 }
 
 impl StreamStatus {

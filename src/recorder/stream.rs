@@ -18,7 +18,7 @@ use crate::camera::{self, CameraError, Failure, Frame, Frames, Received};
 use crate::clock::{Deadline, Reading};
 use crate::ring::{NewChunk, Refused};
 use crate::segment::{EndReason, Observation};
-use crate::units::{BootTime, ClipId};
+use crate::units::{BootTime, ClipId, WallTime};
 
 /// How often a password is looked for that a camera might take.
 const PASSWORD_LOOK: Duration = Duration::from_secs(2);
@@ -113,7 +113,7 @@ impl<S: Sink> StreamTask<S> {
         let gathered = self.observing.end(self.now().wall);
         self.tell(gathered);
         if let Some(outage) = self.outage.take() {
-            self.observe(&outage.observation(self.now().wall));
+            self.observe_outage(&outage, self.now().wall);
         }
         self.status.set(|status| status.state = State::Stopped);
         let how = if self.ring_closed { "the ring is closed" } else { "stopped" };
@@ -188,7 +188,7 @@ impl<S: Sink> StreamTask<S> {
         let mut line = format!("recording {}: {}", self.settings.camera.address(), frames.facts());
         if let Some(outage) = self.outage.take() {
             line += &format!(", after {} without footage", outage.length(now.boot));
-            self.observe(&outage.observation(now.wall));
+            self.observe_outage(&outage, now.wall);
         }
         self.say(Level::Info, &line);
         self.status.set(|status| {
@@ -291,6 +291,7 @@ impl<S: Sink> StreamTask<S> {
 
     /// The first of its kind is logged at once, more of them together a minute later.
     fn gather(&mut self, observation: Observation, now: &Reading) {
+        self.status.set(|status| status.gaps.add(observation.kind));
         let text = observation.text.clone();
         let (is_news, before) = self.observing.take(observation, now.wall);
         self.tell(before);
@@ -306,6 +307,12 @@ impl<S: Sink> StreamTask<S> {
             }
             self.observe(&observation);
         }
+    }
+
+    fn observe_outage(&self, outage: &Outage, until: WallTime) {
+        let observation = outage.observation(until);
+        self.status.set(|status| status.gaps.add(observation.kind));
+        self.observe(&observation);
     }
 
     fn observe(&self, observation: &Observation) {

@@ -226,6 +226,13 @@ fn cameras(out: &mut Exposition, cameras: &[CameraStatus]) {
             out.sample(name, &[("camera", &camera.name), ("reason", reason)], count);
         }
     }
+    let name = "reelfs_camera_gaps_total";
+    out.begin(name, Counter, "Times without footage, or with damaged footage.");
+    for camera in cameras {
+        for (reason, count) in &camera.gaps {
+            out.sample(name, &[("camera", &camera.name), ("reason", reason)], count);
+        }
+    }
     let (name, help) = ("reelfs_camera_last_frame_age_seconds", "Time since its last frame.");
     out.each(cameras, (name, Gauge, help), |camera| camera.last_frame_age_seconds);
     let (name, help) = ("reelfs_camera_bytes_per_second", "What its last day takes a second.");
@@ -250,11 +257,13 @@ mod tests {
 
     fn example() -> Status {
         let dropped = [("loss".to_owned(), 3)].into();
+        let gaps = [("time jump".to_owned(), 2)].into();
         let camera = CameraStatus {
             name: "the \"yard\"\\".into(),
             state: "waiting for a key frame".into(),
             frames: 7,
             dropped,
+            gaps,
             last_frame_age_seconds: Some(1.5),
             ..CameraStatus::default()
         };
@@ -274,6 +283,7 @@ mod tests {
             "reelfs_device_state{state=\"present\"} 1",
             "reelfs_device_state{state=\"gone\"} 0",
             "reelfs_camera_frames_total{camera=\"the \\\"yard\\\"\\\\\"} 7",
+            "reelfs_camera_gaps_total{camera=\"the \\\"yard\\\"\\\\\",reason=\"time jump\"} 2",
             "reelfs_camera_last_frame_age_seconds{camera=\"the \\\"yard\\\"\\\\\"} 1.5",
             "reelfs_log_lines_total{level=\"warn\"} 2",
             "reelfs_live_viewers{camera=\"a\\nb\"} 3",

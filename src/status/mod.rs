@@ -229,6 +229,10 @@ pub struct CameraStatus {
     pub bytes: u64,
     /// Frames that were not stored since the daemon started, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Times without footage, or with damaged footage, since the daemon started, by what they
+    /// were: `dropped`, `lost`, `damaged`, `disconnected`, `time jump`, `pause`.
+    #[serde(default)]
+    pub gaps: BTreeMap<String, u64>,
     /// Frames stored since the daemon started that follow a lost one, and may look like it.
     #[serde(default)]
     pub damaged: u64,

@@ -15,6 +15,7 @@
 //! from ending, with all that it has open. And each call waits for the lock of its directory,
 //! which a slow listing holds: it has a deadline, and what is late is skipped.
 
+mod announced;
 mod call;
 mod caller;
 mod child;
@@ -25,10 +26,11 @@ mod news;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+pub(super) use announced::Announced;
+use announced::Skipped;
 use call::Calls;
 pub use caller::{AnnounceError, announce};
 use child::{Child, NoAnswer};
@@ -42,7 +44,6 @@ use super::notifier::Notifier;
 use crate::clock::{Stopwatch, Throttle, since_boot};
 use crate::library::Watcher;
 use crate::shown::Shown;
-use crate::status::{Exposition, Kind};
 use crate::units::ClipKey;
 use crate::view::{GoneDirectory, MadeDirectory, Moved, Place};
 
@@ -70,32 +71,13 @@ const SETTLE_WAITING_MAX: usize = 1000;
 /// Between two lines of the log about one that can't be made.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why nobody hears of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Skipped {
-    /// More waited than may.
-    Queue,
-    /// Its directory was locked until the deadline.
-    Busy,
-    /// It was undone, or its directory is gone.
-    Gone,
-    /// There was no process to make the call.
-    Process,
-    /// The kernel made no request of the call.
-    Refused,
-}
-
-/// As `.metrics` calls them, in their order.
-const REASONS: [&str; 5] = ["queue full", "directory busy", "gone", "no process", "refused"];
-
 /// See the [module](self).
 pub(super) struct Announcer {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     calls: Calls,
     gate: Arc<Gate>,
-    announced: AtomicU64,
-    skipped: [AtomicU64; REASONS.len()],
+    counts: Arc<Announced>,
     complaints: Mutex<Throttle>,
 }
 
@@ -123,15 +105,14 @@ impl Requested {
 }
 
 impl Announcer {
-    /// One that shares the way to the kernel with a notifier.
-    pub(super) fn new(notifier: &Notifier) -> Announcer {
+    /// One that shares the way to the kernel with a notifier, and counts what it does.
+    pub(super) fn new(notifier: &Notifier, counts: Arc<Announced>) -> Announcer {
         Announcer {
             waiting: Mutex::default(),
             changed: Condvar::new(),
             calls: Calls::default(),
             gate: notifier.gate(),
-            announced: AtomicU64::new(0),
-            skipped: Default::default(),
+            counts,
             complaints: Mutex::new(Throttle::every(COMPLAINT_INTERVAL)),
         }
     }
@@ -189,25 +170,6 @@ impl Announcer {
         drop(waited);
     }
 
-    /// All that it counts, for `.metrics`.
-    pub(super) fn text(&self) -> String {
-        let mut out = Exposition::default();
-        let name = "reelfs_announcements_total";
-        let help = "Changes of the tree that were told to programs that watch directories.";
-        out.begin(name, Kind::Counter, help);
-        out.sample(name, &[], self.announced.load(Ordering::Relaxed));
-        let name = "reelfs_announcements_skipped_total";
-        out.begin(name, Kind::Counter, "Changes of the tree that were not, by reason.");
-        for (reason, count) in REASONS.iter().zip(&self.skipped) {
-            out.sample(name, &[("reason", reason)], count.load(Ordering::Relaxed));
-        }
-        out.into_text()
-    }
-
-    fn skip(&self, why: Skipped) {
-        self.skipped[why as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
     fn add(&self, event: Event, (parent, inode, name): (u64, u64, &str)) {
         let mut waiting = lock(&self.waiting);
         if waiting.take_requested(event, parent, name) || waiting.stopped {
@@ -215,7 +177,7 @@ impl Announcer {
         }
         if waiting.news.len() >= WAITING_MAX {
             drop(waiting);
-            return self.skip(Skipped::Queue);
+            return self.counts.skip(Skipped::Queue);
         }
         waiting.news.push_back(News { event, parent, inode, name: name.into() });
         drop(waiting);
@@ -274,10 +236,10 @@ impl Announcer {
             };
             match done {
                 Ok(()) => {
-                    self.announced.fetch_add(1, Ordering::Relaxed);
+                    self.counts.note();
                     self.let_settle(news.event);
                 }
-                Err(why) => self.skip(why),
+                Err(why) => self.counts.skip(why),
             }
             if news.event == Event::Gone {
                 // In the trash it has the same inode, which has lost a link for the kernel.
