@@ -721,6 +721,7 @@ fn a_mounted_clip_tells_its_damage_and_its_pauses_and_copies_take_it_along() {
         "user.reelfs.gaps=\"2026-11-21T13:30:01.500000000Z 5.000\\012\
          2026-11-21T13:30:07.000000000Z 3.000\"",
         "user.reelfs.records=\"3\"",
+        "user.reelfs.blocks=\"1\"",
         "user.reelfs.frames=\"12\"",
         "user.reelfs.id=\"12121212-1212-1212-1212-121212121212 ",
     ] {

@@ -666,7 +666,7 @@ impl Round {
             let clip = clip.unwrap_or_else(|| panic!("clip {id} is on the disk, and nobody's"));
             assert_eq!(record.stream, clip.stream, "the stream of clip {id}");
             if clip.is_purging() || clip.state.is_in_trash() {
-                leaving += record.used().0;
+                leaving += record.used().bytes.0;
             }
             for extent in record.extents.iter().chain(&record.table) {
                 let block = blocks[extent.block.0 as usize].as_ref().expect("it can be read");

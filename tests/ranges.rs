@@ -50,6 +50,15 @@ fn a_range_has_the_packets_of_its_clips_at_the_times_of_the_wall() {
     assert_eq!(attribute(&all, "end"), "2026-03-28T11:00:29.000000000Z");
     assert_eq!(attribute(&all, "duration"), "28.000000000");
     assert_eq!(attribute(&all, "camera"), YARD);
+    assert_eq!(attribute(&all, "frames"), (8 * RATE).to_string(), "without grey and hidden ones");
+    assert_eq!(
+        (attribute(&all, "clips").as_str(), attribute(&all, "clock").as_str()),
+        ("3", "given")
+    );
+    for name in ["stream", "codec", "width", "height"] {
+        let own = clip(&site, "12-00-00");
+        assert_eq!(attribute(&all, name), attribute(&own, name), "{name}");
+    }
 
     // All demuxers agree on the joined one, which has no gap.
     let joined = named(&site, "2026-03-28T12-00-01--12-00-29.joined.mp4");
@@ -143,6 +152,7 @@ fn key_frames_alone_are_a_file_a_fast_one_and_a_still() {
         assert_reads_in_pieces(&file);
         let duration: f64 = attribute(&file, "duration").parse().expect("seconds");
         assert!((duration - 29.0 / speed).abs() < 0.002, "{form}: {duration}");
+        assert_eq!(attribute(&file, "frames"), "4", "{form}");
     }
     assert_eq!(times(&name("joined.keys.mp4")).len(), 4);
     let fast = clip(&site, "12-00-27").with_extension("timelapse-5x.mp4");
@@ -156,6 +166,7 @@ fn key_frames_alone_are_a_file_a_fast_one_and_a_still() {
         let start = format!("2026-03-28T{}.000000000Z", key.replacen("12:", "11:", 1));
         assert_eq!(attribute(&still, "start"), start, "{at}");
         assert_eq!(times(&still), [0.0], "{at}");
+        assert_eq!(attribute(&still, "frames"), "1", "{at}");
         clips::assert_plays(&still);
     }
     let own = packet_digests(&named(&site, "2026-03-28T12-00-29.5.key.mp4"));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::range::OpenedRange;
+use super::range::{OpenedRange, Shown};
 use crate::segment::{ClipFact, Pauses};
 use crate::units::{ClipId, NANOS_PER_SECOND, WallTime};
 use crate::view::utc_timestamp;
@@ -69,17 +69,31 @@ pub fn attributes(whose: &Whose, clip: ClipId, fact: &ClipFact) -> Vec<(&'static
     attributes
 }
 
-/// The extended attributes of a range: when it begins and ends, in which times of it nothing was
-/// recorded, and what was that is not in it.
+/// The extended attributes of a range of a stream with this UUID: when it begins and ends, what it
+/// shows, in which times of it nothing was recorded, and what was that is not in it.
 #[must_use]
-pub fn range_attributes(range: &OpenedRange) -> Vec<(&'static str, String)> {
+pub fn range_attributes(
+    range: &OpenedRange,
+    stream: Option<[u8; 16]>,
+) -> Vec<(&'static str, String)> {
+    let Shown { frames, codec, picture: (width, height), quality } = &range.shown;
+    let quality: Vec<&str> = quality.iter().map(|quality| quality.name()).collect();
     let mut attributes = vec![
         ("user.reelfs.start", utc_timestamp(range.start)),
         ("user.reelfs.end", utc_timestamp(range.end)),
         ("user.reelfs.duration", seconds(range.length_nanos.max(0))),
         ("user.reelfs.camera", range.camera.clone()),
         ("user.reelfs.bytes", range.content.size().to_string()),
+        ("user.reelfs.codec", codec.clone()),
+        ("user.reelfs.width", width.to_string()),
+        ("user.reelfs.height", height.to_string()),
+        ("user.reelfs.frames", frames.to_string()),
+        ("user.reelfs.clips", range.clips.len().to_string()),
+        ("user.reelfs.clock", quality.join(", ")),
     ];
+    if let Some(stream) = stream {
+        attributes.push(("user.reelfs.stream", uuid::Uuid::from_bytes(stream).to_string()));
+    }
     let line = |times: &Range<WallTime>, why: &str| {
         let length = milliseconds(times.end.nanos_since(times.start).max(0));
         (format!("{} {length}{why}", utc_timestamp(times.start)), times.clone())

@@ -19,9 +19,9 @@ use std::sync::Arc;
 pub use timings::StreamTiming;
 pub use totals::StreamTotals;
 
-use crate::ring::{ClipState, News, Timing};
+use crate::ring::{ClipState, News, Timing, Used};
 use crate::segment::{ClipFact, ClockQuality, Malformed, Redating, StreamFact};
-use crate::units::{ByteCount, ClipId, ClipKey, RingNumber, StreamKey, WallTime};
+use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, WallTime};
 
 use growing::Growing;
 use names::SettledNames;
@@ -35,8 +35,8 @@ pub struct Clip {
     pub stream: StreamKey,
     /// Its state.
     pub state: ClipState,
-    /// Space that it takes on the device, headers included.
-    pub used: ByteCount,
+    /// What it takes on the device.
+    pub used: Used,
     /// Whether it was recorded on a wrong clock, and has got its times since.
     pub redated: bool,
     /// Everything that listing and `stat` need, with the times that are in force.
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
     use crate::ring::Reason;
     use crate::segment::{ClockQuality, NameForm, NameRank, StreamName};
-    use crate::units::{Sequence, SessionNumber, StreamNumber};
+    use crate::units::{ByteCount, Sequence, SessionNumber, StreamNumber};
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -399,7 +399,7 @@ mod tests {
             clip: id(counter),
             stream: StreamNumber(stream),
             fact: fact.encode().into(),
-            used: ByteCount(4096 * counter),
+            used: Used { bytes: ByteCount(4096 * counter), blocks: 1 },
             redating: None,
         }
     }
@@ -430,7 +430,7 @@ mod tests {
         let mut catalogue = Catalogue::new();
         let stream = StreamNumber(1);
         let garbage: Arc<[u8]> = vec![1, 2, 3].into();
-        let (clip, used) = (id(1), ByteCount(1));
+        let (clip, used) = (id(1), Used::default());
         let news = [
             News::ClipClosed { clip, stream, fact: garbage.clone(), used, redating: None },
             News::StreamSet { stream, fact: garbage },
@@ -467,7 +467,7 @@ mod tests {
         let mut catalogue = Catalogue::new();
         let clip = ClipId(Sequence(1 << 62));
         let fact = fact(0, SECOND, NameForm::Seconds).encode().into();
-        let (stream, used, reason) = (StreamNumber(1), ByteCount(1), Reason::Deleted);
+        let (stream, used, reason) = (StreamNumber(1), Used::default(), Reason::Deleted);
         for news in [
             News::ClipClosed { clip, stream, fact, used, redating: None },
             News::StateSet { clip, state: ClipState::Closed },
@@ -703,7 +703,7 @@ mod tests {
                 let totals = catalogue.totals(stream);
                 let listed = || own().filter(|clip| clip.listed());
                 prop_assert_eq!(totals.clips, listed().count() as u64);
-                prop_assert_eq!(totals.used.0, listed().map(|clip| clip.used.0).sum::<u64>());
+                prop_assert_eq!(totals.used.0, listed().map(|clip| clip.used.bytes.0).sum::<u64>());
                 let hidden = own().count() as u64 - totals.clips;
                 prop_assert_eq!(totals.hidden_clips, hidden);
                 prop_assert_eq!(totals.oldest, listed().map(|clip| clip.fact.start).next());

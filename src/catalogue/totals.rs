@@ -29,13 +29,13 @@ impl StreamTotals {
         self.clip_length_max = self.clip_length_max.max(length);
         let (clips, used) = self.of(clip);
         *clips += 1;
-        used.0 = used.0.saturating_add(clip.used.0);
+        used.0 = used.0.saturating_add(clip.used.bytes.0);
     }
 
     pub(super) fn take(&mut self, clip: &Clip) {
         let (clips, used) = self.of(clip);
         *clips = clips.saturating_sub(1);
-        used.0 = used.0.saturating_sub(clip.used.0);
+        used.0 = used.0.saturating_sub(clip.used.bytes.0);
     }
 
     fn of(&mut self, clip: &Clip) -> (&mut u64, &mut ByteCount) {

@@ -178,6 +178,18 @@ impl Cut {
         Ok(cut)
     }
 
+    /// How many pictures it shows, hidden ones not counted.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        match &self.kept {
+            Kept::Samples { samples, hidden, .. } => {
+                let Range { start, end } = samples[VIDEO];
+                (end - start).saturating_sub(hidden.len() as u64)
+            }
+            Kept::KeyFrames(shown) => shown.len() as u64,
+        }
+    }
+
     /// When the first of its pictures is shown, which is wanted.
     #[must_use]
     pub fn start(&self, fact: &ClipFact) -> WallTime {

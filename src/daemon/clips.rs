@@ -278,7 +278,10 @@ impl Search<'_> {
         let catalogue = locked(&self.store.catalogue);
         let line = |clip: &Clip| {
             let (camera, start) = (catalogue.camera_of(clip), utc_second(clip.fact.start));
-            format!("would be {verb}: {camera}, the clip from {start}, {}", size_text(clip.used))
+            format!(
+                "would be {verb}: {camera}, the clip from {start}, {}",
+                size_text(clip.used.bytes)
+            )
         };
         let known = clips.iter().filter_map(|clip| catalogue.clip(*clip));
         let mut done: Vec<String> = known.map(line).collect();
@@ -290,7 +293,8 @@ impl Search<'_> {
     /// How many clips, and how large: `12 clips, 1.76 GiB`.
     fn sum(&self, clips: &[ClipKey]) -> String {
         let catalogue = locked(&self.store.catalogue);
-        let used = clips.iter().filter_map(|clip| catalogue.clip(*clip)).map(|clip| clip.used.0);
+        let used =
+            clips.iter().filter_map(|clip| catalogue.clip(*clip)).map(|clip| clip.used.bytes.0);
         let bytes = ByteCount(used.sum());
         format!("{}, {}", Counted(clips.len() as u64, "clip"), size_text(bytes))
     }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ring::{News, Timing};
+use crate::ring::{News, Timing, Used};
 use crate::segment::{ClipFact, ClockQuality, NameForm, Redating};
-use crate::units::{
-    BootTime, ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber,
-};
+use crate::units::{BootTime, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 
 const RING: RingNumber = RingNumber(0);
 const SECOND: i64 = NANOS_PER_SECOND;
@@ -37,7 +35,7 @@ fn clip(to: &mut Catalogue, number: u64, start: i64, quality: ClockQuality) {
         clip: id(number),
         stream: StreamNumber(1),
         fact: fact.encode().into(),
-        used: ByteCount(4096),
+        used: Used::default(),
         redating: None,
     };
     to.apply(RING, &closed).expect("a clip");

@@ -171,7 +171,12 @@ impl RingLibrary {
         opened: Result<OpenedRange, ArchiveError>,
     ) -> Result<Snapshot, LibraryError> {
         let opened = opened.map_err(|error| library_error(&error))?;
-        let attributes = range_attributes(&opened);
+        let stream = {
+            let catalogue = self.archive.catalogue();
+            let known = catalogue.stream_of(self.archive.number(), &opened.camera);
+            known.map(|(_, fact)| fact.uuid)
+        };
+        let attributes = range_attributes(&opened, stream);
         let OpenedRange { content: file, start, end, identity, clips, .. } = opened;
         let clips = clips.into_iter().filter_map(|clip| self.key_of(clip)).collect();
         let (memory, complaints) = (file.memory(), self.complaints.clone());
@@ -214,7 +219,7 @@ impl RingLibrary {
         let catalogue = self.archive.catalogue();
         let clip = catalogue.clip(clip)?;
         let (camera, start) = (catalogue.camera_of(clip), clip.fact.start);
-        Some(DoneTo { camera, start, bytes: clip.used, until })
+        Some(DoneTo { camera, start, bytes: clip.used.bytes, until })
     }
 
     fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
@@ -310,7 +315,8 @@ impl Footage for RingLibrary {
         let stream = catalogue.stream(clip.stream).map(|stream| stream.uuid);
         let whose = Whose { camera: catalogue.camera_of(clip), stream, ring };
         let mut attributes = attributes(&whose, clip.id(), &clip.fact);
-        attributes.push(("user.reelfs.used", clip.used.0.to_string()));
+        attributes.push(("user.reelfs.used", clip.used.bytes.0.to_string()));
+        attributes.push(("user.reelfs.blocks", clip.used.blocks.to_string()));
         // What was asked for is true at once.
         let asked = self.writer.as_ref().and_then(|writer| writer.state_asked(clip.id()));
         let state = asked.unwrap_or(clip.state);

@@ -378,7 +378,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Reading;
-    use crate::ring::News;
+    use crate::ring::{News, Used};
     use crate::segment::{ClipFact, ClockQuality, NameForm, Redating, StreamFact, StreamName};
     use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber, length_of};
 
@@ -479,7 +479,7 @@ mod tests {
             let start = WallTime(NOW - (10 - counter as i64) * DAY);
             let end = start.plus_nanos(60 * NANOS_PER_SECOND);
             let fact = ClipFact::between(start, end, ClockQuality::Synchronised);
-            let (fact, used) = (fact.encode().into(), ByteCount(4096));
+            let (fact, used) = (fact.encode().into(), Used { bytes: ByteCount(4096), blocks: 1 });
             let closed = News::ClipClosed { clip: id(counter), stream, fact, used, redating: None };
             catalogue.apply(RingNumber(0), &closed).expect("a clip");
         }

@@ -212,7 +212,14 @@ impl Misdated<'_> {
 }
 
 fn due(clip: &Clip, action: Action, why: Why) -> Due {
-    Due { clip: clip.key, stream: clip.stream, state: clip.state, used: clip.used, action, why }
+    Due {
+        clip: clip.key,
+        stream: clip.stream,
+        state: clip.state,
+        used: clip.used.bytes,
+        action,
+        why,
+    }
 }
 
 #[cfg(test)]
@@ -220,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ring::News;
+    use crate::ring::{News, Used};
     use crate::segment::ClockQuality;
     use crate::segment::{ClipFact, StreamFact, StreamName};
     use crate::units::{ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
@@ -248,7 +255,7 @@ mod tests {
             clip: id(counter),
             stream: StreamNumber(stream),
             fact: fact.encode().into(),
-            used: ByteCount(4096),
+            used: Used { bytes: ByteCount(4096), blocks: 1 },
             redating: None,
         };
         to.apply(RING, &news).expect("a well-formed clip");

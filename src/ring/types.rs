@@ -113,8 +113,8 @@ pub enum News {
         stream: StreamNumber,
         /// Its encoded fact.
         fact: Arc<[u8]>,
-        /// Space that it takes on the device, headers included.
-        used: ByteCount,
+        /// What it takes on the device.
+        used: Used,
         /// Where it was redated before: as [`News::ClipRedated`] has it.
         redating: Option<Arc<[u8]>>,
     },
@@ -322,6 +322,15 @@ impl Timing {
 /// Two readings of clocks that nobody has set differ by less than this, in nanoseconds, unless the
 /// process was kept from the processor between the one clock and the other.
 const TIMING_NANOS_MAX: u64 = 5_000_000;
+
+/// What a clip takes on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// In whole pages, headers included.
+    pub bytes: ByteCount,
+    /// Blocks that it has pages in; most of them have some of other clips, too.
+    pub blocks: u32,
+}
 
 /// How full the ring is, in bytes of whole blocks unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::PoisonError;
 
 use super::error::RingError;
-use super::space::ClipRecord;
 use super::state::Shared;
 use super::types::ClipState;
 use super::writer::{Request, Writer};
@@ -31,7 +30,7 @@ impl Writer {
         let used = {
             let shared = Shared::read(&self.inner.shared);
             let record = shared.space.clip(clip).filter(|record| record.state.is_some());
-            record.map_or(ByteCount(0), ClipRecord::used)
+            record.map_or(ByteCount(0), |record| record.used().bytes)
         };
         if wipe {
             self.sync()?;

@@ -142,7 +142,7 @@ fn age_seconds(time: WallTime, now: WallTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::{ClipState, Geometry, News, Reason};
+    use crate::ring::{ClipState, Geometry, News, Reason, Used};
     use crate::segment::{ClipFact, ClockQuality, EndReason, NameForm, Pauses, StreamName};
     use crate::units::{ByteCount, ClipId, RingNumber, Sequence, SessionNumber, StreamNumber};
 
@@ -163,7 +163,7 @@ mod tests {
             pauses: Pauses::default(),
         };
         let clip = ClipId(Sequence::new(SessionNumber(1), counter));
-        let (stream, used) = (StreamNumber(stream), ByteCount(4096));
+        let (stream, used) = (StreamNumber(stream), Used { bytes: ByteCount(4096), blocks: 1 });
         let (fact, redating) = (fact.encode().into(), None);
         let news = News::ClipClosed { clip, stream, fact, used, redating };
         to.apply(RingNumber(0), &news).expect("a clip");

@@ -25,7 +25,7 @@ pub(super) fn rate(catalogue: &Catalogue, stream: StreamKey, now: WallTime) -> O
     let day = now.plus_nanos(-MEASURED_NANOS)..now;
     let (mut bytes, mut from) = (0, None);
     for clip in catalogue.clips_starting(stream, day).rev().take(CLIPS_MAX) {
-        bytes += clip.used.0;
+        bytes += clip.used.bytes.0;
         from = Some(clip.fact.start);
     }
     let growing = catalogue.growing_of(stream).map(|(_, growth)| growth.start);

@@ -8,7 +8,7 @@ use super::building::Building;
 use super::file::RangeFile;
 use super::footage::Footage;
 use super::plan::Step;
-use super::{Chunks, OpenedRange, RangeContent, Source, account, no_footage, no_movie};
+use super::{Chunks, OpenedRange, RangeContent, Shown, Source, account, no_footage, no_movie};
 use crate::archive::{Archive, ArchiveError};
 use crate::captions::{Captions, Section};
 use crate::compilation::{
@@ -99,6 +99,7 @@ impl Making<'_> {
             identity = *blake3::hash(text).as_bytes();
         }
         let length_nanos = building.length_nanos() / i64::from(speed);
+        let shown = self.shown(&building);
         let Building { end, gaps, omitted, .. } = building;
         let camera = self.asked.camera.to_owned();
         let clips = self.sources.iter().map(|source| source.contents.clip).collect();
@@ -111,8 +112,25 @@ impl Making<'_> {
             gaps,
             omitted,
             clips,
+            shown,
             identity,
         })
+    }
+
+    fn shown(&self, building: &Building) -> Shown {
+        let mut shown = Shown::default();
+        for step in &building.steps {
+            let Step::Clip(piece) = step else { continue };
+            let fact = &self.sources[piece.clip].fact;
+            if shown.frames == 0 {
+                (shown.codec, shown.picture) = (fact.codec.clone(), fact.picture);
+            }
+            shown.frames += piece.cut.as_ref().map_or(fact.frames(), |cut| cut.frames());
+            if !shown.quality.contains(&fact.quality) {
+                shown.quality.push(fact.quality);
+            }
+        }
+        shown
     }
 
     fn failed(&self, reason: Mp4Error) -> ArchiveError {

@@ -22,7 +22,7 @@ use crate::compilation::{ClipSets, Common, Cut, Wanted, first_shown, key_frames}
 use crate::mp4::{Chunk, Mp4Error};
 use crate::named::{Container, Form, Gaps, Named};
 use crate::ring::{ClipContents, ReadError};
-use crate::segment::ClipFact;
+use crate::segment::{ClipFact, ClockQuality};
 use crate::units::{ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
 use crate::zone::Zone;
 
@@ -80,8 +80,23 @@ pub struct OpenedRange {
     pub omitted: Vec<(Range<WallTime>, &'static str)>,
     /// The clips that it has something of.
     pub clips: Vec<ClipId>,
+    /// What is shown of them.
+    pub shown: Shown,
     /// Two files that have this in common have the same bytes.
     pub identity: [u8; 32],
+}
+
+/// What a range shows of clips.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Pictures, without those that are made or hidden.
+    pub frames: u64,
+    /// RFC 6381 name of the codec of the first one.
+    pub codec: String,
+    /// Width and height of the first one, in pixels.
+    pub picture: (u16, u16),
+    /// How well the time was known, of all clips.
+    pub quality: Vec<ClockQuality>,
 }
 
 impl Archive {

@@ -260,11 +260,11 @@ impl Opened {
         let (mut clips, kept): (Vec<&Clip>, Vec<&Clip>) =
             catalogue.clips().partition(|clip| clip.state.is_evictable());
         clips.sort_by_key(|clip| clip.key);
-        let kept: u64 = kept.iter().map(|clip| clip.used.0).sum();
+        let kept: u64 = kept.iter().map(|clip| clip.used.bytes.0).sum();
         let mut missing = needed.saturating_sub(usage.free.0);
         let is_pushed_out = |clip: &&&Clip| {
             let is_short = missing > 0;
-            missing = missing.saturating_sub(clip.used.0);
+            missing = missing.saturating_sub(clip.used.bytes.0);
             is_short
         };
         Room {

@@ -172,7 +172,7 @@ fn row(clip: &Known<'_>, streams: &Streams) -> ClipRow {
         records: tracks.iter().filter(|t| t.kind == TrackKind::Timed).map(|t| t.samples).sum(),
         media_bytes: tracks.iter().map(|track| track.bytes).sum(),
         mp4_bytes: None,
-        used_bytes: record.used().0,
+        used_bytes: record.used().bytes.0,
         output_version: None,
         digest: None,
         extents: record.extents.iter().map(extent_row).collect(),

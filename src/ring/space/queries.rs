@@ -248,7 +248,7 @@ impl Space {
         Usage {
             size: ByteCount(size),
             used: ByteCount(size - free),
-            expiring: ByteCount(leaving.map(|record| record.used().0).sum()),
+            expiring: ByteCount(leaving.map(|record| record.used().bytes.0).sum()),
             kept: self.bytes_of(is_kept),
             free: ByteCount(free),
             bad_blocks: self.blocks.iter().filter(|block| block.bad).count() as u32,

@@ -1,9 +1,10 @@
 //! A clip, as the facts have it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::ring::types::{ClipState, Extent};
-use crate::units::{ByteCount, PAGE_BYTES, StreamNumber};
+use crate::ring::types::{ClipState, Extent, Used};
+use crate::units::{BlockNumber, ByteCount, PAGE_BYTES, StreamNumber};
 
 /// What the ring knows of a clip.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +51,12 @@ impl ClipRecord {
         readable && has_none && !self.is_elsewhere()
     }
 
-    /// Space on the device, in whole pages.
+    /// What it takes on the device.
     #[must_use]
-    pub fn used(&self) -> ByteCount {
+    pub fn used(&self) -> Used {
         let pages: u64 =
             self.all_extents().map(|e| u64::from(e.end_page.saturating_sub(e.first_page))).sum();
-        ByteCount(pages * PAGE_BYTES)
+        let blocks: BTreeSet<BlockNumber> = self.all_extents().map(|extent| extent.block).collect();
+        Used { bytes: ByteCount(pages * PAGE_BYTES), blocks: blocks.len() as u32 }
     }
 }

@@ -281,7 +281,7 @@ fn restore(device: &dyn Device) {
 
 fn inspect(device: &dyn Device) {
     let Ok(inspection) = Inspection::open(device) else { return };
-    black_box(inspection.clips().map(|(_, record)| record.used().0).max());
+    black_box(inspection.clips().map(|(_, record)| record.used().bytes.0).max());
     inspection.streams().for_each(|(_, fact)| drop(StreamFact::decode(fact)));
     inspection.observations().for_each(|(.., fact)| drop(Observation::decode(fact)));
     black_box(inspection.usage());
