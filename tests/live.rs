@@ -156,6 +156,102 @@ fn every_frame_is_read_as_it_comes_in_each_container() {
     daemon.stop();
 }
 
+/// What a player did: how many pictures it showed, or up to when it played, in s.
+struct Played {
+    player: &'static str,
+    shown: f64,
+    took: Duration,
+    said: String,
+}
+
+/// Plays a file for so many seconds, as fast as the clock goes.
+fn play(player: &'static str, file: &Path, seconds: u64) -> Played {
+    let (file, length) = (text(file), seconds.to_string());
+    let begun = Instant::now();
+    let output = match player {
+        "VLC" => try_tool("python3", &["tests/support/played.py", file, &length]),
+        "mpv" => {
+            let length = format!("--length={length}");
+            let words = ["--no-config", "--vo=null", "--ao=null", "--msg-level=all=warn"];
+            try_tool("mpv", &[&words[..], &[&length, file]].concat())
+        }
+        "ffplay" => {
+            let dummies = ["SDL_VIDEODRIVER=dummy", "SDL_AUDIODRIVER=dummy"];
+            let words = ["timeout", "-s", "INT", &length, "ffplay", "-hide_banner", "-stats", file];
+            try_tool("env", &[&dummies[..], &words].concat())
+        }
+        _ => {
+            let words = ["-nostdin", "-hide_banner", "-i", file, "-t", &length, "-f", "null", "-"];
+            try_tool("ffmpeg", &words)
+        }
+    };
+    let took = begun.elapsed();
+    let [out, said] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
+    let last = |behind: &str| said.rsplit(behind).nth(1).unwrap_or("");
+    let shown = match player {
+        // Pictures shown, and left out, and whether it has ended.
+        "VLC" => match out.split_whitespace().collect::<Vec<&str>>()[..] {
+            [shown, _, "playing"] => shown.parse().unwrap_or(0.0),
+            _ => panic!("VLC: {out} {said}"),
+        },
+        // It ends by itself when it has played so much.
+        "mpv" => {
+            if output.status.success() && said.is_empty() {
+                seconds as f64
+            } else {
+                0.0
+            }
+        }
+        // "   7.43 A-V: -0.003 fd=   0 aq=    0KB".
+        "ffplay" => last(" A-V:")
+            .rsplit(['\r', '\n'])
+            .next()
+            .and_then(|it| it.trim().parse().ok())
+            .unwrap_or(0.0),
+        // "frame=  250 fps= 25 q=-0.0".
+        _ => said
+            .rsplit("frame=")
+            .next()
+            .and_then(|it| it.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0.0),
+    };
+    Played { player, shown, took, said: said.into_owned() }
+}
+
+/// A short form of `scripts/torture played`, which takes an hour.
+#[test]
+fn players_go_on_as_long_as_the_camera_sends() {
+    let seconds = std::env::var("REELFS_SECONDS").map_or(12, |it| it.parse().expect("a number"));
+    let cameras = Cameras::start(&["--gop", "25", "--bframes", "--sound", "aac"]);
+    let (site, daemon) = recording(&[&cameras]);
+    let resident = || daemon.kernel_number("VmRSS");
+    let before = resident();
+    let all = [("VLC", "mp4"), ("VLC", "ts"), ("mpv", "mkv"), ("ffplay", "mp4"), ("ffmpeg", "mkv")];
+    let played: Vec<Played> = std::thread::scope(|scope| {
+        let site = &site;
+        let start = |(player, form): (&'static str, &str)| {
+            let file = live(site, &format!("yard0.{form}"));
+            scope.spawn(move || play(player, &file, seconds))
+        };
+        let all: Vec<_> = all.map(start).into_iter().collect();
+        all.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    println!("torture: live rounds={} failures=0", played.len());
+    for Played { player, shown, took, said } in played {
+        println!("{player}: {shown} in {took:?}");
+        let pictures = if matches!(player, "VLC" | "ffmpeg") { 25.0 } else { 1.0 };
+        // What they take to begin, and a picture in a hundred.
+        let least = (seconds as f64 - 6.0) * pictures * 0.99;
+        assert!(shown >= least, "{player}: {shown} of {least} in {took:?}: {said}");
+        // One that only reads is ahead by the group that was there already.
+        assert!(took.as_secs() + 2 >= seconds, "{player}: {took:?}");
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 40 << 10, "{grown} KiB");
+    assert_eq!(daemon.camera("yard0")["dropped"], serde_json::json!({}));
+    daemon.stop();
+}
+
 #[test]
 fn who_is_slow_goes_on_with_a_key_frame_and_who_is_killed_is_gone_at_once() {
     let cameras = Cameras::start(&["--gop", "25"]);
