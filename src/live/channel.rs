@@ -120,6 +120,18 @@ impl Kept {
     }
 }
 
+/// Where a viewer begins.
+pub(super) struct Entry {
+    /// The number of its first sample.
+    pub(super) first: u64,
+    /// The number of the first that has not come yet.
+    pub(super) known: u64,
+    /// What decodes those before it, and sound that was not known yet when the first came.
+    pub(super) tracks: Arc<EndlessTracks>,
+    /// On what line of time.
+    pub(super) line: TimeLine,
+}
+
 /// Of what line of time a sample is, and the one that is in force.
 pub(super) struct Line {
     pub(super) of_sample: u64,
@@ -151,8 +163,8 @@ impl Channel {
         self.signal.give();
     }
 
-    /// Counts a viewer in, who begins with the sample of that number, on that line of time.
-    pub(super) fn enter(&self, now: BootTime) -> Result<(u64, TimeLine), NotYet> {
+    /// Counts a viewer in.
+    pub(super) fn enter(&self, now: BootTime) -> Result<Entry, NotYet> {
         let mut state = lock(&self.state);
         if state.is_over {
             return Err(NotYet::Never("it is not recorded".to_owned()));
@@ -160,7 +172,8 @@ impl Channel {
         if state.is_paused {
             return Err(NotYet::Waiting("its camera sends nothing"));
         }
-        let Some((newest, _)) = state.keys.back().copied() else {
+        let (Some((first, _)), Some(newest)) = (state.keys.back().copied(), state.samples.back())
+        else {
             return Err(NotYet::Waiting(match state.is_too_long {
                 true => "its key frames are too far apart: it begins with the next one",
                 false => "no key frame has come",
@@ -171,8 +184,9 @@ impl Channel {
         if !has_sound && state.promise.is_some_and(waits) {
             return Err(NotYet::Waiting("its sound has not come"));
         }
+        let tracks = newest.sample.tracks.clone();
         state.viewers += 1;
-        Ok((newest, state.time_line()))
+        Ok(Entry { first, known: state.next(), tracks, line: state.time_line() })
     }
 
     /// How many watch it.

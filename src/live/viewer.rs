@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::NotYet;
-use super::channel::{Channel, LiveSample, Next, TimeLine};
+use super::channel::{Channel, Entry, LiveSample, Next, TimeLine};
 use crate::compilation::{Arriving, EndlessFile, EndlessForm, EndlessTracks, Put};
 use crate::units::{BootTime, WallTime};
 
@@ -23,6 +23,8 @@ pub struct Viewer {
     tracks: Arc<EndlessTracks>,
     /// The number of the next sample.
     next: u64,
+    /// Those in front of this one were there when it began.
+    known: u64,
     line: TimeLine,
     /// The time of the boot clock at which the file begins.
     zero: Option<i64>,
@@ -68,20 +70,16 @@ impl Viewer {
         form: EndlessForm,
         (wall, boot): (WallTime, BootTime),
     ) -> Result<Viewer, NotYet> {
-        let (next, line) = channel.enter(boot)?;
-        let begun = match channel.next(next) {
-            Next::Sample(_, sample, _) => EndlessFile::new(form, &sample.tracks, wall)
-                .map(|file| (file, sample.tracks))
-                .map_err(NotYet::Never),
-            Next::Nothing | Next::Over => Err(NotYet::Waiting("no key frame has come")),
-        };
-        let (file, tracks) = begun.inspect_err(|_| channel.leave())?;
+        let Entry { first, known, tracks, line } = channel.enter(boot)?;
+        let begun = EndlessFile::new(form, &tracks, wall).map_err(NotYet::Never);
+        let file = begun.inspect_err(|_| channel.leave())?;
         let header = Bytes::Made(file.header());
         Ok(Viewer {
             channel,
             file,
             tracks,
-            next,
+            next: first,
+            known,
             line,
             zero: None,
             decoded: [i64::MIN; 2],
@@ -137,7 +135,7 @@ impl Viewer {
             }
         };
         self.next = number + 1;
-        if !self.tracks.go_on_with(&sample.tracks) {
+        if number >= self.known && !self.tracks.go_on_with(&sample.tracks) {
             self.is_over = true;
             return false;
         }

@@ -159,3 +159,150 @@ impl Tap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::Packets;
+    use crate::compilation::EndlessForm;
+    use crate::live::{Live, Taken, Viewer};
+    use crate::segment::{AudioParameters, Codec, Look, VideoParameters};
+    use crate::units::{BootTime, NANOS_PER_SECOND, WallTime};
+
+    const INTERVAL: i64 = 3600;
+    const SOUND_RATE: u32 = 16_000;
+
+    fn reading(nanos: i64) -> Reading {
+        let wall = WallTime(1_800_000_000 * NANOS_PER_SECOND + nanos);
+        Reading { wall, boot: BootTime(nanos), boot_id: [7; 16], synchronised: true }
+    }
+
+    fn parameters(sound: Option<Sound>) -> Arc<Parameters> {
+        let look = Look::PLAIN;
+        let video = VideoParameters { width: 640, height: 360, pixel_aspect: (1, 1), look };
+        let audio = AudioParameters { sample_rate: SOUND_RATE, channels: 1 };
+        let configuration = if sound.is_some() {
+            vec![0x14, 0x08]
+        } else {
+            vec![1, 0x4D, 0x40, 0x1E, 0xFF, 0xE0, 0]
+        };
+        let set = ParameterSet {
+            codec: if sound.is_some() { Codec::Aac } else { Codec::H264 },
+            configuration,
+            video: sound.is_none().then_some(video),
+            audio: sound.is_some().then_some(audio),
+        };
+        let made = Parameters::new(&set, set.encode().into(), ReorderDepth::Known(1));
+        Arc::new(Parameters { sound, ..made })
+    }
+
+    /// A picture that is shown as the how-manieth: its bytes say which.
+    fn picture(shown: i64, is_key: bool, parameters: Option<Arc<Parameters>>) -> Frame {
+        Frame {
+            track: VIDEO,
+            pts: shown * INTERVAL,
+            timescale: 90_000,
+            data: format!("<{shown:06}>").into_bytes(),
+            is_key,
+            parameters,
+            lost_packets: 0,
+            duration: None,
+            captured: None,
+            is_recovery: false,
+            is_leading: false,
+            is_open: false,
+            received: reading(shown * NANOS_PER_SECOND / 25),
+        }
+    }
+
+    fn read(viewer: &mut Viewer) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Taken::Bytes(bytes) = viewer.take(100) {
+            all.extend(bytes);
+        }
+        all
+    }
+
+    /// What stands between `<` and `>`, in the order of the file.
+    fn marks(bytes: &[u8]) -> Vec<String> {
+        let found = bytes.windows(8).filter(|it| it[0] == b'<' && it[7] == b'>');
+        found.map(|it| String::from_utf8_lossy(&it[1..7]).into_owned()).collect()
+    }
+
+    /// When each fragment is decoded, in ticks.
+    fn decoded(bytes: &[u8]) -> Vec<u64> {
+        let found = bytes.windows(16).filter(|it| it.starts_with(b"tfdt"));
+        found.map(|it| it[8..16].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))).collect()
+    }
+
+    fn watch(live: &Live) -> Viewer {
+        let Reading { wall, boot, .. } = reading(0);
+        live.watch("yard", EndlessForm::Movie, (wall, boot)).unwrap_or_else(|why| panic!("{why:?}"))
+    }
+
+    #[test]
+    fn nothing_is_handed_on_before_it_is_known_what_decodes_it() {
+        let live = Live::default();
+        let mut tap = Tap::new(live.feed("yard"));
+        tap.begin(false, &reading(0));
+        tap.take(&picture(0, true, None));
+        let Reading { wall, boot, .. } = reading(0);
+        assert!(live.watch("yard", EndlessForm::Movie, (wall, boot)).is_err());
+        tap.take(&picture(1, true, Some(parameters(None))));
+        assert_eq!(marks(&read(&mut watch(&live))), ["000001"]);
+    }
+
+    #[test]
+    fn reordered_pictures_come_in_the_order_of_decoding_with_times_that_rise() {
+        let live = Live::default();
+        let mut tap = Tap::new(live.feed("yard"));
+        tap.begin(false, &reading(0));
+        tap.take(&picture(0, true, Some(parameters(None))));
+        let mut viewer = watch(&live);
+        let order: Vec<i64> = (0..20).flat_map(|pair| [pair * 2 + 2, pair * 2 + 1]).collect();
+        order.iter().for_each(|shown| tap.take(&picture(*shown, false, None)));
+        // Time begins anew with a camera that is started again.
+        tap.pause();
+        tap.begin(false, &reading(3 * NANOS_PER_SECOND));
+        let again = Frame { received: reading(3 * NANOS_PER_SECOND), ..picture(0, true, None) };
+        tap.take(&again);
+        let bytes = read(&mut viewer);
+        let expected = [0].into_iter().chain(order).chain([0]);
+        assert_eq!(marks(&bytes), expected.map(|it| format!("{it:06}")).collect::<Vec<_>>());
+        let times = decoded(&bytes);
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+        let steps = times[1..41].windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(steps.clone().all(|step| step.abs_diff(3600) <= 1), "{times:?}");
+        let apart = times[41] - times[0];
+        assert!(apart.abs_diff(3 * 90_000) < 9_000, "as on the wall: {apart}");
+    }
+
+    #[test]
+    fn sound_is_handed_on_with_its_own_lengths_and_records_are_not() {
+        let live = Live::default();
+        let mut tap = Tap::new(live.feed("yard"));
+        tap.begin(true, &reading(0));
+        let sound = Sound::Packets(Packets { ticks: 1024, silence: None });
+        let packet = |number: i64, parameters| Frame {
+            track: TrackNumber(1),
+            pts: number * 1024,
+            timescale: SOUND_RATE,
+            data: format!("<s{number:05}>").into_bytes(),
+            received: reading(number * 64_000_000),
+            ..picture(0, true, parameters)
+        };
+        tap.take(&picture(0, true, Some(parameters(None))));
+        tap.take(&packet(0, Some(parameters(Some(sound)))));
+        let mut viewer = watch(&live);
+        for number in 1..10 {
+            tap.take(&picture(number, number % 5 == 0, None));
+            tap.take(&packet(number, None));
+            let record = Frame { track: TrackNumber(2), ..packet(99_999, None) };
+            tap.take(&record);
+        }
+        let found = marks(&read(&mut viewer));
+        assert!(found.iter().any(|mark| mark.starts_with('s')), "{found:?}");
+        assert!(!found.iter().any(|mark| mark == "s99999"), "{found:?}");
+        assert_eq!(found.iter().filter(|mark| !mark.starts_with('s')).count(), 10, "{found:?}");
+    }
+}
