@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use cameras::Cameras;
 use chance::Dice;
+use clips::closed_clips;
 use daemon::{Daemon, Site, run_tool, text, try_tool, wait_until};
 use watchers::{Syncthing, fswatch, inotifywait, minidlna, samba};
 
@@ -150,6 +151,47 @@ fn what_is_recorded_is_heard_of_with_its_directories() {
     let metadata = fs::metadata(site.mount().join(&name)).expect("it is there");
     let bytes = fs::read(site.mount().join(&name)).expect("its bytes");
     assert_eq!((metadata.len(), metadata.len() > 0), (bytes.len() as u64, true));
+    daemon.stop();
+}
+
+#[test]
+fn what_expires_is_heard_of_and_so_is_the_directory_that_is_empty_then() {
+    let mut site = site(60);
+    site.purge = "every = \"1s\"".to_owned();
+    let daemon = site.run();
+    let watching = inotifywait(&site.mount());
+    let gone = || watching.lines().iter().filter(|it| it.starts_with("DELETE ./")).count();
+    assert_eq!((closed_clips(&site.mount()).len() as u64, gone()), (CLIPS, 0));
+    // Settings that change are read again by themselves.
+    let config = site.path("reelfs.toml");
+    let settings = fs::read_to_string(&config).expect("the settings");
+    fs::write(&config, settings.replace("name = \"yard\"", "name = \"yard\"\nretain = \"30d\""))
+        .expect("the settings");
+    wait_until("all are told of", 30, || gone() as u64 == CLIPS);
+    watching.wait_for(&format!("DELETE ./{CLIP}"));
+    assert_eq!(closed_clips(&site.mount()), Vec::<String>::new());
+    assert!(site.mount().join(YARD).exists(), "for a minute");
+    let heard = || watching.count(&format!("DELETE,ISDIR ./{YARD}"));
+    wait_until("its directory goes", 100, || heard() == 1);
+    assert!(!site.mount().join(YARD).exists());
+    daemon.stop();
+}
+
+#[test]
+fn what_makes_room_is_heard_of() {
+    let mut site = Site::new("64M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "");
+    let noise = ["-vf", "noise=alls=100:allf=t", "-b:v", "8M"];
+    let full = clips::footage(&site.path(""), "full.mp4", 32, &noise);
+    site.import("yard", "2026-03-01T12:00:00Z", &full);
+    let words = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-re", "-i", text(&full)];
+    site.add_program("gate", &[&words[..], &["-c", "copy", "-f", "mpegts", "-"]].concat());
+    let daemon = site.run();
+    let watching = inotifywait(&site.mount());
+    let oldest = closed_clips(&site.mount()).remove(0);
+    wait_until("the oldest makes room", 60, || watching.count(&format!("DELETE ./{oldest}")) == 1);
+    assert!(!site.mount().join(&oldest).exists());
+    assert_eq!(daemon.status()["ring"]["evicted"].as_u64().map(|count| count > 0), Some(true));
     daemon.stop();
 }
 
