@@ -230,7 +230,7 @@ fn mount(arguments: &MountArguments) -> Result<u8, Failure> {
 
 fn status(arguments: &StatusArguments, out: &mut Stdout) -> Result<u8, Failure> {
     let config = Config::load(&arguments.config.path())?;
-    let request = StatusRequest { json: arguments.json };
+    let request = StatusRequest { json: arguments.json, check: arguments.check };
     command::status(&config, &request, &SystemClock::new(), out)
         .map_err(|error| Failure { status: NO_ANSWER, reason: error.to_string() })
 }

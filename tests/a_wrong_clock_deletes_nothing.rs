@@ -22,7 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use cameras::Cameras;
 use clips::{closed_clips, identities};
 use daemon::{Site, run_tool, text, wait_until};
-use watchers::inotifywait;
+use watchers::{Watching, inotifywait};
 
 /// libfaketime as Debian installs it, for the machine's architecture.
 fn library() -> String {
@@ -100,6 +100,21 @@ fn named_too_late(mount: &Path, clip: &str) -> f64 {
     (clips::attribute_time(&path, "start") - sent) as f64 / 1e9
 }
 
+/// Who watches hears of both names of clips that are redated.
+fn assert_heard_of<'a>(watching: Watching, before: impl Iterator<Item = &'a String>, mount: &Path) {
+    for clip in before {
+        wait_until(clip, 10, || watching.count(&format!("DELETE ./{clip}")) == 1);
+    }
+    for clip in closed_clips(mount) {
+        let file = clip.rsplit('/').next().expect("a name");
+        let is_told = |line: &String| line.starts_with("MOVED_TO") && line.ends_with(file);
+        // The first in a directory that is new may have come before that was watched.
+        let is_first = closed_clips(&mount.join(Path::new(&clip).parent().expect("a directory")));
+        let is_first = is_first.first().is_some_and(|first| first == file);
+        wait_until(&clip, 10, || is_first || watching.lines().iter().any(is_told));
+    }
+}
+
 #[test]
 fn what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them() {
     let cameras = Cameras::start(&["--gop", "25"]);
@@ -125,28 +140,14 @@ fn what_was_recorded_before_the_clock_was_right_gets_its_times_and_keeps_them() 
     // The first run may have left both clips: it is this one that has to see the step.
     daemon.wait_recording("door");
     wait_until("clips of 1970", 30, || in_1970() >= 2);
-    let watching = inotifywait(&mount);
-    let before = identities(&mount);
-
+    let (watching, before) = (inotifywait(&mount), identities(&mount));
     set("+0s");
     let set_forward = "the clock of this machine was set forward by";
     wait_until("the step is told", 30, || daemon.log().contains(set_forward));
     wait_until("they get their times", 30, || in_1970() == 0);
     wait_until("and no other is lost", 30, || closed_clips(&mount).len() > before.len());
     assert!(!daemon.log().contains("older than"), "{}", daemon.log());
-    // Who watches hears of both names.
-    for clip in before.keys() {
-        wait_until(clip, 10, || watching.count(&format!("DELETE ./{clip}")) == 1);
-    }
-    for clip in closed_clips(&mount) {
-        let file = clip.rsplit('/').next().expect("a name");
-        let is_told = |line: &String| line.starts_with("MOVED_TO") && line.ends_with(file);
-        // The first in a directory that is new may have come before that was watched.
-        let is_first = closed_clips(&mount.join(Path::new(&clip).parent().expect("a directory")));
-        let is_first = is_first.first().is_some_and(|first| first == file);
-        wait_until(&clip, 10, || is_first || watching.lines().iter().any(is_told));
-    }
-    drop(watching);
+    assert_heard_of(watching, before.keys(), &mount);
     daemon.kill();
 
     // A redated clip is another file, whose bytes say the same as its name; for good.

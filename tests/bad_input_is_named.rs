@@ -264,6 +264,11 @@ fn a_camera_that_cannot_be_recorded_says_why_and_disturbs_no_other() {
     }
     let door = daemon.camera("door");
     assert_eq!((&door["state"], &door["reconnects"]), (&"recording".into(), &0.into()));
+    let config = site.path("reelfs.toml");
+    let check = site.reelfs(&["status", "--check", "--config", text(&config)]);
+    let told = String::from_utf8_lossy(&check.stdout);
+    assert_eq!((check.status.code(), told.lines().count()), (Some(1), 3), "{told}");
+    assert!(told.contains("refused") && !told.contains("door"), "{told}");
     daemon.stop();
 }
 

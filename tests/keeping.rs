@@ -11,6 +11,7 @@ mod daemon;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use clips::identities;
 use daemon::{Site, wait_until};
@@ -239,6 +240,55 @@ fn commands_keep_release_remove_and_restore_by_path_and_by_time() {
     daemon.kill();
     let _daemon = site.run();
     assert_eq!(identities(&mount).len(), before.len() - 2);
+}
+
+/// A camera that goes on in real time, with a key frame a second, and a name.
+fn recorded(name: &str) -> Site {
+    let mut site = Site::new("64M");
+    site.view = "clip = \"1h\"\nzone = \"UTC\"".to_owned();
+    let footage = clips::footage(&site.path(""), "door.mp4", 120, &[]);
+    let words = ["-v", "error", "-re", "-i", daemon::text(&footage), "-c", "copy"];
+    site.add_program(name, &[&["ffmpeg"], &words[..], &["-f", "mpegts", "-"]].concat());
+    site
+}
+
+#[test]
+fn what_was_recorded_just_now_is_kept_at_once() {
+    let site = recorded("door");
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    let kept = site.mount().join(".kept");
+    let growing = site.mount().join("now/door.mp4");
+    wait_until("something grows", 20, || growing.exists());
+    std::thread::sleep(Duration::from_secs(3));
+    let (status, told) =
+        reelfs(&site, &["keep", "--dry-run", "--camera", "door", "--from", "-10m"]);
+    assert!(status == 0 && told.contains("door: the clip that grows would be ended"), "{told}");
+    assert!(clips::closed_clips(&site.mount()).is_empty(), "nothing is done");
+    let begun = Instant::now();
+    let (status, told) = reelfs(&site, &["keep", "--camera", "door", "--from", "-10m"]);
+    assert!(status == 0 && told.starts_with("kept 1 clip, "), "{told}");
+    // A group of a second, and a flush.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let first = identities(&kept).into_keys().collect::<Vec<_>>();
+    assert_eq!(first.len(), 1);
+    // By its path, too; and the next one goes on where it ended.
+    wait_until("the next one grows", 20, || growing.exists());
+    let (status, told) = reelfs(&site, &["keep", "--until", "1d", daemon::text(&growing)]);
+    assert!(status == 0 && told.contains("kept 1 clip, "), "{told}");
+    let both = identities(&kept).into_keys().collect::<Vec<_>>();
+    assert_eq!((both.len(), &both[0]), (2, &first[0]));
+    let time = |clip: &str, name| clips::attribute_time(&site.mount().join(clip), name);
+    assert_eq!(time(&both[0], "end"), time(&both[1], "start"), "not a picture is missing");
+    // It is ended once for each time that somebody asks.
+    wait_until("another grows", 20, || growing.exists());
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(clips::closed_clips(&site.mount()).len(), 2);
+    // It is on the disk.
+    daemon.kill();
+    let daemon = site.run();
+    assert_eq!(identities(&kept).into_keys().collect::<Vec<_>>(), both);
+    daemon.stop();
 }
 
 /// Ten times as much as fits is recorded behind a clip that is kept, and one that was.

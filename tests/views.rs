@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use cameras::Cameras;
 use clips::{Identity, identities};
-use daemon::{Site, is_mounted, text, wait_until};
+use daemon::{Daemon, Site, is_mounted, text, wait_until};
 
 const NOWHERE: &str = "rtsp://127.0.0.1:1/";
 const KEEP: &str = "user.reelfs.keep";
@@ -199,6 +199,33 @@ fn what_happens_in_one_view_is_seen_in_all_and_nothing_changes_through_one_that_
     daemon.stop();
 }
 
+/// A view that is cut off, and one in whose place somebody else mounts something.
+fn assert_comes_back(door: &Path, daemon: &Daemon) {
+    let gone = format!("{}: somebody has unmounted it", door.display());
+    // Somebody who can't unmount it, because it is in use, has cut it off.
+    let clip = fs::File::open(door).expect("a directory");
+    let forced = nix::mount::umount2(door, nix::mount::MntFlags::MNT_FORCE);
+    assert_eq!(forced, Err(nix::errno::Errno::EBUSY));
+    wait_until("it is mounted again", 15, || {
+        daemon.log().matches("door: mounted again").count() == 2 && is_mounted(door)
+    });
+    drop(clip);
+    let cut_off = format!("{}: somebody has cut it off ('umount -f'", door.display());
+    let log = daemon.log();
+    assert!(log.contains(&cut_off) && log.matches(&gone).count() == 1, "{log}");
+    // What somebody else mounts in its place stays.
+    nix::mount::umount2(door, nix::mount::MntFlags::MNT_DETACH).expect("it is mounted");
+    let nothing = None::<&str>;
+    nix::mount::mount(Some("others"), door, Some("tmpfs"), nix::mount::MsFlags::empty(), nothing)
+        .expect("a mount of somebody else");
+    wait_until("it is noticed", 15, || daemon.log().matches(&gone).count() == 2);
+    fs::write(door.join("theirs"), b"x").expect("their file");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(door.join("theirs").exists(), "{}", daemon.log());
+    nix::mount::umount(door).expect("it is mounted");
+    wait_until("it is mounted again", 15, || is_mounted(door));
+}
+
 #[test]
 fn what_is_recorded_goes_into_all_and_a_view_that_is_unmounted_comes_back() {
     let cameras = Cameras::start(&["--cameras", "2", "--gop", "12"]);
@@ -240,28 +267,7 @@ fn what_is_recorded_goes_into_all_and_a_view_that_is_unmounted_comes_back() {
     assert!(log.contains(&gone) && log.contains("door: mounted again"), "{log}");
     assert_eq!(device(&all), before, "the other one has not noticed");
 
-    // Somebody who can't unmount it, because it is in use, has cut it off.
-    let clip = fs::File::open(&door).expect("a directory");
-    let forced = nix::mount::umount2(&door, nix::mount::MntFlags::MNT_FORCE);
-    assert_eq!(forced, Err(nix::errno::Errno::EBUSY));
-    wait_until("it is mounted again", 15, || {
-        daemon.log().matches("door: mounted again").count() == 2 && is_mounted(&door)
-    });
-    drop(clip);
-    let cut_off = format!("{}: somebody has cut it off ('umount -f'", door.display());
-    let log = daemon.log();
-    assert!(log.contains(&cut_off) && log.matches(&gone).count() == 1, "{log}");
-    // What somebody else mounts in its place stays.
-    nix::mount::umount2(&door, nix::mount::MntFlags::MNT_DETACH).expect("it is mounted");
-    let nothing = None::<&str>;
-    nix::mount::mount(Some("others"), &door, Some("tmpfs"), nix::mount::MsFlags::empty(), nothing)
-        .expect("a mount of somebody else");
-    wait_until("it is noticed", 15, || daemon.log().matches(&gone).count() == 2);
-    fs::write(door.join("theirs"), b"x").expect("their file");
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(door.join("theirs").exists(), "{}", daemon.log());
-    nix::mount::umount(&door).expect("it is mounted");
-    wait_until("it is mounted again", 15, || is_mounted(&door));
+    assert_comes_back(&door, &daemon);
     wait_until("what grows there", 10, grows);
     daemon.stop();
 

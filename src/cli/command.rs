@@ -15,6 +15,7 @@ use super::mount::{MountArguments, spelled_out};
 use super::probe::ProbeArguments;
 use super::quantity;
 use super::record::RecordArguments;
+use super::status::StatusArguments;
 use crate::config::Config;
 use crate::units::{BlockNumber, ByteCount};
 
@@ -173,23 +174,6 @@ impl ConfigArgument {
     pub fn path(&self) -> PathBuf {
         self.file.clone().unwrap_or_else(Config::default_path)
     }
-}
-
-/// `reelfs status`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-Exit status: 0 every camera is recorded and nothing else is wrong, 1 something is wrong now (the \
-output says what, in JSON as wrong; errors that are over and damaged places do not count), 2 no \
-daemon answers, whatever the reason. So it can serve as a health check: see reelfs(7).
-
-Example: reelfs status --json | jq -r '.wrong[]'")]
-pub struct StatusArguments {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Where the configuration is.
-    #[command(flatten)]
-    pub config: ConfigArgument,
 }
 
 /// What `inspect` shows.

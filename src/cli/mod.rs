@@ -15,12 +15,13 @@ pub mod plan;
 pub mod probe;
 pub mod quantity;
 pub mod record;
+pub mod status;
 pub mod table;
 
 pub use clips::{ClipsArguments, KeepArguments};
 pub use command::{
     CheckArguments, Cli, Command, CompletionsArguments, FormatArguments, InspectArguments,
-    RunArguments, StatusArguments, Subject, parse,
+    RunArguments, Subject, parse,
 };
 pub use discover::DiscoverArguments;
 pub use import::{ImportArguments, StartArgument};
@@ -29,3 +30,4 @@ pub use moment::Moment;
 pub use mount::{MountArguments, MountOptions};
 pub use probe::ProbeArguments;
 pub use record::{RecordArguments, Recording};
+pub use status::StatusArguments;

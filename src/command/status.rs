@@ -32,6 +32,8 @@ pub const NO_ANSWER: u8 = 2;
 pub struct StatusRequest {
     /// JSON for programs, rather than lines for people.
     pub json: bool,
+    /// What is wrong alone, for a watchdog.
+    pub check: bool,
 }
 
 /// What came of asking the daemon.
@@ -68,9 +70,10 @@ pub fn status(
         // A daemon of an earlier version does not say it.
         status.wrong = status.troubles();
     }
-    let printed = match request.json {
-        true => print_json(&status, out),
-        false => text::print(&status, out),
+    let printed = match request {
+        StatusRequest { json: true, .. } => print_json(&status, out),
+        StatusRequest { check: true, .. } => print_wrong(&status, out),
+        _ => text::print(&status, out),
     };
     unless_closed(printed)?;
     Ok(match (status.uptime_seconds, status.wrong.as_slice()) {
@@ -78,6 +81,15 @@ pub fn status(
         (Some(_), []) => 0,
         (Some(_), _) => SOMETHING_WRONG,
     })
+}
+
+/// Of a ring that no daemon speaks of, that none does.
+fn print_wrong(status: &Status, out: &mut dyn Write) -> Result<(), CommandError> {
+    if status.uptime_seconds.is_none() {
+        writeln!(out, "no daemon answers")?;
+    }
+    status.wrong.iter().try_for_each(|wrong| writeln!(out, "{wrong}"))?;
+    Ok(out.flush()?)
 }
 
 fn ask_daemon(mount: &Path) -> Answer {

@@ -1,7 +1,7 @@
 //! What works on a ring that can be written: recorders, purge, scrub.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -18,7 +18,7 @@ use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
 use crate::ring::Writer;
 use crate::segment::Switch;
-use crate::units::{StreamKey, StreamNumber};
+use crate::units::{StreamKey, StreamNumber, WallTime};
 use crate::view::clip_boundary_after;
 use crate::zone::Zone;
 
@@ -64,6 +64,8 @@ pub(super) struct Recorded {
     pub recorder: RecorderHandle,
     /// The longest clip, in seconds; it may change.
     clip_seconds: Arc<AtomicU64>,
+    /// When somebody asked last for the clip to end that grew then, in nanoseconds since 1970.
+    asked_end: Arc<AtomicI64>,
 }
 
 impl Recorded {
@@ -75,6 +77,11 @@ impl Recorded {
     pub(super) fn take(&mut self, config: &Config, settings: &CameraConfig) {
         self.settings = settings.clone();
         self.clip_seconds.store(clip_seconds(config, self.name()), Ordering::Relaxed);
+    }
+
+    /// The clip that grows ends with the first key frame of `now` or later.
+    pub(super) fn end_clip(&self, now: WallTime) {
+        self.asked_end.store(now.0, Ordering::Relaxed);
     }
 
     /// Asks each to stop, and then waits for all of them.
@@ -119,28 +126,32 @@ impl Recording {
     pub(super) fn start(&self, config: &Config, camera: Placed) -> Recorded {
         let Placed { settings, session, stream, .. } = camera;
         let clip_seconds = Arc::new(AtomicU64::new(clip_seconds(config, settings.name.as_str())));
+        let asked_end = Arc::new(AtomicI64::new(i64::MIN));
         let of_recorder = RecorderSettings {
             camera: session,
             hosts: self.hosts.clone(),
             stream,
             flush_interval: self.flush_interval,
             chunk_bytes_max: self.chunk_bytes_max,
-            boundary: boundary(self.zone.clone(), clip_seconds.clone()),
+            boundary: boundary(self.zone.clone(), clip_seconds.clone(), asked_end.clone()),
             keeps_damaged: settings.keeps_damaged,
             clock: self.clock.clone(),
             live: self.live.clone(),
         };
         let (sink, ticks) = (self.writer.clone(), self.ticks.subscribe());
         let recorder = recorder::spawn(&self.runtime, of_recorder, sink, ticks);
-        Recorded { settings, recorder, clip_seconds }
+        Recorded { settings, recorder, clip_seconds, asked_end }
     }
 }
 
 /// Where clips of a camera are cut.
-fn boundary(zone: Zone, clip_seconds: Arc<AtomicU64>) -> Boundary {
-    Arc::new(move |wall| {
+fn boundary(zone: Zone, clip_seconds: Arc<AtomicU64>, asked_end: Arc<AtomicI64>) -> Boundary {
+    Arc::new(move |start| {
         let length = Duration::from_secs(clip_seconds.load(Ordering::Relaxed));
-        clip_boundary_after(&zone, length, wall)
+        let usual = clip_boundary_after(&zone, length, start);
+        // Of a clip that began later nobody spoke.
+        let asked = Some(WallTime(asked_end.load(Ordering::Relaxed))).filter(|end| *end > start);
+        asked.map_or(usual, |asked| usual.min(asked))
     })
 }
 

@@ -27,7 +27,7 @@ use crate::status::{
     CameraErrorStatus, CameraStatus, Counted, SCHEMA, SettingsStatus, Status, camera_totals,
     device_status, foresee, metrics, ring_status, unkept,
 };
-use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber};
+use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
 /// Knows whom to ask.
@@ -139,6 +139,12 @@ impl Reporter {
     /// Names of the cameras that are recorded.
     pub(super) fn recorded(&self) -> HashSet<String> {
         self.parts().recorders.iter().map(|recorded| recorded.name().to_owned()).collect()
+    }
+
+    /// The clip of a stream that grows is to end with its next key frame.
+    pub(super) fn end_clip(&self, name: &str, now: WallTime) {
+        let parts = self.parts();
+        parts.recorders.iter().filter(|it| it.name() == name).for_each(|it| it.end_clip(now));
     }
 
     /// All cameras that are configured.

@@ -108,6 +108,7 @@ impl Running {
             if let Ok(asked) = self.asks.try_recv() {
                 settings.answer(asked, self, store);
             }
+            settings.answer_closed(self, store);
             if looked.elapsed() >= HOURS_INTERVAL {
                 looked = Stopwatch::start();
                 settings.look_at_hours(self, store);

@@ -15,6 +15,7 @@ use std::time::Duration;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::clips::{Begun, Closing};
 use super::recording::{Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
 use super::running::Running;
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     /// Of the file as it was when it was last read.
     digest: Option<blake3::Hash>,
     watch: Option<Watch>,
+    /// What waits for clips to end.
+    closing: Vec<(Asked, Closing)>,
 }
 
 /// A file that is looked at.
@@ -94,7 +97,7 @@ impl Settings {
             log::warn!("{file}: changes are taken on SIGHUP alone: it can't be watched: {error}");
         }
         let digest = digest(config.file());
-        Settings { config, digest, watch: watch.ok() }
+        Settings { config, digest, watch: watch.ok(), closing: Vec::new() }
     }
 
     /// Records what is wanted by now of the cameras in force.
@@ -105,7 +108,7 @@ impl Settings {
     }
 
     /// Does what somebody asks for, at once, and answers when it is on the disk.
-    pub(super) fn answer(&self, asked: Asked, running: &Running, store: &Store) {
+    pub(super) fn answer(&mut self, asked: Asked, running: &Running, store: &Store) {
         if asked.is_given_up() {
             return;
         }
@@ -123,15 +126,26 @@ impl Settings {
                 self.look_at_hours(running, store);
                 done.into()
             }
-            Ask::Clips(ask) => clips::carry_out(ask, &running.views, store),
-        };
-        asked.answer(match answer.done.is_empty() {
-            true => answer,
-            false => {
-                let kept = wanted::keep(store).err();
-                Answer { error: answer.error.or(kept), ..answer }
+            Ask::Clips(ask) => {
+                match clips::carry_out(ask, &running.reporter, &running.views, store) {
+                    Begun::Answered(answer) => answer,
+                    Begun::Closing(closing) => return self.closing.push((asked, closing)),
+                }
             }
-        });
+        };
+        answer_durably(asked, answer, store);
+    }
+
+    /// Goes on with what waited for clips to end.
+    pub(super) fn answer_closed(&mut self, running: &Running, store: &Store) {
+        for (asked, mut closing) in std::mem::take(&mut self.closing) {
+            let Ask::Clips(ask) = &asked.ask else { continue };
+            match closing.go_on(ask, &running.views, store) {
+                Some(answer) => answer_durably(asked, answer, store),
+                None if asked.is_given_up() => {}
+                None => self.closing.push((asked, closing)),
+            }
+        }
     }
 
     /// Takes what has changed, where the file has or somebody `asked`.
@@ -206,6 +220,17 @@ fn change_cameras(
     reporter.set_purge(purge_settings(config, store, &cameras));
     reporter.set_cameras(cameras);
     look_at_hours(config, (reporter, recording), store);
+}
+
+/// Gives an answer, where something was done once it is on the disk.
+fn answer_durably(asked: Asked, answer: Answer, store: &Store) {
+    asked.answer(match answer.done.is_empty() {
+        true => answer,
+        false => {
+            let kept = wanted::keep(store).err();
+            Answer { error: answer.error.or(kept), ..answer }
+        }
+    });
 }
 
 /// Records those that are wanted by now, and says which are new.

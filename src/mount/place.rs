@@ -38,8 +38,8 @@ pub enum Lost {
     /// Somebody has cut it off (`umount -f`, or by `/sys/fs/fuse/connections`): it is in its place,
     /// and whoever asks it for anything gets an error.
     #[error(
-        "somebody has cut it off ('umount -f', or by /sys/fs/fuse/connections); who had a file open \
-         gets an error for it"
+        "somebody has cut it off ('umount -f', or by /sys/fs/fuse/connections); who had a file \
+         open gets an error for it"
     )]
     CutOff,
 }

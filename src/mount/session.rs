@@ -183,14 +183,7 @@ pub fn mount(
         let started = announcer.start(caller, shown, notifier);
         started.map_err(failed("start a thread"))?;
     }
-    if let Err(error) = widen_read_ahead(&mounted.path) {
-        let path = mounted.path.display();
-        log::warn!(
-            "{path}: the kernel reads ahead little, and long reads take up to twice their time: \
-             {error}; root may: echo {READ_AHEAD_KIB} > \
-             /sys/class/bdi/$(mountpoint -d {path})/read_ahead_kb"
-        );
-    }
+    widen_read_ahead(&mounted.path);
     Ok(mounted)
 }
 
@@ -332,8 +325,20 @@ pub(super) fn ask_kernel(config: &mut KernelConfig, direct: bool) {
     }
 }
 
+/// Who may not is told who may.
+fn widen_read_ahead(path: &Path) {
+    if let Err(error) = set_read_ahead(path) {
+        let path = path.display();
+        log::warn!(
+            "{path}: the kernel reads ahead little, and long reads take up to twice their time: \
+             {error}; root may: echo {READ_AHEAD_KIB} > \
+             /sys/class/bdi/$(mountpoint -d {path})/read_ahead_kb"
+        );
+    }
+}
+
 /// The mount has to be served already: this asks it for its device number.
-fn widen_read_ahead(path: &Path) -> io::Result<()> {
+fn set_read_ahead(path: &Path) -> io::Result<()> {
     let device = fs::metadata(path)?.dev();
     let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
     let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");

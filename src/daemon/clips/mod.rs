@@ -1,9 +1,14 @@
 //! Clips that somebody asks to be kept, released, removed or restored, by their paths or by the
 //! time of a camera.
 
+mod keep;
+
 use std::path::Path;
 use std::time::Duration;
 
+pub(super) use keep::Closing;
+
+use super::reporter::Reporter;
 use super::views::{View, Views};
 use super::{Store, locked};
 use crate::catalogue::Clip;
@@ -14,9 +19,9 @@ use crate::library::{Footage, LibraryError, RingLibrary};
 use crate::named::{Form, Named, parse_until};
 use crate::ring::{ClipState, Refusal};
 use crate::segment::StreamFact;
-use crate::units::{ByteCount, ClipId, ClipKey, Counted, WallTime};
+use crate::units::{ByteCount, ClipKey, Counted, WallTime};
 use crate::view::{
-    CLIP_SUFFIX, NOW_NAME, NodeKind, RANGE_NAME, ROOT, Tree, ranges_name, utc_second,
+    CLIP_SUFFIX, NOW_NAME, NodeKind, RANGE_NAME, ROOT, Tree, growing_name, ranges_name, utc_second,
 };
 use crate::zone::Zone;
 
@@ -30,8 +35,16 @@ const PAUSE: Duration = Duration::from_millis(20);
 struct Chosen {
     listed: Vec<ClipKey>,
     removed: Vec<ClipKey>,
-    /// The first camera of which something is meant that grows.
-    grows: Option<String>,
+    /// What is meant that grows, with whose it is.
+    growing: Vec<(String, ClipKey)>,
+}
+
+/// What becomes of what is asked for.
+pub(super) enum Begun {
+    /// It is done, or not.
+    Answered(Answer),
+    /// Clips have to end before.
+    Closing(Closing),
 }
 
 /// Who looks for them.
@@ -42,40 +55,57 @@ struct Search<'s> {
     store: &'s Store,
 }
 
-/// Does what is asked for, or says what would be done.
-pub(super) fn carry_out(ask: &ClipsAsk, views: &Views, store: &Store) -> Answer {
-    let mount = ask.mount.as_deref();
-    let Some(view) = views.at(mount) else {
-        let mount = mount.unwrap_or(Path::new("")).display();
-        return Err(format!("no view is mounted at {mount}; there are {}", views.places())).into();
-    };
-    // A camera's time is asked for through no view, unless one is named.
-    if view.is_read_only() && (mount.is_some() || !ask.paths.is_empty()) {
-        return Err(format!("{}: the view is read-only", view.path.display())).into();
-    }
-    let search = Search { view, library: &views.library, zone: view.zone(), store };
-    let chosen = match search.choose(ask) {
-        Ok(chosen) => chosen,
-        Err(why) => return Err(why).into(),
-    };
-    let until = match (&ask.until, ask.verb) {
-        (None, _) => Ok(None),
-        (Some(text), Verb::Keep) => parse_until(text, &search.zone, search.library.now()),
-        (Some(_), _) => return Err("only what is kept has an end".to_owned()).into(),
-    };
-    let until = match until {
-        Ok(until) => until,
-        Err(error) => return Err(error.to_string()).into(),
-    };
-    match ask.verb {
-        Verb::Keep => search.keep(chosen, until, ask.dry_run),
-        Verb::Unkeep => search.release(&chosen.listed, ask.dry_run),
-        Verb::Rm => search.remove(chosen, ask.dry_run),
-        Verb::Restore => search.restore(&chosen.removed, ask.dry_run),
-    }
+/// Does what is asked for, or says what would be done. What is to be kept and grows is ended, which
+/// takes until its next key frame and the flush behind that.
+pub(super) fn carry_out(
+    ask: &ClipsAsk,
+    reporter: &Reporter,
+    views: &Views,
+    store: &Store,
+) -> Begun {
+    let begun = Search::new(ask, views, store).and_then(|search| {
+        let chosen = search.choose(ask)?;
+        let until = search.until(ask)?;
+        if ask.verb == Verb::Keep && !ask.dry_run && !chosen.growing.is_empty() {
+            let now = search.library.now();
+            chosen.growing.iter().for_each(|(camera, _)| reporter.end_clip(camera, now));
+            return Ok(Begun::Closing(Closing::new(chosen)));
+        }
+        Ok(Begun::Answered(match ask.verb {
+            Verb::Keep => search.keep(&chosen, until, ask.dry_run),
+            Verb::Unkeep => search.release(&chosen.listed, ask.dry_run),
+            Verb::Rm => search.remove(chosen, ask.dry_run),
+            Verb::Restore => search.restore(&chosen.removed, ask.dry_run),
+        }))
+    });
+    begun.unwrap_or_else(|why| Begun::Answered(Err(why).into()))
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    fn new(ask: &ClipsAsk, views: &'s Views, store: &'s Store) -> Result<Search<'s>, String> {
+        let mount = ask.mount.as_deref();
+        let Some(view) = views.at(mount) else {
+            let mount = mount.unwrap_or(Path::new("")).display();
+            return Err(format!("no view is mounted at {mount}; there are {}", views.places()));
+        };
+        // A camera's time is asked for through no view, unless one is named.
+        if view.is_read_only() && (mount.is_some() || !ask.paths.is_empty()) {
+            return Err(format!("{}: the view is read-only", view.path.display()));
+        }
+        Ok(Search { view, library: &views.library, zone: view.zone(), store })
+    }
+
+    /// Until when clips are to be kept; `None`: for ever.
+    fn until(&self, ask: &ClipsAsk) -> Result<Option<WallTime>, String> {
+        match (&ask.until, ask.verb) {
+            (None, _) => Ok(None),
+            (Some(text), Verb::Keep) => {
+                parse_until(text, &self.zone, self.library.now()).map_err(|error| error.to_string())
+            }
+            (Some(_), _) => Err("only what is kept has an end".to_owned()),
+        }
+    }
+
     fn choose(&self, ask: &ClipsAsk) -> Result<Chosen, String> {
         let mut chosen = Chosen::default();
         for path in &ask.paths {
@@ -106,7 +136,10 @@ impl Search<'_> {
         let names: Vec<&str> = path.split('/').filter(|name| !["", "."].contains(name)).collect();
         match names.as_slice() {
             [NOW_NAME, name] => {
-                chosen.grows.get_or_insert((*name).to_owned());
+                let mut cameras = self.view.library.growing_cameras().into_iter();
+                let camera = cameras.find(|camera| growing_name(camera) == **name);
+                let camera = camera.ok_or("nothing that grows is there")?;
+                self.add_growing(&locked(&self.store.catalogue), &camera, None, chosen);
                 Ok(())
             }
             [RANGE_NAME, camera, name] => {
@@ -135,48 +168,7 @@ impl Search<'_> {
                 _ => {}
             }
         }
-        let growing = catalogue.stream_named(camera).and_then(|it| catalogue.growing_of(it.0));
-        if growing.is_some_and(|(_, growth)| growth.start < to) {
-            chosen.grows.get_or_insert(camera.to_owned());
-        }
-    }
-
-    fn keep(&self, chosen: Chosen, until: Option<WallTime>, dry_run: bool) -> Answer {
-        if let Some(camera) = chosen.grows {
-            let why = format!("{camera}: its newest clip grows, and can be kept once it is closed");
-            return Err(why).into();
-        }
-        let clips = chosen.listed;
-        if clips.is_empty() {
-            return nothing(chosen.removed.len(), "removed: restore before you keep");
-        }
-        if dry_run {
-            let ids: Vec<ClipId> = clips.iter().map(|clip| clip.clip()).collect();
-            let (_, after) = self.store.writer.kept_with(&ids);
-            let most = self.library.keep_max();
-            let mut answer = self.would_be("kept", &clips);
-            answer.done.push(format!(
-                "{} kept then, of {} at most",
-                size_text(after),
-                size_text(most)
-            ));
-            answer.error = (after > most).then(|| "that is more than may be kept".to_owned());
-            return answer;
-        }
-        let kept = self.view.shown.keep(&clips, until, self.library);
-        let until = until.map_or("for ever".to_owned(), |it| format!("until {}", utc_second(it)));
-        match kept {
-            Ok(_) => Ok(vec![format!("kept {}, {until}", self.sum(&clips))]).into(),
-            Err(LibraryError::NoRoom { before, after, most }) => {
-                let [before, after, most] = [before, after, most].map(size_text);
-                Err(format!(
-                    "nothing is kept: with it {after} would be, of {most} at most \
-                     (ring.keep_max); {before} are"
-                ))
-                .into()
-            }
-            Err(error) => Err(error.to_string()).into(),
-        }
+        self.add_growing(&catalogue, camera, Some(to), chosen);
     }
 
     fn release(&self, clips: &[ClipKey], dry_run: bool) -> Answer {
