@@ -12,7 +12,6 @@ mod ports;
 #[allow(dead_code, reason = "each test file uses its own part of this")]
 #[path = "support/shares.rs"]
 mod shares;
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 #[path = "support/watchers.rs"]
 mod watchers;
 

@@ -95,6 +95,49 @@ fn files_of_many_programs_come_in_bit_by_bit() {
     }
 }
 
+/// What `scripts/servers` installs.
+const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/servers");
+
+#[test]
+fn files_of_libraries_for_browsers_and_of_ffmpeg_8_come_in_bit_by_bit() {
+    let bench = Bench::new("64M");
+    let source = bench.source("source.mp4", 8, "-bf 2");
+    let folder = bench.path("written");
+    fs::create_dir(&folder).expect("a folder");
+    let package = format!("{SERVERS}/node/package.json");
+    let written = ["tests/support/written.mjs", text(&source), text(&folder), &package];
+    run_tool("node", &written);
+    let python = format!("{SERVERS}/python/bin/python");
+    let by_ffmpeg = |name: &str, flags: &str, killed_behind: &[&str]| {
+        let file = folder.join(name);
+        let words = ["tests/support/written.py", text(&source), text(&file), flags];
+        let output = daemon::try_tool(&python, &[&words[..], killed_behind].concat());
+        let expected = if killed_behind.is_empty() { 0 } else { 9 };
+        assert_eq!(output.status.code(), Some(expected), "{name}: {output:?}");
+    };
+    by_ffmpeg("hybrid.mp4", "hybrid_fragmented", &[]);
+    by_ffmpeg("hybrid-groups.mp4", "frag_keyframe+hybrid_fragmented", &[]);
+    let files: Vec<PathBuf> =
+        fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    assert_eq!(files.len(), 8);
+    let pictures = packets(&source, "v");
+    for file in &files {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let said = bench.ended(0, &["--start", START], &[file]);
+        assert!(said.contains("1 file in 1 clip"), "{said}");
+        assert_same(&name, &bench.packets("v"), &pictures);
+        let with_sound = name.starts_with("hybrid");
+        assert_eq!(bench.packets("a").is_empty(), !with_sound, "{name}");
+        bench.emptied();
+    }
+    // What one that was killed leaves has no index.
+    by_ffmpeg("left.mp4", "frag_keyframe+hybrid_fragmented", &["300"]);
+    let said = bench.ended(0, &["--start", START], &[&folder.join("left.mp4")]);
+    let found = bench.packets("v");
+    assert!(found.len() >= 50 && found.len() < pictures.len(), "{} of it: {said}", found.len());
+    assert_same("left.mp4", &found, &pictures[..found.len()]);
+}
+
 /// The file with its sample entry twice, of which the second one counts.
 fn with_two_entries(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
