@@ -17,7 +17,7 @@ pub(super) const OF_CLOSED: [&str; 2] = [DIGEST_ATTRIBUTE, ENDED_ATTRIBUTE];
 const PAUSES_BYTES_MAX: usize = 2048;
 /// Longest list of gaps, or of what is omitted, of a range, in bytes, but for its last line: both
 /// have to fit, as above.
-const LINES_BYTES_MAX: usize = 1600;
+const LINES_BYTES_MAX: usize = 1450;
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// Whose a clip is.
@@ -168,6 +168,7 @@ fn milliseconds(nanos: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::RangeContent;
     use crate::segment::{ClockQuality, Pause};
     use crate::units::{Sequence, SessionNumber, WallTime};
 
@@ -224,5 +225,42 @@ mod tests {
         }
         let gaps = one(&forged, "user.reelfs.gaps").expect("pauses");
         assert!(gaps.len() <= PAUSES_BYTES_MAX, "{} bytes", gaps.len());
+    }
+
+    #[test]
+    fn all_that_a_range_says_fits_what_ext4_keeps_of_a_file() {
+        let times = |number: i64| {
+            let start = WallTime((i64::MAX / 2000) * (1000 + number));
+            start..start.plus_nanos(i64::MAX / 2001)
+        };
+        let reason = "its pictures are coded in another way than those of the first clip";
+        let range = OpenedRange {
+            camera: "c".repeat(64),
+            content: RangeContent::Text(Vec::new()),
+            start: WallTime(i64::MAX),
+            end: WallTime(i64::MAX),
+            length_nanos: i64::MAX,
+            gaps: (0..1000).map(times).collect(),
+            omitted: (0..1000).map(|number| (times(number), reason)).collect(),
+            clips: Vec::new(),
+            shown: Shown {
+                frames: u64::MAX,
+                codec: "hvc1.2.4.L153.B0.23.41.30.20.10.00".to_owned(),
+                picture: (u16::MAX, u16::MAX),
+                quality: vec![
+                    ClockQuality::Unsynchronised,
+                    ClockQuality::Synchronised,
+                    ClockQuality::Given,
+                    ClockQuality::Unknown(200),
+                ],
+            },
+            identity: [0; 32],
+        };
+        let all = range_attributes(&range, Some([7; 16]));
+        let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(bytes <= 3500, "{bytes} bytes");
+        let gaps = all.iter().find(|(name, _)| *name == "user.reelfs.gaps");
+        let (_, gaps) = gaps.expect("gaps");
+        assert!(gaps.lines().count() > 20 && gaps.contains("\n+9"), "{gaps}");
     }
 }
