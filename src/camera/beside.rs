@@ -161,14 +161,9 @@ mod tests {
             timescale: 1000,
             data: vec![content; 8],
             is_key: true,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             duration: Some(100),
-            captured: None,
-            parameters: None,
-            lost_packets: 0,
             received: Reading { wall: WallTime(0), boot, boot_id: [0; 16], synchronised: true },
+            ..Frame::default()
         }
     }
 

@@ -126,16 +126,9 @@ mod tests {
             track: TrackNumber(0),
             pts: stamped * 90_000,
             timescale: 90_000,
-            data: Vec::new(),
             is_key: true,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
-            duration: None,
-            captured: None,
-            parameters: None,
-            lost_packets: 0,
             received: Reading { wall, boot, boot_id: [0; 16], synchronised: true },
+            ..Frame::default()
         }
     }
 

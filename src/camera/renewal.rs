@@ -189,19 +189,13 @@ mod tests {
             timescale: 90_000,
             data: vec![content; 8],
             is_key: content.is_multiple_of(10),
-            parameters: None,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received: Reading {
                 wall: WallTime(0),
                 boot: BootTime(0),
                 boot_id: [0; 16],
                 synchronised: true,
             },
+            ..Frame::default()
         }
     }
 

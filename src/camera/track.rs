@@ -18,7 +18,7 @@ use crate::segment::{TrackKind, TrackNumber};
 use crate::units::{BootTime, Ticks, WallTime};
 
 /// One coded frame of one track: a sample to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Frame {
     /// The track that it belongs to.
     pub track: TrackNumber,

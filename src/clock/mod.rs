@@ -14,7 +14,7 @@ pub use system::{SystemClock, since_boot, system_offset_seconds};
 use crate::units::{BootTime, WallTime};
 
 /// One reading of all clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// `CLOCK_REALTIME`.
     pub wall: WallTime,

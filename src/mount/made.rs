@@ -182,12 +182,13 @@ fn count_of(inode: Inode) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::library::{Bytes, LibraryError, OpenFile};
     use crate::units::WallTime;
 
-    struct Empty;
+    /// A file without content.
+    pub(in crate::mount) struct Empty;
 
     impl OpenFile for Empty {
         fn size(&self) -> u64 {

@@ -109,19 +109,8 @@ fn drop_contents(all: &mut HashMap<Inode, Kept>, inode: Inode) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::{Bytes, LibraryError};
+    use crate::mount::made::tests::Empty;
     use crate::view::growing_name;
-
-    struct Empty;
-
-    impl OpenFile for Empty {
-        fn size(&self) -> u64 {
-            0
-        }
-        fn read(&self, _offset: u64, _length: u32) -> Result<Bytes<'_>, LibraryError> {
-            Ok(Box::new(Vec::new()))
-        }
-    }
 
     fn of(camera: &str) -> Inode {
         Inode::growing(&growing_name(camera))

@@ -205,13 +205,8 @@ mod tests {
             data: format!("<{shown:06}>").into_bytes(),
             is_key,
             parameters,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received: reading(shown * NANOS_PER_SECOND / 25),
+            ..Frame::default()
         }
     }
 

@@ -484,13 +484,8 @@ mod tests {
                 data,
                 is_key,
                 parameters,
-                lost_packets: 0,
-                duration: None,
-                captured: None,
-                is_recovery: false,
-                is_leading: false,
-                is_open: false,
                 received,
+                ..Frame::default()
             }
         }
 

@@ -435,14 +435,9 @@ mod tests {
             timescale: if track == 0 { 90_000 } else { RATE },
             data,
             is_key: true,
-            parameters: None,
-            lost_packets: 0,
             duration: (track == 1).then_some(LENGTH as u32),
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received: at(received_nanos),
+            ..Frame::default()
         }
     }
 

@@ -251,14 +251,8 @@ mod tests {
             timescale: 16_000,
             data: vec![number],
             is_key: true,
-            parameters: None,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received,
+            ..Frame::default()
         };
         let waiting =
             |number| Waiting { frame: packet(number), parameters: Arc::clone(&parameters) };

@@ -384,13 +384,8 @@ mod tests {
                 data: (self.sent as u64).to_be_bytes().to_vec(),
                 is_key: frame.is_key,
                 parameters: begins_session.then(|| Arc::new(parameters)),
-                lost_packets: 0,
-                duration: None,
-                captured: None,
-                is_recovery: false,
-                is_leading: false,
-                is_open: false,
                 received: now,
+                ..Frame::default()
             });
             self.sent += 1;
             while let Some(out) = self.cutter.next(&now) {

@@ -226,21 +226,7 @@ mod tests {
             boot_id: [1; 16],
             synchronised: true,
         };
-        Frame {
-            track: TrackNumber(0),
-            pts,
-            timescale: RATE,
-            is_key: false,
-            parameters: None,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
-            received,
-            data: Vec::new(),
-        }
+        Frame { track: TrackNumber(0), pts, timescale: RATE, received, ..Frame::default() }
     }
 
     /// Times of frames that come each 40 ms.

@@ -395,19 +395,13 @@ mod tests {
             timescale: RATE,
             data: vec![number as u8; 4],
             is_key: true,
-            parameters: None,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received: Reading {
                 wall: WallTime(START + nanos),
                 boot: BootTime(1 + nanos),
                 boot_id: [3; 16],
                 synchronised: true,
             },
+            ..Frame::default()
         }
     }
 

@@ -307,16 +307,8 @@ mod tests {
             track: TrackNumber(0),
             pts: media_s * i64::from(RATE),
             timescale: RATE,
-            data: Vec::new(),
-            is_key: false,
-            parameters: None,
-            lost_packets: 0,
-            duration: None,
-            captured: None,
-            is_recovery: false,
-            is_leading: false,
-            is_open: false,
             received: at(arrival_s * NANOS_PER_SECOND),
+            ..Frame::default()
         }
     }
 
