@@ -1,6 +1,9 @@
 //! Footage that is in no mp4, imported: MPEG-TS and Matroska, whole, damaged and joined; and whole
 //! folders of other recorders.
 
+#[allow(dead_code, reason = "each test file uses its own part of this")]
+#[path = "support/browser.rs"]
+mod browser;
 #[path = "support/clips.rs"]
 mod clips;
 #[path = "support/copies.rs"]
@@ -9,6 +12,8 @@ mod copies;
 mod daemon;
 #[path = "support/imported.rs"]
 mod imported;
+#[path = "support/media_recorder.rs"]
+mod media_recorder;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,6 +96,31 @@ fn files_of_containers_come_in_bit_by_bit() {
 
 fn digests(packets: &[Packet]) -> Vec<&str> {
     packets.iter().map(|packet| packet.digest.as_str()).collect()
+}
+
+#[test]
+fn what_a_browser_records_comes_in_bit_by_bit() {
+    let bench = Bench::new("64M");
+    let forms = [
+        ("page.mp4", "video/mp4;codecs=avc1.42E01E"),
+        ("page.mkv", "video/x-matroska;codecs=avc1"),
+        ("page.webm", "video/webm;codecs=h264"),
+    ];
+    let folder = bench.path("browser");
+    fs::create_dir(&folder).expect("a folder");
+    let files = media_recorder::recorded(&folder, &forms.map(|(_, form)| form));
+    for ((name, _), bytes) in forms.iter().zip(files) {
+        let file = bench.path(name);
+        fs::write(&file, bytes).expect("room");
+        let said = bench.ended(0, &["--start", START], &[&file]);
+        assert!(said.contains("1 file in 1 clip"), "{said}");
+        // Chromium has start codes in Matroska, too.
+        let wanted = if name.ends_with(".mp4") { file } else { as_mp4(&bench, &file) };
+        let pictures = packets(&wanted, "v");
+        assert!(pictures.len() > 30, "{name}: {} pictures", pictures.len());
+        assert_same(name, &bench.packets("v"), &pictures);
+        bench.emptied();
+    }
 }
 
 #[test]

@@ -35,8 +35,10 @@ pub struct ClipsArguments {
 #[command(after_help = "\
 As setfattr -n user.reelfs.keep does it. Kept clips refuse to be removed, do not grow old, and are \
 never overwritten; .kept of the mount has them all. No more is kept than ring.keep_max allows: \
-then none of these is.
+then none of these is. A clip that is being recorded is ended with its next key frame, which takes \
+some seconds.
 
+Example: reelfs keep --camera yard --from -10m
 Example: reelfs keep --until 2027-01-31 2026-11-21/yard/13-10-00.mp4
 Example: reelfs keep --camera yard --from 13:05 --to 13:20 --until 90d")]
 pub struct KeepArguments {
