@@ -1,7 +1,6 @@
 //! Footage that is in no mp4, imported: MPEG-TS and Matroska, whole, damaged and joined; and whole
 //! folders of other recorders.
 
-#[allow(dead_code, reason = "each test file uses its own part of this")]
 #[path = "support/browser.rs"]
 mod browser;
 #[path = "support/clips.rs"]
