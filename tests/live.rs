@@ -237,8 +237,9 @@ fn players_go_on_as_long_as_the_camera_sends() {
         all.into_iter().map(|one| one.join().expect("no panic")).collect()
     });
     println!("torture: live rounds={} failures=0", played.len());
+    // All of them, before any is judged.
+    played.iter().for_each(|it| println!("{}: {} in {:?}", it.player, it.shown, it.took));
     for Played { player, shown, took, said } in played {
-        println!("{player}: {shown} in {took:?}");
         let pictures = if matches!(player, "VLC" | "ffmpeg") { 25.0 } else { 1.0 };
         // What they take to begin, and a picture in a hundred.
         let least = (seconds as f64 - 6.0) * pictures * 0.99;
