@@ -163,12 +163,19 @@ impl World {
 
     /// A month later, and half a minute, where no other clip begins.
     fn redate(&mut self, which: usize) {
+        let taken: Vec<(String, i64)> =
+            self.clips.values().map(|clip| (clip.camera.clone(), clip.start)).collect();
         self.change(which, |clip, key, tree| {
+            let start = clip.start + 30 * 86_400 + 30;
             if clip.redated || clip.is_removed || clip.is_kept {
                 return;
             }
+            // One that began at the same minute as this, after it, may be there.
+            if taken.contains(&(clip.camera.clone(), start)) {
+                return;
+            }
             tree.remove(key).expect("it is listed");
-            *clip = Clip { start: clip.start + 30 * 86_400 + 30, redated: true, ..clip.clone() };
+            *clip = Clip { start, redated: true, ..clip.clone() };
             tree.insert(&clip.listed(key.number()));
         });
     }
