@@ -50,6 +50,18 @@ plain_number! {
     /// devices are named; a tree gives each out once, also where the ring that had it is gone.
     RingNumber(u8)
 }
+/// An event of a stream, wherever it is spoken of: a digest of who told of it and of what they call
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub [u8; 16]);
+
+impl fmt::Display for EventId {
+    /// In 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 /// A stream of one of the rings that stand in one tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {

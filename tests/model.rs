@@ -22,7 +22,7 @@ use reelfs::ring::{
     BlockSummary, BlockUse, ClipState, ClockFact, FormatOptions, Geometry, Inspection, NewChunk,
     Opening, ReadError, Ring, RingError, Settings, StateRefused, StateRequest, Writer, format,
 };
-use reelfs::units::{BlockNumber, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+use reelfs::units::{BlockNumber, ByteCount, ClipId, EventId, Sequence, StreamNumber, WallTime};
 use support::disk::{Dice, Disk, Fault, Image, Operation};
 use support::memory::{Memory, Set, Told, chain, count_of};
 
@@ -200,6 +200,9 @@ impl Round {
         let disk = Disk::on_power(disk.image(), seed);
         let (clock, memory) = (Set::at(2_000 * SECOND), Memory::default());
         let open = open(&disk, &clock, &memory, &plan).expect("a healthy disk");
+        // The ring gets the mark of events while its superblock can be written.
+        open.writer.say_of_event(BARRIER, EventId([0; 16]), vec![1]).expect("there is room");
+        open.writer.sync().expect("a healthy disk");
         let naive = Naive::default();
         let follower = Follower::begin(&disk);
         Round {
@@ -249,7 +252,8 @@ impl Round {
             450..550 => self.end(),
             550..670 => self.set_some_state(),
             670..720 => self.purge(),
-            720..770 => self.observe(),
+            720..750 => self.observe(),
+            750..770 => self.say_of_events(),
             770..820 => self.describe(),
             820..840 => self.set_clock(),
             840..960 => self.sync_until_good(),
@@ -482,6 +486,20 @@ impl Round {
         }
     }
 
+    /// Some of them again and again, some withdrawn.
+    fn say_of_events(&mut self) {
+        for _ in 0..1 + self.dice.roll(5) {
+            let stream = StreamNumber(1 + self.dice.roll(self.plan.streams) as u32);
+            let event = EventId([self.dice.roll(30) as u8; 16]);
+            let length = if self.dice.roll(5) == 0 { 0 } else { 1 + self.dice.roll(200) as usize };
+            let said = vec![self.dice.roll(255) as u8; length];
+            self.open.writer.say_of_event(stream, event, said.clone()).expect("there is room");
+            let known = self.naive.events.entry((stream, event)).or_default();
+            let before = known.now().cloned().unwrap_or_default();
+            known.set(if said.is_empty() { said } else { before.max(said) });
+        }
+    }
+
     /// Long facts now and then, so that the ledger turns.
     fn describe(&mut self) {
         let stream = StreamNumber(1 + self.dice.roll(self.plan.streams) as u32);
@@ -588,6 +606,10 @@ impl Round {
         for (stream, value) in &self.naive.streams {
             let found = told.streams.get(stream).cloned().unwrap_or_default();
             assert_eq!(Some(&found), value.now(), "stream {stream}");
+        }
+        for (event, value) in &self.naive.events {
+            let found = told.events.get(event).cloned().unwrap_or_default();
+            assert_eq!(Some(&found), value.now(), "event {event:?}");
         }
     }
 
@@ -787,6 +809,10 @@ impl Round {
         for (stream, value) in &mut self.naive.streams {
             let found = told.streams.get(stream).cloned().unwrap_or_default();
             assert!(value.found(found), "stream {stream} is set back");
+        }
+        for (event, value) in &mut self.naive.events {
+            let found = told.events.get(event).cloned().unwrap_or_default();
+            assert!(value.found(found), "event {event:?} is set back");
         }
         let known = self.naive.clock.found(self.open.opening.known_clock);
         assert!(known, "the clock is set back: {:?}", self.open.opening.known_clock);

@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use crate::catalogue::{Catalogue, Change, clip_key};
 use crate::mp4;
 use crate::ring::{
-    ClipContents, DurableChunk, Ending, FoundStream, GROWTH_BYTES_MAX, Interpreter, LATER_FOOTAGE,
-    NewChunk, News,
+    ClipContents, DurableChunk, Ending, EventSaid, FoundStream, GROWTH_BYTES_MAX, Interpreter,
+    LATER_FOOTAGE, NewChunk, News,
 };
 use crate::segment::{
-    ChunkTable, ClipFact, EndReason, EntryFacts, Growth, Malformed, NameForm, ParameterSet,
-    Redating, StreamFact, StreamName, TrackKind, split,
+    ChunkTable, ClipFact, EndReason, EntryFacts, EventFact, Growth, Malformed, NameForm,
+    ParameterSet, Redating, StreamFact, StreamName, TrackKind, split,
 };
 use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, StreamNumber, Ticks, WallTime};
 use crate::zone::{Zone, is_shown_twice_anywhere};
@@ -139,6 +139,15 @@ impl Interpreter for CatalogueUpdater {
         };
         let name_form = self.settle_name(key, stream, start);
         Some(Redating { shift_nanos, name_form }.encode())
+    }
+
+    fn event_said(&mut self, before: Option<&[u8]>, said: &[u8]) -> Option<EventSaid> {
+        let said = EventFact::decode(said).inspect_err(|e| log::error!("an event: {e}")).ok()?;
+        // What can't be understood any more makes room for what can.
+        let before = before.and_then(|before| EventFact::decode(before).ok());
+        let known = before.as_ref().map_or_else(|| said.clone(), |before| before.with(&said));
+        let is_news = before.as_ref() != Some(&known);
+        is_news.then(|| EventSaid { start: known.start, fact: known.encode() })
     }
 
     fn features(&mut self, table: &[u8], parameters: &[Arc<[u8]>]) -> u64 {

@@ -7,6 +7,7 @@
 //! changes for whoever shows it ([`Change`]). It answers without a disk, holds nothing that grows
 //! with the number of samples, and about 450 bytes a clip.
 
+mod events;
 mod growing;
 mod names;
 mod timings;
@@ -23,6 +24,7 @@ use crate::ring::{ClipState, News, Timing, Used};
 use crate::segment::{ClipFact, ClockQuality, Malformed, Redating, StreamFact};
 use crate::units::{ClipId, ClipKey, RingNumber, StreamKey, WallTime};
 
+use events::Events;
 use growing::Growing;
 use names::SettledNames;
 
@@ -106,6 +108,8 @@ pub struct Catalogue {
     /// Which clocks the clips of streams take their times from.
     timings: BTreeMap<(StreamKey, ClipKey), Timing>,
     growing: Growing,
+    /// What sources say.
+    events: Events,
     /// Clips whose name is settled and that are not closed yet.
     settled: SettledNames,
 }
@@ -154,6 +158,10 @@ impl Catalogue {
                 }
                 self.streams.insert(stream, fact);
                 Change::StreamSet(stream)
+            }
+            News::EventSet { stream, event, fact } => {
+                self.events.set(StreamKey { ring, stream: *stream }, *event, fact)?;
+                Change::Nothing
             }
             News::Grown { clip } => Change::Grown(clip_key(ring, *clip)?),
         })
@@ -669,7 +677,10 @@ mod tests {
                     *clip = Clip { redated: true, fact, ..clip.clone() };
                 }
             }
-            News::StreamSet { .. } | News::StreamTimed { .. } | News::Grown { .. } => {}
+            News::StreamSet { .. }
+            | News::StreamTimed { .. }
+            | News::EventSet { .. }
+            | News::Grown { .. } => {}
         }
         model.sort_by_key(|clip| (clip.fact.start, clip.key));
     }

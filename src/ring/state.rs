@@ -118,6 +118,8 @@ pub struct Counters {
     pub flush_errors: u64,
     /// Clips evicted.
     pub evicted: u64,
+    /// Events forgotten to make room for others.
+    pub events_dropped: u64,
     /// Chunks that could not be stored.
     pub chunks_dropped: u64,
     /// Flush intervals in a row of which nothing is safe; 0 while the device is well.

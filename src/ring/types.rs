@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Reading;
-use crate::units::{BlockNumber, BootTime, ByteCount, ClipId, Sequence, StreamNumber, WallTime};
+use crate::units::{
+    BlockNumber, BootTime, ByteCount, ClipId, EventId, Sequence, StreamNumber, WallTime,
+};
 
 pub use clip_state::{ClipState, Reason, Refusal, StateRequest, UnknownState};
 
@@ -155,6 +157,15 @@ pub enum News {
         /// Its encoded fact.
         fact: Arc<[u8]>,
     },
+    /// Something was said of a stream. Told when it is said; durable after the flush that follows.
+    EventSet {
+        /// Of which stream.
+        stream: StreamNumber,
+        /// Which event.
+        event: EventId,
+        /// What is known of it from now on; empty where it is withdrawn.
+        fact: Arc<[u8]>,
+    },
     /// A growing clip has got longer by chunks that a flush covers, or has ended.
     Grown {
         /// Which.
@@ -187,6 +198,12 @@ pub trait Interpreter: Send {
         None
     }
 
+    /// What is known of an event once `said` is added to what was known `before`; `None` where that
+    /// says nothing new, or can't be understood. Nothing is by one who does not say how.
+    fn event_said(&mut self, _before: Option<&[u8]>, _said: &[u8]) -> Option<EventSaid> {
+        None
+    }
+
     /// The ro-compat bits ([`Superblock`](super::Superblock)) that a program must know to write to
     /// a ring on which such a chunk is, or what will be said of its clip. What the first programs
     /// of version 1 knew needs none.
@@ -216,6 +233,18 @@ pub trait Interpreter: Send {
     /// A flush comes within [`FLUSH_NOTICE`]: whoever holds samples may hand them in now.
     fn flush_due(&mut self);
 }
+
+/// What is known of an event, as it is to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSaid {
+    /// When it began.
+    pub start: WallTime,
+    /// Encoded; at most [`EVENT_BYTES_MAX`], and not empty.
+    pub fact: Vec<u8>,
+}
+
+/// The most that an event may take, in bytes.
+pub const EVENT_BYTES_MAX: usize = 1024;
 
 /// A chunk that a flush has covered.
 #[derive(Clone, Copy, Debug)]

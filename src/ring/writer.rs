@@ -3,6 +3,7 @@
 mod asked_states;
 mod changes;
 mod clocks;
+mod events;
 mod observations;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ use super::types::{
 use super::under_way::TABLE_CHUNKS_MIN;
 use crate::clock::{Deadline, Throttle};
 use crate::device::Device;
-use crate::units::{BlockNumber, ByteCount, ClipId, StreamNumber};
+use crate::units::{BlockNumber, ByteCount, ClipId, EventId, StreamNumber};
 
 /// Everything that may wait; other requests than chunks wait for room beyond it.
 const QUEUE_REQUESTS_MAX: usize = 2 * QUEUE_CHUNKS_MAX;
@@ -55,6 +56,12 @@ pub(super) enum Request {
         fact: Vec<u8>,
     },
     Record(Fact),
+    /// Nothing withdraws the event.
+    SayOfEvent {
+        stream: StreamNumber,
+        event: EventId,
+        said: Vec<u8>,
+    },
     /// Unless the clip is not purging.
     Forget {
         clip: ClipId,
@@ -325,6 +332,9 @@ impl WriterThread {
             Request::Record(fact) => {
                 self.queued.took(&fact);
                 self.core.record(fact);
+            }
+            Request::SayOfEvent { stream, event, said } => {
+                self.core.say_of_event(stream, event, &said);
             }
             Request::Forget { clip } => self.core.forget_purged(clip),
             Request::Suspect { block, error } => self.core.suspect(block, &error),

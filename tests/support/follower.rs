@@ -64,6 +64,7 @@ impl Known {
         assert!(differing.is_empty(), "clips, to who only reads: {differing:?}");
         assert_eq!(states(&self.0), states(told), "states, to who only reads");
         assert_eq!(self.0.redated, told.redated, "clips redated, to who only reads");
+        assert_eq!(self.0.events, told.events, "events, to who only reads");
         // One that no flush had covered before the power went is not forgotten.
         let streams = &self.0.streams;
         for (stream, fact) in &told.streams {

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reelfs::clock::{Clock, Reading};
-use reelfs::ring::{ClipState, DurableChunk, Ending, FoundStream, Interpreter, NewChunk, News};
-use reelfs::units::{BootTime, ClipId, StreamNumber, WallTime};
+use reelfs::ring::{
+    ClipState, DurableChunk, Ending, EventSaid, FoundStream, Interpreter, NewChunk, News,
+};
+use reelfs::units::{BootTime, ClipId, EventId, StreamNumber, WallTime};
 
 /// What the ring has said.
 #[derive(Default, Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Told {
     pub redated: BTreeMap<ClipId, Vec<u8>>,
     pub gone: BTreeSet<ClipId>,
     pub streams: BTreeMap<StreamNumber, Vec<u8>>,
+    /// What is known of each event.
+    pub events: BTreeMap<(StreamNumber, EventId), Vec<u8>>,
 }
 
 #[derive(Clone, Default)]
@@ -68,6 +72,13 @@ impl Interpreter for Memory {
         Some(shift_nanos.to_le_bytes().to_vec())
     }
 
+    /// What is said is a time and a number of bytes, and the later time holds.
+    fn event_said(&mut self, before: Option<&[u8]>, said: &[u8]) -> Option<EventSaid> {
+        let fact = before.map_or(said, |before| before.max(said)).to_vec();
+        let start = WallTime(i64::from(fact[0]));
+        (before != Some(&fact)).then_some(EventSaid { start, fact })
+    }
+
     fn split(
         &mut self,
         mut chunk: NewChunk,
@@ -111,6 +122,10 @@ impl Interpreter for Memory {
                 told.streams.insert(*stream, fact.to_vec());
             }
             News::Grown { .. } | News::StreamTimed { .. } => {}
+            News::EventSet { stream, event, fact } => {
+                told.events.insert((*stream, *event), fact.to_vec());
+                told.events.retain(|_, fact| !fact.is_empty());
+            }
             News::ClipRedated { clip, redating } => {
                 told.redated.insert(*clip, redating.to_vec());
             }

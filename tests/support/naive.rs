@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reelfs::ring::{ClipContents, ClipState, ClockFact};
-use reelfs::units::{BlockNumber, ClipId, StreamNumber, WallTime};
+use reelfs::units::{BlockNumber, ClipId, EventId, StreamNumber, WallTime};
 
 /// What the ring took at once.
 pub struct Piece {
@@ -166,6 +166,8 @@ pub struct Naive {
     pub dead: BTreeSet<ClipId>,
     /// Empty: none yet.
     pub streams: BTreeMap<StreamNumber, Value<Vec<u8>>>,
+    /// Empty: none yet, or withdrawn.
+    pub events: BTreeMap<(StreamNumber, EventId), Value<Vec<u8>>>,
     pub clock: Value<Option<ClockFact>>,
     /// In the order in which they were made; the first `observations_durable` can't be lost.
     pub observations: Vec<Observation>,
@@ -180,6 +182,7 @@ impl Naive {
         }
         self.dead.extend(std::mem::take(&mut self.leaving).into_keys());
         self.streams.values_mut().for_each(Value::acknowledge);
+        self.events.values_mut().for_each(Value::acknowledge);
         self.clock.acknowledge();
         self.observations_durable = self.observations.len();
     }

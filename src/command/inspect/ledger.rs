@@ -11,8 +11,8 @@ use super::streams::{Streams, Wanted};
 use crate::cli::quantity::duration_text;
 use crate::cli::table::Align;
 use crate::ring::{ClipState, Extent, Fact, Inspection};
-use crate::segment::{ClipFact, Malformed, Observation, Redating, StreamFact};
-use crate::units::{ClipId, StreamNumber, WallTime};
+use crate::segment::{ClipFact, EventFact, Malformed, Observation, Redating, StreamFact};
+use crate::units::{ClipId, EventId, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
 /// One fact.
@@ -133,6 +133,7 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
                 ..named("observation")
             }
         }
+        Fact::Event { stream, event, start, fact } => say_of_event(*stream, *event, *start, fact)?,
         Fact::Bad { block } => Said {
             block: Some(block.0),
             text: "the device refused a write, or a read".to_owned(),
@@ -148,6 +149,25 @@ fn say(fact: &Fact) -> Result<Said, Malformed> {
         },
         Fact::Timed { .. } | Fact::CheckpointEnd => say_of_clip(fact)?,
     })
+}
+
+fn say_of_event(
+    stream: StreamNumber,
+    event: EventId,
+    start: WallTime,
+    fact: &[u8],
+) -> Result<Said, Malformed> {
+    let (span, text) = match fact {
+        [] => (moment(start), format!("{event} withdrawn")),
+        fact => {
+            let said = EventFact::decode(fact)?;
+            let EventFact { class, label, source, id, end, .. } = &said;
+            let going = if end.is_none() { ", goes on" } else { "" };
+            let text = format!("{class} {label}{going}, as {id} of {source}");
+            (Some((said.start, end.unwrap_or(said.heard).max(said.start))), text)
+        }
+    };
+    Ok(Said { stream: Some(stream), span, text, ..named("event") })
 }
 
 /// Those about clips; any other is the end of a checkpoint.
@@ -211,6 +231,7 @@ fn malformed(fact: &Fact, error: &Malformed) -> Said {
         Fact::Clip { clip, stream, .. } => ("clip", Some(*stream), Some(*clip)),
         Fact::Redated { clip, .. } => ("redated", None, Some(*clip)),
         Fact::Observation { stream, .. } => ("observation", Some(*stream), None),
+        Fact::Event { stream, .. } => ("event", Some(*stream), None),
         _ => ("fact", None, None),
     };
     Said { stream, clip, text: error.to_string(), ..named(name) }

@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::ring::found::add_features;
+use crate::ring::superblock::LATER_FACTS;
 use crate::ring::types::NewChunk;
 
 impl Core {
@@ -11,17 +12,26 @@ impl Core {
     /// the superblock that they would read first does not take it: the chunk must not be written.
     pub(in crate::ring) fn ensure_features(&mut self, chunk: &NewChunk) -> bool {
         let needed = self.interpreter.features(&chunk.table, &chunk.parameters);
+        self.ensure(needed, "footage (damaged frames, a pause or a new codec)")
+    }
+
+    /// The same for events, of which the first programs of version 1 knew nothing.
+    pub(super) fn ensure_events(&mut self) -> bool {
+        self.ensure(LATER_FACTS, "events")
+    }
+
+    fn ensure(&mut self, needed: u64, what: &str) -> bool {
         if needed & !self.superblock.ro_compat == 0 {
             return true;
         }
         let device = self.device.clone();
         if let Err(error) = add_features(&*device, needed, &mut || self.commit()) {
-            // Each chunk tries again; the log hears of it once.
+            // Each chunk, or event, tries again; the log hears of it once.
             if !std::mem::replace(&mut self.features_refused, true) {
                 log::error!(
-                    "superblock: it does not take the mark of what is to be recorded, damaged \
-                     frames, a pause or a new codec, which is dropped until it does: {error}; \
-                     reelfs check tells what is wrong with it"
+                    "superblock: it does not take the mark of {what} that the first versions of \
+                     reelfs can't read, dropped until it does: {error}; reelfs check tells what is \
+                     wrong with it"
                 );
             }
             return false;
@@ -30,7 +40,7 @@ impl Core {
         self.superblock.ro_compat |= needed;
         self.state_mut().ro_compat |= needed;
         log::info!(
-            "superblock: the ring has footage now that the first versions of reelfs can't read \
+            "superblock: the ring has {what} now that the first versions of reelfs can't read \
              (ro-compat {:#x}); they will not write to it any more",
             self.superblock.ro_compat
         );

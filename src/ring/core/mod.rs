@@ -6,6 +6,7 @@
 
 mod commit;
 mod durable;
+mod events;
 mod evict;
 mod features;
 mod flush;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Fact, VERSION};
 use crate::ring::types::{ClipState, ClockFact, Extent, Reason, Timing, UnknownState};
 use crate::units::{
-    BlockNumber, BootTime, ClipId, Sequence, SessionNumber, StreamNumber, WallTime,
+    BlockNumber, BootTime, ClipId, EventId, Sequence, SessionNumber, StreamNumber, WallTime,
 };
 use crate::wire::{Decoder, Encoder, Malformed};
 
@@ -31,9 +31,14 @@ pub(super) const CHECKPOINT_END: u8 = 14;
 const TABLE_COPY: u8 = 15;
 const TIMED: u8 = 16;
 const REDATED: u8 = 17;
-/// The highest kind that is known. Those up to 31 are for programs to come, behind
-/// [`LATER_FACTS`](crate::ring::LATER_FACTS).
-pub(super) const LAST: u8 = REDATED;
+/// Behind [`LATER_FACTS`](crate::ring::LATER_FACTS), as are the others from 18 to 31, which are for
+/// programs to come.
+const EVENT: u8 = 19;
+
+/// Whether this program knows what a record of that kind says.
+pub(super) const fn is_known(kind: u8) -> bool {
+    matches!(kind, SESSION..=REDATED | EVENT)
+}
 
 /// Kind and body of a record.
 pub(super) fn encode(fact: &Fact) -> (u8, Vec<u8>) {
@@ -78,6 +83,13 @@ fn encode_fact(fact: &Fact, to: &mut Encoder) -> u8 {
             to.i64(until.0);
             to.bytes(fact);
             OBSERVATION
+        }
+        Fact::Event { stream, event, start, fact } => {
+            to.u32(stream.0);
+            to.raw(&event.0);
+            to.i64(start.0);
+            to.bytes(fact);
+            EVENT
         }
         Fact::Bad { block } => {
             to.u32(block.0);
@@ -192,6 +204,12 @@ pub(super) fn decode_body(kind: u8, from: &mut Decoder<'_>) -> Result<Fact, Malf
             to: WallTime(from.i64("end")?),
             fact: opaque(from, "observation")?,
         },
+        EVENT => Fact::Event {
+            stream: stream(from)?,
+            event: EventId(from.array("event")?),
+            start: WallTime(from.i64("beginning")?),
+            fact: opaque(from, "event fact")?,
+        },
         BAD => Fact::Bad { block: block(from)? },
         LEFT => Fact::Left { stream: stream(from)? },
         CLOCK => Fact::Clock { clock: decode_clock(from)? },
@@ -292,6 +310,7 @@ fn reason_code(reason: Reason) -> u8 {
         Reason::Deleted => 0,
         Reason::Expired => 1,
         Reason::Evicted => 2,
+        Reason::Quiet => 3,
         Reason::Unknown(code) => code,
     }
 }
@@ -301,6 +320,7 @@ fn decode_reason(from: &mut Decoder<'_>) -> Result<Reason, Malformed> {
         0 => Reason::Deleted,
         1 => Reason::Expired,
         2 => Reason::Evicted,
+        3 => Reason::Quiet,
         other => Reason::Unknown(other),
     })
 }

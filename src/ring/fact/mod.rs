@@ -6,7 +6,7 @@ mod code;
 use std::sync::Arc;
 
 use super::types::{ClipState, ClockFact, Extent, Reason, Timing};
-use crate::units::{BlockNumber, ClipId, Sequence, SessionNumber, StreamNumber, WallTime};
+use crate::units::{BlockNumber, ClipId, EventId, Sequence, SessionNumber, StreamNumber, WallTime};
 use crate::wire::{Decoder, Malformed};
 
 /// Version of the encoding of facts.
@@ -143,6 +143,17 @@ pub enum Fact {
         /// Opaque here.
         redating: Arc<[u8]>,
     },
+    /// What a source says of a stream: the last that was said of an event holds.
+    Event {
+        /// Of which stream.
+        stream: StreamNumber,
+        /// Which event.
+        event: EventId,
+        /// When it began: where there are too many, the oldest go.
+        start: WallTime,
+        /// Opaque here; empty where the event is withdrawn.
+        fact: Arc<[u8]>,
+    },
     /// What a later program said, of a kind that this one does not know: kept as it stands.
     Unknown {
         /// Its kind.
@@ -178,7 +189,7 @@ impl Fact {
     /// # Errors
     /// Names the first field that is not what it should be.
     pub fn decode(kind: u8, body: &[u8]) -> Result<Fact, Malformed> {
-        if kind == 0 || kind > code::LAST {
+        if !code::is_known(kind) {
             return Ok(Fact::Unknown { kind, body: body.into() });
         }
         let mut from = Decoder::new(body, VERSION, "fact")?;
@@ -233,7 +244,8 @@ mod tests {
     }
 
     fn state() -> impl Strategy<Value = ClipState> {
-        let reasons = [Reason::Deleted, Reason::Expired, Reason::Evicted, Reason::Unknown(3)];
+        let named = [Reason::Deleted, Reason::Expired, Reason::Evicted, Reason::Quiet];
+        let reasons = [&named[..], &[Reason::Unknown(4)]].concat();
         let reason = || proptest::sample::select(reasons.to_vec());
         let time = || any::<i64>().prop_map(WallTime);
         prop_oneof![
@@ -299,8 +311,17 @@ mod tests {
                 Fact::Observation { stream, from: WallTime(from), to: WallTime(to), fact }
             }),
             block().prop_map(|block| Fact::Bad { block }),
-            (code::LAST + 1..=u8::MAX, bytes())
+            (0..=u8::MAX, bytes())
+                .prop_filter("known", |(kind, _)| !code::is_known(*kind))
                 .prop_map(|(kind, body)| Fact::Unknown { kind, body }),
+            (stream(), any::<[u8; 16]>(), any::<i64>(), bytes()).prop_map(
+                |(stream, event, start, fact)| Fact::Event {
+                    stream,
+                    event: EventId(event),
+                    start: WallTime(start),
+                    fact
+                }
+            ),
             stream().prop_map(|stream| Fact::Left { stream }),
         ]
     }

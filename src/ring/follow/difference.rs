@@ -1,6 +1,7 @@
 //! What has become true between two states of the facts in force, as news. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::ring::fact::Fact;
 use crate::ring::space::{ClipRecord, Space};
@@ -17,6 +18,7 @@ pub(super) fn difference(before: &Space, after: &Space) -> Vec<News> {
         })
         .map(|(stream, fact)| News::StreamSet { stream, fact: fact.clone() })
         .collect();
+    news.extend(events(before, after));
     let mut replaced = BTreeSet::new();
     for (clip, old) in before.clips() {
         let Some(state) = old.state else { continue };
@@ -50,12 +52,29 @@ pub(super) fn told_by(fact: &Fact, space: &Space, known: bool) -> Option<News> {
         Fact::Stream { stream, fact } => News::StreamSet { stream: *stream, fact: fact.clone() },
         Fact::Clip { clip, .. } if !known => closed(*clip, space.clip(*clip)?),
         Fact::State { clip, state } => News::StateSet { clip: *clip, state: *state },
+        Fact::Event { stream, event, fact, .. } => {
+            News::EventSet { stream: *stream, event: *event, fact: fact.clone() }
+        }
         Fact::Gone { clip, reason } => News::ClipGone { clip: *clip, reason: *reason },
         Fact::Redated { clip, redating } => {
             News::ClipRedated { clip: *clip, redating: redating.clone() }
         }
         _ => return None,
     })
+}
+
+/// What is said otherwise of events, and which of them are withdrawn.
+fn events(before: &Space, after: &Space) -> Vec<News> {
+    let (old, new) = (before.events(), after.events());
+    let withdrawn = old.iter().filter(|(stream, event, ..)| new.get(*stream, *event).is_none());
+    let withdrawn = withdrawn.map(|(stream, event, ..)| (stream, event, Arc::from([])));
+    let is_new = |stream, event, fact: &Arc<[u8]>| {
+        old.get(stream, event).is_none_or(|(_, known)| known != fact)
+    };
+    let said = new.iter().filter(|&(stream, event, _, fact)| is_new(stream, event, fact));
+    let said = said.map(|(stream, event, _, fact)| (stream, event, fact.clone()));
+    let all = withdrawn.chain(said);
+    all.map(|(stream, event, fact)| News::EventSet { stream, event, fact }).collect()
 }
 
 /// Whether one record goes over into the other by what may happen to a closed clip: nothing of a

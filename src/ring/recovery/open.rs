@@ -191,6 +191,9 @@ fn tell_what_is_known(core: &mut Core) {
         for (stream, clip, timing) in state.space.timings().iter() {
             news.push(News::StreamTimed { stream, clip, timing });
         }
+        for (stream, event, _, fact) in state.space.events().iter() {
+            news.push(News::EventSet { stream, event, fact: fact.clone() });
+        }
         for (clip, record) in state.space.clips() {
             let Some(clip_state) = record.state else { continue };
             news.push(News::ClipClosed {

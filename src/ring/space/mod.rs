@@ -6,11 +6,13 @@
 mod carried;
 mod checks;
 mod closed;
+mod events;
 mod queries;
 mod record;
 mod restore;
 mod timings;
 
+pub use events::Events;
 pub use queries::Room;
 pub use record::ClipRecord;
 
@@ -27,6 +29,9 @@ use timings::Timings;
 /// Observations kept in force take this part of a ledger area at most, in percent; the oldest
 /// make room. Clips would have to go for them otherwise.
 const OBSERVATIONS_MAX_PERCENT: u64 = 10;
+
+/// The same of events.
+const EVENTS_MAX_PERCENT: u64 = 10;
 
 /// A block, as the facts have it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +86,8 @@ pub struct Space {
     observed: HashSet<Observation>,
     observation_bytes: u64,
     observation_bytes_max: u64,
+    events: Events,
+    event_bytes_max: u64,
     session: SessionNumber,
     opened: Option<ClockFact>,
     known_clock: Option<ClockFact>,
@@ -108,6 +115,8 @@ impl Space {
             observed: HashSet::new(),
             observation_bytes: 0,
             observation_bytes_max: geometry.ledger_area.0 * OBSERVATIONS_MAX_PERCENT / 100,
+            events: Events::default(),
+            event_bytes_max: geometry.ledger_area.0 * EVENTS_MAX_PERCENT / 100,
             session: SessionNumber(0),
             opened: None,
             known_clock: None,
@@ -176,6 +185,10 @@ impl Space {
             Fact::Redated { clip, redating } => self.redate(*clip, redating)?,
             Fact::Gone { clip, .. } => self.forget(*clip),
             Fact::Observation { .. } => self.observe(fact),
+            Fact::Event { stream, event, start, fact } => {
+                self.check_stream(*stream)?;
+                self.events.set(*stream, *event, *start, fact);
+            }
             Fact::Unknown { kind, body } => self.carried.add(*kind, body),
             Fact::Left { stream } => {
                 if let Some(fill) = self.open.remove(stream) {

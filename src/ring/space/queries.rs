@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::timings::Timings;
-use super::{ClipRecord, EXTENT_FACT_BYTES, Fill, Space};
+use super::{ClipRecord, EXTENT_FACT_BYTES, Events, Fill, Space};
 use crate::ring::fact::Fact;
 use crate::ring::geometry::REST_PAGES_MIN;
 use crate::ring::types::{ClipState, ClockFact, Usage};
 use crate::units::{
-    BlockNumber, ByteCount, ClipId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber, WallTime,
+    BlockNumber, ByteCount, ClipId, EventId, PAGE_BYTES, Sequence, SessionNumber, StreamNumber,
+    WallTime,
 };
 
 /// Where in a block something may be that no clip has.
@@ -63,6 +64,7 @@ impl Space {
         let reserved = self.reserved.iter();
         facts.extend(reserved.map(|(&block, &life)| Fact::Reserved { block, life }));
         facts.extend(self.observations.iter().cloned());
+        facts.extend(self.events.facts());
         facts.extend(self.carried.facts());
         if self.clean {
             facts.push(Fact::Clean);
@@ -205,6 +207,23 @@ impl Space {
         &self.timings
     }
 
+    /// What sources say of streams.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The event that goes first where there is no room for one more of `stream`, of so many
+    /// `bytes`.
+    #[must_use]
+    pub fn event_to_go(
+        &self,
+        stream: StreamNumber,
+        bytes: usize,
+    ) -> Option<(StreamNumber, EventId)> {
+        self.events.first_to_go(stream, bytes, self.event_bytes_max)
+    }
+
     /// Whether the last session ended in order.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -215,8 +234,8 @@ impl Space {
     #[must_use]
     pub fn fact_bytes(&self) -> u64 {
         let blocks = (self.open.len() + self.reserved.len()) as u64 * EXTENT_FACT_BYTES;
-        let others = self.observation_bytes + self.timings.fact_bytes() + self.carried.bytes();
-        self.fact_bytes + blocks + others
+        let said = self.observation_bytes + self.events.bytes();
+        self.fact_bytes + blocks + said + self.timings.fact_bytes() + self.carried.bytes()
     }
 
     /// Bytes of them that are of kinds that this program does not know.

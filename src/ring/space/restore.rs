@@ -45,6 +45,12 @@ impl Space {
             restored += usize::from(facts.iter().all(|fact| self.apply(fact).is_ok()));
         }
         // What was said since stands behind it.
+        self.events = older.events.clone();
+        for fact in newer {
+            if let Fact::Event { stream, event, start, fact } = fact {
+                self.events.set(*stream, *event, *start, fact);
+            }
+        }
         let newer = std::mem::replace(&mut self.carried, older.carried.clone());
         newer.each(|kind, body| self.carried.add(kind, body));
         restored

@@ -14,6 +14,8 @@ pub enum Reason {
     Expired,
     /// The ring needed its space.
     Evicted,
+    /// Nothing that was said of it was worth keeping.
+    Quiet,
     /// What a later program said, under a number that this one does not know.
     Unknown(u8),
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Reason {
             Reason::Deleted => "deleted",
             Reason::Expired => "expired",
             Reason::Evicted => "evicted",
+            Reason::Quiet => "quiet",
             Reason::Unknown(code) => return write!(f, "unknown ({code})"),
         })
     }
@@ -98,7 +101,12 @@ pub enum StateRequest {
         /// When it is to be purged.
         until: WallTime,
     },
-    /// Somebody wants it back.
+    /// Nothing asks for it to be kept; restorable until the given time.
+    Retire {
+        /// When it is to be purged.
+        until: WallTime,
+    },
+    /// Somebody wants it back, or what was said of it since does.
     Restore,
     /// Somebody protects it, or changes how long it is protected.
     Keep {
@@ -142,7 +150,8 @@ impl ClipState {
     /// Where the clip does not allow it; its state stays.
     pub fn after(self, request: StateRequest) -> Result<ClipState, Refusal> {
         match request {
-            StateRequest::Remove { until } => self.removed(until),
+            StateRequest::Remove { until } => self.removed(until, Reason::Deleted),
+            StateRequest::Retire { until } => self.removed(until, Reason::Quiet),
             StateRequest::Restore => self.restored(),
             StateRequest::Keep { until } => self.kept(until),
             StateRequest::Release => self.released(),
@@ -153,9 +162,9 @@ impl ClipState {
     }
 
     /// Who removes a clip twice gives it no more time.
-    fn removed(self, until: WallTime) -> Result<ClipState, Refusal> {
+    fn removed(self, until: WallTime, reason: Reason) -> Result<ClipState, Refusal> {
         match self {
-            ClipState::Closed => Ok(ClipState::Expiring { until, reason: Reason::Deleted }),
+            ClipState::Closed => Ok(ClipState::Expiring { until, reason }),
             ClipState::Kept { .. } => Err(Refusal::Kept),
             ClipState::Expiring { .. } | ClipState::Found => Ok(self),
             ClipState::Purging { .. } => Err(Refusal::Purging),
