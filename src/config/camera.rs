@@ -7,14 +7,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::document::{ConfigError, Document, Located};
 use super::hours::Recorded;
 use super::origin::{self, Origin};
+use super::retain::General;
 use super::section::{MAIN, Section};
 use super::{CAMERAS_MAX, keys};
 use crate::camera::{Camera, CameraError, OnvifCamera, Program, Transport};
+use crate::retention::Terms;
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -43,8 +44,8 @@ pub struct CameraConfig {
     pub enabled: bool,
     /// When it is recorded.
     pub recorded: Recorded,
-    /// Age at which its clips expire; `None`: `purge.retain` holds. At least a minute.
-    pub retain: Option<Duration>,
+    /// How long its clips stay, and for what.
+    pub retain: Terms,
     /// Where its name stands.
     pub(super) line: Option<usize>,
 }
@@ -195,6 +196,7 @@ impl fmt::Display for CameraName {
 /// goes to `warnings`.
 pub(super) fn read_all(
     document: &Document<'_>,
+    retain: &General<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<CameraConfig>, ConfigError> {
     let mut cameras: Vec<CameraConfig> = Vec::new();
@@ -205,7 +207,7 @@ pub(super) fn read_all(
             if cameras.len() == CAMERAS_MAX {
                 return Err(section.refuse(&format!("more than {CAMERAS_MAX} cameras")));
             }
-            cameras.push(read(section, &cameras, warnings)?);
+            cameras.push(read(section, &cameras, retain, warnings)?);
         }
     }
     warnings.dedup();
@@ -215,6 +217,7 @@ pub(super) fn read_all(
 fn read(
     section: &Section<'_>,
     others: &[CameraConfig],
+    retain: &General<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<CameraConfig, ConfigError> {
     let (camera, name, line) = read_name(section, others)?;
@@ -228,7 +231,7 @@ fn read(
         audio: section.boolean(&keys::CAMERA_AUDIO)?.value,
         keeps_damaged: read_damaged(section)?,
         enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
-        retain: section.optional_duration(&keys::CAMERA_RETAIN)?.map(|retain| retain.value),
+        retain: retain.terms_of(section)?,
         line,
     })
 }
@@ -351,6 +354,7 @@ fn password_of(bytes: Vec<u8>) -> Result<Password, String> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::time::Duration;
 
     use super::*;
     use crate::config::Config;

@@ -131,7 +131,7 @@ mod tests {
         assert!(!now.views[0].list_special && !now.views[0].allow_other);
         assert_eq!(now.clip, Duration::from_secs(300));
         assert_eq!(now.purge.grace, Duration::from_secs(3600));
-        assert_eq!(now.purge.retain, Some(Duration::from_secs(3 * 86_400)));
+        assert_eq!(now.retain.continuous, Some(Duration::from_secs(3 * 86_400)));
         assert_eq!(now.cameras.len(), 1);
         let (again, later) = now.changed_to(now.clone());
         assert_eq!((again.views, later), (now.views, Vec::new()));

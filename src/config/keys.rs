@@ -1,11 +1,13 @@
 //! Every key of the configuration: type, range, default and text. The only place that has them.
 
 mod camera;
+mod retain;
 mod view;
 
 use std::time::Duration;
 
 pub use camera::*;
+pub use retain::*;
 pub use view::*;
 
 pub use super::kind::{Absent, Key, Kind, OFF, Repeats, SectionKind};
@@ -31,6 +33,15 @@ pub const PURGE: SectionKind = SectionKind {
            needs the space for something newer.",
 };
 
+/// `[retain]`
+pub const RETAIN_SECTION: SectionKind = SectionKind {
+    name: "retain",
+    repeats: Repeats::Never,
+    text: "How long footage stays, and for what: by its age, and by what cameras and other \
+           programs say of it; see EVENTS in reelfs(7). A camera may say each key otherwise, in a \
+           section [camera.retain] below its own. A clip stays, or goes, as a whole.",
+};
+
 /// `[control]`
 pub const CONTROL: SectionKind = SectionKind {
     name: "control",
@@ -47,7 +58,7 @@ pub const CAMERA: SectionKind = SectionKind {
 };
 
 /// All sections, in the order of the manual.
-pub const SECTIONS: [&SectionKind; 5] = [&RING, &VIEW, &PURGE, &CONTROL, &CAMERA];
+pub const SECTIONS: [&SectionKind; 6] = [&RING, &VIEW, &PURGE, &RETAIN_SECTION, &CONTROL, &CAMERA];
 
 const fn seconds(least: u64, most: u64) -> Kind {
     Kind::Duration { least: Duration::from_secs(least), most: Duration::from_secs(most) }
@@ -179,6 +190,20 @@ pub const PURGE_REMOVED_RETAIN: Key = Key {
            retain that they had. While no camera is configured at all, nothing grows old.",
 };
 
+/// `purge.brake`
+pub const PURGE_BRAKE: Key = Key {
+    section: &PURGE,
+    name: "brake",
+    kind: Kind::ShareOrOff { most: 100 },
+    absent: Absent::Default("50%"),
+    example: "\"50%\"",
+    text: "How much of a camera's footage one pass gives up by age, or because nothing claims it, \
+           beyond a GiB: more is more likely a slip, in these settings or in what tells of events, \
+           than a wish. Then nothing of that camera is given up, the log and `reelfs status` say \
+           so, and `reelfs expire --confirm` has it go on. `off` switches it off. What the ring \
+           gives up for want of space is not held.",
+};
+
 /// `control.socket`
 pub const CONTROL_SOCKET: Key = Key {
     section: &CONTROL,
@@ -192,7 +217,7 @@ pub const CONTROL_SOCKET: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 35] = [
+pub const KEYS: [&Key; 51] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -215,6 +240,22 @@ pub const KEYS: [&Key; 35] = [
     &PURGE_WIPE,
     &PURGE_RETAIN,
     &PURGE_REMOVED_RETAIN,
+    &PURGE_BRAKE,
+    &RETAIN_CONTINUOUS,
+    &RETAIN_DETECTIONS,
+    &RETAIN_ALERTS,
+    &RETAIN_MANUAL,
+    &RETAIN_PRE,
+    &RETAIN_POST,
+    &RETAIN_DETECTIONS_PRE,
+    &RETAIN_DETECTIONS_POST,
+    &RETAIN_ALERTS_PRE,
+    &RETAIN_ALERTS_POST,
+    &RETAIN_MANUAL_PRE,
+    &RETAIN_MANUAL_POST,
+    &RETAIN_HOLD,
+    &RETAIN_LATE,
+    &RETAIN_STALE,
     &CONTROL_SOCKET,
     &CAMERA_NAME,
     &CAMERA_URL,
@@ -245,11 +286,13 @@ mod tests {
         for key in KEYS {
             let Absent::Default(default) = key.absent else { continue };
             match key.kind {
-                Kind::Duration { least, most } | Kind::DurationOrOff { least, most } => {
+                Kind::Duration { least, most }
+                | Kind::DurationOrOff { least, most }
+                | Kind::DurationOrSection { least, most } => {
                     let value = duration::parse(default).unwrap();
                     assert!(least <= value && value <= most, "{}", key.label());
                 }
-                Kind::Share { most } => {
+                Kind::Share { most } | Kind::ShareOrOff { most } => {
                     assert!(share::parse(default, most).is_ok(), "{}", key.label());
                 }
                 Kind::Boolean => assert!(default.parse::<bool>().is_ok(), "{}", key.label()),

@@ -56,6 +56,18 @@ pub enum Kind {
         /// The largest, in percent.
         most: u8,
     },
+    /// As [`Kind::Share`], or [`OFF`].
+    ShareOrOff {
+        /// The largest, in percent.
+        most: u8,
+    },
+    /// As [`Kind::Duration`], or a section of keys.
+    DurationOrSection {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
     /// As [`Kind::Duration`], or [`OFF`].
     DurationOrOff {
         /// The shortest.

@@ -87,6 +87,11 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Number { most } => format!("Whole number, 0 to {most}"),
         Kind::Permissions => "Octal digits".to_owned(),
         Kind::Share { most } => format!("Share, 0% to {most}%"),
+        Kind::ShareOrOff { most } => format!("Share, 0% to {most}%, or \"{}\"", keys::OFF),
+        Kind::DurationOrSection { least, most } => {
+            let [least, most] = [*least, *most].map(duration::text);
+            format!("Duration, {least} to {most}, or a section")
+        }
         Kind::Duration { least, most } => {
             format!("Duration, {} to {}", duration::text(*least), duration::text(*most))
         }
@@ -114,9 +119,11 @@ fn write_example(page: &mut String) {
             Repeats::AtWill | Repeats::Never => format!("[{}]", section.name),
         };
         let _ = writeln!(page, "{heading}");
-        // A camera has an address, several, or a command.
-        for key in keys::of(section).filter(|key| !matches!(key.kind, Kind::Words | Kind::Streams))
-        {
+        // A camera has an address, several, or a command; an age is said in one place.
+        let is_one_of_several = |key: &Key| {
+            matches!(key.kind, Kind::Words | Kind::Streams) || *key == keys::PURGE_RETAIN
+        };
+        for key in keys::of(section).filter(|key| !is_one_of_several(key)) {
             *page += &escaped(&format!("{} = {}", key.name, key.example));
         }
     }

@@ -16,6 +16,7 @@ mod manual;
 mod nearest;
 mod origin;
 mod permissions;
+mod retain;
 mod section;
 mod share;
 mod view;
@@ -28,6 +29,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::retention::Terms;
 use crate::zone::Zone;
 
 pub use camera::{CameraConfig, CameraName, CameraNameError, Credentials, Password, password_in};
@@ -76,6 +78,8 @@ pub struct Config {
     pub zone: Zone,
     /// `[purge]`: how it goes.
     pub purge: PurgeConfig,
+    /// `[retain]`: how long footage stays, and for what, of cameras that say nothing else.
+    pub retain: Terms,
     /// `[control]`: how it is told what to do.
     pub control: ControlConfig,
     /// `[[camera]]`, in the order of the file. None is allowed: old footage is then served.
@@ -110,11 +114,11 @@ pub struct PurgeConfig {
     pub grace: Duration,
     /// Whether purged samples are overwritten with zeros.
     pub wipe: bool,
-    /// Age at which clips of cameras without `retain` of their own expire; `None`: they stay
-    /// until the ring needs the space. At least a minute.
-    pub retain: Option<Duration>,
-    /// The same of clips of cameras that have left the configuration; `None`: what they had.
+    /// Age at which clips of cameras expire that have left the configuration; `None`: what they
+    /// had. At least a minute.
     pub removed_retain: Option<Duration>,
+    /// How much of a camera one pass gives up, in percent; `None`: as much as there is.
+    pub brake: Option<u8>,
 }
 
 /// `[control]`.
@@ -154,14 +158,27 @@ impl Config {
         let purge = read_purge(&document.section(&keys::PURGE)?)?;
         let (views, clip) = view::read_all(&document, &mut warnings)?;
         let ring = read_ring(&document.section(&keys::RING)?, &views)?;
-        let cameras = camera::read_all(&document, &mut warnings)?;
+        let general = retain::General::read(&document)?;
+        let retain = general.terms()?;
+        let cameras = camera::read_all(&document, &general, &mut warnings)?;
         let zone = views.first().map_or(Zone::UTC, |view| view.zone.clone());
         let socket = document.section(&keys::CONTROL)?.path(&keys::CONTROL_SOCKET)?.value;
         let control = ControlConfig { socket };
         let lines = document.lines();
         let file = path.to_path_buf();
-        let mut config =
-            Config { ring, views, clip, zone, purge, control, cameras, warnings, file, lines };
+        let mut config = Config {
+            ring,
+            views,
+            clip,
+            zone,
+            purge,
+            retain,
+            control,
+            cameras,
+            warnings,
+            file,
+            lines,
+        };
         let likely = [config.shorter_clips(), config.unlikely_views()].concat();
         config.warnings.extend(likely);
         Ok(config)
@@ -173,9 +190,8 @@ impl Config {
         let mut said = Vec::new();
         for camera in &self.cameras {
             let name = camera.name.as_str();
-            let Some(retain) = self.retain_of(name).filter(|retain| *retain < clip) else {
-                continue;
-            };
+            let short = self.retain_of(name).filter(|it| !it.is_zero() && *it < clip);
+            let Some(retain) = short else { continue };
             let [retain, clip, own] = [retain, clip, self.clip_of(name)].map(duration::text);
             said.push(format!(
                 "{file}: {name}: a retain of {retain} is shorter than a clip of {clip}: its clips \
@@ -225,12 +241,12 @@ impl Config {
         ConfigError::of_key(&self.file, camera.line, keys::CAMERA_NAME.label(), reason)
     }
 
-    /// The age at which clips of `camera` expire, by its own setting or else by `purge.retain`.
-    /// A camera that is not in the configuration has none.
+    /// The age at which clips of `camera` expire that no event claims; zero where those do not
+    /// stay at all. A camera that is not in the configuration has none.
     #[must_use]
     pub fn retain_of(&self, camera: &str) -> Option<Duration> {
         let camera = self.cameras.iter().find(|known| known.name.as_str() == camera)?;
-        camera.retain.or(self.purge.retain)
+        camera.retain.continuous
     }
 
     /// The longest clip of `camera`: `view.clip`, or where its footage stays for a shorter while
@@ -238,7 +254,8 @@ impl Config {
     /// A clip is purged as a whole: a longer one would outlive its beginning's age by far.
     #[must_use]
     pub fn clip_of(&self, camera: &str) -> Duration {
-        let Some(retain) = self.retain_of(camera) else { return self.clip };
+        let own = self.retain_of(camera).filter(|retain| !retain.is_zero());
+        let Some(retain) = own else { return self.clip };
         let most = (retain / RETAIN_PARTS).min(self.clip).as_secs();
         let divides = |seconds: &u64| HOUR_SECONDS.is_multiple_of(*seconds);
         (1..=most).rev().find(divides).map_or(self.clip, Duration::from_secs)
@@ -257,7 +274,7 @@ impl Config {
     pub fn purge_interval(&self) -> Duration {
         let names = self.cameras.iter().map(|camera| camera.name.as_str());
         let all = names.filter_map(|name| self.retain_of(name)).chain(self.purge.removed_retain);
-        let shortest = all.min();
+        let shortest = all.filter(|retain| !retain.is_zero()).min();
         shortest.map_or(self.purge.every, |retain| self.purge.every.min(retain / RETAIN_PARTS))
     }
 }
@@ -299,7 +316,7 @@ fn read_purge(section: &Section<'_>) -> Result<PurgeConfig, ConfigError> {
         every: section.duration(&keys::PURGE_EVERY)?.value,
         grace: section.duration(&keys::PURGE_GRACE)?.value,
         wipe: section.boolean(&keys::PURGE_WIPE)?.value,
-        retain: retain(&keys::PURGE_RETAIN)?,
+        brake: section.share_or_off(&keys::PURGE_BRAKE)?,
         removed_retain: retain(&keys::PURGE_REMOVED_RETAIN)?,
     })
 }
@@ -368,7 +385,7 @@ url = "rtsp://192.0.2.11/stream1"
         assert_eq!(config.ring.flush, Duration::from_secs(2));
         assert_eq!(config.views[0].layout, "%Y-%m-%d/{camera}/%H-%M-%S.mp4");
         assert_eq!(config.ring.scrub, Some(Duration::from_secs(30 * 86_400)));
-        assert_eq!(config.purge.retain, None);
+        assert_eq!(config.retain.continuous, None);
         assert!(!config.purge.wipe && !config.views[0].allow_other);
         assert!(config.cameras.is_empty());
     }

@@ -22,6 +22,8 @@ pub(super) struct Section<'d> {
     keys: Option<&'d DeTable<'d>>,
     /// Of a camera: the one of its streams that this is of.
     stream: Option<Stream<'d>>,
+    /// Of a section below another one: what messages call it.
+    label: Option<String>,
 }
 
 /// One stream of a camera that has several.
@@ -46,7 +48,7 @@ impl<'d> Section<'d> {
         line: Option<usize>,
         keys: Option<&'d DeTable<'d>>,
     ) -> Section<'d> {
-        Section { document, kind, line, keys, stream: None }
+        Section { document, kind, line, keys, stream: None, label: None }
     }
 }
 
@@ -60,12 +62,28 @@ impl Section<'_> {
     pub(super) fn refuse_unknown_keys(&self) -> Result<(), ConfigError> {
         for (name, _) in self.keys.into_iter().flatten() {
             if !keys::of(self.kind).any(|key| key.name == name.get_ref()) {
-                let label = format!("{}.{}", self.kind.name, name.get_ref());
+                let own = self.label.as_deref().unwrap_or(self.kind.name);
+                let label = format!("{own}.{}", name.get_ref());
                 let reason = unknown_key(self.kind, name.get_ref());
                 return Err(self.document.refuse(name, &label, reason));
             }
         }
-        self.streams().map(drop)
+        if *self.kind != keys::CAMERA {
+            return Ok(());
+        }
+        let streams = self.streams()?;
+        for section in std::iter::once(self).chain(&streams) {
+            section.retain()?.map_or(Ok(()), |retain| retain.refuse_unknown_keys())?;
+        }
+        Ok(())
+    }
+
+    /// What a camera, or a stream of one, says of [retain], where that is a section.
+    pub(super) fn retain(&self) -> Result<Option<Section<'_>>, ConfigError> {
+        let Some(said) = self.value(&keys::CAMERA_RETAIN) else { return Ok(None) };
+        let Some(keys) = said.value.as_table() else { return Ok(None) };
+        let new = Section::new(self.document, &keys::RETAIN_SECTION, said.line, Some(keys));
+        Ok(Some(Section { label: Some(said.label), ..new }))
     }
 
     /// The streams of a camera that names them, its main one first; none where it has one alone.
@@ -196,6 +214,16 @@ impl Section<'_> {
         share::parse(&text.value, most).map_err(|why| text.refuse(why))
     }
 
+    /// The same; `None` where it says [`keys::OFF`].
+    pub(super) fn share_or_off(&self, key: &Key) -> Result<Option<u8>, ConfigError> {
+        let text = self.string(key)?;
+        if text.value == keys::OFF {
+            return Ok(None);
+        }
+        let most = if let Kind::ShareOrOff { most } = key.kind { most } else { u8::MAX };
+        share::parse(&text.value, most).map(Some).map_err(|why| text.refuse(why))
+    }
+
     /// A whole number within the key's range, where the file has it.
     pub(super) fn optional_number(&self, key: &Key) -> Result<Option<u32>, ConfigError> {
         let Some(value) = self.value(key) else { return Ok(None) };
@@ -252,7 +280,7 @@ impl Section<'_> {
     /// The same, without what a stream has from its camera.
     pub(super) fn own(&self, key: &Key) -> Option<Located<&DeValue<'_>>> {
         let Some(stream) = &self.stream else {
-            return Some(self.located(self.keys?.get(key.name)?, key.label()));
+            return Some(self.located(self.keys?.get(key.name)?, self.label(key)));
         };
         let value = match stream.said.get_ref() {
             DeValue::Table(own) => own.get(key.name)?,
@@ -278,9 +306,10 @@ impl Section<'_> {
 
     /// What messages call a key of this section.
     fn label(&self, key: &Key) -> String {
-        match &self.stream {
-            Some(stream) => format!("{}.{}", stream.label, key.name),
-            None => key.label(),
+        match (&self.stream, &self.label) {
+            (Some(stream), _) => format!("{}.{}", stream.label, key.name),
+            (None, Some(own)) => format!("{own}.{}", key.name),
+            (None, None) => key.label(),
         }
     }
 
@@ -307,7 +336,9 @@ impl Section<'_> {
 
 fn duration_in_range(text: Located<String>, key: &Key) -> Result<Located<Duration>, ConfigError> {
     let range = match key.kind {
-        Kind::Duration { least, most } | Kind::DurationOrOff { least, most } => least..=most,
+        Kind::Duration { least, most }
+        | Kind::DurationOrOff { least, most }
+        | Kind::DurationOrSection { least, most } => least..=most,
         _ => Duration::ZERO..=Duration::MAX,
     };
     let value = duration::parse_within(&text.value, &range).map_err(|why| text.refuse(why))?;
@@ -322,6 +353,12 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
             format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
         }
         Kind::Share { .. } => format!("a share such as {}", key.example),
+        Kind::ShareOrOff { .. } => {
+            format!("a share such as {}, or \"{}\"", key.example, keys::OFF)
+        }
+        Kind::DurationOrSection { .. } => {
+            format!("a duration such as {}, or a section of keys of [retain]", key.example)
+        }
         Kind::Number { .. } => format!("a whole number such as {}", key.example),
         Kind::Permissions => format!("a text in quotes such as {}", key.example),
         Kind::Words => format!("a list of texts such as {}", key.example),

@@ -186,16 +186,17 @@ pub(super) fn purge_settings(
 ) -> purge::Settings {
     let ring = store.archive.number();
     let cameras = cameras.iter().map(|Placed { settings, stream, .. }| {
-        (StreamKey { ring, stream: *stream }, settings.retain)
+        (StreamKey { ring, stream: *stream }, settings.retain.clone())
     });
     purge::Settings {
         every: config.purge_interval(),
         wipe: config.purge.wipe,
         policy: crate::retention::Policy {
-            retain_default: config.purge.retain,
+            general: config.retain.clone(),
             retain_removed: config.purge.removed_retain,
             cameras: cameras.collect(),
             created: store.archive.ring().superblock().created,
         },
+        brake: config.purge.brake,
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Account {
     reasons: BTreeMap<String, u64>,
     clips: u64,
     bytes: ByteCount,
+    /// Put into the trash, and taken out again: clips, and their bytes.
+    moved: [(u64, ByteCount); 2],
     /// Time that the ring took for it.
     pub(super) took: Duration,
 }
@@ -24,10 +26,29 @@ impl Account {
         self.bytes += bytes;
     }
 
+    pub(super) fn count_moved(&mut self, is_back: bool, used: ByteCount) {
+        let (clips, bytes) = &mut self.moved[usize::from(is_back)];
+        *clips += 1;
+        *bytes += used;
+    }
+
     pub(super) fn log(&self, name: &str) {
+        self.lines(name).iter().for_each(|line| log::info!("{line}"));
+    }
+
+    fn lines(&self, name: &str) -> Vec<String> {
+        let moved = ["that nothing claims is in the trash", "is back, as something claims it"];
+        let moved = self.moved.iter().zip(moved).filter(|((clips, _), _)| *clips > 0);
+        let mut lines: Vec<String> = moved
+            .map(|((clips, bytes), what)| {
+                let noun = if *clips == 1 { "clip" } else { "clips" };
+                format!("{name}: footage {what}: {clips} {noun}, {}", mebibytes(*bytes))
+            })
+            .collect();
         if self.clips > 0 {
-            log::info!("{}", self.line(name));
+            lines.push(self.line(name));
         }
+        lines
     }
 
     fn line(&self, name: &str) -> String {
@@ -35,22 +56,30 @@ impl Account {
             self.reasons.iter().map(|(words, count)| format!("{count} {words}")).collect();
         let noun = if self.clips == 1 { "clip" } else { "clips" };
         format!(
-            "{name}: purged {} {noun}, {:.1} MiB, in {:.1} s: {}",
+            "{name}: purged {} {noun}, {}, in {:.1} s: {}",
             self.clips,
-            self.bytes.0 as f64 / f64::from(1 << 20),
+            mebibytes(self.bytes),
             self.took.as_secs_f64(),
             reasons.join(", "),
         )
     }
 }
 
+/// A length in bytes, for the log.
+pub(super) fn mebibytes(bytes: ByteCount) -> String {
+    format!("{:.1} MiB", bytes.0 as f64 / f64::from(1 << 20))
+}
+
 fn words(why: Why, reason: Reason) -> String {
     match (why, reason) {
         (Why::OlderThan { retain }, _) => format!("older than {}", duration(nanos_of(retain))),
         (Why::GraceOver, Reason::Deleted) => "removed, grace over".into(),
+        (Why::GraceOver, Reason::Quiet) => "that nothing has claimed".into(),
         (Why::GraceOver, _) => "expired, grace over".into(),
         (Why::Interrupted, _) => "left over from an interrupted purge".into(),
         (Why::ProtectionOver, _) => "no longer protected".into(),
+        (Why::Unclaimed, _) => "that nothing claims".into(),
+        (Why::Claimed, _) => "that something claims".into(),
     }
 }
 
@@ -86,6 +115,20 @@ mod tests {
             account.line("front-door"),
             "front-door: purged 3 clips, 6.5 MiB, in 3.2 s: 2 older than 14d, 1 removed, grace over"
         );
+    }
+
+    #[test]
+    fn what_goes_into_the_trash_and_comes_back_has_lines_of_its_own() {
+        let mut account = Account::default();
+        assert_eq!(account.lines("yard"), [] as [String; 0]);
+        account.count_moved(false, ByteCount(2 << 20));
+        account.count_moved(false, ByteCount(1 << 20));
+        account.count_moved(true, ByteCount(1 << 20));
+        let lines = [
+            "yard: footage that nothing claims is in the trash: 2 clips, 3.0 MiB",
+            "yard: footage is back, as something claims it: 1 clip, 1.0 MiB",
+        ];
+        assert_eq!(account.lines("yard"), lines);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod account;
 mod ahead;
+mod brake;
 mod redating;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, ClockGuard, Doubt, KnownTime, Stopwatch};
+use crate::clock::{Clock, ClockGuard, Doubt, KnownTime, Reading, Stopwatch, Verdict};
 use crate::dating::Wrong;
-use crate::retention::{Action, DUE_MAX, Decisions, Due, Policy, decide};
+use crate::retention::{Action, Decisions, Due, Policy, decide, events_over};
 use crate::ring::{ClipState, Reason, RingError, StateRequest, Writer};
-use crate::units::{ByteCount, ClipId, ClipKey, NANOS_PER_SECOND, StreamKey, WallTime};
+use crate::units::{
+    ByteCount, ClipId, ClipKey, EventId, NANOS_PER_SECOND, StreamKey, StreamNumber, WallTime,
+};
 use account::Account;
+use brake::{Brake, Gathered};
+
+pub use brake::Braked;
 
 /// Rest between two clips: leaves the disk to readers and recorders.
 const REST: Duration = Duration::from_millis(5);
@@ -35,6 +41,9 @@ pub trait Reclaimer: Send + 'static {
 
     /// As [`Writer::redate`] for each, and waits until that is durable.
     fn redate(&self, wrong: &[Wrong]);
+
+    /// As [`Writer::withdraw_event`]; what the ring does not take, the next pass comes back to.
+    fn withdraw(&self, stream: StreamNumber, event: EventId);
 
     /// As [`Writer::free`].
     ///
@@ -57,6 +66,10 @@ impl Reclaimer for Writer {
         let _ = self.sync();
     }
 
+    fn withdraw(&self, stream: StreamNumber, event: EventId) {
+        let _ = self.withdraw_event(stream, event);
+    }
+
     fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
         Writer::free(self, clip, wipe)
     }
@@ -71,6 +84,8 @@ pub struct Settings {
     pub wipe: bool,
     /// How long footage stays.
     pub policy: Policy,
+    /// How much of a camera one pass gives up, in percent; `None`: as much as there is.
+    pub brake: Option<u8>,
 }
 
 /// Why nothing is being purged.
@@ -93,6 +108,10 @@ pub struct Counters {
     pub clips: u64,
     /// Space that they took on the device.
     pub bytes: ByteCount,
+    /// Clips that were retired, because nothing claimed them.
+    pub retired: u64,
+    /// Of those, how many came back, because something did.
+    pub brought_back: u64,
     /// Clips that the ring failed to purge; each is tried again in the next pass.
     pub failures: u64,
     /// Present while the clock is doubted, and nothing expires.
@@ -106,6 +125,10 @@ struct State {
     settings: Settings,
     guard: ClockGuard,
     counters: Counters,
+    /// What is not given up before somebody confirms it.
+    held: BTreeMap<StreamKey, Braked>,
+    /// Of which of it somebody has.
+    confirmed: Vec<StreamKey>,
     stopping: bool,
     /// A pass is wanted without waiting for its time.
     hurried: bool,
@@ -158,10 +181,14 @@ impl Purger {
         guard: ClockGuard,
     ) -> io::Result<Purger> {
         let counters = Counters::default();
-        let state = State { settings, guard, counters, stopping: false, hurried: false };
+        let (held, confirmed) = (BTreeMap::new(), Vec::new());
+        let (stopping, hurried) = (false, false);
+        let state = State { settings, guard, counters, held, confirmed, stopping, hurried };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let (told, reminded_at, redated) = (Arc::clone(&shared), None, None);
-        let passes = Passes { shared: told, catalogue, reclaimer, clock, reminded_at, redated };
+        let (told, brake) = (Arc::clone(&shared), Brake::default());
+        let (reminded_at, redated) = (None, None);
+        let passes =
+            Passes { shared: told, catalogue, reclaimer, clock, brake, reminded_at, redated };
         let thread = std::thread::Builder::new().name("purge".into()).spawn(|| passes.run())?;
         Ok(Purger { shared, thread: Some(thread) })
     }
@@ -189,6 +216,19 @@ impl Purger {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.state().counters
+    }
+
+    /// What is not given up before somebody confirms it, by stream.
+    #[must_use]
+    pub fn held(&self) -> BTreeMap<StreamKey, Braked> {
+        self.shared.state().held.clone()
+    }
+
+    /// Somebody says that what is held of a stream is to go: it does with the next pass, which
+    /// comes at once. What is held of it later is held anew.
+    pub fn confirm(&self, stream: StreamKey) {
+        self.shared.state().confirmed.push(stream);
+        self.hurry();
     }
 
     /// Makes the next pass come at once.
@@ -219,12 +259,23 @@ impl Drop for Purger {
     }
 }
 
+/// What became of a decision at once.
+enum Marked {
+    /// Nothing, or all that there was to do.
+    No,
+    /// Its clip is in the trash, or out of it.
+    Moved,
+    /// Its clip is to be freed.
+    ToFree(Reason),
+}
+
 /// What the thread works with.
 struct Passes<C> {
     shared: Arc<Shared>,
     catalogue: Arc<RwLock<Catalogue>>,
     reclaimer: C,
     clock: Arc<dyn Clock>,
+    brake: Brake,
     /// Boot time when the log last said that the clock is doubted.
     reminded_at: Option<i64>,
     /// The first clip that was redated last.
@@ -257,16 +308,55 @@ impl<C: Reclaimer> Passes<C> {
         if self.redate(&reading, verdict, confirmed, settings.policy.created) {
             return true;
         }
-        let decisions = decide(&self.catalogue(), &settings.policy, verdict);
-        match decisions {
-            Decisions::Suspended { since, step_nanos, reason } => {
-                self.suspended(Suspension { since, step_nanos, reason }, reading.boot.0);
-                false
+        let mut gathered = match self.gather(&settings.policy, verdict) {
+            Ok(gathered) => gathered,
+            Err(suspension) => {
+                self.suspended(suspension, reading.boot.0);
+                return false;
             }
-            Decisions::Due(due) => {
-                self.resumed();
-                self.carry_out(&due, settings.wipe) && due.len() == DUE_MAX
+        };
+        self.resumed();
+        self.hold(&mut gathered, settings.brake, &reading);
+        let (due, is_all) = gathered.due();
+        let done = self.carry_out(&due, settings.wipe);
+        self.forget_events(&settings.policy, verdict);
+        done && !is_all
+    }
+
+    /// All that is due; the catalogue is locked for a part of it at a time.
+    fn gather(&self, policy: &Policy, verdict: Verdict) -> Result<Gathered, Suspension> {
+        let (mut gathered, mut from) = (Gathered::default(), None);
+        loop {
+            let decisions = decide(&self.catalogue(), policy, verdict, from);
+            match decisions {
+                Decisions::Suspended { since, step_nanos, reason } => {
+                    return Err(Suspension { since, step_nanos, reason });
+                }
+                Decisions::Due { due, next } => {
+                    gathered.add(&due);
+                    from = next;
+                }
             }
+            if from.is_none() || self.shared.stopping() {
+                return Ok(gathered);
+            }
+        }
+    }
+
+    fn hold(&mut self, gathered: &mut Gathered, share_max: Option<u8>, reading: &Reading) {
+        let confirmed = std::mem::take(&mut self.shared.state().confirmed);
+        let mut brake = std::mem::take(&mut self.brake);
+        confirmed.into_iter().for_each(|stream| brake.confirm(stream));
+        brake.hold(gathered, share_max, &self.catalogue(), reading.boot);
+        self.shared.state().held = brake.held().clone();
+        self.brake = brake;
+    }
+
+    /// What nothing is left of, and nothing can be claimed by any more.
+    fn forget_events(&self, policy: &Policy, verdict: Verdict) {
+        let over = events_over(&self.catalogue(), policy, verdict);
+        for (stream, event) in over {
+            self.reclaimer.withdraw(stream.stream, event);
         }
     }
 
@@ -301,7 +391,17 @@ impl<C: Reclaimer> Passes<C> {
     fn carry_out(&self, due: &[Due], wipe: bool) -> bool {
         let mut accounts: BTreeMap<StreamKey, Account> = BTreeMap::new();
         let mut failures = Vec::new();
-        let marked: Vec<(Due, Reason)> = due.iter().filter_map(|due| self.mark(due)).collect();
+        let mut marked: Vec<(Due, Reason)> = Vec::new();
+        for due in due {
+            match self.mark(due) {
+                Marked::No => {}
+                Marked::ToFree(reason) => marked.push((*due, reason)),
+                Marked::Moved => {
+                    let account = accounts.entry(due.stream).or_default();
+                    account.count_moved(due.action == Action::Restore, due.used);
+                }
+            }
+        }
         let mut complete = true;
         for (due, reason) in marked {
             if self.shared.stopping() {
@@ -349,26 +449,32 @@ impl<C: Reclaimer> Passes<C> {
         false
     }
 
-    /// Does what can be done at once; answers the decisions that are to be purged.
-    fn mark(&self, due: &Due) -> Option<(Due, Reason)> {
+    /// Does what can be done at once.
+    fn mark(&self, due: &Due) -> Marked {
         // Between decision and deed somebody may have restored the clip, or kept it; what is on
         // its way to the ring, the ring compares.
         let state = self.catalogue().clip(due.clip).map(|clip| clip.state);
         if state != Some(due.state) {
-            return None;
+            return Marked::No;
         }
+        let change = |request| self.reclaimer.change_state(due.clip.clip(), due.state, request);
+        let (request, done) = match due.action {
+            Action::Release => (StateRequest::Release, Marked::No),
+            Action::Retire { until } => (StateRequest::Retire { until }, Marked::Moved),
+            Action::Restore => (StateRequest::Restore, Marked::Moved),
+            Action::Purge(reason) if due.state.is_purging() => return Marked::ToFree(reason),
+            Action::Purge(reason) => (StateRequest::Expire, Marked::ToFree(reason)),
+        };
+        if !change(request) {
+            return Marked::No;
+        }
+        let mut state = self.shared.state();
         match due.action {
-            Action::Release => {
-                self.reclaimer.change_state(due.clip.clip(), due.state, StateRequest::Release);
-                None
-            }
-            Action::Purge(reason) => {
-                let clip = due.clip.clip();
-                let marked = due.state.is_purging()
-                    || self.reclaimer.change_state(clip, due.state, StateRequest::Expire);
-                marked.then_some((*due, reason))
-            }
+            Action::Retire { .. } => state.counters.retired += 1,
+            Action::Restore => state.counters.brought_back += 1,
+            Action::Release | Action::Purge(_) => {}
         }
+        done
     }
 }
 
@@ -378,6 +484,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Reading;
+    use crate::retention::Terms;
     use crate::ring::{News, Used};
     use crate::segment::{ClipFact, ClockQuality, NameForm, Redating, StreamFact, StreamName};
     use crate::units::{BootTime, RingNumber, Sequence, SessionNumber, StreamNumber, length_of};
@@ -447,6 +554,10 @@ mod tests {
             }
         }
 
+        fn withdraw(&self, stream: StreamNumber, event: EventId) {
+            self.tell(&News::EventSet { stream, event, fact: [].into() });
+        }
+
         fn free(&self, clip: ClipId, wipe: bool) -> Result<ByteCount, RingError> {
             if self.failing == Some(clip) {
                 let source = io::Error::other("bad sector");
@@ -502,9 +613,10 @@ mod tests {
 
     fn settings(retain_days: i64) -> Settings {
         let stream = StreamKey { ring: RingNumber(0), stream: StreamNumber(1) };
-        let cameras = BTreeMap::from([(stream, Some(length_of(retain_days * DAY)))]);
+        let terms = Terms::of_age(Some(length_of(retain_days * DAY)));
+        let cameras = BTreeMap::from([(stream, terms)]);
         let policy = Policy { cameras, ..Policy::default() };
-        Settings { every: Duration::from_secs(3600), wipe: true, policy }
+        Settings { every: Duration::from_secs(3600), wipe: true, policy, brake: None }
     }
 
     fn wait_for_pass(purger: &Purger, passes: u64) -> Counters {

@@ -1,6 +1,8 @@
 //! Keys of `[[camera]]`, and of its streams.
 
-use super::{Absent, CAMERA, Key, Kind, RETAIN};
+use std::time::Duration;
+
+use super::{Absent, CAMERA, CENTURY, Key, Kind};
 
 /// `camera.name`
 pub const CAMERA_NAME: Key = Key {
@@ -142,10 +144,14 @@ pub const CAMERA_RECORD: Key = Key {
 pub const CAMERA_RETAIN: Key = Key {
     section: &CAMERA,
     name: "retain",
-    kind: RETAIN,
-    absent: Absent::Means("that of [purge]"),
+    kind: Kind::DurationOrSection {
+        least: Duration::from_secs(60),
+        most: Duration::from_secs(CENTURY),
+    },
+    absent: Absent::Means("that of [retain], or of [purge]"),
     example: "\"14d\"",
-    text: "Age at which its clips expire; they are purged by the next pass, without grace. Where \
+    text: "Age at which its clips expire; they are purged by the next pass, without grace. Or a \
+           section of keys of [retain], of what is otherwise for this camera. Where \
            purge.removed_retain says nothing else, it goes on when the camera has left the \
            configuration.",
 };
