@@ -29,7 +29,7 @@
 //! | [`check`] | compares superblocks, ledger, blocks and index; scrubs in the background |
 //! | [`archive`] | what the ring's bytes mean: clips closed, clips opened as files |
 //! | [`playlist`] | HLS playlists of files of segments; pure |
-//! | [`retention`] | which clips expire and why; pure |
+//! | [`retention`] | what claims clips, which expire and why; pure |
 //! | [`dating`] | which clips were recorded on a wrong clock, and by how much; pure |
 //! | [`view`] | catalogue to directories, names, sizes, inodes; pure |
 //! | [`live`] | what cameras send at this moment, for whoever watches |
@@ -151,6 +151,9 @@
 //! | *found* | a clip in the trash that nobody can vouch for, because facts were lost |
 //! | *purging* | a clip that is being freed; nothing brings it back |
 //! | *redated* | a clip that was recorded on a wrong clock, and has its right times |
+//! | *event* | something that a source says about a stream between two times |
+//! | *claim* | why footage stays, and until when: its age, or an event |
+//! | *retired* | a clip that nothing claims: in the trash as *quiet*, until no event can come |
 //! | *snapshot* | a growing clip as it is at one moment, as a file |
 //! | *view* | a mount of the ring: clips of some cameras under one layout, zone and owner |
 //! | *layout* | the pattern of the paths that clips have in a view |

@@ -16,10 +16,10 @@ use env_logger::fmt::style::AnsiColor;
 use log::Record;
 use reelfs::cli::moment::{Moment, MomentError, time_text};
 use reelfs::cli::{
-    CheckArguments, Cli, ClipsArguments, Command, DiscoverArguments, FormatArguments,
-    ImportArguments, InspectArguments, LoginArguments, MountArguments, ProbeArguments,
-    RecordArguments, Recording, RunArguments, StartArgument, StatusArguments, Subject, pages,
-    parse,
+    CheckArguments, Cli, ClipsArguments, Command, DiscoverArguments, EventCommand, ExpireArguments,
+    FormatArguments, ImportArguments, InspectArguments, LoginArguments, MountArguments,
+    ProbeArguments, RecordArguments, Recording, RunArguments, StartArgument, StatusArguments,
+    Subject, pages, parse,
 };
 use reelfs::clock::{Clock, SystemClock};
 use reelfs::command::{
@@ -28,7 +28,7 @@ use reelfs::command::{
     RecordRequest, Selection, StatusRequest,
 };
 use reelfs::config::{Config, ConfigError, parse_zone, system_zone};
-use reelfs::control::{RecordAsk, Span, To, Verb};
+use reelfs::control::{ExpireAsk, RecordAsk, Span, To, Verb};
 use reelfs::daemon::{self, DaemonError, ReaderSettings};
 use reelfs::import::{Beginning, NamePattern};
 use reelfs::logged::Logged;
@@ -135,6 +135,8 @@ fn carry_out(cli: Cli, out: &mut Stdout) -> Result<u8, Failure> {
         Command::Unkeep(arguments) => clips(Verb::Unkeep, None, arguments, out),
         Command::Rm(arguments) => clips(Verb::Rm, None, arguments, out),
         Command::Restore(arguments) => clips(Verb::Restore, None, arguments, out),
+        Command::Event(what) => event(&what, out),
+        Command::Expire(arguments) => expire(arguments, out),
         Command::Completions(arguments) => {
             pages::write_completions(arguments.shell, out);
             Ok(())
@@ -362,6 +364,17 @@ fn clips(
     let span = camera.map(|camera| Span { camera, from, to });
     let request = ClipsRequest { verb, until, paths, span, dry_run };
     Ok(command::clips(&config, &request, out)?)
+}
+
+fn event(what: &EventCommand, out: &mut Stdout) -> Result<(), Failure> {
+    Ok(command::event(what, &SystemClock::new(), out)?)
+}
+
+fn expire(arguments: ExpireArguments, out: &mut Stdout) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config.path())?;
+    let ExpireArguments { dry_run, confirm: camera, .. } = arguments;
+    let ask = ExpireAsk { confirm: camera.is_some(), camera, dry_run, config: None };
+    Ok(command::expire(&config, ask, out)?)
 }
 
 fn probe(arguments: ProbeArguments, out: &mut Stdout) -> Result<(), Failure> {

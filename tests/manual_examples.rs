@@ -13,7 +13,7 @@ use clips::footage;
 use daemon::{Site, run_tool, text};
 
 /// What is done in the tree before an example, the example, and what holds behind it.
-const EXAMPLES: [[&str; 3]; 26] = [
+const EXAMPLES: [[&str; 3]; 31] = [
     [
         "",
         "cp .range/front-door/2026-11-21T13-05-00--13-07-30.mp4 ~/clip.mp4",
@@ -65,6 +65,15 @@ const EXAMPLES: [[&str; 3]; 26] = [
     ],
     ["", "reelfs unkeep .kept/2026-11-20", "test ! -e .kept/2026-11-20/front-door/*"],
     ["", "reelfs rm --dry-run 2026-11-20", "test -s 2026-11-20/front-door/13-05-00.mp4"],
+    ["", "reelfs event add front-door parcel --for 30s", "reelfs event list | grep parcel"],
+    [
+        "",
+        "reelfs event add front-door person --from 2026-11-20T13:05:02 --to 2026-11-20T13:05:07",
+        "",
+    ],
+    ["", "reelfs event list --camera front-door --label person", "reelfs event list | grep 5.000s"],
+    ["", "reelfs event end front-door || true", ""],
+    ["", "reelfs expire --dry-run", ""],
     ["", "reelfs record off front-door --for 2h", "reelfs status | grep 'front-door  *off '"],
     ["", "reelfs record auto front-door", "! reelfs status | grep 'front-door  *off '"],
     [
@@ -96,8 +105,8 @@ fn home(site: &Site) -> PathBuf {
     // The program, where its settings are.
     let (folder, program) = (site.path(""), env!("CARGO_BIN_EXE_reelfs"));
     let config = folder.join("reelfs.toml");
-    let reelfs =
-        format!("#!/bin/sh\nword=$1\nshift\nexec {program:?} $word --config {config:?} \"$@\"\n");
+    let words = "word=$1; shift; case $word in event) word=\"event $1\"; shift; esac";
+    let reelfs = format!("#!/bin/sh\n{words}\nexec {program:?} $word --config {config:?} \"$@\"\n");
     fs::write(home.join("reelfs"), reelfs).expect("a file");
     run_tool("chmod", &["+x", text(&home.join("reelfs"))]);
     home

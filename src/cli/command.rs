@@ -9,6 +9,8 @@ use clap_complete::Shell;
 
 use super::clips::{ClipsArguments, KeepArguments};
 use super::discover::DiscoverArguments;
+use super::event::EventCommand;
+use super::expire::ExpireArguments;
 use super::import::ImportArguments;
 use super::moment::Moment;
 use super::mount::{MountArguments, spelled_out};
@@ -85,6 +87,11 @@ As mv out of .trash does it.
 Example: reelfs restore .trash/2026-11-21/yard
 Example: reelfs restore --camera yard --from yesterday --to today")]
     Restore(ClipsArguments),
+    /// Show what is due to go, or have it go
+    Expire(ExpireArguments),
+    /// Tell of events, list them, keep what they are about
+    #[command(subcommand, subcommand_value_name = "WHAT", disable_help_subcommand = true)]
+    Event(EventCommand),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Make the calls in a mount that its daemon asks for

@@ -6,6 +6,8 @@
 pub mod clips;
 pub mod command;
 pub mod discover;
+pub mod event;
+pub mod expire;
 pub mod import;
 pub mod login;
 pub mod moment;
@@ -24,6 +26,11 @@ pub use command::{
     RunArguments, Subject, parse,
 };
 pub use discover::DiscoverArguments;
+pub use event::{
+    EventAddArguments, EventCommand, EventEndArguments, EventKeepArguments, EventListArguments,
+    EventNamed, Worth,
+};
+pub use expire::ExpireArguments;
 pub use import::{ImportArguments, StartArgument};
 pub use login::LoginArguments;
 pub use moment::Moment;

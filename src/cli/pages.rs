@@ -48,7 +48,10 @@ fn reelfs_1() -> io::Result<String> {
     page += paragraphs(&after_help).trim_start_matches(".PP\n");
     page += ".SH COMMANDS\n";
     for command in definition.get_subcommands().filter(|command| !command.is_hide_set()) {
-        page += &section_of(command)?;
+        let parts: Vec<&clap::Command> = command.get_subcommands().collect();
+        for part in if parts.is_empty() { vec![command] } else { parts } {
+            page += &section_of(part)?;
+        }
     }
     page += ".SH SEE ALSO\n.BR reelfs.toml (5),\n.BR reelfs (7)\n";
     Ok(page)
@@ -59,7 +62,8 @@ fn section_of(command: &clap::Command) -> io::Result<String> {
     let command = &without_help_option(command);
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let after_help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let mut section = format!(".SS {}\n", command.get_name());
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut section = format!(".SS {}\n", name.trim_start_matches("reelfs "));
     section += &synopsis(command);
     section += ".PP\n";
     section += &escaped(&format!("{about}."));
@@ -137,8 +141,13 @@ mod tests {
     #[test]
     fn every_shown_command_and_option_is_in_the_page() {
         let page = reelfs_1().unwrap();
-        for command in Cli::command().get_subcommands() {
-            let heading = format!(".SS {}\n", command.get_name());
+        let mut definition = Cli::command();
+        definition.build();
+        let alone = definition.get_subcommands().filter(|it| !it.has_subcommands());
+        let parts = definition.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for command in alone.chain(parts) {
+            let name = command.get_bin_name().unwrap_or_default();
+            let heading = format!(".SS {}\n", name.trim_start_matches("reelfs "));
             assert_eq!(page.contains(&heading), !command.is_hide_set(), "{heading}");
             let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
             for long in shown.filter_map(|argument| argument.get_long()) {

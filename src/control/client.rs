@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{Answer, Ask, CLIPS_PATH, RECORD_PATH};
+use super::{Answer, Ask};
 
 /// Longer than the daemon takes.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -35,11 +35,8 @@ async fn send(socket: &Path, ask: &Ask) -> io::Result<Answer> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    let (path, body) = match ask {
-        Ask::Record(ask) => (RECORD_PATH, serde_json::to_vec(ask)?),
-        Ask::Clips(ask) => (CLIPS_PATH, serde_json::to_vec(ask)?),
-    };
-    let request = Request::post(path)
+    let body = ask.encode()?;
+    let request = Request::post(ask.path())
         .header(hyper::header::HOST, "reelfs")
         .body(Full::new(Bytes::from(body)))
         .map_err(io::Error::other)?;

@@ -21,14 +21,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Answer, Ask, CLIPS_PATH, RECORD_PATH};
+use super::{Answer, Ask, CLIPS_PATH, EVENTS_PATH, EXPIRE_PATH, RECORD_PATH};
 
 /// Who may use the socket: its owner and its group.
 const MODE: u32 = 0o660;
 /// Of the directory that it is made in, where there is none.
 const DIRECTORY_MODE: u32 = 0o755;
-/// Paths of a thousand clips are shorter.
-const ASK_BYTES_MAX: usize = 1 << 20;
 /// Served at once; others wait.
 const CONNECTIONS_MAX: usize = 16;
 /// To say what is asked.
@@ -167,23 +165,20 @@ async fn response(request: Request<Incoming>, asked: &Sender<Asked>) -> Response
 
 async fn understood(request: Request<Incoming>) -> Result<Ask, (StatusCode, String)> {
     let path = request.uri().path().to_owned();
-    if ![RECORD_PATH, CLIPS_PATH].contains(&path.as_str()) {
-        let why = format!("there are {RECORD_PATH} and {CLIPS_PATH}");
-        return Err((StatusCode::NOT_FOUND, why));
-    }
+    let nothing_there = || {
+        let why = format!("there are {RECORD_PATH}, {CLIPS_PATH}, {EVENTS_PATH} and {EXPIRE_PATH}");
+        (StatusCode::NOT_FOUND, why)
+    };
+    let bytes_max = Ask::bytes_max(&path).ok_or_else(nothing_there)?;
     if request.method() != Method::POST {
         return Err((StatusCode::METHOD_NOT_ALLOWED, "POST is".to_owned()));
     }
     let wrong = |why: String| (StatusCode::BAD_REQUEST, why);
-    let body = Limited::new(request.into_body(), ASK_BYTES_MAX).collect();
+    let body = Limited::new(request.into_body(), bytes_max).collect();
     let body = tokio::time::timeout(ASK_TIMEOUT, body).await;
     let body = body.map_err(|_| wrong("it takes too long to say it".to_owned()))?;
     let body = body.map_err(|error| wrong(error.to_string()))?;
-    let body = body.to_bytes();
-    let ask = match path.as_str() {
-        RECORD_PATH => serde_json::from_slice(&body).map(Ask::Record),
-        _ => serde_json::from_slice(&body).map(Ask::Clips),
-    };
+    let ask = Ask::decode(&path, &body.to_bytes()).ok_or_else(nothing_there)?;
     ask.map_err(|error| wrong(error.to_string()))
 }
 
@@ -204,7 +199,7 @@ async fn answered(ask: Ask, asked: &Sender<Asked>) -> Answer {
 mod tests {
     use std::sync::mpsc;
 
-    use super::super::{RecordAsk, To, ask};
+    use super::super::{ASK_BYTES_MAX, RecordAsk, To, ask};
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {

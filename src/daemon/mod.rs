@@ -6,6 +6,8 @@
 
 mod clips;
 mod deeds;
+mod events;
+mod expire;
 mod holder;
 mod limits;
 mod listener;

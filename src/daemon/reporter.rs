@@ -12,6 +12,7 @@ use super::superblocks::Caretaker;
 use super::views;
 use super::wanted::{Change, Off, Switches};
 use crate::archive::Archive;
+use crate::catalogue::Catalogue;
 use crate::check::Scrubber;
 use crate::cli::quantity::duration_text;
 use crate::clock::{Clock, KnownTime};
@@ -20,14 +21,14 @@ use crate::device::ReturningDevice;
 use crate::library::{KeepMax, Told};
 use crate::live::Live;
 use crate::logged::Logged;
-use crate::purge::{self, Purger};
+use crate::purge::{self, Braked, Purger};
 use crate::recorder::{DropReason, State, StreamStatus};
-use crate::segment::Switch;
+use crate::segment::{StreamFact, Switch};
 use crate::status::{
     CameraErrorStatus, CameraStatus, Counted, SCHEMA, SettingsStatus, Status, camera_totals,
     device_status, foresee, metrics, ring_status, unkept,
 };
-use crate::units::{BootTime, NANOS_PER_SECOND, StreamNumber, WallTime};
+use crate::units::{BootTime, NANOS_PER_SECOND, StreamKey, StreamNumber, WallTime};
 use crate::view::utc_timestamp;
 
 /// Knows whom to ask.
@@ -198,21 +199,27 @@ impl Reporter {
 
     /// The purge goes by these from now on.
     pub(super) fn set_purge(&self, settings: purge::Settings) {
-        if let Some(purger) = &self.parts().purger {
-            purger.set(settings);
-        }
+        self.with_purger(|purger| purger.set(settings));
+    }
+
+    /// Asks the purge, where there is one.
+    pub(super) fn with_purger<T>(&self, ask: impl FnOnce(&Purger) -> T) -> Option<T> {
+        self.parts().purger.as_ref().map(ask)
+    }
+
+    /// What is due is looked at at once.
+    pub(super) fn hurry_purge(&self) {
+        self.with_purger(Purger::hurry);
     }
 
     /// Somebody says that the clock is right.
     pub(super) fn confirm_clock(&self) {
-        if let Some(purger) = &self.parts().purger {
-            purger.confirm_clock();
-        }
+        self.with_purger(Purger::confirm_clock);
     }
 
     /// The time that is known, for the ledger.
     pub(super) fn known_time(&self) -> Option<KnownTime> {
-        self.parts().purger.as_ref().and_then(Purger::known_time)
+        self.with_purger(Purger::known_time).flatten()
     }
 
     /// What is asked for.
@@ -259,15 +266,15 @@ impl Reporter {
         };
         let configured: Vec<(&str, Option<Duration>)> =
             in_force.iter().map(|(name, retain, _)| (name.as_str(), *retain)).collect();
+        let held = self.with_purger(Purger::held).unwrap_or_default();
         let (health, geometry) = (self.device.health(), ring.superblock().geometry);
         let (mut ring, mut cameras) = {
             let catalogue = self.archive.catalogue();
             let superblock = ring.superblock();
             let (path, wall) = (&self.path, now.wall);
-            (
-                ring_status(superblock, path, &usage, &counters, &catalogue, wall),
-                camera_totals(&catalogue, &configured, wall),
-            )
+            let mut cameras = camera_totals(&catalogue, &configured, wall);
+            tell_held(&mut cameras, &held, &catalogue);
+            (ring_status(superblock, path, &usage, &counters, &catalogue, wall), cameras)
         };
         ring.device_errors += health.read_errors;
         ring.keep_max_bytes = Some(self.keep_max.of(usage.size).0);
@@ -314,6 +321,19 @@ impl Reporter {
         foresee(&mut status, &geometry, &usage);
         status.wrong = status.troubles();
         status
+    }
+}
+
+fn tell_held(
+    cameras: &mut [CameraStatus],
+    held: &BTreeMap<StreamKey, Braked>,
+    catalogue: &Catalogue,
+) {
+    for (stream, held) in held {
+        let name = catalogue.stream(*stream).map(StreamFact::name);
+        if let Some(camera) = cameras.iter_mut().find(|it| Some(&*it.name) == name) {
+            camera.held_bytes = held.bytes.0;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The daemon while it runs: signals, small chores, and stopping in order.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::ring::{ClockFact, Writer};
 
 /// How often signals and asks are looked at: what a person at the keyboard does not notice.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Asks that are answered between two looks at anything else, beside the first.
+const ASKS_MAX: usize = 100;
 /// How often it is looked at whether cameras are to be recorded by now.
 const HOURS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often emptied directories are looked at.
@@ -98,17 +101,19 @@ impl Running {
         let mut looked = Stopwatch::start();
         let mut foreseen = None::<Stopwatch>;
         while !signals.stop_asked() {
-            std::thread::sleep(LOOK_INTERVAL);
+            let first = self.wait_for_ask();
             if signals.take_confirm() {
                 self.reporter.confirm_clock();
                 // Whoever confirms it is not to be asked again after a power cut.
                 clock_kept = None;
             }
             settings.look(signals.take_reload(), self, store);
-            if let Ok(asked) = self.asks.try_recv() {
+            let more = std::iter::from_fn(|| self.asks.try_recv().ok()).take(ASKS_MAX);
+            for asked in first.into_iter().chain(more) {
                 settings.answer(asked, self, store);
             }
             settings.answer_closed(self, store);
+            settings.bring_back(self);
             if looked.elapsed() >= HOURS_INTERVAL {
                 looked = Stopwatch::start();
                 settings.look_at_hours(self, store);
@@ -128,6 +133,18 @@ impl Running {
             }
         }
         log::info!("asked to stop");
+    }
+
+    /// Until somebody asks for something, or it is time to look at the rest.
+    fn wait_for_ask(&self) -> Option<Asked> {
+        match self.asks.recv_timeout(LOOK_INTERVAL) {
+            Ok(asked) => Some(asked),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(LOOK_INTERVAL);
+                None
+            }
+        }
     }
 
     /// Once for each camera, as long as it stays so: the numbers in it change.

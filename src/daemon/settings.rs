@@ -16,12 +16,13 @@ use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::clips::{Begun, Closing};
+use super::events::Events;
 use super::recording::{Recorded, Recording, purge_settings};
 use super::reporter::Reporter;
 use super::running::Running;
 use super::{
-    DaemonError, Store, checked, clips, locked, refuse_mixed_up, refuse_too_few_blocks, streams,
-    wanted,
+    DaemonError, Store, checked, clips, expire, locked, refuse_mixed_up, refuse_too_few_blocks,
+    streams, wanted,
 };
 use crate::camera::Camera;
 use crate::clock::Stopwatch;
@@ -32,6 +33,10 @@ use crate::device::Device;
 /// A file is read when nothing has happened to it for so long: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(500);
 
+/// Within this the ring knows what was said of an event; where it does not, the next pass of the
+/// purge comes to it.
+const SAID: Duration = Duration::from_millis(300);
+
 /// See the [module](self).
 pub(super) struct Settings {
     /// Those in force.
@@ -41,6 +46,8 @@ pub(super) struct Settings {
     watch: Option<Watch>,
     /// What waits for clips to end.
     closing: Vec<(Asked, Closing)>,
+    /// Since something was said that footage in the trash may come back for.
+    brought_back: Option<Stopwatch>,
 }
 
 /// A file that is looked at.
@@ -97,7 +104,7 @@ impl Settings {
             log::warn!("{file}: changes are taken on SIGHUP alone: it can't be watched: {error}");
         }
         let digest = digest(config.file());
-        Settings { config, digest, watch: watch.ok(), closing: Vec::new() }
+        Settings { config, digest, watch: watch.ok(), closing: Vec::new(), brought_back: None }
     }
 
     /// Records what is wanted by now of the cameras in force.
@@ -113,18 +120,31 @@ impl Settings {
             return;
         }
         let own = self.config.absolute_file();
+        let mut sync = true;
         let answer = match &asked.ask {
             ask if ask.config().is_some_and(|meant| *meant != own) => {
                 Err(format!("the daemon that listens here is another one, of {}", own.display()))
                     .into()
             }
-            Ask::Record(_) if running.recording.is_none() => {
+            Ask::Record(_) | Ask::Events(_) | Ask::Expire(_) if running.recording.is_none() => {
                 Err("nothing is recorded: the ring can't be written".to_owned()).into()
             }
             Ask::Record(ask) => {
                 let done = wanted::switch(ask, &running.reporter, store);
                 self.look_at_hours(running, store);
                 done.into()
+            }
+            Ask::Expire(ask) => {
+                sync = false;
+                expire::carry_out(ask, &running.reporter, store)
+            }
+            Ask::Events(ask) => {
+                let done = Events::new(&self.config, &running.reporter, store).carry_out(ask);
+                sync = done.sync;
+                if done.brings_back {
+                    self.brought_back = Some(Stopwatch::start());
+                }
+                done.answer
             }
             Ask::Clips(ask) => {
                 match clips::carry_out(ask, &running.reporter, &running.views, store) {
@@ -133,7 +153,17 @@ impl Settings {
                 }
             }
         };
-        answer_durably(asked, answer, store);
+        match sync {
+            true => answer_durably(asked, answer, store),
+            false => asked.answer(answer),
+        }
+    }
+
+    /// Has the purge look at what may have to come back, once the ring knows what was said.
+    pub(super) fn bring_back(&mut self, running: &Running) {
+        if self.brought_back.take_if(|since| since.elapsed() >= SAID).is_some() {
+            running.reporter.hurry_purge();
+        }
     }
 
     /// Goes on with what waited for clips to end.

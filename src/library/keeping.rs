@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Deed, LibraryError, RingLibrary};
-use crate::ring::{KeepRefused, Refusal, StateRefused};
+use crate::ring::{ClipState, KeepRefused, Reason, Refusal, StateRefused, StateRequest};
 use crate::units::{ByteCount, ClipId, ClipKey, WallTime};
 
 /// How much of a ring may be kept. It may change at any time, for what is to be kept from then on.
@@ -57,6 +57,20 @@ impl RingLibrary {
         let released = among(clips, &self.writer()?.release(&ids).map_err(refused)?);
         released.iter().for_each(|clip| self.tell(*clip, Deed::Released, None));
         Ok(released)
+    }
+
+    /// As [`Changes::restore`](super::Changes::restore). One that nothing claims would be retired
+    /// again with the next pass: who brings it back by hand keeps it.
+    pub(super) fn restore_one(&self, clip: ClipKey) -> Result<(), LibraryError> {
+        let state = self.writer()?.state_asked(self.own(clip)?);
+        self.carry_out(clip, (Deed::Restored, StateRequest::Restore), None)?;
+        if let Some(ClipState::Expiring { until, reason: Reason::Quiet }) = state {
+            self.keep_all(&[clip], None).inspect_err(|_| {
+                // It goes back where it was; where it does not, the purge sees to it.
+                let _ = self.change_state(clip, StateRequest::Retire { until });
+            })?;
+        }
+        Ok(())
     }
 
     /// Those that are of this ring.

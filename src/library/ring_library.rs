@@ -196,7 +196,7 @@ impl RingLibrary {
     }
 
     /// Sets a state that somebody asks for, and remembers it for the log.
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         clip: ClipKey,
         (deed, request): (Deed, StateRequest),
@@ -222,7 +222,11 @@ impl RingLibrary {
         Some(DoneTo { camera, start, bytes: clip.used.bytes, until })
     }
 
-    fn change_state(&self, clip: ClipKey, request: StateRequest) -> Result<(), LibraryError> {
+    pub(super) fn change_state(
+        &self,
+        clip: ClipKey,
+        request: StateRequest,
+    ) -> Result<(), LibraryError> {
         self.check_present()?;
         let changed = self.writer()?.change_state(self.own(clip)?, request);
         changed.map(drop).map_err(state_refused)
@@ -336,7 +340,7 @@ impl Changes for RingLibrary {
     }
 
     fn restore(&self, clip: ClipKey) -> Result<(), LibraryError> {
-        self.carry_out(clip, (Deed::Restored, StateRequest::Restore), None)
+        self.restore_one(clip)
     }
 
     fn purge(&self, clip: ClipKey) -> Result<(), LibraryError> {

@@ -70,7 +70,8 @@ pub(super) fn mebibytes(bytes: ByteCount) -> String {
     format!("{:.1} MiB", bytes.0 as f64 / f64::from(1 << 20))
 }
 
-fn words(why: Why, reason: Reason) -> String {
+/// Why something is done with a clip.
+pub(super) fn words(why: Why, reason: Reason) -> String {
     match (why, reason) {
         (Why::OlderThan { retain }, _) => format!("older than {}", duration(nanos_of(retain))),
         (Why::GraceOver, Reason::Deleted) => "removed, grace over".into(),

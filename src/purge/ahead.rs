@@ -1,7 +1,8 @@
 //! Footage that lies in the future: the clock is behind, or was ahead before. Said until it is
 //! over, as clips overlap meanwhile.
 
-use super::{Passes, Reclaimer, account};
+use super::passes::Passes;
+use super::{Reclaimer, account};
 use crate::clock::Reading;
 use crate::dating::newest_ahead;
 use crate::view::utc_timestamp;

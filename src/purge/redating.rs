@@ -1,6 +1,7 @@
 //! Clips that were recorded on a wrong clock get their right times, before any of them is too old.
 
-use super::{Passes, Reclaimer, account};
+use super::passes::Passes;
+use super::{Reclaimer, account};
 use crate::clock::{Reading, Verdict};
 use crate::dating::{Now, wrong_clips};
 use crate::units::WallTime;

@@ -7,8 +7,8 @@
 //!   come any more, and comes back by itself where one does.
 //! - An expiring clip is purged when its deadline has passed.
 //! - A kept clip is left alone; when its protection is over it is an ordinary clip again.
-//! - A clip that is certainly dated too early ages with the next one that is not; of one whose time
-//!   nobody knows nobody knows either what happened in it, and it stays for the longest.
+//! - A clip that is certainly dated too early ages with the next one that is not; what happened in
+//!   it nobody knows, and it stays for the longest that anything would keep it.
 //! - While the clock is doubted, nothing is decided at all.
 //!
 //! What is not said deletes nothing: a stream without `continuous` never expires, and a
@@ -169,17 +169,21 @@ impl Part<'_> {
             if self.due.len() == DUE_MAX {
                 return;
             }
-            let decided = deadline_passed(clip, now).or_else(|| self.claimed_again(clip));
+            let decided = self.claimed_again(clip).or_else(|| deadline_passed(clip, now));
             self.due.extend(decided);
         }
     }
 
-    /// Where something was said of a clip after it was retired.
+    /// Where something was said of a clip after it was retired, or it has got its right times.
     fn claimed_again(&self, clip: &Clip) -> Option<Due> {
-        let is_retired = matches!(clip.state, ClipState::Expiring { reason: Reason::Quiet, .. });
-        let terms = self.policy.terms(self.catalogue, clip.stream).filter(|_| is_retired)?;
+        let ClipState::Expiring { until, reason: Reason::Quiet } = clip.state else { return None };
+        let terms = self.policy.terms(self.catalogue, clip.stream)?;
+        // It was given up before it was recorded, as its times are now: what was decided then was
+        // decided by a wrong clock.
+        let is_redated = until <= clip.fact.end;
         let standing = self.judge(clip.stream, &terms).standing(clip);
-        (standing == Standing::Claimed).then(|| due(clip, Action::Restore, Why::Claimed))
+        let comes_back = is_redated || standing == Standing::Claimed;
+        comes_back.then(|| due(clip, Action::Restore, Why::Claimed))
     }
 
     fn judge<'a>(&'a self, stream: StreamKey, terms: &'a Terms) -> Judge<'a> {

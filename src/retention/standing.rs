@@ -66,10 +66,11 @@ impl<'a> Judge<'a> {
             if !is_over(end, self.terms.hold.saturating_add(self.terms.longest_pre())) {
                 return Standing::Claimed;
             }
-            // When it was recorded nobody knows, nor what happened then.
-            let is_unknown = dated_behind.is_some() || !clip.dated();
-            let claimed =
-                if is_unknown { self.terms.longest_period() } else { self.claim_of_events(clip) };
+            let claimed = match dated_behind {
+                None => self.claim_of_events(clip),
+                // When it was recorded nobody knows, nor what happened then.
+                Some(_) => self.terms.longest_period(),
+            };
             longest = longest.max(claimed);
         }
         match longest {

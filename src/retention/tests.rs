@@ -508,11 +508,42 @@ fn an_event_that_is_never_ended_ends_where_it_was_last_heard_of() {
 #[test]
 fn footage_of_an_unknown_time_stays_for_the_longest_that_any_event_would_keep_it() {
     let mut catalogue = ten_minutes();
-    clip_at(&mut catalogue, 10, 600, 660, ClockQuality::Unsynchronised);
+    // Of a clock that had lost its time, and was set behind it.
+    clip_at(&mut catalogue, 10, -90_000, -89_940, ClockQuality::Unsynchronised);
+    clip_at(&mut catalogue, 11, 700, 760, ClockQuality::Synchronised);
     let gone = |at| retired(&catalogue, &terms_of_events(), at).contains(&10);
     assert!(!gone(1000) && !gone(80_000));
-    let old = fates(&catalogue, &terms_of_events(), 661 + 86_400);
-    assert!(old.contains(&(10, Why::OlderThan { retain: seconds(86_400) })));
+    let old = |at| {
+        let day = Why::OlderThan { retain: seconds(86_400) };
+        fates(&catalogue, &terms_of_events(), at).contains(&(10, day))
+    };
+    assert!(!old(699 + 86_400) && old(701 + 86_400), "as the next one that is known");
+}
+
+#[test]
+fn what_a_wrong_clock_has_retired_comes_back_with_its_right_times() {
+    let mut catalogue = ten_minutes();
+    let retired = |until: i64| ClipState::Expiring {
+        until: WallTime(NOW + until * SECOND),
+        reason: Reason::Quiet,
+    };
+    set_state(&mut catalogue, 4, retired(1300));
+    // By its times it was recorded from 300 to 360 then, and was retired at -700.
+    set_state(&mut catalogue, 5, retired(-100));
+    assert_eq!(
+        fates(&catalogue, &terms_of_events(), 400),
+        [
+            (5, Why::Claimed),
+            (0, Why::Unclaimed),
+            (1, Why::Unclaimed),
+            (2, Why::Unclaimed),
+            (3, Why::Unclaimed)
+        ]
+    );
+    // Where what it shows was claimed, it comes back also when its time is over.
+    set_state(&mut catalogue, 5, retired(500));
+    say(&mut catalogue, EventClass::Alert, 320, Some(330), 330);
+    assert!(fates(&catalogue, &terms_of_events(), 900).contains(&(5, Why::Claimed)));
 }
 
 #[test]
@@ -592,8 +623,12 @@ fn some_event() -> impl Strategy<Value = (EventClass, i64, Option<i64>, i64)> {
     })
 }
 
+fn many_histories() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
+    #![proptest_config(many_histories())]
 
     #[test]
     fn clips_go_when_a_list_of_seconds_says_so(

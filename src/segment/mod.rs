@@ -3,8 +3,8 @@
 //! The ring stores opaque tables, opaque parameters and opaque facts. This room gives each its
 //! meaning and its one encoding: a [`ChunkTable`] describes the samples of a chunk, a
 //! [`ParameterSet`] says how to decode them, a [`ClipFact`] is everything that listing and `stat`
-//! need of a clip, a [`StreamFact`] names a stream, an [`Observation`] is something that happened to
-//! it and an [`EventFact`] something that is said of it.
+//! need of a clip, a [`StreamFact`] names a stream, an [`Observation`] is something that happened
+//! to it and an [`EventFact`] something that is said of it.
 //!
 //! All encodings are versioned by their first byte, little-endian varints after it, and reading
 //! one answers a value or a named reason ([`Malformed`]): no input can panic or allocate more

@@ -41,6 +41,7 @@ pub fn ring_status(
         forecast_seconds: None,
         clips: totals.iter().map(|totals| totals.clips).sum(),
         evicted: counters.evicted,
+        events_dropped: counters.events_dropped,
         device_errors: counters.errors(),
         writes: counters.writes,
         written_bytes: counters.write_bytes,
@@ -120,6 +121,7 @@ fn camera(
         retention_seconds: oldest.map(|oldest| age_seconds(oldest, now)),
         retain_seconds,
         bytes_per_second: stream.and_then(|stream| rate(catalogue, stream, now)),
+        events: stream.map_or(0, |stream| catalogue.events_of(stream).count() as u64),
         ..CameraStatus::default()
     }
 }

@@ -156,6 +156,7 @@ fn ring(out: &mut Exposition, ring: &RingStatus) {
     }
     let since_start = [
         ("evicted_clips", "Clips that made room for newer ones.", ring.evicted),
+        ("dropped_events", "Events that made room for newer ones.", ring.events_dropped),
         ("writes", "Writes to the device.", ring.writes),
         ("written_bytes", "Bytes in them.", ring.written_bytes),
         ("flushes", "Flushes of the device.", ring.flushes),
@@ -238,12 +239,14 @@ fn cameras(out: &mut Exposition, cameras: &[CameraStatus]) {
     let (name, help) = ("reelfs_camera_bytes_per_second", "What its last day takes a second.");
     out.each(cameras, (name, Gauge, help), |camera| camera.bytes_per_second);
     type Value = (&'static str, &'static str, fn(&CameraStatus) -> Option<u64>);
-    let now: [Value; 5] = [
+    let now: [Value; 7] = [
         ("failed_tries", "Attempts in a row that failed.", |camera| Some(camera.tries)),
         ("clips", "Closed clips, without removed ones.", |camera| Some(camera.clips)),
         ("used_bytes", "Space that they take.", |camera| Some(camera.used_bytes)),
         ("retention_seconds", "Age of its oldest footage.", |camera| camera.retention_seconds),
         ("retain_seconds", "How old it is to become.", |camera| camera.retain_seconds),
+        ("events", "Events that are known of it.", |camera| Some(camera.events)),
+        ("held_bytes", "What would go at once, and is held.", |it| Some(it.held_bytes)),
     ];
     for (name, help, value) in now {
         out.each(cameras, (&format!("reelfs_camera_{name}"), Gauge, help), value);

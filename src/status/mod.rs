@@ -128,6 +128,9 @@ pub struct RingStatus {
     pub clips: u64,
     /// Clips evicted since the daemon started.
     pub evicted: u64,
+    /// Events forgotten since the daemon started, because there was no room for more.
+    #[serde(default)]
+    pub events_dropped: u64,
     /// Reads, writes and flushes of the device that failed since the daemon started.
     pub device_errors: u64,
     /// Writes to the device since the daemon started.
@@ -271,4 +274,10 @@ pub struct CameraStatus {
     /// ten minutes.
     #[serde(default)]
     pub bytes_per_second: Option<f64>,
+    /// Events that are known of it.
+    #[serde(default)]
+    pub events: u64,
+    /// What of it would go at once, and is held until somebody confirms it, in bytes.
+    #[serde(default)]
+    pub held_bytes: u64,
 }

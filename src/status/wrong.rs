@@ -17,12 +17,23 @@ impl Status {
         let cameras = self.cameras.iter().filter_map(camera_trouble);
         let expiry = self.expiry_suspended.iter().map(|why| format!("nothing expires: {why}"));
         let clock = self.footage_ahead.clone();
+        let held = self.cameras.iter().filter(|camera| camera.held_bytes > 0).map(|camera| {
+            let (name, held) = (&camera.name, camera.held_bytes >> 20);
+            format!("{name}: {held} MiB would go at once, and are held: reelfs expire --dry-run")
+        });
         let refused = self.settings.iter().filter_map(|settings| settings.refused.as_ref());
         let settings = refused.map(|why| format!("the settings are the former ones: {why}"));
         let gone = self.views.iter().filter(|view| !view.mounted);
         let views = gone.map(|view| format!("{}: nothing is mounted there", view.mount));
         let device = device_trouble(&self.device).into_iter();
-        device.chain(views).chain(settings).chain(expiry).chain(clock).chain(cameras).collect()
+        device
+            .chain(views)
+            .chain(settings)
+            .chain(expiry)
+            .chain(held)
+            .chain(clock)
+            .chain(cameras)
+            .collect()
     }
 }
 
@@ -97,6 +108,14 @@ mod tests {
             status.device.state = state.into();
             assert_eq!(status.troubles(), [format!("the device {said}")]);
         }
+    }
+
+    #[test]
+    fn what_the_brake_holds_is_a_trouble() {
+        let mut status = running(&[("recording", None)]);
+        status.cameras[0].held_bytes = 3 << 30;
+        let held = "yard: 3072 MiB would go at once, and are held: reelfs expire --dry-run";
+        assert_eq!(status.troubles(), [held]);
     }
 
     #[test]

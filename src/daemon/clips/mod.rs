@@ -258,7 +258,7 @@ impl<'s> Search<'s> {
             _ if done == clips.len() => vec![all],
             _ => vec![sum(&clips[..done])],
         };
-        Answer { done: lines, error }
+        Answer { done: lines, error, ..Answer::default() }
     }
 
     fn is_kept(&self, clip: ClipKey) -> bool {
