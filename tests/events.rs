@@ -223,6 +223,34 @@ fn what_is_due_is_told_before_it_goes() {
 }
 
 #[test]
+fn a_camera_has_no_more_than_it_may_and_its_oldest_goes_first() {
+    let mut site = Site::new("128M");
+    site.add_camera("yard", "rtsp://127.0.0.1:1/", "max = \"16M\"");
+    site.add_camera("gate", "rtsp://127.0.0.1:1/", "");
+    site.ring = "flush = \"1s\"".to_owned();
+    site.purge = "every = \"1s\"".to_owned();
+    let file = clips::footage(&site.path(""), "yard.mp4", 200, &["-qp", "0"]);
+    for camera in ["yard", "gate"] {
+        site.import(camera, "2026-03-01T12:00:00Z", &file);
+    }
+    let daemon = site.run();
+    let used = |camera: &str| daemon.camera(camera)["used_bytes"].as_u64().expect("a number");
+    assert!(used("gate") > 16 << 20, "{} are too few for this test", used("gate"));
+    wait_until("it has no more", 20, || used("yard") <= 16 << 20);
+    wait_until("the log", 5, || {
+        daemon.log().contains("yard: purged") && daemon.log().contains("over 16.0 MiB")
+    });
+    let left = clips::clips_of(&site.mount(), "yard");
+    let all = clips::clips_of(&site.mount(), "gate");
+    assert_eq!(all.len(), 20, "the other one has no such bound");
+    let newest: Vec<String> =
+        all.iter().map(|path| path.replace("gate", "yard")).skip(20 - left.len()).collect();
+    assert!((1..20).contains(&left.len()) && left == newest, "{left:?}");
+    assert!(used("yard") + used("gate") / 10 > 16 << 20, "no more than it has to");
+    drop(daemon);
+}
+
+#[test]
 fn what_was_recorded_before_an_event_that_is_told_late_is_there() {
     let mut site = Site::new("256M");
     let cameras = cameras::Cameras::start(&[]);

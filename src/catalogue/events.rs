@@ -138,7 +138,8 @@ mod tests {
         assert_eq!(near(&catalogue, 0..100), Vec::<String>::new());
         assert_eq!(near(&catalogue, 0..101), ["long"]);
         assert_eq!(near(&catalogue, 405..406), ["long", "short", "open"]);
-        assert_eq!(near(&catalogue, 1000..900), ["open"], "a span that is none");
+        let [from, to] = [1000, 900];
+        assert_eq!(near(&catalogue, from..to), ["open"], "a span that is none");
         said(&mut catalogue, "open", 350, Some(360));
         assert_eq!(near(&catalogue, 500..600), ["long"]);
         let ids: Vec<_> = catalogue.events_of(STREAM).map(|event| event.id.as_str()).collect();

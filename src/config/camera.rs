@@ -16,6 +16,7 @@ use super::section::{MAIN, Section};
 use super::{CAMERAS_MAX, keys};
 use crate::camera::{Camera, CameraError, OnvifCamera, Program, Transport};
 use crate::retention::Terms;
+use crate::units::ByteCount;
 
 /// No camera takes a longer password, in bytes; a file that goes on was named by mistake.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -46,6 +47,8 @@ pub struct CameraConfig {
     pub recorded: Recorded,
     /// How long its clips stay, and for what.
     pub retain: Terms,
+    /// What the clips of its camera may take together.
+    pub max: Option<ByteCount>,
     /// Where its name stands.
     pub(super) line: Option<usize>,
 }
@@ -232,6 +235,7 @@ fn read(
         keeps_damaged: read_damaged(section)?,
         enabled: section.boolean(&keys::CAMERA_ENABLED)?.value,
         retain: retain.terms_of(section)?,
+        max: section.optional_size(&keys::CAMERA_MAX)?,
         line,
     })
 }

@@ -217,7 +217,7 @@ pub const CONTROL_SOCKET: Key = Key {
 };
 
 /// All keys, in the order of the manual.
-pub const KEYS: [&Key; 51] = [
+pub const KEYS: [&Key; 52] = [
     &RING_DEVICE,
     &RING_INDEX,
     &RING_FLUSH,
@@ -269,6 +269,7 @@ pub const KEYS: [&Key; 51] = [
     &CAMERA_ENABLED,
     &CAMERA_RECORD,
     &CAMERA_RETAIN,
+    &CAMERA_MAX,
 ];
 
 /// The keys of a section, in the order of the manual.
@@ -279,7 +280,7 @@ pub fn of(section: &SectionKind) -> impl Iterator<Item = &'static Key> + use<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{duration, permissions, share};
+    use crate::config::{duration, permissions, share, size};
 
     #[test]
     fn every_default_is_a_value_that_the_key_allows() {
@@ -301,6 +302,9 @@ mod tests {
                 }
                 Kind::Permissions => {
                     assert!(permissions::parse(default).is_ok(), "{}", key.label());
+                }
+                Kind::Size { least } => {
+                    assert!(size::parse(default, 1024).unwrap() >= least, "{}", key.label());
                 }
                 Kind::Text | Kind::Path | Kind::Words | Kind::Streams => {
                     assert!(!default.is_empty(), "{}", key.label());

@@ -56,6 +56,11 @@ pub enum Kind {
         /// The largest, in percent.
         most: u8,
     },
+    /// A size in bytes, a text such as `500G`, in powers of 1024.
+    Size {
+        /// The smallest.
+        least: u64,
+    },
     /// As [`Kind::Share`], or [`OFF`].
     ShareOrOff {
         /// The largest, in percent.

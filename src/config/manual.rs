@@ -87,6 +87,7 @@ fn kind_in_words(kind: &Kind) -> String {
         Kind::Number { most } => format!("Whole number, 0 to {most}"),
         Kind::Permissions => "Octal digits".to_owned(),
         Kind::Share { most } => format!("Share, 0% to {most}%"),
+        Kind::Size { least } => format!("Size, {}M or more", least >> 20),
         Kind::ShareOrOff { most } => format!("Share, 0% to {most}%, or \"{}\"", keys::OFF),
         Kind::DurationOrSection { least, most } => {
             let [least, most] = [*least, *most].map(duration::text);

@@ -19,6 +19,8 @@ mod permissions;
 mod retain;
 mod section;
 mod share;
+pub mod size;
+mod unknown;
 mod view;
 mod zone;
 
@@ -435,7 +437,7 @@ url = "rtsp://192.0.2.11/stream1"
         assert!(
             error.ends_with(
                 "no such key; there are name, url, command, streams, username, password_file, \
-                 transport, audio, damaged, enabled, record, retain"
+                 transport, audio, damaged, enabled, record, retain, max"
             ),
             "{error}"
         );

@@ -10,9 +10,11 @@ use toml::de::{DeTable, DeValue};
 use super::document::{ConfigError, Document, Located};
 use super::duration;
 use super::keys::{self, Absent, Key, Kind, Repeats, SectionKind};
-use super::nearest::nearest;
 use super::permissions;
 use super::share;
+use super::size;
+use super::unknown::{unknown_key, unknown_to};
+use crate::units::ByteCount;
 
 /// One section; an absent one has no keys.
 pub(super) struct Section<'d> {
@@ -78,7 +80,7 @@ impl Section<'_> {
         Ok(())
     }
 
-    /// What a camera, or a stream of one, says of [retain], where that is a section.
+    /// What a camera, or a stream of one, says of `[retain]`, where that is a section.
     pub(super) fn retain(&self) -> Result<Option<Section<'_>>, ConfigError> {
         let Some(said) = self.value(&keys::CAMERA_RETAIN) else { return Ok(None) };
         let Some(keys) = said.value.as_table() else { return Ok(None) };
@@ -224,6 +226,18 @@ impl Section<'_> {
         share::parse(&text.value, most).map(Some).map_err(|why| text.refuse(why))
     }
 
+    /// A size in bytes, where the file has it; no smaller than the key allows.
+    pub(super) fn optional_size(&self, key: &Key) -> Result<Option<ByteCount>, ConfigError> {
+        let Some(text) = self.optional_string(key)? else { return Ok(None) };
+        let bytes = size::parse(&text.value, 1024).map_err(|why| text.refuse(why.to_string()))?;
+        match key.kind {
+            Kind::Size { least } if bytes < least => {
+                Err(text.refuse(format!("{} is less than {}M", text.value, least >> 20)))
+            }
+            _ => Ok(Some(ByteCount(bytes))),
+        }
+    }
+
     /// A whole number within the key's range, where the file has it.
     pub(super) fn optional_number(&self, key: &Key) -> Result<Option<u32>, ConfigError> {
         let Some(value) = self.value(key) else { return Ok(None) };
@@ -353,6 +367,7 @@ fn wrong_type(value: &Located<&DeValue<'_>>, key: &Key) -> ConfigError {
             format!("a duration such as {}, or \"{}\"", key.example, keys::OFF)
         }
         Kind::Share { .. } => format!("a share such as {}", key.example),
+        Kind::Size { .. } => format!("a size such as {}", key.example),
         Kind::ShareOrOff { .. } => {
             format!("a share such as {}, or \"{}\"", key.example, keys::OFF)
         }
@@ -376,20 +391,5 @@ pub(super) fn type_of(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a section",
-    }
-}
-
-fn unknown_key(section: &SectionKind, name: &str) -> String {
-    if let Some(elsewhere) = keys::KEYS.iter().find(|key| key.name == name) {
-        return format!("no such key; `{name}` belongs to [{}]", elsewhere.section.name);
-    }
-    unknown_to(keys::of(section), name)
-}
-
-fn unknown_to(known: impl IntoIterator<Item = &'static Key>, name: &str) -> String {
-    let known: Vec<&str> = known.into_iter().map(|key| key.name).collect();
-    match nearest(name, known.iter().copied()) {
-        Some(near) => format!("no such key; did you mean `{near}`?"),
-        None => format!("no such key; there are {}", known.join(", ")),
     }
 }

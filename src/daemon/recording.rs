@@ -1,5 +1,6 @@
 //! What works on a ring that can be written: recorders, purge, scrub.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,10 +13,11 @@ use super::superblocks::Caretaker;
 use super::{DaemonError, Store, scrub, tables};
 use crate::camera::{Camera, Hosts};
 use crate::clock::{Clock, ClockGuard, KnownTime};
-use crate::config::{CameraConfig, Config};
+use crate::config::{CameraConfig, CameraName, Config};
 use crate::live::Live;
 use crate::purge::{self, Purger};
 use crate::recorder::{self, Boundary, RecorderHandle, RecorderSettings};
+use crate::retention::Quota;
 use crate::ring::Writer;
 use crate::segment::Switch;
 use crate::units::{StreamKey, StreamNumber, WallTime};
@@ -185,6 +187,13 @@ pub(super) fn purge_settings(
     cameras: &[Placed],
 ) -> purge::Settings {
     let ring = store.archive.number();
+    let mut quotas: BTreeMap<&CameraName, Quota> = BTreeMap::new();
+    for Placed { settings, stream, .. } in cameras {
+        let Some(max) = settings.max else { continue };
+        let quota = quotas.entry(&settings.camera).or_insert(Quota { streams: Vec::new(), max });
+        quota.streams.push(StreamKey { ring, stream: *stream });
+    }
+    let quotas = quotas.into_values().collect();
     let cameras = cameras.iter().map(|Placed { settings, stream, .. }| {
         (StreamKey { ring, stream: *stream }, settings.retain.clone())
     });
@@ -194,6 +203,7 @@ pub(super) fn purge_settings(
         policy: crate::retention::Policy {
             general: config.retain.clone(),
             retain_removed: config.purge.removed_retain,
+            quotas,
             cameras: cameras.collect(),
             created: store.archive.ring().superblock().created,
         },

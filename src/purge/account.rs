@@ -79,6 +79,7 @@ pub(super) fn words(why: Why, reason: Reason) -> String {
         (Why::GraceOver, _) => "expired, grace over".into(),
         (Why::Interrupted, _) => "left over from an interrupted purge".into(),
         (Why::ProtectionOver, _) => "no longer protected".into(),
+        (Why::OverQuota { max }, _) => format!("over {}", mebibytes(max)),
         (Why::Unclaimed, _) => "that nothing claims".into(),
         (Why::Claimed, _) => "that something claims".into(),
     }

@@ -13,7 +13,8 @@ const GIVEN_UP_MIN: ByteCount = ByteCount(1 << 30);
 /// How often the log says it again, in nanoseconds of boot time: an hour.
 const REMINDER_NANOS: i64 = 3600 * NANOS_PER_SECOND;
 
-/// What one pass would give up of a stream by its age, or because nothing claims it.
+/// What one pass would give up of a stream by its age, because nothing
+/// claims it, or because it has too much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Braked {
     /// How many clips.
@@ -35,7 +36,7 @@ struct OfStream {
 }
 
 fn gives_up(due: &Due) -> bool {
-    matches!(due.why, Why::OlderThan { .. } | Why::Unclaimed)
+    matches!(due.why, Why::OlderThan { .. } | Why::Unclaimed | Why::OverQuota { .. })
 }
 
 impl Gathered {
@@ -50,6 +51,11 @@ impl Gathered {
                 of_stream.due.push(*due);
             }
         }
+    }
+
+    /// Whether anything of a stream is to be given up.
+    pub(super) fn gives_up(&self, stream: StreamKey) -> bool {
+        self.streams.get(&stream).is_some_and(|of_stream| of_stream.given_up.clips > 0)
     }
 
     /// What is to be carried out at once, and whether that is all of it.

@@ -268,9 +268,11 @@ mod tests {
 
     use super::*;
     use crate::clock::Reading;
-    use crate::retention::Terms;
+    use crate::retention::{EventTerms, Quota, Terms};
     use crate::ring::{News, Reason, Used};
-    use crate::segment::{ClipFact, ClockQuality, NameForm, Redating, StreamFact, StreamName};
+    use crate::segment::{
+        ClipFact, ClockQuality, EventClass, EventFact, NameForm, Redating, StreamFact, StreamName,
+    };
     use crate::units::{
         BootTime, ClipKey, RingNumber, Sequence, SessionNumber, StreamNumber, length_of,
     };
@@ -441,6 +443,59 @@ mod tests {
         scene.purger.confirm_clock();
         let counters = wait_for_pass(&scene.purger, 3);
         assert_eq!((counters.clips, counters.suspension), (10, None));
+    }
+
+    #[test]
+    fn what_a_camera_has_too_much_of_goes_behind_what_is_too_old() {
+        let scene = scene(None);
+        wait_for_pass(&scene.purger, 1);
+        let stream = StreamKey { ring: RingNumber(0), stream: StreamNumber(1) };
+        let quotas = vec![Quota { streams: vec![stream], max: ByteCount(2 * 4096) }];
+        let mut settings = settings(4);
+        settings.policy.quotas = quotas;
+        scene.purger.set(settings);
+        // Five days old is one of the four that are left; the pass behind sees to the next.
+        wait_for_pass(&scene.purger, 3);
+        let purged = scene.purged.lock().expect("the list").clone();
+        assert_eq!(purged[6..], [5, 6].map(|counter| (id(counter), true)));
+        assert_eq!(scene.catalogue.read().expect("the catalogue").clip_count(), 2);
+    }
+
+    #[test]
+    fn what_nothing_claims_is_retired_and_comes_back() {
+        let scene = scene(None);
+        wait_for_pass(&scene.purger, 1);
+        let mut strict = settings(0);
+        let alerts = EventTerms { period: Some(length_of(30 * DAY)), ..EventTerms::default() };
+        for terms in strict.policy.cameras.values_mut() {
+            let late = length_of(DAY);
+            *terms = Terms { alerts, late, ..Terms::of_age(Some(Duration::ZERO)) };
+        }
+        scene.purger.set(strict);
+        let counters = wait_for_pass(&scene.purger, 2);
+        assert_eq!((counters.retired, counters.clips), (4, 6), "none is purged");
+        let state = |number| scene.catalogue.read().expect("it").clip(key(number)).map(|c| c.state);
+        let quiet = ClipState::Expiring { until: WallTime(NOW + DAY), reason: Reason::Quiet };
+        assert_eq!(state(7), Some(quiet));
+        let start = WallTime(NOW - 3 * DAY);
+        let fact = EventFact {
+            source: "s".into(),
+            id: "a".into(),
+            class: EventClass::Alert,
+            label: "person".into(),
+            start,
+            end: Some(start),
+            heard: start,
+            zones: Vec::new(),
+            score_permille: None,
+            text: String::new(),
+        };
+        let (stream, event) = (StreamNumber(1), fact.event_id());
+        let said = News::EventSet { stream, event, fact: fact.encode().into() };
+        scene.catalogue.write().expect("it").apply(RingNumber(0), &said).expect("an event");
+        scene.purger.hurry();
+        assert_eq!(wait_for_pass(&scene.purger, 3).brought_back, 1);
+        assert_eq!((state(7), state(6)), (Some(ClipState::Closed), Some(quiet)));
     }
 
     #[test]

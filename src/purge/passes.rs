@@ -8,7 +8,7 @@ use super::brake::{Brake, Gathered};
 use super::{REMINDER_NANOS, REST, Reclaimer, Shared, Suspension};
 use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Reading, Stopwatch, Verdict};
-use crate::retention::{Action, Decisions, Due, Policy, decide, events_over};
+use crate::retention::{Action, Decisions, Due, Policy, decide, events_over, over_quota};
 use crate::ring::{Reason, RingError, StateRequest};
 use crate::units::{ClipKey, StreamKey};
 
@@ -69,11 +69,12 @@ impl<C: Reclaimer> Passes<C> {
             }
         };
         self.resumed();
+        let is_put_off = self.add_over_quota(&mut gathered, &settings.policy, verdict);
         self.hold(&mut gathered, settings.brake, &reading);
         let (due, is_all) = gathered.due();
         let done = self.carry_out(&due, settings.wipe);
         self.forget_events(&settings.policy, verdict);
-        done && !is_all
+        done && (!is_all || is_put_off && !due.is_empty())
     }
 
     /// All that is due; the catalogue is locked for a part of it at a time.
@@ -91,9 +92,25 @@ impl<C: Reclaimer> Passes<C> {
                 }
             }
             if from.is_none() || self.shared.stopping() {
-                return Ok(gathered);
+                break;
             }
         }
+        Ok(gathered)
+    }
+
+    /// Adds what cameras have too much of; where other footage of one goes, the next pass sees what
+    /// is left then. Answers whether there is such a camera.
+    fn add_over_quota(&self, gathered: &mut Gathered, policy: &Policy, verdict: Verdict) -> bool {
+        let mut is_put_off = false;
+        for quota in &policy.quotas {
+            if quota.streams.iter().any(|stream| gathered.gives_up(*stream)) {
+                is_put_off = true;
+                continue;
+            }
+            let over = over_quota(&self.catalogue(), quota, verdict);
+            gathered.add(&over);
+        }
+        is_put_off
     }
 
     fn hold(&mut self, gathered: &mut Gathered, share_max: Option<u8>, reading: &Reading) {

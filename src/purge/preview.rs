@@ -7,7 +7,7 @@ use super::account::{mebibytes, words};
 use super::{Purger, Suspension};
 use crate::catalogue::Catalogue;
 use crate::clock::Verdict;
-use crate::retention::{Action, Decisions, Due, Policy, decide};
+use crate::retention::{Action, Decisions, Due, Policy, decide, over_quota};
 use crate::ring::Reason;
 use crate::units::{ByteCount, StreamKey, WallTime};
 
@@ -51,7 +51,7 @@ impl Purger {
 /// it at a time.
 #[must_use]
 pub fn preview(policy: &Policy, catalogue: &RwLock<Catalogue>, now: WallTime) -> Vec<Preview> {
-    let mut all: BTreeMap<(StreamKey, String), (u64, ByteCount)> = BTreeMap::new();
+    let mut all = Sums::new();
     let mut from = None;
     loop {
         let decisions = {
@@ -59,18 +59,33 @@ pub fn preview(policy: &Policy, catalogue: &RwLock<Catalogue>, now: WallTime) ->
             decide(&catalogue, policy, Verdict::Trusted(now), from)
         };
         let Decisions::Due { due, next } = decisions else { break };
-        for due in due {
-            let (clips, bytes) = all.entry((due.stream, words_of(&due))).or_default();
-            *clips += 1;
-            *bytes += due.used;
-        }
+        due.iter().for_each(|due| add(due, &mut all));
         from = next;
         if from.is_none() {
             break;
         }
     }
+    for quota in &policy.quotas {
+        // Where other footage of it goes, what is left then may be no more than it may have.
+        if all.keys().any(|(stream, _)| quota.streams.contains(stream)) {
+            continue;
+        }
+        let over = {
+            let catalogue = catalogue.read().unwrap_or_else(PoisonError::into_inner);
+            over_quota(&catalogue, quota, Verdict::Trusted(now))
+        };
+        over.iter().for_each(|due| add(due, &mut all));
+    }
     let preview = |((stream, words), (clips, bytes))| Preview { stream, words, clips, bytes };
     all.into_iter().map(preview).collect()
+}
+
+type Sums = BTreeMap<(StreamKey, String), (u64, ByteCount)>;
+
+fn add(due: &Due, to: &mut Sums) {
+    let (clips, bytes) = to.entry((due.stream, words_of(due))).or_default();
+    *clips += 1;
+    *bytes += due.used;
 }
 
 fn words_of(due: &Due) -> String {

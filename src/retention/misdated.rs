@@ -26,6 +26,10 @@ impl<'a> Misdated<'a> {
     /// not was, as clips get their ids in the order of recording. The end of time where none
     /// follows; `None` for one that is taken for right.
     pub(super) fn age(&mut self, clip: &Clip) -> Option<WallTime> {
+        // Most are, and nothing else has to be looked up.
+        if clip.dated() {
+            return None;
+        }
         let earliest = earliest_of(self.catalogue, clip.key, self.created);
         if !is_misdated(clip, earliest) {
             return None;

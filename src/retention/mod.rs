@@ -5,6 +5,7 @@
 //! - A clip whose claims have all run out is purged, without grace.
 //! - A clip that nothing ever claimed is retired: it is in the trash until events about it can't
 //!   come any more, and comes back by itself where one does.
+//! - Where a camera has more than it may, its oldest clips are purged, whatever claims them.
 //! - An expiring clip is purged when its deadline has passed.
 //! - A kept clip is left alone; when its protection is over it is an ordinary clip again.
 //! - A clip that is certainly dated too early ages with the next one that is not; what happened in
@@ -16,6 +17,7 @@
 //! grow old.
 
 mod misdated;
+mod quota;
 mod said;
 mod standing;
 mod terms;
@@ -29,6 +31,7 @@ use crate::ring::{ClipState, Reason, StateRequest};
 use crate::units::{ByteCount, ClipKey, StreamKey, WallTime, nanos_of};
 use standing::{Judge, Standing};
 
+pub use quota::{Quota, over_quota};
 pub use said::events_over;
 pub use terms::{EventTerms, Policy, Terms};
 
@@ -49,6 +52,11 @@ pub enum Why {
     },
     /// It is old enough, and nothing has claimed it.
     Unclaimed,
+    /// Its camera has more than it may.
+    OverQuota {
+        /// What it may.
+        max: ByteCount,
+    },
     /// It was retired, and something claims it now.
     Claimed,
     /// It was removed, or retired, and the time in which it could come back is over.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::quota::Quota;
 use crate::catalogue::Catalogue;
 use crate::segment::EventClass;
 use crate::units::{StreamKey, WallTime, length_of};
@@ -101,6 +102,8 @@ pub struct Policy {
     pub general: Terms,
     /// `[purge] removed_retain`: for streams that have left the configuration.
     pub retain_removed: Option<Duration>,
+    /// Cameras that may have no more than so much.
+    pub quotas: Vec<Quota>,
     /// The streams of the configured cameras.
     pub cameras: BTreeMap<StreamKey, Terms>,
     /// When the ring was made, by the clock of then: nothing was recorded before.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::clock::Stopwatch;
 use crate::ring::{News, Used};
 use crate::segment::ClockQuality;
 use crate::segment::{ClipFact, StreamFact, StreamName};
@@ -64,6 +65,7 @@ fn policy(cameras: &[(u32, Option<i64>)], retain_default: Option<i64>) -> Policy
     Policy {
         general: Terms::default(),
         retain_removed: None,
+        quotas: Vec::new(),
         cameras: cameras.collect(),
         created: WallTime(0),
     }
@@ -585,6 +587,39 @@ fn an_event_is_forgotten_with_the_last_of_its_footage_and_not_before_its_time() 
     assert_eq!(events_over(&catalogue, &none, late), [], "without a camera nothing is forgotten");
 }
 
+#[test]
+fn a_camera_that_has_more_than_it_may_loses_its_oldest_whatever_claims_them() {
+    let mut catalogue = ten_minutes();
+    let quota = |kibibytes: u64, streams: &[u32]| Quota {
+        streams: streams.iter().map(|stream| on_ring(*stream)).collect(),
+        max: ByteCount(kibibytes << 10),
+    };
+    let over = |catalogue: &Catalogue, quota: &Quota| {
+        let over = over_quota(catalogue, quota, Verdict::Trusted(WallTime(NOW)));
+        assert!(over.iter().all(|due| due.action == Action::Purge(Reason::Quota)));
+        over.iter().map(|due| due.clip.number() & 0xffff).collect::<Vec<_>>()
+    };
+    assert_eq!(over(&catalogue, &quota(40, &[0])), [] as [u64; 0], "ten clips of 4 KiB");
+    assert_eq!(over(&catalogue, &quota(39, &[0])), [0]);
+    say(&mut catalogue, EventClass::Alert, 10, Some(20), 20);
+    assert_eq!(over(&catalogue, &quota(31, &[0])), [0, 1, 2]);
+    // Kept ones count, and stay; what is in the trash goes by itself.
+    set_state(&mut catalogue, 0, ClipState::Kept { until: None });
+    let expiring = ClipState::Expiring { until: WallTime(NOW), reason: Reason::Deleted };
+    set_state(&mut catalogue, 1, expiring);
+    assert_eq!(over(&catalogue, &quota(31, &[0])), [2, 3]);
+    assert_eq!(over(&catalogue, &quota(0, &[0])).len(), 8, "what is kept is too much by itself");
+    // All streams of a camera have it together, the oldest of any goes.
+    for number in 0..5 {
+        let end = NOW + (number as i64 * 60 + 90) * SECOND;
+        add_clip_of(&mut catalogue, 100 + number, 7, end - 60 * SECOND, end);
+    }
+    assert_eq!(over(&catalogue, &quota(40, &[0, 7])), [100, 101, 2, 102]);
+    let doubted =
+        Verdict::Suspended { since: WallTime(NOW), step_nanos: DAY, reason: Doubt::Stepped };
+    assert_eq!(over_quota(&catalogue, &quota(0, &[0]), doubted), []);
+}
+
 /// What becomes of a clip, second by second.
 fn naive(
     clip: (i64, i64),
@@ -669,4 +704,84 @@ proptest! {
             prop_assert_eq!(fates.get(&(minute as u64)).copied(), wanted, "clip {}", minute);
         }
     }
+}
+
+/// Ten streams with so many clips of a minute, each tenth with an alert in it, and what they are
+/// asked to keep.
+fn many(clips: u64) -> (Catalogue, Policy) {
+    let mut catalogue = Catalogue::new();
+    let streams = 10;
+    (0..streams).for_each(|stream| add_stream(&mut catalogue, stream, None));
+    for number in 0..clips {
+        let (stream, minute) = ((number % 10) as u32, (number / 10) as i64);
+        let start = NOW + minute * 60 * SECOND;
+        add_clip_of(&mut catalogue, number, stream, start, start + 60 * SECOND);
+        if minute % 10 == 0 {
+            let fact = EventFact { id: number.to_string(), ..an_alert(start + 30 * SECOND) };
+            let (stream, event) = (StreamNumber(stream), fact.event_id());
+            let news = News::EventSet { stream, event, fact: fact.encode().into() };
+            catalogue.apply(RING, &news).expect("an event");
+        }
+    }
+    let century = EventTerms { period: Some(seconds(3_000_000_000)), ..terms_of_events().alerts };
+    let terms = Terms { alerts: century, ..terms_of_events() };
+    let cameras = (0..streams).map(|stream| (on_ring(stream), terms.clone())).collect();
+    (catalogue, Policy { cameras, ..Policy::default() })
+}
+
+fn an_alert(start: i64) -> EventFact {
+    EventFact {
+        source: "test".into(),
+        id: "a".into(),
+        class: EventClass::Alert,
+        label: "person".into(),
+        start: WallTime(start),
+        end: Some(WallTime(start + 5 * SECOND)),
+        heard: WallTime(start),
+        zones: Vec::new(),
+        score_permille: None,
+        text: String::new(),
+    }
+}
+
+/// `REELFS_CLIPS` says how many clips; a million take a second.
+#[test]
+fn a_pass_over_many_clips_is_quick_and_holds_the_catalogue_for_moments() {
+    let asked = std::env::var("REELFS_CLIPS");
+    let clips: u64 = asked.map_or(50_000, |it| it.parse().expect("a number"));
+    let (catalogue, policy) = many(clips);
+    let now = Verdict::Trusted(WallTime(NOW + 100_000_000 * SECOND));
+    let (mut from, mut longest, mut found) = (None, Duration::ZERO, 0);
+    let began = Stopwatch::start();
+    loop {
+        let one = Stopwatch::start();
+        let decisions = decide(&catalogue, &policy, now, from);
+        longest = longest.max(one.elapsed());
+        let Decisions::Due { due, next } = decisions else { panic!("the clock is trusted") };
+        (found, from) = (found + due.len() as u64, next);
+        if from.is_none() {
+            break;
+        }
+    }
+    let took = began.elapsed();
+    println!("{clips} clips: {took:?}, the longest part {longest:?}");
+    assert_eq!(found, clips * 9 / 10, "each tenth is claimed");
+    // Machines are busy: ten times as long is not yet another algorithm.
+    assert!(took < Duration::from_micros(clips * 10), "{took:?}");
+    assert!(longest < Duration::from_millis(50), "{longest:?}");
+    let one = Stopwatch::start();
+    assert_eq!(events_over(&catalogue, &policy, now), []);
+    assert!(one.elapsed() < Duration::from_millis(50), "{:?}", one.elapsed());
+}
+
+fn add_clip_of(to: &mut Catalogue, counter: u64, stream: u32, start: i64, end: i64) {
+    let fact = ClipFact::between(WallTime(start), WallTime(end), ClockQuality::Synchronised);
+    let news = News::ClipClosed {
+        clip: id(counter),
+        stream: StreamNumber(stream),
+        fact: fact.encode().into(),
+        used: Used { bytes: ByteCount(4096), blocks: 1 },
+        redating: None,
+    };
+    to.apply(RING, &news).expect("a clip");
 }

@@ -151,7 +151,12 @@ impl Row for StreamRow {
             self.clips.to_string(),
             size_text(ByteCount(self.used_bytes)),
             self.hidden_clips.to_string(),
-            retain.map_or_else(|| "-".to_owned(), duration_text),
+            match retain {
+                None => "-".to_owned(),
+                // What events claim, and nothing else.
+                Some(retain) if retain.is_zero() => "events".to_owned(),
+                Some(retain) => duration_text(retain),
+            },
             time(self.times.0),
             time(self.times.1),
             time(self.times.2),

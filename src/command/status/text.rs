@@ -274,7 +274,11 @@ fn cameras_table(cameras: &[CameraStatus]) -> [Column; 7] {
         column("clips", Align::Right, &|camera| camera.clips.to_string()),
         column("used", Align::Right, &|camera| size_text(ByteCount(camera.used_bytes))),
         column("oldest", Align::Right, &|camera| age(camera.retention_seconds)),
-        column("asked", Align::Right, &|camera| age(camera.retain_seconds)),
+        column("asked", Align::Right, &|camera| match camera.retain_seconds {
+            // What events claim, and nothing else.
+            Some(0) => "events".to_owned(),
+            seconds => age(seconds),
+        }),
     ]
 }
 

@@ -156,6 +156,18 @@ pub const CAMERA_RETAIN: Key = Key {
            configuration.",
 };
 
+/// `camera.max`
+pub const CAMERA_MAX: Key = Key {
+    section: &CAMERA,
+    name: "max",
+    kind: Kind::Size { least: 16 << 20 },
+    absent: Absent::Means("as much as the ring has room for"),
+    example: "\"500G\"",
+    text: "How much its clips may take, those of all its streams together: beyond it its oldest \
+           are purged by the next pass, whatever claims them. What grows counts, and what is kept, \
+           which stays.",
+};
+
 /// The keys of a camera that each of its streams may say for itself.
 pub const OF_STREAM: [&Key; 8] = [
     &CAMERA_URL,

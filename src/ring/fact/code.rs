@@ -311,6 +311,7 @@ fn reason_code(reason: Reason) -> u8 {
         Reason::Expired => 1,
         Reason::Evicted => 2,
         Reason::Quiet => 3,
+        Reason::Quota => 4,
         Reason::Unknown(code) => code,
     }
 }
@@ -321,6 +322,7 @@ fn decode_reason(from: &mut Decoder<'_>) -> Result<Reason, Malformed> {
         1 => Reason::Expired,
         2 => Reason::Evicted,
         3 => Reason::Quiet,
+        4 => Reason::Quota,
         other => Reason::Unknown(other),
     })
 }

@@ -245,8 +245,8 @@ mod tests {
 
     fn state() -> impl Strategy<Value = ClipState> {
         let named = [Reason::Deleted, Reason::Expired, Reason::Evicted, Reason::Quiet];
-        let reasons = [&named[..], &[Reason::Unknown(4)]].concat();
-        let reason = || proptest::sample::select(reasons.to_vec());
+        let reasons = [&named[..], &[Reason::Quota, Reason::Unknown(5)]].concat();
+        let reason = || proptest::sample::select(reasons.clone());
         let time = || any::<i64>().prop_map(WallTime);
         prop_oneof![
             Just(ClipState::Closed),

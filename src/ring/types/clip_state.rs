@@ -16,6 +16,8 @@ pub enum Reason {
     Evicted,
     /// Nothing that was said of it was worth keeping.
     Quiet,
+    /// Its camera had more than it may.
+    Quota,
     /// What a later program said, under a number that this one does not know.
     Unknown(u8),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Reason {
             Reason::Expired => "expired",
             Reason::Evicted => "evicted",
             Reason::Quiet => "quiet",
+            Reason::Quota => "quota",
             Reason::Unknown(code) => return write!(f, "unknown ({code})"),
         })
     }
