@@ -18,6 +18,9 @@ pub(super) fn catalogue_of(inspection: &Inspection<'_>) -> Catalogue {
     for (stream, fact) in inspection.streams() {
         tell(&mut catalogue, ring, &News::StreamSet { stream, fact: fact.into() });
     }
+    for (stream, event, fact) in inspection.events() {
+        tell(&mut catalogue, ring, &News::EventSet { stream, event, fact: fact.clone() });
+    }
     for (clip, record) in inspection.clips() {
         let stream = record.stream;
         let Some(state) = record.state else {

@@ -1,5 +1,7 @@
 //! Looking at a ring without opening it: nothing is written, also while a daemon records.
 
+use std::sync::Arc;
+
 use super::block::BlockHeader;
 use super::blocks::{BlockReader, ChunkAt};
 use super::chunk::{self, ChunkKind};
@@ -12,7 +14,7 @@ use super::superblock::Superblock;
 use super::types::{ChunkPlace, Extent, Usage};
 use super::walk;
 use crate::device::Device;
-use crate::units::{BlockNumber, ClipId, Sequence, StreamNumber, WallTime};
+use crate::units::{BlockNumber, ClipId, EventId, Sequence, StreamNumber, WallTime};
 
 /// A ring as it stands on the device.
 pub struct Inspection<'a> {
@@ -120,6 +122,11 @@ impl<'a> Inspection<'a> {
     /// Observations, oldest first.
     pub fn observations(&self) -> impl Iterator<Item = (StreamNumber, WallTime, WallTime, &[u8])> {
         self.space.observations()
+    }
+
+    /// What sources say of streams: of each event the last that was said.
+    pub fn events(&self) -> impl Iterator<Item = (StreamNumber, EventId, &Arc<[u8]>)> {
+        self.space.events().iter().map(|(stream, event, _, fact)| (stream, event, fact))
     }
 
     /// How full the ring is.

@@ -315,6 +315,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_once_is_read_for_ever() {
+        let event = EventFact {
+            end: Some(WallTime(1500)),
+            text: "by the gate".into(),
+            class: EventClass::Alert,
+            ..event(2000)
+        };
+        let written = "0107667269676174650e313739353231393230302e352d780106706572736f6ed00f01e8\
+                       07d00f0105706f726368e7060b6279207468652067617465";
+        let pairs = (0..written.len()).step_by(2).map(|at| &written[at..at + 2]);
+        let bytes: Vec<u8> =
+            pairs.map(|pair| u8::from_str_radix(pair, 16).expect("two digits")).collect();
+        assert_eq!(event.encode(), bytes);
+        assert_eq!(EventFact::decode(&bytes), Ok(event));
+        assert_eq!(event_id("a", "bc").to_string(), "459d2c485143766658f1d6eb529aff39");
+        assert_ne!(event_id("ab", "c"), event_id("a", "bc"));
+    }
+
+    #[test]
     fn a_label_is_a_name_everywhere() {
         let labels = [
             ("person", Some("person")),

@@ -327,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_written_as_the_format_has_it() {
+        let (event, start) = (EventId([7; 16]), WallTime(300));
+        let fact = Fact::Event { stream: StreamNumber(2), event, start, fact: [1, 9].into() };
+        let mut record = Vec::new();
+        fact.append_to(&mut record);
+        let body = [&[1, 2][..], &[7; 16], &[0xd8, 4, 2, 1, 9]].concat();
+        assert_eq!(record, [&[19, body.len() as u8, 0][..], &body].concat());
+    }
+
+    #[test]
     fn what_was_found_before_that_had_a_code_is_found() {
         let clip = ClipId(Sequence(1 << 40 | 7));
         let (until, reason) = (WallTime(i64::MAX), Reason::Deleted);
