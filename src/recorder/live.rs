@@ -22,6 +22,8 @@ pub(super) struct Tap {
     interval: Interval,
     /// When the last picture is shown, in its ticks.
     last: Option<i64>,
+    /// Pictures since that one: reordered ones come behind it, and are shown in front of it.
+    behind: i64,
     video: Option<Arc<ParameterSet>>,
     sound: Option<(TrackNumber, Arc<Parameters>, Arc<ParameterSet>)>,
     tracks: Option<Arc<EndlessTracks>>,
@@ -36,6 +38,7 @@ impl Tap {
             times: DecodeTimes::new(ReorderDepth::Unknown),
             interval: Interval::default(),
             last: None,
+            behind: 0,
             video: None,
             sound: None,
             tracks: None,
@@ -99,8 +102,10 @@ impl Tap {
 
     fn picture(&mut self, frame: &Frame, tracks: Arc<EndlessTracks>) {
         let nanos = |ticks: i64| Ticks(ticks).to_nanos(frame.timescale);
+        self.behind += 1;
         if let Some(last) = self.last.filter(|last| *last < frame.pts) {
-            self.interval.note(frame.pts - last);
+            self.interval.note((frame.pts - last) / self.behind);
+            self.behind = 0;
         }
         self.last = Some(self.last.map_or(frame.pts, |last| last.max(frame.pts)));
         let usual = i64::from(frame.timescale) / USUAL_PARTS;
@@ -108,7 +113,7 @@ impl Tap {
         if frame.is_key && frame.pts < self.last.unwrap_or(frame.pts) {
             // Times that go back begin anew.
             self.times.restart(None);
-            self.last = Some(frame.pts);
+            (self.last, self.behind) = (Some(frame.pts), 0);
         }
         let decoded = self.times.push(frame.pts, interval);
         let shown = decoded.time.saturating_add(decoded.offset.into());
@@ -224,6 +229,12 @@ mod tests {
         found.map(|it| String::from_utf8_lossy(&it[1..7]).into_owned()).collect()
     }
 
+    /// How long the picture of each fragment lasts, in ticks.
+    fn lengths(bytes: &[u8]) -> Vec<u32> {
+        let found = bytes.windows(20).filter(|it| it.starts_with(b"trun"));
+        found.map(|it| it[16..20].iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))).collect()
+    }
+
     /// When each fragment is decoded, in ticks.
     fn decoded(bytes: &[u8]) -> Vec<u64> {
         let found = bytes.windows(16).filter(|it| it.starts_with(b"tfdt"));
@@ -270,6 +281,24 @@ mod tests {
         assert!(steps.clone().all(|step| step.abs_diff(3600) <= 1), "{times:?}");
         let apart = times[41] - times[0];
         assert!(apart.abs_diff(3 * 90_000) < 9_000, "as on the wall: {apart}");
+    }
+
+    #[test]
+    fn pictures_last_until_the_next_however_many_are_shown_in_front_of_it() {
+        for between in 0..4_i64 {
+            let live = Live::default();
+            let mut tap = Tap::new(live.feed("yard"));
+            tap.begin(false, &reading(0));
+            tap.take(&picture(0, true, Some(parameters(None))));
+            let mut viewer = watch(&live);
+            let group = between + 1;
+            let order = (1..=20)
+                .flat_map(|last| (0..group).map(move |at| (last * group) - (group - at) % group));
+            order.for_each(|shown| tap.take(&picture(shown, false, None)));
+            let lengths = lengths(&read(&mut viewer));
+            let settled = &lengths[lengths.len() / 2..];
+            assert!(settled.iter().all(|length| *length == 3600), "{between}: {lengths:?}");
+        }
     }
 
     #[test]
