@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clips::{Identity, attribute, identities, identities_left};
 use daemon::{Site, wait_until};
@@ -247,6 +247,42 @@ fn a_camera_has_no_more_than_it_may_and_its_oldest_goes_first() {
         all.iter().map(|path| path.replace("gate", "yard")).skip(20 - left.len()).collect();
     assert!((1..20).contains(&left.len()) && left == newest, "{left:?}");
     assert!(used("yard") + used("gate") / 10 > 16 << 20, "no more than it has to");
+    drop(daemon);
+}
+
+#[test]
+fn a_thousand_messages_at_once_cost_no_frame_and_none_of_them_is_lost() {
+    let mut site = Site::new("128M");
+    let cameras = cameras::Cameras::start(&["--gop", "25"]);
+    site.add_camera("door", &cameras.url(1), "");
+    site.ring = "flush = \"1s\"".to_owned();
+    let daemon = site.run();
+    daemon.wait_recording("door");
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for source in 0..4 {
+            let site = &site;
+            scope.spawn(move || {
+                for number in 0..250 {
+                    let id = format!("{source}-{number}");
+                    let body = json!({"camera": "door", "id": id, "for": "5s"}).to_string();
+                    let (status, answer) = post(site, "/events", &body);
+                    assert_eq!(status, 200, "{answer}");
+                }
+            });
+        }
+    });
+    let took = began.elapsed();
+    println!("a thousand messages in {took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    let known = list(&site, &[]);
+    assert_eq!(known.len(), 1000);
+    assert_eq!(daemon.camera("door")["dropped"], json!({}));
+    // Twice the interval of flushes: they are on the disk by then.
+    std::thread::sleep(Duration::from_secs(2));
+    daemon.kill();
+    let daemon = site.run();
+    assert_eq!(list(&site, &[]).len(), 1000);
     drop(daemon);
 }
 

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::recording::Placed;
 use super::reporter::Reporter;
 use super::{Store, locked};
 use crate::catalogue::Catalogue;
@@ -33,7 +34,7 @@ const LABEL: &str = "event";
 /// Where events are known.
 pub(super) struct Events<'e> {
     config: &'e Config,
-    reporter: &'e Reporter,
+    cameras: Vec<Placed>,
     store: &'e Store,
     brings_back: Cell<bool>,
 }
@@ -49,7 +50,7 @@ pub(super) struct Done {
 
 impl<'e> Events<'e> {
     pub(super) fn new(config: &'e Config, reporter: &'e Reporter, store: &'e Store) -> Events<'e> {
-        Events { config, reporter, store, brings_back: Cell::new(false) }
+        Events { config, cameras: reporter.cameras(), store, brings_back: Cell::new(false) }
     }
 
     /// Does what is asked for.
@@ -65,7 +66,7 @@ impl<'e> Events<'e> {
     }
 
     fn add(&self, ask: &EventAsk) -> Result<Vec<String>, String> {
-        let streams = streams_of(&ask.camera, self.reporter, self.store)?;
+        let streams = streams_of(&ask.camera, &self.cameras, self.store)?;
         let id = ask.id.clone().unwrap_or_else(new_id);
         let source = ask.source.clone().unwrap_or_else(|| SOURCE.to_owned());
         let mut said = Vec::new();
@@ -165,7 +166,7 @@ impl<'e> Events<'e> {
     fn say(&self, stream: StreamKey, fact: &EventFact) -> Result<(), String> {
         let said = self.store.writer.say_of_event(stream.stream, fact.event_id(), fact.encode());
         said.map_err(|why| why.to_string())?;
-        let times = claimed(fact, &self.terms(stream), self.store.clock.read().wall);
+        let times = claimed(fact, self.terms(stream), self.store.clock.read().wall);
         let is_retired =
             |state: ClipState| matches!(state, ClipState::Expiring { reason: Reason::Quiet, .. });
         let brings_back = locked(&self.store.catalogue)
@@ -179,7 +180,7 @@ impl<'e> Events<'e> {
         let now = self.store.clock.read().wall;
         let end = self.time("end", ask.end.as_ref(), now)?.unwrap_or(now);
         let mut ended = Vec::new();
-        for stream in streams_of(&ask.camera, self.reporter, self.store)? {
+        for stream in streams_of(&ask.camera, &self.cameras, self.store)? {
             let going: Vec<EventFact> = {
                 let catalogue = locked(&self.store.catalogue);
                 let open = catalogue.events_of(stream).filter(|event| {
@@ -248,7 +249,7 @@ impl<'e> Events<'e> {
         let from = time(&wanted.from)?.unwrap_or(WallTime(i64::MIN));
         let to = time(&wanted.to)?.unwrap_or(WallTime(i64::MAX));
         let streams = match &wanted.camera {
-            Some(camera) => streams_of(camera, self.reporter, self.store)?,
+            Some(camera) => streams_of(camera, &self.cameras, self.store)?,
             None => locked(&self.store.catalogue).streams().map(|(stream, _)| stream).collect(),
         };
         let is_meant = |event: &EventFact| {
@@ -272,7 +273,7 @@ impl<'e> Events<'e> {
     fn row(&self, catalogue: &Catalogue, stream: StreamKey, event: &EventFact) -> EventRow {
         let (terms, now) = (self.terms(stream), self.store.clock.read().wall);
         let of_class = terms.of(event.class);
-        let times = claimed(event, &terms, now);
+        let times = claimed(event, terms, now);
         let grows =
             catalogue.growing_of(stream).is_some_and(|(_, growth)| growth.start < times.end);
         let clips = catalogue.clips_overlapping(stream, times).filter(|clip| clip.readable());
@@ -299,9 +300,9 @@ impl<'e> Events<'e> {
         }
     }
 
-    fn terms(&self, stream: StreamKey) -> Terms {
-        let own = self.reporter.cameras().into_iter().find(|it| it.stream == stream.stream);
-        own.map_or_else(|| self.config.retain.clone(), |camera| camera.settings.retain)
+    fn terms(&self, stream: StreamKey) -> &Terms {
+        let own = self.cameras.iter().find(|it| it.stream == stream.stream);
+        own.map_or(&self.config.retain, |camera| &camera.settings.retain)
     }
 
     fn name(&self, stream: StreamKey, at: WallTime) -> String {
@@ -315,10 +316,10 @@ impl<'e> Events<'e> {
 /// last.
 pub(super) fn streams_of(
     name: &str,
-    reporter: &Reporter,
+    cameras: &[Placed],
     store: &Store,
 ) -> Result<Vec<StreamKey>, String> {
-    let (cameras, ring) = (reporter.cameras(), store.archive.number());
+    let ring = store.archive.number();
     let meant =
         cameras.iter().filter(|it| it.name() == name || it.settings.camera.as_str() == name);
     let meant: Vec<StreamKey> = meant.map(|it| StreamKey { ring, stream: it.stream }).collect();

@@ -27,7 +27,7 @@ fn streams(
     store: &Store,
 ) -> Result<Option<Vec<StreamKey>>, String> {
     let Some(camera) = &ask.camera else { return Ok(None) };
-    events::streams_of(camera, reporter, store).map(Some)
+    events::streams_of(camera, &reporter.cameras(), store).map(Some)
 }
 
 fn name_of(stream: StreamKey, store: &Store) -> String {
